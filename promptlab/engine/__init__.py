@@ -1,0 +1,109 @@
+"""Draws pixels. The only room that imports torch, diffusers and transformers, and only inside functions.
+
+This file is the room's door: the seam that :mod:`promptlab.lab` talks to and that the painter in
+:mod:`promptlab.testing` stands in for. Importing it costs nothing; :func:`diffusers_engine` is where the heavy
+libraries come in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from promptlab.plan import ImageTask, ResolvedSpec
+from promptlab.records import Environment
+from promptlab.spec import RunSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Denoising", "Engine", "EngineEvent", "Loaded", "Loading", "Picture", "Watch", "diffusers_engine"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """One image, made.
+
+    Args:
+        task: what it was made from.
+        pixels: uint8, ``[height, width, 3]``, RGB, C-contiguous.
+        batch: number of the forward within this call of ``generate``, from 0.
+        slot: place in that batch, from 0 to ``task.batch_size - 1``.
+        seconds: the image's share of its batch's time, denoising and decoding.
+        peak_memory: bytes, of the batch: the accelerator's allocator, or the process's resident size on a CPU.
+        flag: ``nan`` when the decoder gave numbers that are none, ``black`` when every pixel is (nearly) black.
+    """
+
+    task: ImageTask
+    pixels: NDArray[np.uint8]
+    batch: int
+    slot: int
+    seconds: float
+    peak_memory: int | None = None
+    flag: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loading:
+    """A pipeline, or a part of one, is being loaded: ``what`` in the user's words."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """The pipeline is ready; ``seconds`` it took, 0 when it was there already."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denoising:
+    """Step ``step`` (from 1) of ``steps`` of batch ``batch`` of ``batches`` is done."""
+
+    batch: int
+    batches: int
+    step: int
+    steps: int
+
+
+EngineEvent = Loading | Loaded | Denoising
+Watch = Callable[[EngineEvent], None]
+"""Told what the engine is doing, for progress bars. Must be quick and must not raise."""
+
+
+class Engine(Protocol):
+    """Anything that makes images from tasks: diffusers, the painter, one day a process elsewhere."""
+
+    def resolve(self, spec: RunSpec) -> ResolvedSpec:
+        """Fill in every default and refuse everything that can be found wrong before weights are loaded.
+
+        Raises:
+            InputError: unknown model, VAE, scheduler, scheduler option, call argument or device; a size that the VAE
+                cannot make; weights that only pickle could load.
+        """
+        ...
+
+    def environment(self, resolved: ResolvedSpec) -> Environment:
+        """What else decides the bytes: versions, device, threads, kernels, flags."""
+        ...
+
+    def generate(self, tasks: Sequence[ImageTask], watch: Watch = ...) -> Iterator[Picture]:
+        """Make the images in batches of equal setting, and yield each as soon as it is there.
+
+        The bytes of an image depend on its task and the environment alone: not on the other tasks, their order, its
+        batch or its slot.
+
+        Raises:
+            EngineError: when weights will not load or an image cannot be made.
+        """
+        ...
+
+
+def diffusers_engine() -> Engine:
+    """The real one. Imports torch and diffusers: seconds, so call it once something is certain to be generated."""
+    from promptlab.engine.diffusion import DiffusersEngine
+
+    return DiffusersEngine()

@@ -1,0 +1,126 @@
+"""What can go wrong, said so that the next command is plain.
+
+::
+
+    PromptLabError                exit code 1: it was asked rightly and still failed
+    ├── EngineError               a model would not load, an image would not be made
+    ├── TrackerError              MLflow could not be told; the run itself is whole
+    ├── StoreError                the database failed after the command had begun
+    └── InputError                exit code 2: what was asked cannot be; nothing was written
+        ├── UnknownValue          a value outside a closed set: a scheduler, a dtype, a device …
+        ├── NotFound              a run, an image, a model or a file that is not there
+        └── WorkspaceError        a folder or database that cannot serve as a workspace
+
+Errors take facts and compose the sentence: what, which value, why not, what is allowed, what to type next. The
+sentence is one line, because a terminal, a log and an MLflow tag all show it; foreign exceptions are translated at
+the border of the room that raised them.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import ClassVar
+
+__all__ = [
+    "EngineError",
+    "InputError",
+    "NotFound",
+    "PromptLabError",
+    "StoreError",
+    "TrackerError",
+    "UnknownValue",
+    "WorkspaceError",
+    "one_line",
+]
+
+
+def one_line(text: object, *, limit: int = 300) -> str:
+    """``text`` with every run of white space folded to a blank, cut with ``…`` after ``limit`` characters."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+class PromptLabError(Exception):
+    """The root: anything PromptLab says is wrong. ``str()`` is the whole sentence."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class EngineError(PromptLabError):
+    """A model would not load or an image would not be made, for a reason outside the words of the command."""
+
+
+class TrackerError(PromptLabError):
+    """MLflow could not be told. The run is whole in the database; ``promptlab sync`` tells MLflow later."""
+
+
+class StoreError(PromptLabError):
+    """The database failed after the command had begun: locked for too long, disk full, damaged."""
+
+
+class InputError(PromptLabError):
+    """What was asked cannot be.
+
+    Args:
+        what: the option or thing meant, as the user typed or would type it: ``--steps``.
+        value: the value that was refused, shown as typed.
+        problem: why, as the rest of a sentence: ``is not a whole number``.
+        allowed: what is allowed: ``1 or more``.
+        hint: what to type next: ``--steps 20``.
+    """
+
+    exit_code: ClassVar[int] = 2
+
+    def __init__(
+        self,
+        what: str,
+        value: object = None,
+        *,
+        problem: str,
+        allowed: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.what, self.value, self.problem, self.allowed, self.hint = what, value, problem, allowed, hint
+        subject = what if value is None else f"{what} {_shown(value)}"
+        sentence = f"{subject} {problem}"
+        if allowed:
+            sentence += f"; allowed: {allowed}"
+        if hint:
+            sentence += f"; type: {hint}"
+        super().__init__(one_line(sentence, limit=1500))
+
+
+class UnknownValue(InputError):
+    """A value outside a closed set. Names the nearest of the allowed ones, then all of them."""
+
+    def __init__(
+        self,
+        what: str,
+        value: str,
+        allowed: Iterable[str],
+        *,
+        problem: str = "is unknown",
+        hint: str | None = None,
+    ) -> None:
+        names = list(allowed)
+        folded = {name.lower(): name for name in names}
+        near = difflib.get_close_matches(value.lower(), folded, n=1, cutoff=0.5)
+        if near:
+            problem += f" (did you mean {folded[near[0]]}?)"
+        super().__init__(what, value, problem=problem, allowed=", ".join(names) or "none", hint=hint)
+
+
+class NotFound(InputError):
+    """A run, an image, a seed, a model or a file that is not there."""
+
+    def __init__(self, what: str, value: object, *, allowed: str | None = None, hint: str | None = None) -> None:
+        super().__init__(what, value, problem="does not exist", allowed=allowed, hint=hint)
+
+
+class WorkspaceError(InputError):
+    """A folder or a database that cannot serve as a workspace."""
+
+
+def _shown(value: object) -> str:
+    return f"'{one_line(value, limit=120)}'" if isinstance(value, str) else str(value)

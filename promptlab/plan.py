@@ -1,0 +1,93 @@
+"""From a resolved spec to the images it asks for, one task each. Pure: nothing is loaded, nothing is looked up.
+
+The order is the grid's: variant by variant, seed by seed. A task carries all that its image needs and no live object,
+so that tasks can be pickled, sent elsewhere, shuffled or dropped without changing what any other image looks like.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from promptlab.spec import CallSpec, PipelineSpec, RunSpec, Variant, recipe_key
+
+__all__ = ["DEFAULT_BATCH_SIZE", "ImageTask", "ResolvedSpec", "default_batch_size", "tasks_of"]
+
+DEFAULT_BATCH_SIZE = 4
+
+
+def default_batch_size(image_count: int) -> int:
+    """The batch size of a run that names none: four, or the number of images where a run has fewer."""
+    return min(DEFAULT_BATCH_SIZE, image_count)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedSpec:
+    """A spec with every default filled in, and the weights told apart by content.
+
+    Args:
+        spec: complete: dtype, scheduler, steps, guidance, device and batch size are named; ``height`` and ``width``
+            too, where the model's configuration tells them. On the Hub, ``revision`` is a commit.
+        device: the device that will be used, such as ``cuda:0``.
+        model_identity: ``commit:<sha>`` or ``sha256:<hex>`` of the weights and configurations.
+        vae_identity: likewise, when another VAE was named.
+    """
+
+    spec: RunSpec
+    device: str
+    model_identity: str
+    vae_identity: str | None = None
+
+    def key(self, variant: Variant, seed: int) -> str:
+        """The recipe key of the image of ``variant`` at ``seed``."""
+        return recipe_key(self.spec, variant, seed, model_identity=self.model_identity, vae_identity=self.vae_identity)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageTask:
+    """One image to make: one variant, one seed, one setting.
+
+    Args:
+        position: the image's place in its run, from 0: ``variant * len(seeds) + seed's place``.
+        variant: the variant's place in its run, from 0.
+        seed: 0 … 2³²−1.
+        prompt, negative_prompt: the words.
+        pipeline, call: the setting, resolved.
+        batch_size: images per forward; the engine pads to it.
+        device: where the model runs.
+        generator_device: where the noise is drawn.
+        recipe_key: see :func:`promptlab.spec.recipe_key`.
+    """
+
+    position: int
+    variant: int
+    seed: int
+    prompt: str
+    negative_prompt: str
+    pipeline: PipelineSpec
+    call: CallSpec
+    batch_size: int
+    device: str
+    generator_device: str
+    recipe_key: str
+
+
+def tasks_of(resolved: ResolvedSpec) -> tuple[ImageTask, ...]:
+    """The images of a run in the grid's order."""
+    spec = resolved.spec
+    return tuple(
+        ImageTask(
+            position=row * len(spec.seeds) + column,
+            variant=row,
+            seed=seed,
+            prompt=variant.prompt,
+            negative_prompt=variant.negative_prompt,
+            pipeline=spec.pipeline,
+            call=spec.call,
+            batch_size=spec.batch_size or default_batch_size(spec.image_count),
+            device=resolved.device,
+            generator_device=spec.generator_device,
+            recipe_key=resolved.key(variant, seed),
+        )
+        for row, variant in enumerate(spec.variants)
+        for column, seed in enumerate(spec.seeds)
+    )

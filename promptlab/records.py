@@ -1,0 +1,198 @@
+"""What was done, read back: frozen, complete, and free of live objects. No ORM row leaves the store.
+
+``None`` in a record means "not known (yet)". Times are UTC-aware, durations are seconds, memory is bytes, paths are
+relative to the workspace.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from promptlab.spec import Change, RunSpec, Scalar, Variant, canonical_json
+
+__all__ = ["Environment", "ImageRecord", "ImageStatus", "RunRecord", "RunStatus", "RunSummary", "VariantRecord"]
+
+
+class RunStatus(StrEnum):
+    """MLflow's words for how a run stands."""
+
+    RUNNING = "RUNNING"
+    FINISHED = "FINISHED"
+    FAILED = "FAILED"
+    KILLED = "KILLED"
+
+
+class ImageStatus(StrEnum):
+    """A requested image is a row from the start: owed until its PNG is whole on disk."""
+
+    OWED = "OWED"
+    MADE = "MADE"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """What else decides the bytes of a picture, stored once and pointed at by runs.
+
+    Args:
+        facts: flat names and values: ``torch``, ``diffusers``, ``device_name``, ``threads``, ``tf32`` …
+    """
+
+    facts: Mapping[str, Scalar]
+
+    @property
+    def hash(self) -> str:
+        """64 hex digits; equal facts give an equal hash."""
+        return hashlib.sha256(canonical_json(dict(self.facts)).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantRecord:
+    """One wording of a run, and the MLflow run that shows it."""
+
+    position: int
+    variant: Variant
+    mlflow_run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRecord:
+    """One image of a run, made or still owed.
+
+    Args:
+        run_id: the run's number.
+        position: the place in the run; ``<run_id>/<position>`` names the image on the command line.
+        variant: the variant's place in the run.
+        seed: 0 … 2³²−1.
+        status: see :class:`ImageStatus`.
+        recipe_key: the hash of everything that decides the pixels.
+        path: of the PNG, relative to the workspace.
+        width, height: pixels.
+        pixel_sha256: of the RGB bytes, row by row.
+        batch, slot: in which forward of the run it was made, and where in it.
+        seconds: the image's share of its batch.
+        peak_memory: bytes, of the batch.
+        made_at: when its row was written.
+        parent: ``(run_id, position)`` of the image it was varied from.
+        flag: why it should be looked at twice: ``black``, ``nan``.
+        error: what went wrong, when it failed.
+    """
+
+    run_id: int
+    position: int
+    variant: int
+    seed: int
+    status: ImageStatus
+    recipe_key: str
+    path: str | None = None
+    width: int | None = None
+    height: int | None = None
+    pixel_sha256: str | None = None
+    batch: int | None = None
+    slot: int | None = None
+    seconds: float | None = None
+    peak_memory: int | None = None
+    made_at: datetime | None = None
+    parent: tuple[int, int] | None = None
+    flag: str | None = None
+    error: str | None = None
+
+    @property
+    def ref(self) -> str:
+        """How the image is named on the command line: ``12/3``."""
+        return f"{self.run_id}/{self.position}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """One run with everything recorded about it.
+
+    Args:
+        id: the run's number in its workspace, from 1.
+        uid: 32 hex digits, unique anywhere: what a PNG and an MLflow tag hold.
+        experiment, name, note: as the user named them.
+        status: see :class:`RunStatus`.
+        spec: resolved; what a rerun starts from.
+        device: the device used, such as ``cuda:0``.
+        model_identity, vae_identity: ``commit:<sha>`` or ``sha256:<hex>``.
+        created_at, ended_at: UTC.
+        variants, images: in the grid's order.
+        environment: versions, device, kernels, flags.
+        parent_run_id: the run it was varied from.
+        changes: what was changed from the parent's spec.
+        load_seconds: to have the pipeline ready; 0 when it was already.
+        generate_seconds: from the first task to the last picture.
+        error: what went wrong, when it failed.
+        tracked_at: when MLflow was told; ``None`` while it has not been.
+    """
+
+    id: int
+    uid: str
+    experiment: str
+    name: str | None
+    note: str | None
+    status: RunStatus
+    spec: RunSpec
+    device: str
+    model_identity: str
+    vae_identity: str | None
+    created_at: datetime
+    ended_at: datetime | None
+    variants: tuple[VariantRecord, ...]
+    images: tuple[ImageRecord, ...]
+    environment: Environment
+    parent_run_id: int | None = None
+    changes: tuple[Change, ...] = ()
+    load_seconds: float | None = None
+    generate_seconds: float | None = None
+    error: str | None = None
+    tracked_at: datetime | None = None
+
+    @property
+    def made(self) -> tuple[ImageRecord, ...]:
+        """The images that are whole on disk."""
+        return tuple(image for image in self.images if image.status is ImageStatus.MADE)
+
+    @property
+    def seconds_per_image(self) -> float | None:
+        """The mean over the images made, loading and saving left out."""
+        taken = [image.seconds for image in self.made if image.seconds is not None]
+        return sum(taken) / len(taken) if taken else None
+
+    @property
+    def peak_memory(self) -> int | None:
+        """The greatest of the images' batches, bytes."""
+        return max((image.peak_memory for image in self.made if image.peak_memory is not None), default=None)
+
+    @property
+    def parent_image(self) -> tuple[int, int] | None:
+        """The one image that the whole run was varied from, when it was one."""
+        parents = {image.parent for image in self.images}
+        return parents.pop() if len(parents) == 1 else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """One line of ``promptlab list``: enough to recognise a run, quick to read for thousands."""
+
+    id: int
+    experiment: str
+    name: str | None
+    status: RunStatus
+    created_at: datetime
+    prompt: str
+    variants: int
+    images: int
+    made: int
+    scheduler: str | None
+    num_inference_steps: int | None
+    dtype: str | None
+    model: str
+    vae: str | None
+    seconds_per_image: float | None
+    parent_run_id: int | None
+    tracked: bool

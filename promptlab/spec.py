@@ -1,0 +1,340 @@
+"""What a picture is made from, as values: frozen, comparable, and the same in a file, a row and a PNG chunk.
+
+A :class:`RunSpec` is everything one run asks for. Names are those of diffusers, so a spec reads like the call it
+becomes: :class:`PipelineSpec` goes into ``from_pretrained``, :class:`CallSpec` into ``pipeline(...)``. ``None`` always
+means "the pipeline's own default"; an engine's ``resolve`` fills these in, and from then on a spec is complete.
+
+Rerun is ``load ∘ vary ∘ run``, so the two verbs here carry the whole product: :meth:`RunSpec.vary` and
+:meth:`RunSpec.diff`. Standard library only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Self, get_args
+
+from promptlab.errors import InputError
+
+__all__ = [
+    "DTYPES",
+    "MAX_SEED",
+    "CallSpec",
+    "Change",
+    "Dtype",
+    "Options",
+    "PipelineSpec",
+    "RunSpec",
+    "Scalar",
+    "SchedulerSpec",
+    "Variant",
+    "canonical_json",
+    "recipe_key",
+]
+
+Scalar = bool | int | float | str | None
+"""A value an option can have: what JSON, a command line and a diffusers config all know."""
+
+Options = tuple[tuple[str, Scalar], ...]
+"""Named options in order of name. A tuple, so that specs stay hashable; build one with :func:`options`."""
+
+Dtype = Literal["float32", "float16", "bfloat16"]
+DTYPES: Final[tuple[Dtype, ...]] = get_args(Dtype)
+
+MAX_SEED: Final = 2**32 - 1
+"""CPU generators use 32 bits of a seed: 2**32 would give the noise of 0 under another name."""
+
+
+def options(given: Mapping[str, Scalar] | None = None) -> Options:
+    """``given`` as sorted pairs, so that the order they were typed in means nothing."""
+    return tuple(sorted((given or {}).items()))
+
+
+def canonical_json(value: object) -> str:
+    """JSON with sorted keys and no blanks; equal values give equal text, ``7`` and ``7.0`` included."""
+
+    def plain(item: object) -> object:
+        if isinstance(item, float) and item.is_integer():
+            return int(item)
+        if isinstance(item, Mapping):
+            return {key: plain(inner) for key, inner in item.items()}
+        if isinstance(item, list | tuple):
+            return [plain(inner) for inner in item]
+        return item
+
+    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerSpec:
+    """A scheduler by its diffusers class name, with the config values that differ from the model's own.
+
+    Args:
+        name: diffusers class name, such as ``DPMSolverMultistepScheduler``.
+        options: config values, such as ``(("use_karras_sigmas", True),)``.
+    """
+
+    name: str
+    options: Options = ()
+
+    def __str__(self) -> str:
+        shown = ",".join(f"{key}={json.dumps(value).strip(chr(34))}" for key, value in self.options)
+        return f"{self.name}:{shown}" if shown else self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineSpec:
+    """What goes into ``from_pretrained``.
+
+    Args:
+        model: Hub id, local folder, single ``.safetensors`` file, or the name of a bundled model.
+        revision: branch, tag or commit on the Hub; once resolved, the commit.
+        variant: weights variant, such as ``fp16`` (diffusers' ``variant``).
+        vae: another VAE: Hub id, folder or file; ``None`` keeps the pipeline's own.
+        dtype: of everything but a VAE that has its own.
+        scheduler: ``None`` keeps the pipeline's own.
+    """
+
+    model: str
+    revision: str | None = None
+    variant: str | None = None
+    vae: str | None = None
+    dtype: Dtype | None = None
+    scheduler: SchedulerSpec | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallSpec:
+    """What goes into ``pipeline(...)``.
+
+    Args:
+        num_inference_steps: 1 or more. Some schedulers evaluate the model more often than this.
+        guidance_scale: 0 or more; at 1 and below most pipelines guide not at all.
+        height, width: pixels, divisible by the VAE's factor.
+        arguments: further keyword arguments of the pipeline's call, by their diffusers names.
+    """
+
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
+    height: int | None = None
+    width: int | None = None
+    arguments: Options = ()
+
+    def __post_init__(self) -> None:
+        if self.num_inference_steps is not None and self.num_inference_steps < 1:
+            raise InputError(
+                "--steps", self.num_inference_steps, problem="is too few", allowed="1 or more", hint="--steps 20"
+            )
+        if self.guidance_scale is not None and not 0 <= self.guidance_scale < float("inf"):
+            raise InputError(
+                "--guidance", self.guidance_scale, problem="is out of range", allowed="0 or more", hint="--guidance 7.5"
+            )
+        for side in (self.height, self.width):
+            if side is not None and side < 1:
+                raise InputError(
+                    "--size", f"{self.width}x{self.height}", problem="is too small", allowed="whole pixels, 1 or more",
+                    hint="--size 512x512",
+                )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One wording.
+
+    Args:
+        prompt: in full, as the text encoder gets it.
+        negative_prompt: what to steer away from; empty means none.
+        label: a few words that tell this variant from its neighbours; empty until :mod:`promptlab.expand` names it.
+        template: the text with its ``{a|b}`` still in it, where the prompt came from one.
+        replacement: ``old=>new`` as applied, where the prompt was varied from another.
+        source: the place, in the parent's run, of the variant it was varied from.
+    """
+
+    prompt: str
+    negative_prompt: str = ""
+    label: str = ""
+    template: str | None = None
+    replacement: str | None = None
+    source: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One field that differs between two specs: ``field`` by its path, ``before`` and ``after`` as plain values."""
+
+    field: str
+    before: Any
+    after: Any
+
+    def __str__(self) -> str:
+        return f"{self.field}: {_plainly(self.before)} → {_plainly(self.after)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """Everything one run asks for: variants × seeds images under one setting.
+
+    Args:
+        pipeline: see :class:`PipelineSpec`.
+        call: see :class:`CallSpec`.
+        variants: one or more wordings, the rows of the grid.
+        seeds: 0 … 2³²−1, each once, the columns of the grid.
+        batch_size: images per forward; short batches are padded to it, because another size gives other bytes.
+        device: ``cuda``, ``cuda:1``, ``mps``, ``cpu``; ``None`` takes the first of these that is there.
+        generator_device: where the noise is drawn; on the CPU it is the same for every device.
+    """
+
+    pipeline: PipelineSpec
+    call: CallSpec = CallSpec()
+    variants: tuple[Variant, ...]
+    seeds: tuple[int, ...]
+    batch_size: int | None = None
+    device: str | None = None
+    generator_device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if not self.variants:
+            raise InputError("PROMPT", problem="is missing", allowed="one or more prompts", hint='promptlab run "…"')
+        if not self.seeds:
+            raise InputError("--seeds", problem="names no seed", allowed="one or more seeds", hint="--seeds 0-7")
+        for seed in self.seeds:
+            if not 0 <= seed <= MAX_SEED:
+                raise InputError(
+                    "--seeds", seed, problem="is out of range", allowed=f"0 to {MAX_SEED}", hint="--seeds 0-7"
+                )
+        if len(set(self.seeds)) < len(self.seeds):
+            twice = next(seed for at, seed in enumerate(self.seeds) if seed in self.seeds[:at])
+            raise InputError("--seeds", twice, problem="is named twice", allowed="each seed once", hint="--seeds 0-7")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise InputError(
+                "--batch-size", self.batch_size, problem="is too small", allowed="1 or more", hint="--batch-size 4"
+            )
+
+    @property
+    def image_count(self) -> int:
+        """How many images the run is made of: variants × seeds."""
+        return len(self.variants) * len(self.seeds)
+
+    def vary(self, **changes: Any) -> Self:
+        """A copy with ``changes`` applied, each by its own name wherever it lives.
+
+        ``spec.vary(seeds=(1,), num_inference_steps=25, scheduler=None)``: fields of the pipeline and of the call are
+        named as if they were the run's own.
+
+        Raises:
+            TypeError: for a name that no part of a spec has.
+        """
+        parts: dict[str, Any] = {}
+        for part_name in ("pipeline", "call"):
+            part = getattr(self, part_name)
+            names = {field.name for field in dataclasses.fields(part)} & changes.keys()
+            if names:
+                parts[part_name] = dataclasses.replace(part, **{name: changes.pop(name) for name in names})
+        return dataclasses.replace(self, **parts, **changes)
+
+    def diff(self, other: RunSpec) -> tuple[Change, ...]:
+        """What changed from this spec to ``other``, field by field, prompts and seeds as whole lists."""
+        mine, theirs = dict(_flat(self)), dict(_flat(other))
+        return tuple(
+            Change(field=name, before=mine.get(name), after=theirs.get(name))
+            for name in dict.fromkeys((*mine, *theirs))
+            if mine.get(name) != theirs.get(name)
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values only, ready for JSON; :meth:`from_dict` gives back an equal spec."""
+        plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        plain["call"]["arguments"] = dict(self.call.arguments)
+        if self.pipeline.scheduler is not None:
+            plain["pipeline"]["scheduler"]["options"] = dict(self.pipeline.scheduler.options)
+        return plain
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Self:
+        """The spec that :meth:`to_dict` wrote.
+
+        Raises:
+            InputError: when a key is missing or unknown, or a value is out of range.
+        """
+        try:
+            pipeline, call = dict(plain["pipeline"]), dict(plain["call"])
+            scheduler = pipeline.pop("scheduler", None)
+            return cls(
+                **{
+                    **plain,
+                    "pipeline": PipelineSpec(
+                        **pipeline,
+                        scheduler=scheduler
+                        and SchedulerSpec(name=scheduler["name"], options=options(scheduler.get("options"))),
+                    ),
+                    "call": CallSpec(**{**call, "arguments": options(call.get("arguments"))}),
+                    "variants": tuple(Variant(**variant) for variant in plain["variants"]),
+                    "seeds": tuple(int(seed) for seed in plain["seeds"]),
+                }
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError("spec", problem=f"is not one of PromptLab's: {error}") from error
+
+
+def recipe_key(spec: RunSpec, variant: Variant, seed: int, *, model_identity: str, vae_identity: str | None) -> str:
+    """The hash of everything that decides one image's pixels, apart from the environment: 64 hex digits.
+
+    Weights enter by identity (commit or file hash), never by name alone: a model that changed under its name is another
+    recipe. Batch size is part of it, because kernels round differently at another shape. Labels, notes and where a
+    prompt came from are not.
+
+    Args:
+        spec: resolved, so that a default named and the same default left out are one recipe.
+    """
+    pipeline, call = spec.pipeline, spec.call
+    scheduler = pipeline.scheduler
+    return hashlib.sha256(
+        canonical_json(
+            {
+                "model": model_identity,
+                "variant": pipeline.variant,
+                "vae": vae_identity,
+                "dtype": pipeline.dtype,
+                "scheduler": scheduler and [scheduler.name, dict(scheduler.options)],
+                "num_inference_steps": call.num_inference_steps,
+                "guidance_scale": call.guidance_scale,
+                "height": call.height,
+                "width": call.width,
+                "arguments": dict(call.arguments),
+                "prompt": variant.prompt,
+                "negative_prompt": variant.negative_prompt,
+                "seed": seed,
+                "generator_device": spec.generator_device,
+                "batch_size": spec.batch_size,
+            }
+        ).encode()
+    ).hexdigest()
+
+
+def _flat(spec: RunSpec) -> Iterator[tuple[str, Any]]:
+    """The fields of a spec by the names people use; a scheduler's options apart, variants by their words."""
+    for part in (spec.pipeline, spec.call):
+        for field in dataclasses.fields(part):
+            value = getattr(part, field.name)
+            if isinstance(value, SchedulerSpec):
+                yield "scheduler", value.name
+                yield from ((f"scheduler.{key}", inner) for key, inner in value.options)
+            elif field.name == "arguments":
+                yield from value
+            else:
+                yield field.name, value
+    yield "prompts", [variant.prompt for variant in spec.variants]
+    yield "negative_prompts", [variant.negative_prompt for variant in spec.variants]
+    yield "seeds", list(spec.seeds)
+    yield from (("batch_size", spec.batch_size), ("device", spec.device), ("generator_device", spec.generator_device))
+
+
+def _plainly(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(_plainly(item) for item in value)
+    if isinstance(value, str):
+        return f"“{value}”" if value else "none"
+    return "default" if value is None else str(value)

@@ -1,0 +1,91 @@
+"""Where things lie: one folder that holds all state and can be moved.
+
+::
+
+    <workspace>/
+      mlflow.db          SQLite: MLflow's tables and, beside them, ours (``promptlab_…``)
+      images/<run>/      the pictures' home: one PNG an image, and the run's grid
+      mlartifacts/       what MLflow shows: hard links to the above, in MLflow's own layout
+
+Paths are made from numbers and hashes only, never from a prompt or a name: no text that a user types can lead a file
+out of the folder. Rows hold paths relative to the workspace, with forward slashes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from promptlab.errors import WorkspaceError
+
+__all__ = ["Workspace"]
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """The folder ``root`` (absolute) and the places in it. Making one touches no file."""
+
+    root: Path
+
+    @classmethod
+    def at(cls, folder: str | os.PathLike[str] | None = None) -> Workspace:
+        """The workspace in ``folder``, or in the current folder."""
+        return cls(Path(folder or ".").expanduser().resolve())
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file that holds MLflow's tables and ours."""
+        return self.root / "mlflow.db"
+
+    @property
+    def lock(self) -> Path:
+        """The file that is locked while tables are made: MLflow's own set-up is not safe to run twice at once."""
+        return self.root / ".promptlab.lock"
+
+    @property
+    def artifacts(self) -> Path:
+        """The folder that ``mlflow server --artifacts-destination`` serves."""
+        return self.root / "mlartifacts"
+
+    def run_folder(self, run_id: int) -> Path:
+        """Where the pictures and the grid of run ``run_id`` lie."""
+        return self.root / "images" / f"{run_id:05d}"
+
+    def image_name(self, variant: int, seed: int) -> str:
+        """The file name of the picture of variant number ``variant`` (from 0) at ``seed``."""
+        return f"v{variant:02d}-seed{seed}.png"
+
+    def grid(self, run_id: int) -> Path:
+        """The labelled grid of run ``run_id``."""
+        return self.run_folder(run_id) / "grid.png"
+
+    def relative(self, path: Path) -> str:
+        """``path`` as rows hold it: relative to the workspace, with forward slashes."""
+        return path.relative_to(self.root).as_posix()
+
+    def artifact_folder(self, experiment: str) -> str:
+        """The folder under :attr:`artifacts` for an experiment: readable, unique, and always one plain folder name."""
+        slug = re.sub(r"[^A-Za-z0-9._-]+", "-", experiment).strip("-.")[:60]
+        if slug == experiment:
+            return slug
+        return f"{slug or 'experiment'}-{sha256(experiment.encode()).hexdigest()[:8]}"
+
+    def check_writable(self) -> None:
+        """Make sure, without writing anything, that this folder can hold a workspace.
+
+        Raises:
+            WorkspaceError: when the path is a file, or may not be written.
+        """
+        if self.root.exists() and not self.root.is_dir():
+            raise WorkspaceError(
+                "--workspace", str(self.root), problem="is a file", allowed="a folder", hint="--workspace FOLDER"
+            )
+        nearest = next(folder for folder in (self.root, *self.root.parents) if folder.exists())
+        if not os.access(nearest, os.W_OK | os.X_OK):
+            raise WorkspaceError(
+                "--workspace", str(self.root), problem="is read-only", allowed="a folder you may write to",
+                hint="--workspace FOLDER",
+            )  # fmt: skip
