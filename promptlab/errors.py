@@ -5,7 +5,7 @@
     PromptLabError                exit code 1: it was asked rightly and still failed
     ├── EngineError               a model would not load, an image would not be made
     ├── TrackerError              MLflow could not be told; the run itself is whole
-    ├── StoreError                the database failed after the command had begun
+    ├── StoreError                a row or a picture could not be written after the command had begun
     └── InputError                exit code 2: what was asked cannot be; nothing was written
         ├── UnknownValue          a value outside a closed set: a scheduler, a dtype, a device …
         ├── NotFound              a run, an image, a model or a file that is not there
@@ -36,8 +36,11 @@ __all__ = [
 
 
 def one_line(text: object, *, limit: int = 300) -> str:
-    """``text`` with every run of white space folded to a blank, cut with ``…`` after ``limit`` characters."""
-    line = " ".join(str(text).split())
+    """``text`` with every run of white space folded to a blank, cut with ``…`` after ``limit`` characters.
+
+    Half a surrogate pair, which no terminal and no database takes, becomes ``?``.
+    """
+    line = " ".join(str(text).encode("utf-8", "replace").decode().split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
@@ -56,7 +59,7 @@ class TrackerError(PromptLabError):
 
 
 class StoreError(PromptLabError):
-    """The database failed after the command had begun: locked for too long, disk full, damaged."""
+    """The database or a picture could not be written after the command had begun: locked, disk full, damaged."""
 
 
 class InputError(PromptLabError):

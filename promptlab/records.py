@@ -6,15 +6,26 @@ relative to the workspace.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from promptlab.spec import Change, RunSpec, Scalar, Variant, canonical_json
 
-__all__ = ["Environment", "ImageRecord", "ImageStatus", "RunRecord", "RunStatus", "RunSummary", "VariantRecord"]
+__all__ = [
+    "Environment",
+    "ImageRecord",
+    "ImageStatus",
+    "RunRecord",
+    "RunStatus",
+    "RunSummary",
+    "VariantRecord",
+    "plain",
+]
 
 
 class RunStatus(StrEnum):
@@ -196,3 +207,22 @@ class RunSummary:
     seconds_per_image: float | None
     parent_run_id: int | None
     tracked: bool
+
+
+def plain(record: object) -> Any:
+    """A record as JSON can hold it: dataclasses as objects, times in ISO 8601, a spec as its own ``to_dict``."""
+    match record:
+        case RunSpec():
+            return record.to_dict()
+        case datetime():
+            return record.isoformat()
+        case StrEnum():
+            return record.value
+        case Mapping():
+            return {str(key): plain(value) for key, value in record.items()}
+        case list() | tuple():
+            return [plain(value) for value in record]
+        case _ if dataclasses.is_dataclass(record):
+            return {field.name: plain(getattr(record, field.name)) for field in dataclasses.fields(record)}
+        case _:
+            return record

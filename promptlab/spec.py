@@ -149,7 +149,8 @@ class Variant:
         negative_prompt: what to steer away from; empty means none.
         label: a few words that tell this variant from its neighbours; empty until :mod:`promptlab.expand` names it.
         template: the text with its ``{a|b}`` still in it, where the prompt came from one.
-        replacement: ``old=>new`` as applied, where the prompt was varied from another.
+        replacement: ``old=>new`` as applied, a line for each in order, where the prompt was varied from another;
+            :func:`promptlab.expand.wording.replacements` reads it.
         source: the place, in the parent's run, of the variant it was varied from.
     """
 
@@ -206,7 +207,8 @@ class RunSpec:
                     "--seeds", seed, problem="is out of range", allowed=f"0 to {MAX_SEED}", hint="--seeds 0-7"
                 )
         if len(set(self.seeds)) < len(self.seeds):
-            twice = next(seed for at, seed in enumerate(self.seeds) if seed in self.seeds[:at])
+            seen: set[int] = set()
+            twice = next(seed for seed in self.seeds if seed in seen or seen.add(seed))  # type: ignore[func-returns-value]
             raise InputError("--seeds", twice, problem="is named twice", allowed="each seed once", hint="--seeds 0-7")
         if self.batch_size is not None and self.batch_size < 1:
             raise InputError(
@@ -275,7 +277,7 @@ class RunSpec:
                     "seeds": tuple(int(seed) for seed in plain["seeds"]),
                 }
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError("spec", problem=f"is not one of PromptLab's: {error}") from error
 
 
@@ -327,7 +329,7 @@ def _flat(spec: RunSpec) -> Iterator[tuple[str, Any]]:
             else:
                 yield field.name, value
     yield "prompts", [variant.prompt for variant in spec.variants]
-    yield "negative_prompts", [variant.negative_prompt for variant in spec.variants]
+    yield "negative_prompts", list(dict.fromkeys(variant.negative_prompt for variant in spec.variants))
     yield "seeds", list(spec.seeds)
     yield from (("batch_size", spec.batch_size), ("device", spec.device), ("generator_device", spec.generator_device))
 

@@ -1,0 +1,98 @@
+"""Talks to a human: parses, calls one verb of the lab, prints. Nothing heavy is imported to show help or a list.
+
+Every command is a function in a module of this room; :func:`main` is the one place where an error becomes a line on
+standard error and an exit code: 2 when what was asked cannot be, 1 when it failed, 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from promptlab import __version__
+from promptlab.cli import browse, completion, db, inventory, make, ui
+from promptlab.errors import InputError, PromptLabError, one_line
+
+__all__ = ["main", "promptlab"]
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Each command has its own --help. Pictures lie in WORKSPACE/images, records in WORKSPACE/mlflow.db.",
+)
+@click.version_option(__version__, prog_name="promptlab", message="%(prog)s %(version)s")
+def promptlab() -> None:
+    """The lab notebook for people who iterate on prompts for text-to-image diffusion models.
+
+    \b
+    promptlab run "portrait photo of a old warrior chief" --seeds 0-7
+    promptlab rerun last --seed 1 --replace "a old=>{the oldest|a old|a|a young}"
+    promptlab ui
+    """
+
+
+for command in (
+    make.run,
+    make.rerun,
+    browse.list_runs,
+    browse.show,
+    ui.ui,
+    ui.sync,
+    inventory.schedulers,
+    inventory.models,
+    db.db,
+    completion.completion,
+):
+    promptlab.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit. ``PROMPTLAB_DEBUG=1`` lets tracebacks through."""
+    sys.exit(_exit_code(arguments))
+
+
+def _exit_code(arguments: Sequence[str] | None) -> int:
+    debugging = os.environ.get("PROMPTLAB_DEBUG", "") not in ("", "0")
+    try:
+        _check_encoding(sys.argv[1:] if arguments is None else arguments)
+        result = promptlab.main(args=arguments, prog_name="promptlab", standalone_mode=False)
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "promptlab"
+        _say(f"{error.format_message().rstrip('.')}; see: {where} --help")
+        return 2
+    except PromptLabError as error:
+        if debugging:
+            raise
+        _say(str(error))
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        _say("stopped; what was made stays")
+        return 130
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - so that Python's own flush at exit finds no pipe
+        return 1
+    except click.ClickException as error:
+        _say(error.format_message())
+        return 1
+    except Exception as error:
+        if debugging:
+            raise
+        _say(f"unexpected {type(error).__name__}: {one_line(error)}; PROMPTLAB_DEBUG=1 shows where, please report it")
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def _check_encoding(words: Sequence[str]) -> None:
+    """Words that were typed in another encoding than the terminal's reach us in pieces that nothing can store."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise InputError("argument", word, problem="is not UTF-8", hint="the command in a UTF-8 terminal") from None
+
+
+def _say(sentence: str) -> None:
+    click.echo(f"promptlab: {one_line(sentence, limit=2000)}", err=True)

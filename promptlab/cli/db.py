@@ -1,0 +1,35 @@
+"""``promptlab db``: which schema the database has, and bringing it up to date by hand."""
+
+from __future__ import annotations
+
+import click
+
+from promptlab.cli.make import lab_in
+from promptlab.cli.options import in_workspace
+
+__all__ = ["db"]
+
+
+@click.group()
+def db() -> None:
+    """The workspace's database. It is upgraded by itself, after a backup, when a run begins."""
+
+
+@db.command()
+@in_workspace
+def current(workspace: str | None) -> None:
+    """Say which schema the database has, and which this PromptLab writes."""
+    has, head = lab_in(workspace).schema()
+    click.echo(f"schema {has or 'none yet'}; this PromptLab writes {head}")
+
+
+@db.command()
+@in_workspace
+def upgrade(workspace: str | None) -> None:
+    """Make the tables, or bring older ones up to date after a backup beside the file."""
+    lab = lab_in(workspace)
+    before, head = lab.upgrade()
+    if before == head:
+        click.echo(f"schema {head} already")
+    else:
+        click.echo(f"schema {before or 'none'} → {head}")

@@ -1,0 +1,289 @@
+"""Records as lines of text: what a run, a picture and a plan look like in a terminal. Pure."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from promptlab.errors import one_line
+from promptlab.expand import show_seeds
+from promptlab.expand.words import word_diff
+from promptlab.plan import ResolvedSpec
+from promptlab.records import ImageRecord, ImageStatus, RunRecord, RunStatus, RunSummary
+from promptlab.spec import Change, RunSpec
+from promptlab.workspace import Workspace
+
+__all__ = ["image_lines", "plan_lines", "run_lines", "show_lines", "summary_lines", "table"]
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset()) -> list[str]:
+    """Aligned columns, two blanks apart. Wide characters count as two; columns in ``right`` are flush right."""
+    cells = [list(headers), *(list(row) for row in rows)]
+    widths = [max(_width(row[at]) for row in cells) for at in range(len(headers))]
+    lines = []
+    for row in cells:
+        padded = [
+            " " * (width - _width(cell)) + cell if at in right else cell + " " * (width - _width(cell))
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(padded).rstrip())
+    return lines
+
+
+def _width(text: str) -> int:
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )
+
+
+def summary_lines(summaries: Sequence[RunSummary]) -> list[str]:
+    """``promptlab list``: a line a run."""
+    rows = [
+        (
+            str(run.id),
+            _when(run.created_at),
+            one_line(run.experiment, limit=20),
+            run.status + ("" if run.tracked or run.status is RunStatus.RUNNING else " (unsynced)"),
+            f"{run.made}/{run.images}",
+            _short_scheduler(run.scheduler),
+            _or_dash(run.num_inference_steps),
+            _or_dash(run.dtype),
+            one_line(Path(run.model).name or run.model, limit=24),
+            "-" if run.seconds_per_image is None else f"{run.seconds_per_image:.2f}",
+            _or_dash(run.parent_run_id),
+            one_line(run.name or run.prompt, limit=60) + (f" (+{run.variants - 1})" if run.variants > 1 else ""),
+        )
+        for run in summaries
+    ]
+    headers = ("RUN", "MADE AT (UTC)", "EXPERIMENT", "STATUS", "IMAGES", "SCHEDULER", "STEPS", "DTYPE", "MODEL",
+               "S/IMAGE", "FROM", "PROMPT")  # fmt: skip
+    return table(headers, rows, right=frozenset({0, 4, 6, 9, 10}))
+
+
+def run_lines(run: RunRecord, workspace: Workspace) -> list[str]:
+    """What a command says when its run has ended: what was made, where it is, what to type next."""
+    took = "" if run.seconds_per_image is None else f", {run.seconds_per_image:.2f} s an image"
+    lines = [
+        (
+            f"run {run.id}: {_count(len(run.made), 'image')} "
+            f"({_count(len(run.variants), 'variant')} × {_count(len(run.spec.seeds), 'seed')}){took}"
+        ),
+        f"grid: {shown_path(workspace.grid(run.id))}",
+    ]
+    for flag in sorted({image.flag for image in run.made if image.flag}):
+        flagged = [image.ref for image in run.made if image.flag == flag]
+        lines.append(f"look again: {', '.join(flagged)} came out {flag}")
+    seed = run.spec.seeds[1 if len(run.spec.seeds) > 1 else 0]
+    lines.append(f'next: promptlab rerun {run.id} --seed {seed} --replace "OLD=>{{NEW|OTHER}}", or promptlab ui')
+    return lines
+
+
+def plan_lines(resolved: ResolvedSpec, parent: RunRecord | None = None) -> list[str]:
+    """What ``--dry-run`` says: the setting with every default filled in, and how much there is to make."""
+    spec = resolved.spec
+    batch_size = spec.batch_size or 1
+    lines = [
+        (
+            f"would make {_count(spec.image_count, 'image')}: {_count(len(spec.variants), 'variant')} × "
+            f"{_count(len(spec.seeds), 'seed')}, in {_count(-(-spec.image_count // batch_size), 'batch', 'batches')} "
+            f"of {batch_size}"
+        ),
+        *_pairs(_setting(spec, resolved.device, resolved.model_identity, resolved.vae_identity)),
+    ]
+    lines += [f"  variant {at}  {variant.prompt}" for at, variant in enumerate(spec.variants)]
+    if parent is not None:
+        lines += [f"  changed from run {parent.id}:", *(f"    {_change(change)}" for change in parent.spec.diff(spec))]
+    return lines
+
+
+def show_lines(run: RunRecord, workspace: Workspace) -> list[str]:
+    """``promptlab show RUN``: everything recorded, in the order in which people ask for it."""
+    title = " · ".join(part for part in (f"run {run.id}", run.name, run.status, run.experiment) if part)
+    about = [
+        ("note", run.note),
+        ("error", run.error),
+        ("made at", f"{_when(run.created_at)} UTC"),
+        ("grid", shown_path(workspace.grid(run.id)) if workspace.grid(run.id).exists() else None),
+        ("images", _made_of(run)),
+        ("seconds", _seconds(run)),
+        ("peak memory", _memory(run.peak_memory)),
+        ("MLflow", f"told at {_when(run.tracked_at)} UTC" if run.tracked_at else "not told yet; type: promptlab sync"),
+        ("uid", run.uid),
+    ]
+    lines = [title, *_pairs(about)]
+    if run.parent_run_id is not None:
+        lines += ["", f"varied from {_origin(run)}", *(f"  {_change(change)}" for change in run.changes)]
+    lines += ["", "setting", *_pairs(_setting(run.spec, run.device, run.model_identity, run.vae_identity))]
+    lines += ["", "variants"]
+    for record in run.variants:
+        variant = record.variant
+        lines.append(f"  {record.position}  {variant.prompt}")
+        details = [
+            ("label", variant.label if variant.label != variant.prompt else None),
+            ("negative", variant.negative_prompt or None),
+            ("template", variant.template),
+            ("replaced", variant.replacement),
+            ("MLflow run", record.mlflow_run_id),
+        ]
+        lines += [f"   {line}" for line in _pairs(details)]
+    lines += ["", "images", *(f"  {line}" for line in _image_table(run))]
+    lines += ["", "environment", *_pairs([(name, _plainly(value)) for name, value in run.environment.facts.items()])]
+    return lines
+
+
+def image_lines(run: RunRecord, image: ImageRecord, workspace: Workspace) -> list[str]:
+    """``promptlab show IMAGE``: everything recorded about one picture."""
+    variant = run.spec.variants[image.variant]
+    size = None if image.width is None else f"{image.width}x{image.height}"
+    place = None if image.batch is None else f"batch {image.batch}, slot {image.slot} of {run.spec.batch_size}"
+    about = [
+        ("file", None if image.path is None else shown_path(workspace.root / image.path)),
+        ("prompt", variant.prompt),
+        ("negative", variant.negative_prompt or None),
+        ("seed", str(image.seed)),
+        ("size", size),
+        ("place", place),
+        ("seconds", None if image.seconds is None else f"{image.seconds:.3f}"),
+        ("peak memory", _memory(image.peak_memory)),
+        ("made at", None if image.made_at is None else f"{_when(image.made_at)} UTC"),
+        ("look again", image.flag),
+        ("error", image.error),
+        ("varied from", None if image.parent is None else f"image {image.parent[0]}/{image.parent[1]}"),
+        ("recipe key", image.recipe_key),
+        ("pixel sha256", image.pixel_sha256),
+    ]
+    lines = [f"image {image.ref} · {image.status} · run {run.id} · {run.experiment}", *_pairs(about)]
+    if run.changes:
+        lines += ["", f"changed from run {run.parent_run_id}", *(f"  {_change(change)}" for change in run.changes)]
+    lines += ["", "setting", *_pairs(_setting(run.spec, run.device, run.model_identity, run.vae_identity))]
+    lines += ["", "environment", *_pairs([(name, _plainly(value)) for name, value in run.environment.facts.items()])]
+    return [*lines, "", f'next: promptlab rerun {image.ref} --append ", …"']
+
+
+def shown_path(path: Path) -> str:
+    """``path`` as one would type it from here: relative where that is shorter."""
+    relative = os.path.relpath(path)
+    return relative if len(relative) < len(str(path)) else str(path)
+
+
+def _setting(spec: RunSpec, device: str, model_identity: str, vae_identity: str | None) -> list[tuple[str, str | None]]:
+    pipeline, call = spec.pipeline, spec.call
+    size = None if call.width is None else f"{call.width}x{call.height}"
+    return [
+        ("model", f"{pipeline.model} ({_short_identity(model_identity)})"),
+        ("revision", pipeline.revision),
+        ("weights variant", pipeline.variant),
+        ("vae", f"{pipeline.vae} ({_short_identity(vae_identity)})" if pipeline.vae else None),
+        ("scheduler", str(pipeline.scheduler) if pipeline.scheduler else None),
+        ("steps", _or_none(call.num_inference_steps)),
+        ("guidance", None if call.guidance_scale is None else f"{call.guidance_scale:g}"),
+        ("size", size),
+        *((name, _plainly(value)) for name, value in call.arguments),
+        ("dtype", pipeline.dtype),
+        ("device", device),
+        ("batch size", _or_none(spec.batch_size)),
+        ("noise drawn on", spec.generator_device),
+        ("seeds", show_seeds(spec.seeds)),
+    ]
+
+
+def _image_table(run: RunRecord) -> list[str]:
+    rows = [
+        (
+            image.ref,
+            str(image.variant),
+            str(image.seed),
+            image.status + (f" ({image.flag})" if image.flag else ""),
+            "-" if image.batch is None else f"{image.batch}.{image.slot}",
+            "-" if image.seconds is None else f"{image.seconds:.2f}",
+            (image.pixel_sha256 or "-")[:12],
+            "-" if image.parent is None else f"{image.parent[0]}/{image.parent[1]}",
+            image.error or image.path or "",
+        )
+        for image in run.images
+    ]
+    headers = ("IMAGE", "VARIANT", "SEED", "STATUS", "BATCH.SLOT", "SECONDS", "PIXELS", "FROM", "FILE")
+    return table(headers, rows, right=frozenset({1, 2, 5}))
+
+
+def _made_of(run: RunRecord) -> str:
+    counts = {status: sum(image.status is status for image in run.images) for status in ImageStatus}
+    return ", ".join(f"{count} {status.lower()}" for status, count in counts.items() if count)
+
+
+def _seconds(run: RunRecord) -> str | None:
+    parts = [
+        (run.load_seconds, "loading"),
+        (run.generate_seconds, "generating and saving"),
+        (run.seconds_per_image, "an image"),
+    ]
+    return ", ".join(f"{seconds:.2f} {what}" for seconds, what in parts if seconds is not None) or None
+
+
+def _origin(run: RunRecord) -> str:
+    image = run.parent_image
+    return f"run {run.parent_run_id}" if image is None else f"image {image[0]}/{image[1]}"
+
+
+def _change(change: Change) -> str:
+    """A change in a line: seeds as ranges, one prompt against another as the words that went and came."""
+    before, after = change.before, change.after
+    if change.field == "seeds":
+        return f"seeds: {show_seeds(before)} → {show_seeds(after)}"
+    if change.field.endswith("prompts") and len(before) == len(after) == 1:
+        marks = {"kept": "{}", "removed": "[-{}-]", "added": "{{+{}+}}"}
+        words = ""
+        for piece in word_diff(before[0], after[0]):
+            text = piece.text.lstrip()
+            blank = " " if words and (piece.kind != "kept" or piece.text != text) else ""
+            words += blank + marks[piece.kind].format(text)
+        return f"{change.field.removesuffix('s')}: {words}"
+    if change.field.endswith("prompts"):
+        return f"{change.field}: {_count(len(before), 'wording')} → {len(after)}"
+    return str(change)
+
+
+def _pairs(pairs: Iterable[tuple[str, str | None]]) -> list[str]:
+    known = [(name, value) for name, value in pairs if value is not None]
+    width = max((len(name) for name, _ in known), default=0)
+    return [f"  {name:<{width}}  {value}" for name, value in known]
+
+
+def _when(time: datetime) -> str:
+    return time.strftime("%Y-%m-%d %H:%M")
+
+
+def _memory(size: int | None) -> str | None:
+    return None if size is None else f"{size / 2**20:,.0f} MiB"
+
+
+def _short_identity(identity: str | None) -> str:
+    kind, _, digest = (identity or "?").partition(":")
+    return f"{kind}:{digest[:12]}"
+
+
+def _short_scheduler(name: str | None) -> str:
+    return "-" if name is None else name.removesuffix("Scheduler")
+
+
+def _or_dash(value: object) -> str:
+    return "-" if value is None else str(value)
+
+
+def _or_none(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _plainly(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "unknown" if value is None else str(value)
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"

@@ -1,0 +1,194 @@
+"""Seeds as one types them: ``0-7``, ``1,5,9``, ``0-3,42``, ``random:4``, and the ranges of AUTOMATIC1111.
+
+What comes out is always plain seeds, each once, each within 0 … 2³²−1, in the order they were named. Nothing is left to
+be decided later: a seed that was drawn is from then on a seed like any other, so that every picture can be made again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
+
+from promptlab.errors import InputError, one_line
+from promptlab.spec import MAX_SEED
+
+__all__ = ["MAX_SEEDS", "Draw", "parse_seeds", "show_seeds"]
+
+MAX_SEEDS: Final = 100_000
+"""More than a run can mean; without a limit ``0-4294967295`` would fill the memory before anything is said."""
+
+Draw = Callable[[int], int]
+"""Gives a whole number from 0 up to, not including, its argument. ``secrets.randbelow`` is one."""
+
+_ALLOWED: Final = f"0 to {MAX_SEED}"
+_FORMS: Final = "0-7 · 1,5,9 · 0-3,42 · random:4 · 1-10 (+3) · 1-10 [5]"
+_RANGE: Final = re.compile(
+    r"([0-9]+)\s*-\s*([0-9]+)\s*(?:\(\s*(?P<sign>[+-]?)\s*(?P<step>[0-9]+)\s*\)|\[\s*(?P<count>[0-9]+)\s*\])?"
+)
+_RANDOM: Final = re.compile(r"random\s*:\s*([0-9]+)")
+_NEGATIVE: Final = re.compile(r"-\s*[0-9]+")
+
+
+def parse_seeds(text: str, *, draw: Draw | None = None) -> tuple[int, ...]:
+    """The seeds that ``text`` names, in its order.
+
+    ``a-b`` includes both ends; ``1-10 (+3)`` takes every third from 1; ``1-10 [5]`` takes 5 spread evenly, rounded down
+    (these two as in A1111's ``scripts/xyz_grid.py``). ``random:4`` draws four that are not named yet.
+
+    Args:
+        text: as typed after ``--seeds``.
+        draw: where random seeds come from; by default the operating system.
+
+    Raises:
+        InputError: for anything else: a negative seed, one above 2³²−1, a range that runs backwards, a seed named
+            twice, nothing between two commas, or more than ``MAX_SEEDS`` seeds.
+    """
+    seeds: dict[int, None] = {}
+    if not text.strip():
+        raise InputError("--seeds", text, problem="names no seed", allowed=_FORMS, hint="--seeds 0-7")
+    items = [item.strip() for item in text.split(",")]
+    if "" in items:
+        without = ",".join(item for item in items if item) or "0-7"
+        raise InputError(
+            "--seeds", text, problem="has a comma with nothing beside it", hint=f"--seeds {one_line(without, limit=60)}"
+        )
+    owed: list[tuple[int, int]] = []  # (place, how many): drawn last, so that they avoid every seed that is named
+    for item in items:
+        if drawn := _RANDOM.fullmatch(item):
+            count = _number(drawn[1], item)
+            if count < 1:
+                raise _refused(item, "draws no seed", hint="random:4")
+            _room(len(seeds) + sum(owing for _, owing in owed), count, item)
+            owed.append((len(seeds), count))
+        else:
+            _room(len(seeds) + sum(owing for _, owing in owed), _length(item), item)
+            for seed in _named(item):
+                if seed in seeds:
+                    raise InputError("--seeds", seed, problem="is named twice", allowed="each seed once")
+                seeds[seed] = None
+    return _with_drawn(tuple(seeds), owed, draw or _from_the_system)
+
+
+def show_seeds(seeds: Iterable[int]) -> str:
+    """Short text that :func:`parse_seeds` reads back as the same seeds in the same order: ``0-7,42``.
+
+    Only commas and dashes are used, so that it can be typed in any shell without quotes.
+    """
+    return ",".join(_runs(tuple(seeds)))
+
+
+def _runs(seeds: Sequence[int]) -> Iterator[str]:
+    start = 0
+    while start < len(seeds):
+        end = start
+        while end + 1 < len(seeds) and seeds[end + 1] == seeds[end] + 1:
+            end += 1
+        if end - start >= 2:
+            yield f"{seeds[start]}-{seeds[end]}"
+        else:
+            yield from map(str, seeds[start : end + 1])
+        start = end + 1
+
+
+def _length(item: str) -> int:
+    """How many seeds ``item`` names, checked in full before any of them is made."""
+    if item.isascii() and item.isdigit():
+        _seed(item, item)
+        return 1
+    found = _RANGE.fullmatch(item)
+    if found is None:
+        raise _unreadable(item)
+    first, last = _seed(found[1], item), _seed(found[2], item)
+    if last < first:
+        raise _refused(item, "runs backwards", hint=f"{last}-{first}")
+    length = last - first + 1
+    if found["step"] is not None:
+        step = _number(found["step"], item)
+        if found["sign"] == "-" or step == 0:
+            raise _refused(item, "needs a step of 1 or more", hint=f"{first}-{last} (+{max(step, 1)})")
+        return (length + step - 1) // step
+    if found["count"] is not None:
+        count = _number(found["count"], item)
+        if not 1 <= count <= length:
+            problem = f"asks for {count} of {length} seeds"
+            raise _refused(item, problem, hint=f"{first}-{last} [{length}]")
+        return count
+    return length
+
+
+def _named(item: str) -> Iterable[int]:
+    """The seeds of an item that :func:`_length` has passed."""
+    found = _RANGE.fullmatch(item)
+    if found is None:
+        return (int(item),)
+    first, last = int(found[1]), int(found[2])
+    if found["step"] is not None:
+        return range(first, last + 1, int(found["step"]))
+    if found["count"] is not None:
+        gaps = int(found["count"]) - 1
+        return (first + (last - first) * at // gaps for at in range(gaps + 1)) if gaps else (first,)
+    return range(first, last + 1)
+
+
+def _with_drawn(named: tuple[int, ...], owed: Sequence[tuple[int, int]], draw: Draw) -> tuple[int, ...]:
+    taken = set(named)
+    seeds: list[int] = []
+    done = 0
+    for place, count in owed:
+        seeds += named[done:place]
+        done = place
+        for _ in range(count):
+            seed = draw(MAX_SEED + 1)
+            while seed in taken:  # the next free one: ends even when ``draw`` always says the same
+                seed = (seed + 1) % (MAX_SEED + 1)
+            taken.add(seed)
+            seeds.append(seed)
+    return (*seeds, *named[done:])
+
+
+def _from_the_system(below: int) -> int:
+    import secrets
+
+    return secrets.randbelow(below)
+
+
+def _seed(digits: str, item: str) -> int:
+    number = _number(digits, item)
+    if number > MAX_SEED:
+        raise InputError("--seeds", item, problem="is out of range", allowed=_ALLOWED, hint="--seeds 0-7")
+    return number
+
+
+def _number(digits: str, item: str) -> int:
+    short = digits.lstrip("0") or "0"
+    if len(short) > len(str(MAX_SEED)):  # int() itself refuses thousands of digits, with other words
+        raise InputError("--seeds", item, problem="is out of range", allowed=_ALLOWED, hint="--seeds 0-7")
+    return int(short)
+
+
+def _room(have: int, more: int, item: str) -> None:
+    if have + more > MAX_SEEDS:
+        problem = f"makes {have + more:,} seeds, more than the {MAX_SEEDS:,} that one run can have"
+        raise InputError("--seeds", item, problem=problem, hint="--seeds random:4")
+
+
+def _unreadable(item: str) -> InputError:
+    if _NEGATIVE.fullmatch(item):
+        if item.replace(" ", "") == "-1":
+            problem = "is never a seed here, because a drawn seed has to be known to make its picture again"
+            return _refused(item, problem, hint="random:1")
+        return InputError("--seeds", item, problem="is out of range", allowed=_ALLOWED, hint="--seeds 0-7")
+    if item.lower().startswith("random"):
+        return _refused(item, "does not say how many to draw", hint="random:4")
+    dashes = re.sub("[‐‑‒–—−]", "-", item)
+    usual = dashes if _RANGE.fullmatch(dashes) else "0-7"
+    return InputError("--seeds", item, problem="is not a seed or a range of seeds", allowed=_FORMS, hint=_typed(usual))
+
+
+def _refused(item: str, problem: str, *, hint: str) -> InputError:
+    return InputError("--seeds", item, problem=problem, hint=_typed(hint))
+
+
+def _typed(value: str) -> str:
+    return f'--seeds "{value}"' if " " in value else f"--seeds {value}"

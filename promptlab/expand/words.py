@@ -1,0 +1,108 @@
+"""Texts as runs of words: what changed from one to another, and what fits into a small place.
+
+Invariant: everything here is total and bounded: a comparison that would take long keeps only the common start and end.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+__all__ = ["Piece", "cut", "key", "matches", "split_words", "word_diff"]
+
+_EFFORT: Final = 200_000
+"""Pairs of equal words that a comparison may look at: enough for two unrelated prompts of 10,000 characters."""
+
+_ALONE: Final = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_MARKS: Final = ",;，、。"
+_WORD: Final = re.compile(rf"\s*(?:[{_MARKS}]|[{_ALONE}]|[^\s{_MARKS}{_ALONE}]+)|\s+")
+
+_JOINER: Final = "\u200d"  # joins two emoji into one
+_FLAGS: Final = range(0x1F1E6, 0x1F200)  # two of these are one flag
+_SKINS: Final = range(0x1F3FB, 0x1F400)  # these colour the emoji before them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A run of words that two texts share, or that only one of them has, with the white space before each word."""
+
+    kind: Literal["kept", "removed", "added"]
+    text: str
+
+
+def word_diff(before: str, after: str) -> tuple[Piece, ...]:
+    """How ``before`` becomes ``after``, word by word; Chinese, Japanese, Thai and Lao by character.
+
+    What is kept and added makes ``after`` exactly. What is kept and removed makes ``before``, but for white space,
+    which is not compared.
+    """
+    old, new = split_words(before), split_words(after)
+    pieces: list[Piece] = []
+    done_old = done_new = 0
+    for start_old, start_new, length in matches([*map(key, old)], [*map(key, new)]):
+        if removed := "".join(old[done_old:start_old]):
+            pieces.append(Piece(kind="removed", text=removed))
+        if added := "".join(new[done_new:start_new]):
+            pieces.append(Piece(kind="added", text=added))
+        done_old, done_new = start_old + length, start_new + length
+        if kept := "".join(new[start_new:done_new]):
+            pieces.append(Piece(kind="kept", text=kept))
+    return tuple(pieces)
+
+
+def split_words(text: str) -> list[str]:
+    """``text`` in parts that make it again: words and commas, each with the white space before it.
+
+    Scripts that are written without blanks give one part a character.
+    """
+    return _WORD.findall(text)
+
+
+def key(word: str) -> str:
+    """What two words are compared by."""
+    return word.strip()
+
+
+def matches(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int, int]]:
+    """Runs that are in both, in order, as (start in old, start in new, length); the last has length 0, at both ends."""
+    shorter = min(len(old), len(new))
+    head = next((at for at in range(shorter) if old[at] != new[at]), shorter)
+    tail = next((at for at in range(shorter - head) if old[-1 - at] != new[-1 - at]), shorter - head)
+    inner_old, inner_new = old[head : len(old) - tail], new[head : len(new) - tail]
+    found = [(0, 0, head)] if head else []
+    in_new = Counter(inner_new)
+    if sum(count * in_new[word] for word, count in Counter(inner_old).items()) <= _EFFORT:
+        blocks = difflib.SequenceMatcher(None, inner_old, inner_new, autojunk=False).get_matching_blocks()
+        found += [(head + block.a, head + block.b, block.size) for block in blocks if block.size]
+    if tail:
+        found.append((len(old) - tail, len(new) - tail, tail))
+    return [*found, (len(old), len(new), 0)]
+
+
+def cut(text: str, limit: int) -> str:
+    """``text`` on one line, in at most ``limit`` characters; what is cut off, between words where it can, is ``…``."""
+    line = " ".join("".join(" " if unicodedata.category(mark) in ("Cc", "Cs") else mark for mark in text).split())
+    if len(line) <= limit:
+        return line
+    end = line.rfind(" ", 0, limit)
+    if end < limit // 2:
+        end = next((at for at in range(limit - 1, 0, -1) if _may_part(line, at)), limit - 1)
+    return line[:end].rstrip(" ;" + _MARKS) + "…"
+
+
+def _may_part(text: str, at: int) -> bool:
+    """Whether a text may be cut before this character: not inside a letter with its accents, an emoji or a flag."""
+    here, before = text[at], text[at - 1]
+    if unicodedata.category(here).startswith("M") or _JOINER in (here, before) or ord(here) in _SKINS:
+        return False
+    if ord(here) in _FLAGS:
+        start = at
+        while start and ord(text[start - 1]) in _FLAGS:
+            start -= 1
+        return (at - start) % 2 == 0
+    return True

@@ -1,0 +1,243 @@
+"""Which font can draw which character, and honest words for those that none can.
+
+The main font is DejaVu Sans, which ships inside matplotlib (found without importing it): Latin, Greek, Cyrillic,
+Arabic, mathematics. What it lacks is drawn with a well-known font of the system where one is installed, and otherwise
+named in brackets: ``[8 Korean characters]``, ``[fire]``. The invariant: text that went through :func:`legible` has a
+glyph for every character, so no label ever shows an empty box.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from PIL.ImageFont import FreeTypeFont
+
+__all__ = ["Face", "face_for", "has_glyph", "legible", "loaded", "main_face", "scripts_without_font"]
+
+_SYSTEM_FONTS: Final = (
+    "notosanscjk-regular",
+    "notosanscjkkr-regular",
+    "notosanscjkjp-regular",
+    "notosanskr",
+    "notosansjp",
+    "notosanssc",
+    "sourcehansans",
+    "nanumgothic",
+    "nanumbarungothic",
+    "applesdgothicneo",
+    "malgun",
+    "hiraginosans",
+    "hiragino sans gb",
+    "ヒラギノ角ゴシック w3",
+    "msgothic",
+    "meiryo",
+    "yugothm",
+    "ipagothic",
+    "ipag",
+    "takaogothic",
+    "vl-gothic",
+    "pingfang",
+    "msyh",
+    "simsun",
+    "wqy-zenhei",
+    "wqy-microhei",
+    "droidsansfallback",
+    "unifont",
+    "arial unicode",
+    "arialuni",
+    "notosans-regular",
+    "notosansdevanagari-regular",
+    "notosansthai-regular",
+    "notosansbengali-regular",
+    "notosanstamil-regular",
+    "nirmala",
+    "leelawui",
+    "tahoma",
+    "segoeui.ttf",
+    "seguisym",
+    "notosanssymbols",
+    "notosanssymbols2-regular",
+    "notoemoji",
+    "symbola",
+)
+"""How file names of fonts worth asking begin, best first. Colour emoji fonts hold bitmaps of one size: not asked."""
+
+_UNSEEN: Final = frozenset("\u200b\u200c\u200d\u2060\ufe0e\ufe0f\ufeff")
+"""Joiners and variation selectors: they change how their neighbours look; without these they are no loss."""
+
+_BETWEEN: Final = re.compile(r"[ ,.;:!?'\"()/-]+")
+
+_SCRIPTS: Final = {
+    "HANGUL": "Korean",
+    "HIRAGANA": "Japanese",
+    "KATAKANA": "Japanese",
+    "KATAKANA-HIRAGANA": "Japanese",
+    "CJK": "CJK",
+    "IDEOGRAPHIC": "CJK",
+    "FULLWIDTH": "CJK",
+    "HALFWIDTH": "CJK",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One font file, and which of the fonts in it; ``path`` is ``None`` for the font built into Pillow."""
+
+    path: Path | None
+    index: int = 0
+
+
+@lru_cache(maxsize=2)
+def main_face(*, bold: bool = False) -> Face:
+    """DejaVu Sans from matplotlib's data, or Pillow's own font where matplotlib was left out."""
+    found = find_spec("matplotlib")
+    for place in (found and found.submodule_search_locations) or ():
+        path = Path(place, "mpl-data", "fonts", "ttf", "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")
+        if path.is_file():
+            return Face(path)
+    return Face(None)
+
+
+@lru_cache(maxsize=64)
+def loaded(face: Face, size: int) -> FreeTypeFont:
+    """The font at ``size`` pixels to the em."""
+    from PIL import ImageFont
+
+    if face.path is None:
+        return ImageFont.load_default(size)  # type: ignore[return-value]  # with a size it is always a FreeType font
+    return ImageFont.truetype(str(face.path), size, index=face.index)
+
+
+def has_glyph(face: Face, character: str) -> bool:
+    """Whether ``face`` draws ``character`` as itself."""
+    return ord(character) in _coverage(face)
+
+
+@lru_cache(maxsize=4096)
+def face_for(character: str, *, bold: bool = False) -> Face | None:
+    """The font that draws ``character``: the main one, else the first installed one that can, else ``None``.
+
+    Whether there is one does not depend on ``bold``.
+    """
+    for main in (main_face(bold=bold), main_face()):  # the bold font has fewer characters than the regular one
+        if has_glyph(main, character):
+            return main
+    return next((face for face in _system_faces() if has_glyph(face, character)), None)
+
+
+def legible(text: str) -> str:
+    """``text`` with every character that no font here can draw replaced by its name, each run of them once.
+
+    Words in a script become ``[8 Korean characters]`` (what stands between them is part of it), a symbol becomes its
+    Unicode name, ``[fire]``. Every other white space and every control character becomes a blank; line breaks stay.
+    """
+    seen = "".join(map(_plain, text.replace("\r\n", "\n").replace("\r", "\n")))
+    if all(character == "\n" or face_for(character) for character in set(seen)):
+        return seen
+    return "".join(_named("".join(character for character in seen if character not in _UNSEEN)))
+
+
+def scripts_without_font(text: str) -> tuple[str, ...]:
+    """The scripts in ``text`` that :func:`legible` counts in brackets, such as ``("Korean",)``; symbols left out."""
+    return tuple(sorted({script for character in set(text) if (script := _script(_plain(character)))}))
+
+
+def _plain(character: str) -> str:
+    """White space and control characters as a blank: fonts have no glyph, or an ugly one, for most of them."""
+    return " " if character != "\n" and (character.isspace() or unicodedata.category(character) == "Cc") else character
+
+
+def _named(text: str) -> Iterator[str]:
+    """The stretches of ``text`` as they can be shown."""
+    scripts = [_script(character) for character in text]
+    for between in _BETWEEN.finditer(text):  # what stands between two words without a font belongs to them
+        first, last = between.start() - 1, between.end()
+        if first >= 0 and last < len(text) and scripts[first] and scripts[last]:
+            scripts[first + 1 : last] = [scripts[first]] * (last - first - 1)
+    for missing, stretch in groupby(zip(scripts, text, strict=True), key=lambda pair: pair[0] is not None):
+        pairs = list(stretch)
+        if not missing:
+            yield "".join(character for _, character in pairs)
+        elif {script for script, _ in pairs} == {"CJK", "Japanese"}:  # kana among the ideographs: it is Japanese
+            yield _counted("Japanese", [character for _, character in pairs])
+        else:
+            for script, run in groupby(pairs, key=lambda pair: pair[0]):
+                yield _counted(script, [character for _, character in run])
+
+
+def _counted(script: str | None, characters: list[str]) -> str:
+    """A run of characters without a font: letters by number and script, symbols by their names."""
+    if not script:
+        return "".join(f"[{_symbol(character)}]" for character in dict.fromkeys(characters))
+    count = sum(_script(character) is not None for character in characters)
+    together = "\N{NO-BREAK SPACE}" if face_for("\N{NO-BREAK SPACE}") else " "
+    return together.join((f"[{count}", script, f"character{'s' * (count != 1)}]"))
+
+
+def _script(character: str) -> str | None:
+    """``None`` for what can be drawn; else the script, ``""`` for a symbol that has a name of its own."""
+    if character == "\n" or face_for(character) is not None:
+        return None
+    first = unicodedata.name(character, "").split(" ")[0]
+    if first in _SCRIPTS:
+        return _SCRIPTS[first]
+    is_word = unicodedata.category(character)[0] in "LMN" and first not in ("", "COMBINING")
+    return first.capitalize() if is_word else ""
+
+
+def _symbol(character: str) -> str:
+    return unicodedata.name(character, "").lower() or f"U+{ord(character):04X}"
+
+
+@lru_cache(maxsize=32)
+def _coverage(face: Face) -> frozenset[int]:
+    """The code points that ``face`` has glyphs for, from the font's own table (OpenType's ``cmap``)."""
+    from fontTools.ttLib import TTFont, TTLibError
+
+    try:
+        source = loaded(face, 12).path if face.path is None else str(face.path)
+        if hasattr(source, "seek"):
+            source.seek(0)
+        with TTFont(source, fontNumber=face.index, lazy=True) as font:
+            return frozenset(font.getBestCmap() or ())
+    except (OSError, TTLibError, KeyError, ValueError):
+        return frozenset()  # a font that cannot be read draws nothing
+
+
+@lru_cache(maxsize=1)
+def _system_faces() -> tuple[Face, ...]:
+    """The well-known fonts that are installed, best first."""
+    ranked: dict[Path, int] = {}
+    for folder in _font_folders():
+        for path in sorted(folder.rglob("*")):
+            name = path.name.lower()
+            if path.suffix.lower() not in (".ttf", ".otf", ".ttc", ".otc"):
+                continue
+            rank = next((at for at, start in enumerate(_SYSTEM_FONTS) if name.startswith(start)), None)
+            if rank is not None:
+                ranked[path] = rank
+    return tuple(Face(path) for path in sorted(ranked, key=lambda path: (ranked[path], str(path))))
+
+
+def _font_folders() -> tuple[Path, ...]:
+    home = Path.home()
+    if sys.platform == "darwin":
+        folders = [Path("/System/Library/Fonts"), Path("/Library/Fonts"), home / "Library/Fonts"]
+    elif sys.platform == "win32":
+        local = Path(os.environ.get("LOCALAPPDATA", home)) / "Microsoft/Windows/Fonts"
+        folders = [Path(os.environ.get("WINDIR", "C:/Windows")) / "Fonts", local]
+    else:
+        data = Path(os.environ.get("XDG_DATA_HOME", home / ".local/share"))
+        folders = [Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), data / "fonts", home / ".fonts"]
+    return tuple(folder for folder in folders if folder.is_dir())

@@ -1,0 +1,101 @@
+"""The ``parameters`` chunk: one picture in the words of AUTOMATIC1111's web UI, which most other tools read.
+
+::
+
+    {prompt}
+    Negative prompt: {negative prompt}          (line absent when empty)
+    Steps: 25, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.5, Seed: 1, Size: 512x512, …
+
+The rules are those of ``modules/infotext_utils.py`` (``parse_generation_parameters``, ``quote``), made narrower where
+sd-parsers, sd-prompt-reader and Civitai read less than the web UI does. The format has no way to quote a prompt, so a
+prompt that looks like a part of it is defused with a no-break space: the same tokens for every text encoder that folds
+white space, the same look, and no reader takes it for a field. The ``promptlab`` chunk holds the words as they were.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+from promptlab import __version__
+from promptlab.images.samplers import sampler_of
+from promptlab.plan import ImageTask
+
+__all__ = ["display_name", "infotext"]
+
+_NO_BREAK: Final = "\N{NO-BREAK SPACE}"
+_NEGATIVE: Final = re.compile(r"Negative prompt:", re.IGNORECASE)
+_STEPS: Final = re.compile(r"^(?=Steps:)", re.IGNORECASE | re.MULTILINE)
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_WEIGHTS: Final = (".safetensors", ".ckpt", ".bin", ".pt", ".pth")
+
+
+def infotext(task: ImageTask, *, size: tuple[int, int] | None = None) -> str:
+    """The ``parameters`` chunk of one image.
+
+    The first line break is there even when the prompt is empty: sd-prompt-reader finds the other lines by it.
+
+    Args:
+        size: width and height of the picture, for a call that leaves them to the model.
+    """
+    sampler = sampler_of(task.pipeline.scheduler)
+    width, height = size or (task.call.width, task.call.height)
+    arguments = dict(task.call.arguments)
+    fields: dict[str, object] = {
+        "Steps": task.call.num_inference_steps,  # first on its line: that is how the line is told from a prompt
+        "Sampler": sampler.name,
+        "Schedule type": sampler.schedule_type,
+        "CFG scale": task.call.guidance_scale,
+        "Seed": task.seed,
+        "Size": f"{width}x{height}" if width and height else None,
+        "Model": display_name(task.pipeline.model),  # and no "Model hash", which means a hash of a checkpoint file
+        "VAE": task.pipeline.vae and display_name(task.pipeline.vae),
+        "Clip skip": _clip_skip(arguments.get("clip_skip")),
+        "Eta": sampler.eta,
+        "Eta DDIM": arguments.get("eta") if sampler.name == "DDIM" else None,
+        "RNG": "CPU" if task.generator_device == "cpu" else "GPU",  # absent would mean GPU
+        "Version": f"PromptLab {__version__}",  # a bare number would switch the web UI to what it did at that version
+    }
+    lines = [_defused(task.prompt)]
+    if task.negative_prompt.strip():
+        lines.append(f"Negative prompt: {_defused(task.negative_prompt)}")
+    lines.append(", ".join(f"{key}: {_quoted(value)}" for key, value in fields.items() if value is not None))
+    return "\n".join(lines)
+
+
+def display_name(model: str) -> str:
+    """A model's or VAE's name for people: a Hub id as it is, a folder by its own name, a file without its ending.
+
+    Folders above are left out: they say where someone keeps models, which is nobody else's business.
+    """
+    parts = [part for part in re.split(r"[\\/]+", model.strip()) if part not in ("", ".", "..", "~")]
+    if not parts:
+        return model
+    name = parts[-1]
+    for ending in _WEIGHTS:
+        if name.lower().endswith(ending):
+            return name[: -len(ending)]
+    is_hub_id = re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", model) is not None
+    return model if is_hub_id else name
+
+
+def _defused(prompt: str) -> str:
+    """``prompt`` with nothing in it that a reader would take for the format's own words, line breaks kept."""
+    text = _CONTROLS.sub(" ", prompt.replace("\r\n", "\n").replace("\r", "\n"))
+    text = text.encode("utf-8", "replace").decode()  # half a surrogate pair fits in no chunk
+    text = _NEGATIVE.sub(lambda found: found.group().replace(" ", _NO_BREAK), text)
+    return _STEPS.sub(_NO_BREAK, text).strip("\n")
+
+
+def _quoted(value: object) -> str:
+    """The web UI's ``quote``: JSON for what would end the field early."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text = str(value)
+    return json.dumps(text, ensure_ascii=False) if re.search(r"[,:\n]", text) else text
+
+
+def _clip_skip(value: object) -> int | None:
+    """diffusers counts the layers left out, the web UI the layer taken from the end: 1 there is none skipped."""
+    return value + 1 if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

@@ -1,0 +1,174 @@
+"""Pictures on disk: a PNG under its final name is always whole, and its pixels are exactly those that were made.
+
+Written by our own few lines, because saving runs beside the model on the same cores: one numpy subtraction (the Up
+filter) and zlib's run-length strategy take a quarter of the time of Pillow's fastest level, for files about a tenth
+larger. Both let go of the GIL. Reading is Pillow's, which knows what other programs write.
+
+The format is the PNG specification's, third edition: chunks in 5, filters in 9, text chunks in 11.3.3.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+import uuid
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, cast
+
+from promptlab.errors import InputError, NotFound, StoreError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.PngImagePlugin import PngImageFile
+
+__all__ = ["encode_png", "pixel_sha256", "read_pixels", "read_text", "write_atomically", "write_png"]
+
+_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+_UP: Final = 2
+
+
+def pixel_sha256(pixels: NDArray[np.uint8]) -> str:
+    """The hash of the RGB bytes row by row: 64 hex digits, the same however the file was compressed.
+
+    Args:
+        pixels: uint8, ``[height, width, 3]``, RGB.
+    """
+    import numpy as np
+
+    return hashlib.sha256(np.ascontiguousarray(_checked(pixels)).data).hexdigest()
+
+
+def encode_png(pixels: NDArray[np.uint8], text: Mapping[str, str] | None = None) -> bytes:
+    """A whole PNG file, its text in front of the pixels, so that a reader need not decode to find it.
+
+    Args:
+        pixels: uint8, ``[height, width, 3]``, RGB.
+        text: chunks by keyword; ``tEXt`` where Latin-1 holds the value, ``iTXt`` (UTF-8) where it does not.
+
+    Raises:
+        ValueError: for pixels of another shape or type; for a keyword that is not 1 to 79 Latin-1 characters; for a
+            value with a NUL or half a surrogate pair, which no text chunk can hold.
+    """
+    import numpy as np
+
+    height, width, _ = _checked(pixels).shape
+    rows = np.ascontiguousarray(pixels).reshape(height, width * 3)
+    filtered = np.empty((height, 1 + width * 3), np.uint8)  # one filter byte in front of each row
+    filtered[:, 0] = _UP
+    filtered[0, 1:] = rows[0]  # the row above the first counts as zero
+    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])  # modulo 256, as the format wants
+    packer = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
+    return b"".join(
+        (
+            _SIGNATURE,
+            _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),  # 8 bits, RGB, not interlaced
+            *(_text_chunk(keyword, value) for keyword, value in (text or {}).items()),
+            _chunk(b"IDAT", packer.compress(filtered.data) + packer.flush()),
+            _chunk(b"IEND", b""),
+        )
+    )
+
+
+def write_png(path: Path, pixels: NDArray[np.uint8], text: Mapping[str, str]) -> None:
+    """Write a picture with its text chunks, whole or not at all. See :func:`encode_png`.
+
+    Raises:
+        StoreError: when the folder is missing, the disk full or the file not ours to write.
+    """
+    write_atomically(path, encode_png(pixels, text))
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Put ``content`` under ``path`` in one step: a crash leaves the old file or the new one, never half of one.
+
+    Raises:
+        StoreError: when the folder is missing, the disk full or the file not ours to write.
+    """
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")  # the same folder: a rename, never a copy
+    try:
+        try:
+            with beside.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"{path} could not be written: {error.strerror or error}") from error
+
+
+def read_text(path: Path) -> dict[str, str]:
+    """The text chunks of a PNG by keyword, those behind the pixels too. A file with pixels missing is not taken whole.
+
+    Raises:
+        NotFound: when there is no such file.
+        InputError: when it is no PNG, or a damaged one.
+    """
+    with _opened(path) as image:
+        return {keyword: str(value) for keyword, value in image.text.items()}
+
+
+def read_pixels(path: Path) -> NDArray[np.uint8]:
+    """The pixels of a PNG: uint8, ``[height, width, 3]``, RGB, C-contiguous, the caller's own to change.
+
+    Raises:
+        NotFound: when there is no such file.
+        InputError: when it is no PNG, or a damaged one.
+    """
+    import numpy as np
+
+    with _opened(path) as image:
+        return np.array(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[PngImageFile]:
+    """The picture at ``path``; all the ways in which a file can disappoint Pillow become one line."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            yield cast("PngImageFile", image)
+    except FileNotFoundError as error:
+        raise NotFound("picture", str(path)) from error
+    except UnidentifiedImageError as error:
+        raise InputError("picture", str(path), problem="is not a PNG") from error
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        struct.error,
+        zlib.error,
+        Image.DecompressionBombError,
+    ) as error:
+        raise InputError("picture", str(path), problem=f"is a damaged PNG: {error}") from error
+
+
+def _checked(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """``pixels``, unless something else than a picture was handed over."""
+    if pixels.dtype != "uint8" or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+        raise ValueError(f"pixels must be uint8 [height, width, 3], not {pixels.dtype} {list(pixels.shape)}")
+    return pixels
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def _text_chunk(keyword: str, value: str) -> bytes:
+    name = keyword.encode("latin-1")
+    if not 1 <= len(name) <= 79 or "\0" in keyword or "\0" in value:
+        raise ValueError(
+            f"a PNG cannot hold this text under {keyword!r}: a keyword has 1 to 79 characters, none is NUL"
+        )
+    try:
+        return _chunk(b"tEXt", name + b"\0" + value.encode("latin-1"))
+    except UnicodeEncodeError:
+        return _chunk(b"iTXt", name + b"\0\0\0\0\0" + value.encode())  # not compressed, no language, no translation

@@ -1,0 +1,129 @@
+"""Text as it will stand in a picture: measured, wrapped and drawn with the fonts that really draw it.
+
+Nothing is ever cut or shrunk: a line that is too long is broken, at blanks and between CJK characters first, inside a
+word only when the word alone is too wide.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
+
+from promptlab.images.fonts import Face, face_for, legible, loaded, main_face
+
+if TYPE_CHECKING:
+    from PIL.ImageDraw import ImageDraw
+    from PIL.ImageFont import FreeTypeFont
+
+__all__ = ["Block", "Style", "wrapped"]
+
+_CJK: Final = "\u1100-\u11ff\u2e80-\u303f\u3040-\u30ff\u3130-\u318f\u3400-\u4dbf\u4e00-\u9fff\uff00-\uffef"
+_OPENING: Final = "「『（【〔〈《［｛"
+_CLOSING: Final = "、。，．・：；？！」』）】〕〉》］｝ー々ゝゞぁぃぅぇぉっゃゅょァィゥェォッャュョ"
+_TOKENS: Final = re.compile(rf" +|[{_OPENING}]*[{_CJK}][{_CLOSING}]*|[^ {_CJK}]+[{_CLOSING}]*")
+"""What a line is broken between: words, and CJK characters with the signs that may not begin or end a line with them.
+
+Hangul syllables are letters of words here: Korean puts blanks between its words. Signs: JIS X 4051, "kinsoku".
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Style:
+    """How a piece of text looks: ``size`` in pixels to the em, ``colour`` as Pillow names it."""
+
+    size: int
+    colour: str
+    bold: bool = False
+
+    @property
+    def line_height(self) -> int:
+        """Pixels from one baseline to the next."""
+        return round(self.size * 1.4)
+
+    def width(self, text: str) -> float:
+        """How many pixels ``text``, one legible line, takes."""
+        return sum(font.getlength(run) for font, run in self._runs(text))
+
+    def draw(self, canvas: ImageDraw, x: float, top: int, text: str) -> None:
+        """Draw one legible line from ``x`` on, all its fonts on one baseline, inside ``line_height`` pixels."""
+        baseline = top + round(self.size * 1.08)
+        main = loaded(main_face(bold=self.bold), self.size)
+        for font, run in self._runs(text):
+            stroke = self.size / 40 if self.bold and font is not main else 0  # fallbacks come in one weight only
+            canvas.text((x, baseline), run, font=font, fill=self.colour, anchor="ls", stroke_width=stroke)
+            x += font.getlength(run)
+
+    def _runs(self, text: str) -> Iterator[tuple[FreeTypeFont, str]]:
+        """``text`` in pieces of one font each; a blank goes with what stands before it."""
+        main = main_face(bold=self.bold)
+        faces: list[Face] = []
+        for character in text:
+            faces.append(faces[-1] if character == " " and faces else face_for(character, bold=self.bold) or main)
+        for face, run in groupby(zip(faces, text, strict=True), key=lambda pair: pair[0]):
+            yield loaded(face, self.size), "".join(character for _, character in run)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Lines of one style, one under the other."""
+
+    lines: tuple[str, ...]
+    style: Style
+
+    @property
+    def height(self) -> int:
+        """Pixels, from the top of the first line to the bottom of the last."""
+        return len(self.lines) * self.style.line_height
+
+    @property
+    def width(self) -> float:
+        """Pixels of the widest line."""
+        return max((self.style.width(line) for line in self.lines), default=0)
+
+    def draw(self, canvas: ImageDraw, x: float, top: int) -> None:
+        """Draw the lines, flush left at ``x``, the first one's top at ``top``."""
+        for at, line in enumerate(self.lines):
+            self.style.draw(canvas, x, top + at * self.style.line_height, line)
+
+
+def wrapped(text: str, style: Style, width: int) -> Block:
+    """``text`` in full, made legible, in lines of at most ``width`` pixels.
+
+    Line breaks in it stay. Only a character that is wider than ``width`` by itself sticks out.
+    """
+    return Block(lines=_lines(text, style, width), style=style)
+
+
+@lru_cache(maxsize=1024)
+def _lines(text: str, style: Style, width: int) -> tuple[str, ...]:
+    return tuple(line for paragraph in legible(text).split("\n") for line in _fill(paragraph, style, width))
+
+
+def _fill(paragraph: str, style: Style, width: int) -> Iterator[str]:
+    line = ""
+    for token in _TOKENS.findall(paragraph):
+        if style.width((line + token).rstrip(" ")) <= width:
+            line += token
+            continue
+        if line.strip(" "):
+            yield line.rstrip(" ")
+        line = "" if token.isspace() else token
+        while style.width(line) > width and len(line) > 1:
+            fits = _longest(line, style, width)
+            yield line[:fits]
+            line = line[fits:]
+    if line.strip(" ") or not paragraph.strip(" "):
+        yield line.rstrip(" ")
+
+
+def _longest(word: str, style: Style, width: int) -> int:
+    """How many characters of ``word`` fit, at least one: by halving, since a longer text is never narrower."""
+    low, high = 1, len(word)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if style.width(word[:middle]) <= width else (low, middle - 1)
+    return low

@@ -1,0 +1,55 @@
+"""What a lab tells whoever watches a run: the engine's events and its own. For progress bars and closing lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from promptlab.engine import EngineEvent
+from promptlab.records import RunRecord
+
+__all__ = ["Event", "Generated", "RunBegan", "Telling", "Undrawn", "Untold", "Watch", "unwatched"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunBegan:
+    """The run is in the notebook, every image owed."""
+
+    run: RunRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generated:
+    """``count`` of the run's images have left the engine."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telling:
+    """All is saved; MLflow is being told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undrawn:
+    """The grid of run ``run_id`` could not be written, for ``reason``; its pictures are whole."""
+
+    run_id: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Untold:
+    """MLflow could not be told about run ``run_id``, for ``reason``; the run is whole."""
+
+    run_id: int
+    reason: str
+
+
+Event = EngineEvent | RunBegan | Generated | Telling | Undrawn | Untold
+Watch = Callable[[Event], None]
+"""Called on the thread that runs; must be quick and must not raise."""
+
+
+def unwatched(_event: Event) -> None:
+    """Nobody is watching."""

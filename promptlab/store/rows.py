@@ -1,0 +1,151 @@
+"""Specs and records to rows and back: the one place that knows both shapes.
+
+A row holds the resolved spec in columns, so that it can be filtered by; :func:`run_record` puts the same spec together
+again. What comes back equals what went in, which is what makes a rerun possible; a test holds it to that.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from promptlab.plan import ResolvedSpec
+from promptlab.records import Environment, ImageRecord, ImageStatus, RunRecord, RunStatus, VariantRecord
+from promptlab.spec import CallSpec, Change, PipelineSpec, RunSpec, SchedulerSpec, Variant, options
+from promptlab.store.tables import ImageRow, RunRow, VariantRow
+
+__all__ = ["new_run_row", "run_record"]
+
+
+def new_run_row(resolved: ResolvedSpec, *, experiment: str, name: str | None, note: str | None) -> RunRow:
+    """The row of a run that begins now, with its variants; images, environment and parent are the caller's."""
+    spec, pipeline, call = resolved.spec, resolved.spec.pipeline, resolved.spec.call
+    scheduler = pipeline.scheduler
+    return RunRow(
+        experiment=experiment,
+        name=name,
+        note=note,
+        status=RunStatus.RUNNING,
+        created_at=datetime.now(UTC),
+        model=pipeline.model,
+        model_identity=resolved.model_identity,
+        revision=pipeline.revision,
+        weights_variant=pipeline.variant,
+        vae=pipeline.vae,
+        vae_identity=resolved.vae_identity,
+        dtype=pipeline.dtype,
+        scheduler=scheduler and scheduler.name,
+        scheduler_options=dict(scheduler.options) if scheduler else {},
+        num_inference_steps=call.num_inference_steps,
+        guidance_scale=call.guidance_scale,
+        height=call.height,
+        width=call.width,
+        call_arguments=dict(call.arguments),
+        seeds=list(spec.seeds),
+        batch_size=spec.batch_size,
+        asked_device=spec.device,
+        device=resolved.device,
+        generator_device=spec.generator_device,
+        variants=[
+            VariantRow(
+                position=position,
+                label=variant.label,
+                prompt=variant.prompt,
+                negative_prompt=variant.negative_prompt,
+                template=variant.template,
+                replacement=variant.replacement,
+                source=variant.source,
+            )
+            for position, variant in enumerate(spec.variants)
+        ],
+    )
+
+
+def run_record(row: RunRow) -> RunRecord:
+    """The record of a run whose variants, images and environment are loaded."""
+    return RunRecord(
+        id=row.id,
+        uid=row.uid,
+        experiment=row.experiment,
+        name=row.name,
+        note=row.note,
+        status=RunStatus(row.status),
+        spec=_spec(row),
+        device=row.device,
+        model_identity=row.model_identity,
+        vae_identity=row.vae_identity,
+        created_at=row.created_at,
+        ended_at=row.ended_at,
+        variants=tuple(
+            VariantRecord(position=variant.position, variant=_variant(variant), mlflow_run_id=variant.mlflow_run_id)
+            for variant in row.variants
+        ),
+        images=tuple(_image_record(image) for image in row.images),
+        environment=Environment(facts=dict(row.environment.facts)),
+        parent_run_id=row.parent_run_id,
+        changes=tuple(Change(field=field, before=before, after=after) for field, before, after in row.changes),
+        load_seconds=row.load_seconds,
+        generate_seconds=row.generate_seconds,
+        error=row.error,
+        tracked_at=row.tracked_at,
+    )
+
+
+def _spec(row: RunRow) -> RunSpec:
+    return RunSpec(
+        pipeline=PipelineSpec(
+            model=row.model,
+            revision=row.revision,
+            variant=row.weights_variant,
+            vae=row.vae,
+            dtype=row.dtype,  # type: ignore[arg-type]  # a closed set, written by us
+            scheduler=SchedulerSpec(name=row.scheduler, options=options(row.scheduler_options))
+            if row.scheduler
+            else None,
+        ),
+        call=CallSpec(
+            num_inference_steps=row.num_inference_steps,
+            guidance_scale=row.guidance_scale,
+            height=row.height,
+            width=row.width,
+            arguments=options(row.call_arguments),
+        ),
+        variants=tuple(_variant(variant) for variant in row.variants),
+        seeds=tuple(row.seeds),
+        batch_size=row.batch_size,
+        device=row.asked_device,
+        generator_device=row.generator_device,
+    )
+
+
+def _variant(row: VariantRow) -> Variant:
+    return Variant(
+        prompt=row.prompt,
+        negative_prompt=row.negative_prompt,
+        label=row.label,
+        template=row.template,
+        replacement=row.replacement,
+        source=row.source,
+    )
+
+
+def _image_record(row: ImageRow) -> ImageRecord:
+    return ImageRecord(
+        run_id=row.run_id,
+        position=row.position,
+        variant=row.variant.position,
+        seed=row.seed,
+        status=ImageStatus(row.status),
+        recipe_key=row.recipe_key,
+        path=row.path,
+        width=row.width,
+        height=row.height,
+        pixel_sha256=row.pixel_sha256,
+        batch=row.batch,
+        slot=row.slot,
+        seconds=row.seconds,
+        peak_memory=row.peak_memory,
+        made_at=row.made_at,
+        parent=None if row.parent is None else (row.parent.run_id, row.parent.position),
+        flag=row.flag,
+        error=row.error,
+    )

@@ -1,0 +1,184 @@
+"""The tables, as SQLAlchemy sees them: MLflow's file, our prefix, our own alembic history.
+
+::
+
+    promptlab_environments ──┐
+                             ├─< promptlab_runs ──< promptlab_variants ──< promptlab_images
+                parent run ──┘                                                   │
+                                                              parent image ──────┘
+
+Every parameter that one filters by is a column; call arguments and scheduler options are JSON. An image is a row
+from the moment it is asked for (``OWED``), so that what is missing can be counted and made later. Names follow
+one convention from the first revision on: alembic's batch mode can then find and change them in SQLite.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+__all__ = ["Base", "EnvironmentRow", "ImageRow", "RunRow", "VariantRow"]
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A UTC-aware time. SQLite keeps no zone, so it is taken off on the way in and put back on the way out."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """UTC without its zone."""
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """The same, aware again."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+class Base(DeclarativeBase):
+    """The naming convention, and the column types that Python's own stand for."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: UtcDateTime,
+        float: Float,
+        int: Integer,
+        dict[str, Any]: JSON,
+        list[Any]: JSON,
+    }
+
+
+class EnvironmentRow(Base):
+    """Versions, device, kernels, flags: what else decides a picture's bytes. One row a distinct environment."""
+
+    __tablename__ = "promptlab_environments"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    hash: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime]
+    facts: Mapped[dict[str, Any]]
+
+
+class RunRow(Base):
+    """One RunSpec carried out. The setting is resolved: what was used, not what was left to a default."""
+
+    __tablename__ = "promptlab_runs"
+    __table_args__ = (Index(None, "experiment", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    uid: Mapped[str] = mapped_column(String(32), unique=True)
+    experiment: Mapped[str] = mapped_column(Text)
+    name: Mapped[str | None] = mapped_column(Text)
+    note: Mapped[str | None] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(String(8))
+    error: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    tracked_at: Mapped[datetime | None]
+
+    model: Mapped[str] = mapped_column(Text)
+    model_identity: Mapped[str] = mapped_column(String(80))
+    revision: Mapped[str | None] = mapped_column(Text)
+    weights_variant: Mapped[str | None] = mapped_column(Text)
+    vae: Mapped[str | None] = mapped_column(Text)
+    vae_identity: Mapped[str | None] = mapped_column(String(80))
+    dtype: Mapped[str | None] = mapped_column(String(16))
+    scheduler: Mapped[str | None] = mapped_column(Text, index=True)
+    scheduler_options: Mapped[dict[str, Any]]
+    num_inference_steps: Mapped[int | None]
+    guidance_scale: Mapped[float | None]
+    height: Mapped[int | None]
+    width: Mapped[int | None]
+    call_arguments: Mapped[dict[str, Any]]
+    seeds: Mapped[list[Any]]
+    batch_size: Mapped[int | None]
+    asked_device: Mapped[str | None] = mapped_column(String(32))
+    device: Mapped[str] = mapped_column(String(32))
+    generator_device: Mapped[str] = mapped_column(String(32))
+    environment_id: Mapped[int] = mapped_column(ForeignKey(EnvironmentRow.id), index=True)
+
+    load_seconds: Mapped[float | None]
+    generate_seconds: Mapped[float | None]
+
+    parent_run_id: Mapped[int | None] = mapped_column(ForeignKey("promptlab_runs.id"), index=True)
+    changes: Mapped[list[Any]]
+
+    environment: Mapped[EnvironmentRow] = relationship()
+    variants: Mapped[list[VariantRow]] = relationship(order_by="VariantRow.position")
+    images: Mapped[list[ImageRow]] = relationship(
+        order_by="ImageRow.position", foreign_keys="ImageRow.run_id", back_populates="run"
+    )
+
+
+class VariantRow(Base):
+    """One wording of a run, and the MLflow run that shows it."""
+
+    __tablename__ = "promptlab_variants"
+    __table_args__ = (UniqueConstraint("run_id", "position"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey(RunRow.id))
+    position: Mapped[int]
+    label: Mapped[str] = mapped_column(Text)
+    prompt: Mapped[str] = mapped_column(Text)
+    negative_prompt: Mapped[str] = mapped_column(Text)
+    template: Mapped[str | None] = mapped_column(Text)
+    replacement: Mapped[str | None] = mapped_column(Text)
+    source: Mapped[int | None]
+    mlflow_run_id: Mapped[str | None] = mapped_column(String(32))
+
+
+class ImageRow(Base):
+    """One image asked for: owed, made or failed. A made one has a whole PNG at ``path``."""
+
+    __tablename__ = "promptlab_images"
+    __table_args__ = (UniqueConstraint("run_id", "position"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey(RunRow.id))
+    position: Mapped[int]
+    variant_id: Mapped[int] = mapped_column(ForeignKey(VariantRow.id), index=True)
+    seed: Mapped[int] = mapped_column(BigInteger)
+    status: Mapped[str] = mapped_column(String(8))
+    recipe_key: Mapped[str] = mapped_column(String(64), index=True)
+    path: Mapped[str | None] = mapped_column(Text)
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    pixel_sha256: Mapped[str | None] = mapped_column(String(64), index=True)
+    batch: Mapped[int | None]
+    slot: Mapped[int | None]
+    seconds: Mapped[float | None]
+    peak_memory: Mapped[int | None] = mapped_column(BigInteger)
+    made_at: Mapped[datetime | None]
+    flag: Mapped[str | None] = mapped_column(String(32))
+    error: Mapped[str | None] = mapped_column(Text)
+    parent_image_id: Mapped[int | None] = mapped_column(ForeignKey("promptlab_images.id"), index=True)
+
+    run: Mapped[RunRow] = relationship(back_populates="images", foreign_keys=[run_id])
+    variant: Mapped[VariantRow] = relationship()
+    parent: Mapped[ImageRow | None] = relationship(remote_side="ImageRow.id")

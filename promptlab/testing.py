@@ -1,0 +1,117 @@
+"""A painter that stands in for the engine: the same seam, pictures in a millisecond, the same bytes every time.
+
+For tests of whatever is built on PromptLab, and for trying commands without a model. It keeps the engine's promises (a
+contract test holds both to them) and none of its beauty: a picture is drawn from its task's recipe key alone. ::
+
+    lab = Lab(folder, engine=Painter())
+
+or, for a whole command, ``PROMPTLAB_ENGINE=painter promptlab run "…"``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import time
+from collections.abc import Iterator, Sequence
+
+from promptlab.engine import Denoising, EngineEvent, Loaded, Loading, Picture, Watch
+from promptlab.errors import EngineError, UnknownValue
+from promptlab.plan import ImageTask, ResolvedSpec, default_batch_size
+from promptlab.records import Environment
+from promptlab.spec import RunSpec, SchedulerSpec, options
+
+__all__ = ["Painter"]
+
+
+def _unwatched(_event: EngineEvent) -> None:
+    pass
+
+
+class Painter:
+    """An engine without a model.
+
+    Args:
+        seconds: how long one batch takes; for tests of progress and interruption.
+        fail_on: a prompt that cannot be painted: :class:`EngineError`, as an engine would raise it.
+    """
+
+    def __init__(self, *, seconds: float = 0.0, fail_on: str | None = None) -> None:
+        self.seconds = seconds
+        self.fail_on = fail_on
+        self.painted: list[ImageTask] = []
+
+    def resolve(self, spec: RunSpec) -> ResolvedSpec:
+        """Everything is known here but devices other than the CPU."""
+        if spec.device not in (None, "cpu"):
+            raise UnknownValue("--device", str(spec.device), ["cpu"], problem="is not there", hint="--device cpu")
+        call, pipeline = spec.call, spec.pipeline
+        complete = spec.vary(
+            dtype=pipeline.dtype or "float32",
+            scheduler=pipeline.scheduler or SchedulerSpec(name="PNDMScheduler", options=options()),
+            num_inference_steps=call.num_inference_steps or 50,
+            guidance_scale=7.5 if call.guidance_scale is None else call.guidance_scale,
+            height=call.height or 32,
+            width=call.width or 32,
+            batch_size=spec.batch_size or default_batch_size(spec.image_count),
+        )
+        return ResolvedSpec(
+            spec=complete,
+            device="cpu",
+            model_identity=f"sha256:{_digest(pipeline.model).hex()}",
+            vae_identity=pipeline.vae and f"sha256:{_digest(pipeline.vae).hex()}",
+        )
+
+    def environment(self, resolved: ResolvedSpec) -> Environment:
+        """One fact: who painted."""
+        return Environment(facts={"engine": "painter", "device": resolved.device})
+
+    def generate(self, tasks: Sequence[ImageTask], watch: Watch = _unwatched) -> Iterator[Picture]:
+        """Paint, in batches of each setting's batch size."""
+        watch(Loading(what="the painter's brushes"))
+        watch(Loaded(seconds=0.0))
+        batches = [
+            batch
+            for _, group in itertools.groupby(tasks, key=lambda task: (task.pipeline, task.call, task.batch_size))
+            for batch in _chunks(list(group))
+        ]
+        for number, batch in enumerate(batches):
+            time.sleep(self.seconds)
+            for slot, task in enumerate(batch):
+                if self.fail_on is not None and self.fail_on in task.prompt:
+                    raise EngineError(f"the painter will not paint '{task.prompt}'")
+                self.painted.append(task)
+                yield self._paint(task, batch=number, slot=slot)
+            watch(Denoising(batch=number, batches=len(batches), step=1, steps=1))
+
+    def _paint(self, task: ImageTask, *, batch: int, slot: int) -> Picture:
+        import numpy as np
+
+        height, width = task.call.height or 32, task.call.width or 32
+        ink = np.frombuffer(_digest(task.recipe_key), dtype=np.uint8)
+        sky, ground = ink[:3], ink[3:6]
+        rows = np.linspace(0.0, 1.0, height)[:, None, None]
+        pixels = np.repeat(sky * (1 - rows) + ground * rows, width, axis=1)
+        y, x = np.ogrid[:height, :width]
+        centre_y, centre_x, radius = (float(part) / 255 for part in ink[6:9])
+        sun = (y - centre_y * height) ** 2 + (x - centre_x * width) ** 2 <= (
+            (0.1 + radius / 4) * min(height, width)
+        ) ** 2
+        pixels[sun] = ink[9:12]
+        return Picture(
+            task=task,
+            pixels=np.ascontiguousarray(pixels.round(), dtype=np.uint8),
+            batch=batch,
+            slot=slot,
+            seconds=self.seconds / task.batch_size,
+            peak_memory=0,
+        )
+
+
+def _chunks(tasks: list[ImageTask]) -> Iterator[list[ImageTask]]:
+    size = tasks[0].batch_size
+    return (tasks[start : start + size] for start in range(0, len(tasks), size))
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()

@@ -1,0 +1,76 @@
+"""What the tests share: a workspace that is ready in milliseconds, a lab with a painter, a command line."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+
+import pytest
+from filelock import FileLock
+
+from promptlab import cli
+from promptlab.lab import Lab
+from promptlab.store.notebook import Notebook
+from promptlab.testing import Painter
+from promptlab.tracking import MlflowTracker
+from promptlab.workspace import Workspace
+
+
+@pytest.fixture(scope="session")
+def prepared_database(tmp_path_factory):
+    """A database with MLflow's tables and ours, made once a test run: MLflow takes seconds for it."""
+    shared = tmp_path_factory.getbasetemp()
+    if shared.name.startswith("popen-"):  # a worker of pytest-xdist: its siblings share the folder above
+        shared = shared.parent
+    workspace = Workspace.at(shared / "prepared")
+    with FileLock(shared / "prepared.lock"):
+        if not workspace.database.exists():
+            Notebook.upgrade(workspace)
+            MlflowTracker(workspace).prepare()
+    return workspace.database
+
+
+@pytest.fixture
+def workspace(tmp_path, prepared_database):
+    """A fresh workspace whose tables are there."""
+    space = Workspace.at(tmp_path / "space")
+    space.root.mkdir()
+    shutil.copy(prepared_database, space.database)
+    return space
+
+
+@pytest.fixture
+def painter():
+    return Painter()
+
+
+@pytest.fixture
+def lab(workspace, painter):
+    """The whole of PromptLab but the model: a painter draws."""
+    return Lab(workspace, engine=painter)
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command answered."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def promptlab(workspace, monkeypatch, capsys):
+    """Type a command: ``promptlab("run", "a fox")``. The painter draws; the workspace is the test's own."""
+    monkeypatch.setenv("PROMPTLAB_ENGINE", "painter")
+    monkeypatch.setenv("PROMPTLAB_WORKSPACE", str(workspace.root))
+    monkeypatch.delenv("PROMPTLAB_DEBUG", raising=False)
+
+    def typed(*words: str) -> Said:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            cli.main(words)
+        said = capsys.readouterr()
+        return Said(code=int(left.value.code or 0), out=said.out, err=said.err)
+
+    return typed

@@ -1,0 +1,194 @@
+"""Letters: every character of a label has a glyph or an honest name, and no word is lost between the lines."""
+
+from pathlib import Path
+
+import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw
+
+from promptlab.images import fonts
+from promptlab.images.fonts import Face, face_for, has_glyph, legible, loaded, main_face, scripts_without_font
+from promptlab.images.text import Style, wrapped
+
+STYLE = Style(size=13, colour="#000000")
+KOREAN = "늙은 전사 추장의 초상 사진"
+TUTORIAL = (
+    "portrait photo of a old warrior chief, tribal panther make up, blue on red, side profile, looking away, "
+    "serious eyes 50mm portrait photography, hard rim lighting photography--beta --ar 2:3  --beta --upbeta"
+)
+anything = st.text(st.characters(), max_size=80)
+
+
+@pytest.fixture
+def no_system_fonts(monkeypatch):
+    """A machine with no font but those that ship with us."""
+    yield from other_fonts(monkeypatch, ())
+
+
+@pytest.fixture
+def a_korean_font(monkeypatch, tmp_path):
+    """A machine on which a font with the syllables of ``KOREAN`` is installed under a well-known name."""
+    folder = tmp_path / "fonts"
+    folder.mkdir()
+    pen = TTGlyphPen(None)
+    pen.moveTo((100, 0))
+    for corner in ((100, 800), (900, 800), (900, 0)):
+        pen.lineTo(corner)
+    pen.closePath()
+    syllables = sorted(set(KOREAN) - {" "})
+    names = [".notdef", *(f"u{ord(each):04X}" for each in syllables)]
+    font = FontBuilder(1000)
+    font.setupGlyphOrder(names)
+    font.setupCharacterMap({ord(each): f"u{ord(each):04X}" for each in syllables})
+    font.setupGlyf(dict.fromkeys(names, pen.glyph()))
+    font.setupHorizontalMetrics(dict.fromkeys(names, (1000, 100)))
+    font.setupHorizontalHeader(ascent=900, descent=-100)
+    font.setupNameTable({"familyName": "NanumGothic", "styleName": "Regular"})
+    font.setupOS2()
+    font.setupPost()
+    font.save(folder / "NanumGothic.ttf")
+    (folder / "NanumGothicBroken.ttf").write_bytes(b"no font")
+    (folder / "unrelated.ttf").write_bytes(b"no font")
+    yield from other_fonts(monkeypatch, (folder,))
+
+
+def other_fonts(monkeypatch, folders: tuple[Path, ...]):
+    forget = (fonts._system_faces, fonts.face_for, wrapped.__globals__["_lines"])
+    monkeypatch.setattr(fonts, "_font_folders", lambda: folders)
+    for each in forget:
+        each.cache_clear()
+    yield
+    for each in forget:
+        each.cache_clear()
+
+
+def test_the_main_font_ships_with_a_dependency():
+    """DejaVu Sans, regular and bold, is found without importing matplotlib and needs no font on the system."""
+    for bold in (False, True):
+        assert "matplotlib" in main_face(bold=bold).path.parts
+    assert main_face() != main_face(bold=True)
+
+
+def test_no_latin_letter_is_a_box():
+    """Every printable character of Latin-1, Latin Extended-A, Greek and Cyrillic has a glyph in both weights."""
+    letters = [
+        chr(code) for code in (*range(0x20, 0x7F), *range(0xA1, 0x180), *range(0x391, 0x3C9), *range(0x400, 0x460))
+    ]
+    for bold in (False, True):
+        missing = [letter for letter in letters if letter.isprintable() and not has_glyph(main_face(bold=bold), letter)]
+        assert [letter for letter in missing if letter != "\u03a2"] == []  # never assigned
+
+
+@given(text=anything)
+@settings(deadline=None)
+def test_legible_text_has_a_glyph_for_every_character(text):
+    """Whatever was typed, what is drawn is drawn with a font that has it; nothing else is left but line breaks."""
+    for bold in (False, True):
+        drawn = {each: face_for(each, bold=bold) for each in legible(text) if each != "\n"}
+        assert [each for each, face in drawn.items() if face is None or not has_glyph(face, each)] == []
+
+
+@given(
+    text=st.text(
+        st.characters(min_codepoint=0x20, max_codepoint=0x17F, exclude_categories=["Cc", "Zs", "Cf"]) | st.just(" ")
+    )
+)
+def test_latin_text_stays_as_it_was_typed(text):
+    """Nothing is named or replaced where there is nothing missing."""
+    assert legible(text) == text
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        (KOREAN, "[11 Korean characters]"),
+        ("전사, 옆모습, portrait", "[5 Korean characters], portrait"),
+        ("老いた戦士、横顔", "[8 Japanese characters]"),
+        ("戦", "[1 CJK character]"),
+        ("a dog on 🔥🔥!", "a dog on [fire]!"),
+        ("नमस्ते", "[6 Devanagari characters]"),
+        ("tab\tand\u3000wide\x00", "tab and wide "),
+        ("half \ud83d", "half [U+D83D]"),
+        ("two\r\nlines", "two\nlines"),
+    ],
+)
+def test_what_no_font_has_is_named_instead(no_system_fonts, typed, shown):
+    """Scripts are counted, symbols named, so that a reader knows that something stands there and what."""
+    assert legible(typed).replace("\N{NO-BREAK SPACE}", " ") == shown
+
+
+def test_the_scripts_that_are_missing_can_be_told(no_system_fonts):
+    """A grid can say below itself which fonts it lacks; a symbol with a name is not one of them."""
+    assert scripts_without_font(f"{KOREAN} portrait 老いた 🔥") == ("CJK", "Japanese", "Korean")
+    assert scripts_without_font("portrait 🔥") == ()
+
+
+def test_an_installed_font_fills_in(a_korean_font):
+    """With a Korean font installed, Korean is drawn with it and Latin with ours, on one line; bad files are skipped."""
+    text = f"portrait {KOREAN} 50mm"
+    assert legible(text) == text
+    assert scripts_without_font(text) == ()
+    assert face_for("전").path.name == "NanumGothic.ttf"
+    assert face_for("p") == main_face()
+    assert STYLE.width(text) == pytest.approx(
+        STYLE.width("portrait ") + STYLE.width(KOREAN) + STYLE.width(" 50mm"), abs=20
+    )
+    canvas = ImageDraw.Draw(Image.new("RGB", (400, 40), "white"))
+    for bold in (False, True):
+        Style(size=13, colour="#000000", bold=bold).draw(canvas, 0, 0, text)
+
+
+def test_without_matplotlib_there_is_still_a_font(monkeypatch):
+    """Pillow's own font takes over, with its own coverage: what it lacks is named, never boxed."""
+    monkeypatch.setattr(fonts, "find_spec", lambda _: None)
+    forget = (fonts.main_face, fonts.face_for, fonts._coverage, fonts.loaded)
+    for each in forget:
+        each.cache_clear()
+    try:
+        assert main_face() == Face(None)
+        assert legible("portrait of a chief") == "portrait of a chief"
+        assert all(face_for(each) for each in legible(f"{KOREAN} Ж 🔥 ✂") if each != "\n")
+        assert loaded(main_face(), 13).getlength("abc") > 0
+    finally:
+        for each in forget:
+            each.cache_clear()
+
+
+def test_wrapped_lines_hold_every_word_and_none_is_too_wide():
+    """The tutorial's longest prompt in a narrow column: all words, in order, within the width."""
+    block = wrapped(TUTORIAL, STYLE, 260)
+    assert " ".join(block.lines).split() == TUTORIAL.split()
+    assert len(block.lines) > 5
+    assert block.width <= 260
+    assert block.height == len(block.lines) * STYLE.line_height
+
+
+@given(text=anything, width=st.integers(40, 400))
+@settings(deadline=None)
+def test_wrapping_loses_nothing(text, width):
+    """Any text in any width: the same characters in the same order, blanks at line ends apart."""
+    block = wrapped(text, STYLE, width)
+    assert "".join("".join(block.lines).split(" ")) == legible(text).replace("\n", "").replace(" ", "")
+    assert all(STYLE.width(line) <= width for line in block.lines if len(line) > 1)
+
+
+def test_a_word_wider_than_the_column_is_broken():
+    """A word without an end goes on in the next line, whole."""
+    block = wrapped("x" * 100, STYLE, 100)
+    assert "".join(block.lines) == "x" * 100
+    assert block.width <= 100
+
+
+def test_line_breaks_and_empty_lines_stay():
+    """A prompt of several lines is shown as several lines."""
+    assert wrapped("one\n\n  two  ", STYLE, 300).lines == ("one", "", "  two")
+    assert wrapped("", STYLE, 300).lines == ("",)
+
+
+def test_a_japanese_line_does_not_begin_with_a_comma(monkeypatch):
+    """Closing signs stay with the character before them, opening ones with the one after (JIS X 4051)."""
+    tokens = wrapped.__globals__["_TOKENS"]
+    assert tokens.findall("老い、た「戦士」 50mm。") == ["老", "い、", "た", "「戦", "士」", " ", "50mm。"]

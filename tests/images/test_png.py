@@ -1,0 +1,134 @@
+"""PNG files: the same pixels and words back, whole or not at all, and one line for every file that is none."""
+
+import hashlib
+import io
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+
+from promptlab.errors import InputError, NotFound, StoreError
+from promptlab.images.png import encode_png, pixel_sha256, read_pixels, read_text, write_png
+
+pictures = arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3)))
+words = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
+keywords = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=79)
+same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+
+
+@given(pixels=pictures)
+def test_pillow_reads_the_pixels_that_were_encoded(pixels):
+    """Any RGB picture comes back to the byte through another program's reader."""
+    with Image.open(io.BytesIO(encode_png(pixels))) as image:
+        assert image.mode == "RGB"
+        assert np.array_equal(np.asarray(image), pixels)
+
+
+@same_folder
+@given(pixels=pictures, text=st.dictionaries(keywords, words, max_size=4))
+def test_a_picture_comes_back_with_its_words(tmp_path, pixels, text):
+    """Pixels and text chunks survive the disk: newlines, emoji, Korean, colons and quotes included."""
+    write_png(tmp_path / "a.png", pixels, text)
+    assert np.array_equal(read_pixels(tmp_path / "a.png"), pixels)
+    assert read_text(tmp_path / "a.png") == text
+
+
+@pytest.mark.parametrize(("value", "kind"), [("caf\xe9\nnoir", b"tEXt"), ("전사 🔥", b"iTXt")])
+def test_text_is_utf8_only_where_latin1_cannot_hold_it(value, kind):
+    """The oldest readers know tEXt alone, so iTXt is used only where it must be."""
+    encoded = encode_png(np.zeros((1, 1, 3), np.uint8), {"parameters": value})
+    assert kind + b"parameters\0" in encoded
+    assert encoded.index(kind) < encoded.index(b"IDAT")
+
+
+@pytest.mark.parametrize("text", [{"a": "x\0y"}, {"a": "\ud800"}, {"": "x"}, {"k" * 80: "x"}, {"전": "x"}])
+def test_text_that_no_chunk_can_hold_is_refused(text):
+    """A NUL, half a surrogate pair or a bad keyword never becomes a file that reads differently."""
+    with pytest.raises(ValueError, match=r"cannot hold|codec"):
+        encode_png(np.zeros((1, 1, 3), np.uint8), text)
+
+
+@pytest.mark.parametrize("pixels", [np.zeros((2, 2), np.uint8), np.zeros((2, 2, 4), np.uint8), np.zeros((2, 2, 3))])
+def test_only_rgb_bytes_are_pictures(pixels):
+    """Grey, RGBA and floats are mistakes of the caller, found before anything is written."""
+    with pytest.raises(ValueError, match="must be uint8"):
+        encode_png(pixels)
+
+
+def test_the_pixel_hash_is_of_the_bytes_row_by_row(tmp_path):
+    """The hash is that of the plain RGB bytes, for a view that is not contiguous too, before and after the disk."""
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 4, 3), dtype=np.uint8)[::-1, ::2]
+    write_png(tmp_path / "a.png", pixels, {})
+    assert pixel_sha256(pixels) == hashlib.sha256(pixels.tobytes()).hexdigest()
+    assert pixel_sha256(read_pixels(tmp_path / "a.png")) == pixel_sha256(pixels)
+
+
+def test_pictures_of_other_modes_are_read_as_rgb(tmp_path):
+    """A palette or an alpha channel in someone else's picture does not stop us."""
+    Image.new("RGBA", (3, 2), (1, 2, 3, 255)).save(tmp_path / "a.png")
+    Image.new("L", (3, 2), 9).save(tmp_path / "b.png")
+    assert read_pixels(tmp_path / "a.png").tolist() == [[[1, 2, 3]] * 3] * 2
+    assert read_pixels(tmp_path / "b.png").tolist() == [[[9, 9, 9]] * 3] * 2
+
+
+def test_writing_again_replaces_and_leaves_nothing_beside_it(tmp_path):
+    """A second write wins, and no temporary file stays."""
+    for value in (1, 2):
+        write_png(tmp_path / "a.png", np.full((2, 2, 3), value, np.uint8), {})
+    assert read_pixels(tmp_path / "a.png").max() == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_write_that_fails_says_so_and_leaves_nothing(tmp_path):
+    """Where the final name cannot be taken, or the folder is missing, it is one line and no litter."""
+    (tmp_path / "a.png").mkdir()
+    for path in (tmp_path / "a.png", tmp_path / "missing" / "a.png"):
+        with pytest.raises(StoreError, match="could not be written") as caught:
+            write_png(path, np.zeros((1, 1, 3), np.uint8), {})
+        assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    """A missing file is told apart from a bad one."""
+    with pytest.raises(NotFound, match=r"nowhere\.png"):
+        read_text(tmp_path / "nowhere.png")
+
+
+@pytest.mark.parametrize("read", [read_text, read_pixels])
+def test_a_file_that_is_no_png_is_refused(tmp_path, read):
+    """Text, nothing at all and a JPEG under a PNG's name are refused in one line."""
+    jpeg = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(jpeg, "JPEG")
+    for content in (b"", b"hello", jpeg.getvalue()):
+        (tmp_path / "a.png").write_bytes(content)
+        with pytest.raises(InputError, match="is not a PNG"):
+            read(tmp_path / "a.png")
+
+
+@same_folder
+@given(data=st.data())
+def test_half_a_picture_is_never_taken_for_whole(tmp_path, data):
+    """A file cut anywhere before its last pixel is refused by both readers."""
+    whole = encode_png(np.random.default_rng(1).integers(0, 256, (8, 8, 3), dtype=np.uint8), {"a": "b"})
+    (tmp_path / "a.png").write_bytes(whole[: data.draw(st.integers(0, len(whole) - 32))])
+    for read in (read_text, read_pixels):
+        with pytest.raises(InputError):
+            read(tmp_path / "a.png")
+
+
+@settings(same_folder, max_examples=300)
+@given(at=st.integers(0, 10_000), byte=st.integers(0, 255))
+def test_a_damaged_file_gives_one_line_or_a_picture(tmp_path, at, byte):
+    """Whatever byte of a file is wrong, no foreign exception gets out."""
+    whole = bytearray(encode_png(np.full((4, 4, 3), 7, np.uint8), {"a": "b", "parameters": "전사"}))
+    whole[at % len(whole)] = byte
+    (tmp_path / "a.png").write_bytes(whole)
+    for read in (read_text, read_pixels):
+        try:
+            read(tmp_path / "a.png")
+        except InputError as error:
+            assert "\n" not in str(error)  # noqa: PT017 - both outcomes are right

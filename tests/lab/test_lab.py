@@ -1,0 +1,238 @@
+"""The story in code, with a painter: run, rerun, look up, tell; and what stays when it goes wrong."""
+
+import dataclasses
+import shutil
+
+import pytest
+from PIL import Image
+
+from promptlab.errors import EngineError, InputError, NotFound, StoreError, TrackerError
+from promptlab.images.metadata import self_description
+from promptlab.images.png import pixel_sha256, read_pixels
+from promptlab.lab import Lab, Wording
+from promptlab.lab.events import Generated, RunBegan, Telling, Untold
+from promptlab.lab.variation import varied
+from promptlab.records import ImageStatus, RunStatus
+from promptlab.spec import PipelineSpec, RunSpec, Variant
+from promptlab.testing import Painter
+from promptlab.workspace import Workspace
+
+CHIEF = "portrait photo of a old warrior chief"
+SPEC = RunSpec(pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt=CHIEF),), seeds=tuple(range(8)))
+
+
+class Deaf:
+    """A tracker that cannot be told, as a server that is down."""
+
+    def prepare(self):
+        raise TrackerError("MLflow is down")
+
+    def record(self, run, *, parent, thumbnail):
+        raise TrackerError("MLflow is down")
+
+
+def test_a_run_ends_with_every_picture_whole(lab):
+    """Rows, files, hashes, metadata and grid agree with each other."""
+    run = lab.run(SPEC, experiment="warrior", name="first", note="why")
+    assert (run.status, run.experiment, run.name, run.note) == (RunStatus.FINISHED, "warrior", "first", "why")
+    assert len(run.made) == 8
+    for image in run.images:
+        path = lab.workspace.root / image.path
+        assert pixel_sha256(read_pixels(path)) == image.pixel_sha256
+        with Image.open(path) as picture:
+            assert picture.size == (image.width, image.height)
+        described = self_description(path)
+        assert (described.run_uid, described.position) == (run.uid, image.position)
+        assert described.spec == run.spec.vary(seeds=(image.seed,))
+    assert lab.workspace.grid(run.id).is_file()
+    assert run.tracked_at is not None
+    assert run.variants[0].mlflow_run_id is not None
+    assert {(image.batch, image.slot) for image in run.images} == {(b, s) for b in (0, 1) for s in range(4)}
+
+
+def test_what_is_remembered_is_what_was_asked(lab):
+    """The spec read back runs to the same recipe keys: a rerun starts from the whole truth."""
+    run = lab.run(SPEC)
+    again = lab.run(lab.source("last").run.spec)
+    assert [image.recipe_key for image in again.images] == [image.recipe_key for image in run.images]
+    assert [image.pixel_sha256 for image in again.images] == [image.pixel_sha256 for image in run.images]
+
+
+def test_one_seed_with_other_words(lab):
+    """The tutorial's last step: four ages at seed 1, each image pointing at the one it came from, batch size kept."""
+    parent = lab.run(SPEC, experiment="warrior")
+    child = lab.rerun(lab.source("last"), seeds=(1,), wording=Wording(replace=("a old=>{the oldest|a old|a|a young}",)))
+    assert [variant.variant.prompt for variant in child.variants] == [
+        f"portrait photo of {age} warrior chief" for age in ("the oldest", "a old", "a", "a young")
+    ]
+    assert [variant.variant.label for variant in child.variants] == ["the oldest", "a old", "a", "a young"]
+    assert (child.experiment, child.spec.seeds, child.spec.batch_size) == ("warrior", (1,), parent.spec.batch_size)
+    assert {image.parent for image in child.images} == {(parent.id, 1)}
+    assert child.parent_image == (parent.id, 1)
+    assert {change.field for change in child.changes} == {"prompts", "seeds"}
+    assert child.images[1].pixel_sha256 == parent.images[1].pixel_sha256
+    described = self_description(lab.workspace.root / child.images[0].path)
+    assert described.parent == parent.images[1].recipe_key
+
+
+def test_an_image_is_rerun_by_its_number_or_its_file(lab, tmp_path):
+    """RUN/POSITION, the file where it lies, and a copy of it elsewhere name the same image."""
+    run = lab.run(SPEC.vary(variants=(Variant(prompt="a"), Variant(prompt="b"))))
+    image = run.images[11]
+    copy = shutil.copy(lab.workspace.root / image.path, tmp_path / "on my desk.png")
+    for ref in (image.ref, str(lab.workspace.root / image.path), str(copy)):
+        source = lab.source(ref)
+        assert (source.run.id, source.position) == (run.id, 11)
+        spec = source.spec()
+        assert ([variant.prompt for variant in spec.variants], spec.seeds) == (["b"], (3,))
+    assert lab.source(str(lab.workspace.grid(run.id))).position is None
+    child = lab.rerun(lab.source(image.ref), changes={"num_inference_steps": 9})
+    assert child.parent_image == (run.id, 11)
+
+
+def test_what_cannot_be_found_is_named_with_what_can(lab, tmp_path):
+    """Runs, images, seeds and files that are not there."""
+    with pytest.raises(NotFound, match="run 'last' does not exist; allowed: none yet in this workspace"):
+        lab.source("last")
+    lab.run(SPEC)
+    stranger = tmp_path / "stranger.png"
+    Image.new("RGB", (8, 8)).save(stranger)
+    for ref, sentence in {
+        "7": "run 7 does not exist; allowed: 1 to 1; type: promptlab list",
+        "1/8": "image '1/8' does not exist; allowed: 1/0 to 1/7; type: promptlab show 1",
+        "no.png": "image 'no.png' does not exist",
+        str(stranger): "was not made in this workspace",
+        "nonsense": "RUN 'nonsense' names no run and no image",
+        "-1": "names no run",
+        "1/x": "names no run",
+    }.items():
+        with pytest.raises(InputError) as refused:
+            lab.source(ref)
+        assert sentence in str(refused.value)
+    with pytest.raises(NotFound, match="--seed 9 does not exist; allowed: the seeds of run 1: 0-7; type: --seeds 9"):
+        lab.rerun(lab.source("1"), seeds=(9,))
+
+
+def test_wrong_input_writes_nothing(tmp_path, painter):
+    """What the engine refuses leaves no folder, no database, no row."""
+    workspace = Workspace.at(tmp_path / "new")
+    with pytest.raises(InputError):
+        Lab(workspace, engine=painter).run(SPEC.vary(device="cuda"))
+    assert not workspace.root.exists()
+
+
+def test_a_failing_engine_leaves_what_was_made(workspace):
+    """The run is FAILED with its reason, the pictures before stay, the rest is still owed, MLflow and grid show it."""
+    lab = Lab(workspace, engine=Painter(fail_on="ugly"))
+    spec = SPEC.vary(variants=(Variant(prompt="fine"), Variant(prompt="ugly")), seeds=(1, 2), batch_size=2)
+    with pytest.raises(EngineError, match="will not paint 'ugly'"):
+        lab.run(spec)
+    run = lab.source("last").run
+    assert (run.status, run.error) == (RunStatus.FAILED, "the painter will not paint 'ugly'")
+    assert [image.status for image in run.images] == [ImageStatus.MADE] * 2 + [ImageStatus.OWED] * 2
+    assert all((workspace.root / image.path).is_file() for image in run.made)
+    assert run.tracked_at is not None
+    assert workspace.grid(run.id).is_file()
+
+
+def test_ctrl_c_leaves_what_was_made(lab):
+    """An interrupted run is KILLED; what was made before stays made."""
+
+    def stop_at_the_fifth(event):
+        if event == Generated(count=5):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        lab.run(SPEC, watch=stop_at_the_fifth)
+    run = lab.source("last").run
+    assert run.status is RunStatus.KILLED
+    assert [image.status for image in run.images] == [ImageStatus.MADE] * 5 + [ImageStatus.OWED] * 3
+
+
+def test_a_full_disk_fails_the_run_and_no_row_lies(lab, monkeypatch):
+    """When a file cannot be written the run fails with a sentence, and only whole files are called made."""
+    from promptlab.lab import recorder
+
+    honest = recorder.write_png
+
+    def full(path, pixels, text):
+        if "seed6" in path.name:
+            raise StoreError(f"{path} could not be written: No space left on device")
+        honest(path, pixels, text)
+
+    monkeypatch.setattr(recorder, "write_png", full)
+    with pytest.raises(StoreError, match="No space left on device"):
+        lab.run(SPEC)
+    run = lab.source("last").run
+    assert run.status is RunStatus.FAILED
+    assert [image.position for image in run.made] == [0, 1, 2, 3, 4, 5, 7]
+
+
+def test_a_deaf_tracker_takes_nothing_down(workspace, painter):
+    """The run is whole, it is said once, and sync tells MLflow later."""
+    heard = []
+    run = Lab(workspace, engine=painter, tracker=Deaf()).run(SPEC, watch=heard.append)
+    assert (run.status, run.tracked_at) == (RunStatus.FINISHED, None)
+    assert [event for event in heard if isinstance(event, Untold)] == [Untold(run_id=1, reason="MLflow is down")]
+    lab = Lab(workspace, engine=painter)
+    assert lab.sync() == (1,)
+    assert lab.source("1").run.tracked_at is not None
+    assert lab.sync() == ()
+    deaf = Lab(workspace, engine=painter, tracker=Deaf())
+    assert deaf.rerun(lab.source("1"), changes={"num_inference_steps": 3}).tracked_at is None
+    with pytest.raises(TrackerError, match="MLflow is down"):
+        deaf.sync()
+
+
+def test_whoever_watches_hears_it_in_order(lab):
+    """RunBegan first, Generated 1 … n, Telling last."""
+    heard = []
+    lab.run(SPEC, watch=heard.append)
+    assert isinstance(heard[0], RunBegan)
+    assert [event.count for event in heard if isinstance(event, Generated)] == list(range(1, 9))
+    assert heard[-1] == Telling()
+
+
+def test_many_pictures_wait_for_the_disk(lab, monkeypatch):
+    """A slow disk makes the engine wait: no more than UNSAVED pictures are ever held."""
+    from promptlab.lab import recorder
+
+    honest, waiting, most = recorder.write_png, set(), []
+    unsaved = lambda: len(lab.engine.painted) - len(saved)  # noqa: E731
+    saved = []
+
+    def slow(path, pixels, text):
+        waiting.add(path)
+        most.append(unsaved())
+        honest(path, pixels, text)
+        saved.append(path)
+
+    monkeypatch.setattr(recorder, "write_png", slow)
+    run = lab.run(SPEC.vary(seeds=tuple(range(120))))
+    assert len(run.made) == 120
+    assert max(most) <= recorder.UNSAVED + 2
+
+
+def test_another_model_brings_its_own_size_and_revision():
+    """What belongs to a model is not inherited by another; what was named is kept."""
+    base = SPEC.vary(revision="c0ffee", height=128, width=128, num_inference_steps=9)
+    other = varied(base, Wording(), {"model": "other"})
+    assert (other.pipeline.revision, other.call.height, other.call.width) == (None, None, None)
+    assert other.call.num_inference_steps == 9
+    named = varied(base, Wording(), {"model": "other", "height": 64, "width": 64})
+    assert (named.call.height, named.call.width) == (64, 64)
+    assert varied(base, Wording(), {"model": "mini"}).pipeline.revision == "c0ffee"
+
+
+def test_words_are_changed_in_one_order():
+    """prompt → replace → prepend → append, several appended ones one after the other."""
+    wording = Wording(prompts=("a cat",), replace=("cat=>dog",), prepend=("see ",), append=(", one", ", two"))
+    assert [variant.prompt for variant in wording.apply(SPEC.variants)] == ["see a dog, one, two"]
+
+
+def test_the_negative_prompt_is_replaced_or_taken_away():
+    """Empty text takes it away; leaving it out keeps it."""
+    variants = (dataclasses.replace(SPEC.variants[0], negative_prompt="beard"),)
+    assert Wording().apply(variants)[0].negative_prompt == "beard"
+    assert Wording(negative_prompt="").apply(variants)[0].negative_prompt == ""
+    assert Wording(prompts=("x",)).apply(variants)[0].negative_prompt == "beard"

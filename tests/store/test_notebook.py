@@ -1,0 +1,276 @@
+"""The notebook: what goes in comes out, through files, processes and older schemas."""
+
+import dataclasses
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from datetime import UTC, datetime
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from promptlab.errors import NotFound, StoreError, WorkspaceError
+from promptlab.plan import ResolvedSpec, tasks_of
+from promptlab.records import Environment, ImageStatus, RunStatus
+from promptlab.spec import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant, options
+from promptlab.store import glance, migrate
+from promptlab.store.database import open_sqlite
+from promptlab.store.notebook import Notebook
+from promptlab.store.tables import Base
+from promptlab.workspace import Workspace
+
+SPEC = RunSpec(
+    pipeline=PipelineSpec(
+        model="some/model",
+        revision="c0ffee",
+        vae="some/vae",
+        dtype="bfloat16",
+        scheduler=SchedulerSpec(name="EulerDiscreteScheduler", options=options({"use_karras_sigmas": True})),
+    ),
+    call=CallSpec(num_inference_steps=7, guidance_scale=0.0, height=32, width=48, arguments=options({"eta": 0.5})),
+    variants=(
+        Variant(prompt="한국어 prompt", negative_prompt="no", label="ko"),
+        Variant(prompt="b", template="{b}", replacement="a=>b", source=0),
+    ),
+    seeds=(4294967295, 0, 7),
+    batch_size=4,
+)
+RESOLVED = ResolvedSpec(spec=SPEC, device="cpu", model_identity="commit:c0ffee", vae_identity="sha256:1")
+ENVIRONMENT = Environment(facts={"torch": "2.13", "threads": 2, "tf32": False})
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    return Workspace.at(tmp_path / "space")
+
+
+@pytest.fixture
+def notebook(workspace):
+    return Notebook.at(workspace)
+
+
+def begin(notebook, resolved=RESOLVED, **given):
+    return notebook.begin_run(
+        resolved, tasks_of(resolved), **{"environment": ENVIRONMENT, "experiment": "warrior", **given}
+    )
+
+
+def made(image, **values):
+    return dataclasses.replace(
+        image,
+        status=ImageStatus.MADE,
+        path=f"images/{image.position}.png",
+        width=48,
+        height=32,
+        pixel_sha256="ab" * 32,
+        batch=1,
+        slot=2,
+        seconds=0.5,
+        peak_memory=2**33,
+        made_at=datetime(2026, 1, 2, tzinfo=UTC),
+        **values,
+    )
+
+
+def test_a_begun_run_owes_every_image(notebook):
+    """Before the first pixel the run is RUNNING and each variant × seed is a row, owed."""
+    run = begin(notebook, name="first", note="why")
+    assert (run.id, run.status, run.name, run.note) == (1, RunStatus.RUNNING, "first", "why")
+    assert [(image.variant, image.seed) for image in run.images] == [(v, s) for v in (0, 1) for s in SPEC.seeds]
+    assert {image.status for image in run.images} == {ImageStatus.OWED}
+    assert len({image.recipe_key for image in run.images}) == 6
+
+
+def test_what_goes_in_comes_out(notebook):
+    """Spec, identities, environment, images and times come back equal to what was written."""
+    run = begin(notebook)
+    images = [made(image, flag="black" if image.position == 2 else None) for image in run.images]
+    notebook.add_images(run.id, images)
+    notebook.end_run(run.id, RunStatus.FINISHED, load_seconds=1.5, generate_seconds=3.0)
+    back = notebook.run(run.id)
+    assert back.spec == SPEC
+    assert back.images == tuple(images)
+    assert back.environment == ENVIRONMENT
+    assert (back.model_identity, back.vae_identity, back.device) == ("commit:c0ffee", "sha256:1", "cpu")
+    assert (back.status, back.load_seconds, back.generate_seconds) == (RunStatus.FINISHED, 1.5, 3.0)
+    assert back.ended_at is not None
+    assert back.ended_at.tzinfo is UTC
+    assert (back.seconds_per_image, back.peak_memory) == (0.5, 2**33)
+
+
+def test_a_rerun_points_at_the_images_it_came_from(notebook):
+    """Each image of a rerun knows its ancestor: same seed, the variant it was varied from; and what changed is kept."""
+    parent = begin(notebook)
+    spec = SPEC.vary(seeds=(7, 8), num_inference_steps=9, variants=(dataclasses.replace(SPEC.variants[1], source=1),))
+    child = begin(notebook, dataclasses.replace(RESOLVED, spec=spec), parent=parent)
+    assert child.parent_run_id == parent.id
+    assert [image.parent for image in child.images] == [(parent.id, 5), None]
+    assert {change.field: (change.before, change.after) for change in child.changes}["num_inference_steps"] == (7, 9)
+    assert {change.field for change in child.changes} == {"num_inference_steps", "prompts", "negative_prompts", "seeds"}
+
+
+def test_equal_environments_are_stored_once(workspace, notebook):
+    """Runs in one environment point at one row."""
+    begin(notebook)
+    begin(notebook)
+    begin(notebook, environment=Environment(facts={"torch": "2.11"}))
+    with closing(sqlite3.connect(workspace.database)) as connection:
+        assert connection.execute("SELECT count(*) FROM promptlab_environments").fetchone() == (2,)
+
+
+def test_a_run_that_is_not_there_is_named_with_those_that_are(notebook):
+    """NotFound says which numbers exist."""
+    begin(notebook)
+    with pytest.raises(NotFound, match="run 9 does not exist; allowed: 1 to 1; type: promptlab list"):
+        notebook.run(9)
+
+
+def test_tracking_is_noted_run_by_run(notebook):
+    """A run is untracked once it has ended, until MLflow has been told."""
+    first, second, running = (begin(notebook) for _ in range(3))
+    for run in (first, second):
+        notebook.end_run(run.id, RunStatus.FINISHED)
+    assert notebook.untracked() == (first.id, second.id)
+    told = notebook.mark_tracked(first.id, {0: "a" * 32, 1: "b" * 32})
+    assert [variant.mlflow_run_id for variant in told.variants] == ["a" * 32, "b" * 32]
+    assert notebook.untracked() == (second.id,)
+    assert notebook.run_by_uid(running.uid).id == running.id
+    assert notebook.run_by_uid("nobody") is None
+
+
+def test_the_quick_look_agrees_with_the_whole_record(workspace, notebook):
+    """`promptlab list` reads through another door; it must say what the records say."""
+    for experiment in ("one", "two", "one"):
+        run = begin(notebook, experiment=experiment)
+        notebook.add_images(run.id, [made(image) for image in run.images[:3]])
+        notebook.end_run(run.id, RunStatus.KILLED)
+    quick = glance.summaries(workspace.database)
+    assert [summary.id for summary in quick] == [3, 2, 1]
+    assert [summary.id for summary in glance.summaries(workspace.database, experiment="one", limit=1)] == [3]
+    for summary in quick:
+        run = notebook.run(summary.id)
+        assert (summary.experiment, summary.status, summary.created_at) == (run.experiment, run.status, run.created_at)
+        assert (summary.images, summary.made, summary.variants) == (len(run.images), len(run.made), len(run.variants))
+        assert summary.seconds_per_image == run.seconds_per_image
+        assert (summary.prompt, summary.model, summary.vae) == ("한국어 prompt", "some/model", "some/vae")
+        assert (summary.scheduler, summary.num_inference_steps, summary.dtype) == (
+            "EulerDiscreteScheduler", 7, "bfloat16",
+        )  # fmt: skip
+        assert (summary.parent_run_id, summary.tracked, summary.name) == (None, False, None)
+
+
+def test_the_quick_look_reads_a_folder_that_may_not_be_written(workspace, notebook, tmp_path):
+    """A list works on a read-only copy of a workspace, WAL or not."""
+    begin(notebook)
+    with closing(glance.connect_reading(workspace.database)) as connection:
+        assert connection.execute("SELECT count(*) FROM promptlab_runs").fetchone() == (1,)
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            connection.execute("DELETE FROM promptlab_runs")
+
+
+def test_ours_and_mlflows_tables_live_in_one_file(workspace, notebook):
+    """Alembic sees our tables only, finds nothing to change, and leaves other tables alone."""
+    with closing(sqlite3.connect(workspace.database)) as connection:
+        connection.execute("CREATE TABLE experiments (id INTEGER PRIMARY KEY)")
+    engine = open_sqlite(workspace.database)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "version_table": migrate.VERSION_TABLE,
+                "include_name": lambda name, kind, _: kind != "table" or migrate.is_ours(name),
+                "compare_type": True,
+            },
+        )
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_the_known_revisions_are_the_migrations():
+    """The constant that spares us alembic's import says what the migrations folder says."""
+    scripts = ScriptDirectory(str(migrate.migrations_folder()))
+    assert [script.revision for script in scripts.walk_revisions()][::-1] == list(migrate.REVISIONS)
+    assert scripts.get_heads() == [migrate.HEAD]
+
+
+def set_revision(workspace, revision):
+    with closing(sqlite3.connect(workspace.database)) as connection:
+        connection.execute("UPDATE promptlab_alembic_version SET version_num = ?", (revision,))
+        connection.commit()
+
+
+def test_a_newer_database_is_refused_and_left_alone(workspace, notebook):
+    """The refusal names both schemas; no byte of the file changes."""
+    set_revision(workspace, "9999")
+    before = workspace.database.read_bytes()
+    for look in (lambda: Notebook.at(workspace), lambda: glance.summaries(workspace.database)):
+        with pytest.raises(WorkspaceError, match=r"newer PromptLab \(schema 9999\); allowed: schema 0001 and older"):
+            look()
+    assert workspace.database.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"not a database at all, but text", b"SQLite format 3\x00" + b"\xff" * 4096])
+def test_a_file_that_is_no_database_is_refused(workspace, content):
+    """Another kind of file under our name is never touched."""
+    workspace.root.mkdir()
+    workspace.database.write_bytes(content)
+    with pytest.raises(WorkspaceError, match=r"mlflow\.db' (is not a SQLite file|is damaged|cannot be read)"):
+        Notebook.at(workspace)
+    assert workspace.database.read_bytes() == content
+    assert [path.name for path in workspace.root.iterdir()] == ["mlflow.db"]
+
+
+def test_an_empty_file_is_a_new_database(workspace):
+    """SQLite takes an empty file for an empty database, and so do we."""
+    workspace.root.mkdir()
+    workspace.database.touch()
+    assert begin(Notebook.at(workspace)).id == 1
+
+
+def test_opening_twice_migrates_once(workspace, notebook):
+    """A current database is opened as it is, without a backup."""
+    begin(notebook)
+    assert Notebook.upgrade(workspace) == migrate.HEAD
+    assert begin(Notebook.at(workspace)).id == 2
+    assert not list(workspace.root.glob("*.bak"))
+
+
+def test_a_backup_is_a_whole_database(workspace, notebook):
+    """The copy beside the file opens and has the rows, also while the original is in WAL mode."""
+    begin(notebook)
+    copy = migrate.backup(workspace.database, "0001")
+    assert [summary.id for summary in glance.summaries(copy)] == [1]
+    assert not list(workspace.root.glob("*.part*"))
+
+
+def test_foreign_keys_hold(workspace, notebook):
+    """An image cannot point at a run that is not there."""
+    engine = open_sqlite(workspace.database)
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_a_failing_database_is_one_line(workspace, notebook):
+    """SQLAlchemy's exceptions stay in the store."""
+    with closing(sqlite3.connect(workspace.database)) as connection:
+        connection.execute("DROP TABLE promptlab_images")
+    with pytest.raises(
+        StoreError, match=r"^the database failed while beginning a run: no such table: promptlab_images$"
+    ):
+        begin(notebook)
+
+
+def test_many_processes_make_one_workspace_at_once(workspace):
+    """Four commands that start together in an empty folder make one schema and four runs."""
+    script = (
+        "import sys; from tests.store.test_notebook import begin; from promptlab.store.notebook import Notebook; "
+        "from promptlab.workspace import Workspace; begin(Notebook.at(Workspace.at(sys.argv[1])))"
+    )
+    running = [
+        subprocess.Popen([sys.executable, "-c", script, str(workspace.root)], stderr=subprocess.PIPE) for _ in range(4)
+    ]
+    assert [(process.communicate()[1], process.returncode) for process in running] == [(b"", 0)] * 4
+    assert [summary.id for summary in glance.summaries(workspace.database)] == [4, 3, 2, 1]

@@ -1,0 +1,171 @@
+"""Specs: equal values are equal everywhere, and every field that decides pixels is in the recipe key."""
+
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promptlab.errors import InputError
+from promptlab.spec import (
+    MAX_SEED,
+    CallSpec,
+    PipelineSpec,
+    RunSpec,
+    SchedulerSpec,
+    Variant,
+    canonical_json,
+    options,
+    recipe_key,
+)
+
+SPEC = RunSpec(
+    pipeline=PipelineSpec(
+        model="mini",
+        revision="abc",
+        variant="fp16",
+        vae="other",
+        dtype="float16",
+        scheduler=SchedulerSpec(name="EulerDiscreteScheduler", options=options({"use_karras_sigmas": True})),
+    ),
+    call=CallSpec(num_inference_steps=20, guidance_scale=7.5, height=128, width=96, arguments=options({"eta": 0.5})),
+    variants=(Variant(prompt="a", negative_prompt="b", label="c", template="{a}", replacement="x=>a", source=0),),
+    seeds=(1, 5),
+    batch_size=4,
+    device="cuda:0",
+)
+
+texts = st.text(max_size=30)
+scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), texts)
+option_sets = st.dictionaries(texts, scalars, max_size=4).map(options)
+specs = st.builds(
+    RunSpec,
+    pipeline=st.builds(
+        PipelineSpec,
+        model=texts,
+        revision=st.none() | texts,
+        vae=st.none() | texts,
+        dtype=st.sampled_from([None, "float16", "float32"]),
+        scheduler=st.none() | st.builds(SchedulerSpec, name=texts, options=option_sets),
+    ),
+    call=st.builds(
+        CallSpec,
+        num_inference_steps=st.none() | st.integers(1, 999),
+        guidance_scale=st.none() | st.floats(0, 100),
+        height=st.none() | st.integers(1, 4096),
+        arguments=option_sets,
+    ),
+    variants=st.lists(st.builds(Variant, prompt=texts, negative_prompt=texts, label=texts), min_size=1, max_size=3).map(tuple),
+    seeds=st.lists(st.integers(0, MAX_SEED), min_size=1, max_size=5, unique=True).map(tuple),
+    batch_size=st.none() | st.integers(1, 64),
+)  # fmt: skip
+
+
+@given(specs)
+def test_a_spec_survives_json(spec):
+    """A spec written to JSON and read back is the same spec."""
+    assert RunSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
+
+
+@given(specs, specs)
+def test_a_diff_is_empty_only_between_equal_settings(one, other):
+    """diff(x, x) is empty, and what it names differs."""
+    assert one.diff(one) == ()
+    for change in one.diff(other):
+        assert change.before != change.after
+
+
+def test_vary_finds_the_part_a_field_lives_in():
+    """Fields of the pipeline and of the call are varied by their own names."""
+    varied = SPEC.vary(seeds=(9,), num_inference_steps=25, scheduler=None)
+    assert (varied.seeds, varied.call.num_inference_steps, varied.pipeline.scheduler) == ((9,), 25, None)
+    assert varied.call.guidance_scale == SPEC.call.guidance_scale
+    assert {change.field for change in SPEC.diff(varied)} == {
+        "seeds",
+        "num_inference_steps",
+        "scheduler",
+        "scheduler.use_karras_sigmas",
+    }
+
+
+def test_vary_refuses_a_name_that_no_part_has():
+    """A misspelt field is an error, never silently dropped."""
+    with pytest.raises(TypeError, match="step"):
+        SPEC.vary(steps=3)
+
+
+def key(spec=SPEC, *, variant=None, seed=1, model_identity="sha256:1", vae_identity=None):
+    """The recipe key of one image, with one thing changed."""
+    return recipe_key(spec, variant or spec.variants[0], seed, model_identity=model_identity, vae_identity=vae_identity)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"variant": "fp32"},
+        {"dtype": "float32"},
+        {"scheduler": None},
+        {"scheduler": SchedulerSpec(name="EulerDiscreteScheduler")},
+        {"num_inference_steps": 21},
+        {"guidance_scale": 7.0},
+        {"height": 64},
+        {"width": 64},
+        {"arguments": options({"eta": 0.6})},
+        {"batch_size": 5},
+        {"generator_device": "cuda"},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_what_decides_pixels_changes_the_recipe_key(changed):
+    """Every setting that changes pixels makes another recipe."""
+    assert key(SPEC.vary(**changed)) != key()
+
+
+def test_words_seed_and_weights_change_the_recipe_key():
+    """So do the words, the seed and the weights' identity."""
+    keys = [
+        key(),
+        key(variant=Variant(prompt="other", negative_prompt="b")),
+        key(variant=Variant(prompt="a", negative_prompt="")),
+        key(seed=2),
+        key(model_identity="sha256:2"),
+        key(vae_identity="sha256:1"),
+    ]
+    assert len(set(keys)) == len(keys)
+
+
+def test_names_and_spelling_do_not_change_the_recipe_key():
+    """Labels, origins, the folder's name and the spelling of a number mean nothing to pixels."""
+    renamed = dataclasses.replace(SPEC.variants[0], label="z", template=None, replacement=None, source=7)
+    assert key(SPEC.vary(model="elsewhere/mini", guidance_scale=7.50), variant=renamed) == key()
+    assert canonical_json({"b": 7.0, "a": [1, True]}) == canonical_json({"a": (1, True), "b": 7})
+
+
+@pytest.mark.parametrize(
+    ("made", "sentence"),
+    [
+        (lambda: CallSpec(num_inference_steps=0), "--steps 0 is too few; allowed: 1 or more; type: --steps 20"),
+        (lambda: CallSpec(guidance_scale=-1.0), "--guidance -1.0 is out of range; allowed: 0 or more"),
+        (lambda: CallSpec(guidance_scale=float("nan")), "--guidance nan is out of range"),
+        (lambda: CallSpec(height=0, width=8), "--size '8x0' is too small"),
+        (lambda: SPEC.vary(seeds=()), "--seeds names no seed"),
+        (lambda: SPEC.vary(seeds=(2**32,)), "--seeds 4294967296 is out of range; allowed: 0 to 4294967295"),
+        (lambda: SPEC.vary(seeds=(3, 3)), "--seeds 3 is named twice"),
+        (lambda: SPEC.vary(batch_size=0), "--batch-size 0 is too small"),
+        (lambda: SPEC.vary(variants=()), "PROMPT is missing"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_values_out_of_range_are_refused_in_a_sentence(made, sentence):
+    """What, which value, what is allowed, what to type."""
+    with pytest.raises(InputError) as refused:
+        made()
+    assert str(refused.value).startswith(sentence)
+
+
+@given(st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3)))
+def test_any_json_is_a_spec_or_a_sentence(value):
+    """Foreign JSON never raises anything but InputError."""
+    with pytest.raises(InputError):
+        RunSpec.from_dict(value if isinstance(value, dict) else {"pipeline": value})
