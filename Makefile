@@ -1,0 +1,49 @@
+# The two to begin with:  make demo   and   make test
+PYTHON ?= python3
+BIN := .venv/bin
+SETUP := .venv/installed
+DEMO := demo
+
+.PHONY: help demo test check lint docs bench wheel lock clean
+.DEFAULT_GOAL := help
+
+help:  ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+$(SETUP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("PromptLab needs Python 3.11 or newer; type: make PYTHON=python3.11 $(MAKECMDGOALS)" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt hatchling editables
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev]'
+	@touch $@
+
+demo: $(SETUP)  ## the story on the bundled model: three grids in ./demo
+	@sh examples/story.sh $(BIN)/promptlab $(DEMO)
+
+test: $(SETUP) lint  ## everything: linters, types, contracts, all tests
+	$(BIN)/pytest -n 2 --dist worksteal
+
+check: $(SETUP) lint  ## what takes less than a minute: linters, types, contracts, quick tests
+	$(BIN)/pytest -q -n 2 -m 'not slow'
+
+lint: $(SETUP)  ## ruff, mypy, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+docs: $(SETUP)  ## write the generated blocks of the README anew
+	$(BIN)/cog -r README.md
+
+bench: $(SETUP)  ## the figures that the README quotes, side by side in one run
+	$(BIN)/python benchmarks/commands.py
+	$(BIN)/python benchmarks/tracking.py
+
+wheel: $(SETUP)  ## dist/promptlab-*.whl
+	$(BIN)/python -m build --wheel --no-isolation
+
+lock: $(SETUP)  ## write constraints.txt from what is installed
+	$(BIN)/python -m pip freeze --exclude-editable --all | grep -ivE '^(pip|promptlab|nvidia-.*|triton)==' | sed 's/+cpu$$//' > constraints.txt
+
+clean:  ## everything that can be made again
+	rm -rf .venv dist build demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
