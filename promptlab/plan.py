@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from promptlab.spec import CallSpec, PipelineSpec, RunSpec, Variant, recipe_key
+from promptlab.spec import CallSpec, PipelineSpec, RunSpec, Variant, recipe_key, setting_key, words_key
 
 __all__ = ["DEFAULT_BATCH_SIZE", "ImageTask", "ResolvedSpec", "default_batch_size", "tasks_of"]
 
@@ -37,9 +37,14 @@ class ResolvedSpec:
     model_identity: str
     vae_identity: str | None = None
 
+    @property
+    def setting_key(self) -> str:
+        """The hash of what all images of the run share; see :func:`promptlab.spec.setting_key`."""
+        return setting_key(self.spec, model_identity=self.model_identity, vae_identity=self.vae_identity)
+
     def key(self, variant: Variant, seed: int) -> str:
         """The recipe key of the image of ``variant`` at ``seed``."""
-        return recipe_key(self.spec, variant, seed, model_identity=self.model_identity, vae_identity=self.vae_identity)
+        return recipe_key(self.setting_key, words_key(variant), seed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +78,8 @@ class ImageTask:
 
 def tasks_of(resolved: ResolvedSpec) -> tuple[ImageTask, ...]:
     """The images of a run in the grid's order."""
-    spec = resolved.spec
+    spec, setting = resolved.spec, resolved.setting_key
+    words = [words_key(variant) for variant in spec.variants]
     return tuple(
         ImageTask(
             position=row * len(spec.seeds) + column,
@@ -86,7 +92,7 @@ def tasks_of(resolved: ResolvedSpec) -> tuple[ImageTask, ...]:
             batch_size=spec.batch_size or default_batch_size(spec.image_count),
             device=resolved.device,
             generator_device=spec.generator_device,
-            recipe_key=resolved.key(variant, seed),
+            recipe_key=recipe_key(setting, words[row], seed),
         )
         for row, variant in enumerate(spec.variants)
         for column, seed in enumerate(spec.seeds)

@@ -32,7 +32,10 @@ __all__ = [
     "SchedulerSpec",
     "Variant",
     "canonical_json",
+    "options",
     "recipe_key",
+    "setting_key",
+    "words_key",
 ]
 
 Scalar = bool | int | float | str | None
@@ -281,39 +284,53 @@ class RunSpec:
             raise InputError("spec", problem=f"is not one of PromptLab's: {error}") from error
 
 
-def recipe_key(spec: RunSpec, variant: Variant, seed: int, *, model_identity: str, vae_identity: str | None) -> str:
-    """The hash of everything that decides one image's pixels, apart from the environment: 64 hex digits.
+def setting_key(spec: RunSpec, *, model_identity: str, vae_identity: str | None) -> str:
+    """The hash of the setting that the images of a run share: 64 hex digits. Words and seeds are not in it.
 
     Weights enter by identity (commit or file hash), never by name alone: a model that changed under its name is another
-    recipe. Batch size is part of it, because kernels round differently at another shape. Labels, notes and where a
-    prompt came from are not.
+    setting. Batch size is part of it, because kernels round differently at another shape.
 
     Args:
-        spec: resolved, so that a default named and the same default left out are one recipe.
+        spec: resolved, so that a default named and the same default left out are one setting.
     """
     pipeline, call = spec.pipeline, spec.call
     scheduler = pipeline.scheduler
-    return hashlib.sha256(
-        canonical_json(
-            {
-                "model": model_identity,
-                "variant": pipeline.variant,
-                "vae": vae_identity,
-                "dtype": pipeline.dtype,
-                "scheduler": scheduler and [scheduler.name, dict(scheduler.options)],
-                "num_inference_steps": call.num_inference_steps,
-                "guidance_scale": call.guidance_scale,
-                "height": call.height,
-                "width": call.width,
-                "arguments": dict(call.arguments),
-                "prompt": variant.prompt,
-                "negative_prompt": variant.negative_prompt,
-                "seed": seed,
-                "generator_device": spec.generator_device,
-                "batch_size": spec.batch_size,
-            }
-        ).encode()
-    ).hexdigest()
+    return _digest(
+        {
+            "model": model_identity,
+            "variant": pipeline.variant,
+            "vae": vae_identity,
+            "dtype": pipeline.dtype,
+            "scheduler": scheduler and [scheduler.name, dict(scheduler.options)],
+            "num_inference_steps": call.num_inference_steps,
+            "guidance_scale": call.guidance_scale,
+            "height": call.height,
+            "width": call.width,
+            "arguments": dict(call.arguments),
+            "generator_device": spec.generator_device,
+            "batch_size": spec.batch_size,
+        }
+    )
+
+
+def words_key(variant: Variant) -> str:
+    """The hash of a variant's words: 64 hex digits. Labels, notes and where a prompt came from are not in it."""
+    return _digest({"prompt": variant.prompt, "negative_prompt": variant.negative_prompt})
+
+
+def recipe_key(setting: str, words: str, seed: int) -> str:
+    """The hash of everything that decides one image's pixels, apart from the environment: 64 hex digits.
+
+    Args:
+        setting: of :func:`setting_key`.
+        words: of :func:`words_key`.
+        seed: 0 … 2³²−1.
+    """
+    return hashlib.sha256(f"{setting}:{words}:{seed}".encode()).hexdigest()
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
 def _flat(spec: RunSpec) -> Iterator[tuple[str, Any]]:

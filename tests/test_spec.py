@@ -18,6 +18,8 @@ from promptlab.spec import (
     canonical_json,
     options,
     recipe_key,
+    setting_key,
+    words_key,
 )
 
 SPEC = RunSpec(
@@ -39,6 +41,7 @@ SPEC = RunSpec(
 texts = st.text(max_size=30)
 scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), texts)
 option_sets = st.dictionaries(texts, scalars, max_size=4).map(options)
+variants = st.builds(Variant, prompt=texts, negative_prompt=texts, label=texts)
 specs = st.builds(
     RunSpec,
     pipeline=st.builds(
@@ -56,7 +59,7 @@ specs = st.builds(
         height=st.none() | st.integers(1, 4096),
         arguments=option_sets,
     ),
-    variants=st.lists(st.builds(Variant, prompt=texts, negative_prompt=texts, label=texts), min_size=1, max_size=3).map(tuple),
+    variants=st.lists(variants, min_size=1, max_size=3).map(tuple),
     seeds=st.lists(st.integers(0, MAX_SEED), min_size=1, max_size=5, unique=True).map(tuple),
     batch_size=st.none() | st.integers(1, 64),
 )  # fmt: skip
@@ -97,7 +100,8 @@ def test_vary_refuses_a_name_that_no_part_has():
 
 def key(spec=SPEC, *, variant=None, seed=1, model_identity="sha256:1", vae_identity=None):
     """The recipe key of one image, with one thing changed."""
-    return recipe_key(spec, variant or spec.variants[0], seed, model_identity=model_identity, vae_identity=vae_identity)
+    setting = setting_key(spec, model_identity=model_identity, vae_identity=vae_identity)
+    return recipe_key(setting, words_key(variant or spec.variants[0]), seed)
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
 from promptlab.cli.text import table
+from promptlab.errors import UnknownValue
 from promptlab.models import DEFAULT_MODEL
 from promptlab.records import plain
+
+if TYPE_CHECKING:
+    from promptlab.engine.scheduling import SchedulerInfo
 
 __all__ = ["models", "schedulers"]
 
@@ -16,17 +21,36 @@ __all__ = ["models", "schedulers"]
 @click.command()
 @click.option("--model", default=DEFAULT_MODEL, show_default=True, metavar="MODEL", help="Those that fit this model.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def schedulers(model: str, as_json: bool) -> None:
-    """The schedulers that fit a model, their short names and their options.
+@click.argument("name", required=False, metavar="[NAME]")
+def schedulers(name: str | None, model: str, as_json: bool) -> None:
+    """The schedulers that fit a model, with their options; or one, NAME, with what each option may be.
 
     Options are typed behind a colon: --scheduler dpmsolver++:use_karras_sigmas=true,solver_order=3
     """
-    from promptlab.engine.schedulers import describe_schedulers
+    from promptlab.engine.schedulers import describe_schedulers, parse_scheduler
 
     found = describe_schedulers(model)
+    if name is not None:
+        wanted = parse_scheduler(name).name
+        if wanted not in {info.name for info in found}:
+            raise UnknownValue("scheduler", name, [info.name for info in found], problem=f"does not fit {model}")
+        found = tuple(info for info in found if info.name == wanted)
     if as_json:
         click.echo(json.dumps([plain(info) for info in found], indent=2, ensure_ascii=False))
         return
+    for info in found:
+        click.echo(_title(info))
+        if name is None:
+            options = ", ".join(f"{option.name}={json.dumps(option.default)}" for option in info.options)
+            click.echo(click.wrap_text(options, width=110, initial_indent="    ", subsequent_indent="    "))
+        else:
+            rows = [(f"  {option.name}", json.dumps(option.default), option.allowed) for option in info.options]
+            click.echo("\n".join(table(("  OPTION", "DEFAULT", "ALLOWED"), rows)))
+
+
+def _title(info: SchedulerInfo) -> str:
+    own = " · the model's own" if info.is_default else ""
+    return f"{info.name} · {', '.join(info.aliases)}{own}" if info.aliases else f"{info.name}{own}"
 
 
 @click.command()

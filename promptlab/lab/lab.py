@@ -23,11 +23,11 @@ from promptlab.records import ImageRecord, RunRecord, RunStatus, RunSummary
 from promptlab.spec import RunSpec
 from promptlab.store import glance
 from promptlab.store.migrate import HEAD
-from promptlab.tracking import MlflowTracker, Server, Tracker, serve
 from promptlab.workspace import Workspace
 
 if TYPE_CHECKING:
     from promptlab.store.notebook import Notebook
+    from promptlab.tracking import Server, Tracker
 
 __all__ = ["DEFAULT_EXPERIMENT", "Lab"]
 
@@ -51,14 +51,22 @@ class Lab:
         tracker: Tracker | None = None,
     ) -> None:
         self.workspace = workspace if isinstance(workspace, Workspace) else Workspace.at(workspace)
-        self.tracker: Tracker = tracker or MlflowTracker(self.workspace)
         if engine is not None:
             self.engine = engine
+        if tracker is not None:
+            self.tracker = tracker
 
     @cached_property
     def engine(self) -> Engine:
         """What makes the images. Imports torch when first asked for."""
         return diffusers_engine()
+
+    @cached_property
+    def tracker(self) -> Tracker:
+        """Whom to tell when a run has ended."""
+        from promptlab.tracking import MlflowTracker
+
+        return MlflowTracker(self.workspace)
 
     @cached_property
     def notebook(self) -> Notebook:
@@ -225,6 +233,8 @@ class Lab:
 
     def serve(self, *, host: str = "127.0.0.1", port: int | None = None) -> AbstractContextManager[Server]:
         """MLflow's pages of this workspace, for as long as the context lasts: see :func:`promptlab.tracking.serve`."""
+        from promptlab.tracking import serve
+
         allowed = () if host in ("127.0.0.1", "localhost", "::1") else (host, "localhost", "127.0.0.1")
         return serve(self.workspace, host=host, port=port, allowed_hosts=allowed)
 

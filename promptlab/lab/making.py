@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from promptlab.engine import Engine, Loaded
 from promptlab.errors import TrackerError
@@ -17,8 +18,10 @@ from promptlab.lab.recorder import Recorder
 from promptlab.plan import ImageTask, ResolvedSpec
 from promptlab.records import RunRecord, RunStatus
 from promptlab.store.notebook import Notebook
-from promptlab.tracking import Tracker
 from promptlab.workspace import Workspace
+
+if TYPE_CHECKING:
+    from promptlab.tracking import Tracker
 
 __all__ = ["Making"]
 

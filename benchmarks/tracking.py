@@ -1,0 +1,60 @@
+"""What saving and tracking cost: 64 images with the bundled model, remembered, against generated and thrown away.
+
+    python benchmarks/tracking.py [ROUNDS]
+
+Both in one process with the weights loaded and a workspace that has its tables, in turn, so that the machine's mood
+falls on both. "remembered" is ``Lab.run``: PNGs, hashes, rows, the grid and MLflow, everything done when it returns.
+"""
+
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from machine import machine
+
+from promptlab.engine import diffusers_engine
+from promptlab.lab import Lab
+from promptlab.plan import tasks_of
+from promptlab.spec import CallSpec, PipelineSpec, RunSpec, Variant
+
+AGES = ("oldest", "old", "adult", "young")
+SPEC = RunSpec(
+    pipeline=PipelineSpec(model="mini"),
+    call=CallSpec(num_inference_steps=20, guidance_scale=5.0),
+    variants=tuple(Variant(prompt=f"portrait photo of a {age} warrior chief") for age in AGES),
+    seeds=tuple(range(16)),
+    batch_size=8,
+)
+
+
+def main() -> None:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    engine = diffusers_engine()
+    with tempfile.TemporaryDirectory() as folder:
+        lab = Lab(folder, engine=engine)
+        lab.run(SPEC.vary(seeds=(0, 1), num_inference_steps=2))  # weights, tables, imports
+        resolved = engine.resolve(SPEC)
+        alone: list[float] = []
+        remembered: list[float] = []
+        for _ in range(rounds):
+            began = time.perf_counter()
+            count = sum(1 for _ in engine.generate(tasks_of(resolved)))
+            alone.append(time.perf_counter() - began)
+            began = time.perf_counter()
+            run = lab.run(SPEC)
+            remembered.append(time.perf_counter() - began)
+            assert count == len(run.made) == 64
+            assert run.tracked_at is not None
+    print(f"{machine()}; 64 images, {rounds} rounds\n")
+    print(f"generated alone         {statistics.median(alone):7.2f} s")
+    print(f"saved and tracked too   {statistics.median(remembered):7.2f} s")
+    ratios = [late / early for early, late in zip(alone, remembered, strict=True)]
+    print(f"ratio, round by round   {statistics.median(ratios):7.3f}  (from {min(ratios):.3f} to {max(ratios):.3f})")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""The README's generated blocks: made by running what they show. ``make docs`` writes them, a test compares them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def help_of(*commands: str) -> str:
+    """``--help`` of each command, as it is printed on a terminal of 100 columns."""
+    blocks = []
+    for command in commands:
+        words = [command] if command else []
+        said = subprocess.run(
+            [sys.executable, "-m", "promptlab", *words, "--help"], check=True, capture_output=True, text=True
+        )
+        blocks.append(f"```\n$ {' '.join(['promptlab', *words, '--help'])}\n{said.stdout.rstrip()}\n```\n")
+    return "\n".join(blocks)
+
+
+def tables() -> str:
+    """Our tables and their columns, from SQLAlchemy's own metadata."""
+    from promptlab.store.tables import Base
+
+    lines = ["| table | columns |", "| --- | --- |"]
+    for table in Base.metadata.sorted_tables:
+        columns = ", ".join(f"`{column.name}`" for column in table.columns)
+        lines.append(f"| `{table.name}` | {columns} |")
+    return "\n".join(lines) + "\n"
+
+
+def story() -> str:
+    """What ``make demo`` prints, from a run of it; the closing lines, which name folders, left out."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["sh", str(ROOT / "examples/story.sh"), f"{Path(sys.executable).parent}/promptlab", "demo"]
+        said = subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder).stdout
+    told = said[: said.index("$ promptlab list")].strip()
+    return f"```\n{told}\n```\n"
+
+
+def without_times(text: str) -> str:
+    """``text`` with its measured seconds masked: the same words are expected, not the same machine."""
+    return re.sub(r"\d+\.\d+ s an image", "… s an image", text)
