@@ -33,7 +33,8 @@ class Picture:
         slot: place in that batch, from 0 to ``task.batch_size - 1``.
         seconds: the image's share of its batch's time, denoising and decoding.
         peak_memory: bytes, of the batch: the accelerator's allocator, or the process's resident size on a CPU.
-        flag: ``nan`` when the decoder gave numbers that are none, ``black`` when every pixel is (nearly) black.
+        flag: ``nan`` when the decoder gave numbers that are none, ``unsafe`` when the model's own safety checker
+            blacked it out, ``black`` when every pixel is (nearly) black.
     """
 
     task: ImageTask

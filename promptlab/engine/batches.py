@@ -1,0 +1,175 @@
+"""One batch: which tasks share it, the one call of the pipeline that makes it, and what comes out.
+
+The conversion to bytes is diffusers' own (``VaeImageProcessor.numpy_to_pil``: times 255, rounded); it is done here
+because numbers that are none (NaN) are only visible before it.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from promptlab.engine import Denoising, Picture, Watch
+from promptlab.engine.calls import call_parameters
+from promptlab.engine.determinism import deterministic
+from promptlab.engine.libraries import quietly
+from promptlab.engine.scheduling import build_scheduler
+from promptlab.plan import ImageTask
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+__all__ = ["Batch", "batches_of", "paint"]
+
+_BLACK: Final = 2
+"""The brightest a pixel of a black picture may be, of 255: a decoder's black is not always 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Tasks that are made in one forward.
+
+    Args:
+        number: of the batch within its call of ``generate``, from 0.
+        tasks: one or more, at most their common batch size, all of one setting.
+    """
+
+    number: int
+    tasks: tuple[ImageTask, ...]
+
+    @property
+    def rows(self) -> tuple[ImageTask, ...]:
+        """The tasks, the last one repeated up to the batch size."""
+        return (*self.tasks, *(self.tasks[-1],) * (self.tasks[0].batch_size - len(self.tasks)))
+
+
+def batches_of(tasks: Sequence[ImageTask]) -> tuple[Batch, ...]:
+    """Batches of equal setting, in order of first appearance, each as full as it can be."""
+    groups: dict[object, list[ImageTask]] = {}
+    for task in tasks:
+        setting = (task.pipeline, task.call, task.batch_size, task.device, task.generator_device)
+        groups.setdefault((*setting, bool(task.negative_prompt)), []).append(task)
+    packed = [
+        tuple(group[at : at + group[0].batch_size])
+        for group in groups.values()
+        for at in range(0, len(group), group[0].batch_size)
+    ]
+    return tuple(Batch(number=number, tasks=some) for number, some in enumerate(packed))
+
+
+def paint(pipeline: Any, batch: Batch, batches: int, watch: Watch) -> list[Picture]:
+    """Make the images of one batch.
+
+    Args:
+        pipeline: loaded for the batch's setting. Its scheduler is replaced for the time of the call.
+        batches: how many there are in all, for the progress told to ``watch``.
+    """
+    import torch
+
+    first = batch.tasks[0]
+    on_cuda = first.device.startswith("cuda")
+    if on_cuda:
+        torch.cuda.reset_peak_memory_stats(first.device)
+    began = time.perf_counter()
+    with quietly(), deterministic(), torch.inference_mode(), _fresh_scheduler(pipeline, batch):
+        output = pipeline(**_arguments(pipeline, batch, batches, watch))
+        images: NDArray[np.floating] = output.images  # waits for the accelerator: the numbers are on the CPU
+    seconds = time.perf_counter() - began
+    memory = torch.cuda.max_memory_allocated(first.device) if on_cuda else _resident_peak()
+    unsafe = getattr(output, "nsfw_content_detected", None) or []
+    return [
+        Picture(
+            task=task, pixels=_pixels(images[slot]), batch=batch.number, slot=slot,
+            seconds=seconds / len(batch.tasks), peak_memory=memory,
+            flag=_flag(images[slot], unsafe=slot < len(unsafe) and bool(unsafe[slot])),
+        )
+        for slot, task in enumerate(batch.tasks)
+    ]  # fmt: skip
+
+
+def _arguments(pipeline: Any, batch: Batch, batches: int, watch: Watch) -> dict[str, Any]:
+    rows, call = batch.rows, batch.tasks[0].call
+    parameters: Mapping[str, Any] = call_parameters(type(pipeline))
+    given: dict[str, Any] = {
+        "num_inference_steps": call.num_inference_steps,
+        "guidance_scale": call.guidance_scale,
+        "height": call.height,
+        "width": call.width,
+        **dict(call.arguments),
+    }
+    given = {name: value for name, value in given.items() if value is not None or name in dict(call.arguments)}
+    if rows[0].negative_prompt:
+        given["negative_prompt"] = [task.negative_prompt for task in rows]
+    if "callback_on_step_end" in parameters:
+        given["callback_on_step_end"] = _reporter(batch.number, batches, watch)
+    return {
+        **given,
+        "prompt": [task.prompt for task in rows],
+        "generator": [_generator(task) for task in rows],
+        "output_type": "np",
+    }
+
+
+def _generator(task: ImageTask) -> torch.Generator:
+    """One generator an image, made anew: shared by a batch, it would give every image the noise of its place."""
+    import torch
+
+    return torch.Generator(task.generator_device).manual_seed(task.seed)
+
+
+def _reporter(number: int, batches: int, watch: Watch) -> Any:
+    def tell(pipeline: Any, step: int, timestep: object, tensors: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001
+        # a scheduler may evaluate the model more often than the steps asked for: PNDM once more, Heun almost twice
+        steps = getattr(pipeline, "num_timesteps", None) or len(pipeline.scheduler.timesteps)
+        watch(Denoising(batch=number, batches=batches, step=step + 1, steps=max(int(steps), step + 1)))
+        return tensors
+
+    return tell
+
+
+@contextmanager
+def _fresh_scheduler(pipeline: Any, batch: Batch) -> Iterator[None]:
+    """Give the pipeline a scheduler object of this batch's own, and its first one back afterwards."""
+    own, spec = getattr(pipeline, "scheduler", None), batch.tasks[0].pipeline.scheduler
+    if own is None or spec is None:
+        yield
+        return
+    pipeline.scheduler = build_scheduler(spec, own.config, [task.seed for task in batch.rows])
+    try:
+        yield
+    finally:
+        pipeline.scheduler = own
+
+
+def _pixels(image: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """0 … 1 as bytes, ``[height, width, 3]``; what is no number becomes black."""
+    import numpy as np
+
+    return np.ascontiguousarray((np.nan_to_num(image) * 255).round().astype(np.uint8))
+
+
+def _flag(image: NDArray[np.floating], *, unsafe: bool) -> str | None:
+    """See :class:`promptlab.engine.Picture`."""
+    import numpy as np
+
+    if not np.isfinite(image).all():
+        return "nan"
+    if unsafe:
+        return "unsafe"
+    return "black" if int(_pixels(image).max()) <= _BLACK else None
+
+
+def _resident_peak() -> int | None:
+    """The most memory this process has had so far, bytes; ``None`` where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # kilobytes everywhere else

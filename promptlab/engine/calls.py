@@ -1,0 +1,174 @@
+"""What a pipeline's call takes, read from its signature: defaults to fill in, names and kinds to check.
+
+diffusers drops a keyword argument that it does not know without a word, so each is looked up here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, Union, get_args, get_origin
+
+from promptlab.engine.configuration import Configuration
+from promptlab.errors import InputError, UnknownValue
+from promptlab.spec import CallSpec, RunSpec, Scalar
+
+__all__ = ["call_parameters", "pipeline_class", "resolve_call"]
+
+_OURS: Final = frozenset({"callback_on_step_end", "callback_on_step_end_tensor_inputs", "output_type", "return_dict"})
+"""Arguments that the engine itself gives or needs."""
+
+_OWN_OPTIONS: Final = {
+    "num_inference_steps": "--steps", "guidance_scale": "--guidance", "height": "--size", "width": "--size",
+    "negative_prompt": "--negative", "generator": "--seeds", "num_images_per_prompt": "--seeds", "prompt": "PROMPT",
+}  # fmt: skip
+_OTHER_THINGS: Final = frozenset(
+    {"image", "images", "input_images", "mask_image", "video", "video_length", "audio_length_in_s", "audio_end_in_s"}
+)
+"""Arguments of pipelines that make, or need, something else: asked where AutoPipelineForText2Image lists no class."""
+_TYPEABLE: Final = (bool, int, float, str)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kind:
+    types: frozenset[type]
+    choices: tuple[Any, ...]
+
+    def admits(self, value: Scalar) -> bool:
+        if value is None:
+            return True
+        if self.choices and value in self.choices:
+            return True
+        if isinstance(value, int) and not isinstance(value, bool) and float in self.types:
+            return True
+        return type(value) in self.types
+
+
+def pipeline_class(config: Configuration, name: str) -> Any:
+    """The diffusers class that makes images from text with this model: the one ``AutoPipelineForText2Image`` takes.
+
+    Raises:
+        InputError: when the model makes something else than images, or from something else than text.
+    """
+    import diffusers
+    from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING, _get_task_class
+
+    found = _get_task_class(AUTO_TEXT2IMAGE_PIPELINES_MAPPING, config.pipeline_class, throw_error_if_not_exist=False)
+    known = found is not None
+    found = found or getattr(diffusers, config.pipeline_class, None)
+    parameters = call_parameters(found) if found is not None else {}
+    needs = [each.name for each in parameters.values() if each.default is each.empty and each.name != "prompt"]
+    if (
+        not {"prompt", "generator"} <= parameters.keys()
+        or needs
+        or "num_frames" in parameters
+        or not (known or ({"height", "width"} <= parameters.keys() and not _OTHER_THINGS & parameters.keys()))
+        or _wants_a_picture(config)
+    ):
+        problem = f"is a {config.pipeline_class}, which makes no images from text alone"
+        if found is None:
+            problem = f"is a {config.pipeline_class}, which this diffusers ({diffusers.__version__}) does not know"
+        raise InputError("--model", name, problem=problem, allowed="text-to-image models", hint="promptlab models")
+    return found
+
+
+def _wants_a_picture(config: Configuration) -> bool:
+    """Whether the denoiser gets a picture besides the latents: inpainting (9 channels) and editing (8) models of the
+    Stable Diffusion family, which would load as text-to-image models and then fail."""
+    denoiser = config.denoiser or {}
+    return "unet" in config.parts and denoiser.get("in_channels") in {8, 9} and denoiser.get("out_channels") == 4
+
+
+def call_parameters(pipeline: Any) -> dict[str, inspect.Parameter]:
+    """The named parameters of the pipeline's call, without ``self``."""
+    variable = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    parameters = inspect.signature(pipeline.__call__).parameters
+    return {name: each for name, each in parameters.items() if name != "self" and each.kind not in variable}
+
+
+def resolve_call(spec: RunSpec, pipeline: Any, config: Configuration, vae: Any = None) -> CallSpec:
+    """The call with every default filled in that signature or configuration tell.
+
+    Args:
+        vae: configuration of another VAE than the model's own.
+
+    Raises:
+        UnknownValue: for an argument that the pipeline does not take.
+        InputError: for a value of the wrong kind, or a size that the VAE cannot make.
+    """
+    parameters, call = call_parameters(pipeline), spec.call
+    for name, words in (("num_inference_steps", "steps"), ("guidance_scale", "guidance"), ("height", "size")):
+        if getattr(call, name) is not None and name not in parameters:
+            raise _not_taken(f"--{words}", getattr(call, name), pipeline)
+    for variant in spec.variants:
+        if variant.negative_prompt and "negative_prompt" not in parameters:
+            raise _not_taken("--negative", variant.negative_prompt, pipeline)
+    _check_arguments(call, parameters, pipeline)
+
+    def default(name: str) -> Any:
+        found = parameters[name].default if name in parameters else None
+        return found if isinstance(found, int | float) else None
+
+    size = config.default_size(vae) if "height" in parameters else None
+    height = call.height or default("height") or (size and size[0])
+    width = call.width or default("width") or (size and size[1])
+    resolved = replace(
+        call,
+        num_inference_steps=call.num_inference_steps or default("num_inference_steps"),
+        guidance_scale=default("guidance_scale") if call.guidance_scale is None else call.guidance_scale,
+        height=height and int(height),
+        width=width and int(width),
+    )
+    _check_size(resolved, config.side_multiple(vae))
+    return resolved
+
+
+def _check_size(call: CallSpec, multiple: int) -> None:
+    if not any(side is not None and side % multiple for side in (call.height, call.width)):
+        return
+
+    def near(side: int | None) -> tuple[int, int]:
+        below = (side or multiple) // multiple * multiple
+        return (max(below, multiple), below + multiple if (side or multiple) % multiple else max(below, multiple))
+
+    (low_w, high_w), (low_h, high_h) = near(call.width), near(call.height)
+    raise InputError(
+        "--size", f"{call.width}x{call.height}", problem=f"is not divisible by {multiple}, as this model's VAE needs",
+        allowed=f"{low_w}x{low_h} or {high_w}x{high_h}, the nearest", hint=f"--size {high_w}x{high_h}",
+    )  # fmt: skip
+
+
+def _check_arguments(call: CallSpec, parameters: dict[str, inspect.Parameter], pipeline: Any) -> None:
+    kinds = {name: _kind(each.annotation) for name, each in parameters.items() if name not in _OURS}
+    typeable = {name: kind for name, kind in kinds.items() if kind.types or kind.choices}
+    for name, value in call.arguments:
+        if name in _OWN_OPTIONS:
+            raise InputError(
+                "--set", name, problem="has an option of its own", allowed=_OWN_OPTIONS[name], hint=_OWN_OPTIONS[name]
+            )
+        if name not in typeable:
+            raise UnknownValue(
+                "--set", name, typeable, problem=f"is no argument of {pipeline.__name__} that can be typed",
+                hint="the command without it",
+            )  # fmt: skip
+        if not typeable[name].admits(value):
+            words = ", ".join(
+                sorted(kind.__name__ for kind in typeable[name].types) or map(str, typeable[name].choices)
+            )
+            raise InputError(
+                "--set", f"{name}={value}", problem="is of the wrong kind", allowed=words, hint=f"--set {name}=VALUE"
+            )
+
+
+def _kind(annotation: Any) -> _Kind:
+    inner = get_args(annotation) if get_origin(annotation) in {Union, types.UnionType} else (annotation,)
+    choices = tuple(value for each in inner if get_origin(each) is Literal for value in get_args(each))
+    return _Kind(types=frozenset(each for each in inner if each in _TYPEABLE), choices=choices)
+
+
+def _not_taken(what: str, value: object, pipeline: Any) -> InputError:
+    return InputError(
+        what, value, problem=f"means nothing to {pipeline.__name__}", allowed=f"a model that takes {what}",
+        hint=f"the command without {what}",
+    )  # fmt: skip

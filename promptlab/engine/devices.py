@@ -1,0 +1,76 @@
+"""Where the model runs, and in which numbers: only devices that are there, and torch's own dtypes, never their names.
+
+diffusers takes a dtype given as a string for float32 without a word, so strings are turned into ``torch.dtype`` here
+and nowhere else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from promptlab.errors import UnknownValue
+from promptlab.spec import DTYPES, Dtype
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["available_devices", "choose_device", "choose_generator_device", "default_dtype", "torch_dtype"]
+
+
+def available_devices() -> tuple[str, ...]:
+    """The devices of this machine, best first: ``cuda:0``, ``cuda:1`` …, ``mps``, ``cpu``."""
+    import torch
+
+    names = [f"cuda:{at}" for at in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    if torch.backends.mps.is_available():
+        names.append("mps")
+    return (*names, "cpu")
+
+
+def choose_device(asked: str | None) -> str:
+    """The device to use: ``asked`` with its number, or the first of cuda, mps and cpu that is there.
+
+    Raises:
+        UnknownValue: when ``asked`` is not a device of this machine.
+    """
+    there = available_devices()
+    if asked is None:
+        return there[0]
+    return _among(asked, there, "--device")
+
+
+def choose_generator_device(asked: str, device: str) -> str:
+    """Where the noise is drawn: on the CPU, or on the device that the model runs on.
+
+    Raises:
+        UnknownValue: for any other place; diffusers would refuse it once the weights are loaded.
+    """
+    return _among(asked, tuple(dict.fromkeys(("cpu", device))), "--generator-device")
+
+
+def default_dtype(device: str) -> Dtype:
+    """``float16`` on an accelerator, ``float32`` on a CPU, where half precision is slower."""
+    return "float32" if device == "cpu" else "float16"
+
+
+def torch_dtype(name: str | None) -> torch.dtype:
+    """The ``torch.dtype`` called ``name``; float32 when there is none.
+
+    Raises:
+        UnknownValue: for a name outside :data:`promptlab.spec.DTYPES`.
+    """
+    import torch
+
+    dtypes = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+    name = name or "float32"
+    if name not in dtypes:
+        raise UnknownValue("--dtype", name, DTYPES, hint="--dtype float32")
+    return dtypes[name]
+
+
+def _among(asked: str, there: tuple[str, ...], what: str) -> str:
+    name = asked.strip().lower()
+    for candidate in there:
+        if name in {candidate, candidate.removesuffix(":0"), f"{candidate}:0"}:
+            return candidate
+    raise UnknownValue(what, asked, there, problem="is not there", hint=f"{what} {there[-1]}")

@@ -1,0 +1,188 @@
+"""The Hub and its cache: which commit a name means, which files it has, and having them here.
+
+The cache comes first and is believed: a model that is there needs no network and stays the one it was. Only a revision
+that is not in it is asked for over the network, with one quick question, so that a missing connection is said within
+seconds instead of after diffusers' half a minute of retries.
+
+Invariant: every failure of the Hub, the network or the cache leaves this module as one line.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from promptlab.engine.files import INDEX, PICKLES, choose_files, listing, read_json
+from promptlab.engine.libraries import prepare
+from promptlab.errors import EngineError, InputError, NotFound, PromptLabError, one_line
+
+__all__ = ["Snapshot", "cache_home", "fetch", "find", "is_id"]
+
+_ID: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}")
+_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One commit of a Hub repository.
+
+    Args:
+        name: ``organisation/repository``.
+        commit: 40 hex digits.
+        revision: what was asked for: a branch, a tag or the commit.
+        files: every file it has, or, without network, every file of it that is here.
+        folder: where the cached part of it lies; ``None`` when there is none.
+    """
+
+    name: str
+    commit: str
+    revision: str
+    files: tuple[str, ...]
+    folder: Path | None
+
+    def fetch(self, files: Sequence[str]) -> Path:
+        """The folder with these files in it, downloaded if need be.
+
+        Raises:
+            EngineError: when the download fails.
+        """
+        if self.folder is not None and all((self.folder / file).is_file() for file in files):
+            return self.folder
+        folder = fetch(self.name, self.commit, files)
+        if not _COMMIT.fullmatch(self.revision):
+            # huggingface_hub notes what a branch meant only when it is asked for the branch, which may have moved since
+            ref = folder.parent.parent / "refs" / self.revision
+            ref.parent.mkdir(parents=True, exist_ok=True)
+            ref.write_text(self.commit, encoding="utf-8")
+        return folder
+
+
+def is_id(name: str) -> bool:
+    """Whether ``name`` can be a Hub id: ``organisation/repository``."""
+    return bool(_ID.fullmatch(name)) and ".." not in name and not name.endswith(".safetensors")
+
+
+def find(name: str, revision: str | None, what: str, allowed: str, *, weights: bool = True) -> Snapshot:
+    """The commit of ``name`` that ``revision`` means: as cached, or else as the Hub says.
+
+    Args:
+        name: a Hub id.
+        revision: branch, tag or commit; ``None`` is ``main``.
+        what: the option the name was given with, for the sentence of an error.
+        allowed: what may be given instead.
+        weights: whether a cached copy without weights will not do.
+
+    Raises:
+        NotFound: when the Hub has no such model or revision.
+        InputError: when it is not cached and the Hub cannot be reached.
+    """
+    cached = _cached(name, revision)
+    if cached is not None and (not weights or _looks_whole(cached)):
+        return cached
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+
+    try:
+        about = HfApi().model_info(name, revision=revision, timeout=_SECONDS)
+    except GatedRepoError as error:
+        raise InputError(
+            what, name, problem="is gated, and this account may not read it", allowed=allowed, hint="hf auth login"
+        ) from error
+    except RevisionNotFoundError as error:
+        raise NotFound(
+            "--revision", revision, allowed=f"a branch, tag or commit of {name}", hint=f"{what} {name}"
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise NotFound(what, name, allowed=allowed, hint="promptlab models") from error
+    except Exception as error:
+        if cached is not None and any(file.endswith(PICKLES) for file in cached.files):
+            return cached  # whole, as far as it goes: what is wrong with it is said by whoever looks at its files
+        reached = isinstance(error, HfHubHTTPError)
+        absent = (
+            "is neither a folder here nor in the Hub cache" if cached is None else "is in the Hub cache only in part"
+        )
+        raise InputError(
+            what, name if revision is None else f"{name} at {revision}",
+            problem=f"cannot be asked for: the Hub says {one_line(error)}" if reached
+            else f"{absent}, and the Hub cannot be reached",
+            allowed=allowed, hint="promptlab models",
+        ) from error  # fmt: skip
+    commit = about.sha or ""
+    return Snapshot(
+        name=name, commit=commit, revision=revision or "main", folder=_snapshot_folder(name, commit),
+        files=tuple(sorted(file.rfilename for file in about.siblings or ())),
+    )  # fmt: skip
+
+
+def fetch(name: str, commit: str, files: Sequence[str]) -> Path:
+    """Download these files of one commit into the cache, and give the folder they lie in.
+
+    Raises:
+        EngineError: when they cannot be had.
+    """
+    from huggingface_hub import snapshot_download
+
+    with _in_one_line(f"{name} could not be downloaded"):
+        return Path(snapshot_download(name, revision=commit, allow_patterns=list(files), cache_dir=cache_home()))
+
+
+def cache_home() -> Path:
+    """The folder of the Hub cache, from the same variables that huggingface_hub reads."""
+    prepare()
+    from huggingface_hub import constants
+
+    return Path(os.environ.get("HF_HUB_CACHE") or constants.HF_HUB_CACHE)
+
+
+def _cached(name: str, revision: str | None) -> Snapshot | None:
+    home = cache_home() / f"models--{name.replace('/', '--')}"
+    wanted = revision or "main"
+    if not _COMMIT.fullmatch(wanted):
+        ref = home / "refs" / wanted
+        if not (ref.resolve().is_relative_to(home.resolve()) and ref.is_file()):
+            return None
+        wanted = ref.read_text(encoding="utf-8").strip()
+    folder = _snapshot_folder(name, wanted)
+    if folder is None:
+        return None
+    return Snapshot(name=name, commit=wanted, revision=revision or "main", files=listing(folder), folder=folder)
+
+
+def _snapshot_folder(name: str, commit: str) -> Path | None:
+    folder = cache_home() / f"models--{name.replace('/', '--')}" / "snapshots" / commit
+    return folder if commit and folder.is_dir() else None
+
+
+def _looks_whole(snapshot: Snapshot) -> bool:
+    """Whether weights lie beside the configurations: an earlier look at the configurations leaves those alone."""
+    folder = snapshot.folder
+    if folder is None:
+        return False
+    try:
+        index = read_json(folder / INDEX) if INDEX in snapshot.files else None
+        weights = set(choose_files(snapshot.name, snapshot.files, index, None).weights)
+        for name in snapshot.files:
+            if name.endswith(".safetensors.index.json"):
+                shards = read_json(folder / name).get("weight_map", {}).values()
+                wanted = {str(PurePosixPath(name).with_name(shard)) for shard in shards}
+                if wanted & weights and not wanted <= weights:
+                    return False
+    except InputError:
+        return False
+    return True
+
+
+@contextmanager
+def _in_one_line(what: str) -> Iterator[None]:
+    try:
+        yield
+    except PromptLabError:
+        raise
+    except Exception as error:
+        raise EngineError(f"{what}: {one_line(error)}") from error

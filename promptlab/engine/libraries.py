@@ -1,0 +1,47 @@
+"""What torch, diffusers and their friends are told before they are imported, and which of their warnings are not news.
+
+Invariant: environment variables are only ever set where they are unset, and only warnings known by their words are
+dropped: any other still reaches the user, and fails the tests.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+__all__ = ["prepare", "quietly"]
+
+_BEFORE_IMPORT: Final = {
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # without it cuBLAS may pick another algorithm from call to call
+    "DIFFUSERS_VERBOSITY": "error",  # theirs are log lines; ours are errors and progress bars
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",  # it warns after a fork, and a prompt is too short to split
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+
+_NOT_NEWS: Final = (
+    "__array__ implementation doesn't accept a copy keyword",  # torch's tensors under numpy 2, in most schedulers
+    "__array_wrap__ must accept context and return_scalar",  # likewise; 12,000 times to build one KDPM2Discrete
+    "Should have t[ab]<?>?=t[01] but got",  # torchsde's rounding at the ends of DPMSolverSDE's interval
+    r"`algorithm_types dpmsolver and sde-dpmsolver` is deprecated",  # whoever asks for it by name knows it
+    ".* does not have a deterministic implementation",  # see determinism
+)
+
+
+def prepare() -> None:
+    """Set what the libraries read only once, when they are imported. Call it before importing any of them."""
+    for name, value in _BEFORE_IMPORT.items():
+        os.environ.setdefault(name, value)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Run the block without the warnings that tell the libraries' developers something, and the user nothing."""
+    with warnings.catch_warnings():
+        for message in _NOT_NEWS:
+            warnings.filterwarnings("ignore", message=message)
+        yield

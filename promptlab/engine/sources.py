@@ -1,0 +1,198 @@
+"""From a name to files: what a model or a VAE is, where it lies and which one exactly, before any weight is read.
+
+A name is tried in this order: a bundled model, a folder, a single ``.safetensors`` file, a Hub id. What the Hub cache
+holds is used as it is, without a look at the network; a commit pins it for good.
+
+Invariant: a :class:`Source` tells its content apart. ``commit:<sha>`` for the Hub, ``sha256:<hex>`` over names and
+contents of everything that is read for what lies here.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from promptlab.engine import hub
+from promptlab.engine.files import (
+    INDEX,
+    PICKLES,
+    FileSet,
+    choose_files,
+    content_identity,
+    file_identity,
+    listing,
+    read_json,
+)
+from promptlab.errors import InputError, NotFound
+from promptlab.models import bundled, bundled_models
+
+__all__ = ["ALLOWED_MODELS", "ALLOWED_VAES", "Source", "find_model", "find_vae"]
+
+Kind = Literal["bundled", "folder", "file", "hub"]
+_NOWHERE: Final = Path(os.devnull) / "nowhere"
+ALLOWED_MODELS: Final = "a Hub id, a folder, a .safetensors file, or a bundled model"
+ALLOWED_VAES: Final = "a Hub id, a folder or a .safetensors file with an AutoencoderKL or AutoencoderTiny"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Something loadable.
+
+    Args:
+        name: as a spec holds it; local paths are absolute, so that a rerun from another folder finds them.
+        kind: where it comes from.
+        folder: the folder that holds the configurations: the model's own, or the cached snapshot of the Hub.
+        identity: ``commit:<sha>`` or ``sha256:<hex>``.
+        revision: the commit, on the Hub.
+        variant: of the weights.
+        file: the single file, when it is one.
+        absent: weights that are still to be downloaded.
+    """
+
+    name: str
+    kind: Kind
+    folder: Path
+    identity: str
+    revision: str | None = None
+    variant: str | None = None
+    file: Path | None = None
+    absent: tuple[str, ...] = ()
+
+
+def find_model(name: str, revision: str | None = None, variant: str | None = None) -> Source:
+    """The model called ``name``. Reads configurations; downloads those, and nothing else, when only the Hub has them.
+
+    Raises:
+        NotFound: when nothing has that name.
+        InputError: when it is no diffusers model, has only pickled weights, or needs a network that is not there.
+    """
+    home = bundled(name)
+    if home is not None and (home / INDEX).is_file():
+        return _local(name, "bundled", home, variant, revision)
+    path = _path(name)
+    if path.is_dir():
+        return _local(_absolute(path), "folder", path, variant, revision)
+    if path.is_file():
+        return _single_file(path, revision)
+    allowed = f"{ALLOWED_MODELS}: {', '.join(bundled_models())}"
+    if not hub.is_id(name):
+        raise NotFound("--model", name, allowed=allowed, hint="promptlab models")
+    snapshot = hub.find(name, revision, "--model", allowed)
+    if INDEX not in snapshot.files:
+        raise InputError(
+            "--model",
+            name,
+            problem=f"has no {INDEX}, so it is no diffusers model",
+            allowed=allowed,
+            hint="promptlab models",
+        )
+    index = read_json(snapshot.fetch([INDEX]) / INDEX)
+    files = choose_files(name, snapshot.files, index, variant)
+    return _from_hub(name, snapshot, files)
+
+
+def find_vae(name: str) -> Source:
+    """The VAE called ``name``: what :func:`find_model` is for models, for one autoencoder alone.
+
+    Raises:
+        NotFound: when nothing has that name.
+        InputError: when it has no configuration, only pickled weights, or needs a network that is not there.
+    """
+    home = bundled(name)
+    path = path_given = home or _path(name)
+    if path.is_file():
+        if path.suffix != ".safetensors":
+            raise _no_safetensors("--vae", path)
+        return Source(
+            name=_absolute(path), kind="file", folder=path.parent.absolute(), identity=file_identity(path),
+            file=path.absolute(),
+        )  # fmt: skip
+    if path.is_dir():
+        path = path / "vae" if (path / INDEX).is_file() and (path / "vae").is_dir() else path
+        if not (path / "config.json").is_file():
+            raise InputError(
+                "--vae", name, problem="has no config.json, so it is no VAE", allowed=ALLOWED_VAES, hint="--vae FOLDER"
+            )
+        files = choose_files(name, listing(path), None, None, what="--vae")
+        return Source(
+            name=name if home else _absolute(path_given), kind="bundled" if home else "folder",
+            folder=path.absolute(), identity=content_identity(path, (*files.configs, *files.weights)),
+            variant=files.variant,
+        )  # fmt: skip
+    if not hub.is_id(name):
+        raise NotFound("--vae", name, allowed=ALLOWED_VAES, hint="promptlab models")
+    snapshot = hub.find(name, None, "--vae", ALLOWED_VAES)
+    if "config.json" not in snapshot.files:
+        raise InputError(
+            "--vae", name, problem="has no config.json, so it is no VAE", allowed=ALLOWED_VAES, hint="promptlab models"
+        )
+    return _from_hub(name, snapshot, choose_files(name, snapshot.files, None, None, what="--vae"))
+
+
+def _local(name: str, kind: Kind, folder: Path, variant: str | None, revision: str | None) -> Source:
+    _refuse_revision(name, revision)
+    if not (folder / INDEX).is_file():
+        pickled = next((path for path in sorted(folder.iterdir()) if path.suffix in PICKLES), None)
+        if pickled is not None and not any(folder.glob("*.safetensors")):
+            raise _no_safetensors("--model", pickled)
+        raise InputError(
+            "--model", name, problem=f"has no {INDEX}, so it is no diffusers model",
+            allowed=f"{ALLOWED_MODELS}: {', '.join(bundled_models())}", hint="promptlab models",
+        )  # fmt: skip
+    files: FileSet = choose_files(name, listing(folder), read_json(folder / INDEX), variant)
+    return Source(
+        name=name, kind=kind, folder=folder.absolute(), variant=files.variant,
+        identity=content_identity(folder, (*files.configs, *files.weights)),
+    )  # fmt: skip
+
+
+def _from_hub(name: str, snapshot: hub.Snapshot, files: FileSet) -> Source:
+    folder = snapshot.fetch(files.configs)
+    return Source(
+        name=name, kind="hub", folder=folder, identity=f"commit:{snapshot.commit}", revision=snapshot.commit,
+        variant=files.variant, absent=tuple(file for file in files.weights if not (folder / file).is_file()),
+    )  # fmt: skip
+
+
+def _single_file(path: Path, revision: str | None) -> Source:
+    """A checkpoint in one file. It holds weights only: the configuration is that of the model it was trained from."""
+    from promptlab.engine.checkpoint import configuration_of
+
+    if path.suffix != ".safetensors":
+        raise _no_safetensors("--model", path)
+    _refuse_revision(str(path), revision)
+    folder = configuration_of(path)
+    return Source(name=_absolute(path), kind="file", folder=folder, identity=file_identity(path), file=path.absolute())
+
+
+def _path(name: str) -> Path:
+    """``name`` as a path; one that is nowhere, when it cannot be one (empty, too long for the system)."""
+    try:
+        path = Path(name).expanduser()
+        return path if name.strip() and path.exists() else _NOWHERE
+    except (OSError, RuntimeError):
+        return _NOWHERE
+
+
+def _absolute(path: Path) -> str:
+    """``path`` from the root, without ``..``. Links are kept: in the Hub's cache only they carry the name."""
+    return os.path.normpath(path.absolute())
+
+
+def _refuse_revision(name: str, revision: str | None) -> None:
+    if revision is not None:
+        raise InputError(
+            "--revision", revision, problem=f"means nothing for {name}, which does not come from the Hub",
+            allowed="a branch, tag or commit of a Hub model", hint="the command without --revision",
+        )  # fmt: skip
+
+
+def _no_safetensors(what: str, path: Path) -> InputError:
+    pickled = path.suffix in PICKLES
+    return InputError(
+        what, str(path),
+        problem="is pickled, and loading it runs any program inside" if pickled else "is no safetensors file",
+        allowed="safetensors weights", hint=f"{what} FILE.safetensors",
+    )  # fmt: skip

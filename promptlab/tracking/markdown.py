@@ -1,0 +1,66 @@
+"""Text as MLflow's description shows it: what a user typed stays text, whatever signs it holds.
+
+MLflow turns Markdown into HTML with showdown in its GitHub flavour (``@names``, ``:emoji:`` and bare addresses become
+links and pictures too) and then drops what is not allowed. Character references survive both and mean nothing to
+either, so every sign that could mean something is written as one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+
+__all__ = ["escaped", "word_changes"]
+
+_SIGNS = re.compile(r"""[^\w\s,'’()]|_""")
+
+
+def escaped(text: str, *, limit: int = 100_000) -> str:
+    """``text`` so that Markdown and HTML show it as it is, lines kept; at most ``limit`` characters, then ``…``."""
+    pieces: list[str] = []
+    room = limit
+    for sign in text.strip():
+        piece = f"&#{ord(sign)};" if sign.isascii() and _SIGNS.match(sign) else sign
+        room -= len(piece)
+        if room < 1:
+            pieces.append("…")
+            break
+        pieces.append(piece)
+    # A blank line would end a quotation, and four blanks would begin a code block.
+    return re.sub(r"\s*\n\s*", "\n", re.sub(r"[ \t]+", " ", "".join(pieces)))
+
+
+def word_changes(before: str, after: str, *, limit: int = 100_000) -> str:
+    """``after`` with its new words bold and the lost ones struck through; too long for ``limit``, as plain text.
+
+    Words and signs are compared one by one, so that a comma after a word leaves the word what it was. As HTML, because
+    Markdown's own marks depend on the blanks around them.
+    """
+    if len(before) + len(after) > 2 * limit:  # the search for what is common takes the square of the length
+        return escaped(after, limit=limit)
+    old, new = _pieces(before), _pieces(after)
+    shown: list[str] = []
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    for kind, old_from, old_to, new_from, new_to in matcher.get_opcodes():
+        lost, found = "".join(old[old_from:old_to]), "".join(new[new_from:new_to])
+        if kind == "equal":
+            shown.append(_text(found))
+            continue
+        between = " " if lost and found and not found.startswith(" ") else ""
+        shown.append(_marked("del", lost) + between + _marked("b", found))
+    line = "".join(shown).strip()
+    return line if len(line) <= limit else escaped(after, limit=limit)
+
+
+def _pieces(text: str) -> list[str]:
+    """Words and single signs, each with the blank before it."""
+    return re.findall(r" ?\w+| ?[^\w\s]", " ".join(text.split()))
+
+
+def _marked(tag: str, text: str) -> str:
+    return f"{' ' * text.startswith(' ')}<{tag}>{escaped(text)}</{tag}>" if text else ""
+
+
+def _text(text: str) -> str:
+    """One line, escaped, with the blank before it kept."""
+    return " " * text.startswith(" ") + escaped(text)

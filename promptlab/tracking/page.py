@@ -1,0 +1,267 @@
+"""What MLflow says of one variant of one run: names, parameters, metrics, tags and the description. Pure text.
+
+The rules come from how MLflow shows things. Parameters stand above every picture, so they are short and the prompt is
+none of them; prompts go in full into the description, a tag and a text file. Parameters cannot be changed once told,
+so nothing that a resumed run may change is one. Values stay under MLflow's limits, beyond which it cuts in silence.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+
+from promptlab.errors import one_line
+from promptlab.records import ImageRecord, ImageStatus, RunRecord, RunStatus, VariantRecord
+from promptlab.spec import Change, Scalar
+from promptlab.tracking.markdown import escaped, word_changes
+
+__all__ = ["SEEDS_PARAM", "UID_TAG", "VARIANT_TAG", "ParentLink", "VariantPage", "origin_of", "seeds_of", "seeds_text"]
+
+UID_TAG = "promptlab.uid"
+VARIANT_TAG = "promptlab.variant"
+SEEDS_PARAM = "seeds"
+PARAM_LIMIT, TAG_LIMIT = 6000, 8000
+
+_STANDING = {
+    RunStatus.RUNNING: "the run is under way",
+    RunStatus.FINISHED: "the others are owed",
+    RunStatus.FAILED: "the run failed",
+    RunStatus.KILLED: "the run was stopped",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParentLink:
+    """Where MLflow shows the variant that this one was varied from: both ids are MLflow's."""
+
+    experiment_id: str
+    run_id: str
+    variant: VariantRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantPage:
+    """One variant of a run as MLflow shows it.
+
+    Args:
+        run: the whole run.
+        variant: one of its variants.
+        parent: the run that it was varied from.
+        parent_link: where MLflow shows the parent's variant; ``None`` when MLflow does not know it.
+    """
+
+    run: RunRecord
+    variant: VariantRecord
+    parent: RunRecord | None = None
+    parent_link: ParentLink | None = None
+
+    @property
+    def images(self) -> tuple[ImageRecord, ...]:
+        """The variant's images, made or owed, in the order of the seeds."""
+        return tuple(image for image in self.run.images if image.variant == self.variant.position)
+
+    @property
+    def made(self) -> tuple[ImageRecord, ...]:
+        """The variant's images that are whole on disk."""
+        return tuple(image for image in self.images if image.status is ImageStatus.MADE)
+
+    @property
+    def label(self) -> str:
+        """A few words for the variant."""
+        return one_line(self.variant.variant.label or self.variant.variant.prompt, limit=60)
+
+    @property
+    def name(self) -> str:
+        """The MLflow run's name: ``3 · the oldest``, with the run's own name where it has one."""
+        parts = (str(self.run.id), one_line(self.run.name or "", limit=60), self.label)
+        return " · ".join(part for part in parts if part)
+
+    @property
+    def start_ms(self) -> int:
+        """When the run began, in ms. Variants a millisecond apart: MLflow orders by this, and they stay in order."""
+        return int(self.run.created_at.timestamp() * 1000) + self.variant.position
+
+    @property
+    def end_ms(self) -> int | None:
+        """When the run ended, in ms."""
+        ended = self.run.ended_at
+        return None if ended is None else max(int(ended.timestamp() * 1000), self.start_ms)
+
+    def params(self) -> dict[str, str]:
+        """What was asked for, in short values."""
+        spec = self.run.spec
+        pipeline, call = spec.pipeline, spec.call
+        given: dict[str, Scalar] = {
+            "variant": self.label,
+            "model": pipeline.model,
+            "revision": pipeline.revision,
+            "weights_variant": pipeline.variant,
+            "vae": pipeline.vae or "default",
+            "dtype": pipeline.dtype,
+            "scheduler": pipeline.scheduler.name if pipeline.scheduler else None,
+            "num_inference_steps": call.num_inference_steps,
+            "guidance_scale": call.guidance_scale,
+            "size": f"{call.width}x{call.height}" if call.width and call.height else self._size_made(),
+            # Cut between two seeds and never within one: the view reads this back.
+            SEEDS_PARAM: _cut(seeds_text(spec.seeds), PARAM_LIMIT, at=", "),
+            "batch_size": spec.batch_size,
+            "device": self.run.device,
+            **({f"scheduler.{key}": value for key, value in pipeline.scheduler.options} if pipeline.scheduler else {}),
+            **dict(call.arguments),
+        }
+        return {
+            _key(name): _cut(_plain(value), PARAM_LIMIT) for name, value in given.items() if value not in (None, "")
+        }
+
+    def metrics(self) -> dict[str, float]:
+        """What it took and what came of it. Times in seconds, memory in MiB."""
+        taken = [image.seconds for image in self.made if image.seconds is not None]
+        memory = [image.peak_memory for image in self.made if image.peak_memory is not None]
+        given: dict[str, float | None] = {
+            "seconds_per_image": sum(taken) / len(taken) if taken else None,
+            "load_seconds": self.run.load_seconds,
+            "generate_seconds": self.run.generate_seconds,
+            "peak_memory_mb": max(memory) / 2**20 if memory else None,
+            "images_made": len(self.made),
+            "images_owed": len(self.images) - len(self.made),
+            "images_flagged": sum(image.flag is not None for image in self.images),
+        }
+        # Four digits tell all that timing can; the table shows every digit there is.
+        known = {name: value for name, value in given.items() if value is not None and math.isfinite(value)}
+        return {name: float(f"{value:.4g}") for name, value in known.items()}
+
+    def tags(self) -> dict[str, str]:
+        """What tells the MLflow run apart, and the words; all but the description, which needs the MLflow run's id."""
+        run, words = self.run, self.variant.variant
+        given: dict[str, Scalar] = {
+            "prompt": words.prompt,
+            "negative_prompt": words.negative_prompt,
+            "note": run.note,
+            "promptlab.run": run.id,
+            UID_TAG: run.uid,
+            VARIANT_TAG: self.variant.position,
+            "promptlab.model_identity": run.model_identity,
+            "promptlab.vae_identity": run.vae_identity,
+            "promptlab.parent_run": run.parent_run_id,
+            "promptlab.flags": ", ".join(f"{image.ref} {image.flag}" for image in self.images if image.flag),
+            "promptlab.error": run.error and one_line(run.error),
+            "mlflow.source.name": "promptlab",
+            "mlflow.source.type": "LOCAL",
+            **({"mlflow.loggedImages": "True"} if self.made else {}),
+        }
+        return {name: _cut(_plain(value), TAG_LIMIT) for name, value in given.items() if value not in (None, "")}
+
+    def prompt_file(self) -> str:
+        """``prompt.txt``: the words in full, however long."""
+        words = self.variant.variant
+        return words.prompt + "\n" + (f"\nNegative prompt: {words.negative_prompt}\n" if words.negative_prompt else "")
+
+    def description(self, mlflow_run_id: str, *, has_grid: bool) -> str:
+        """Markdown for the top of the MLflow run's page: grid, words, where they came from, what to type next."""
+        words = self.variant.variant
+        parts = [f"![grid](get-artifact?path=thumb.png&run_uuid={mlflow_run_id})"] if has_grid else []
+        parts.extend(self._standing())
+        parts.append(_quoted("Prompt", words.prompt, limit=2400))
+        if words.negative_prompt:
+            parts.append(_quoted("Negative prompt", words.negative_prompt, limit=1200))
+        parts.extend(self._lineage(limit=1600))
+        if self.run.note:
+            parts.append(_quoted("Note", self.run.note, limit=600))
+        parts.append("**Next**\n\n```\n" + "\n".join(self._commands()) + "\n```")
+        return _cut("\n\n".join(parts), TAG_LIMIT)
+
+    def _standing(self) -> Iterator[str]:
+        """One line where a run is not simply whole."""
+        owed = len(self.images) - len(self.made)
+        if owed:
+            yield f"**{len(self.made)} of {len(self.images)} pictures made: {_STANDING[self.run.status]}.**"
+        if self.run.error:
+            yield f"> {escaped(one_line(self.run.error), limit=600)}"
+        flagged = [f"seed {image.seed} ({image.flag})" for image in self.images if image.flag]
+        if flagged:
+            yield f"**Look twice:** {escaped(', '.join(flagged), limit=300)}"
+
+    def _lineage(self, *, limit: int) -> Iterator[str]:
+        if self.parent is None:
+            return
+        link, mine = self.parent_link, self.variant.variant
+        origin = link.variant if link else origin_of(self.variant, self.parent)
+        name = escaped(VariantPage(run=self.parent, variant=origin).name)
+        shown = f"[{name}]({_address(link)})" if link else name
+        lines = [f"**Varied from** {shown}"]
+        for title, old, new in (
+            ("", origin.variant.prompt, mine.prompt),
+            ("Negative prompt: ", origin.variant.negative_prompt, mine.negative_prompt),
+        ):
+            if old != new:
+                lines.append(f"> {title}{word_changes(old, new, limit=limit // 2)}")
+        settings = [change for change in self.run.changes if change.field not in ("prompts", "negative_prompts")]
+        if settings:
+            lines.append("\n".join(f"- {escaped(_change_text(change), limit=200)}" for change in settings[:12]))
+        yield "\n\n".join(lines)
+
+    def _commands(self) -> Iterator[str]:
+        yield f"promptlab rerun {self.run.id} --seed {self.run.spec.seeds[0]}"
+        yield f"promptlab show {self.run.id}"
+
+    def _size_made(self) -> str | None:
+        sizes = {(image.width, image.height) for image in self.run.made if image.width and image.height}
+        return "{}x{}".format(*sizes.pop()) if len(sizes) == 1 else None
+
+
+def seeds_text(seeds: Iterable[int]) -> str:
+    """Seeds as one types them: ``0-7, 42``."""
+    runs = [[seed for _, seed in same] for _, same in groupby(enumerate(seeds), lambda pair: pair[1] - pair[0])]
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs)
+
+
+def seeds_of(text: str, *, limit: int) -> tuple[int, ...]:
+    """The first ``limit`` of the seeds that :func:`seeds_text` wrote; anything else, such as ``…``, is passed over."""
+    seeds: list[int] = []
+    for piece in text.split(","):
+        found = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", piece)
+        if found:
+            first, last = int(found[1]), int(found[2] or found[1])
+            seeds.extend(range(first, min(last, first + limit) + 1))
+    return tuple(seeds[:limit])
+
+
+def origin_of(variant: VariantRecord, parent: RunRecord) -> VariantRecord:
+    """The variant of ``parent`` that ``variant`` was varied from."""
+    places: Mapping[int, VariantRecord] = {one.position: one for one in parent.variants}
+    source = variant.variant.source
+    return places.get(source if source is not None else variant.position, parent.variants[0])
+
+
+def _address(link: ParentLink) -> str:
+    return f"#/experiments/{link.experiment_id}/runs/{link.run_id}?workflowType=machine_learning"
+
+
+def _change_text(change: Change) -> str:
+    if change.field == "seeds":
+        return f"seeds: {seeds_text(change.before)} → {seeds_text(change.after)}"
+    return str(change)
+
+
+def _quoted(title: str, text: str, *, limit: int) -> str:
+    return f"**{title}**\n\n> {escaped(text, limit=limit)}"
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[^\w\-. :/]", "_", name, flags=re.ASCII)[:250]
+
+
+def _plain(value: Scalar) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _cut(text: str, limit: int, *, at: str = "") -> str:
+    if len(text) <= limit:
+        return text
+    kept = text[: limit - 2 - len(at)]
+    return (kept.rpartition(at)[0] if at else kept) + at + "…"

@@ -1,0 +1,138 @@
+"""The files that MLflow shows beside a run: hard links to the pictures' home, under the names MLflow looks for.
+
+::
+
+    grid.png                     the whole run's grid
+    thumb.png                    the same, narrow enough for the description, which scales nothing
+    prompt.txt                   the words in full
+    pictures/seed-07.png         the variant's pictures under names people can read
+    images/seed~7+step+0+…       the same under the names of MLflow's ``log_image``: what its image charts find
+
+A link costs no space and keeps the PNG with its text chunks to the byte. ``log_image`` itself would decode and encode
+every picture twice, drop the chunks, and refuses this artifact location. Names are made of what never changes (run and
+place), so that laying the files out again replaces them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import NAMESPACE_OID, uuid5
+
+from promptlab.records import ImageRecord, RunRecord
+from promptlab.tracking.page import VariantPage
+from promptlab.workspace import Workspace
+
+__all__ = ["image_key", "lay_out"]
+
+SMALL_ENOUGH = 700_000
+"""Bytes up to which the picture itself serves as its own preview: sixty-four of them load at once from this machine."""
+
+PREVIEW_SIDE = 512
+"""Pixels of the longer side of the preview that a larger picture gets."""
+
+
+def image_key(seed: int) -> str:
+    """The name under which MLflow's image charts line up pictures of one seed."""
+    return f"seed/{seed}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Placed:
+    """``source``, a file or its bytes, to be at ``name`` in the folder."""
+
+    name: str
+    source: Path | bytes
+
+
+def lay_out(folder: Path, page: VariantPage, *, workspace: Workspace, thumbnail: bytes) -> None:
+    """Make ``folder`` hold what MLflow shows of ``page``'s variant; what is there already is kept or replaced.
+
+    Raises:
+        OSError: when a file cannot be read or written.
+    """
+    for placed in _files(page, workspace=workspace, thumbnail=thumbnail):
+        target = folder / placed.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(placed.source, bytes):
+            _write(target, placed.source)
+        else:
+            _link(placed.source, target)
+
+
+def _files(page: VariantPage, *, workspace: Workspace, thumbnail: bytes) -> Iterator[_Placed]:
+    run = page.run
+    grid = workspace.grid(run.id)
+    if grid.is_file():
+        yield _Placed(name="grid.png", source=grid)
+    if thumbnail:
+        yield _Placed(name="thumb.png", source=thumbnail)
+    yield _Placed(name="prompt.txt", source=page.prompt_file().encode())
+    digits = _digits(run.spec.seeds)
+    for image in page.made:
+        if image.path is None:
+            continue
+        picture = workspace.root / image.path
+        stem = f"images/{image_key(image.seed).replace('/', '~')}+step+0+timestamp+{_stamp(run)}+{_uid(run, image)}"
+        yield _Placed(name=f"pictures/seed-{image.seed:0{digits}}{picture.suffix}", source=picture)
+        yield _Placed(name=f"{stem}.png", source=picture)
+        if picture.stat().st_size <= SMALL_ENOUGH:
+            yield _Placed(name=f"{stem}+compressed.png", source=picture)
+        else:
+            yield _Placed(name=f"{stem}+compressed.webp", source=_preview(picture))
+
+
+def _digits(seeds: Iterable[int]) -> int:
+    """Digits of the greatest seed: padded to one width, names sort as the seeds do."""
+    return len(str(max(seeds)))
+
+
+def _stamp(run: RunRecord) -> int:
+    return int(run.created_at.timestamp() * 1000)
+
+
+def _uid(run: RunRecord, image: ImageRecord) -> str:
+    return str(uuid5(NAMESPACE_OID, f"{run.uid}/{image.position}"))
+
+
+def _preview(picture: Path) -> bytes:
+    from io import BytesIO
+
+    from PIL import Image
+
+    encoded = BytesIO()
+    with Image.open(picture) as image:
+        small = image.convert("RGB")
+        small.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), reducing_gap=2.0)
+        small.save(encoded, "WEBP", quality=85, method=0)
+    return encoded.getvalue()
+
+
+def _link(source: Path, target: Path) -> None:
+    """Make ``target`` a hard link to ``source``, or a copy where the file system knows no links."""
+    if target.exists() and target.samefile(source):
+        return
+    waiting = _waiting(target)
+    try:
+        os.link(source, waiting)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        shutil.copyfile(source, waiting)
+    waiting.replace(target)
+
+
+def _write(target: Path, content: bytes) -> None:
+    waiting = _waiting(target)
+    waiting.write_bytes(content)
+    waiting.replace(target)
+
+
+def _waiting(target: Path) -> Path:
+    """A name beside ``target`` for a file that is not whole yet; whatever an earlier process left there is removed."""
+    waiting = target.with_name(f".{target.name[-60:]}.{os.getpid()}.part")
+    waiting.unlink(missing_ok=True)
+    return waiting

@@ -1,0 +1,278 @@
+"""MLflow's pages of a workspace, served lean, and nothing left running when one is done looking.
+
+MLflow's server by default takes half a minute, fifteen processes and 2.5 GB; with one worker and without its job queue
+a few seconds, two processes and half a gigabyte. It exits with 0 when its port is taken, so the port is looked at
+first and the server is asked until it answers.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+from promptlab.errors import InputError, TrackerError, one_line
+from promptlab.tracking.pages import APP_NAME
+from promptlab.tracking.schema import database_uri, make_schema, translated
+from promptlab.tracking.view import address_path
+from promptlab.workspace import Workspace
+
+__all__ = ["DEFAULT_PORT", "Server", "serve"]
+
+DEFAULT_PORT: Final = 5000
+PORTS_TRIED: Final = 50
+START_SECONDS: Final = 120.0
+"""7 s on two slow cores; whoever waits this long waits for something that hangs."""
+
+_DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Asks this machine itself, whatever proxy the environment names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A server that answers.
+
+    Args:
+        url: its address, without a slash at the end.
+        process: MLflow's; its own session, so that Ctrl-C in the terminal reaches us alone.
+        log: what it said.
+    """
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def address(self, experiment: str | None = None) -> str:
+        """The address that shows an experiment's pictures at once.
+
+        Args:
+            experiment: by name; ``None`` takes the one with the newest run. The list of experiments when there is none.
+
+        Raises:
+            TrackerError: when the server does not answer.
+        """
+        experiment_id = self._newest() if experiment is None else self._named(experiment)
+        return self.url + ("/#/experiments" if experiment_id is None else address_path(experiment_id))
+
+    def wait(self) -> None:
+        """Return never but by Ctrl-C (:exc:`KeyboardInterrupt`).
+
+        Raises:
+            TrackerError: when the server ends by itself.
+        """
+        self.process.wait()
+        raise TrackerError(f"MLflow's server has ended: {_last_line(self.log)}")
+
+    def _named(self, experiment: str) -> str | None:
+        query = urllib.parse.urlencode({"experiment_name": experiment})
+        found = self._ask(f"experiments/get-by-name?{query}")
+        return None if found is None else str(found["experiment"]["experiment_id"])
+
+    def _newest(self) -> str | None:
+        experiments = self._ask("experiments/search", {"max_results": 1000}) or {}
+        ids = [one["experiment_id"] for one in experiments.get("experiments", ())]
+        query = {"experiment_ids": ids, "max_results": 1, "order_by": ["attributes.start_time DESC"]}
+        runs = (self._ask("runs/search", query) or {}).get("runs", ()) if ids else ()
+        return str(runs[0]["info"]["experiment_id"]) if runs else None
+
+    def _ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any] | None:
+        """MLflow's answer to one REST call; ``None`` when what it asks for does not exist."""
+        request = urllib.request.Request(  # noqa: S310 - our own server's address
+            f"{self.url}/api/2.0/mlflow/{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        try:
+            with _DIRECT.open(request, timeout=30) as answer:
+                found: dict[str, Any] = json.load(answer)
+                return found
+        except urllib.error.HTTPError as error:
+            if error.code == 404:
+                return None
+            raise TrackerError(f"MLflow's server at {self.url} answered {error.code}") from error
+        except (OSError, ValueError) as error:
+            raise TrackerError(f"MLflow's server at {self.url} does not answer: {one_line(error)}") from error
+
+
+@contextmanager
+def serve(
+    workspace: Workspace,
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    allowed_hosts: Sequence[str] = (),
+) -> Iterator[Server]:
+    """Serve the workspace's MLflow pages for as long as the block lasts.
+
+    Args:
+        workspace: its database gets MLflow's tables first, where it has none.
+        host: the address to listen at; nothing outside this machine reaches the default.
+        port: 1 to 65535; ``None`` takes 5000 or the next free one, 0 any free one.
+        allowed_hosts: names by which other machines may call the server; MLflow refuses others.
+
+    Raises:
+        InputError: when ``port`` is taken or no port, or ``host`` is no address of this machine.
+        TrackerError: when the server ends or does not answer in two minutes.
+    """
+    chosen = _free_port(host, port)
+    with translated(f"MLflow's tables could not be made in {workspace.database}"):
+        make_schema(workspace)
+    with tempfile.TemporaryDirectory(prefix="promptlab-ui-") as folder, _ending_by_signal():
+        log = Path(folder, "server.log")
+        process = _start(workspace, host=host, port=chosen, allowed_hosts=allowed_hosts, log=log, home=Path(folder))
+        try:
+            server = Server(url=_url(host, chosen), process=process, log=log)
+            _await_answer(server)
+            yield server
+        finally:
+            _stop(process)
+
+
+def _start(
+    workspace: Workspace, *, host: str, port: int, allowed_hosts: Sequence[str], log: Path, home: Path
+) -> subprocess.Popen[bytes]:
+    workspace.artifacts.mkdir(parents=True, exist_ok=True)
+    command = [
+        *(sys.executable, "-m", "mlflow", "server"),
+        *("--backend-store-uri", database_uri(workspace)),
+        *("--artifacts-destination", str(workspace.artifacts), "--serve-artifacts"),
+        *("--host", host, "--port", str(port), "--workers", "1"),
+        # A checkout that is not installed has no entry points: MLflow's pages then look as they always do.
+        *(("--app-name", APP_NAME) if entry_points(group="mlflow.app", name=APP_NAME) else ()),
+        *(("--allowed-hosts", ",".join(allowed_hosts)) if allowed_hosts else ()),
+    ]
+    environment = {
+        **os.environ,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_LOGGING_LEVEL": "WARNING",
+        "PYTHONUNBUFFERED": "1",
+    }
+    # Folders of the user's that happen to be called mlflow must not be imported: the server starts in an empty one.
+    with log.open("wb") as sink:
+        return subprocess.Popen(  # noqa: S603 - our own interpreter, no shell
+            command, cwd=home, env=environment, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
+            start_new_session=True,
+        )  # fmt: skip
+
+
+def _await_answer(server: Server) -> None:
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until:
+        if server.process.poll() is not None:
+            raise TrackerError(f"MLflow's server did not start: {_last_line(server.log)}")
+        with suppress(OSError), _DIRECT.open(f"{server.url}/health", timeout=2) as answer:
+            if answer.status == 200:
+                return
+        time.sleep(0.05)
+    raise TrackerError(f"MLflow's server did not answer in {START_SECONDS:.0f} s: {_last_line(server.log)}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the server and all it started: politely, then firmly, then, also when one cannot wait for that, for good."""
+    try:
+        _end_group(process, signal.SIGINT, seconds=5.0)
+        _end_group(process, signal.SIGTERM, seconds=3.0)
+    finally:
+        _end_group(process, signal.SIGKILL, seconds=3.0)
+
+
+def _end_group(process: subprocess.Popen[bytes], number: signal.Signals, *, seconds: float) -> None:
+    if not _group_alive(process):
+        return
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+    until = time.monotonic() + seconds
+    while _group_alive(process) and time.monotonic() < until:
+        time.sleep(0.02)
+
+
+def _group_alive(process: subprocess.Popen[bytes]) -> bool:
+    process.poll()  # reaps it, so that it does not count as alive
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@contextmanager
+def _ending_by_signal() -> Iterator[None]:
+    """Have a polite end (SIGTERM, a closed terminal) unwind the stack as Ctrl-C does, so that the server is stopped."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def unwind(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, unwind) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _free_port(host: str, port: int | None) -> int:
+    if port is not None and not 0 <= port <= 65535:
+        raise InputError("--port", port, problem="is no port", allowed="1 to 65535", hint=f"--port {DEFAULT_PORT}")
+    if port == 0:
+        return _bound(host, 0) or 0
+    first = DEFAULT_PORT if port is None else port
+    free = next((one for one in range(first, min(first + PORTS_TRIED, 65536)) if _bound(host, one)), None)
+    if free is None or (port is not None and free != port):
+        raise InputError(
+            "--port", first, problem="is taken by another program, or not yours to use", allowed="a free port",
+            hint=f"--port {free or 0}",
+        )  # fmt: skip
+    return free
+
+
+def _bound(host: str, port: int) -> int | None:
+    """``port`` (or, for 0, a port) if a server could listen there, else ``None``."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen(1)
+            return int(probe.getsockname()[1])
+    except PermissionError:
+        return None
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return None
+        raise InputError(
+            "--host", host, problem="is no address of this machine", allowed="127.0.0.1, 0.0.0.0 or one of its own",
+            hint="--host 127.0.0.1",
+        ) from error  # fmt: skip
+
+
+def _url(host: str, port: int) -> str:
+    near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not listened at
+    return f"http://[{near}]:{port}" if ":" in near else f"http://{near}:{port}"
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n") if log.is_file() else []
+    return one_line(next((line for line in reversed(lines) if line.strip()), "it said nothing"))

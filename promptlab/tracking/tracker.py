@@ -1,0 +1,213 @@
+"""MLflow, told of runs: one flat MLflow run per variant under one setting, found again by its tags.
+
+Flat, because MLflow collapses nested runs and leaves collapsed ones out of every chart; one per variant, because its
+image charts compare runs, so that variants become columns and seeds rows. All goes through ``MlflowClient``: the fluent
+API keeps an ambient stack of active runs and hides the failures of what it sends.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, urlsplit
+
+from promptlab.errors import TrackerError
+from promptlab.records import RunRecord, RunStatus
+from promptlab.tracking.page import (
+    SEEDS_PARAM,
+    UID_TAG,
+    VARIANT_TAG,
+    ParentLink,
+    VariantPage,
+    origin_of,
+    seeds_of,
+)
+from promptlab.tracking.pictures import lay_out
+from promptlab.tracking.schema import database_uri, import_mlflow_quietly, make_schema, translated
+from promptlab.tracking.view import RUNS_SHOWN, SEEDS_SHOWN, view_tag
+from promptlab.workspace import Workspace
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+__all__ = ["MlflowTracker"]
+
+NOTE_TAG: Final = "mlflow.note.content"
+
+
+@dataclass(slots=True)
+class MlflowTracker:
+    """Tells MLflow, in the workspace's own file or on a server.
+
+    Args:
+        workspace: whose pictures are shown.
+        tracking_uri: ``http(s)://…`` of an MLflow server, to which files are then uploaded; ``None`` is the workspace's
+            own database, where they are hard-linked.
+    """
+
+    workspace: Workspace
+    tracking_uri: str | None = None
+    _client: MlflowClient | None = field(default=None, init=False, repr=False)
+
+    def prepare(self) -> None:
+        """Make MLflow's tables in the workspace's file unless they are there, import MLflow, and open the file.
+
+        Takes one to five seconds the first time in a process, so that :meth:`record` takes a fraction of one; it may
+        run in a thread beside what takes longer. A server is not asked for anything yet.
+
+        Raises:
+            TrackerError: when they cannot be made, or another process holds the lock for minutes.
+        """
+        if self._client is not None:
+            return
+        with translated(f"MLflow's tables could not be made in {self.workspace.database}"):
+            if self.tracking_uri is None:
+                make_schema(self.workspace)
+            self._connected()
+
+    def record(self, run: RunRecord, *, parent: RunRecord | None, thumbnail: bytes) -> Mapping[int, str]:
+        """Tell MLflow of ``run``, or tell it anew; see :class:`promptlab.tracking.Tracker`.
+
+        What MLflow knows already is updated: status, times, metrics, tags, description, files. Parameters stay, because
+        MLflow's cannot be changed. A run or experiment deleted in MLflow's pages comes back.
+
+        Raises:
+            TrackerError: when MLflow could not be told.
+        """
+        self.prepare()
+        with translated(f"MLflow could not be told of run {run.id}"):
+            client = self._connected()
+            experiment_id = self._experiment(client, run.experiment)
+            known = self._known(client, experiment_id, run)
+            links = self._parent_links(client, run, parent)
+            told = {
+                variant.position: self._tell(
+                    client,
+                    experiment_id,
+                    VariantPage(run=run, variant=variant, parent=parent, parent_link=links.get(variant.position)),
+                    known.get(variant.position),
+                    thumbnail,
+                )
+                for variant in run.variants
+            }
+            self._save_view(client, experiment_id)
+            return told
+
+    def _connected(self) -> MlflowClient:
+        if self._client is None:
+            import_mlflow_quietly()
+            from mlflow import MlflowClient
+
+            client = MlflowClient(tracking_uri=self.tracking_uri or database_uri(self.workspace))
+            if self.tracking_uri is None:
+                client.search_experiments(max_results=1)  # MLflow opens the file when it is first asked
+            self._client = client
+        return self._client
+
+    def _experiment(self, client: MlflowClient, name: str) -> str:
+        """The id of the experiment ``name``, which is made, or brought back from among the deleted."""
+        from mlflow.exceptions import MlflowException
+
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            # Relative to what the server serves, so that rows hold no path of this machine and workspaces can move.
+            location = None if self.tracking_uri else f"mlflow-artifacts:/{self.workspace.artifact_folder(name)}"
+            try:
+                return str(client.create_experiment(name, artifact_location=location))
+            except MlflowException:
+                found = client.get_experiment_by_name(name)  # another process was quicker
+                if found is None:
+                    raise
+        if found.lifecycle_stage == "deleted":
+            client.restore_experiment(found.experiment_id)
+        return str(found.experiment_id)
+
+    def _known(self, client: MlflowClient, experiment_id: str, run: RunRecord) -> dict[int, Run]:
+        """The MLflow runs that show ``run``, by variant. Found by tag: ids kept elsewhere may be another server's."""
+        from mlflow.entities import ViewType
+
+        found = client.search_runs(
+            [experiment_id],
+            filter_string=f"tags.`{UID_TAG}` = '{run.uid}'",
+            run_view_type=ViewType.ALL,
+            max_results=1000,
+            order_by=["attributes.start_time DESC"],
+        )
+        return {int(shown.data.tags[VARIANT_TAG]): shown for shown in found if VARIANT_TAG in shown.data.tags}
+
+    def _parent_links(self, client: MlflowClient, run: RunRecord, parent: RunRecord | None) -> dict[int, ParentLink]:
+        experiment = client.get_experiment_by_name(parent.experiment) if parent else None
+        if parent is None or experiment is None:
+            return {}
+        known = self._known(client, experiment.experiment_id, parent)
+        return {
+            variant.position: ParentLink(
+                experiment_id=experiment.experiment_id, run_id=known[origin.position].info.run_id, variant=origin
+            )
+            for variant, origin in ((variant, origin_of(variant, parent)) for variant in run.variants)
+            if origin.position in known
+        }
+
+    def _tell(
+        self, client: MlflowClient, experiment_id: str, page: VariantPage, shown: Run | None, thumbnail: bytes
+    ) -> str:
+        from mlflow.entities import Metric, Param, RunTag
+
+        tags = page.tags()
+        if shown is None:
+            shown = client.create_run(experiment_id, start_time=page.start_ms, tags=tags, run_name=page.name)
+        elif shown.info.lifecycle_stage == "deleted":
+            client.restore_run(shown.info.run_id)
+        run_id: str = shown.info.run_id
+        self._show_files(client, shown, page, thumbnail)  # before the words: they point at the pictures
+        tags[NOTE_TAG] = page.description(run_id, has_grid=bool(thumbnail))
+        params = {key: value for key, value in page.params().items() if key not in shown.data.params}
+        metrics = {key: value for key, value in page.metrics().items() if shown.data.metrics.get(key) != value}
+        now = int(time.time() * 1000)
+        client.log_batch(
+            run_id,
+            metrics=[Metric(key, value, now, 0) for key, value in metrics.items()],
+            params=[Param(key, value) for key, value in params.items()],
+            tags=[RunTag(key, value) for key, value in tags.items() if shown.data.tags.get(key) != value],
+        )
+        if page.run.status is RunStatus.RUNNING:
+            client.update_run(run_id, status=RunStatus.RUNNING, name=page.name)
+        else:
+            client.set_terminated(run_id, status=page.run.status, end_time=page.end_ms)
+        return run_id
+
+    def _show_files(self, client: MlflowClient, shown: Run, page: VariantPage, thumbnail: bytes) -> None:
+        folder = self._served_folder(shown.info.artifact_uri)
+        if folder is not None:
+            lay_out(folder, page, workspace=self.workspace, thumbnail=thumbnail)
+            return
+        # On the workspace's own disk, so that what waits to be uploaded can be links as well.
+        with tempfile.TemporaryDirectory(prefix=".upload-", dir=self.workspace.root) as waiting:
+            lay_out(Path(waiting), page, workspace=self.workspace, thumbnail=thumbnail)
+            client.log_artifacts(shown.info.run_id, waiting)
+
+    def _served_folder(self, artifact_uri: str) -> Path | None:
+        """The folder from which the workspace's own server serves ``artifact_uri``; ``None`` when it does not."""
+        parts = urlsplit(artifact_uri)
+        if self.tracking_uri is not None or parts.scheme != "mlflow-artifacts" or parts.netloc:
+            return None
+        path = PurePosixPath(unquote(parts.path))
+        if ".." in path.parts:
+            raise TrackerError(f"MLflow keeps files at {artifact_uri}, which leads out of the workspace")
+        return self.workspace.artifacts.joinpath(*path.parts[1:])
+
+    def _save_view(self, client: MlflowClient, experiment_id: str) -> None:
+        latest = client.search_runs(
+            [experiment_id],
+            filter_string="metrics.images_made > 0",
+            max_results=RUNS_SHOWN,
+            order_by=["attributes.start_time DESC"],
+        )
+        seeds = [seeds_of(shown.data.params.get(SEEDS_PARAM, ""), limit=SEEDS_SHOWN) for shown in latest]
+        key, value = view_tag(seeds, now_ms=int(time.time() * 1000))
+        client.set_experiment_tag(experiment_id, key, value)

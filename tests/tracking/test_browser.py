@@ -1,0 +1,162 @@
+"""What a person sees, in a real browser: pictures at once, words as text, a way back to where a rerun came from."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+from promptlab.records import RunStatus
+from promptlab.spec import Variant
+from promptlab.tracking import MlflowTracker, serve
+from promptlab.workspace import Workspace
+from tests.tracking.painting import paint_run, spec, thumbnail
+
+CHROMIUM = Path("/usr/bin/chromium")
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+NASTY = "<script>alert(1)</script> *bold* @you :fire: <img src=x onerror=alert(2)>"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not CHROMIUM.exists() and not os.environ.get("CI"), reason=f"no browser: {CHROMIUM} is not there"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory, mlflow_template):
+    """Three variants × eight seeds; one seed of them again in four ages; a run that failed half-way; one of nothing."""
+    workspace = Workspace.at(tmp_path_factory.mktemp("browsed"))
+    workspace.database.write_bytes(mlflow_template.read_bytes())
+    first = paint_run(workspace, 1, spec(["as it was", "with make-up", "a old chief"], range(8)))
+    ages = [Variant(prompt=f"{age} chief", label=age, source=2) for age in ("the oldest", "a old", "a", "a young")]
+    rerun = paint_run(workspace, 2, spec(ages, [1], num_inference_steps=25), parent=first)
+    failed = paint_run(
+        workspace, 3, spec([Variant(prompt=NASTY, label="nasty")], [1, 2]), made=1, status=RunStatus.FAILED, error=NASTY
+    )
+    nothing = paint_run(workspace, 4, spec(["nothing"], [9]), made=0, status=RunStatus.KILLED)
+    tracker = MlflowTracker(workspace)
+    ids = {
+        run.id: tracker.record(run, parent=parent, thumbnail=thumbnail(workspace, run))
+        for run, parent in ((first, None), (rerun, first), (failed, None), (nothing, None))
+    }
+    with serve(workspace, port=0) as server:
+        yield server, ids
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(QUIET))
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser, told):
+    """A first visitor's page; a request that leaves this machine, or a dialog, fails the test."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(60_000)
+    strange: list[str] = []
+    context.on("request", lambda request: None if told[0].url in request.url else strange.append(request.url))
+    context.on("dialog", lambda dialog: (strange.append(f"dialog {dialog.message}"), dialog.dismiss()))
+    yield context.new_page()
+    context.close()
+    assert [one for one in strange if not one.startswith(("data:", "blob:"))] == []
+
+
+def address_of(told, run, variant=0, tail=""):
+    server, ids = told
+    return f"{server.url}/#/experiments/1/runs/{ids[run][variant]}{tail}"
+
+
+def test_our_pages_are_installed():
+    """Without the entry point, MLflow's pages are as they come."""
+    assert entry_points(group="mlflow.app", name="promptlab")
+
+
+def test_an_experiment_opens_as_a_matrix_of_seeds_and_variants(told, page):
+    """Rows are seeds, the newest run's first; columns are variants, oldest left; the pictures are there."""
+    page.goto(told[0].address("warrior chief"))
+    header = page.locator("[role=row]", has_text="2 · a young").locator("[role=columnheader]")
+    header.nth(1).wait_for()
+    names = [text.split("\n")[-1] for text in header.all_inner_texts()]  # a colour stands before each
+    assert names == [
+        "images",
+        "1 · as it was",
+        "1 · with make-up",
+        "1 · a old chief",
+        "2 · the oldest",
+        "2 · a old",
+        "2 · a",
+        "2 · a young",
+        "3 · nasty",
+    ]
+    rows = page.locator("[role=row]", has=page.locator("text=/^seed\\/\\d+$/"))
+    assert [row.split()[0] for row in rows.all_inner_texts()] == [f"seed/{seed}" for seed in (1, 2, 0, 3, 4, 5, 6, 7)]
+    loaded = "rows => [...rows[0].querySelectorAll('img')].filter(img => img.complete && img.naturalWidth).length"
+    page.wait_for_function(f"() => ({loaded})([...document.querySelectorAll('[role=row]')].slice(-8)) == 8")
+
+
+def test_nothing_stands_before_the_pictures(told, page):
+    """No assistant, no banner: the first row of pictures is within the first screen."""
+    page.goto(told[0].address())
+    picture = page.locator("img[src*='get-artifact']").first
+    picture.wait_for()
+    assert picture.bounding_box()["y"] < 450
+    assert page.get_by_placeholder("Ask a question").count() == 0
+    assert not page.get_by_text("You're viewing a shared view").first.is_visible()
+
+
+def test_the_table_shows_the_columns_that_matter(told, page):
+    """None of which MLflow chooses by itself."""
+    page.goto(told[0].address().replace("compareRunsMode=CHART", "compareRunsMode=TABLE"))
+    page.locator(".ag-header-cell[col-id='params.`scheduler`']").wait_for()
+    columns = page.eval_on_selector_all(".ag-header-cell", "cells => cells.map(cell => cell.getAttribute('col-id'))")
+    for name in ("scheduler", "num_inference_steps", "dtype", "vae"):
+        assert f"params.`{name}`" in columns
+    assert "metrics.`seconds_per_image`" in columns
+    assert page.get_by_text("DPMSolverMultistepScheduler").first.is_visible()
+
+
+def test_a_runs_page_leads_with_the_grid_and_the_way_back(told, page):
+    """The grid on the first screen, whole; one click to the parent, in the mode that shows runs."""
+    page.goto(address_of(told, 2))
+    grid = page.locator("img[src*='thumb.png']")
+    grid.wait_for()
+    page.wait_for_function("() => document.querySelector(\"img[src*='thumb.png']\").naturalWidth > 100")
+    box = grid.bounding_box()
+    assert box["y"] < 250
+    assert box["height"] == grid.evaluate("img => img.naturalHeight")
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="1 · a old chief").click()
+    opened.value.get_by_role("heading", name="1 · a old chief").wait_for()
+
+
+def test_words_are_text(told, page):
+    """A prompt that holds HTML and Markdown is shown as it was typed; the error too."""
+    page.goto(address_of(told, 3))
+    page.get_by_text("1 of 2 pictures made: the run failed.").wait_for()
+    shown = page.locator("[data-testid=note-editor-preview-content]")
+    assert shown.inner_text().count(NASTY) == 2
+    assert shown.locator("img").count() == 1
+
+
+def test_a_picture_is_found_by_its_seed_among_the_artifacts(told, page):
+    """A deep link to a picture works, under a name people can read."""
+    page.goto(address_of(told, 1, 1, "/artifacts/pictures/seed-3.png"))
+    page.get_by_text("seed-3.png").first.wait_for()
+    page.wait_for_function("() => [...document.images].some(image => image.naturalWidth == 128)")

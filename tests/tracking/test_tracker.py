@@ -1,0 +1,254 @@
+"""What MLflow knows after it was told: each run once, true to its record, however often it is told."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+
+from promptlab.errors import TrackerError
+from promptlab.records import RunStatus
+from promptlab.spec import Variant
+from promptlab.tracking import MlflowTracker, Tracker
+from promptlab.tracking.schema import database_uri
+from promptlab.tracking.tracker import NOTE_TAG
+from tests.tracking.painting import paint_run, spec, thumbnail
+
+
+def client_of(workspace):
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=database_uri(workspace))
+
+
+def tell(workspace, run, parent=None):
+    tracker: Tracker = MlflowTracker(workspace)
+    return tracker.record(run, parent=parent, thumbnail=thumbnail(workspace, run))
+
+
+def shown(workspace, name="warrior chief"):
+    """The MLflow runs of an experiment, oldest first."""
+    client = client_of(workspace)
+    experiment = client.get_experiment_by_name(name)
+    return client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"])
+
+
+def folder_of(workspace, told):
+    return workspace.artifacts / told.info.artifact_uri.removeprefix("mlflow-artifacts:/")
+
+
+def test_a_run_becomes_one_flat_mlflow_run_a_variant(workspace):
+    """Flat, because MLflow hides nested ones from its charts."""
+    run = paint_run(workspace, 3, spec(["one", "two"], [1, 2]))
+    ids = tell(workspace, run)
+    told = shown(workspace)
+    assert [one.info.run_id for one in told] == [ids[0], ids[1]]
+    assert [one.info.run_name for one in told] == ["3 · one", "3 · two"]
+    assert not any("mlflow.parentRunId" in one.data.tags for one in told)
+
+
+def test_times_and_status_are_the_runs_own(workspace):
+    """When it was made, not when MLflow heard of it."""
+    run = paint_run(workspace, 1, spec(["x"], [1]))
+    tell(workspace, run)
+    (told,) = shown(workspace)
+    assert told.info.start_time == run.created_at.timestamp() * 1000
+    assert told.info.end_time == run.ended_at.timestamp() * 1000
+    assert told.info.status == "FINISHED"
+
+
+def test_words_settings_and_measures_are_found_where_people_look(workspace):
+    """The prompt in full as a tag, settings as parameters, seconds as metrics, the grid in the description."""
+    asked = spec([Variant(prompt="a chief " * 40, negative_prompt="blurry")], [1, 2])
+    tell(workspace, paint_run(workspace, 1, asked))
+    (told,) = shown(workspace)
+    assert told.data.tags["prompt"] == "a chief " * 40
+    assert told.data.tags["negative_prompt"] == "blurry"
+    assert told.data.params["scheduler"] == "DPMSolverMultistepScheduler"
+    assert told.data.metrics["seconds_per_image"] == 0.4
+    assert f"run_uuid={told.info.run_id}" in told.data.tags[NOTE_TAG]
+    assert told.data.tags["mlflow.loggedImages"] == "True"
+
+
+def test_pictures_lie_where_mlflow_serves_them(workspace):
+    """Under the run's artifact address, hard-linked."""
+    run = paint_run(workspace, 1, spec(["x"], [1]))
+    tell(workspace, run)
+    (told,) = shown(workspace)
+    folder = folder_of(workspace, told)
+    assert (folder / "pictures/seed-1.png").samefile(workspace.root / run.images[0].path)
+    assert (folder / "grid.png").samefile(workspace.grid(1))
+    assert (folder / "thumb.png").read_bytes() == thumbnail(workspace, run)
+
+
+def test_telling_twice_tells_once(workspace):
+    """A second telling finds what the first one left, by tag, and adds nothing."""
+    run = paint_run(workspace, 1, spec(["one", "two"], [1, 2]))
+    first = tell(workspace, run)
+    before = [dict(one.to_dictionary()) for one in shown(workspace)]
+    assert tell(workspace, run) == first
+    assert [dict(one.to_dictionary()) for one in shown(workspace)] == before
+
+
+def test_a_resumed_run_is_brought_up_to_date(workspace):
+    """More pictures, another status, another end: the same MLflow run."""
+    asked = spec(["x"], [1, 2, 3])
+    half = paint_run(workspace, 1, asked, made=1, status=RunStatus.KILLED)
+    ids = tell(workspace, half)
+    whole = replace(paint_run(workspace, 1, asked), uid=half.uid)
+    assert tell(workspace, whole) == ids
+    (told,) = shown(workspace)
+    assert told.info.status == "FINISHED"
+    assert told.data.metrics["images_made"] == 3
+    assert "pictures made" not in told.data.tags[NOTE_TAG]
+    assert len(list(folder_of(workspace, told).glob("pictures/*.png"))) == 3
+
+
+def test_a_half_told_run_is_told_to_the_end(workspace, monkeypatch):
+    """Whatever was told before MLflow failed is found again."""
+    from mlflow import MlflowClient
+
+    run = paint_run(workspace, 1, spec(["one", "two"], [1]))
+    tracker = MlflowTracker(workspace)
+    with monkeypatch.context() as failing:
+        failing.setattr(MlflowClient, "set_terminated", lambda *_, **__: (_ for _ in ()).throw(OSError("disk full")))
+        with pytest.raises(TrackerError, match=r"run 1.*disk full"):
+            tracker.record(run, parent=None, thumbnail=b"")
+    assert [one.info.status for one in shown(workspace)] == ["RUNNING"]
+    tracker.record(run, parent=None, thumbnail=b"")
+    assert [one.info.status for one in shown(workspace)] == ["FINISHED", "FINISHED"]
+
+
+@pytest.mark.parametrize("status", [RunStatus.FAILED, RunStatus.KILLED])
+def test_a_run_that_ended_badly_is_told_as_it_is(workspace, status):
+    """Without a grid, with its error, and in MLflow's own word for it."""
+    tell(workspace, paint_run(workspace, 1, spec(["x"], [1, 2]), made=0, status=status, error="out\nof memory"))
+    (told,) = shown(workspace)
+    assert told.info.status == status.value
+    assert told.data.tags["promptlab.error"] == "out of memory"
+    assert "mlflow.loggedImages" not in told.data.tags
+
+
+def test_a_run_under_way_is_told_as_running(workspace):
+    """Somebody may look before it is over."""
+    tell(workspace, paint_run(workspace, 1, spec(["x"], [1]), made=0, status=RunStatus.RUNNING, ended_at=None))
+    (told,) = shown(workspace)
+    assert (told.info.status, told.info.end_time) == ("RUNNING", None)
+
+
+def test_a_rerun_links_to_the_variant_it_came_from(workspace):
+    """Across experiments too."""
+    parent = paint_run(workspace, 1, spec(["x", "a old chief"], [1]), experiment="first")
+    ids = tell(workspace, parent)
+    asked = spec([Variant(prompt="the oldest chief", source=1)], [1])
+    tell(workspace, paint_run(workspace, 2, asked, parent=parent, experiment="second"), parent)
+    (told,) = shown(workspace, "second")
+    experiment = client_of(workspace).get_experiment_by_name("first")
+    assert f"#/experiments/{experiment.experiment_id}/runs/{ids[1]}?" in told.data.tags[NOTE_TAG]
+    assert told.data.tags["promptlab.parent_run"] == "1"
+
+
+def test_a_deleted_experiment_comes_back(workspace):
+    """Deleted experiments keep their name: making another is impossible, losing the run unthinkable."""
+    tell(workspace, paint_run(workspace, 1, spec(["x"], [1])))
+    client = client_of(workspace)
+    client.delete_experiment(client.get_experiment_by_name("warrior chief").experiment_id)
+    tell(workspace, paint_run(workspace, 2, spec(["y"], [1])))
+    assert {one.data.tags["promptlab.run"] for one in shown(workspace)} >= {"2"}
+
+
+def test_a_deleted_run_that_is_told_again_comes_back(workspace):
+    """Telling is asked for; then the run is to be seen."""
+    run = paint_run(workspace, 1, spec(["x"], [1]))
+    ids = tell(workspace, run)
+    client_of(workspace).delete_run(ids[0])
+    assert shown(workspace) == []
+    assert tell(workspace, run) == ids
+    assert len(shown(workspace)) == 1
+
+
+def test_an_experiment_that_keeps_its_files_elsewhere_gets_them_there(workspace, tmp_path):
+    """An experiment made by other hands may have another place for files."""
+    client_of(workspace).create_experiment("theirs", artifact_location=(tmp_path / "elsewhere").as_uri())
+    tell(workspace, paint_run(workspace, 1, spec(["x"], [1]), experiment="theirs"))
+    (told,) = shown(workspace, "theirs")
+    assert (tmp_path / "elsewhere" / told.info.run_id / "artifacts/pictures/seed-1.png").is_file()
+    assert list(workspace.root.glob(".upload-*")) == []
+
+
+def test_no_row_holds_the_workspaces_path(workspace):
+    """A workspace can be moved: nothing in MLflow's tables says where it lay."""
+    parent = paint_run(workspace, 1, spec(["x"], [1]))
+    tell(workspace, parent)
+    tell(workspace, paint_run(workspace, 2, spec(["y"], [1]), parent=parent, experiment="Default"), parent)
+    with closing(sqlite3.connect(workspace.database)) as database:
+        assert str(workspace.root) not in "\n".join(database.iterdump())
+
+
+def test_the_view_is_kept_up_to_date(workspace):
+    """Each telling rewrites the experiment's view with the seeds of its latest pictures."""
+    tell(workspace, paint_run(workspace, 1, spec(["x"], [1])))
+    key = "mlflow.sharedViewState.promptlab"
+    client = client_of(workspace)
+    before = client.get_experiment_by_name("warrior chief").tags[key]
+    tell(workspace, paint_run(workspace, 2, spec(["x"], [2])))
+    assert client.get_experiment_by_name("warrior chief").tags[key] != before
+
+
+def test_two_who_make_one_experiment_at_once_both_tell(workspace):
+    """Whoever comes second uses what the first one made."""
+    runs = [paint_run(workspace, number, spec(["x"], [1])) for number in range(1, 5)]
+    failures = []
+
+    def one(run):
+        try:
+            tell(workspace, run)
+        except TrackerError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=one, args=(run,)) for run in runs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [str(one) for one in failures] == []
+    assert len(shown(workspace)) == 4
+
+
+def test_a_lost_picture_is_one_line_of_ours(workspace):
+    """No foreign exception crosses the border."""
+    run = paint_run(workspace, 1, spec(["x"], [1]))
+    (workspace.root / run.images[0].path).unlink()
+    with pytest.raises(TrackerError, match="MLflow could not be told of run 1: ") as caught:
+        tell_without_grid(workspace, run)
+    assert "\n" not in str(caught.value)
+
+
+def tell_without_grid(workspace, run):
+    MlflowTracker(workspace).record(run, parent=None, thumbnail=b"")
+
+
+def test_a_server_that_is_away_is_one_line_of_ours_and_soon(workspace, unused_port):
+    """No minutes of retries, no traceback."""
+    tracker = MlflowTracker(workspace, f"http://127.0.0.1:{unused_port}")
+    run = paint_run(workspace, 1, spec(["x"], [1]))
+    with pytest.raises(TrackerError, match="could not be told of run 1: ") as caught:
+        tracker.record(run, parent=None, thumbnail=b"")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_anything_foreign_is_translated(workspace, monkeypatch):
+    """Whatever is raised beyond the border, an error of ours comes out of it, naming what was tried."""
+    from mlflow import MlflowClient
+
+    run = paint_run(workspace, 1, spec(["x"], [1]))
+    for failure in (ValueError("a\nb"), KeyError("c"), sqlite3.OperationalError("locked"), RuntimeError()):
+        with monkeypatch.context() as failing:
+            failing.setattr(MlflowClient, "search_runs", lambda *_, error=failure, **__: (_ for _ in ()).throw(error))
+            with pytest.raises(TrackerError, match=r"could not be told of run 1: .") as caught:
+                tell_without_grid(workspace, run)
+        assert "\n" not in str(caught.value)
