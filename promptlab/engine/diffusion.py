@@ -72,7 +72,7 @@ class DiffusersEngine:
                 pipeline=pipeline,
                 call=resolve_call(spec, kind, config, vae and vae.config),
                 batch_size=spec.batch_size or default_batch_size(spec.image_count),
-                device=device,
+                # The device stays as it was asked for: a rerun on another machine takes what is there.
                 generator_device=choose_generator_device(spec.generator_device, device),
             )
             return ResolvedSpec(

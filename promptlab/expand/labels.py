@@ -15,7 +15,7 @@ from promptlab.expand.wording import replacements
 from promptlab.expand.words import cut, key, matches, split_words
 from promptlab.spec import Variant
 
-__all__ = ["MAX_LABEL", "labelled"]
+__all__ = ["MAX_LABEL", "labelled", "numbered"]
 
 MAX_LABEL: Final = 40
 """Characters; what fits above a small picture in two lines."""
@@ -45,7 +45,7 @@ def labelled(variants: Sequence[Variant]) -> tuple[Variant, ...]:
                 f"{one.prompt} not {one.negative_prompt}" if one.negative_prompt else one.prompt for one in variants
             ]
         labels = _by_words(texts)
-    return tuple(replace(variant, label=label) for variant, label in zip(variants, _numbered(labels), strict=True))
+    return tuple(replace(variant, label=label) for variant, label in zip(variants, numbered(labels), strict=True))
 
 
 def _by_replacement(variants: Sequence[Variant]) -> list[str] | None:
@@ -142,8 +142,8 @@ def _label(
     return cut(("…" if begins_inside else "") + whole + (" …" if cut_after else ""), MAX_LABEL)
 
 
-def _numbered(labels: Iterable[str]) -> list[str]:
-    """``labels``, with a number behind each that came before."""
+def numbered(labels: Iterable[str]) -> list[str]:
+    """``labels``, with a number behind each that came before; what is empty says so."""
     labels = [label or _EMPTY for label in labels]
     taken = set(labels)
     met: Counter[str] = Counter()

@@ -20,7 +20,7 @@ from promptlab.expand.templates import MAX_PROMPTS, Lists, parse
 from promptlab.expand.tidy import Pieces, gap, is_blank, merge, tidy
 from promptlab.spec import Variant
 
-__all__ = ["appended", "from_prompts", "inherited", "prepended", "replaced", "replacements"]
+__all__ = ["appended", "distinct", "from_prompts", "inherited", "prepended", "replaced", "replacements", "room"]
 
 _ARROW: Final = re.compile(r"(?<!\\)=>")
 _FORM: Final = '--replace "old words=>new words"'
@@ -38,11 +38,11 @@ def from_prompts(
     for text in prompts:
         template = parse(text, what=what)
         shown = None if template.is_literal else text
-        _room(len(made) + template.count(lists), what)
+        room(len(made) + template.count(lists), what)
         made += [
             Variant(prompt=prompt, negative_prompt=negative_prompt, template=shown) for prompt in template.expand(lists)
         ]
-    return _checked(made, what)
+    return distinct(made, what)
 
 
 def inherited(variants: Sequence[Variant], *, only: int | None = None) -> tuple[Variant, ...]:
@@ -98,7 +98,7 @@ def replaced(variants: Sequence[Variant], text: str, *, lists: Lists | None = No
         raise _not_there(old, new, missing, len(variants))
     template = parse(new, what="--replace")
     fillings = [gap("".join(filling)) if is_blank(filling) else filling for filling in template.pieces(lists)]
-    _room(len(variants) * len(fillings), "--replace")
+    room(len(variants) * len(fillings), "--replace")
     made: list[Variant] = []
     for variant in variants:
         around = _split(variant.prompt, old)
@@ -117,7 +117,7 @@ def replaced(variants: Sequence[Variant], text: str, *, lists: Lists | None = No
                     replacement=step if variant.replacement is None else f"{variant.replacement}\n{step}",
                 )
             )
-    return _checked(made, "--replace")
+    return distinct(made, "--replace")
 
 
 def replacements(variant: Variant) -> tuple[tuple[str, str], ...]:
@@ -164,7 +164,7 @@ def _extended(
 ) -> tuple[Variant, ...]:
     template = parse(text, what=what)
     additions = template.pieces(lists)
-    _room(len(variants) * len(additions), what)
+    room(len(variants) * len(additions), what)
     made: list[Variant] = []
     for variant in variants:
         own = escape(variant.prompt)
@@ -174,16 +174,21 @@ def _extended(
             if "".join(addition):  # else it is exactly the prompt it was, blanks at its end included
                 prompt = merge((prompt, addition) if behind else (addition, prompt))
             made.append(replace(variant, prompt=tidy(prompt), label="", template=shown))
-    return _checked(made, what)
+    return distinct(made, what)
 
 
-def _room(count: int, what: str) -> None:
+def room(count: int, what: str) -> None:
+    """Refuse more than ``MAX_PROMPTS`` variants, before they are made."""
     if count > MAX_PROMPTS:
         raise InputError(what, problem=f"makes {count:,} variants, too many", allowed=f"{MAX_PROMPTS:,}")
 
 
-def _checked(variants: Sequence[Variant], what: str) -> tuple[Variant, ...]:
-    """``variants``, no two of them with the same words: the grid would show one row twice."""
+def distinct(variants: Sequence[Variant], what: str) -> tuple[Variant, ...]:
+    """``variants``, no two of them with the same words: the grid would show one row twice.
+
+    Raises:
+        InputError: when two have.
+    """
     first: dict[tuple[str, str], int] = {}
     for place, variant in enumerate(variants):
         words = (variant.prompt, variant.negative_prompt)

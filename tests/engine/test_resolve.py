@@ -20,7 +20,7 @@ def test_defaults_are_the_models_own(engine, make_spec):
     assert pipeline.scheduler == SchedulerSpec(name="PNDMScheduler")
     assert pipeline.dtype == ("float32" if resolved.device == "cpu" else "float16")
     assert resolved.spec.batch_size == 4
-    assert resolved.spec.device == resolved.device
+    assert resolved.spec.device is None
     assert resolved.model_identity.startswith("sha256:")
 
 
