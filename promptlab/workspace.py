@@ -77,12 +77,19 @@ class Workspace:
         """Make sure, without writing anything, that this folder can hold a workspace.
 
         Raises:
-            WorkspaceError: when the path is a file, or may not be written.
+            WorkspaceError: when the path is a file, may not be written, or has a character that MLflow's address of the
+                database would misread: with ``?`` it silently writes to another folder.
         """
         if self.root.exists() and not self.root.is_dir():
             raise WorkspaceError(
                 "--workspace", str(self.root), problem="is a file", allowed="a folder", hint="--workspace FOLDER"
             )
+        odd = next((character for character in "?%" if character in str(self.root)), None)
+        if odd is not None:
+            raise WorkspaceError(
+                "--workspace", str(self.root), problem=f"has a {odd} in its path, which database addresses cannot hold",
+                allowed="a folder without ? and % in its path", hint="--workspace FOLDER",
+            )  # fmt: skip
         nearest = next(folder for folder in (self.root, *self.root.parents) if folder.exists())
         if not os.access(nearest, os.W_OK | os.X_OK):
             raise WorkspaceError(

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 
 import pytest
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported; see promptlab.engine.libraries
+
 from filelock import FileLock
 
 from promptlab import cli
@@ -22,18 +28,22 @@ def prepared_database(tmp_path_factory):
     shared = tmp_path_factory.getbasetemp()
     if shared.name.startswith("popen-"):  # a worker of pytest-xdist: its siblings share the folder above
         shared = shared.parent
-    workspace = Workspace.at(shared / "prepared")
+    template = shared / "prepared.db"
     with FileLock(shared / "prepared.lock"):
-        if not workspace.database.exists():
+        if not template.exists():
+            workspace = Workspace.at(shared / "prepared")
             Notebook.upgrade(workspace)
             MlflowTracker(workspace).prepare()
-    return workspace.database
+            # Not a copy of the file: MLflow's pool keeps it open, and part of it lies in the write-ahead log beside it.
+            with closing(sqlite3.connect(workspace.database)) as source, closing(sqlite3.connect(template)) as plain:
+                source.backup(plain)
+    return template
 
 
 @pytest.fixture
 def workspace(tmp_path, prepared_database):
-    """A fresh workspace whose tables are there."""
-    space = Workspace.at(tmp_path / "space")
+    """A fresh workspace whose tables are there, in a folder with a blank in its name."""
+    space = Workspace.at(tmp_path / "work space")
     space.root.mkdir()
     shutil.copy(prepared_database, space.database)
     return space

@@ -1,4 +1,4 @@
-"""What every engine promises, asked of the painter and of diffusers with the bundled model (on CUDA, where there is one)."""
+"""What every engine promises, asked of the painter and of diffusers with the bundled model."""
 
 import json
 import pickle

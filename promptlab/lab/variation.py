@@ -14,7 +14,8 @@ from typing import Any
 
 from promptlab.errors import NotFound
 from promptlab.expand import appended, from_prompts, inherited, prepended, replaced, show_seeds
-from promptlab.expand.labels import labelled
+from promptlab.expand.labels import MAX_LABEL, labelled
+from promptlab.expand.words import cut, word_diff
 from promptlab.records import RunRecord
 from promptlab.spec import RunSpec, Variant
 
@@ -59,6 +60,18 @@ class Wording:
         return labelled(variants)
 
 
+def _named_by_change(before: tuple[Variant, ...], after: tuple[Variant, ...]) -> tuple[Variant, ...]:
+    """One wording made of one other is called by what came or went, so that both can stand side by side."""
+    if not (len(before) == len(after) == 1) or after[0].replacement or before[0].prompt == after[0].prompt:
+        return after
+    pieces = word_diff(before[0].prompt, after[0].prompt)
+    for sign, kind in (("+", "added"), ("-", "removed")):
+        words = "".join(piece.text for piece in pieces if piece.kind == kind).strip(" ,;\n")
+        if words:
+            return (dataclasses.replace(after[0], label=f"{sign} {cut(words, MAX_LABEL - 2)}"),)
+    return after
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """What is rerun: a run, or one image of it (``position``)."""
@@ -99,4 +112,5 @@ def varied(base: RunSpec, wording: Wording, changes: Mapping[str, Any]) -> RunSp
     """
     if changes.get("model", base.pipeline.model) != base.pipeline.model:
         changes = {"revision": None, "variant": None, "height": None, "width": None, **changes}
-    return base.vary(**{**changes, "variants": wording.apply(base.variants)})
+    variants = _named_by_change(base.variants, wording.apply(base.variants))
+    return base.vary(**{**changes, "variants": variants})

@@ -19,7 +19,7 @@ from pathlib import Path
 from promptlab.errors import PromptLabError, TrackerError, one_line
 from promptlab.workspace import Workspace
 
-__all__ = ["database_uri", "has_schema", "import_mlflow_quietly", "make_schema", "translated"]
+__all__ = ["database_uri", "has_schema", "import_mlflow_quietly", "locked", "make_schema", "translated"]
 
 LOCK_SECONDS = 120.0
 """Tables take 3 to 5 s on a slow machine; whoever waits this long waits for something that hangs."""
@@ -88,20 +88,35 @@ def make_schema(workspace: Workspace) -> None:
         TrackerError: when the lock is not given up.
         Exception: whatever MLflow and SQLite raise; the caller translates.
     """
-    from filelock import FileLock, Timeout
-
     if has_schema(workspace):
         return
+    with locked(workspace):
+        if not has_schema(workspace):
+            _make(workspace)
+
+
+@contextmanager
+def locked(workspace: Workspace) -> Iterator[None]:
+    """Hold the workspace's file lock, which is made where it is not there. Not to be taken twice by one thread.
+
+    Raises:
+        TrackerError: when another process holds it for minutes.
+    """
+    from filelock import FileLock, Timeout
+
     workspace.root.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(workspace.lock)
     try:
-        with FileLock(workspace.lock, timeout=LOCK_SECONDS):
-            if not has_schema(workspace):
-                _make(workspace)
+        lock.acquire(timeout=LOCK_SECONDS)
     except Timeout as error:
         raise TrackerError(
             f"{workspace.lock} is held by another process for more than {LOCK_SECONDS:.0f} s; "
             "end that process, then try again"
         ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _make(workspace: Workspace) -> None:

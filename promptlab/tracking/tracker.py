@@ -27,7 +27,7 @@ from promptlab.tracking.page import (
     seeds_of,
 )
 from promptlab.tracking.pictures import lay_out
-from promptlab.tracking.schema import database_uri, import_mlflow_quietly, make_schema, translated
+from promptlab.tracking.schema import database_uri, import_mlflow_quietly, locked, make_schema, translated
 from promptlab.tracking.view import RUNS_SHOWN, SEEDS_SHOWN, view_tag
 from promptlab.workspace import Workspace
 
@@ -80,7 +80,8 @@ class MlflowTracker:
             TrackerError: when MLflow could not be told.
         """
         self.prepare()
-        with translated(f"MLflow could not be told of run {run.id}"):
+        # One at a time: two who tell of one run would each find nothing there, and each add their own.
+        with translated(f"MLflow could not be told of run {run.id}"), locked(self.workspace):
             client = self._connected()
             experiment_id = self._experiment(client, run.experiment)
             known = self._known(client, experiment_id, run)
@@ -202,6 +203,8 @@ class MlflowTracker:
         return self.workspace.artifacts.joinpath(*path.parts[1:])
 
     def _save_view(self, client: MlflowClient, experiment_id: str) -> None:
+        from mlflow.exceptions import MlflowException
+
         latest = client.search_runs(
             [experiment_id],
             filter_string="metrics.images_made > 0",
@@ -210,4 +213,7 @@ class MlflowTracker:
         )
         seeds = [seeds_of(shown.data.params.get(SEEDS_PARAM, ""), limit=SEEDS_SHOWN) for shown in latest]
         key, value = view_tag(seeds, now_ms=int(time.time() * 1000))
-        client.set_experiment_tag(experiment_id, key, value)
+        try:
+            client.set_experiment_tag(experiment_id, key, value)
+        except MlflowException:  # told at the same moment from another workspace; now the tag is there to be changed
+            client.set_experiment_tag(experiment_id, key, value)

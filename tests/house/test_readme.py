@@ -11,16 +11,14 @@ README = (readme.ROOT / "README.md").read_text(encoding="utf-8")
 
 def block(call):
     """What stands in the README below the cog lines that call ``call``."""
-    found = re.search(
-        rf"cog\.out\({re.escape(call)}\)\n\]\]\] -->\n(.*?)<!-- \[\[\[end\]\]\]", README, flags=re.DOTALL
-    )
+    found = re.search(rf"cog\.out\({re.escape(call)}\)\n\]\]\] -->\n(.*?)<!-- \[\[\[end\]\]\]", README, flags=re.DOTALL)
     assert found, call
     return found[1]
 
 
 def test_the_two_commands_come_first():
     """Whoever opens the README sees what to type."""
-    assert README.split("```")[1].split() [:2] == ["make", "demo"]
+    assert README.split("```")[1].split()[:2] == ["make", "demo"]
     assert "\nmake test " in README.split("```")[1]
 
 

@@ -35,10 +35,10 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory, mlflow_template):
+def told(tmp_path_factory, prepared_database):
     """Three variants × eight seeds; one seed of them again in four ages; a run that failed half-way; one of nothing."""
     workspace = Workspace.at(tmp_path_factory.mktemp("browsed"))
-    workspace.database.write_bytes(mlflow_template.read_bytes())
+    workspace.database.write_bytes(prepared_database.read_bytes())
     first = paint_run(workspace, 1, spec(["as it was", "with make-up", "a old chief"], range(8)))
     ages = [Variant(prompt=f"{age} chief", label=age, source=2) for age in ("the oldest", "a old", "a", "a young")]
     rerun = paint_run(workspace, 2, spec(ages, [1], num_inference_steps=25), parent=first)
@@ -92,7 +92,7 @@ def test_an_experiment_opens_as_a_matrix_of_seeds_and_variants(told, page):
     """Rows are seeds, the newest run's first; columns are variants, oldest left; the pictures are there."""
     page.goto(told[0].address("warrior chief"))
     header = page.locator("[role=row]", has_text="2 · a young").locator("[role=columnheader]")
-    header.nth(1).wait_for()
+    header.nth(8).wait_for()  # each column comes when its run has been asked for its pictures
     names = [text.split("\n")[-1] for text in header.all_inner_texts()]  # a colour stands before each
     assert names == [
         "images",

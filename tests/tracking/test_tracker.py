@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -198,24 +199,36 @@ def test_the_view_is_kept_up_to_date(workspace):
     assert client.get_experiment_by_name("warrior chief").tags[key] != before
 
 
-def test_two_who_make_one_experiment_at_once_both_tell(workspace):
-    """Whoever comes second uses what the first one made."""
-    runs = [paint_run(workspace, number, spec(["x"], [1])) for number in range(1, 5)]
+def at_once(*deeds):
+    """What went wrong when all ``deeds`` were done at the same time."""
     failures = []
 
-    def one(run):
+    def one(deed):
         try:
-            tell(workspace, run)
+            deed()
         except TrackerError as error:
-            failures.append(error)
+            failures.append(str(error))
 
-    threads = [threading.Thread(target=one, args=(run,)) for run in runs]
+    threads = [threading.Thread(target=one, args=(deed,)) for deed in deeds]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [str(one) for one in failures] == []
+    return failures
+
+
+def test_those_who_make_one_experiment_at_once_all_tell(workspace):
+    """Whoever comes second uses what the first one made."""
+    runs = [paint_run(workspace, number, spec(["x"], [1])) for number in range(1, 5)]
+    assert at_once(*(partial(tell, workspace, run) for run in runs)) == []
     assert len(shown(workspace)) == 4
+
+
+def test_a_run_that_is_told_twice_at_once_is_told_once(workspace):
+    """``sync`` may come upon a run that is just being told."""
+    run = paint_run(workspace, 1, spec(["one", "two"], [1]))
+    assert at_once(*[partial(tell, workspace, run)] * 4) == []
+    assert len(shown(workspace)) == 2
 
 
 def test_a_lost_picture_is_one_line_of_ours(workspace):
