@@ -89,7 +89,7 @@ class ImageRecord:
         peak_memory: bytes, of the batch.
         made_at: when its row was written.
         parent: ``(run_id, position)`` of the image it was varied from.
-        flag: why it should be looked at twice: ``black``, ``nan``.
+        flag: why it should be looked at twice: ``black``, ``nan``, ``unsafe`` (blacked out by the model's own checker).
         error: what went wrong, when it failed.
     """
 

@@ -33,6 +33,7 @@ __all__ = [
     "Variant",
     "canonical_json",
     "options",
+    "parse_scalar",
     "recipe_key",
     "setting_key",
     "words_key",
@@ -54,6 +55,19 @@ MAX_SEED: Final = 2**32 - 1
 def options(given: Mapping[str, Scalar] | None = None) -> Options:
     """``given`` as sorted pairs, so that the order they were typed in means nothing."""
     return tuple(sorted((given or {}).items()))
+
+
+def parse_scalar(text: str) -> Scalar:
+    """What was typed as an option's value: ``true``, ``false``, ``none``, a whole number, a number, or the text itself."""
+    words: dict[str, Scalar] = {"true": True, "false": False, "none": None, "null": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text
 
 
 def canonical_json(value: object) -> str:

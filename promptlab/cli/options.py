@@ -17,7 +17,7 @@ from promptlab.engine.schedulers import ALIASES, parse_scheduler
 from promptlab.errors import InputError, UnknownValue
 from promptlab.expand.seeds import parse_seeds
 from promptlab.models import bundled_models
-from promptlab.spec import DTYPES, SchedulerSpec
+from promptlab.spec import DTYPES, Scalar, SchedulerSpec, options, parse_scalar
 
 __all__ = ["in_workspace", "record_options", "seeds_type", "setting", "setting_options"]
 
@@ -86,6 +86,13 @@ def _scheduler(text: str) -> SchedulerSpec | str:
     return DEFAULT if text == DEFAULT else parse_scheduler(text)
 
 
+def _argument(text: str) -> tuple[str, Scalar]:
+    name, equals, value = text.partition("=")
+    if not (equals and name.strip().isidentifier()):
+        raise InputError("--set", text, problem="is no NAME=VALUE", hint="--set eta=0.5")
+    return name.strip(), parse_scalar(value.strip())
+
+
 def setting_options(command: Command) -> Command:
     """What goes into the pipeline and its call."""
     model = Typed("model", str, lambda: list(bundled_models()))
@@ -96,7 +103,7 @@ def setting_options(command: Command) -> Command:
         whole(option, hint)
         for option, hint in (("--steps", "20"), ("--height", "512"), ("--width", "512"), ("--batch-size", "4"))
     )
-    options = [
+    every = [
         click.option("--negative", "--negative-prompt", "negative_prompt", metavar="TEXT",
                      help="What to steer away from."),
         click.option("--model", metavar="MODEL", type=model,
@@ -118,21 +125,25 @@ def setting_options(command: Command) -> Command:
         click.option("--dtype", "--torch-dtype", type=dtype, metavar="DTYPE",
                      help="float32, float16 or bfloat16. [default: float16 on CUDA, float32 on a CPU]"),
         click.option("--device", metavar="DEVICE", help="cuda, cuda:1, mps or cpu. [default: the first that is there]"),
+        click.option("--generator-device", metavar="DEVICE",
+                     help="Where the noise is drawn. [default: cpu, the same noise for every device]"),
+        click.option("--set", "arguments", multiple=True, type=Typed("argument", _argument), metavar="NAME=VALUE",
+                     help="A further argument of the pipeline's call, by its diffusers name."),
         click.option("--batch-size", type=batch_size, metavar="N",
                      help="Images per forward. [default: 4, or the number of images]"),
     ]  # fmt: skip
-    return _all(options, command)
+    return _all(every, command)
 
 
 def record_options(command: Command) -> Command:
     """Where and under which name a run is remembered."""
-    options = [
+    every = [
         click.option("--experiment", metavar="NAME", help="The line of work; an MLflow experiment."),
         click.option("--name", metavar="NAME", help="A name for the run."),
         click.option("--note", metavar="TEXT", help="Why, in a sentence: kept with the run."),
         click.option("--dry-run", is_flag=True, help="Check everything, say what would be made, make nothing."),
     ]
-    return in_workspace(_all(options, command))
+    return in_workspace(_all(every, command))
 
 
 def in_workspace(command: Command) -> Command:
@@ -158,6 +169,10 @@ def setting(typed: dict[str, Any]) -> dict[str, Any]:
                 "--size", f"{size[0]}x{size[1]}", problem="is said twice", allowed="--size, or --height and --width"
             )
         found["width"], found["height"] = size
+    if given.get("arguments"):
+        found["arguments"] = options(dict(given["arguments"]))
+    else:
+        found.pop("arguments", None)
     for name in ("vae", "scheduler"):
         if found.get(name) == DEFAULT:
             found[name] = None
@@ -166,7 +181,7 @@ def setting(typed: dict[str, Any]) -> dict[str, Any]:
 
 _SETTING: Final = (
     "model", "revision", "variant", "vae", "scheduler", "num_inference_steps", "guidance_scale", "size", "height",
-    "width", "dtype", "device", "batch_size",
+    "width", "dtype", "device", "batch_size", "generator_device", "arguments",
 )  # fmt: skip
 
 

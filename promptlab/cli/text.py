@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -79,7 +80,10 @@ def run_lines(run: RunRecord, workspace: Workspace) -> list[str]:
         flagged = [image.ref for image in run.made if image.flag == flag]
         lines.append(f"look again: {', '.join(flagged)} came out {flag}")
     seed = run.spec.seeds[1 if len(run.spec.seeds) > 1 else 0]
-    lines.append(f'next: promptlab rerun {run.id} --seed {seed} --replace "OLD=>{{NEW|OTHER}}", or promptlab ui')
+    there = "" if workspace.root == Path.cwd() else f" --workspace {shlex.quote(shown_path(workspace.root))}"
+    lines.append(
+        f'next: promptlab rerun {run.id} --seed {seed} --replace "OLD=>{{NEW|OTHER}}"{there}, or promptlab ui{there}'
+    )
     return lines
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from promptlab.engine import Denoising, Picture, Watch
 from promptlab.engine.calls import call_parameters
 from promptlab.engine.determinism import deterministic
+from promptlab.engine.half import half_on_cpu
 from promptlab.engine.libraries import quietly
 from promptlab.engine.scheduling import build_scheduler
 from promptlab.plan import ImageTask
@@ -77,7 +78,8 @@ def paint(pipeline: Any, batch: Batch, batches: int, watch: Watch) -> list[Pictu
     if on_cuda:
         torch.cuda.reset_peak_memory_stats(first.device)
     began = time.perf_counter()
-    with quietly(), deterministic(), torch.inference_mode(), _fresh_scheduler(pipeline, batch):
+    half = half_on_cpu(first.device, first.pipeline.dtype)
+    with quietly(), deterministic(), torch.inference_mode(), half, _fresh_scheduler(pipeline, batch):
         output = pipeline(**_arguments(pipeline, batch, batches, watch))
         images: NDArray[np.floating] = output.images  # waits for the accelerator: the numbers are on the CPU
     seconds = time.perf_counter() - began

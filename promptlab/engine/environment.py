@@ -45,6 +45,8 @@ def environment(resolved: ResolvedSpec) -> Environment:
         }
         if device.type == "cuda":
             facts |= _cuda(device)
+    if device.type == "cpu" and resolved.spec.pipeline.dtype == "float16":
+        facts["float16_computed_in"] = "float32"  # see promptlab.engine.half
     if device.type != "cuda":
         facts |= {"device_name": _cpu_name(), "mkldnn": torch.backends.mkldnn.is_available()}
     return Environment(facts=dict(sorted(facts.items())))

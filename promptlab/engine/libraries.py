@@ -18,9 +18,9 @@ _BEFORE_IMPORT: Final = {
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # without it cuBLAS may pick another algorithm from call to call
     "DIFFUSERS_VERBOSITY": "error",  # theirs are log lines; ours are errors and progress bars
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "OMP_WAIT_POLICY": "PASSIVE",  # threads that wait by spinning take the cores from those they wait for: 14 times
-    # slower on two cores that had something else to do
     "HF_HUB_DISABLE_TELEMETRY": "1",
+    # Threads that wait by spinning take the cores from those they wait for: 14 times slower on two busy cores.
+    "OMP_WAIT_POLICY": "PASSIVE",
     "TOKENIZERS_PARALLELISM": "false",  # it warns after a fork, and a prompt is too short to split
     "TRANSFORMERS_VERBOSITY": "error",
 }

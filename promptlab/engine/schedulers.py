@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from promptlab.errors import InputError, UnknownValue
-from promptlab.spec import Scalar, SchedulerSpec, options
+from promptlab.spec import Scalar, SchedulerSpec, options, parse_scalar
 
 if TYPE_CHECKING:
     from promptlab.engine.scheduling import SchedulerInfo
@@ -107,7 +107,7 @@ def parse_scheduler(text: str) -> SchedulerSpec:
             raise InputError(
                 "--scheduler", text, problem=f"sets {key} twice", allowed="each option once", hint=f"--scheduler {name}"
             )
-        given[key] = _scalar(value)
+        given[key] = parse_scalar(value)
     return SchedulerSpec(name=known.name, options=options({**dict(known.options), **given}))
 
 
@@ -154,15 +154,3 @@ def _named(name: str) -> SchedulerSpec:
         else:
             raise UnknownValue("--scheduler", name, ALIASES, hint="promptlab schedulers")
     return SchedulerSpec(name=spec.name, options=options({**dict(spec.options), **sigmas}))
-
-
-def _scalar(text: str) -> Scalar:
-    words: dict[str, Scalar] = {"true": True, "false": False, "none": None, "null": None}
-    if text.lower() in words:
-        return words[text.lower()]
-    for number in (int, float):
-        try:
-            return number(text)
-        except ValueError:
-            continue
-    return text

@@ -67,12 +67,13 @@ def test_diffusers_names_are_understood(promptlab):
     """The long names of diffusers stand for the short ones."""
     said = promptlab(
         *("run", CHIEF, "--num-inference-steps", "7", "--guidance-scale", "3.5", "--negative-prompt", "beard"),
-        *("--height", "48", "--width", "64", "--torch-dtype", "bfloat16"),
+        *("--height", "48", "--width", "64", "--torch-dtype", "bfloat16", "--set", "eta=0.5", "--set", "clip_skip=1"),
     )
     assert said.code == 0
     spec = json.loads(promptlab("show", "last", "--json").out)["run"]["spec"]
     assert spec["call"] == {
-        "num_inference_steps": 7, "guidance_scale": 3.5, "height": 48, "width": 64, "arguments": {},
+        "num_inference_steps": 7, "guidance_scale": 3.5, "height": 48, "width": 64,
+        "arguments": {"eta": 0.5, "clip_skip": 1},
     }  # fmt: skip
     assert (spec["pipeline"]["dtype"], spec["variants"][0]["negative_prompt"]) == ("bfloat16", "beard")
 
@@ -162,6 +163,7 @@ WRONG = {
     "size and width": (["run", "a", "--size", "64", "--width", "64"], "--size '64x64' is said twice"),
     "dtype": (["run", "a", "--dtype", "float61"], "did you mean float16?); allowed: float32, float16, bfloat16"),
     "device": (["run", "a", "--device", "cuda"], "--device 'cuda' is not there"),
+    "set": (["run", "a", "--set", "eta"], "--set 'eta' is no NAME=VALUE; type: --set eta=0.5"),
     "batch size": (["run", "a", "--batch-size", "0"], "--batch-size 0 is too small"),
     "scheduler": (["run", "a", "--scheduler", "eulre"], "eulre"),
     "template": (["run", "a {b|c"], "a {b|c"),

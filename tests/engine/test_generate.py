@@ -114,6 +114,24 @@ def test_half_precision_runs_on_a_cpu(engine, make_spec):
         assert np.abs(seen["float32"] - seen[dtype]).mean() < 12
 
 
+def test_half_precision_on_a_cpu_is_rounded_float32(make_spec):
+    """float16 kernels that few processors have are computed in float32: the same numbers, each rounded once."""
+    import torch
+    from torch.nn import functional
+
+    from promptlab.engine.half import half_on_cpu
+
+    torch.manual_seed(0)
+    image, kernel, bias = torch.randn(2, 8, 9, 9).half(), torch.randn(4, 8, 3, 3).half(), torch.randn(4).half()
+    with half_on_cpu("cpu", "float16"):
+        half = functional.conv2d(image, kernel, bias=bias, padding=1)
+        assert functional.conv2d(image.float(), kernel.float()).dtype is torch.float32
+    assert half.dtype is torch.float16
+    torch.testing.assert_close(half, functional.conv2d(image.float(), kernel.float(), bias.float(), padding=1).half())
+    native = functional.conv2d(image, kernel, bias, padding=1)
+    torch.testing.assert_close(half, native, atol=0.02, rtol=0.002)
+
+
 def test_guidance_steps_and_size_reach_the_pipeline(engine, make_spec):
     """Every part of the call changes the picture."""
     spec = make_spec()
