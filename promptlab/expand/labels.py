@@ -24,6 +24,9 @@ _NOTHING: Final = "(nothing)"
 _EMPTY: Final = "(empty)"
 _EDGES: Final = " ,;，、。"
 
+_MANY: Final = 5_000
+"""Variants that are compared word by word; where there are more, what all begin with is left out, and that is all."""
+
 _ROUNDS: Final = 8
 """How often variants that still look alike are compared among themselves."""
 
@@ -59,6 +62,10 @@ def _by_replacement(variants: Sequence[Variant]) -> list[str] | None:
 
 
 def _by_words(texts: Sequence[str]) -> list[str]:
+    if len(texts) > _MANY:
+        least = min(texts)
+        start = least.rfind(" ", 0, _common_start([least, max(texts)])) + 1
+        return [cut(("…" if start else "") + text[start:], MAX_LABEL) or _EMPTY for text in texts]
     words = [split_words(text) for text in texts]
     first = [cut(text, MAX_LABEL) or _EMPTY for text in texts]
     labels = list(first)

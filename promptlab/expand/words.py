@@ -86,7 +86,9 @@ def matches(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int, int]
 
 def cut(text: str, limit: int) -> str:
     """``text`` on one line, in at most ``limit`` characters; what is cut off, between words where it can, is ``…``."""
-    line = " ".join("".join(" " if unicodedata.category(mark) in ("Cc", "Cs") else mark for mark in text).split())
+    if not text.isprintable():
+        text = "".join(" " if unicodedata.category(mark) in ("Cc", "Cs") else mark for mark in text)
+    line = " ".join(text.split())
     if len(line) <= limit:
         return line
     end = line.rfind(" ", 0, limit)

@@ -17,7 +17,7 @@ from promptlab.expand import appended, from_prompts, inherited, prepended, repla
 from promptlab.expand.labels import MAX_LABEL, labelled
 from promptlab.expand.words import cut, word_diff
 from promptlab.records import RunRecord
-from promptlab.spec import RunSpec, Variant
+from promptlab.spec import RunSpec, Variant, options
 
 __all__ = ["Source", "Wording", "varied"]
 
@@ -108,9 +108,12 @@ class Source:
 def varied(base: RunSpec, wording: Wording, changes: Mapping[str, Any]) -> RunSpec:
     """``base`` with its words and settings changed.
 
-    A size and a revision belong to their model: with another model they are that one's own again, unless named.
+    A size and a revision belong to their model: with another model they are that one's own again, unless named. Further
+    call arguments are added to the inherited ones.
     """
     if changes.get("model", base.pipeline.model) != base.pipeline.model:
         changes = {"revision": None, "variant": None, "height": None, "width": None, **changes}
+    if "arguments" in changes:
+        changes = {**changes, "arguments": options({**dict(base.call.arguments), **dict(changes["arguments"])})}
     variants = _named_by_change(base.variants, wording.apply(base.variants))
     return base.vary(**{**changes, "variants": variants})

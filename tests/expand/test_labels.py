@@ -143,3 +143,12 @@ def test_many_long_prompts():
     word_diff(unlike[0], unlike[1])
     word_diff("漢字" * 5000, "字漢" * 5000)
     assert time.perf_counter() - started < 10
+
+
+def test_very_many_prompts_leave_out_what_they_begin_with():
+    """Nobody looks at ten thousand rows: they are labelled at once, each by a label of its own."""
+    prompts = [f"portrait photo of number {number} in a row" for number in range(10_000)]
+    labels = [variant.label for variant in labelled([Variant(prompt=prompt) for prompt in prompts])]
+    assert labels[7] == "…7 in a row"
+    assert len(set(labels)) == len(labels)
+    assert max(map(len, labels)) <= MAX_LABEL

@@ -224,6 +224,12 @@ def test_another_model_brings_its_own_size_and_revision():
     assert varied(base, Wording(), {"model": "mini"}).pipeline.revision == "c0ffee"
 
 
+def test_call_arguments_are_added_to_the_inherited():
+    """A rerun with one more argument keeps the others."""
+    base = SPEC.vary(arguments=(("clip_skip", 1), ("eta", 0.5)))
+    assert varied(base, Wording(), {"arguments": (("eta", 0.7),)}).call.arguments == (("clip_skip", 1), ("eta", 0.7))
+
+
 def test_words_are_changed_in_one_order():
     """prompt → replace → prepend → append, several appended ones one after the other."""
     wording = Wording(prompts=("a cat",), replace=("cat=>dog",), prepend=("see ",), append=(", one", ", two"))
