@@ -7,7 +7,20 @@ import sys
 
 import pytest
 
-HEAVY = {"torch", "diffusers", "transformers", "accelerate", "mlflow", "sqlalchemy", "alembic", "numpy", "PIL", "rich"}
+HEAVY = {
+    "torch",
+    "diffusers",
+    "transformers",
+    "accelerate",
+    "mlflow",
+    "sqlalchemy",
+    "alembic",
+    "numpy",
+    "PIL",
+    "rich",
+    "yaml",
+    "pydantic",
+}
 LOADED = (
     "import json, sys; from promptlab import cli; code = cli._exit_code(sys.argv[1:]); "
     "print(json.dumps(sorted(sys.modules)), file=sys.stderr); sys.exit(code)"

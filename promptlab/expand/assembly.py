@@ -1,0 +1,84 @@
+"""A spec put together from one value of each axis.
+
+Invariant: parts that come of the same values are made once and shared, so that what a sweep costs is its distinct
+settings, and a cell is little more than pointers to them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Final
+
+from promptlab.expand.fields import Field
+from promptlab.expand.values import changes, steered
+from promptlab.spec import CallSpec, PipelineSpec, RunSpec
+
+__all__ = ["Assembly", "Setting"]
+
+Setting = tuple[int, Field, Sequence[Any]]
+"""The dimension that a field's values lie on, the field, and the values."""
+
+
+class Assembly:
+    """A base, and what is to be put into it."""
+
+    def __init__(self, base: RunSpec, settings: Sequence[Setting]) -> None:
+        self._plain = _plain(base)
+        homes: dict[str, list[Setting]] = {}
+        # the words first, then what they steer away from
+        for setting in sorted(settings, key=lambda each: each[1].kind == "negative"):
+            homes.setdefault(_home(setting[1]), []).append(setting)
+        self._parts = [_Part(base, name, own) for name, own in homes.items()]
+
+    def at(self, place: tuple[int, ...]) -> RunSpec:
+        """The spec at a place: one value of each dimension."""
+        return RunSpec(**{**self._plain, **{part.name: part.at(place) for part in self._parts}})
+
+
+class _Part:
+    """One field of a run's spec, and the axes that set it or something in it."""
+
+    def __init__(self, base: RunSpec, name: str, settings: Sequence[Setting]) -> None:
+        self.name = name
+        self._base, self._settings = base, settings
+        self._dimensions = sorted({at for at, _, _ in settings})
+        self._made: dict[tuple[int, ...], Any] = {}
+        self._plain = _plain(getattr(base, name)) if name in ("pipeline", "call") else {}
+
+    def at(self, place: tuple[int, ...]) -> Any:
+        """What it is at a place."""
+        own = tuple([place[at] for at in self._dimensions])
+        made = self._made.get(own)
+        if made is None:
+            made = self._made[own] = self._make(place)
+        return made
+
+    def _make(self, place: tuple[int, ...]) -> Any:
+        if self._plain:
+            arguments = self._base.call.arguments
+            varied = dict(self._plain)
+            for at, field, values in self._settings:
+                varied.update(changes(arguments, field, values[place[at]]))
+                arguments = varied.get("arguments", arguments)
+            return (PipelineSpec if self.name == "pipeline" else CallSpec)(**varied)
+        value: Any = self._base.variants
+        for at, field, values in self._settings:
+            value = steered(value, values[place[at]]) if field.kind == "negative" else values[place[at]]
+        return value
+
+
+def _plain(spec: RunSpec | PipelineSpec | CallSpec) -> dict[str, Any]:
+    return {each.name: getattr(spec, each.name) for each in dataclasses.fields(spec)}
+
+
+_PIPELINE: Final = frozenset(each.name for each in dataclasses.fields(PipelineSpec))
+_CALL: Final = frozenset(each.name for each in dataclasses.fields(CallSpec))
+
+
+def _home(field: Field) -> str:
+    """The field of a run's spec that ``field`` lies in."""
+    name = field.sets[0]
+    if field.kind == "negative":
+        return "variants"
+    return "pipeline" if name in _PIPELINE else "call" if name in _CALL else name

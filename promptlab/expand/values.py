@@ -1,0 +1,195 @@
+"""What a typed value of a field means, how a spec takes it, and how a label says it.
+
+Invariant: a value that :func:`read_value` gives is one that the spec takes: ranges are the spec's own business and are
+asked of it, so that they are found where they were typed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from promptlab.errors import InputError, UnknownValue
+from promptlab.expand.fields import ARGUMENT, Field, Kind, said_at
+from promptlab.expand.ranges import parse_numbers, show_number
+from promptlab.expand.seeds import parse_seeds
+from promptlab.expand.words import cut
+from promptlab.expand.yaml_tree import Word
+from promptlab.spec import DTYPES, Options, PipelineSpec, RunSpec, SchedulerSpec, Variant, options
+
+__all__ = [
+    "DEFAULT",
+    "ParseScheduler",
+    "changed",
+    "changes",
+    "read_value",
+    "read_values",
+    "show_value",
+    "steered",
+]
+
+ParseScheduler = Callable[[str], SchedulerSpec]
+"""Reads a scheduler's name and options; the engine has one."""
+
+DEFAULT: Final = "default"
+"""Typed in place of a value: the model's own. Nothing at all (``null``) says the same."""
+
+_NO_DEFAULT: Final = frozenset({"model", "revision", "variant", "device", "generator_device", "negative"})
+"""Where the word ``default`` is a text like any other."""
+
+_DTYPE_WORDS: Final = MappingProxyType(
+    {"fp32": "float32", "fp16": "float16", "half": "float16", "bf16": "bfloat16", "float": "float32"}
+)
+_SIZE: Final = re.compile(r"\s*([0-9]{1,6})(?:\s*[xX×*]\s*([0-9]{1,6}))?\s*")
+_FRACTION: Final = re.compile(r"[0-9]\.(?!\.)|(?<!\.)\.[0-9]|[eE][+-]?[0-9]")
+_PROBE: Final = RunSpec(pipeline=PipelineSpec(model="probe"), variants=(Variant(prompt=""),), seeds=(0,))
+
+
+def read_value(field: Field, said: object, *, what: str, parse_scheduler: ParseScheduler | None = None) -> Any:
+    """What ``said`` means as a value of ``field``, typed and in range.
+
+    Args:
+        field: not ``prompts``; these take more than one value to read.
+        said: text as typed, ``None``, or a value that is typed already.
+        what: where it was typed, for what errors say.
+        parse_scheduler: without it, a scheduler's text stays as it is.
+
+    Raises:
+        InputError: for what the field cannot be.
+    """
+    if field.kind == "argument":
+        value = said.value if isinstance(said, Word) else said
+        if value is not None and not isinstance(value, bool | int | float | str):
+            raise InputError(
+                what, value, problem="is no value of a call argument", allowed="text, a number, true, false"
+            )
+        return value
+    if said is None or (said == DEFAULT and field.name not in _NO_DEFAULT):
+        if field.name in ("model", "seeds", "generator_device"):
+            raise InputError(what, problem="is empty", allowed=field.help)
+        return "" if field.kind == "negative" else None
+    value = _READERS[field.kind](field, said, what)
+    if field.kind == "scheduler":
+        if parse_scheduler is None or isinstance(value, SchedulerSpec):
+            return value
+        with said_at(what):
+            return parse_scheduler(value)
+    with said_at(what):
+        changed(_PROBE, field, value)
+    return value
+
+
+def read_values(field: Field, said: object, *, what: str) -> tuple[Any, ...]:
+    """All that one text stands for: the numbers of a range, or the one value that it is."""
+    if field.is_numeric and isinstance(said, str) and said != DEFAULT:
+        whole = field.kind == "whole" or (field.kind == "argument" and not _FRACTION.search(said))
+        numbers = parse_numbers(said, whole=whole, what=what)
+        for number in {min(numbers), max(numbers)}:
+            read_value(field, number, what=what)
+        return numbers
+    return (read_value(field, said, what=what),)
+
+
+def changed(spec: RunSpec, field: Field, value: Any) -> RunSpec:
+    """``spec`` with ``field`` set to ``value``; a negative prompt, that of every variant."""
+    if field.kind == "negative":
+        return spec.vary(variants=steered(spec.variants, value))
+    return spec.vary(**changes(spec.call.arguments, field, value))
+
+
+def changes(arguments: Options, field: Field, value: Any) -> dict[str, Any]:
+    """What to vary a spec with these call arguments by, so that ``field`` has ``value``; not for negative prompts."""
+    if field.kind == "size":
+        width, height = value or (None, None)
+        return {"width": width, "height": height}
+    if field.kind == "argument":
+        return {"arguments": options({**dict(arguments), field.name.removeprefix(ARGUMENT): value})}
+    return {field.sets[0]: value}
+
+
+def steered(variants: tuple[Variant, ...], negative: str) -> tuple[Variant, ...]:
+    """``variants``, all with this negative prompt."""
+    return tuple([dataclasses.replace(each, negative_prompt=negative) for each in variants])
+
+
+def show_value(value: object) -> str:
+    """A value as a label says it."""
+    if value is None:
+        return DEFAULT
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return show_number(value)
+    if isinstance(value, tuple):
+        if len(value) == 2 and all(isinstance(side, int) for side in value):
+            return f"{value[0]}x{value[1]}"
+        return cut(" · ".join(map(str, value)), 40)
+    return str(value) or "none"
+
+
+def _text(field: Field, said: object, what: str) -> str:
+    text = str(said)
+    if not text.strip() and field.kind != "negative":
+        raise InputError(what, text, problem="is empty", allowed=field.help)
+    if re.search("[\ud800-\udfff]", text):
+        raise InputError(what, ascii(text), problem="is not UTF-8 text")
+    return text
+
+
+def _scheduler(field: Field, said: object, what: str) -> str | SchedulerSpec:
+    return said if isinstance(said, SchedulerSpec | Word) else _text(field, said, what)
+
+
+def _dtype(_: Field, said: object, what: str) -> str:
+    name = _DTYPE_WORDS.get(str(said), str(said))
+    if name not in DTYPES:
+        raise UnknownValue(what, name, DTYPES)
+    return name
+
+
+def _whole(_: Field, said: object, what: str) -> int | float:
+    return _one(said, what, whole=True)
+
+
+def _one(said: object, what: str, *, whole: bool) -> int | float:
+    text = said if isinstance(said, str) else show_value(said)
+    numbers = parse_numbers(text, whole=whole, what=what)
+    if len(numbers) > 1:
+        raise InputError(what, text, problem="is more than one value", allowed="one here; several are an axis")
+    return numbers[0]
+
+
+def _number(_: Field, said: object, what: str) -> float:
+    return _one(said, what, whole=False)
+
+
+def _size(_: Field, said: object, what: str) -> tuple[int, int]:
+    text = said if isinstance(said, str) else show_value(said)
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        raise InputError(what, text, problem="is no size", allowed="pixels, as 512 or as WIDTHxHEIGHT")
+    return int(found[1]), int(found[2] or found[1])
+
+
+def _seeds(_: Field, said: object, what: str) -> tuple[int, ...]:
+    if isinstance(said, tuple):
+        return said
+    with said_at(what):
+        return parse_seeds(str(said))
+
+
+_READERS: Final[Mapping[Kind, Callable[[Field, object, str], Any]]] = MappingProxyType(
+    {
+        "text": _text,
+        "negative": _text,
+        "scheduler": _scheduler,
+        "dtype": _dtype,
+        "whole": _whole,
+        "number": _number,
+        "size": _size,
+        "seeds": _seeds,
+    }
+)
