@@ -23,6 +23,8 @@ __all__ = [
     "RunRecord",
     "RunStatus",
     "RunSummary",
+    "SweepRecord",
+    "SweepRun",
     "VariantRecord",
     "plain",
 ]
@@ -31,6 +33,7 @@ __all__ = [
 class RunStatus(StrEnum):
     """MLflow's words for how a run stands."""
 
+    SCHEDULED = "SCHEDULED"
     RUNNING = "RUNNING"
     FINISHED = "FINISHED"
     FAILED = "FAILED"
@@ -89,6 +92,9 @@ class ImageRecord:
         peak_memory: bytes, of the batch.
         made_at: when its row was written.
         parent: ``(run_id, position)`` of the image it was varied from.
+        linked: ``(run_id, position)`` of the image whose picture this is, when the same recipe was made before in the
+            same environment and nothing had to be made again.
+        environment: hash of the environment it was made in, where that is not its run's: after a resume elsewhere.
         flag: why it should be looked at twice: ``black``, ``nan``, ``unsafe`` (blacked out by the model's own checker).
         error: what went wrong, when it failed.
     """
@@ -109,6 +115,8 @@ class ImageRecord:
     peak_memory: int | None = None
     made_at: datetime | None = None
     parent: tuple[int, int] | None = None
+    linked: tuple[int, int] | None = None
+    environment: str | None = None
     flag: str | None = None
     error: str | None = None
 
@@ -138,6 +146,8 @@ class RunRecord:
         load_seconds: to have the pipeline ready; 0 when it was already.
         generate_seconds: from the first task to the last picture.
         error: what went wrong, when it failed.
+        sweep_id: the sweep it is a part of.
+        sweep_values: field and shown value of each of the sweep's axes, for this run.
         tracked_at: when MLflow was told; ``None`` while it has not been.
     """
 
@@ -161,6 +171,8 @@ class RunRecord:
     load_seconds: float | None = None
     generate_seconds: float | None = None
     error: str | None = None
+    sweep_id: int | None = None
+    sweep_values: tuple[tuple[str, str], ...] = ()
     tracked_at: datetime | None = None
 
     @property
@@ -169,9 +181,24 @@ class RunRecord:
         return tuple(image for image in self.images if image.status is ImageStatus.MADE)
 
     @property
+    def owed(self) -> tuple[ImageRecord, ...]:
+        """The images that are still to be made."""
+        return tuple(image for image in self.images if image.status is not ImageStatus.MADE)
+
+    @property
+    def complete(self) -> bool:
+        """Whether it has ended and owes nothing."""
+        return self.status is RunStatus.FINISHED and not self.owed
+
+    @property
+    def made_here(self) -> tuple[ImageRecord, ...]:
+        """The images that this run made itself: those linked from earlier runs left out."""
+        return tuple(image for image in self.made if image.linked is None)
+
+    @property
     def seconds_per_image(self) -> float | None:
-        """The mean over the images made, loading and saving left out."""
-        taken = [image.seconds for image in self.made if image.seconds is not None]
+        """The mean over the images made here, loading and saving left out."""
+        taken = [image.seconds for image in self.made_here if image.seconds is not None]
         return sum(taken) / len(taken) if taken else None
 
     @property
@@ -184,6 +211,42 @@ class RunRecord:
         """The one image that the whole run was varied from, when it was one."""
         parents = {image.parent for image in self.images}
         return parents.pop() if len(parents) == 1 else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepRun:
+    """One run of a sweep: its number, its place on each dimension, its axis values as labels show them."""
+
+    run_id: int
+    place: tuple[int, ...]
+    values: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepRecord:
+    """The runs that came of one set of axes.
+
+    Args:
+        id: the sweep's number in its workspace, from 1; ``sweep:<id>`` names it on the command line.
+        uid: 32 hex digits, unique anywhere.
+        experiment, name, note: as the user named them; its runs have the same.
+        created_at: UTC.
+        dimensions: the fields that vary: one, or those of a zip group, for each dimension; the first is the slowest.
+        runs: in the order in which they were begun, as far as they were.
+        mlflow_run_id: the MLflow run above those of its runs.
+        tracked_at: when MLflow was told.
+    """
+
+    id: int
+    uid: str
+    experiment: str
+    name: str | None
+    note: str | None
+    created_at: datetime
+    dimensions: tuple[tuple[str, ...], ...]
+    runs: tuple[SweepRun, ...]
+    mlflow_run_id: str | None = None
+    tracked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,14 +14,19 @@ import hashlib
 import itertools
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Final
 
 from promptlab.engine import Denoising, EngineEvent, Loaded, Loading, Picture, Watch
 from promptlab.errors import EngineError, UnknownValue
-from promptlab.plan import ImageTask, ResolvedSpec, default_batch_size
+from promptlab.plan import CutPrompt, ImageTask, ResolvedSpec, default_batch_size
 from promptlab.records import Environment
-from promptlab.spec import RunSpec, SchedulerSpec, options
+from promptlab.spec import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, options
 
 __all__ = ["Painter"]
+
+_WORDS_READ: Final = 75
 
 
 def _unwatched(_event: EngineEvent) -> None:
@@ -43,24 +48,39 @@ class Painter:
 
     def resolve(self, spec: RunSpec) -> ResolvedSpec:
         """Everything is known here but devices other than the CPU."""
+        return self.resolve_all((spec,))[0]
+
+    def resolve_all(self, specs: Sequence[RunSpec]) -> tuple[ResolvedSpec, ...]:
+        """Likewise, for many."""
+        pipelines: dict[PipelineSpec, PipelineSpec] = {}
+        calls: dict[CallSpec, CallSpec] = {}
+        return tuple([self._resolve(spec, pipelines, calls) for spec in specs])
+
+    def _resolve(
+        self, spec: RunSpec, pipelines: dict[PipelineSpec, PipelineSpec], calls: dict[CallSpec, CallSpec]
+    ) -> ResolvedSpec:
         if spec.device not in (None, "cpu"):
             raise UnknownValue("--device", str(spec.device), ["cpu"], problem="is not there", hint="--device cpu")
-        call, pipeline = spec.call, spec.pipeline
-        complete = spec.vary(
-            dtype=pipeline.dtype or "float32",
-            scheduler=pipeline.scheduler or SchedulerSpec(name="PNDMScheduler", options=options()),
-            num_inference_steps=call.num_inference_steps or 50,
-            guidance_scale=7.5 if call.guidance_scale is None else call.guidance_scale,
-            height=call.height or 32,
-            width=call.width or 32,
-            batch_size=spec.batch_size or default_batch_size(spec.image_count),
-        )
+        pipeline = pipelines.get(spec.pipeline) or pipelines.setdefault(spec.pipeline, _complete(spec.pipeline))
+        call = calls.get(spec.call) or calls.setdefault(spec.call, _completed(spec.call))
         return ResolvedSpec(
-            spec=complete,
+            spec=replace(
+                spec, pipeline=pipeline, call=call,
+                batch_size=spec.batch_size or default_batch_size(spec.image_count),
+            ),
             device="cpu",
-            model_identity=f"sha256:{_digest(pipeline.model).hex()}",
-            vae_identity=pipeline.vae and f"sha256:{_digest(pipeline.vae).hex()}",
-        )
+            model_identity=_identity(pipeline.model),
+            vae_identity=pipeline.vae and _identity(pipeline.vae),
+        )  # fmt: skip
+
+    def cut_words(self, resolved: Sequence[ResolvedSpec]) -> tuple[CutPrompt, ...]:
+        """More than 75 words, told by the blanks between them, are more than the painter reads."""
+        prompts = dict.fromkeys(
+            text for each in resolved for variant in each.spec.variants
+            for text in (variant.prompt, variant.negative_prompt)
+        )  # fmt: skip
+        cut = ((prompt, " ".join(prompt.split()[_WORDS_READ:])) for prompt in prompts)
+        return tuple(CutPrompt(prompt=prompt, encoder="tokenizer", words=words) for prompt, words in cut if words)
 
     def environment(self, resolved: ResolvedSpec) -> Environment:
         """One fact: who painted."""
@@ -111,6 +131,26 @@ class Painter:
 def _chunks(tasks: list[ImageTask]) -> Iterator[list[ImageTask]]:
     size = tasks[0].batch_size
     return (tasks[start : start + size] for start in range(0, len(tasks), size))
+
+
+@lru_cache(maxsize=1024)
+def _identity(name: str) -> str:
+    return f"sha256:{_digest(name).hex()}"
+
+
+def _complete(pipeline: PipelineSpec) -> PipelineSpec:
+    scheduler = pipeline.scheduler or SchedulerSpec(name="PNDMScheduler", options=options())
+    return replace(pipeline, dtype=pipeline.dtype or "float32", scheduler=scheduler)
+
+
+def _completed(call: CallSpec) -> CallSpec:
+    return replace(
+        call,
+        num_inference_steps=call.num_inference_steps or 50,
+        guidance_scale=7.5 if call.guidance_scale is None else call.guidance_scale,
+        height=call.height or 32,
+        width=call.width or 32,
+    )
 
 
 def _digest(text: str) -> bytes:

@@ -5,6 +5,7 @@
     <workspace>/
       mlflow.db          SQLite: MLflow's tables and, beside them, ours (``promptlab_…``)
       images/<run>/      the pictures' home: one PNG an image, and the run's grid
+      images/sweep-<n>/  the overviews of a sweep, a page each
       mlartifacts/       what MLflow shows: hard links to the above, in MLflow's own layout
 
 Paths are made from numbers and hashes only, never from a prompt or a name: no text that a user types can lead a file
@@ -61,6 +62,14 @@ class Workspace:
     def grid(self, run_id: int) -> Path:
         """The labelled grid of run ``run_id``."""
         return self.run_folder(run_id) / "grid.png"
+
+    def sweep_folder(self, sweep_id: int) -> Path:
+        """Where the overviews of sweep ``sweep_id`` lie."""
+        return self.root / "images" / f"sweep-{sweep_id:05d}"
+
+    def sweep_grid(self, sweep_id: int, page: int) -> Path:
+        """Page ``page`` (from 1) of the overview of sweep ``sweep_id``."""
+        return self.sweep_folder(sweep_id) / f"grid-{page}.png"
 
     def relative(self, path: Path) -> str:
         """``path`` as rows hold it: relative to the workspace, with forward slashes."""

@@ -14,7 +14,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported;
 
 from filelock import FileLock
 
-from promptlab import cli
 from promptlab.lab import Lab
 from promptlab.store.notebook import Notebook
 from promptlab.testing import Painter
@@ -72,6 +71,8 @@ class Said:
 @pytest.fixture
 def promptlab(workspace, monkeypatch, capsys):
     """Type a command: ``promptlab("run", "a fox")``. The painter draws; the workspace is the test's own."""
+    from promptlab import cli
+
     monkeypatch.setenv("PROMPTLAB_ENGINE", "painter")
     monkeypatch.setenv("PROMPTLAB_WORKSPACE", str(workspace.root))
     monkeypatch.delenv("PROMPTLAB_DEBUG", raising=False)

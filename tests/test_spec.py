@@ -173,3 +173,53 @@ def test_any_json_is_a_spec_or_a_sentence(value):
     """Foreign JSON never raises anything but InputError."""
     with pytest.raises(InputError):
         RunSpec.from_dict(value if isinstance(value, dict) else {"pipeline": value})
+
+
+CHANGED = {
+    "variant": st.none() | texts,
+    "dtype": st.sampled_from(["float32", "float16", "bfloat16"]),
+    "scheduler": st.none() | st.builds(SchedulerSpec, name=texts, options=option_sets),
+    "num_inference_steps": st.integers(1, 999),
+    "guidance_scale": st.floats(0, 100),
+    "height": st.none() | st.integers(1, 4096),
+    "width": st.none() | st.integers(1, 4096),
+    "arguments": option_sets,
+    "batch_size": st.integers(1, 64),
+    "generator_device": st.sampled_from(["cpu", "cuda", "mps"]),
+}
+BY_OTHER_MEANS = {
+    "model": "by its identity",
+    "revision": "by the model's identity",
+    "vae": "by its identity",
+    "pipeline": "field by field",
+    "call": "field by field",
+    "variants": "word by word",
+    "seeds": "one by one",
+    "device": "by the environment",
+}
+
+
+def test_no_field_is_forgotten_by_the_recipe_key():
+    """Whoever adds a field to a spec decides here whether it decides pixels."""
+    fields = {field.name for part in (PipelineSpec, CallSpec, RunSpec) for field in dataclasses.fields(part)}
+    assert fields == CHANGED.keys() | BY_OTHER_MEANS.keys()
+
+
+@given(st.data(), specs, st.sampled_from(sorted(CHANGED)))
+def test_changing_any_field_changes_the_key_and_only_that(data, spec, field):
+    """For any two values of any field: the keys are equal exactly when the values are."""
+    one, other = (spec.vary(**{field: data.draw(CHANGED[field])}) for _ in range(2))
+    values = [canonical_json(each.to_dict()) for each in (one, other)]
+    assert (key(one) == key(other)) == (values[0] == values[1])
+
+
+@given(specs, st.randoms())
+def test_order_and_spelling_of_equal_things_do_not_change_the_key(spec, chance):
+    """Options in any order, whole numbers written as decimals: one recipe."""
+    pairs = list(spec.call.arguments)
+    chance.shuffle(pairs)
+    spelled = [(name, float(value) if type(value) is int and abs(value) < 2**53 else value) for name, value in pairs]
+    same = spec.vary(arguments=options(dict(spelled)))
+    if spec.call.guidance_scale is not None and spec.call.guidance_scale.is_integer():
+        same = same.vary(guidance_scale=int(spec.call.guidance_scale))
+    assert key(same) == key(spec)

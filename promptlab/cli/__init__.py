@@ -7,8 +7,11 @@ standard error and an exit code: 2 when what was asked cannot be, 1 when it fail
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 import click
 
@@ -36,13 +39,16 @@ def promptlab() -> None:
 
 for command in (
     make.run,
+    make.plan,
     make.rerun,
+    make.resume,
     browse.list_runs,
     browse.show,
     ui.ui,
     ui.sync,
     inventory.schedulers,
     inventory.models,
+    inventory.schema,
     db.db,
     completion.completion,
 ):
@@ -51,7 +57,8 @@ for command in (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit. ``PROMPTLAB_DEBUG=1`` lets tracebacks through."""
-    sys.exit(_exit_code(arguments))
+    with _terminable():
+        sys.exit(_exit_code(arguments))
 
 
 def _exit_code(arguments: Sequence[str] | None) -> int:
@@ -66,10 +73,10 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
     except PromptLabError as error:
         if debugging:
             raise
-        _say(str(error))
+        _say(_with_hint(str(error), error))
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        _say("stopped; what was made stays")
+    except (KeyboardInterrupt, click.Abort) as error:
+        _say(_with_hint("stopped; what was made stays", error))
         return 130
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - so that Python's own flush at exit finds no pipe
@@ -80,9 +87,38 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
     except Exception as error:
         if debugging:
             raise
-        _say(f"unexpected {type(error).__name__}: {one_line(error)}; PROMPTLAB_DEBUG=1 shows where, please report it")
+        sentence = (
+            f"unexpected {type(error).__name__}: {one_line(error)}; PROMPTLAB_DEBUG=1 shows where, please report it"
+        )
+        _say(_with_hint(sentence, error))
         return 1
     return result if isinstance(result, int) else 0
+
+
+def _with_hint(sentence: str, error: BaseException) -> str:
+    """What to type next stands in the error's notes when something was begun; click wraps a Ctrl-C in its own."""
+    notes = [*getattr(error, "__notes__", ()), *getattr(error.__cause__, "__notes__", ())]
+    hint = next((note for note in notes if note.startswith("promptlab ")), None)
+    if hint is None:
+        return sentence
+    return f"{sentence}; {'then' if '; type: ' in sentence else 'type'}: {hint}"
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Within it, SIGTERM does whatever Ctrl-C would: finish the batch in flight, or stop."""
+
+    def as_ctrl_c(_number: int, frame: FrameType | None) -> None:
+        pressed = signal.getsignal(signal.SIGINT)
+        if not callable(pressed):  # ignored, as a shell has it for what runs in the background
+            raise KeyboardInterrupt
+        pressed(signal.SIGINT, frame)
+
+    before = signal.signal(signal.SIGTERM, as_ctrl_c)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _check_encoding(words: Sequence[str]) -> None:

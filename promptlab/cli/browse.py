@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import click
 
+from promptlab.cli.made_text import sweep_lines
 from promptlab.cli.make import lab_in
 from promptlab.cli.options import in_workspace, whole
 from promptlab.cli.text import image_lines, show_lines, summary_lines
@@ -36,12 +38,19 @@ def list_runs(experiment: str | None, limit: int, as_json: bool, workspace: str 
 
 
 @click.command()
-@click.argument("ref", metavar="RUN|last|IMAGE")
+@click.argument("ref", metavar="RUN|last|IMAGE|sweep:N")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @in_workspace
 def show(ref: str, as_json: bool, workspace: str | None) -> None:
-    """Everything recorded about a run (3, last) or an image (3/12, or its file)."""
+    """Everything recorded about a run (3, last), an image (3/12, or its file) or a sweep (sweep:2)."""
     lab = lab_in(workspace)
+    if found := re.fullmatch(r"sweep:(\d{1,9})", ref):
+        sweep = lab.sweep_record(int(found[1]))
+        if as_json:
+            click.echo(json.dumps({"sweep": plain(sweep)}, indent=2, ensure_ascii=False))
+        else:
+            click.echo("\n".join(sweep_lines(sweep, lab.summaries(), lab.workspace, most=len(sweep.runs))))
+        return
     source = lab.source(ref)
     image = None if source.position is None else source.run.images[source.position]
     if as_json:

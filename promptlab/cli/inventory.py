@@ -1,4 +1,4 @@
-"""``promptlab schedulers`` and ``promptlab models``: what there is to choose from."""
+"""``promptlab schedulers``, ``models`` and ``schema``: what there is to choose from, and what a file may say."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import click
 
 from promptlab.cli.text import table
 from promptlab.errors import UnknownValue
-from promptlab.models import DEFAULT_MODEL
+from promptlab.models import DEFAULT_MODEL, bundled_models
 from promptlab.records import plain
 
 if TYPE_CHECKING:
     from promptlab.engine.scheduling import SchedulerInfo
 
-__all__ = ["models", "schedulers"]
+__all__ = ["models", "schedulers", "schema"]
 
 
 @click.command()
@@ -68,3 +68,18 @@ def models(as_json: bool) -> None:
     ]
     click.echo("\n".join(table(("MODEL", "WHERE", "PIPELINE", "SIZE", "REVISION"), rows, right=frozenset({3}))))
     click.echo("\nAny other Hub id is downloaded when it is first run; a folder or a .safetensors file works too.")
+
+
+@click.command()
+def schema() -> None:
+    """The JSON Schema of experiment files: editors complete and check them by it.
+
+    \b
+    promptlab schema > promptlab.schema.json
+    # and as the first line of a file:
+    # yaml-language-server: $schema=promptlab.schema.json
+    """
+    from promptlab.engine.schedulers import ALIASES
+    from promptlab.expand import json_schema
+
+    click.echo(json.dumps(json_schema(schedulers=ALIASES, models=bundled_models()), indent=2, ensure_ascii=False))

@@ -1,80 +1,90 @@
-"""``promptlab run`` and ``promptlab rerun``: the two commands that make pictures."""
+"""The commands that make pictures, ``run``, ``rerun`` and ``resume``, and the one that says what they would make."""
 
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 import click
 
-from promptlab.cli.options import record_options, seeds_type, setting, setting_options
+from promptlab.cli.asked import changes_asked, experiment_asked, seeds_asked, sweep_asked
+from promptlab.cli.made_text import run_lines, runs_lines, sweep_lines
+from promptlab.cli.options import dry_run_option, experiment_options, in_workspace, record_options, setting_options
+from promptlab.cli.plan_text import plan_lines
 from promptlab.cli.progress import Progress
-from promptlab.cli.text import plan_lines, run_lines
 from promptlab.errors import InputError, UnknownValue
-from promptlab.expand import from_prompts, read_prompts
-from promptlab.expand.labels import labelled
 from promptlab.lab import DEFAULT_EXPERIMENT, Lab, Wording
-from promptlab.models import DEFAULT_MODEL
-from promptlab.spec import PipelineSpec, RunSpec
 
-__all__ = ["rerun", "run"]
+__all__ = ["lab_in", "plan", "rerun", "resume", "run"]
 
 
 @click.command()
-@click.argument("prompts", nargs=-1, metavar="PROMPT...")
-@click.option("--prompts-file", metavar="FILE", help="More prompts, one a line.")
-@click.option("--seeds", "--seed", type=seeds_type(), metavar="SEEDS", help="0-7, or 1,5,9, or random:4. [default: 0]")
+@experiment_options
 @setting_options
 @record_options
-def run(prompts: tuple[str, ...], prompts_file: str | None, seeds: tuple[int, ...] | None, **typed: Any) -> None:
+@dry_run_option
+def run(dry_run: bool, **typed: Any) -> None:
     """Make a grid: every PROMPT (a row) at every seed (a column), under one setting.
 
     Without --model it uses the small model that ships with PromptLab, which needs no network and no GPU.
     In a PROMPT, {a|b||c} stands for one prompt each; a brace that is meant is written \\{.
+    A setting with several values, --steps 10-30 (+10) or typed several times, makes a sweep: a run for each
+    combination. Options override the file. What was made before is linked, not made again.
 
     \b
     promptlab run "portrait photo of a old warrior chief" --seeds 0-7
     promptlab run "a {red|blue} fox" --seeds random:4 --scheduler dpmsolver++ --steps 20
+    promptlab run "a fox" --seeds 0-3 --scheduler euler --scheduler unipc --dtype float32 --dtype bfloat16
+    promptlab run -f warrior.yaml --steps 30
     """
-    if prompts_file is not None:
-        prompts += read_prompts(prompts_file)
-    negative = typed.pop("negative_prompt") or ""
-    changes = setting(typed)
-    spec = RunSpec(
-        pipeline=PipelineSpec(model=changes.pop("model", DEFAULT_MODEL)),
-        variants=labelled(from_prompts(prompts, negative_prompt=negative)),
-        seeds=(0,) if seeds is None else seeds,
-    ).vary(**changes)
-    lab = lab_in(typed.pop("workspace"))
-    if typed.pop("dry_run"):
-        click.echo("\n".join(plan_lines(lab.resolve(spec))))
+    if dry_run:
+        _say_plan(typed)
         return
-    experiment = typed.pop("experiment") or DEFAULT_EXPERIMENT
-    with Progress() as progress:
-        record = lab.run(spec, experiment=experiment, watch=progress, **typed)
-    click.echo("\n".join(run_lines(record, lab.workspace)))
+    experiment = experiment_asked(typed)
+    sweep = sweep_asked(experiment)
+    lab = lab_in(typed.pop("workspace"))
+    remembered = {
+        "experiment": experiment.experiment or DEFAULT_EXPERIMENT, "name": experiment.name, "note": experiment.note,
+        **typed,
+    }  # fmt: skip
+    with Progress(lab.workspace) as progress:
+        if len(sweep.cells) == 1:
+            record = lab.run(sweep.cells[0].spec, watch=progress, **remembered)
+            lines = run_lines(record, lab.workspace, reused=record.id not in progress.began)
+        else:
+            made = lab.run_sweep(sweep, watch=progress, **remembered)
+            lines = sweep_lines(made, lab.summaries(), lab.workspace, new=progress.made)
+    click.echo("\n".join(lines))
+
+
+@click.command()
+@experiment_options
+@setting_options
+@record_options
+def plan(**typed: Any) -> None:
+    """Say what run would make, with the same words and options: runs, images, time, disk. Makes nothing."""
+    _say_plan(typed)
+
+
+def _say_plan(typed: dict[str, Any]) -> None:
+    sweep = sweep_asked(experiment_asked(typed))
+    planned = lab_in(typed["workspace"]).plan(sweep.specs, again=typed["again"])
+    click.echo("\n".join(plan_lines(planned, sweep)))
 
 
 @click.command()
 @click.argument("source", metavar="RUN|last|IMAGE.png")
-@click.option("--seed", "picked", type=seeds_type(), metavar="SEEDS", help="Keep only these of the parent's seeds.")
-@click.option("--seeds", type=seeds_type(), metavar="SEEDS", help="Other seeds than the parent's.")
+@click.option("--seed", "picked", multiple=True, metavar="SEEDS", help="Keep only these of the parent's seeds.")
+@click.option("--seeds", multiple=True, metavar="SEEDS", help="Other seeds than the parent's.")
 @click.option("--prompt", "prompts", multiple=True, metavar="TEXT", help="Other words; several are several rows.")
 @click.option("--append", multiple=True, metavar="TEXT", help="Words after every prompt; several are joined.")
 @click.option("--prepend", multiple=True, metavar="TEXT", help="Words before every prompt; several are joined.")
 @click.option("--replace", multiple=True, metavar="OLD=>NEW", help="Other words in place; {a|b||c} gives a row each.")
 @setting_options
 @record_options
-def rerun(
-    source: str,
-    picked: tuple[int, ...] | None,
-    seeds: tuple[int, ...] | None,
-    prompts: tuple[str, ...],
-    append: tuple[str, ...],
-    prepend: tuple[str, ...],
-    replace: tuple[str, ...],
-    **typed: Any,
-) -> None:
+@dry_run_option
+def rerun(source: str, picked: tuple[str, ...], seeds: tuple[str, ...], dry_run: bool, **typed: Any) -> None:
     """Make a run, or one picture of it, again with other words, seeds or settings.
 
     What is not named is inherited. The new run remembers where it came from and what changed.
@@ -84,25 +94,58 @@ def rerun(
     promptlab rerun 3/12 --append ", hard rim lighting" --steps 50
     promptlab rerun images/00003/v00-seed1.png --scheduler unipc
     """
-    if picked is not None and seeds is not None:
+    kept, others = seeds_asked(picked, what="--seed"), seeds_asked(seeds, what="--seeds")
+    if kept is not None and others is not None:
         raise InputError("--seeds", problem="is said beside --seed", allowed="--seed to keep, or --seeds for others")
-    wording = Wording(
-        prompts=prompts,
-        append=append,
-        prepend=prepend,
-        replace=replace,
-        negative_prompt=typed.pop("negative_prompt"),
-    )
-    changes = setting(typed) | ({} if seeds is None else {"seeds": seeds})
+    wording = _wording(typed)
+    changes = changes_asked(typed) | ({} if others is None else {"seeds": others})
     lab = lab_in(typed.pop("workspace"))
     parent = lab.source(source)
-    if typed.pop("dry_run"):
-        spec = lab.variation(parent, seeds=picked or (), wording=wording, changes=changes)
-        click.echo("\n".join(plan_lines(lab.resolve(spec), parent=parent.run)))
+    varied: dict[str, Any] = {"seeds": kept or (), "wording": wording, "changes": changes}
+    if dry_run:
+        planned = lab.plan([lab.variation(parent, **varied)], again=typed["again"])
+        click.echo("\n".join(plan_lines(planned, parent=parent.run)))
         return
-    with Progress() as progress:
-        record = lab.rerun(parent, seeds=picked or (), wording=wording, changes=changes, watch=progress, **typed)
-    click.echo("\n".join(run_lines(record, lab.workspace)))
+    with Progress(lab.workspace) as progress:
+        record = lab.rerun(parent, watch=progress, **varied, **typed)
+    click.echo("\n".join(run_lines(record, lab.workspace, reused=record.id not in progress.began)))
+
+
+def _wording(typed: dict[str, Any]) -> Wording:
+    negative: tuple[str, ...] = typed.pop("negative")
+    if len(negative) > 1:
+        raise InputError("--negative", problem=f"has {len(negative)} values", allowed="one in a rerun")
+    return Wording(
+        **{name: typed.pop(name) for name in ("prompts", "append", "prepend", "replace")},
+        negative_prompt=negative[0] if negative else None,
+    )
+
+
+@click.command()
+@click.argument("ref", required=False, metavar="[RUN|last|sweep:N]")
+@in_workspace
+def resume(ref: str | None, workspace: str | None) -> None:
+    """Make what a stopped or failed run, or sweep, still owes; without a name, whatever the workspace owes.
+
+    \b
+    promptlab resume
+    promptlab resume 7
+    promptlab resume sweep:3
+    """
+    if ref is not None and not re.fullmatch(r"last|(sweep:)?\d{1,9}", ref):
+        raise InputError(
+            "RUN", ref, problem="names no run and no sweep", allowed="a run's number, last, or sweep:N",
+            hint="promptlab list",
+        )  # fmt: skip
+    lab = lab_in(workspace)
+    with Progress(lab.workspace, resuming=None if ref == "last" else ref or "") as progress:
+        runs = lab.resume(ref, watch=progress)
+    if not runs:
+        click.echo("nothing is owed: " + (f"{ref} has all its images" if ref else "every run has all its images"))
+    elif len(runs) == 1:
+        click.echo("\n".join(run_lines(runs[0], lab.workspace)))
+    else:
+        click.echo("\n".join(runs_lines(runs, lab.workspace)))
 
 
 def lab_in(workspace: str | None) -> Lab:

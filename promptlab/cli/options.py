@@ -1,30 +1,27 @@
 """The options that commands share, each with the name diffusers has for it beside the short one.
 
-An option that is not named is ``None``: on ``run`` the pipeline's own default, on ``rerun`` the parent's value. So the
-same decorators serve both, and :func:`setting` keeps only what was typed.
+What was typed stays text: :mod:`promptlab.cli.asked` hands it to :mod:`promptlab.expand`, which reads options and files
+alike and names the option that is wrong. An option that is not named is empty: on ``run`` the file's value or the
+pipeline's own default, on ``rerun`` the parent's. So the same decorators serve both.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
-from promptlab.engine.schedulers import ALIASES, parse_scheduler
-from promptlab.errors import InputError, UnknownValue
-from promptlab.expand.seeds import parse_seeds
+from promptlab.engine.schedulers import ALIASES
+from promptlab.errors import InputError
+from promptlab.expand.values import DEFAULT
 from promptlab.models import bundled_models
-from promptlab.spec import DTYPES, Scalar, SchedulerSpec, options, parse_scalar
+from promptlab.spec import DTYPES, Scalar, parse_scalar
 
-__all__ = ["in_workspace", "record_options", "seeds_type", "setting", "setting_options"]
+__all__ = ["dry_run_option", "experiment_options", "in_workspace", "record_options", "setting_options", "whole"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-DEFAULT: Final = "default"
-"""Typed in place of a scheduler or a VAE: the model's own again."""
 
 
 class Typed(click.ParamType[Any]):
@@ -56,36 +53,6 @@ def whole(option: str, hint: str) -> Typed:
     return Typed("integer", parse)
 
 
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise InputError(
-            "--guidance", text, problem="is not a number", allowed="0 or more", hint="--guidance 7.5"
-        ) from None
-
-
-def _size(text: str) -> tuple[int, int]:
-    """``512`` or ``512x768``, width first, as people say it."""
-    match = re.fullmatch(r"\s*(\d{1,6})(?:\s*[x×*]\s*(\d{1,6}))?\s*", text, flags=re.IGNORECASE)
-    if match is None:
-        raise InputError(
-            "--size", text, problem="is no size", allowed="pixels, as 512 or as WIDTHxHEIGHT", hint="--size 512x768"
-        )
-    return int(match[1]), int(match[2] or match[1])
-
-
-def _dtype(text: str) -> str:
-    name = {"fp16": "float16", "half": "float16", "bf16": "bfloat16", "fp32": "float32"}.get(text, text)
-    if name not in DTYPES:
-        raise UnknownValue("--dtype", text, DTYPES, hint="--dtype float16")
-    return name
-
-
-def _scheduler(text: str) -> SchedulerSpec | str:
-    return DEFAULT if text == DEFAULT else parse_scheduler(text)
-
-
 def _argument(text: str) -> tuple[str, Scalar]:
     name, equals, value = text.partition("=")
     if not (equals and name.strip().isidentifier()):
@@ -94,43 +61,49 @@ def _argument(text: str) -> tuple[str, Scalar]:
 
 
 def setting_options(command: Command) -> Command:
-    """What goes into the pipeline and its call."""
+    """What goes into the pipeline and its call; each may be typed several times. ``run`` makes an axis of several."""
     model = Typed("model", str, lambda: list(bundled_models()))
-    scheduler = Typed("scheduler", _scheduler, lambda: [DEFAULT, *ALIASES])
-    dtype = Typed("dtype", _dtype, lambda: list(DTYPES))
-    guidance = Typed("number", _number)
-    steps, height, width, batch_size = (
-        whole(option, hint)
-        for option, hint in (("--steps", "20"), ("--height", "512"), ("--width", "512"), ("--batch-size", "4"))
-    )
+    scheduler = Typed("scheduler", str, lambda: [DEFAULT, *ALIASES])
+    dtype = Typed("dtype", str, lambda: list(DTYPES))
     every = [
-        click.option("--negative", "--negative-prompt", "negative_prompt", metavar="TEXT",
-                     help="What to steer away from."),
-        click.option("--model", metavar="MODEL", type=model,
-                     help="Hub id, folder, .safetensors file, or a bundled model."),
-        click.option("--revision", metavar="REV", help="Branch, tag or commit of the model on the Hub."),
-        click.option("--variant", metavar="NAME", help="Weights variant on the Hub, such as fp16."),
-        click.option("--vae", metavar="VAE",
-                     help="Another VAE: Hub id, folder or file; 'default' for the model's own."),
-        click.option("--scheduler", metavar="NAME[:OPTION=VALUE,…]", type=scheduler,
-                     help="Class name or alias; 'promptlab schedulers' lists them. 'default' for the model's own."),
-        click.option("--steps", "--num-inference-steps", "num_inference_steps", type=steps, metavar="N",
-                     help="Denoising steps."),
-        click.option("--guidance", "--guidance-scale", "guidance_scale", type=guidance, metavar="SCALE",
-                     help="Guidance scale."),
-        click.option("--size", type=Typed("size", _size), metavar="W[xH]",
-                     help="Pixels: 512, or 512x768 (width first)."),
-        click.option("--height", type=height, metavar="PIXELS", help="With --width, instead of --size."),
-        click.option("--width", type=width, metavar="PIXELS", help="With --height, instead of --size."),
-        click.option("--dtype", "--torch-dtype", type=dtype, metavar="DTYPE",
-                     help="float32, float16 or bfloat16. [default: float16 on CUDA, float32 on a CPU]"),
-        click.option("--device", metavar="DEVICE", help="cuda, cuda:1, mps or cpu. [default: the first that is there]"),
-        click.option("--generator-device", metavar="DEVICE",
-                     help="Where the noise is drawn. [default: cpu, the same noise for every device]"),
-        click.option("--set", "arguments", multiple=True, type=Typed("argument", _argument), metavar="NAME=VALUE",
-                     help="A further argument of the pipeline's call, by its diffusers name."),
-        click.option("--batch-size", type=batch_size, metavar="N",
-                     help="Images per forward. [default: 4, or the number of images]"),
+        _several("--negative", "--negative-prompt", "negative", metavar="TEXT", help="What to steer away from."),
+        _several("--model", metavar="MODEL", type=model,
+                 help="Hub id, folder, .safetensors file, or a bundled model."),
+        _several("--revision", metavar="REV", help="Branch, tag or commit of the model on the Hub."),
+        _several("--variant", metavar="NAME", help="Weights variant on the Hub, such as fp16."),
+        _several("--vae", metavar="VAE", help="Another VAE: Hub id, folder or file; 'default' for the model's own."),
+        _several("--scheduler", metavar="NAME[:OPTION=VALUE,…]", type=scheduler,
+                 help="Class name or alias; 'promptlab schedulers' lists them. 'default' for the model's own."),
+        _several("--steps", "--num-inference-steps", "steps", metavar="N", help="Denoising steps."),
+        _several("--guidance", "--guidance-scale", "guidance", metavar="SCALE", help="Guidance scale."),
+        _several("--size", metavar="W[xH]", help="Pixels: 512, or 512x768 (width first)."),
+        _several("--height", metavar="PIXELS", help="With --width, instead of --size."),
+        _several("--width", metavar="PIXELS", help="With --height, instead of --size."),
+        _several("--dtype", "--torch-dtype", "dtype", type=dtype, metavar="DTYPE",
+                 help="float32, float16 or bfloat16. [default: float16 on CUDA, float32 on a CPU]"),
+        _several("--device", metavar="DEVICE", help="cuda, cuda:1, mps or cpu. [default: the first that is there]"),
+        _several("--generator-device", metavar="DEVICE",
+                 help="Where the noise is drawn. [default: cpu, the same noise for every device]"),
+        _several("--set", "arguments", type=Typed("argument", _argument), metavar="NAME=VALUE",
+                 help="A further argument of the pipeline's call, by its diffusers name."),
+        _several("--batch-size", metavar="N", help="Images per forward. [default: 4, or the number of images]"),
+    ]  # fmt: skip
+    return _all(every, command)
+
+
+def experiment_options(command: Command) -> Command:
+    """What ``run`` and ``plan`` draw: a file, prompts, seeds, and what is done to the prompts."""
+    every = [
+        click.argument("prompts", nargs=-1, metavar="[PROMPT]..."),
+        click.option("-f", "--file", metavar="FILE", help="An experiment file (YAML); - reads standard input."),
+        click.option("--prompts-file", metavar="FILE", help="More prompts, one a line."),
+        _several("--seeds", "--seed", "seeds", metavar="SEEDS",
+                 help="0-7, or 1,5,9, or random:4; several are joined. [default: 0]"),
+        _several("--replace", metavar="OLD=>NEW", help="Other words in place; {a|b||c} gives a row each."),
+        _several("--fragment", "fragments", metavar="TEXT", help="Words behind every prompt, switched on and off."),
+        _several("--order", metavar="PART", help="Parts of the prompt in every order; ',' for all between commas."),
+        click.option("--sample", metavar="N", help="Draw N of the prompts that templates give, instead of all."),
+        click.option("--template-seed", metavar="S", help="What they are drawn with. [default: 0]"),
     ]  # fmt: skip
     return _all(every, command)
 
@@ -141,9 +114,16 @@ def record_options(command: Command) -> Command:
         click.option("--experiment", metavar="NAME", help="The line of work; an MLflow experiment."),
         click.option("--name", metavar="NAME", help="A name for the run."),
         click.option("--note", metavar="TEXT", help="Why, in a sentence: kept with the run."),
-        click.option("--dry-run", is_flag=True, help="Check everything, say what would be made, make nothing."),
+        click.option("--again", is_flag=True, help="Make anew what was made before, instead of linking it."),
     ]
     return in_workspace(_all(every, command))
+
+
+def dry_run_option(command: Command) -> Command:
+    """Plan only."""
+    return click.option("--dry-run", is_flag=True, help="Check everything, say what would be made, make nothing.")(
+        command
+    )
 
 
 def in_workspace(command: Command) -> Command:
@@ -154,40 +134,8 @@ def in_workspace(command: Command) -> Command:
     )(command)  # fmt: skip
 
 
-def setting(typed: dict[str, Any]) -> dict[str, Any]:
-    """Take the setting out of a command's arguments: fields of the spec, only those that were typed.
-
-    Raises:
-        InputError: when ``--size`` stands beside ``--height`` or ``--width``.
-    """
-    given = {name: typed.pop(name) for name in _SETTING if name in typed}
-    found: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    size = found.pop("size", None)
-    if size is not None:
-        if "height" in found or "width" in found:
-            raise InputError(
-                "--size", f"{size[0]}x{size[1]}", problem="is said twice", allowed="--size, or --height and --width"
-            )
-        found["width"], found["height"] = size
-    if given.get("arguments"):
-        found["arguments"] = options(dict(given["arguments"]))
-    else:
-        found.pop("arguments", None)
-    for name in ("vae", "scheduler"):
-        if found.get(name) == DEFAULT:
-            found[name] = None
-    return found
-
-
-_SETTING: Final = (
-    "model", "revision", "variant", "vae", "scheduler", "num_inference_steps", "guidance_scale", "size", "height",
-    "width", "dtype", "device", "batch_size", "generator_device", "arguments",
-)  # fmt: skip
-
-
-def seeds_type() -> Typed:
-    """``0-7``, ``1,5,9``, ``random:4``."""
-    return Typed("seeds", parse_seeds)
+def _several(*names: str, metavar: str, help: str, type: Typed | None = None) -> Callable[[Command], Command]:  # noqa: A002 - click's names
+    return click.option(*names, metavar=metavar, help=help, type=type, multiple=True)
 
 
 def _all(options: Sequence[Callable[[Command], Command]], command: Command) -> Command:

@@ -1,14 +1,27 @@
-"""Progress bars on standard error, where somebody is looking; nothing where nobody is."""
+"""Progress bars on standard error, where somebody is looking; nothing where nobody is. And how to go on afterwards."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import click
 
+from promptlab.cli.text import elsewhere
 from promptlab.engine import Denoising, Loaded, Loading
-from promptlab.lab.events import Event, Generated, RunBegan, Telling, Undrawn, Untold
+from promptlab.lab.events import (
+    Event,
+    Generated,
+    RunBegan,
+    Stopping,
+    SweepBegan,
+    Telling,
+    Undrawn,
+    Untold,
+)
+from promptlab.records import RunRecord
+from promptlab.workspace import Workspace
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -18,9 +31,26 @@ __all__ = ["Progress"]
 
 
 class Progress:
-    """A context to pass as ``watch``: a bar for images, one for the steps of the batch, and a line for what waits."""
+    """A context to pass as ``watch``: a bar for images, one for the steps of the batch, and a line for what waits.
 
-    def __init__(self) -> None:
+    An exception that leaves it after something was begun gets a note: what to type to have the rest made. ``began``
+    has the numbers of the runs that were begun or taken up, ``made`` says how many images were made.
+
+    Args:
+        workspace: where it is made; for that note.
+        resuming: what is resumed, when that is what is done: ``7``, ``sweep:3``, or nothing for all that is owed.
+    """
+
+    def __init__(self, workspace: Workspace | None = None, *, resuming: str | None = None) -> None:
+        self.began: set[int] = set()
+        self.made = 0
+        self._workspace = workspace
+        self._begun: str | None = None
+        self._resuming = resuming
+        self._sweep = False
+        self._of_run = 0
+        self._before = 0
+        self._asked = 0
         self._bars: RichProgress | None = None
         self._doing: TaskID | None = None
         self._images: TaskID | None = None
@@ -54,22 +84,39 @@ class Progress:
             self._bars.stop()
         for sentence in self._bad_news:
             click.echo(f"promptlab: {sentence}", err=True)
+        if error is not None and self._begun is not None:
+            ref = self._begun if self._resuming is None else self._resuming
+            there = "" if self._workspace is None else elsewhere(self._workspace)
+            error.add_note(f"promptlab resume {ref}".rstrip() + there)
 
     def __call__(self, event: Event) -> None:
         """Show ``event``."""
-        if isinstance(event, Untold):
-            self._bad_news.append(
-                f"run {event.run_id} is whole, but MLflow was not told: {event.reason}; type: promptlab sync"
-            )
-        elif isinstance(event, Undrawn):
-            self._bad_news.append(f"run {event.run_id} is whole, but its grid was not drawn: {event.reason}")
-        elif self._bars is not None:
+        match event:
+            case Untold(run_id=run_id, reason=reason):
+                self._bad_news.append(f"run {run_id} is whole, but MLflow was not told: {reason}; type: promptlab sync")
+            case Undrawn(run_id=run_id, reason=reason):
+                self._bad_news.append(f"run {run_id} is whole, but its grid was not drawn: {reason}")
+            case Stopping():
+                self._say("finishing the batch in flight; Ctrl-C again stops at once")
+            case SweepBegan(sweep_id=sweep_id):
+                self._sweep, self._begun = True, f"sweep:{sweep_id}"
+            case RunBegan(run=run):
+                self.began.add(run.id)
+                self._of_run = 0
+                if not self._sweep:
+                    self._begun = str(run.id)
+            case Generated(count=count):
+                self.made, self._of_run = self.made + count - self._of_run, count
+        if self._bars is not None:
             self._draw(self._bars, event)
 
     def _draw(self, bars: RichProgress, event: Event) -> None:
         match event:
+            case SweepBegan(images=images):
+                self._images = bars.add_task("images", total=images)
+                self._before = self._asked = 0
             case RunBegan(run=run):
-                self._images = bars.add_task("images", total=len(run.images))
+                self._run(bars, run)
             case Loading(what=what):
                 self._do(bars, f"loading {what}")
             case Loaded():
@@ -79,11 +126,28 @@ class Progress:
                     self._steps = bars.add_task("steps", total=steps)
                 bars.update(self._steps, completed=step, total=steps)
             case Generated(count=count) if self._images is not None:
-                bars.update(self._images, completed=count)
+                bars.update(self._images, completed=self._before + count)
             case Telling():
                 self._do(bars, "telling MLflow")
+
+    def _run(self, bars: RichProgress, run: RunRecord) -> None:
+        """One bar for all images of a sweep, or of the runs that are resumed one after the other."""
+        self._before = self._asked + len(run.made)
+        self._asked += len(run.images)
+        if self._images is None:
+            self._images = bars.add_task("images", total=self._asked)
+        total = max(self._asked, int(bars.tasks[bars.task_ids.index(self._images)].total or 0))
+        bars.update(self._images, completed=self._before, total=total)
 
     def _do(self, bars: RichProgress, what: str | None) -> None:
         if self._doing is not None:
             bars.remove_task(self._doing)
         self._doing = None if what is None else bars.add_task(what, total=None)
+
+    def _say(self, sentence: str) -> None:
+        """On a signal, which may have come while something was being written there."""
+        with suppress(RuntimeError):
+            if self._bars is None:
+                click.echo(sentence, err=True)
+            else:
+                self._bars.console.print(sentence)

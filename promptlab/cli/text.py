@@ -1,4 +1,4 @@
-"""Records as lines of text: what a run, a picture and a plan look like in a terminal. Pure."""
+"""Records as lines of text: what a run, a picture and a sweep look like in a terminal. Pure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,23 @@ from pathlib import Path
 from promptlab.errors import one_line
 from promptlab.expand import show_seeds
 from promptlab.expand.words import word_diff
-from promptlab.plan import ResolvedSpec
 from promptlab.records import ImageRecord, ImageStatus, RunRecord, RunStatus, RunSummary
 from promptlab.spec import Change, RunSpec
 from promptlab.workspace import Workspace
 
-__all__ = ["image_lines", "plan_lines", "run_lines", "show_lines", "summary_lines", "table"]
+__all__ = [
+    "change_line",
+    "counted",
+    "elsewhere",
+    "image_lines",
+    "or_dash",
+    "pairs",
+    "setting_pairs",
+    "show_lines",
+    "shown_path",
+    "summary_lines",
+    "table",
+]
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset()) -> list[str]:
@@ -52,11 +63,11 @@ def summary_lines(summaries: Sequence[RunSummary]) -> list[str]:
             run.status + ("" if run.tracked or run.status is RunStatus.RUNNING else " (unsynced)"),
             f"{run.made}/{run.images}",
             _short_scheduler(run.scheduler),
-            _or_dash(run.num_inference_steps),
-            _or_dash(run.dtype),
+            or_dash(run.num_inference_steps),
+            or_dash(run.dtype),
             one_line(Path(run.model).name or run.model, limit=24),
             "-" if run.seconds_per_image is None else f"{run.seconds_per_image:.2f}",
-            _or_dash(run.parent_run_id),
+            or_dash(run.parent_run_id),
             one_line(run.name or run.prompt, limit=60) + (f" (+{run.variants - 1})" if run.variants > 1 else ""),
         )
         for run in summaries
@@ -66,51 +77,13 @@ def summary_lines(summaries: Sequence[RunSummary]) -> list[str]:
     return table(headers, rows, right=frozenset({0, 4, 6, 9, 10}))
 
 
-def run_lines(run: RunRecord, workspace: Workspace) -> list[str]:
-    """What a command says when its run has ended: what was made, where it is, what to type next."""
-    took = "" if run.seconds_per_image is None else f", {run.seconds_per_image:.2f} s an image"
-    lines = [
-        (
-            f"run {run.id}: {_count(len(run.made), 'image')} "
-            f"({_count(len(run.variants), 'variant')} × {_count(len(run.spec.seeds), 'seed')}){took}"
-        ),
-        f"grid: {shown_path(workspace.grid(run.id))}",
-    ]
-    for flag in sorted({image.flag for image in run.made if image.flag}):
-        flagged = [image.ref for image in run.made if image.flag == flag]
-        lines.append(f"look again: {', '.join(flagged)} came out {flag}")
-    seed = run.spec.seeds[1 if len(run.spec.seeds) > 1 else 0]
-    there = "" if workspace.root == Path.cwd() else f" --workspace {shlex.quote(shown_path(workspace.root))}"
-    lines.append(
-        f'next: promptlab rerun {run.id} --seed {seed} --replace "OLD=>{{NEW|OTHER}}"{there}, or promptlab ui{there}'
-    )
-    return lines
-
-
-def plan_lines(resolved: ResolvedSpec, parent: RunRecord | None = None) -> list[str]:
-    """What ``--dry-run`` says: the setting with every default filled in, and how much there is to make."""
-    spec = resolved.spec
-    batch_size = spec.batch_size or 1
-    lines = [
-        (
-            f"would make {_count(spec.image_count, 'image')}: {_count(len(spec.variants), 'variant')} × "
-            f"{_count(len(spec.seeds), 'seed')}, in {_count(-(-spec.image_count // batch_size), 'batch', 'batches')} "
-            f"of {batch_size}"
-        ),
-        *_pairs(_setting(spec, resolved.device, resolved.model_identity, resolved.vae_identity)),
-    ]
-    lines += [f"  variant {at}  {variant.prompt}" for at, variant in enumerate(spec.variants)]
-    if parent is not None:
-        lines += [f"  changed from run {parent.id}:", *(f"    {_change(change)}" for change in parent.spec.diff(spec))]
-    return lines
-
-
 def show_lines(run: RunRecord, workspace: Workspace) -> list[str]:
     """``promptlab show RUN``: everything recorded, in the order in which people ask for it."""
     title = " · ".join(part for part in (f"run {run.id}", run.name, run.status, run.experiment) if part)
     about = [
         ("note", run.note),
         ("error", run.error),
+        ("sweep", None if run.sweep_id is None else " · ".join([str(run.sweep_id), *map(" ".join, run.sweep_values)])),
         ("made at", f"{_when(run.created_at)} UTC"),
         ("grid", shown_path(workspace.grid(run.id)) if workspace.grid(run.id).exists() else None),
         ("images", _made_of(run)),
@@ -119,10 +92,10 @@ def show_lines(run: RunRecord, workspace: Workspace) -> list[str]:
         ("MLflow", f"told at {_when(run.tracked_at)} UTC" if run.tracked_at else "not told yet; type: promptlab sync"),
         ("uid", run.uid),
     ]
-    lines = [title, *_pairs(about)]
+    lines = [title, *pairs(about)]
     if run.parent_run_id is not None:
-        lines += ["", f"varied from {_origin(run)}", *(f"  {_change(change)}" for change in run.changes)]
-    lines += ["", "setting", *_pairs(_setting(run.spec, run.device, run.model_identity, run.vae_identity))]
+        lines += ["", f"varied from {_origin(run)}", *(f"  {change_line(change)}" for change in run.changes)]
+    lines += ["", "setting", *pairs(setting_pairs(run.spec, run.device, run.model_identity, run.vae_identity))]
     lines += ["", "variants"]
     for record in run.variants:
         variant = record.variant
@@ -134,9 +107,9 @@ def show_lines(run: RunRecord, workspace: Workspace) -> list[str]:
             ("replaced", variant.replacement),
             ("MLflow run", record.mlflow_run_id),
         ]
-        lines += [f"   {line}" for line in _pairs(details)]
+        lines += [f"   {line}" for line in pairs(details)]
     lines += ["", "images", *(f"  {line}" for line in _image_table(run))]
-    lines += ["", "environment", *_pairs([(name, _plainly(value)) for name, value in run.environment.facts.items()])]
+    lines += ["", "environment", *pairs([(name, _plainly(value)) for name, value in run.environment.facts.items()])]
     return lines
 
 
@@ -157,15 +130,16 @@ def image_lines(run: RunRecord, image: ImageRecord, workspace: Workspace) -> lis
         ("made at", None if image.made_at is None else f"{_when(image.made_at)} UTC"),
         ("look again", image.flag),
         ("error", image.error),
-        ("varied from", None if image.parent is None else f"image {image.parent[0]}/{image.parent[1]}"),
+        ("varied from", None if image.parent is None else f"image {_ref(image.parent)}"),
+        ("same as", None if image.linked is None else f"image {_ref(image.linked)}, made before"),
         ("recipe key", image.recipe_key),
         ("pixel sha256", image.pixel_sha256),
     ]
-    lines = [f"image {image.ref} · {image.status} · run {run.id} · {run.experiment}", *_pairs(about)]
+    lines = [f"image {image.ref} · {image.status} · run {run.id} · {run.experiment}", *pairs(about)]
     if run.changes:
-        lines += ["", f"changed from run {run.parent_run_id}", *(f"  {_change(change)}" for change in run.changes)]
-    lines += ["", "setting", *_pairs(_setting(run.spec, run.device, run.model_identity, run.vae_identity))]
-    lines += ["", "environment", *_pairs([(name, _plainly(value)) for name, value in run.environment.facts.items()])]
+        lines += ["", f"changed from run {run.parent_run_id}", *(f"  {change_line(change)}" for change in run.changes)]
+    lines += ["", "setting", *pairs(setting_pairs(run.spec, run.device, run.model_identity, run.vae_identity))]
+    lines += ["", "environment", *pairs([(name, _plainly(value)) for name, value in run.environment.facts.items()])]
     return [*lines, "", f'next: promptlab rerun {image.ref} --append ", …"']
 
 
@@ -175,7 +149,15 @@ def shown_path(path: Path) -> str:
     return relative if len(relative) < len(str(path)) else str(path)
 
 
-def _setting(spec: RunSpec, device: str, model_identity: str, vae_identity: str | None) -> list[tuple[str, str | None]]:
+def elsewhere(workspace: Workspace) -> str:
+    """The option that a next command needs to find ``workspace``; nothing in the current folder."""
+    return "" if workspace.root == Path.cwd() else f" --workspace {shlex.quote(shown_path(workspace.root))}"
+
+
+def setting_pairs(
+    spec: RunSpec, device: str, model_identity: str, vae_identity: str | None
+) -> list[tuple[str, str | None]]:
+    """Name and value of everything that is set."""
     pipeline, call = spec.pipeline, spec.call
     size = None if call.width is None else f"{call.width}x{call.height}"
     return [
@@ -202,11 +184,12 @@ def _image_table(run: RunRecord) -> list[str]:
             image.ref,
             str(image.variant),
             str(image.seed),
-            image.status + (f" ({image.flag})" if image.flag else ""),
+            ("" if image.linked is None else f"= {_ref(image.linked)}")
+            or image.status + (f" ({image.flag})" if image.flag else ""),
             "-" if image.batch is None else f"{image.batch}.{image.slot}",
             "-" if image.seconds is None else f"{image.seconds:.2f}",
             (image.pixel_sha256 or "-")[:12],
-            "-" if image.parent is None else f"{image.parent[0]}/{image.parent[1]}",
+            "-" if image.parent is None else _ref(image.parent),
             image.error or image.path or "",
         )
         for image in run.images
@@ -217,7 +200,9 @@ def _image_table(run: RunRecord) -> list[str]:
 
 def _made_of(run: RunRecord) -> str:
     counts = {status: sum(image.status is status for image in run.images) for status in ImageStatus}
-    return ", ".join(f"{count} {status.lower()}" for status, count in counts.items() if count)
+    linked = len(run.made) - len(run.made_here)
+    said = [f"{count} {status.lower()}" for status, count in counts.items() if count]
+    return ", ".join(said) + (f", {linked} of them before" if linked else "")
 
 
 def _seconds(run: RunRecord) -> str | None:
@@ -231,10 +216,14 @@ def _seconds(run: RunRecord) -> str | None:
 
 def _origin(run: RunRecord) -> str:
     image = run.parent_image
-    return f"run {run.parent_run_id}" if image is None else f"image {image[0]}/{image[1]}"
+    return f"run {run.parent_run_id}" if image is None else f"image {_ref(image)}"
 
 
-def _change(change: Change) -> str:
+def _ref(image: tuple[int, int]) -> str:
+    return f"{image[0]}/{image[1]}"
+
+
+def change_line(change: Change) -> str:
     """A change in a line: seeds as ranges, one prompt against another as the words that went and came."""
     before, after = change.before, change.after
     if change.field == "seeds":
@@ -248,12 +237,13 @@ def _change(change: Change) -> str:
             words += blank + marks[piece.kind].format(text)
         return f"{change.field.removesuffix('s')}: {words}"
     if change.field.endswith("prompts"):
-        return f"{change.field}: {_count(len(before), 'wording')} → {len(after)}"
+        return f"{change.field}: {counted(len(before), 'wording')} → {len(after)}"
     return str(change)
 
 
-def _pairs(pairs: Iterable[tuple[str, str | None]]) -> list[str]:
-    known = [(name, value) for name, value in pairs if value is not None]
+def pairs(named: Iterable[tuple[str, str | None]]) -> list[str]:
+    """A line each, values aligned; those without a value are left out."""
+    known = [(name, value) for name, value in named if value is not None]
     width = max((len(name) for name, _ in known), default=0)
     return [f"  {name:<{width}}  {value}" for name, value in known]
 
@@ -275,7 +265,8 @@ def _short_scheduler(name: str | None) -> str:
     return "-" if name is None else name.removesuffix("Scheduler")
 
 
-def _or_dash(value: object) -> str:
+def or_dash(value: object) -> str:
+    """``-`` for what is not known."""
     return "-" if value is None else str(value)
 
 
@@ -289,5 +280,6 @@ def _plainly(value: object) -> str:
     return "unknown" if value is None else str(value)
 
 
-def _count(number: int, one: str, many: str | None = None) -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """``1 image``, ``2,000 images``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

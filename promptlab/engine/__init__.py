@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from promptlab.plan import ImageTask, ResolvedSpec
+from promptlab.plan import CutPrompt, ImageTask, ResolvedSpec
 from promptlab.records import Environment
 from promptlab.spec import RunSpec
 
@@ -84,6 +84,23 @@ class Engine(Protocol):
         Raises:
             InputError: unknown model, VAE, scheduler, scheduler option, call argument or device; a size that the VAE
                 cannot make; weights that only pickle could load.
+        """
+        ...
+
+    def resolve_all(self, specs: Sequence[RunSpec]) -> tuple[ResolvedSpec, ...]:
+        """:meth:`resolve` for each of ``specs``, looking once at what they share: models, VAEs, schedulers.
+
+        Raises:
+            InputError: for the first that is wrong.
+        """
+        ...
+
+    def cut_words(self, resolved: Sequence[ResolvedSpec]) -> tuple[CutPrompt, ...]:
+        """What the text encoders would not see of the prompts and negative prompts: once each, with every encoder
+        that cuts it. Loads tokenizers and nothing else, once each.
+
+        Raises:
+            EngineError: when a tokenizer will not load.
         """
         ...
 

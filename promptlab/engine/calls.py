@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import inspect
 import types
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final, Literal, Union, get_args, get_origin
 
 from promptlab.engine.configuration import Configuration
@@ -80,11 +82,17 @@ def _wants_a_picture(config: Configuration) -> bool:
     return "unet" in config.parts and denoiser.get("in_channels") in {8, 9} and denoiser.get("out_channels") == 4
 
 
-def call_parameters(pipeline: Any) -> dict[str, inspect.Parameter]:
+def call_parameters(pipeline: Any) -> Mapping[str, inspect.Parameter]:
     """The named parameters of the pipeline's call, without ``self``."""
+    return _parameters(pipeline)
+
+
+@lru_cache(maxsize=64)
+def _parameters(pipeline: Any) -> Mapping[str, inspect.Parameter]:
     variable = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
     parameters = inspect.signature(pipeline.__call__).parameters
-    return {name: each for name, each in parameters.items() if name != "self" and each.kind not in variable}
+    named = {name: each for name, each in parameters.items() if name != "self" and each.kind not in variable}
+    return types.MappingProxyType(named)
 
 
 def resolve_call(spec: RunSpec, pipeline: Any, config: Configuration, vae: Any = None) -> CallSpec:
@@ -139,7 +147,9 @@ def _check_size(call: CallSpec, multiple: int) -> None:
     )  # fmt: skip
 
 
-def _check_arguments(call: CallSpec, parameters: dict[str, inspect.Parameter], pipeline: Any) -> None:
+def _check_arguments(call: CallSpec, parameters: Mapping[str, inspect.Parameter], pipeline: Any) -> None:
+    if not call.arguments:
+        return
     kinds = {name: _kind(each.annotation) for name, each in parameters.items() if name not in _OURS}
     typeable = {name: kind for name, kind in kinds.items() if kind.types or kind.choices}
     for name, value in call.arguments:

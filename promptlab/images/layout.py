@@ -1,8 +1,9 @@
 """Where everything of a grid goes, worked out before a pixel is drawn.
 
-Rows are variants, columns are seeds. Cells are as large as the pictures, so that a grid shows the same pixels as its
-PNGs; labels take the room they need beside them, in full. Many seeds are broken into bands, one under the other, and
-only a run whose pictures would not fit into one file at all is drawn smaller, by a whole factor and saying so.
+Rows are variants and columns seeds, or both are values of a sweep's axes. Cells are as large as the pictures, so that a
+grid shows the same pixels as its PNGs; labels take the room they need beside them, in full. Many columns are broken
+into bands, one under the other, and only what would not fit into one file at all is drawn smaller, by a whole factor
+and saying so.
 """
 
 from __future__ import annotations
@@ -38,11 +39,14 @@ _SMALLEST: Final = 48
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """The words of one row: a short name in bold where it says more than the prompt, the prompt, what to avoid."""
+    """The words of one row: a short name in bold where it says more than the prompt, the prompt, what to avoid.
+
+    What is empty takes no room.
+    """
 
     title: str
-    prompt: str
-    negative: str
+    prompt: str = ""
+    negative: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +71,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Band:
-    """A stretch of seeds: where their headers stand, and the rows under them."""
+    """A stretch of seeds: where the last lines of their headers stand, and the rows under them."""
 
     header_top: int
     rows: tuple[Row, ...]
@@ -85,7 +89,7 @@ class Layout:
         text, small: the styles of prompts and of everything beside them.
         head: lines above the grid, from ``margin`` down.
         rule_top: where the line under the head is drawn.
-        headers: of the columns, one a seed.
+        headers: of the columns, one a seed, each ending just above its cells.
         foot, foot_top: a remark under the grid.
         bands: the seeds, in one stretch or several.
     """
@@ -99,7 +103,7 @@ class Layout:
     small: Style
     head: tuple[Block, ...]
     rule_top: int
-    headers: tuple[str, ...]
+    headers: tuple[Block, ...]
     foot: Block | None
     foot_top: int
     bands: tuple[Band, ...]
@@ -124,6 +128,7 @@ def lay_out(
     headers: Sequence[str],
     cell: tuple[int, int],
     marked: frozenset[int] = frozenset(),
+    notes: Sequence[str] = (),
     foot: str | None = None,
 ) -> Layout:
     """The best arrangement: full size, and as few bands as a comfortable width allows.
@@ -132,27 +137,31 @@ def lay_out(
         title: the first line, in bold.
         facts: short statements for the lines under it; a line is broken between them rather than inside one.
         labels: one a row.
-        headers: of the columns, one a seed.
+        headers: of the columns, one a seed; line breaks in them stay.
         cell: width and height of the pictures, pixels.
         marked: rows with a mark under one of their cells.
+        notes: the marks, where they may be wider than a cell: columns are at least as far apart as these are long.
         foot: a remark under the grid.
     """
     shrink = 1
     while True:
         small_cell = (math.ceil(cell[0] / shrink), math.ceil(cell[1] / shrink))
+        blocks = _headers(headers, small_cell[0])
+        pitch = _pitch(blocks, notes, small_cell[0])
         made = [
             _arranged(
                 title=title,
                 facts=(*facts, f"shown at 1/{shrink} of their size") if shrink > 1 else facts,
                 labels=labels,
                 columns=columns,
-                headers=headers,
+                headers=blocks,
+                pitch=pitch,
                 cell=small_cell,
                 shrink=shrink,
                 marked=marked,
                 foot=foot,
             )
-            for columns in _column_counts(len(headers), _pitch(headers, small_cell[0]), small_cell[0])
+            for columns in _column_counts(len(headers), pitch, small_cell[0])
         ]
         fitting = [one for one in made if max(one.width, one.height) <= _LONGEST]
         fitting = [one for one in fitting if one.width * one.height <= _LARGEST]
@@ -177,7 +186,8 @@ def _arranged(
     facts: Sequence[str],
     labels: Sequence[Label],
     columns: int,
-    headers: Sequence[str],
+    headers: Sequence[Block],
+    pitch: int,
     cell: tuple[int, int],
     shrink: int,
     marked: frozenset[int],
@@ -186,10 +196,9 @@ def _arranged(
     """The layout with ``columns`` seeds side by side."""
     size, gap = _font_size(cell[0]), _gap(cell[0])
     text, small = Style(size=size, colour=INK), _small(size)
-    pitch, seeds = _pitch(headers, cell[0]), len(headers)
-    margin = 2 * size
+    seeds, margin = len(headers), 2 * size
     rows_of_labels, label_width = _labels(labels, text, small, cell[1])
-    cells_left = margin + label_width + round(1.5 * size)
+    cells_left = margin + label_width + (round(1.5 * size) if label_width else 0)
     cells_width = columns * pitch - gap
     width = cells_left + cells_width + margin
     head = _head(title, facts, text, small, width - 2 * margin)
@@ -197,7 +206,8 @@ def _arranged(
     rule_top, top = top, top + size
     bands: list[Band] = []
     for first in range(0, seeds, columns):
-        header_top, top = top, top + text.line_height + size // 3
+        lines = max(header.height for header in headers[first : first + columns]) - small.line_height
+        header_top, top = top, top + lines + text.line_height + size // 3
         rows: list[Row] = []
         for variant, label in enumerate(rows_of_labels):
             boxes = tuple(
@@ -207,7 +217,7 @@ def _arranged(
             rows.append(Row(variant=variant, top=top, label=label, cells=boxes))
             under = small.line_height + gap if variant in marked else gap
             top += max(cell[1] + under, sum(block.height for block in label) + size)
-        bands.append(Band(header_top=header_top, rows=tuple(rows)))
+        bands.append(Band(header_top=header_top + lines, rows=tuple(rows)))
         top += size
     remark = wrapped(foot, small, width - 2 * margin) if foot else None
     return Layout(
@@ -237,10 +247,17 @@ def _small(size: int) -> Style:
     return Style(size=max(12, round(size * 0.85)), colour=MUTED)
 
 
-def _pitch(headers: Sequence[str], cell_width: int) -> int:
-    """Pixels from one column to the next: the cell's or the header's width, whichever is more, and the gap."""
+def _headers(headers: Sequence[str], cell_width: int) -> tuple[Block, ...]:
+    """The headers as blocks about as wide as a cell, or as a short line of text above a narrow one."""
     style = _small(_font_size(cell_width))
-    return max(cell_width, *(math.ceil(style.width(header)) for header in headers)) + _gap(cell_width)
+    return tuple(wrapped(header, style, max(cell_width, 14 * style.size)) for header in headers)
+
+
+def _pitch(headers: Sequence[Block], notes: Sequence[str], cell_width: int) -> int:
+    """Pixels from one column to the next: the cell's, the header's or the note's width, the most, and the gap."""
+    style, gap = _small(_font_size(cell_width)), _gap(cell_width)
+    words = max((*(block.width for block in headers), *(style.width(note) for note in set(notes))), default=0)
+    return max(cell_width, math.ceil(words) + (gap if words > cell_width else 0)) + gap
 
 
 def _gap(cell_width: int) -> int:
@@ -262,14 +279,15 @@ def _labels(
         if all(sum(block.height for block in label) <= cell_height for label in blocks):
             break
     widest = max((block.width for label in blocks for block in label), default=0)
-    return blocks, min(limit, max(10 * text.size, math.ceil(widest)))
+    return blocks, min(limit, max(10 * text.size, math.ceil(widest))) if widest else 0
 
 
 def _label(label: Label, text: Style, small: Style, width: int) -> tuple[Block, ...]:
     blocks = []
     if label.title:
         blocks.append(wrapped(label.title, Style(size=text.size, colour=INK, bold=True), width))
-    blocks.append(wrapped(label.prompt or "(empty prompt)", text, width))
+    if label.prompt:
+        blocks.append(wrapped(label.prompt, text, width))
     if label.negative:
         blocks.append(wrapped(f"negative: {label.negative}", small, width))
     return tuple(blocks)

@@ -18,10 +18,18 @@ from promptlab.errors import InputError
 from promptlab.images.infotext import infotext
 from promptlab.images.png import read_text
 from promptlab.plan import ImageTask, ResolvedSpec
-from promptlab.records import RunRecord
+from promptlab.records import RunRecord, SweepRecord
 from promptlab.spec import RunSpec
 
-__all__ = ["CHUNK", "SelfDescription", "describe", "describe_grid", "grid_run_uid", "self_description"]
+__all__ = [
+    "CHUNK",
+    "SelfDescription",
+    "describe",
+    "describe_grid",
+    "describe_sweep",
+    "grid_run_uid",
+    "self_description",
+]
 
 CHUNK: Final = "promptlab"
 """The keyword of our own chunk."""
@@ -150,7 +158,7 @@ def self_description(path: Path) -> SelfDescription | None:
         InputError: when it is no PNG, a damaged one, one of a newer PromptLab, or its chunk was tampered with.
     """
     plain = _chunk_of(path)
-    if plain is None or plain.get("kind") == "grid":
+    if plain is None or plain.get("kind") in ("grid", "sweep"):
         return None
     try:
         return SelfDescription.from_json(plain)
@@ -162,6 +170,12 @@ def describe_grid(run: RunRecord) -> dict[str, str]:
     """The text chunk of a grid: whose it is. It has no recipe of its own; its pictures do."""
     whose = {"uid": run.uid, "id": run.id, "experiment": run.experiment}
     return {CHUNK: json.dumps({"kind": "grid", "format": _FORMAT, "version": __version__, "run": whose})}
+
+
+def describe_sweep(sweep: SweepRecord, *, page: int) -> dict[str, str]:
+    """The text chunk of page ``page`` (from 1) of a sweep's overview: whose it is."""
+    whose = {"uid": sweep.uid, "id": sweep.id, "experiment": sweep.experiment, "page": page}
+    return {CHUNK: json.dumps({"kind": "sweep", "format": _FORMAT, "version": __version__, "sweep": whose})}
 
 
 def grid_run_uid(path: Path) -> str | None:

@@ -8,7 +8,19 @@ from dataclasses import dataclass
 from promptlab.engine import EngineEvent
 from promptlab.records import RunRecord
 
-__all__ = ["Event", "Generated", "RunBegan", "Telling", "Undrawn", "Untold", "Watch", "unwatched"]
+__all__ = [
+    "Event",
+    "Generated",
+    "Reused",
+    "RunBegan",
+    "Stopping",
+    "SweepBegan",
+    "Telling",
+    "Undrawn",
+    "Untold",
+    "Watch",
+    "unwatched",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +35,27 @@ class Generated:
     """``count`` of the run's images have left the engine."""
 
     count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reused:
+    """The whole of run ``run_id`` was made before: nothing is made."""
+
+    run_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepBegan:
+    """A sweep of ``runs`` runs and ``images`` images begins."""
+
+    sweep_id: int
+    runs: int
+    images: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopping:
+    """Ctrl-C was pressed: the batch in flight is finished; pressed again, everything stops at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +79,7 @@ class Untold:
     reason: str
 
 
-Event = EngineEvent | RunBegan | Generated | Telling | Undrawn | Untold
+Event = EngineEvent | RunBegan | Generated | Reused | SweepBegan | Stopping | Telling | Undrawn | Untold
 Watch = Callable[[Event], None]
 """Called on the thread that runs; must be quick and must not raise."""
 

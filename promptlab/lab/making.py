@@ -1,22 +1,27 @@
-"""One run being made: its pictures saved, its time taken, and MLflow got ready meanwhile.
+"""One run being made: its pictures saved, its time taken, interruptions heard, and MLflow got ready meanwhile.
 
 MLflow takes seconds to import and, in a new workspace, to make its tables. That is done on a thread of its own from the
-moment the pipeline is loaded: after torch's imports, beside its work.
+moment the pipeline is loaded: after torch's imports, beside its work. A picture that cannot be made does not take the
+others along: when a batch fails, its pictures are tried one by one (padded to the same shape, so their bytes are the
+same), and the rest goes on.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from promptlab.engine import Engine, Loaded
-from promptlab.errors import TrackerError
+from promptlab.engine import Denoising, Engine, Loaded
+from promptlab.errors import EngineError, TrackerError, one_line
 from promptlab.lab.events import Event, Generated, Watch
+from promptlab.lab.interrupts import Interrupts
 from promptlab.lab.recorder import Recorder
 from promptlab.plan import ImageTask, ResolvedSpec
-from promptlab.records import RunRecord, RunStatus
+from promptlab.records import Environment, ImageStatus, RunRecord, RunStatus
 from promptlab.store.notebook import Notebook
 from promptlab.workspace import Workspace
 
@@ -27,7 +32,12 @@ __all__ = ["Making"]
 
 
 class Making:
-    """Carries out ``run``: :meth:`generate`, then :meth:`end` with how it went."""
+    """Carries out ``run``: :meth:`generate`, then :meth:`end` with how it went.
+
+    Args:
+        environment: the one it is carried out in; after a resume it may not be the run's own.
+        parent: the run it was varied from.
+    """
 
     def __init__(
         self,
@@ -37,30 +47,40 @@ class Making:
         tracker: Tracker,
         run: RunRecord,
         resolved: ResolvedSpec,
+        environment: Environment,
         parent: RunRecord | None,
         watch: Watch,
     ) -> None:
         self._engine, self._notebook, self._workspace, self._tracker = engine, notebook, workspace, tracker
-        self._run, self._resolved, self._parent, self._watch = run, resolved, parent, watch
+        self._run, self._resolved, self._environment = run, resolved, environment
+        self._parent, self._watch = parent, watch
         self._preparing: threading.Thread | None = None
-        self._load_seconds: float | None = None
+        self._load_seconds = run.load_seconds
         self._began: float | None = None
-        self._generate_seconds: float | None = None
+        self._generate_seconds = run.generate_seconds
+        self._count = 0
 
-    def generate(self, tasks: tuple[ImageTask, ...]) -> None:
+    def generate(self, tasks: Sequence[ImageTask]) -> None:
         """Make and save every picture of ``tasks``.
 
         Raises:
-            EngineError, StoreError: what was made before stays made.
+            EngineError: when some of them could not be made; the others are.
+            StoreError: what was saved before stays.
+            KeyboardInterrupt: once the batch in flight is saved, or at once when it was pressed twice.
         """
+        recorder = Recorder(
+            self._run,
+            self._workspace,
+            self._notebook,
+            describe=self._describe,
+            environment=None if self._environment == self._run.environment else self._environment,
+        )
         try:
-            with Recorder(self._run, self._workspace, self._notebook, describe=self._describe) as recorder:
-                for count, picture in enumerate(self._engine.generate(tasks, self._heard), start=1):
-                    recorder.add(picture)
-                    self._watch(Generated(count=count))
+            with Interrupts(self._watch) as interrupts, recorder:
+                self._generate(list(tasks), recorder, interrupts)
         finally:
             if self._began is not None:
-                self._generate_seconds = time.perf_counter() - self._began
+                self._generate_seconds = (self._run.generate_seconds or 0.0) + time.perf_counter() - self._began
             if self._preparing is not None:
                 self._preparing.join()
 
@@ -74,13 +94,53 @@ class Making:
             error=error,
         )
 
-    def _heard(self, event: Event) -> None:
+    def _generate(self, owed: list[ImageTask], recorder: Recorder, interrupts: Interrupts) -> None:
+        total = len(owed)
+        failures: list[EngineError] = []
+        while owed:
+            try:
+                self._draw(owed, recorder, interrupts)
+            except EngineError as error:
+                suspects = owed[: owed[0].batch_size]
+                del owed[: len(suspects)]
+                failed = [problem for task in suspects if (problem := self._alone(task, recorder, interrupts))]
+                failures += failed
+                if len(failed) == len(suspects):  # not this or that picture: it would go on like this
+                    raise EngineError(str(error)) from error
+        if failures:
+            raise EngineError(f"{len(failures)} of {total} images could not be made: {one_line(failures[0])}")
+
+    def _draw(self, owed: list[ImageTask], recorder: Recorder, interrupts: Interrupts) -> None:
+        """Take pictures until there are no more; what is done is taken off ``owed``."""
+        recorder.next_pass()
+        interrupts.next_pass()
+        for picture in self._engine.generate(tuple(owed), lambda event: self._heard(event, interrupts)):
+            interrupts.reached(picture.batch)
+            recorder.add(picture)
+            owed.remove(picture.task)
+            self._count += 1
+            self._watch(Generated(count=self._count))
+
+    def _alone(self, task: ImageTask, recorder: Recorder, interrupts: Interrupts) -> EngineError | None:
+        """Try one picture by itself; the row of one that fails says why."""
+        try:
+            self._draw([task], recorder, interrupts)
+        except EngineError as error:
+            image = self._run.images[task.position]
+            failed = dataclasses.replace(image, status=ImageStatus.FAILED, error=one_line(error))
+            self._notebook.add_images(self._run.id, [failed])
+            return error
+        return None
+
+    def _heard(self, event: Event, interrupts: Interrupts) -> None:
         if isinstance(event, Loaded):
             self._load_seconds = (self._load_seconds or 0.0) + event.seconds
             if self._began is None:
                 self._began = time.perf_counter()
                 self._preparing = threading.Thread(target=self._prepare, name="mlflow")
                 self._preparing.start()
+        if isinstance(event, Denoising):
+            interrupts.reached(event.batch)
         self._watch(event)
 
     def _prepare(self) -> None:
@@ -100,7 +160,7 @@ class Making:
             run_uid=self._run.uid,
             run_id=self._run.id,
             experiment=self._run.experiment,
-            environment_hash=self._run.environment.hash,
+            environment_hash=self._environment.hash,
             parent=parent,
             size=size,
         )

@@ -22,7 +22,7 @@ from typing import Final, Self
 from promptlab.engine import Picture
 from promptlab.images.png import pixel_sha256, write_png
 from promptlab.plan import ImageTask
-from promptlab.records import ImageRecord, ImageStatus, RunRecord
+from promptlab.records import Environment, ImageRecord, ImageStatus, RunRecord
 from promptlab.store.notebook import Notebook
 from promptlab.workspace import Workspace
 
@@ -37,6 +37,7 @@ class Recorder:
     """A context in which pictures of ``run`` are saved; leaving it waits until every row is written.
 
     Args:
+        environment: the one the pictures are made in, where it is not the run's own.
         describe: gives the text chunks of the PNG of a task, by the task and the picture's (width, height).
 
     Raises:
@@ -50,12 +51,16 @@ class Recorder:
         notebook: Notebook,
         *,
         describe: Callable[[ImageTask, tuple[int, int]], dict[str, str]],
+        environment: Environment | None = None,
     ) -> None:
         self._run, self._workspace, self._notebook, self._describe = run, workspace, notebook, describe
         self._room = threading.BoundedSemaphore(UNSAVED)
         self._savers = ThreadPoolExecutor(_SAVERS, thread_name_prefix="save")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="write")
+        self._environment = environment
         self._batch: int | None = None
+        self._first_batch = 1 + max((image.batch for image in run.made_here if image.batch is not None), default=-1)
+        self._last_batch = self._first_batch - 1
         self._saving: list[Future[ImageRecord]] = []
         self._writing: list[Future[None]] = []
 
@@ -78,12 +83,19 @@ class Recorder:
         if picture.batch != self._batch:
             self._hand_over()
             self._batch = picture.batch
+        self._last_batch = self._first_batch + picture.batch
         self._room.acquire()
-        saving = self._savers.submit(self._save, picture)
+        saving = self._savers.submit(self._save, picture, self._last_batch)
         saving.add_done_callback(lambda _: self._room.release())
         self._saving.append(saving)
 
-    def _save(self, picture: Picture) -> ImageRecord:
+    def next_pass(self) -> None:
+        """The engine counts its batches from 0 again; the run goes on counting."""
+        self._hand_over()
+        self._batch = None
+        self._first_batch = self._last_batch + 1
+
+    def _save(self, picture: Picture, batch: int) -> ImageRecord:
         task = picture.task
         path = self._workspace.run_folder(self._run.id) / self._workspace.image_name(task.variant, task.seed)
         height, width, _ = picture.pixels.shape
@@ -99,7 +111,7 @@ class Recorder:
             width=width,
             height=height,
             pixel_sha256=pixel_sha256(picture.pixels),
-            batch=picture.batch,
+            batch=batch,
             slot=picture.slot,
             seconds=picture.seconds,
             peak_memory=picture.peak_memory,
@@ -118,7 +130,7 @@ class Recorder:
             future.exception()  # waits
         saved = [future.result() for future in saving if future.exception() is None]
         if saved:
-            self._notebook.add_images(self._run.id, saved)
+            self._notebook.add_images(self._run.id, saved, environment=self._environment)
         for future in saving:
             future.result()
 

@@ -24,8 +24,6 @@ __all__ = ["BUSY_TIMEOUT", "check_workspace", "connect_reading", "revision_of", 
 BUSY_TIMEOUT: Final = 30.0
 """Seconds to wait for another writer. MLflow's own is 20 s; no transaction of ours lasts longer than a moment."""
 
-_MAGIC: Final = b"SQLite format 3\x00"
-
 _SUMMARIES: Final = """
     SELECT run.id, run.experiment, run.name, run.status, run.created_at, run.scheduler, run.num_inference_steps,
            run.dtype, run.model, run.vae, run.parent_run_id, run.tracked_at IS NOT NULL AS tracked,
@@ -45,25 +43,22 @@ _SUMMARIES: Final = """
 def revision_of(database: Path) -> str | None:
     """The schema revision of our tables in the file; ``None`` where there is no file, or none of our tables.
 
+    The file is only ever looked at through SQLite: opening and closing it otherwise would take away the locks that
+    other connections of this process have on it (https://sqlite.org/howtocorrupt.html, section 2.2).
+
     Raises:
         WorkspaceError: when the file is no SQLite database or cannot be read.
     """
     try:
-        with database.open("rb") as file:
-            head = file.read(len(_MAGIC))
+        size = database.stat().st_size
     except FileNotFoundError:
         return None
     except OSError as error:
         raise WorkspaceError(
             "database", str(database), problem=f"cannot be read: {error.strerror}", hint="--workspace FOLDER"
         ) from error
-    if not head:
+    if size == 0:
         return None
-    if head != _MAGIC:
-        raise WorkspaceError(
-            "database", str(database), problem="is not a SQLite file", allowed="a file that PromptLab or MLflow made",
-            hint="--workspace FOLDER",
-        )  # fmt: skip
     try:
         with closing(connect_reading(database)) as connection:
             row = connection.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone()  # noqa: S608 - a constant
@@ -74,6 +69,11 @@ def revision_of(database: Path) -> str | None:
             "database", str(database), problem=f"cannot be read: {error}", hint="--workspace FOLDER"
         ) from error
     except sqlite3.DatabaseError as error:
+        if "not a database" in str(error):
+            raise WorkspaceError(
+                "database", str(database), problem="is not a SQLite file",
+                allowed="a file that PromptLab or MLflow made", hint="--workspace FOLDER",
+            ) from error  # fmt: skip
         raise WorkspaceError(
             "database", str(database), problem=f"is damaged: {error}", hint="put back a backup"
         ) from error
@@ -81,12 +81,20 @@ def revision_of(database: Path) -> str | None:
 
 
 def connect_reading(database: Path) -> sqlite3.Connection:
-    """A plain connection that writes nothing, also where the folder itself may not be written."""
+    """A plain connection that changes no row, also where the folder itself may not be written.
+
+    Where it may, the file is opened for writing all the same: after a crash somebody has to bring the write-ahead log
+    home, and a reader that cannot would see the file without it, or in pieces.
+    """
     address = database.resolve().as_uri()
+    if os.access(database, os.W_OK) and os.access(database.parent, os.W_OK):
+        connection = sqlite3.connect(f"{address}?mode=rw", uri=True, timeout=BUSY_TIMEOUT)
+        connection.execute("PRAGMA query_only=ON")
+        return connection
     connection = sqlite3.connect(f"{address}?mode=ro", uri=True, timeout=BUSY_TIMEOUT)
     try:
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
-    except sqlite3.OperationalError:  # a WAL file in a read-only folder: its -shm cannot be made
+    except sqlite3.OperationalError:  # a write-ahead log in a read-only folder: its index cannot be made
         connection.close()
         connection = sqlite3.connect(f"{address}?immutable=1", uri=True)
     return connection

@@ -15,16 +15,16 @@ from typing import Any, Self
 
 from filelock import FileLock
 from sqlalchemy import Engine, func, select, update
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session
 
 from promptlab.errors import NotFound
-from promptlab.plan import ImageTask, ResolvedSpec
-from promptlab.records import Environment, ImageRecord, ImageStatus, RunRecord, RunStatus
-from promptlab.store import migrate
+from promptlab.plan import ImageTask, Pace, ResolvedSpec
+from promptlab.records import Environment, ImageRecord, ImageStatus, RunRecord, RunStatus, SweepRecord, SweepRun
+from promptlab.store import migrate, recall
 from promptlab.store.database import open_sqlite, translated
 from promptlab.store.glance import check_workspace, revision_of
-from promptlab.store.rows import new_run_row, run_record
-from promptlab.store.tables import EnvironmentRow, ImageRow, RunRow, VariantRow
+from promptlab.store.rows import new_run_row, sweep_record
+from promptlab.store.tables import EnvironmentRow, ImageRow, RunRow, SweepRow, VariantRow
 from promptlab.workspace import Workspace
 
 __all__ = ["Notebook"]
@@ -87,14 +87,23 @@ class Notebook:
         name: str | None = None,
         note: str | None = None,
         parent: RunRecord | None = None,
+        sweep_id: int | None = None,
+        place: SweepRun | None = None,
     ) -> RunRecord:
-        """Write the run as RUNNING, with its variants, and every image of ``tasks`` as OWED.
+        """Write the run, with its variants, and every image of ``tasks`` as OWED: before the first pixel is made.
 
         With a ``parent``, what changed is stored, and each image points at the one it was varied from: that of its
         variant's ``source`` (or of the only variant there) at the same seed.
+
+        Args:
+            sweep_id: the sweep it is a part of: the run is SCHEDULED then, and RUNNING once it is taken up.
+            place: where in the sweep; its ``run_id`` is not looked at.
         """
         with self._writing("beginning a run") as session:
             row = new_run_row(resolved, experiment=experiment, name=name, note=note)
+            if place is not None:
+                row.status, row.sweep_id, row.sweep_place = RunStatus.SCHEDULED, sweep_id, list(place.place)
+                row.sweep_values = [list(pair) for pair in place.values]
             row.uid = uuid.uuid4().hex
             row.environment = _environment_row(session, environment)
             row.changes = []
@@ -102,48 +111,66 @@ class Notebook:
             if parent is not None:
                 row.parent_run_id = parent.id
                 row.changes = [[c.field, c.before, c.after] for c in parent.spec.diff(resolved.spec)]
-                parents = _image_ids(session, parent.id)
+                parents = recall.ids_by_variant(session, parent.id)
             session.add(row)
             session.flush()
             for task in tasks:
                 source = resolved.spec.variants[task.variant].source
                 if source is None and parent is not None and len(parent.variants) == 1:
                     source = 0
-                row.images.append(
-                    ImageRow(
-                        position=task.position,
-                        variant=row.variants[task.variant],
-                        seed=task.seed,
-                        status=ImageStatus.OWED,
-                        recipe_key=task.recipe_key,
-                        parent_image_id=None if source is None else parents.get((source, task.seed)),
-                    )
+                image = ImageRow(
+                    position=task.position,
+                    variant=row.variants[task.variant],
+                    seed=task.seed,
+                    status=ImageStatus.OWED,
+                    recipe_key=task.recipe_key,
+                    parent_image_id=None if source is None else parents.get((source, task.seed)),
                 )
+                row.images.append(image)
             session.flush()
-            return _read(session, row.id)
+            return recall.run(session, row.id)
 
-    def add_images(self, run_id: int, images: Sequence[ImageRecord]) -> None:
-        """Mark images as MADE (or FAILED), with all that is known about them, in one transaction."""
+    def add_images(self, run_id: int, images: Sequence[ImageRecord], *, environment: Environment | None = None) -> None:
+        """Mark images as MADE (or FAILED), with all that is known about them, in one transaction.
+
+        Args:
+            environment: where it is not the run's own.
+        """
         with self._writing("adding images") as session:
+            elsewhere: dict[str, Any] = {}
+            if environment is not None:
+                row = _environment_row(session, environment)
+                session.add(row)
+                session.flush()
+                elsewhere["environment_id"] = row.id
             for image in images:
                 session.execute(
                     update(ImageRow)
                     .where(ImageRow.run_id == run_id, ImageRow.position == image.position)
-                    .values(
-                        status=image.status,
-                        path=image.path,
-                        width=image.width,
-                        height=image.height,
-                        pixel_sha256=image.pixel_sha256,
-                        batch=image.batch,
-                        slot=image.slot,
-                        seconds=image.seconds,
-                        peak_memory=image.peak_memory,
-                        made_at=image.made_at,
-                        flag=image.flag,
-                        error=image.error,
-                    )
+                    .values(**_made_columns(image), **elsewhere)
                 )
+
+    def link_images(self, run_id: int, earlier: Mapping[int, ImageRecord]) -> RunRecord:
+        """Take pictures that exist for pictures of this run: position → the image that was made (see :meth:`known`)."""
+        with self._writing("linking images") as session:
+            roots = recall.row_ids(session, earlier.values())
+            for position, image in earlier.items():
+                session.execute(
+                    update(ImageRow)
+                    .where(ImageRow.run_id == run_id, ImageRow.position == position)
+                    .values(**_made_columns(image), linked_image_id=roots[image.run_id, image.position])
+                )
+            return recall.run(session, run_id)
+
+    def owe_images(self, run_id: int, positions: Sequence[int]) -> RunRecord:
+        """Mark images as OWED again: their files are gone."""
+        with self._writing("noting lost pictures") as session:
+            session.execute(
+                update(ImageRow)
+                .where(ImageRow.run_id == run_id, ImageRow.position.in_(positions))
+                .values(status=ImageStatus.OWED, path=None, pixel_sha256=None, linked_image_id=None)
+            )
+            return recall.run(session, run_id)
 
     def end_run(
         self,
@@ -167,7 +194,61 @@ class Notebook:
                     error=error,
                 )
             )
-            return _read(session, run_id)
+            return recall.run(session, run_id)
+
+    def take_up(self, run_id: int) -> RunRecord:
+        """Write that a run is being made, now or again: RUNNING, without an end, and MLflow to be told."""
+        now = datetime.now(UTC)
+        with self._writing("taking up a run") as session:
+            row = session.get_one(RunRow, run_id)
+            if row.status == RunStatus.SCHEDULED:
+                row.created_at = now
+            row.status, row.ended_at, row.error, row.tracked_at, row.asked_at = RunStatus.RUNNING, None, None, None, now
+            return recall.run(session, run_id)
+
+    def begin_sweep(
+        self,
+        *,
+        experiment: str,
+        name: str | None,
+        note: str | None,
+        dimensions: Sequence[Sequence[str]],
+        key: str,
+    ) -> SweepRecord:
+        """Write a sweep; its runs name it when they begin.
+
+        Args:
+            key: the hash of all its recipes and environments, by which :meth:`same_sweep` finds it again.
+        """
+        with self._writing("beginning a sweep") as session:
+            row = SweepRow(
+                uid=uuid.uuid4().hex,
+                experiment=experiment,
+                name=name,
+                note=note,
+                created_at=datetime.now(UTC),
+                key=key,
+                dimensions=[list(fields) for fields in dimensions],
+            )
+            session.add(row)
+            session.flush()
+            return sweep_record(row, ())
+
+    def mark_sweep_tracked(self, sweep_id: int, mlflow_run_id: str) -> SweepRecord:
+        """Note that MLflow has been told of the whole sweep."""
+        with self._writing("noting what MLflow knows") as session:
+            session.execute(
+                update(SweepRow)
+                .where(SweepRow.id == sweep_id)
+                .values(mlflow_run_id=mlflow_run_id, tracked_at=datetime.now(UTC))
+            )
+        return self.sweep(sweep_id)
+
+    def ask_again(self, run_id: int) -> RunRecord:
+        """Note that a run was asked for once more, and is there already: ``last`` means it from now on."""
+        with self._writing("noting what was asked") as session:
+            session.execute(update(RunRow).where(RunRow.id == run_id).values(asked_at=datetime.now(UTC)))
+            return recall.run(session, run_id)
 
     def mark_tracked(self, run_id: int, mlflow_run_ids: Mapping[int, str]) -> RunRecord:
         """Note that MLflow has been told: the MLflow run of each variant, by the variant's position."""
@@ -179,7 +260,7 @@ class Notebook:
                     .values(mlflow_run_id=mlflow_run_id)
                 )
             session.execute(update(RunRow).where(RunRow.id == run_id).values(tracked_at=datetime.now(UTC)))
-            return _read(session, run_id)
+            return recall.run(session, run_id)
 
     # reading
 
@@ -196,18 +277,66 @@ class Notebook:
                     "run", run_id, allowed=f"1 to {newest}" if newest else "none yet",
                     hint="promptlab list" if newest else 'promptlab run "…"',
                 )  # fmt: skip
-            return _read(session, run_id)
+            return recall.run(session, run_id)
 
     def run_by_uid(self, uid: str) -> RunRecord | None:
         """The run that a picture's own metadata names, if this workspace has it."""
         with self._reading("reading a run") as session:
             run_id = session.scalar(select(RunRow.id).where(RunRow.uid == uid))
-            return None if run_id is None else _read(session, run_id)
+            return None if run_id is None else recall.run(session, run_id)
+
+    def sweep(self, sweep_id: int) -> SweepRecord:
+        """A sweep with the numbers of its runs.
+
+        Raises:
+            NotFound: naming the sweeps that are there.
+        """
+        with self._reading("reading a sweep") as session:
+            row = session.get(SweepRow, sweep_id)
+            if row is None:
+                newest = session.scalar(select(func.max(SweepRow.id)))
+                raise NotFound("sweep", sweep_id, allowed=f"1 to {newest}" if newest else "none yet")
+            runs = session.scalars(select(RunRow).where(RunRow.sweep_id == sweep_id).order_by(RunRow.id))
+            return sweep_record(row, runs)
+
+    def same_sweep(self, key: str, experiment: str) -> SweepRecord | None:
+        """The newest sweep of the experiment with this key."""
+        with self._reading("looking for a sweep that exists") as session:
+            found = select(func.max(SweepRow.id)).where(SweepRow.key == key, SweepRow.experiment == experiment)
+            sweep_id = session.scalar(found)
+        return None if sweep_id is None else self.sweep(sweep_id)
+
+    def known(self, keys: Sequence[str], environment: Environment) -> dict[str, ImageRecord]:
+        """The images that were made with these recipe keys in this very environment: the first of each, by its key.
+
+        Linked ones are left out: what they are links to is found instead.
+        """
+        with self._reading("looking for pictures that exist") as session:
+            return recall.known(session, keys, environment.hash)
+
+    def same_run(self, keys: Sequence[str], environment: Environment, experiment: str) -> int | None:
+        """The number of the newest run of ``experiment`` made of exactly these recipes, in this order and environment.
+
+        Whether it has ended, and how, is not asked.
+        """
+        with self._reading("looking for a run that exists") as session:
+            return recall.same_run(session, tuple(keys), environment.hash, experiment)
+
+    def pace(self, resolved: ResolvedSpec) -> Pace | None:
+        """What the newest runs with this model on this kind of device took; ``None`` when there were none."""
+        with self._reading("looking at what runs took") as session:
+            return recall.pace(session, resolved)
+
+    def unfinished(self) -> tuple[int, ...]:
+        """The numbers of the runs that owe images or were never ended, oldest first."""
+        with self._reading("looking for what is owed") as session:
+            return recall.unfinished(session)
 
     def last_run_id(self) -> int | None:
-        """The number of the newest run."""
+        """The number of the run that was asked for last: begun, taken up, or found to be there already."""
         with self._reading("reading the newest run") as session:
-            return session.scalar(select(func.max(RunRow.id)))
+            asked = func.coalesce(RunRow.asked_at, RunRow.created_at)
+            return session.scalar(select(RunRow.id).order_by(asked.desc(), RunRow.id.desc()).limit(1))
 
     def untracked(self) -> tuple[int, ...]:
         """The numbers of the ended runs that MLflow has not been told about, oldest first."""
@@ -228,31 +357,24 @@ class Notebook:
             yield session
 
 
-def _read(session: Session, run_id: int) -> RunRecord:
-    """One run with all that belongs to it, in four selects however many images there are."""
-    session.flush()
-    session.expire_all()
-    row = session.scalars(
-        select(RunRow)
-        .where(RunRow.id == run_id)
-        .options(
-            selectinload(RunRow.variants),
-            selectinload(RunRow.images).selectinload(ImageRow.parent),
-            selectinload(RunRow.images).selectinload(ImageRow.variant),
-            selectinload(RunRow.environment),
-        )
-    ).one()
-    return run_record(row)
+def _made_columns(image: ImageRecord) -> dict[str, Any]:
+    """What a row learns of an image when it is made."""
+    return {
+        "status": image.status,
+        "path": image.path,
+        "width": image.width,
+        "height": image.height,
+        "pixel_sha256": image.pixel_sha256,
+        "batch": image.batch,
+        "slot": image.slot,
+        "seconds": image.seconds,
+        "peak_memory": image.peak_memory,
+        "made_at": image.made_at,
+        "flag": image.flag,
+        "error": image.error,
+    }
 
 
 def _environment_row(session: Session, environment: Environment) -> EnvironmentRow:
     known = session.scalars(select(EnvironmentRow).where(EnvironmentRow.hash == environment.hash)).one_or_none()
     return known or EnvironmentRow(hash=environment.hash, created_at=datetime.now(UTC), facts=dict(environment.facts))
-
-
-def _image_ids(session: Session, run_id: int) -> dict[tuple[int, int], int]:
-    """(variant's position, seed) → row id, of one run."""
-    found: Any = session.execute(
-        select(VariantRow.position, ImageRow.seed, ImageRow.id).join(ImageRow.variant).where(ImageRow.run_id == run_id)
-    )
-    return {(position, seed): row_id for position, seed, row_id in found}

@@ -6,14 +6,24 @@ again. What comes back equals what went in, which is what makes a rerun possible
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from promptlab.plan import ResolvedSpec
-from promptlab.records import Environment, ImageRecord, ImageStatus, RunRecord, RunStatus, VariantRecord
+from promptlab.records import (
+    Environment,
+    ImageRecord,
+    ImageStatus,
+    RunRecord,
+    RunStatus,
+    SweepRecord,
+    SweepRun,
+    VariantRecord,
+)
 from promptlab.spec import CallSpec, Change, PipelineSpec, RunSpec, SchedulerSpec, Variant, options
-from promptlab.store.tables import ImageRow, RunRow, VariantRow
+from promptlab.store.tables import ImageRow, RunRow, SweepRow, VariantRow
 
-__all__ = ["new_run_row", "run_record"]
+__all__ = ["image_record", "new_run_row", "run_record", "sweep_record"]
 
 
 def new_run_row(resolved: ResolvedSpec, *, experiment: str, name: str | None, note: str | None) -> RunRow:
@@ -79,13 +89,38 @@ def run_record(row: RunRow) -> RunRecord:
             VariantRecord(position=variant.position, variant=_variant(variant), mlflow_run_id=variant.mlflow_run_id)
             for variant in row.variants
         ),
-        images=tuple(_image_record(image) for image in row.images),
+        images=tuple(image_record(image) for image in row.images),
         environment=Environment(facts=dict(row.environment.facts)),
         parent_run_id=row.parent_run_id,
         changes=tuple(Change(field=field, before=before, after=after) for field, before, after in row.changes),
         load_seconds=row.load_seconds,
         generate_seconds=row.generate_seconds,
         error=row.error,
+        sweep_id=row.sweep_id,
+        sweep_values=tuple((field, value) for field, value in row.sweep_values or ()),
+        tracked_at=row.tracked_at,
+    )
+
+
+def sweep_record(row: SweepRow, runs: Iterable[RunRow]) -> SweepRecord:
+    """The record of a sweep with its runs, of which only the sweep's own columns are read."""
+    return SweepRecord(
+        id=row.id,
+        uid=row.uid,
+        experiment=row.experiment,
+        name=row.name,
+        note=row.note,
+        created_at=row.created_at,
+        dimensions=tuple(tuple(fields) for fields in row.dimensions),
+        runs=tuple(
+            SweepRun(
+                run_id=run.id,
+                place=tuple(run.sweep_place or ()),
+                values=tuple((field, value) for field, value in run.sweep_values or ()),
+            )
+            for run in runs
+        ),
+        mlflow_run_id=row.mlflow_run_id,
         tracked_at=row.tracked_at,
     )
 
@@ -128,7 +163,8 @@ def _variant(row: VariantRow) -> Variant:
     )
 
 
-def _image_record(row: ImageRow) -> ImageRecord:
+def image_record(row: ImageRow) -> ImageRecord:
+    """The record of an image whose parent, link and variant are loaded."""
     return ImageRecord(
         run_id=row.run_id,
         position=row.position,
@@ -146,6 +182,8 @@ def _image_record(row: ImageRow) -> ImageRecord:
         peak_memory=row.peak_memory,
         made_at=row.made_at,
         parent=None if row.parent is None else (row.parent.run_id, row.parent.position),
+        environment=None if row.environment is None else row.environment.hash,
+        linked=None if row.linked is None else (row.linked.run_id, row.linked.position),
         flag=row.flag,
         error=row.error,
     )

@@ -2,10 +2,11 @@
 
 ::
 
-    promptlab_environments ──┐
+    promptlab_sweeps ────────┐
+    promptlab_environments ──┤
                              ├─< promptlab_runs ──< promptlab_variants ──< promptlab_images
                 parent run ──┘                                                   │
-                                                              parent image ──────┘
+                                                     parent or linked image ─────┘
 
 Every parameter that one filters by is a column; call arguments and scheduler options are JSON. An image is a row
 from the moment it is asked for (``OWED``), so that what is missing can be counted and made later. Names follow
@@ -34,7 +35,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-__all__ = ["Base", "EnvironmentRow", "ImageRow", "RunRow", "VariantRow"]
+__all__ = ["Base", "EnvironmentRow", "ImageRow", "RunRow", "SweepRow", "VariantRow"]
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -84,6 +85,23 @@ class EnvironmentRow(Base):
     facts: Mapped[dict[str, Any]]
 
 
+class SweepRow(Base):
+    """The runs that came of one set of axes."""
+
+    __tablename__ = "promptlab_sweeps"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    uid: Mapped[str] = mapped_column(String(32), unique=True)
+    experiment: Mapped[str] = mapped_column(Text)
+    name: Mapped[str | None] = mapped_column(Text)
+    note: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    key: Mapped[str] = mapped_column(String(64), index=True)
+    dimensions: Mapped[list[Any]]
+    mlflow_run_id: Mapped[str | None] = mapped_column(String(32))
+    tracked_at: Mapped[datetime | None]
+
+
 class RunRow(Base):
     """One RunSpec carried out. The setting is resolved: what was used, not what was left to a default."""
 
@@ -95,11 +113,12 @@ class RunRow(Base):
     experiment: Mapped[str] = mapped_column(Text)
     name: Mapped[str | None] = mapped_column(Text)
     note: Mapped[str | None] = mapped_column(Text)
-    status: Mapped[str] = mapped_column(String(8))
+    status: Mapped[str] = mapped_column(String(16))
     error: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     tracked_at: Mapped[datetime | None]
+    asked_at: Mapped[datetime | None]
 
     model: Mapped[str] = mapped_column(Text)
     model_identity: Mapped[str] = mapped_column(String(80))
@@ -127,6 +146,9 @@ class RunRow(Base):
 
     parent_run_id: Mapped[int | None] = mapped_column(ForeignKey("promptlab_runs.id"), index=True)
     changes: Mapped[list[Any]]
+    sweep_id: Mapped[int | None] = mapped_column(ForeignKey(SweepRow.id), index=True)
+    sweep_place: Mapped[list[Any] | None]
+    sweep_values: Mapped[list[Any] | None]
 
     environment: Mapped[EnvironmentRow] = relationship()
     variants: Mapped[list[VariantRow]] = relationship(order_by="VariantRow.position")
@@ -179,6 +201,11 @@ class ImageRow(Base):
     error: Mapped[str | None] = mapped_column(Text)
     parent_image_id: Mapped[int | None] = mapped_column(ForeignKey("promptlab_images.id"), index=True)
 
+    environment_id: Mapped[int | None] = mapped_column(ForeignKey(EnvironmentRow.id), index=True)
+    linked_image_id: Mapped[int | None] = mapped_column(ForeignKey("promptlab_images.id"), index=True)
+
     run: Mapped[RunRow] = relationship(back_populates="images", foreign_keys=[run_id])
     variant: Mapped[VariantRow] = relationship()
-    parent: Mapped[ImageRow | None] = relationship(remote_side="ImageRow.id")
+    environment: Mapped[EnvironmentRow | None] = relationship()
+    parent: Mapped[ImageRow | None] = relationship(remote_side="ImageRow.id", foreign_keys=[parent_image_id])
+    linked: Mapped[ImageRow | None] = relationship(remote_side="ImageRow.id", foreign_keys=[linked_image_id])

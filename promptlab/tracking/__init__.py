@@ -9,10 +9,11 @@ Importing this room costs nothing: mlflow (one to three seconds) comes in where 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
-from promptlab.records import RunRecord
+from promptlab.records import RunRecord, SweepRecord
 from promptlab.tracking.server import Server, serve
 from promptlab.tracking.tracker import MlflowTracker
 
@@ -44,5 +45,24 @@ class Tracker(Protocol):
 
         Raises:
             TrackerError: when MLflow could not be told; ``run`` itself is whole, and telling can be tried again.
+        """
+        ...
+
+    def record_sweep(
+        self, sweep: SweepRecord, runs: Sequence[RunRecord], *, thumbnail: bytes, overviews: Sequence[Path]
+    ) -> str:
+        """Tell of a whole ``sweep``, or tell it anew, once its runs have been told of.
+
+        Args:
+            sweep: with its dimensions.
+            runs: the records of its runs.
+            thumbnail: PNG file of the overview, at most 640 px wide; empty without one.
+            overviews: the overview's pages, in order.
+
+        Returns:
+            The id of the MLflow run that stands above those of the runs.
+
+        Raises:
+            TrackerError: when MLflow could not be told; telling can be tried again.
         """
         ...

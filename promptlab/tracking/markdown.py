@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 
-__all__ = ["escaped", "word_changes"]
+__all__ = ["cut_at", "escaped", "quoted", "word_changes"]
 
 _SIGNS = re.compile(r"""[^\w\s,'’()]|_""")
 
@@ -28,6 +28,19 @@ def escaped(text: str, *, limit: int = 100_000) -> str:
         pieces.append(piece)
     # A blank line would end a quotation, and four blanks would begin a code block.
     return re.sub(r"\s*\n\s*", "\n", re.sub(r"[ \t]+", " ", "".join(pieces)))
+
+
+def quoted(title: str, text: str, *, limit: int) -> str:
+    """A titled quotation of what a user typed."""
+    return f"**{title}**\n\n> {escaped(text, limit=limit)}"
+
+
+def cut_at(text: str, limit: int, *, at: str = "") -> str:
+    """``text`` in at most ``limit`` characters, ``…`` for the rest; cut behind the last ``at`` where that is given."""
+    if len(text) <= limit:
+        return text
+    kept = text[: limit - 2 - len(at)]
+    return (kept.rpartition(at)[0] if at else kept) + at + "…"
 
 
 def word_changes(before: str, after: str, *, limit: int = 100_000) -> str:

@@ -16,13 +16,27 @@ from itertools import groupby
 from promptlab.errors import one_line
 from promptlab.records import ImageRecord, ImageStatus, RunRecord, RunStatus, VariantRecord
 from promptlab.spec import Change, Scalar
-from promptlab.tracking.markdown import escaped, word_changes
+from promptlab.tracking.markdown import cut_at, escaped, quoted, word_changes
 
-__all__ = ["SEEDS_PARAM", "UID_TAG", "VARIANT_TAG", "ParentLink", "VariantPage", "origin_of", "seeds_of", "seeds_text"]
+__all__ = [
+    "PARAM_LIMIT",
+    "SEEDS_PARAM",
+    "SWEEP_TAG",
+    "TAG_LIMIT",
+    "UID_TAG",
+    "VARIANT_TAG",
+    "ParentLink",
+    "VariantPage",
+    "origin_of",
+    "seeds_of",
+    "seeds_text",
+    "sweep_param",
+]
 
 UID_TAG = "promptlab.uid"
 VARIANT_TAG = "promptlab.variant"
 SEEDS_PARAM = "seeds"
+SWEEP_TAG = "promptlab.sweep"
 PARAM_LIMIT, TAG_LIMIT = 6000, 8000
 
 _STANDING = {
@@ -75,9 +89,14 @@ class VariantPage:
 
     @property
     def name(self) -> str:
-        """The MLflow run's name: ``3 · the oldest``, with the run's own name where it has one."""
-        parts = (str(self.run.id), one_line(self.run.name or "", limit=60), self.label)
-        return " · ".join(part for part in parts if part)
+        """The MLflow run's name: ``3 · the oldest``, with the run's own name where it has one.
+
+        In a sweep the values tell runs apart: ``3 · euler · 20``, and the variant only where there are several.
+        """
+        values = [one_line(value, limit=40) for _, value in self.run.sweep_values]
+        label = self.label if not values or len(self.run.variants) > 1 else ""
+        parts = (str(self.run.id), one_line(self.run.name or "", limit=60), *values, label)
+        return cut_at(" · ".join(part for part in parts if part), 250)
 
     @property
     def start_ms(self) -> int:
@@ -106,19 +125,21 @@ class VariantPage:
             "guidance_scale": call.guidance_scale,
             "size": f"{call.width}x{call.height}" if call.width and call.height else self._size_made(),
             # Cut between two seeds and never within one: the view reads this back.
-            SEEDS_PARAM: _cut(seeds_text(spec.seeds), PARAM_LIMIT, at=", "),
+            SEEDS_PARAM: cut_at(seeds_text(spec.seeds), PARAM_LIMIT, at=", "),
             "batch_size": spec.batch_size,
             "device": self.run.device,
             **({f"scheduler.{key}": value for key, value in pipeline.scheduler.options} if pipeline.scheduler else {}),
             **dict(call.arguments),
+            **{sweep_param(field): value for field, value in self.run.sweep_values},
         }
         return {
-            _key(name): _cut(_plain(value), PARAM_LIMIT) for name, value in given.items() if value not in (None, "")
+            _key(name): cut_at(_plain(value), PARAM_LIMIT) for name, value in given.items() if value not in (None, "")
         }
 
     def metrics(self) -> dict[str, float]:
         """What it took and what came of it. Times in seconds, memory in MiB."""
-        taken = [image.seconds for image in self.made if image.seconds is not None]
+        here = [image for image in self.made if image.linked is None]
+        taken = [image.seconds for image in here if image.seconds is not None]
         memory = [image.peak_memory for image in self.made if image.peak_memory is not None]
         given: dict[str, float | None] = {
             "seconds_per_image": sum(taken) / len(taken) if taken else None,
@@ -126,6 +147,7 @@ class VariantPage:
             "generate_seconds": self.run.generate_seconds,
             "peak_memory_mb": max(memory) / 2**20 if memory else None,
             "images_made": len(self.made),
+            "images_linked": len(self.made) - len(here) or None,
             "images_owed": len(self.images) - len(self.made),
             "images_flagged": sum(image.flag is not None for image in self.images),
         }
@@ -142,6 +164,7 @@ class VariantPage:
             "note": run.note,
             "promptlab.run": run.id,
             UID_TAG: run.uid,
+            SWEEP_TAG: run.sweep_id,
             VARIANT_TAG: self.variant.position,
             "promptlab.model_identity": run.model_identity,
             "promptlab.vae_identity": run.vae_identity,
@@ -152,7 +175,7 @@ class VariantPage:
             "mlflow.source.type": "LOCAL",
             **({"mlflow.loggedImages": "True"} if self.made else {}),
         }
-        return {name: _cut(_plain(value), TAG_LIMIT) for name, value in given.items() if value not in (None, "")}
+        return {name: cut_at(_plain(value), TAG_LIMIT) for name, value in given.items() if value not in (None, "")}
 
     def prompt_file(self) -> str:
         """``prompt.txt``: the words in full, however long."""
@@ -164,17 +187,28 @@ class VariantPage:
         words = self.variant.variant
         parts = [f"![grid](get-artifact?path=thumb.png&run_uuid={mlflow_run_id})"] if has_grid else []
         parts.extend(self._standing())
-        parts.append(_quoted("Prompt", words.prompt, limit=2400))
+        parts.append(quoted("Prompt", words.prompt, limit=2400))
         if words.negative_prompt:
-            parts.append(_quoted("Negative prompt", words.negative_prompt, limit=1200))
+            parts.append(quoted("Negative prompt", words.negative_prompt, limit=1200))
         parts.extend(self._lineage(limit=1600))
         if self.run.note:
-            parts.append(_quoted("Note", self.run.note, limit=600))
+            parts.append(quoted("Note", self.run.note, limit=600))
         parts.append("**Next**\n\n```\n" + "\n".join(self._commands()) + "\n```")
-        return _cut("\n\n".join(parts), TAG_LIMIT)
+        return cut_at("\n\n".join(parts), TAG_LIMIT)
 
     def _standing(self) -> Iterator[str]:
-        """One line where a run is not simply whole."""
+        """A line for each way in which a run is more or less than its own whole."""
+        if self.run.sweep_id is not None:
+            values = ", ".join(f"{field} {value}" for field, value in self.run.sweep_values)
+            yield f"**Part of sweep {self.run.sweep_id}:** {escaped(values, limit=600)}"
+        linked = [image for image in self.made if image.linked is not None]
+        if linked:
+            sources = sorted({image.linked[0] for image in linked if image.linked})
+            plural = "s" if len(sources) > 1 else ""
+            yield (
+                f"**{len(linked)} of {len(self.images)} pictures linked** from run{plural} {seeds_text(sources)}, "
+                "where the same recipe had been made before."
+            )
         owed = len(self.images) - len(self.made)
         if owed:
             yield f"**{len(self.made)} of {len(self.images)} pictures made: {_STANDING[self.run.status]}.**"
@@ -246,8 +280,9 @@ def _change_text(change: Change) -> str:
     return str(change)
 
 
-def _quoted(title: str, text: str, *, limit: int) -> str:
-    return f"**{title}**\n\n> {escaped(text, limit=limit)}"
+def sweep_param(field: str) -> str:
+    """The parameter that holds a run's value on an axis, as labels show it: what tables are sorted by."""
+    return _key(f"sweep.{field}")
 
 
 def _key(name: str) -> str:
@@ -258,10 +293,3 @@ def _plain(value: Scalar) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _cut(text: str, limit: int, *, at: str = "") -> str:
-    if len(text) <= limit:
-        return text
-    kept = text[: limit - 2 - len(at)]
-    return (kept.rpartition(at)[0] if at else kept) + at + "…"

@@ -17,16 +17,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import NAMESPACE_OID, uuid5
 
 from promptlab.records import ImageRecord, RunRecord
 from promptlab.tracking.page import VariantPage
+from promptlab.tracking.sweep_page import SweepPage
 from promptlab.workspace import Workspace
 
-__all__ = ["image_key", "lay_out"]
+__all__ = ["image_key", "lay_out", "lay_out_sweep"]
 
 SMALL_ENOUGH = 700_000
 """Bytes up to which the picture itself serves as its own preview: sixty-four of them load at once from this machine."""
@@ -83,6 +84,16 @@ def _files(page: VariantPage, *, workspace: Workspace, thumbnail: bytes) -> Iter
             yield _Placed(name=f"{stem}+compressed.png", source=picture)
         else:
             yield _Placed(name=f"{stem}+compressed.webp", source=_preview(picture))
+
+
+def lay_out_sweep(folder: Path, page: SweepPage, *, thumbnail: bytes, overviews: Sequence[Path]) -> None:
+    """Put a sweep's files into ``folder``: the overview's pages, hard-linked, its thumbnail, and the table of runs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in overviews:
+        _link(path, folder / path.name)
+    if thumbnail:
+        _write(folder / "thumb.png", thumbnail)
+    _write(folder / "runs.csv", page.runs_file().encode())
 
 
 def _digits(seeds: Iterable[int]) -> int:

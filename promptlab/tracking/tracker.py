@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from promptlab.errors import TrackerError
-from promptlab.records import RunRecord, RunStatus
+from promptlab.records import RunRecord, RunStatus, SweepRecord
 from promptlab.tracking.page import (
     SEEDS_PARAM,
     UID_TAG,
@@ -26,9 +27,10 @@ from promptlab.tracking.page import (
     origin_of,
     seeds_of,
 )
-from promptlab.tracking.pictures import lay_out
+from promptlab.tracking.pictures import lay_out, lay_out_sweep
 from promptlab.tracking.schema import database_uri, import_mlflow_quietly, locked, make_schema, translated
-from promptlab.tracking.view import RUNS_SHOWN, SEEDS_SHOWN, view_tag
+from promptlab.tracking.sweep_page import SweepPage
+from promptlab.tracking.view import RUNS_SHOWN, SEEDS_SHOWN, address_path, view_tag
 from promptlab.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -99,6 +101,94 @@ class MlflowTracker:
             self._save_view(client, experiment_id)
             return told
 
+    def record_sweep(
+        self, sweep: SweepRecord, runs: Sequence[RunRecord], *, thumbnail: bytes, overviews: Sequence[Path]
+    ) -> str:
+        """Tell MLflow of a whole sweep, or tell it anew; see :class:`promptlab.tracking.Tracker`.
+
+        Raises:
+            TrackerError: when MLflow could not be told.
+        """
+        self.prepare()
+        with translated(f"MLflow could not be told of sweep {sweep.id}"), locked(self.workspace):
+            client = self._connected()
+            experiment_id = self._experiment(client, sweep.experiment)
+            told = self._told_sweep(client, experiment_id, sweep)
+            page = SweepPage(
+                sweep=sweep,
+                runs=runs,
+                children={
+                    run.id: [variant.mlflow_run_id for variant in run.variants if variant.mlflow_run_id] for run in runs
+                },
+                experiment_id=experiment_id,
+                view=address_path(experiment_id).removeprefix("/"),
+            )
+            run_id = self._tell_sweep(client, experiment_id, page, told, thumbnail, overviews)
+            self._save_view(client, experiment_id)
+            return run_id
+
+    def _told_sweep(self, client: MlflowClient, experiment_id: str, sweep: SweepRecord) -> Run | None:
+        """The MLflow run that shows the sweep, if there is one."""
+        from mlflow.entities import ViewType
+
+        mine = f"tags.`{UID_TAG}` = '{sweep.uid}'"
+        found = client.search_runs([experiment_id], filter_string=mine, run_view_type=ViewType.ALL, max_results=1)
+        return next(iter(found), None)
+
+    def _tell_sweep(
+        self,
+        client: MlflowClient,
+        experiment_id: str,
+        page: SweepPage,
+        shown: Run | None,
+        thumbnail: bytes,
+        overviews: Sequence[Path],
+    ) -> str:
+        tags = page.tags()
+        if shown is None:
+            shown = client.create_run(experiment_id, start_time=page.start_ms, tags=tags, run_name=page.name)
+        elif shown.info.lifecycle_stage == "deleted":
+            client.restore_run(shown.info.run_id)
+        run_id: str = shown.info.run_id
+        names = [path.name for path in overviews]
+        with self._folder_to_fill(client, shown) as folder:
+            lay_out_sweep(folder, page, thumbnail=thumbnail, overviews=overviews)
+        tags[NOTE_TAG] = page.description(run_id, overviews=names, has_thumbnail=bool(thumbnail))
+        self._log(client, shown, params=page.params(), metrics=page.metrics(), tags=tags)
+        if page.status is RunStatus.RUNNING:
+            client.update_run(run_id, status=page.status, name=page.name)
+        else:
+            client.set_terminated(run_id, status=page.status, end_time=page.end_ms)
+        return run_id
+
+    @staticmethod
+    def _log(
+        client: MlflowClient, shown: Run, *, params: Mapping[str, str], metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+    ) -> None:  # fmt: skip
+        """What ``shown`` does not say already. Parameters that it has stay: MLflow's cannot be changed."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        had, now = shown.data, int(time.time() * 1000)
+        client.log_batch(
+            shown.info.run_id,
+            metrics=[Metric(key, value, now, 0) for key, value in metrics.items() if had.metrics.get(key) != value],
+            params=[Param(key, value) for key, value in params.items() if key not in had.params],
+            tags=[RunTag(key, value) for key, value in tags.items() if had.tags.get(key) != value],
+        )
+
+    @contextmanager
+    def _folder_to_fill(self, client: MlflowClient, shown: Run) -> Iterator[Path]:
+        """Where the run's files go: the folder that is served, or one that is uploaded when it is full."""
+        folder = self._served_folder(shown.info.artifact_uri)
+        if folder is not None:
+            yield folder
+            return
+        # On the workspace's own disk, so that what waits to be uploaded can be links as well.
+        with tempfile.TemporaryDirectory(prefix=".upload-", dir=self.workspace.root) as waiting:
+            yield Path(waiting)
+            client.log_artifacts(shown.info.run_id, waiting)
+
     def _connected(self) -> MlflowClient:
         if self._client is None:
             import_mlflow_quietly()
@@ -157,40 +247,21 @@ class MlflowTracker:
     def _tell(
         self, client: MlflowClient, experiment_id: str, page: VariantPage, shown: Run | None, thumbnail: bytes
     ) -> str:
-        from mlflow.entities import Metric, Param, RunTag
-
         tags = page.tags()
         if shown is None:
             shown = client.create_run(experiment_id, start_time=page.start_ms, tags=tags, run_name=page.name)
         elif shown.info.lifecycle_stage == "deleted":
             client.restore_run(shown.info.run_id)
         run_id: str = shown.info.run_id
-        self._show_files(client, shown, page, thumbnail)  # before the words: they point at the pictures
+        with self._folder_to_fill(client, shown) as folder:  # before the words: they point at the pictures
+            lay_out(folder, page, workspace=self.workspace, thumbnail=thumbnail)
         tags[NOTE_TAG] = page.description(run_id, has_grid=bool(thumbnail))
-        params = {key: value for key, value in page.params().items() if key not in shown.data.params}
-        metrics = {key: value for key, value in page.metrics().items() if shown.data.metrics.get(key) != value}
-        now = int(time.time() * 1000)
-        client.log_batch(
-            run_id,
-            metrics=[Metric(key, value, now, 0) for key, value in metrics.items()],
-            params=[Param(key, value) for key, value in params.items()],
-            tags=[RunTag(key, value) for key, value in tags.items() if shown.data.tags.get(key) != value],
-        )
+        self._log(client, shown, params=page.params(), metrics=page.metrics(), tags=tags)
         if page.run.status is RunStatus.RUNNING:
             client.update_run(run_id, status=RunStatus.RUNNING, name=page.name)
         else:
             client.set_terminated(run_id, status=page.run.status, end_time=page.end_ms)
         return run_id
-
-    def _show_files(self, client: MlflowClient, shown: Run, page: VariantPage, thumbnail: bytes) -> None:
-        folder = self._served_folder(shown.info.artifact_uri)
-        if folder is not None:
-            lay_out(folder, page, workspace=self.workspace, thumbnail=thumbnail)
-            return
-        # On the workspace's own disk, so that what waits to be uploaded can be links as well.
-        with tempfile.TemporaryDirectory(prefix=".upload-", dir=self.workspace.root) as waiting:
-            lay_out(Path(waiting), page, workspace=self.workspace, thumbnail=thumbnail)
-            client.log_artifacts(shown.info.run_id, waiting)
 
     def _served_folder(self, artifact_uri: str) -> Path | None:
         """The folder from which the workspace's own server serves ``artifact_uri``; ``None`` when it does not."""

@@ -128,7 +128,7 @@ def test_list_says_what_to_type_first(promptlab, tmp_path):
 def test_list_filters_and_limits(promptlab):
     """Newest first, by experiment, at most so many, as JSON."""
     for experiment in ("one", "two", "one"):
-        promptlab("run", "한국어 프롬프트", "--experiment", experiment)
+        promptlab("run", "한국어 프롬프트", "--experiment", experiment, "--again")
     assert [run["id"] for run in json.loads(promptlab("list", "--json").out)] == [3, 2, 1]
     assert [
         run["id"] for run in json.loads(promptlab("list", "--experiment", "one", "--limit", "1", "--json").out)
@@ -160,9 +160,19 @@ WRONG = {
     "guidance x": (["run", "a", "--guidance", "x"], "--guidance 'x' is not a number"),
     "guidance -1": (["run", "a", "--guidance", "-1"], "--guidance -1.0 is out of range"),
     "size": (["run", "a", "--size", "big"], "--size 'big' is no size; allowed: pixels, as 512 or as WIDTHxHEIGHT"),
-    "size and width": (["run", "a", "--size", "64", "--width", "64"], "--size '64x64' is said twice"),
+    "size and width": (["run", "a", "--size", "64", "--width", "64"], "--size is said beside --width"),
     "dtype": (["run", "a", "--dtype", "float61"], "did you mean float16?); allowed: float32, float16, bfloat16"),
     "device": (["run", "a", "--device", "cuda"], "--device 'cuda' is not there"),
+    "sample": (["run", "a {b|c}", "--sample", "0"], "--sample '0' is out of range"),
+    "template seed": (["run", "a {b|c}", "--template-seed", "x"], "--template-seed 'x' is not a whole number"),
+    "value twice": (["run", "a", "--steps", "5", "--steps", "5"], "--steps has the same value twice"),
+    "file missing": (["run", "-f", "no.yaml"], "--file 'no.yaml' does not exist"),
+    "resume nothing": (["resume", "3"], "run 3 does not exist"),
+    "resume what": (["resume", "what"], "RUN 'what' names no run and no sweep"),
+    "resume sweep": (["resume", "sweep:3"], "sweep 3 does not exist"),
+    "show sweep": (["show", "sweep:3"], "sweep 3 does not exist"),
+    "rerun axis": (["rerun", "last", "--steps", "5", "--steps", "6"], "--steps has 2 values; allowed: one in a rerun"),
+    "rerun range": (["rerun", "last", "--steps", "5-7"], "--steps has 3 values; allowed: one in a rerun"),
     "set": (["run", "a", "--set", "eta"], "--set 'eta' is no NAME=VALUE; type: --set eta=0.5"),
     "batch size": (["run", "a", "--batch-size", "0"], "--batch-size 0 is too small"),
     "scheduler": (["run", "a", "--scheduler", "eulre"], "eulre"),
@@ -282,10 +292,10 @@ def test_a_read_only_workspace_is_refused(promptlab, workspace):
 def test_db_current_and_upgrade(promptlab, tmp_path):
     """A new folder gets its tables once; then there is nothing to do."""
     folder = str(tmp_path / "new")
-    assert promptlab("db", "current", "--workspace", folder).out == "schema none yet; this PromptLab writes 0001\n"
-    assert promptlab("db", "upgrade", "--workspace", folder).out == "schema none → 0001\n"
-    assert promptlab("db", "upgrade", "--workspace", folder).out == "schema 0001 already\n"
-    assert promptlab("db", "current", "--workspace", folder).out == "schema 0001; this PromptLab writes 0001\n"
+    assert promptlab("db", "current", "--workspace", folder).out == "schema none yet; this PromptLab writes 0002\n"
+    assert promptlab("db", "upgrade", "--workspace", folder).out == "schema none → 0002\n"
+    assert promptlab("db", "upgrade", "--workspace", folder).out == "schema 0002 already\n"
+    assert promptlab("db", "current", "--workspace", folder).out == "schema 0002; this PromptLab writes 0002\n"
 
 
 def test_sync_with_nothing_to_tell(promptlab):

@@ -32,6 +32,8 @@ LOADED = (
     [
         ["--help"],
         ["run", "--help"],
+        ["plan", "--help"],
+        ["resume", "--help"],
         ["--version"],
         ["list"],
         ["list", "--json"],
@@ -53,7 +55,9 @@ def test_help_and_lists_import_nothing_heavy(words, lab, tmp_path):
     assert HEAVY & set(json.loads(said.stderr.splitlines()[-1])) == set()
 
 
-@pytest.mark.parametrize("words", [["run", "a", "--steps", "0"], ["run", "a", "--seeds", "x"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [["run", "a", "--steps", "0"], ["run", "a", "--seeds", "x"], ["plan", "a", "--size", "x"]], ids=" ".join
+)
 def test_a_typing_error_is_found_before_torch_is_loaded(words, tmp_path):
     """Waiting five seconds to hear of a typing error is no fun."""
     said = subprocess.run([sys.executable, "-c", LOADED, *words], capture_output=True, text=True, cwd=tmp_path)

@@ -122,14 +122,14 @@ def test_wrong_input_writes_nothing(tmp_path, painter):
 
 
 def test_a_failing_engine_leaves_what_was_made(workspace):
-    """The run is FAILED with its reason, the pictures before stay, the rest is still owed, MLflow and grid show it."""
+    """The run is FAILED with its reason, the pictures before stay, MLflow and grid show it."""
     lab = Lab(workspace, engine=Painter(fail_on="ugly"))
     spec = SPEC.vary(variants=(Variant(prompt="fine"), Variant(prompt="ugly")), seeds=(1, 2), batch_size=2)
     with pytest.raises(EngineError, match="will not paint 'ugly'"):
         lab.run(spec)
     run = lab.source("last").run
     assert (run.status, run.error) == (RunStatus.FAILED, "the painter will not paint 'ugly'")
-    assert [image.status for image in run.images] == [ImageStatus.MADE] * 2 + [ImageStatus.OWED] * 2
+    assert [image.status for image in run.images] == [ImageStatus.MADE] * 2 + [ImageStatus.FAILED] * 2
     assert all((workspace.root / image.path).is_file() for image in run.made)
     assert run.tracked_at is not None
     assert workspace.grid(run.id).is_file()

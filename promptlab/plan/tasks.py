@@ -1,4 +1,4 @@
-"""From a resolved spec to the images it asks for, one task each. Pure: nothing is loaded, nothing is looked up.
+"""The images of a resolved spec, one task each.
 
 The order is the grid's: variant by variant, seed by seed. A task carries all that its image needs and no live object,
 so that tasks can be pickled, sent elsewhere, shuffled or dropped without changing what any other image looks like.

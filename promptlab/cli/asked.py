@@ -1,0 +1,86 @@
+"""What was typed, as what it stands for: an experiment for ``run``, changes of the parent's spec for ``rerun``.
+
+Invariant: no value is read here. :mod:`promptlab.expand` reads what options and files say, in one way.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Final
+
+from promptlab.engine.schedulers import parse_scheduler
+from promptlab.errors import InputError
+from promptlab.expand import Experiment, Sweep, parse_seeds, read_prompts
+from promptlab.expand.fields import FIELDS, field_named
+from promptlab.expand.values import changes, read_value
+from promptlab.models import DEFAULT_MODEL
+
+__all__ = ["changes_asked", "experiment_asked", "seeds_asked", "sweep_asked"]
+
+_SETTING: Final = (*(name for name in FIELDS if name not in ("prompts", "seeds", "negative")), "arguments")
+_BETWEEN_COMMAS: Final = ","
+
+
+def experiment_asked(typed: dict[str, Any]) -> Experiment:
+    """The experiment that a command names: its file, if any, with its options over it.
+
+    Args:
+        typed: all that ``experiment_options`` and ``setting_options`` know is taken out, ``experiment``, ``name`` and
+            ``note``, too.
+
+    Raises:
+        InputError: naming the option, or the file's line and column.
+    """
+    file, prompts_file = typed.pop("file"), typed.pop("prompts_file")
+    names = ("prompts", "seeds", "negative", "replace", "fragments", "order", "sample", "template_seed")
+    options = {name: typed.pop(name) for name in (*names, *_SETTING, "experiment", "name", "note")}
+    if prompts_file is not None:
+        options["prompts"] += read_prompts(prompts_file)
+    options["seeds"] = ",".join(options["seeds"]) if options["seeds"] else None
+    between_commas = options["order"] == (_BETWEEN_COMMAS,)
+    experiment = Experiment()
+    if file is not None:
+        from promptlab.expand import read_experiment
+
+        experiment = read_experiment(file)
+    experiment = experiment.with_options(**options)
+    if between_commas:
+        phrasing = dataclasses.replace(experiment.phrasing, order=None)
+        experiment = dataclasses.replace(experiment, phrasing=phrasing)
+    return experiment
+
+
+def sweep_asked(experiment: Experiment) -> Sweep:
+    """Its runs: one, where nothing is varied but words and seeds."""
+    return experiment.sweep(default_model=DEFAULT_MODEL, parse_scheduler=parse_scheduler)
+
+
+def changes_asked(typed: dict[str, Any]) -> dict[str, Any]:
+    """The setting of a ``rerun``: fields of the spec, only those that were typed, taken out of ``typed``.
+
+    Raises:
+        InputError: for what a field cannot be, and for several values: a rerun is one run.
+    """
+    said = Experiment().with_options(**{name: typed.pop(name) for name in _SETTING})
+    for axis in said.axes:
+        raise InputError(
+            axis.said, problem=f"has {len(axis.values)} values", allowed="one in a rerun; several are for run",
+            hint=f'promptlab run "…" {axis.said} {axis.labels()[0]} {axis.said} {axis.labels()[1]}',
+        )  # fmt: skip
+    found: dict[str, Any] = {}
+    for name, value in said.settings:
+        field = field_named(name, what=name)
+        meant = read_value(field, value, what=field.option, parse_scheduler=parse_scheduler)
+        found |= changes(found.get("arguments", ()), field, meant)
+    return found
+
+
+def seeds_asked(texts: Sequence[str], *, what: str) -> tuple[int, ...] | None:
+    """The seeds that an option names, typed once or several times; ``None`` where it is not named."""
+    if not texts:
+        return None
+    try:
+        return parse_seeds(",".join(texts))
+    except InputError as error:
+        raise InputError(what, error.value, problem=error.problem, allowed=error.allowed, hint=error.hint) from error

@@ -1,0 +1,149 @@
+"""Specs completed and checked: every default filled in, everything refused that can be found wrong without weights.
+
+A sweep's specs share their models, VAEs and schedulers, and looking at one takes milliseconds: files are hashed,
+classes inspected. So a :class:`Resolver` looks once at each, and lives for one call: a folder may change between two.
+
+Invariant: what a spec resolves to does not depend on the specs resolved before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from promptlab.engine.calls import pipeline_class, resolve_call
+from promptlab.engine.configuration import Configuration, read_configuration
+from promptlab.engine.devices import choose_device, choose_generator_device, default_dtype
+from promptlab.engine.pipelines import in_one_line
+from promptlab.engine.scheduling import resolve_scheduler
+from promptlab.engine.sources import Source
+from promptlab.engine.vaes import VaeSource, resolve_vae
+from promptlab.errors import InputError, UnknownValue
+from promptlab.plan import ResolvedSpec, default_batch_size
+from promptlab.spec import DTYPES, CallSpec, PipelineSpec, RunSpec, SchedulerSpec
+
+__all__ = ["FindModel", "Model", "Resolver", "look_up"]
+
+FindModel = Callable[[str, str | None, str | None], Source]
+"""Name, revision, variant → source; see :func:`promptlab.engine.sources.find_model`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """What a pipeline's names stand for: the model's source and configuration, and another VAE if one was named."""
+
+    source: Source
+    config: Configuration
+    vae: VaeSource | None
+
+
+def look_up(pipeline: PipelineSpec, find_model: FindModel) -> Model:
+    """The model and VAE of ``pipeline``.
+
+    Raises:
+        InputError: when there is no such model or VAE, or they do not go together.
+    """
+    source = find_model(pipeline.model, pipeline.revision, pipeline.variant)
+    config = read_configuration(source.folder, source.name)
+    return Model(source=source, config=config, vae=None if pipeline.vae is None else resolve_vae(pipeline.vae, config))
+
+
+class Resolver:
+    """Resolves specs one after the other, which must stay alive between them.
+
+    Parts that specs share are known again by their identity: equal ones may be spelled differently (``1`` and ``True``
+    are equal), and what is refused depends on the spelling.
+    """
+
+    def __init__(self, find_model: FindModel) -> None:
+        self._find_model = find_model
+        self._devices: dict[tuple[str | None, str], tuple[str, str]] = {}
+        self._models: dict[tuple[str | None, ...], tuple[Model, Any]] = {}
+        self._schedulers: dict[tuple[int, str], SchedulerSpec | None] = {}
+        self._pipelines: dict[tuple[int, str], tuple[PipelineSpec, Model, Any]] = {}
+        self._calls: dict[tuple[int, int, int], CallSpec] = {}
+
+    def resolve(self, spec: RunSpec) -> ResolvedSpec:
+        """``spec`` with every default filled in. Resolving what is resolved changes nothing.
+
+        Raises:
+            InputError: for everything that can be found wrong before weights are loaded.
+            EngineError: when a configuration cannot be downloaded or is damaged in a way that has no name.
+        """
+        with in_one_line(f"{spec.pipeline.model} cannot be used"):
+            device, generator_device = self._placed(spec)
+            pipeline, model, kind = self._pipeline(spec.pipeline, device)
+            return ResolvedSpec(
+                spec=replace(
+                    spec,
+                    pipeline=pipeline,
+                    call=self._call(spec, model, kind),
+                    batch_size=spec.batch_size or default_batch_size(spec.image_count),
+                    # The device stays as it was asked for: a rerun on another machine takes what is there.
+                    generator_device=generator_device,
+                ),
+                device=device,
+                model_identity=model.source.identity,
+                vae_identity=None if model.vae is None else model.vae.source.identity,
+            )
+
+    def _placed(self, spec: RunSpec) -> tuple[str, str]:
+        asked = (spec.device, spec.generator_device)
+        found = self._devices.get(asked)
+        if found is None:
+            device = choose_device(spec.device)
+            found = self._devices[asked] = device, choose_generator_device(spec.generator_device, device)
+        return found
+
+    def _pipeline(self, asked: PipelineSpec, device: str) -> tuple[PipelineSpec, Model, Any]:
+        found = self._pipelines.get((id(asked), device))
+        if found is None:
+            if asked.dtype is not None and asked.dtype not in DTYPES:
+                raise UnknownValue("--dtype", asked.dtype, DTYPES, hint="--dtype float32")
+            model, kind = self._model(asked)
+            pipeline = replace(
+                asked,
+                model=model.source.name,
+                revision=model.source.revision,
+                variant=model.source.variant,
+                vae=None if model.vae is None else model.vae.source.name,
+                dtype=asked.dtype or default_dtype(device),
+                scheduler=self._scheduler(asked.scheduler, model),
+            )
+            found = self._pipelines[id(asked), device] = pipeline, model, kind
+        return found
+
+    def _model(self, asked: PipelineSpec) -> tuple[Model, Any]:
+        names = (asked.model, asked.revision, asked.variant, asked.vae)
+        found = self._models.get(names)
+        if found is None:
+            model = look_up(asked, self._find_model)
+            found = self._models[names] = model, pipeline_class(model.config, model.source.name)
+        return found
+
+    def _scheduler(self, asked: SchedulerSpec | None, model: Model) -> SchedulerSpec | None:
+        key = id(model), repr(asked)
+        if key not in self._schedulers:
+            self._schedulers[key] = _resolve_scheduler(asked, model.config)
+        return self._schedulers[key]
+
+    def _call(self, spec: RunSpec, model: Model, kind: Any) -> CallSpec:
+        key = id(spec.call), id(spec.variants), id(model)  # a pipeline may take no negative prompt
+        found = self._calls.get(key)
+        if found is None:
+            found = self._calls[key] = resolve_call(spec, kind, model.config, model.vae and model.vae.config)
+        return found
+
+
+def _resolve_scheduler(asked: SchedulerSpec | None, config: Configuration) -> SchedulerSpec | None:
+    own = config.parts.get("scheduler")
+    if own is None or config.scheduler is None:
+        if asked is not None:
+            raise InputError(
+                "--scheduler", str(asked),
+                problem=f"means nothing to {config.pipeline_class}, which has several or none",
+                allowed="the model's own", hint="the command without --scheduler",
+            )  # fmt: skip
+        return None
+    return resolve_scheduler(asked, own, config.scheduler)

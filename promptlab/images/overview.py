@@ -1,0 +1,242 @@
+"""A sweep at a glance: every run's pictures on the crossing of its values.
+
+One dimension is a strip, broken into lines, or, of a few runs of several pictures, has a row for each value; two have
+rows and columns; of more, the first ones make pages and the last two remain. Like a grid it is made from the records
+alone, and says in words what is missing. Pages are split once more rather than let cells become too small to be
+recognised.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from promptlab.images.block import Block
+from promptlab.images.facts import said, seconds_text, settings_of
+from promptlab.images.layout import Box, Label, Layout, lay_out
+from promptlab.images.metadata import describe_sweep
+from promptlab.images.png import encode_png, write_atomically
+from promptlab.images.sheet import Sheet
+from promptlab.records import ImageRecord, RunRecord, SweepRecord
+from promptlab.workspace import Workspace
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["draw_overview", "overview_pages", "save_overview"]
+
+_RECOGNISABLE: Final = 160
+"""Pixels of a picture's shorter side down to which a page is drawn smaller; below, it becomes two pages."""
+
+_ROWS: Final = 16
+"""Values up to which one dimension has a row each."""
+
+Place = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cell:
+    """What one cell shows: a run's block of pictures, or one of its pictures (its place in the block)."""
+
+    run: RunRecord | None
+    only: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One picture of the overview, ready to be drawn: ``cells`` by row, then column."""
+
+    layout: Layout
+    block: Block
+    cells: tuple[tuple[_Cell, ...], ...]
+
+
+def save_overview(sweep: SweepRecord, runs: Sequence[RunRecord], workspace: Workspace) -> tuple[Path, ...]:
+    """Draw the overview and put its pages in their places, each in one step; pages of an earlier one go.
+
+    Args:
+        sweep: with the places and values of its runs.
+        runs: their records, as far as they are there; a run of the sweep that is not among them is shown as not made.
+
+    Returns:
+        ``workspace.sweep_grid(sweep.id, 1)`` and so on; the ``promptlab`` chunk of each names the sweep.
+
+    Raises:
+        StoreError: when a page cannot be written.
+    """
+    import numpy as np
+
+    paths = []
+    with suppress(OSError):  # writing says what is wrong
+        workspace.sweep_folder(sweep.id).mkdir(parents=True, exist_ok=True)
+    for number, page in enumerate(overview_pages(sweep, runs), 1):
+        path = workspace.sweep_grid(sweep.id, number)
+        pixels = np.asarray(draw_overview(page, workspace))
+        write_atomically(path, encode_png(pixels, describe_sweep(sweep, page=number)))
+        paths.append(path)
+    with suppress(OSError):
+        for old in workspace.sweep_folder(sweep.id).glob("grid-*.png"):
+            if old not in paths and re.fullmatch(r"grid-\d+\.png", old.name):
+                old.unlink()
+    return tuple(paths)
+
+
+def draw_overview(page: Page, workspace: Workspace) -> Image:
+    """One page, RGB. Pictures are averaged down by a whole factor where the head says so."""
+    sheet = Sheet(page.layout)
+    sheet.write_words()
+    for band in page.layout.bands:
+        for row in band.rows:
+            for place, box in row.cells:
+                _draw_cell(sheet, box, page.cells[row.variant][place], page.block, workspace)
+    return sheet.image
+
+
+def overview_pages(sweep: SweepRecord, runs: Sequence[RunRecord]) -> Iterator[Page]:
+    """The pages, the first dimensions' values changing slowest; at least one, even when no run has begun."""
+    records = {run.id: run for run in runs}
+    at = {each.place: records.get(each.run_id) for each in sweep.runs}
+    names = [_names(sweep, dimension) for dimension in range(len(sweep.dimensions))]
+    block = Block.of([record for record in at.values() if record is not None])
+    outer = len(sweep.dimensions) - 2
+    stacks = list(dict.fromkeys(place[:outer] for place in at)) if outer > 0 else [()]
+    sheets: list[tuple[str, list[str], list[str], list[list[_Cell]]]] = []
+    for stack in sorted(stacks):
+        heading = "  ·  ".join(names[dimension][value].replace("\n", ", ") for dimension, value in enumerate(stack))
+        rows, columns, cells = _table(at, stack, names[max(outer, 0) :], block)
+        sheets.append((heading, rows, columns, cells))
+    facts = list(_facts(sweep, runs, block))
+    parts = [
+        (heading, rows[some], columns, cells[some])
+        for heading, rows, columns, cells in sheets
+        for some in _readable(rows, columns, cells, block)
+    ]
+    for number, (heading, rows, columns, cells) in enumerate(parts, 1):
+        title = " · ".join(part for part in (f"Sweep {sweep.id}", sweep.name, sweep.experiment) if part)
+        shown = [heading] if heading else []
+        shown += [f"page {number} of {len(parts)}"] if len(parts) > 1 else []
+        yield Page(
+            layout=_laid_out("  ·  ".join((title, *shown)), facts, rows, columns, cells, block),
+            block=block,
+            cells=tuple(map(tuple, cells)),
+        )
+
+
+def _names(sweep: SweepRecord, dimension: int) -> Mapping[int, str]:
+    """Each place on a dimension that some run has → its values in full, one line a field."""
+    fields = sweep.dimensions[dimension]
+    found: dict[int, str] = {}
+    for run in sorted(sweep.runs, key=lambda run: run.place[dimension]):
+        values = dict(run.values)
+        found.setdefault(
+            run.place[dimension], "\n".join(said(field, values[field]) for field in fields if field in values)
+        )
+    return found
+
+
+def _table(
+    at: Mapping[Place, RunRecord | None], stack: Place, names: Sequence[Mapping[int, str]], block: Block
+) -> tuple[list[str], list[str], list[list[_Cell]]]:
+    """Names of the rows and of the columns, and the cells, of one value on each of the first dimensions."""
+    if len(names) > 1:
+        down = [value for value in names[0] if any(place[:-1] == (*stack, value) for place in at)]
+        cells = [[_Cell(run=at.get((*stack, row, column))) for column in names[1]] for row in down]
+        return [names[0][row] for row in down], list(names[1].values()), cells
+    places = list(names[0]) if names else []
+    if block.count > 1 and len(places) <= _ROWS:
+        cells = [[_Cell(run=at.get((place,)), only=picture) for picture in range(block.count)] for place in places]
+        return list(names[0].values()), block.headers(), cells
+    return (
+        [""],
+        [names[0][place] for place in places] or [""],
+        [[_Cell(run=at.get((place,))) for place in places] or [_Cell(run=None)]],
+    )
+
+
+def _readable(
+    rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequence[_Cell]], block: Block
+) -> Iterable[slice]:
+    """The rows in as few parts as keep the pictures recognisable, all as even as can be."""
+    least = min(block.side, _RECOGNISABLE)
+    for parts in range(1, len(rows) + 1):
+        count = math.ceil(len(rows) / parts)
+        slices = [slice(first, first + count) for first in range(0, len(rows), count)]
+        first = slices[0]
+        if block.side / _laid_out("", [], rows[first], columns, cells[first], block).shrink >= least:
+            return slices
+    return [slice(at, at + 1) for at in range(len(rows))]
+
+
+def _laid_out(
+    title: str,
+    facts: Sequence[str],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    cells: Sequence[Sequence[_Cell]],
+    block: Block,
+) -> Layout:
+    single = all(cell.only is not None for row in cells for cell in row)
+    return lay_out(
+        title=title,
+        facts=facts,
+        labels=[Label(title=name) for name in rows],
+        headers=columns,
+        cell=(block.cell if single else block.size),
+        marked=frozenset(range(len(rows))),
+        notes=[_note(cell, block)[0] for row in cells for cell in row],
+    )
+
+
+def _facts(sweep: SweepRecord, runs: Sequence[RunRecord], block: Block) -> Iterator[str]:
+    """What all runs share, what the cells show, and how far the sweep has come."""
+    settings = [list(settings_of(run)) for run in runs]
+    yield from (fact for fact in (settings[0] if settings else []) if all(fact in others for others in settings))
+    yield f"{len(sweep.runs)} runs"
+    made, asked = sum(len(run.made) for run in runs), sum(len(run.images) for run in runs)
+    yield f"{asked} pictures" if made == asked else f"{made} of {asked} pictures made"
+    yield from block.facts(in_cells=len(sweep.dimensions) > 1)
+    if any(run.seconds_per_image is not None for run in runs):
+        yield "below each: seconds an image"
+
+
+def _draw_cell(sheet: Sheet, box: Box, cell: _Cell, block: Block, workspace: Workspace) -> None:
+    if cell.run is None:
+        sheet.leave_empty(box, "no run")
+        return
+    if cell.only is not None:
+        sheet.put(box, block.pictures(cell.run)[cell.only], workspace)
+    else:
+        pictures = block.pictures(cell.run)
+        for place, part in enumerate(block.boxes(box, sheet.layout.shrink)):
+            if pictures[place] is not None:
+                sheet.put(part, pictures[place], workspace)
+    note, warning = _note(cell, block)
+    sheet.write_note(box, note, warning=warning)
+
+
+def _note(cell: _Cell, block: Block) -> tuple[str, bool]:
+    """What stands under a cell, and whether it is a warning."""
+    if cell.run is None:
+        return "", False
+    shown = block.pictures(cell.run) if cell.only is None else [block.pictures(cell.run)[cell.only]]
+    there = [image for image in shown if image is not None]
+    flags = [image.flag for image in there if image.flag]
+    parts = [", ".join(dict.fromkeys(flags))] if flags else []
+    parts += _pace(cell.run if cell.only is None else None, there)
+    if cell.only is None and cell.run.owed and len(cell.run.images) > 1:
+        parts.append(f"{len(cell.run.made)} of {len(cell.run.images)} made")
+    return " · ".join(parts), bool(flags)
+
+
+def _pace(run: RunRecord | None, images: Sequence[ImageRecord]) -> Iterator[str]:
+    made = [image for image in images if image.path is not None]
+    taken = run.seconds_per_image if run else next((image.seconds for image in made if image.linked is None), None)
+    if taken is not None:
+        yield seconds_text(taken)
+    elif made and all(image.linked for image in made):
+        yield f"linked from {made[0].linked[0] if made[0].linked else ''}"

@@ -1,0 +1,83 @@
+"""What a person means by ``last``, ``3``, ``3/12`` or the path of a picture."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from promptlab.errors import InputError, NotFound
+from promptlab.lab.variation import Source
+from promptlab.workspace import Workspace
+
+if TYPE_CHECKING:
+    from promptlab.store.notebook import Notebook
+
+__all__ = ["find"]
+
+
+def find(ref: str, workspace: Workspace, notebook: Callable[[], Notebook]) -> Source:
+    """The run or image that ``ref`` names.
+
+    Args:
+        ref: ``last``, a run's number, an image as ``RUN/POSITION``, or the path of a picture that was made here, which
+            may have been copied elsewhere; a grid names its whole run.
+        notebook: opens the workspace's; not called where there is no database.
+
+    Raises:
+        NotFound: naming what is there.
+        InputError: when ``ref`` is none of these.
+    """
+    number = re.fullmatch(r"(\d{1,9})(?:/(\d{1,9}))?", ref)
+    picture = number is None and (ref.lower().endswith(".png") or Path(ref).is_file())
+    if number is None and ref != "last" and not picture:
+        raise InputError(
+            "RUN", ref, problem="names no run and no image",
+            allowed="a run's number, an image as RUN/POSITION, last, or the path of a PNG", hint="promptlab list",
+        )  # fmt: skip
+    if picture and not Path(ref).is_file():
+        raise NotFound("image", ref, hint="promptlab show last")
+    if not workspace.database.exists():
+        if picture:
+            raise _stranger(ref)
+        raise NotFound(
+            "run", ref if number is None else int(number[1]), allowed="none yet in this workspace",
+            hint='promptlab run "…"',
+        )  # fmt: skip
+    book = notebook()
+    if picture:
+        return _picture(ref, book)
+    if number is None:
+        last = book.last_run_id()
+        if last is None:
+            raise NotFound("run", ref, allowed="none yet in this workspace", hint='promptlab run "…"')
+        return Source(run=book.run(last))
+    run = book.run(int(number[1]))
+    if number[2] is None:
+        return Source(run=run)
+    position = int(number[2])
+    if position >= len(run.images):
+        raise NotFound(
+            "image", ref, allowed=f"{run.id}/0 to {run.id}/{len(run.images) - 1}", hint=f"promptlab show {run.id}"
+        )
+    return Source(run=run, position=position)
+
+
+def _picture(ref: str, notebook: Notebook) -> Source:
+    """The image that a picture's own metadata names; the whole run, where the picture is a grid."""
+    from promptlab.images.metadata import grid_run_uid, self_description
+
+    described = self_description(Path(ref))
+    uid = grid_run_uid(Path(ref)) if described is None else described.run_uid
+    run = None if uid is None else notebook.run_by_uid(uid)
+    if run is None:
+        raise _stranger(ref)
+    return Source(run=run, position=None if described is None else described.position)
+
+
+def _stranger(ref: str) -> InputError:
+    return InputError(
+        "image", ref, problem="was not made in this workspace", allowed="a picture made by a run here",
+        hint="promptlab list, or --workspace FOLDER",
+    )  # fmt: skip

@@ -1,0 +1,53 @@
+"""Looking before leaping: many specs resolved together, and planned with what the workspace has and remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from promptlab.engine import Engine
+from promptlab.plan import Plan, plan, tasks_of
+from promptlab.records import Environment
+from promptlab.spec import RunSpec
+
+if TYPE_CHECKING:
+    from promptlab.lab.workshop import Workshop
+
+__all__ = ["survey"]
+
+
+def survey(
+    engine: Engine,
+    workshop: Workshop | None,
+    specs: Sequence[RunSpec],
+    *,
+    there: frozenset[str] | None,
+    cut: bool = False,
+) -> tuple[Plan, tuple[Environment, ...]]:
+    """The plan of ``specs``, and the environment of each, in the order as written.
+
+    Args:
+        workshop: of the workspace; ``None`` where that has no database yet, so that none is made.
+        there: recipe keys that need not be made; looked up where it is ``None``.
+        cut: whether to ask the text encoders what they would cut: loads tokenizers.
+
+    Raises:
+        InputError: for the first spec that is wrong.
+    """
+    resolved = engine.resolve_all(specs)
+    distinct: dict[tuple[str, str | None, str], Environment] = {}
+    environments = []
+    for one in resolved:
+        part = (one.device, one.spec.pipeline.dtype, one.spec.generator_device)
+        if part not in distinct:
+            distinct[part] = engine.environment(one)
+        environments.append(distinct[part])
+    if there is None:
+        there = frozenset()
+        for environment in distinct.values() if workshop is not None else ():
+            its = (one for one, where in zip(resolved, environments, strict=True) if where is environment)
+            keys = [task.recipe_key for one in its for task in tasks_of(one)]
+            there |= workshop.existing(keys, environment).keys() if workshop is not None else frozenset()
+    words = engine.cut_words(resolved) if cut else ()
+    pace = (lambda _: None) if workshop is None else workshop.pace
+    return plan(resolved, there=there, pace=pace, cut=words), tuple(environments)

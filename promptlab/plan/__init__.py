@@ -1,0 +1,25 @@
+"""From resolved specs to the images they ask for and the order to make them in. Pure: nothing is loaded or looked up.
+
+- :mod:`~promptlab.plan.tasks`: a resolved spec → its images, one task each;
+- :mod:`~promptlab.plan.order`: which run comes before which, and what has to be loaded on the way;
+- :mod:`~promptlab.plan.pace`: how long, and how many bytes: from history, or by rule of thumb;
+- :mod:`~promptlab.plan.planning`: all of these, put together for a person to look at and for the lab to follow.
+"""
+
+from promptlab.plan.pace import Pace, rule_of_thumb
+from promptlab.plan.planning import CutPrompt, Plan, PlannedRun, plan
+from promptlab.plan.tasks import DEFAULT_BATCH_SIZE, ImageTask, ResolvedSpec, default_batch_size, tasks_of
+
+__all__ = [
+    "DEFAULT_BATCH_SIZE",
+    "CutPrompt",
+    "ImageTask",
+    "Pace",
+    "Plan",
+    "PlannedRun",
+    "ResolvedSpec",
+    "default_batch_size",
+    "plan",
+    "rule_of_thumb",
+    "tasks_of",
+]

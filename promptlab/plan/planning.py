@@ -1,0 +1,215 @@
+"""The plan: every run in the order to make them, what each still owes, and what that will take.
+
+Invariants: every cell is in exactly one run, whatever the order; ``there + repeated + owed == images``; and nothing is
+planned twice: a cell that another run of the same plan makes first is owed by that run alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from promptlab.plan.order import loads_of, order_line, ordered
+from promptlab.plan.pace import Pace, rule_of_thumb
+from promptlab.plan.tasks import ImageTask, ResolvedSpec, default_batch_size, tasks_of
+from promptlab.spec import Variant, recipe_key, words_key
+
+__all__ = ["CutPrompt", "Plan", "PlannedRun", "plan"]
+
+
+_NONE: Final[frozenset[str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutPrompt:
+    """Words that a text encoder would not get to see.
+
+    Args:
+        prompt: in full; a negative prompt likewise.
+        encoder: the part that cuts, by its name in the pipeline, such as ``tokenizer_2``.
+        words: what is cut off, as written in the prompt, from the first word that is not read whole.
+    """
+
+    prompt: str
+    encoder: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRun:
+    """One run of a plan. Its tasks are made when they are asked for: a plan of 100,000 runs is looked at, not run.
+
+    Args:
+        resolved: what is run.
+        original: its place in the order as written, from 0.
+        keys: the recipe keys of its images, in the grid's order.
+        there: those of them that are made already.
+        repeated: those that an earlier run of this plan makes, or has by then.
+    """
+
+    resolved: ResolvedSpec
+    original: int
+    keys: tuple[str, ...]
+    there: frozenset[str] = frozenset()
+    repeated: frozenset[str] = frozenset()
+
+    @property
+    def tasks(self) -> tuple[ImageTask, ...]:
+        """All its images, in the grid's order."""
+        return tasks_of(self.resolved)
+
+    @property
+    def owed(self) -> tuple[ImageTask, ...]:
+        """The images that are still to be made, in the grid's order."""
+        return tuple(task for task in self.tasks if self._owes(task.recipe_key))
+
+    @property
+    def images(self) -> int:
+        """How many images it has."""
+        return len(self.keys)
+
+    @property
+    def there_count(self) -> int:
+        """How many of its images are made already."""
+        return sum(map(self.there.__contains__, self.keys)) if self.there else 0
+
+    @property
+    def repeated_count(self) -> int:
+        """How many of its images an earlier run of the plan makes."""
+        return sum(map(self.repeated.__contains__, self.keys)) if self.repeated else 0
+
+    @property
+    def owed_count(self) -> int:
+        """How many images are still to be made."""
+        return len(self.keys) - self.there_count - self.repeated_count
+
+    @property
+    def batch_size(self) -> int:
+        """Images per forward; a short batch is padded to it and takes as long."""
+        spec = self.resolved.spec
+        return spec.batch_size or default_batch_size(spec.image_count)
+
+    @property
+    def batches(self) -> int:
+        """Forwards of the pipeline for what is owed. Rows with and without a negative prompt never share one."""
+        size, owed = self.batch_size, self._owed_by_kind()
+        return sum([-(-count // size) for count in owed])
+
+    def _owes(self, key: str) -> bool:
+        return key not in self.there and key not in self.repeated
+
+    def _owed_by_kind(self) -> tuple[int, int]:
+        """How many images are owed without a negative prompt, and with one."""
+        width, counts = len(self.resolved.spec.seeds), [0, 0]
+        for row, variant in enumerate(self.resolved.spec.variants):
+            cells = self.keys[row * width : (row + 1) * width]
+            owed = sum(map(self._owes, cells)) if self.there or self.repeated else width
+            counts[variant.negative_prompt != ""] += owed
+        return counts[0], counts[1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What carrying out some specs comes to.
+
+    Args:
+        runs: in the order chosen.
+        varying: what changes from run to run, slowest first, in the words of the command line.
+        batches: forwards of the pipeline for all that is owed.
+        loads: how often a pipeline, or a VAE, must be loaded for what is owed, from nothing in memory.
+        seconds: estimated, for what is owed and its loads.
+        bytes: estimated, of the PNGs that are owed.
+        guess: whether any of the two rests on another setting's history, or on none.
+        cut: words that text encoders would cut.
+    """
+
+    runs: tuple[PlannedRun, ...]
+    varying: tuple[str, ...]
+    batches: int
+    loads: int
+    seconds: float
+    bytes: int
+    guess: bool
+    cut: tuple[CutPrompt, ...] = ()
+
+    @property
+    def images(self) -> int:
+        """Images of all runs."""
+        return sum(run.images for run in self.runs)
+
+    @property
+    def there(self) -> int:
+        """Images that are made already."""
+        return sum(run.there_count for run in self.runs)
+
+    @property
+    def repeated(self) -> int:
+        """Images that one run of the plan has from another."""
+        return sum(run.repeated_count for run in self.runs)
+
+    @property
+    def owed(self) -> int:
+        """Images that are still to be made."""
+        return sum(run.owed_count for run in self.runs)
+
+    @property
+    def order_line(self) -> str:
+        """The order chosen, such as ``model → vae → scheduler``; ``as written`` when one setting is all there is."""
+        return order_line(self.varying)
+
+
+def plan(
+    resolved: Sequence[ResolvedSpec],
+    *,
+    there: Collection[str] = frozenset(),
+    pace: Callable[[ResolvedSpec], Pace | None] = lambda _: None,
+    cut: Iterable[CutPrompt] = (),
+) -> Plan:
+    """The order to make ``resolved`` in, what is owed, and what it takes.
+
+    Args:
+        resolved: the runs, as written.
+        there: recipe keys of images that need not be made; a mapping from them will do.
+        pace: what history says about a run's setting; ``None`` when it says nothing. Asked once for each run that owes
+            an image, so it should remember its answers.
+        cut: what :meth:`promptlab.engine.Engine.cut_words` says, passed on.
+    """
+    places, varying = ordered(resolved)
+    runs = _runs(resolved, places, there if isinstance(there, frozenset) else frozenset(there))
+    owing = [run for run in runs if run.owed_count]
+    seconds = size = 0.0
+    batches = loads = 0
+    guess = False
+    for run, loading in zip(owing, loads_of(run.resolved for run in owing), strict=True):
+        found = pace(run.resolved) or rule_of_thumb(run.resolved)
+        forwards = run.batches
+        batches, loads, guess = batches + forwards, loads + loading, guess or found.guess
+        seconds += forwards * run.batch_size * found.seconds_per_image + loading * found.load_seconds
+        size += run.owed_count * found.bytes_per_image
+    return Plan(
+        runs=runs, varying=varying, batches=batches, loads=loads, seconds=seconds, bytes=round(size), guess=guess,
+        cut=tuple(cut),
+    )  # fmt: skip
+
+
+def _runs(resolved: Sequence[ResolvedSpec], places: Sequence[int], made: frozenset[str]) -> tuple[PlannedRun, ...]:
+    words: dict[int, list[str]] = {}
+    """By the identity of the tuple of variants, which ``resolved`` keeps alive: the runs of a sweep share one."""
+    seen: set[str] = set()
+    runs = []
+    for place in places:
+        each = resolved[place]
+        variants = each.spec.variants
+        texts = words.get(id(variants)) or words.setdefault(id(variants), _words_keys(variants))
+        setting, seeds = each.setting_key, each.spec.seeds
+        keys = tuple([recipe_key(setting, text, seed) for text in texts for seed in seeds])
+        there = _NONE if made.isdisjoint(keys) else made.intersection(keys)
+        repeated = _NONE if seen.isdisjoint(keys) else frozenset(seen.intersection(keys)) - there
+        seen.update(keys)
+        runs.append(PlannedRun(resolved=each, original=place, keys=keys, there=there, repeated=repeated))
+    return tuple(runs)
+
+
+def _words_keys(variants: Iterable[Variant]) -> list[str]:
+    return list(map(words_key, variants))

@@ -1,0 +1,138 @@
+"""Commands that are stopped, or fail, half-way: what was made stays, and the next command is said."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from promptlab.errors import EngineError
+from promptlab.testing import Painter
+
+KILLED = """
+import os, signal, sys
+from promptlab import cli
+from promptlab.testing import Painter
+
+paint = Painter._paint
+
+def painted(self, task, **where):
+    if task.seed == 9:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return paint(self, task, **where)
+
+Painter._paint = painted
+cli.main(sys.argv[1:])
+"""
+
+
+@pytest.fixture
+def at_seed(monkeypatch):
+    """Have something happen while the picture of a seed is painted."""
+    paint = Painter._paint
+
+    def arrange(seed, happens):
+        def painted(self, task, **where):
+            if task.seed == seed:
+                happens()
+            return paint(self, task, **where)
+
+        monkeypatch.setattr(Painter, "_paint", painted)
+
+    yield arrange
+    monkeypatch.setattr(Painter, "_paint", paint)
+
+
+def statuses(promptlab, ref):
+    said = promptlab("show", str(ref), "--json")
+    assert said.code == 0, said.err
+    run = json.loads(said.out)["run"]
+    return run["status"], sum(image["status"] == "MADE" for image in run["images"]), len(run["images"])
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_stop_finishes_the_batch_and_says_how_to_go_on(sign, promptlab, workspace, at_seed, monkeypatch):
+    """One line when it is pressed, one at the end; the batch in flight is whole; resume makes the rest."""
+    monkeypatch.chdir(workspace.root)
+    at_seed(5, lambda: os.kill(os.getpid(), sign))
+    said = promptlab("run", "a fox", "--seeds", "0-11")
+    assert said.code == 130
+    lines = [line for line in said.err.splitlines() if line]
+    assert lines == [
+        "finishing the batch in flight; Ctrl-C again stops at once",
+        "promptlab: stopped; what was made stays; type: promptlab resume 1",
+    ]
+    assert statuses(promptlab, 1) == ("KILLED", 8, 12)
+    at_seed(99, lambda: None)
+    said = promptlab("resume", "1")
+    assert (said.code, said.out.splitlines()[0].startswith("run 1: 12 images")) == (0, True)
+    assert statuses(promptlab, 1) == ("FINISHED", 12, 12)
+    assert promptlab("resume").out == "nothing is owed: every run has all its images\n"
+    assert promptlab("resume", "last").out == "nothing is owed: last has all its images\n"
+
+
+def test_the_handler_of_sigterm_is_put_back(promptlab):
+    """A program that calls ``main`` keeps its own."""
+    before = signal.getsignal(signal.SIGTERM)
+    promptlab("list")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_stopped_sweep_is_resumed(promptlab, workspace, at_seed):
+    """The hint names the sweep; nothing that was made is made again, and the workspace is named where it must be."""
+    presses = iter([True])
+
+    def press():
+        if next(presses, False):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    at_seed(1, press)
+    words = ("run", "a fox", "--seeds", "0-7", "--steps", "5", "--steps", "6")
+    said = promptlab(*words)
+    assert said.code == 130
+    assert "type: promptlab resume sweep:1 --workspace " in said.err
+    assert statuses(promptlab, 1) == ("KILLED", 4, 8)
+    said = promptlab("resume", "sweep:1")
+    assert said.code == 0, said.err
+    assert [statuses(promptlab, ref) for ref in (1, 2)] == [("FINISHED", 8, 8)] * 2
+    assert workspace.sweep_grid(1, 1).is_file()
+    assert promptlab(*words).out.startswith("nothing to make: sweep 1: 2 runs, 16 images")
+
+
+def test_a_failure_says_how_to_go_on(promptlab, workspace, at_seed, monkeypatch):
+    """The error is one line with the next command behind it; what could be made is made."""
+    monkeypatch.chdir(workspace.root)
+
+    def fail():
+        raise EngineError("the paint ran out")
+
+    at_seed(6, fail)
+    said = promptlab("run", "a fox", "--seeds", "0-11")
+    assert (said.code, said.err.count("\n")) == (1, 1)
+    assert "the paint ran out" in said.err
+    assert said.err.endswith("; type: promptlab resume 1\n")
+    assert statuses(promptlab, 1) == ("FAILED", 11, 12)
+    at_seed(99, fail)
+    assert promptlab("resume").out.startswith("run 1: 12 images")
+
+
+def test_a_killed_run_is_resumed(promptlab, workspace):
+    """``kill -9`` in the middle: resume completes it, and so does the same command again."""
+    environment = {**os.environ, "PROMPTLAB_ENGINE": "painter", "PROMPTLAB_WORKSPACE": str(workspace.root)}
+    for number, prompt in enumerate(("a fox", "a dog"), 1):
+        words = ("run", prompt, "--seeds", "0-15")
+        killed = subprocess.run([sys.executable, "-c", KILLED, *words], env=environment, capture_output=True)
+        assert killed.returncode == -signal.SIGKILL
+        status, made, images = statuses(promptlab, number)
+        assert (status, images) == ("RUNNING", 16)
+        assert made <= 8
+        said = promptlab("resume") if number == 1 else promptlab(*words)
+        assert said.out.startswith(f"run {number}: 16 images"), said.err
+        assert statuses(promptlab, number) == ("FINISHED", 16, 16)
+
+
+def test_what_was_wrong_before_anything_began_has_no_such_hint(promptlab):
+    """There is nothing to resume."""
+    assert "resume" not in promptlab("run", "a fox", "--device", "cuda").err
