@@ -57,9 +57,9 @@ class Workshop:
             for leftover in self._workspace.run_folder(run.id).glob(".*.tmp"):
                 leftover.unlink(missing_ok=True)  # of a process that was killed while it wrote
             run = self._notebook.take_up(run.id)
-            watch(RunBegan(run=run))
             if not again:
                 run = self._link(run, environment)
+            watch(RunBegan(run=run))
             owed = {image.position for image in run.owed}
             tasks = [task for task in tasks_of(resolved) if task.position in owed]
             making = Making(
