@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from promptlab.engine import Denoising, Loaded, diffusers_engine
+from promptlab.errors import UnknownValue
 from promptlab.images.png import pixel_sha256
-from promptlab.plan import tasks_of
+from promptlab.plan import CutPrompt, tasks_of
 from promptlab.records import plain
 from promptlab.spec import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant
 from promptlab.testing import Painter
@@ -109,3 +110,32 @@ def test_the_environment_is_plain_and_stable(engine):
 def test_nothing_to_do_is_done_at_once(engine):
     """No task, no picture, no error."""
     assert list(engine.generate(())) == []
+
+
+def test_many_resolve_as_each_alone(engine):
+    """Looking once at what specs share changes nothing, and says the same of what is wrong."""
+    specs = [
+        SPEC,
+        SPEC.vary(scheduler=None, num_inference_steps=None),
+        SPEC.vary(dtype="bfloat16", batch_size=None),
+        SPEC.vary(arguments=(("eta", 1.0),)),
+        SPEC.vary(seeds=(3,), batch_size=None),
+        SPEC,
+    ]
+    assert engine.resolve_all(specs) == tuple(map(engine.resolve, specs))
+    assert engine.resolve_all(()) == ()
+    with pytest.raises(UnknownValue, match="--device"):
+        engine.resolve_all([SPEC, SPEC.vary(device="abacus")])
+
+
+def test_words_that_are_cut_are_named_once(engine):
+    """The end of a prompt that is too long, negative ones included, however many runs have it; short ones never."""
+    long = " ".join(["red"] * 80 + ["blue", "circle"])
+    spec = SPEC.vary(
+        variants=(Variant(prompt="a fox"), Variant(prompt=long), Variant(prompt="b", negative_prompt=long))
+    )
+    resolved = engine.resolve_all([spec, spec.vary(seeds=(4,)), spec.vary(guidance_scale=2.0)])
+    assert engine.cut_words(resolved) == (
+        CutPrompt(prompt=long, encoder="tokenizer", words=" ".join(["red"] * 5 + ["blue", "circle"])),
+    )
+    assert engine.cut_words(()) == ()

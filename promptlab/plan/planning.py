@@ -12,8 +12,7 @@ from typing import Final
 
 from promptlab.plan.order import loads_of, order_line, ordered
 from promptlab.plan.pace import Pace, rule_of_thumb
-from promptlab.plan.tasks import ImageTask, ResolvedSpec, default_batch_size, tasks_of
-from promptlab.spec import Variant, recipe_key, words_key
+from promptlab.plan.tasks import ImageTask, ResolvedSpec, default_batch_size, keys_of, tasks_of
 
 __all__ = ["CutPrompt", "Plan", "PlannedRun", "plan"]
 
@@ -194,22 +193,11 @@ def plan(
 
 
 def _runs(resolved: Sequence[ResolvedSpec], places: Sequence[int], made: frozenset[str]) -> tuple[PlannedRun, ...]:
-    words: dict[int, list[str]] = {}
-    """By the identity of the tuple of variants, which ``resolved`` keeps alive: the runs of a sweep share one."""
     seen: set[str] = set()
     runs = []
-    for place in places:
-        each = resolved[place]
-        variants = each.spec.variants
-        texts = words.get(id(variants)) or words.setdefault(id(variants), _words_keys(variants))
-        setting, seeds = each.setting_key, each.spec.seeds
-        keys = tuple([recipe_key(setting, text, seed) for text in texts for seed in seeds])
+    for place, keys in zip(places, keys_of(resolved[place] for place in places), strict=True):
         there = _NONE if made.isdisjoint(keys) else made.intersection(keys)
         repeated = _NONE if seen.isdisjoint(keys) else frozenset(seen.intersection(keys)) - there
         seen.update(keys)
-        runs.append(PlannedRun(resolved=each, original=place, keys=keys, there=there, repeated=repeated))
+        runs.append(PlannedRun(resolved=resolved[place], original=place, keys=keys, there=there, repeated=repeated))
     return tuple(runs)
-
-
-def _words_keys(variants: Iterable[Variant]) -> list[str]:
-    return list(map(words_key, variants))

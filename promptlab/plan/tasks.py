@@ -6,11 +6,12 @@ so that tasks can be pickled, sent elsewhere, shuffled or dropped without changi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from promptlab.spec import CallSpec, PipelineSpec, RunSpec, Variant, recipe_key, setting_key, words_key
 
-__all__ = ["DEFAULT_BATCH_SIZE", "ImageTask", "ResolvedSpec", "default_batch_size", "tasks_of"]
+__all__ = ["DEFAULT_BATCH_SIZE", "ImageTask", "ResolvedSpec", "default_batch_size", "keys_of", "tasks_of"]
 
 DEFAULT_BATCH_SIZE = 4
 
@@ -76,10 +77,23 @@ class ImageTask:
     recipe_key: str
 
 
+def keys_of(resolved: Iterable[ResolvedSpec]) -> list[tuple[str, ...]]:
+    """The recipe keys of each run's images, in the grid's order: those of its tasks, without making the tasks."""
+    remembered: dict[int, tuple[tuple[Variant, ...], list[str]]] = {}
+    """By identity, and kept alive with it: the runs of a sweep share their variants."""
+    keys = []
+    for each in resolved:
+        variants, setting, seeds = each.spec.variants, each.setting_key, each.spec.seeds
+        if id(variants) not in remembered:
+            remembered[id(variants)] = variants, list(map(words_key, variants))
+        words = remembered[id(variants)][1]
+        keys.append(tuple([recipe_key(setting, text, seed) for text in words for seed in seeds]))
+    return keys
+
+
 def tasks_of(resolved: ResolvedSpec) -> tuple[ImageTask, ...]:
     """The images of a run in the grid's order."""
-    spec, setting = resolved.spec, resolved.setting_key
-    words = [words_key(variant) for variant in spec.variants]
+    spec, (keys,) = resolved.spec, keys_of((resolved,))
     return tuple(
         ImageTask(
             position=row * len(spec.seeds) + column,
@@ -92,7 +106,7 @@ def tasks_of(resolved: ResolvedSpec) -> tuple[ImageTask, ...]:
             batch_size=spec.batch_size or default_batch_size(spec.image_count),
             device=resolved.device,
             generator_device=spec.generator_device,
-            recipe_key=recipe_key(setting, words[row], seed),
+            recipe_key=keys[row * len(spec.seeds) + column],
         )
         for row, variant in enumerate(spec.variants)
         for column, seed in enumerate(spec.seeds)

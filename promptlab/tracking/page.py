@@ -20,6 +20,7 @@ from promptlab.tracking.markdown import cut_at, escaped, quoted, word_changes
 
 __all__ = [
     "PARAM_LIMIT",
+    "RUN_METRIC",
     "SEEDS_PARAM",
     "SWEEP_TAG",
     "TAG_LIMIT",
@@ -37,6 +38,7 @@ UID_TAG = "promptlab.uid"
 VARIANT_TAG = "promptlab.variant"
 SEEDS_PARAM = "seeds"
 SWEEP_TAG = "promptlab.sweep"
+RUN_METRIC = "run"
 PARAM_LIMIT, TAG_LIMIT = 6000, 8000
 
 _STANDING = {
@@ -137,7 +139,7 @@ class VariantPage:
         }
 
     def metrics(self) -> dict[str, float]:
-        """What it took and what came of it. Times in seconds, memory in MiB."""
+        """What it took and what came of it; and the run's number, to sort by. Times in seconds, memory in MiB."""
         here = [image for image in self.made if image.linked is None]
         taken = [image.seconds for image in here if image.seconds is not None]
         memory = [image.peak_memory for image in self.made if image.peak_memory is not None]
@@ -153,7 +155,7 @@ class VariantPage:
         }
         # Four digits tell all that timing can; the table shows every digit there is.
         known = {name: value for name, value in given.items() if value is not None and math.isfinite(value)}
-        return {name: float(f"{value:.4g}") for name, value in known.items()}
+        return {RUN_METRIC: float(self.run.id)} | {name: float(f"{value:.4g}") for name, value in known.items()}
 
     def tags(self) -> dict[str, str]:
         """What tells the MLflow run apart, and the words; all but the description, which needs the MLflow run's id."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from promptlab.errors import one_line
 from promptlab.records import RunRecord, RunStatus, SweepRecord
 from promptlab.tracking.markdown import cut_at, escaped, quoted
-from promptlab.tracking.page import PARAM_LIMIT, SWEEP_TAG, TAG_LIMIT, UID_TAG, sweep_param
+from promptlab.tracking.page import PARAM_LIMIT, RUN_METRIC, SWEEP_TAG, TAG_LIMIT, UID_TAG, sweep_param
 
 __all__ = ["SweepPage"]
 
@@ -64,6 +64,11 @@ class SweepPage:
         ended = [int(run.ended_at.timestamp() * 1000) for run in self.runs if run.ended_at is not None]
         return max(ended, default=self.start_ms)
 
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Of all its runs, each once, in their order."""
+        return tuple(dict.fromkeys(seed for run in self.runs for seed in run.spec.seeds))
+
     def params(self) -> dict[str, str]:
         """The axes with their values. Parameters cannot be changed, so these are told when the sweep has ended."""
         return {
@@ -73,9 +78,10 @@ class SweepPage:
         }
 
     def metrics(self) -> dict[str, float]:
-        """How much it made, and how long that took."""
+        """How much it made, and how long that took; the number of its newest run, to be sorted beside it."""
         taken = [run.generate_seconds for run in self.runs if run.generate_seconds is not None]
         given = {
+            RUN_METRIC: float(max((run.id for run in self.runs), default=0)),
             "runs": float(len(self.runs)),
             "images": float(sum(len(run.made) for run in self.runs)),
             "seconds": math.fsum(taken),

@@ -20,6 +20,7 @@ from promptlab.errors import TrackerError
 from promptlab.records import RunRecord, RunStatus, SweepRecord
 from promptlab.tracking.page import (
     SEEDS_PARAM,
+    SWEEP_TAG,
     UID_TAG,
     VARIANT_TAG,
     ParentLink,
@@ -30,7 +31,14 @@ from promptlab.tracking.page import (
 from promptlab.tracking.pictures import lay_out, lay_out_sweep
 from promptlab.tracking.schema import database_uri, import_mlflow_quietly, locked, make_schema, translated
 from promptlab.tracking.sweep_page import SweepPage
-from promptlab.tracking.view import RUNS_SHOWN, SEEDS_SHOWN, address_path, view_tag
+from promptlab.tracking.view import (
+    RUNS_SHOWN,
+    SEEDS_SHOWN,
+    address_path,
+    sweep_key,
+    sweep_view_tag,
+    view_tag,
+)
 from promptlab.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -40,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["MlflowTracker"]
 
 NOTE_TAG: Final = "mlflow.note.content"
+PARENT_TAG: Final = "mlflow.parentRunId"
 
 
 @dataclass(slots=True)
@@ -114,18 +123,45 @@ class MlflowTracker:
             client = self._connected()
             experiment_id = self._experiment(client, sweep.experiment)
             told = self._told_sweep(client, experiment_id, sweep)
+            below = self._below(client, experiment_id, sweep, runs)
             page = SweepPage(
                 sweep=sweep,
                 runs=runs,
                 children={
-                    run.id: [variant.mlflow_run_id for variant in run.variants if variant.mlflow_run_id] for run in runs
+                    run.id: [one.info.run_id for one in below if one.data.tags[UID_TAG] == run.uid] for run in runs
                 },
                 experiment_id=experiment_id,
-                view=address_path(experiment_id).removeprefix("/"),
+                view=address_path(experiment_id, sweep_key(sweep.uid)).removeprefix("/"),
             )
             run_id = self._tell_sweep(client, experiment_id, page, told, thumbnail, overviews)
+            for one in below:
+                if one.data.tags.get(PARENT_TAG) != run_id:
+                    client.set_tag(one.info.run_id, PARENT_TAG, run_id)
+            view = sweep_view_tag(
+                sweep.uid, page.name, search=f"tags.`{SWEEP_TAG}` = '{sweep.id}' and metrics.images_made >= 0", params=list(page.params()),
+                seeds=page.seeds, now_ms=int(time.time() * 1000),
+            )  # fmt: skip
+            self._save_tag(client, experiment_id, *view)
             self._save_view(client, experiment_id)
             return run_id
+
+    @staticmethod
+    def _below(client: MlflowClient, experiment_id: str, sweep: SweepRecord, runs: Sequence[RunRecord]) -> list[Run]:
+        """The MLflow runs that show ``runs``. By uid as well: on a server, workspaces may have sweeps of one number."""
+        uids = {run.uid for run in runs}
+        found: list[Run] = []
+        token: str | None = ""
+        while token is not None:
+            part = client.search_runs(
+                [experiment_id],
+                filter_string=f"tags.`{SWEEP_TAG}` = '{sweep.id}'",
+                max_results=1000,
+                order_by=["attributes.start_time ASC"],
+                page_token=token or None,
+            )
+            found += [one for one in part if VARIANT_TAG in one.data.tags and one.data.tags.get(UID_TAG) in uids]
+            token = part.token or None
+        return found
 
     def _told_sweep(self, client: MlflowClient, experiment_id: str, sweep: SweepRecord) -> Run | None:
         """The MLflow run that shows the sweep, if there is one."""
@@ -274,8 +310,6 @@ class MlflowTracker:
         return self.workspace.artifacts.joinpath(*path.parts[1:])
 
     def _save_view(self, client: MlflowClient, experiment_id: str) -> None:
-        from mlflow.exceptions import MlflowException
-
         latest = client.search_runs(
             [experiment_id],
             filter_string="metrics.images_made > 0",
@@ -283,7 +317,13 @@ class MlflowTracker:
             order_by=["attributes.start_time DESC"],
         )
         seeds = [seeds_of(shown.data.params.get(SEEDS_PARAM, ""), limit=SEEDS_SHOWN) for shown in latest]
-        key, value = view_tag(seeds, now_ms=int(time.time() * 1000))
+        view = view_tag(seeds, now_ms=int(time.time() * 1000))
+        self._save_tag(client, experiment_id, *view)
+
+    @staticmethod
+    def _save_tag(client: MlflowClient, experiment_id: str, key: str, value: str) -> None:
+        from mlflow.exceptions import MlflowException
+
         try:
             client.set_experiment_tag(experiment_id, key, value)
         except MlflowException:  # told at the same moment from another workspace; now the tag is there to be changed

@@ -1,4 +1,11 @@
-"""The view an experiment opens with: a matrix of the latest runs, one column a variant, one row a seed.
+"""The views of an experiment: the matrix it opens with, and for each sweep its runs compared.
+
+The matrix has a column for each of the latest variants and a row for each seed. A sweep's view has its runs alone:
+seconds per image as bars, the values against them as parallel lines, and their pictures.
+
+MLflow nests runs when they are ordered by the time they were made, collapses what is nested, and leaves what is
+collapsed out of every chart; a shared view cannot open it. In any other order runs are flat, so the matrix goes by the
+runs' numbers, which is the same order, and a sweep's view by seconds per image.
 
 MLflow keeps a shared view as an experiment tag and opens it by its key in the address. The format is undocumented
 (read from the page of MLflow 3.17, which is why mlflow is pinned); when it fails, MLflow's own view opens instead.
@@ -9,13 +16,22 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 from uuid import NAMESPACE_OID, uuid5
 
+from promptlab.tracking.page import RUN_METRIC
 from promptlab.tracking.pictures import image_key
 
-__all__ = ["RUNS_SHOWN", "SEEDS_SHOWN", "VIEW_KEY", "address_path", "view_tag"]
+__all__ = [
+    "RUNS_SHOWN",
+    "SEEDS_SHOWN",
+    "VIEW_KEY",
+    "address_path",
+    "sweep_key",
+    "sweep_view_tag",
+    "view_tag",
+]
 
 VIEW_KEY: Final = "promptlab"
 RUNS_SHOWN: Final = 10
@@ -39,14 +55,19 @@ FIXED_COLUMNS: Final = {"1": 73, "attributes.`Run Name`": 190, "runDateAndNestIn
 """MLflow's own columns by its own names; an order that leaves them out puts them last."""
 
 
-def address_path(experiment_id: str) -> str:
-    """What follows the server's address to open an experiment with our view."""
-    query = f"workflowType=machine_learning&viewStateShareKey={VIEW_KEY}&compareRunsMode=CHART"
+def sweep_key(uid: str) -> str:
+    """The key of the view of the sweep ``uid``."""
+    return f"{VIEW_KEY}-{uid[:16]}"
+
+
+def address_path(experiment_id: str, key: str = VIEW_KEY) -> str:
+    """What follows the server's address to open an experiment with one of our views."""
+    query = f"workflowType=machine_learning&viewStateShareKey={key}&compareRunsMode=CHART"
     return f"/#/experiments/{experiment_id}/runs?{query}"
 
 
 def view_tag(seeds: Sequence[Sequence[int]], *, now_ms: int) -> tuple[str, str]:
-    """The experiment tag, key and value, that holds the view.
+    """The experiment tag, key and value, that holds the view it opens with.
 
     Args:
         seeds: of the latest runs that have pictures, the newest first: the newest run's seeds become the first rows,
@@ -56,45 +77,111 @@ def view_tag(seeds: Sequence[Sequence[int]], *, now_ms: int) -> tuple[str, str]:
     latest = next(iter(seeds), ())
     others = {seed for of_one in seeds for seed in of_one}.difference(latest)
     order = (*latest, *sorted(others))[:SEEDS_SHOWN]
-    section, chart = (str(uuid5(NAMESPACE_OID, f"promptlab/{part}")) for part in ("section", "matrix"))
+    section = _section("section", "Pictures", height=800)
     state = {
+        **_state(COLUMNS, shown="FIRST_10_RUNS"),
+        "compareRunCharts": [_pictures("matrix", section, order, RUNS_SHOWN)],
+        "compareRunSections": [section],
+    }
+    return _tag(VIEW_KEY, "PromptLab", state, now_ms)
+
+
+def sweep_view_tag(
+    uid: str, name: str, *, search: str, params: Sequence[str], seeds: Sequence[int], now_ms: int
+) -> tuple[str, str]:
+    """The experiment tag, key and value, that holds the view of one sweep.
+
+    Args:
+        uid: the sweep's.
+        name: the view's, for people.
+        search: what MLflow's search box finds the sweep's runs by.
+        params: the parameters that hold the values of its axes.
+        seeds: of its runs.
+        now_ms: when the view was last changed.
+    """
+    numbers = _section(f"{uid}/numbers", "Speed", height=360, columns=2)
+    pictures = _section(f"{uid}/pictures", "Pictures", height=800)
+    pace = "seconds_per_image"
+    bars = {"type": "BAR", "metricKey": pace, "displayName": "Seconds per image"}
+    lines = {
+        "type": "PARALLEL",
+        "selectedParams": list(params),
+        "selectedMetrics": [pace],
+        "showAllRuns": False,
+        "displayName": "Values against seconds per image",
+    }
+    columns = {"metrics.`seconds_per_image`": 135} | {f"params.`{name}`": 170 for name in params} | COLUMNS
+    state = {
+        **_state(columns, shown="SHOWALL"),
+        "searchFilter": search,
+        "orderByKey": f"metrics.`{pace}`",
+        "orderByAsc": True,
+        "compareRunCharts": [
+            _chart(f"{uid}/bars", numbers) | bars,
+            _chart(f"{uid}/lines", numbers) | lines,
+            _pictures(f"{uid}/matrix", pictures, seeds[:SEEDS_SHOWN], 2 * RUNS_SHOWN),
+        ],
+        "compareRunSections": [numbers, pictures],
+    }
+    return _tag(sweep_key(uid), name, state, now_ms)
+
+
+def _state(columns: Mapping[str, int], *, shown: str) -> dict[str, Any]:
+    """What all views have: every run, the newest first, and our columns."""
+    return {
         "searchFilter": "",
-        "orderByKey": "attributes.start_time",
+        "orderByKey": f"metrics.`{RUN_METRIC}`",
         "orderByAsc": False,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
-        "selectedColumns": list(COLUMNS),
-        "columnOrder": [*FIXED_COLUMNS, *COLUMNS],
-        "columnWidths": {**FIXED_COLUMNS, **COLUMNS},
-        "runsHiddenMode": "FIRST_10_RUNS",
-        "compareRunCharts": [
-            {
-                "type": "IMAGE",
-                "uuid": chart,
-                "metricSectionId": section,
-                "deleted": False,
-                "isGenerated": False,
-                "runsCountToCompare": RUNS_SHOWN,
-                "step": 0,
-                "showRunParams": False,
-                "imageKeys": [image_key(seed) for seed in order],
-            }
-        ],
-        "compareRunSections": [
-            {
-                "uuid": section,
-                "name": "Pictures",
-                "display": True,
-                "isReordered": True,
-                "deleted": False,
-                "isGenerated": False,
-                "columns": 1,
-                "cardHeight": 800,
-            }
-        ],
+        "selectedColumns": list(columns),
+        "columnOrder": [*FIXED_COLUMNS, *columns],
+        "columnWidths": {**FIXED_COLUMNS, **columns},
+        "runsHiddenMode": shown,
+        "isAccordionReordered": True,  # sections in our order; else MLflow sorts them by name
     }
+
+
+def _section(part: str, name: str, *, height: int, columns: int = 1) -> dict[str, Any]:
+    return {
+        "uuid": _uid(part),
+        "name": name,
+        "display": True,
+        "isReordered": True,
+        "deleted": False,
+        "isGenerated": False,
+        "columns": columns,
+        "cardHeight": height,
+    }
+
+
+def _chart(part: str, section: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "uuid": _uid(part),
+        "metricSectionId": section["uuid"],
+        "deleted": False,
+        "isGenerated": False,
+        "runsCountToCompare": RUNS_SHOWN,
+    }
+
+
+def _pictures(part: str, section: Mapping[str, Any], seeds: Sequence[int], runs: int) -> dict[str, Any]:
+    return _chart(part, section) | {
+        "type": "IMAGE",
+        "runsCountToCompare": runs,
+        "step": 0,
+        "showRunParams": False,
+        "imageKeys": [image_key(seed) for seed in seeds],
+    }
+
+
+def _uid(part: str) -> str:
+    return str(uuid5(NAMESPACE_OID, f"promptlab/{part}"))
+
+
+def _tag(key: str, name: str, state: Mapping[str, Any], now_ms: int) -> tuple[str, str]:
     packed = "deflate;" + base64.b64encode(zlib.compress(json.dumps(state).encode())).decode()
-    value = {"name": "PromptLab", "createdAt": now_ms, "updatedAt": now_ms, "state": packed}
-    return f"mlflow.sharedViewState.{VIEW_KEY}", json.dumps(value)
+    value = {"name": name, "createdAt": now_ms, "updatedAt": now_ms, "state": packed}
+    return f"mlflow.sharedViewState.{key}", json.dumps(value)

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import time
 
 import pytest
 import yaml
@@ -87,14 +86,13 @@ def test_refuses(text, place, words):
     assert "\n" not in message
 
 
+@pytest.mark.timeout(120)
 def test_aliases_cannot_blow_up():
     """Nine levels of nine are four hundred million values: refused at once, not written out."""
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{at}: &a{at} [{', '.join([f'*a{at - 1}'] * 9)}]" for at in range(1, 10)]
-    began = time.monotonic()
     with pytest.raises(InputError, match="makes the file too much; allowed: 250,000 values, aliases written out"):
         read("\n".join(lines))
-    assert time.monotonic() - began < 5
 
 
 def test_a_file_has_a_size():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import product
 
 import numpy as np
@@ -100,8 +100,9 @@ def _run(workspace, number, hue, values, variants, seeds, side):
         device="cpu",
         model_identity="sha256:" + "ab" * 32,
         vae_identity=None,
-        created_at=LONG_AGO,
-        ended_at=LONG_AGO,
+        created_at=LONG_AGO + timedelta(minutes=number),
+        ended_at=LONG_AGO + timedelta(minutes=number, seconds=30),
+        generate_seconds=0.1 * number * len(images),
         variants=tuple(VariantRecord(position=at, variant=variant) for at, variant in enumerate(variants)),
         images=tuple(images),
         environment=Environment(facts={}),
