@@ -104,7 +104,7 @@ def overview_pages(sweep: SweepRecord, runs: Sequence[RunRecord]) -> Iterator[Pa
     names = [_names(sweep, dimension) for dimension in range(len(sweep.dimensions))]
     block = Block.of([record for record in at.values() if record is not None])
     outer = len(sweep.dimensions) - 2
-    stacks = list(dict.fromkeys(place[:outer] for place in at)) if outer > 0 else [()]
+    stacks = {place[:outer] for place in at} if outer > 0 and at else {()}
     sheets: list[tuple[str, list[str], list[str], list[list[_Cell]]]] = []
     for stack in sorted(stacks):
         heading = "  ·  ".join(names[dimension][value].replace("\n", ", ") for dimension, value in enumerate(stack))
@@ -143,18 +143,20 @@ def _table(
     at: Mapping[Place, RunRecord | None], stack: Place, names: Sequence[Mapping[int, str]], block: Block
 ) -> tuple[list[str], list[str], list[list[_Cell]]]:
     """Names of the rows and of the columns, and the cells, of one value on each of the first dimensions."""
+    if not at:
+        return [""], [""], [[_Cell(run=None)]]
     if len(names) > 1:
         down = [value for value in names[0] if any(place[:-1] == (*stack, value) for place in at)]
         cells = [[_Cell(run=at.get((*stack, row, column))) for column in names[1]] for row in down]
         return [names[0][row] for row in down], list(names[1].values()), cells
-    places = list(names[0]) if names else []
+    places = list(names[0])
     if block.count > 1 and len(places) <= _ROWS:
         cells = [[_Cell(run=at.get((place,)), only=picture) for picture in range(block.count)] for place in places]
         return list(names[0].values()), block.headers(), cells
     return (
         [""],
-        [names[0][place] for place in places] or [""],
-        [[_Cell(run=at.get((place,))) for place in places] or [_Cell(run=None)]],
+        [names[0][place] for place in places],
+        [[_Cell(run=at.get((place,))) for place in places]],
     )
 
 

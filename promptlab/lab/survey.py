@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from promptlab.engine import Engine
-from promptlab.plan import Plan, plan, tasks_of
+from promptlab.plan import Plan, keys_of, plan
 from promptlab.records import Environment
 from promptlab.spec import RunSpec
 
@@ -46,7 +46,7 @@ def survey(
         there = frozenset()
         for environment in distinct.values() if workshop is not None else ():
             its = (one for one, where in zip(resolved, environments, strict=True) if where is environment)
-            keys = [task.recipe_key for one in its for task in tasks_of(one)]
+            keys = [key for run in keys_of(its) for key in run]
             there |= workshop.existing(keys, environment).keys() if workshop is not None else frozenset()
     words = engine.cut_words(resolved) if cut else ()
     pace = (lambda _: None) if workshop is None else workshop.pace

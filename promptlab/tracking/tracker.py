@@ -1,8 +1,9 @@
-"""MLflow, told of runs: one flat MLflow run per variant under one setting, found again by its tags.
+"""MLflow, told of runs: one MLflow run per variant under one setting, found again by its tags.
 
-Flat, because MLflow collapses nested runs and leaves collapsed ones out of every chart; one per variant, because its
-image charts compare runs, so that variants become columns and seeds rows. All goes through ``MlflowClient``: the fluent
-API keeps an ambient stack of active runs and hides the failures of what it sends.
+One per variant, because MLflow's image charts compare runs, so that variants become columns and seeds rows. Those of a
+sweep have one above them; our views show them flat, because MLflow leaves what is collapsed out of every chart. All
+goes through ``MlflowClient``: the fluent API keeps an ambient stack of active runs and hides the failures of what it
+sends.
 """
 
 from __future__ import annotations
@@ -18,27 +19,12 @@ from urllib.parse import unquote, urlsplit
 
 from promptlab.errors import TrackerError
 from promptlab.records import RunRecord, RunStatus, SweepRecord
-from promptlab.tracking.page import (
-    SEEDS_PARAM,
-    SWEEP_TAG,
-    UID_TAG,
-    VARIANT_TAG,
-    ParentLink,
-    VariantPage,
-    origin_of,
-    seeds_of,
-)
+from promptlab.tracking.experiment import runs_below, save_sweep_view, save_view
+from promptlab.tracking.page import UID_TAG, VARIANT_TAG, ParentLink, VariantPage, origin_of
 from promptlab.tracking.pictures import lay_out, lay_out_sweep
 from promptlab.tracking.schema import database_uri, import_mlflow_quietly, locked, make_schema, translated
 from promptlab.tracking.sweep_page import SweepPage
-from promptlab.tracking.view import (
-    RUNS_SHOWN,
-    SEEDS_SHOWN,
-    address_path,
-    sweep_key,
-    sweep_view_tag,
-    view_tag,
-)
+from promptlab.tracking.view import address_path, sweep_key
 from promptlab.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -107,7 +93,7 @@ class MlflowTracker:
                 )
                 for variant in run.variants
             }
-            self._save_view(client, experiment_id)
+            save_view(client, experiment_id)
             return told
 
     def record_sweep(
@@ -123,7 +109,7 @@ class MlflowTracker:
             client = self._connected()
             experiment_id = self._experiment(client, sweep.experiment)
             told = self._told_sweep(client, experiment_id, sweep)
-            below = self._below(client, experiment_id, sweep, runs)
+            below = runs_below(client, experiment_id, sweep, runs)
             page = SweepPage(
                 sweep=sweep,
                 runs=runs,
@@ -137,31 +123,9 @@ class MlflowTracker:
             for one in below:
                 if one.data.tags.get(PARENT_TAG) != run_id:
                     client.set_tag(one.info.run_id, PARENT_TAG, run_id)
-            view = sweep_view_tag(
-                sweep.uid, page.name, search=f"tags.`{SWEEP_TAG}` = '{sweep.id}' and metrics.images_made >= 0", params=list(page.params()),
-                seeds=page.seeds, now_ms=int(time.time() * 1000),
-            )  # fmt: skip
-            self._save_tag(client, experiment_id, *view)
-            self._save_view(client, experiment_id)
+            save_sweep_view(client, page)
+            save_view(client, experiment_id)
             return run_id
-
-    @staticmethod
-    def _below(client: MlflowClient, experiment_id: str, sweep: SweepRecord, runs: Sequence[RunRecord]) -> list[Run]:
-        """The MLflow runs that show ``runs``. By uid as well: on a server, workspaces may have sweeps of one number."""
-        uids = {run.uid for run in runs}
-        found: list[Run] = []
-        token: str | None = ""
-        while token is not None:
-            part = client.search_runs(
-                [experiment_id],
-                filter_string=f"tags.`{SWEEP_TAG}` = '{sweep.id}'",
-                max_results=1000,
-                order_by=["attributes.start_time ASC"],
-                page_token=token or None,
-            )
-            found += [one for one in part if VARIANT_TAG in one.data.tags and one.data.tags.get(UID_TAG) in uids]
-            token = part.token or None
-        return found
 
     def _told_sweep(self, client: MlflowClient, experiment_id: str, sweep: SweepRecord) -> Run | None:
         """The MLflow run that shows the sweep, if there is one."""
@@ -308,23 +272,3 @@ class MlflowTracker:
         if ".." in path.parts:
             raise TrackerError(f"MLflow keeps files at {artifact_uri}, which leads out of the workspace")
         return self.workspace.artifacts.joinpath(*path.parts[1:])
-
-    def _save_view(self, client: MlflowClient, experiment_id: str) -> None:
-        latest = client.search_runs(
-            [experiment_id],
-            filter_string="metrics.images_made > 0",
-            max_results=RUNS_SHOWN,
-            order_by=["attributes.start_time DESC"],
-        )
-        seeds = [seeds_of(shown.data.params.get(SEEDS_PARAM, ""), limit=SEEDS_SHOWN) for shown in latest]
-        view = view_tag(seeds, now_ms=int(time.time() * 1000))
-        self._save_tag(client, experiment_id, *view)
-
-    @staticmethod
-    def _save_tag(client: MlflowClient, experiment_id: str, key: str, value: str) -> None:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            client.set_experiment_tag(experiment_id, key, value)
-        except MlflowException:  # told at the same moment from another workspace; now the tag is there to be changed
-            client.set_experiment_tag(experiment_id, key, value)
