@@ -37,18 +37,21 @@ def disc(hue, place, side):
     return pixels
 
 
-def paint_sweep(workspace, axes, *, variants=CHIEF, seeds=(1,), side=64, skip=(), **changes):
-    """A sweep over ``axes``: a list of dimensions, each a list of dicts field → shown value. ``skip``: places left out.
+def paint_sweep(workspace, axes, *, variants=CHIEF, seeds=(1,), side=64, skip=(), first=1, **changes):
+    """A sweep over ``axes``: a list of dimensions, each a list of dicts field → shown value. ``skip``: places left out;
+    ``first``: the first run's number.
 
     Returns:
         The sweep, and the records of its runs; the painted pictures lie in ``workspace``.
     """
     runs, parts = [], []
     places = [place for place in product(*(range(len(axis)) for axis in axes)) if place not in skip]
-    for number, place in enumerate(places, 1):
+    for number, place in enumerate(places, first):
         values = tuple(pair for axis, at in zip(axes, place, strict=True) for pair in axis[at].items())
         parts.append(SweepRun(run_id=number, place=place, values=values))
-        runs.append(_run(workspace, number, number / len(places), values, tuple(variants), tuple(seeds), side))
+        runs.append(
+            _run(workspace, number, (number - first) / len(places), values, tuple(variants), tuple(seeds), side)
+        )
     sweep = SweepRecord(
         id=3,
         uid="5" * 32,

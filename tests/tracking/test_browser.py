@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from promptlab.images.grid import thumbnail as narrow
+from promptlab.images.overview import save_overview
 from promptlab.records import RunStatus
 from promptlab.spec import Variant
 from promptlab.tracking import MlflowTracker, serve
+from promptlab.tracking.view import address_path, sweep_key
 from promptlab.workspace import Workspace
+from tests.images.sweeping import paint_sweep
 from tests.tracking.painting import paint_run, spec, thumbnail
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -26,6 +30,9 @@ QUIET = (
 )
 NASTY = "<script>alert(1)</script> *bold* @you :fire: <img src=x onerror=alert(2)>"
 
+STEPS = [{"num_inference_steps": "10"}, {"num_inference_steps": "20"}]
+SWEEP_VIEW = address_path("2", sweep_key("5" * 32))
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
@@ -36,7 +43,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory, prepared_database):
-    """Three variants × eight seeds; one seed of them again in four ages; a run that failed half-way; one of nothing."""
+    """Runs of one experiment, whole, varied, failed and empty; in another a sweep of four schedulers × two steps."""
     workspace = Workspace.at(tmp_path_factory.mktemp("browsed"))
     workspace.database.write_bytes(prepared_database.read_bytes())
     first = paint_run(workspace, 1, spec(["as it was", "with make-up", "a old chief"], range(8)))
@@ -51,6 +58,12 @@ def told(tmp_path_factory, prepared_database):
         run.id: tracker.record(run, parent=parent, thumbnail=thumbnail(workspace, run))
         for run, parent in ((first, None), (rerun, first), (failed, None), (nothing, None))
     }
+    axes = [[{"scheduler": name} for name in ("euler", "unipc", "ddim", "pndm")], STEPS]
+    sweep, runs = paint_sweep(workspace, axes, seeds=(1, 2), side=128, first=11)
+    for run in runs:
+        tracker.record(run, parent=None, thumbnail=b"")
+    pages = save_overview(sweep, runs, workspace)
+    ids["sweep"] = tracker.record_sweep(sweep, runs, thumbnail=narrow(pages[0]), overviews=pages)
     with serve(workspace, port=0) as server:
         yield server, ids
 
@@ -123,7 +136,7 @@ def test_nothing_stands_before_the_pictures(told, page):
 
 def test_the_table_shows_the_columns_that_matter(told, page):
     """None of which MLflow chooses by itself."""
-    page.goto(told[0].address().replace("compareRunsMode=CHART", "compareRunsMode=TABLE"))
+    page.goto(told[0].address("warrior chief").replace("compareRunsMode=CHART", "compareRunsMode=TABLE"))
     page.locator(".ag-header-cell[col-id='params.`scheduler`']").wait_for()
     columns = page.eval_on_selector_all(".ag-header-cell", "cells => cells.map(cell => cell.getAttribute('col-id'))")
     for name in ("scheduler", "num_inference_steps", "dtype", "vae"):
@@ -160,3 +173,40 @@ def test_a_picture_is_found_by_its_seed_among_the_artifacts(told, page):
     page.goto(address_of(told, 1, 1, "/artifacts/pictures/seed-3.png"))
     page.get_by_text("seed-3.png").first.wait_for()
     page.wait_for_function("() => [...document.images].some(image => image.naturalWidth == 128)")
+
+
+def test_a_sweeps_page_leads_with_the_overview_and_names_its_runs(told, page):
+    """The overview whole on the first screen; the runs a click away; the way to compare them."""
+    server, ids = told
+    page.goto(f"{server.url}/#/experiments/2/runs/{ids['sweep']}?workflowType=machine_learning")
+    page.get_by_role("heading", name="sweep 3 · scheduler × num_inference_steps").wait_for()
+    page.wait_for_function("() => document.querySelector(\"img[src*='thumb.png']\")?.naturalWidth > 100")
+    assert page.locator("img[src*='thumb.png']").bounding_box()["y"] < 250
+    rows = page.locator("[data-testid=note-editor-preview-content] tbody tr")
+    assert rows.count() == 8
+    assert rows.last.inner_text().split() == ["18", "pndm", "20", "1.8"]
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="Compare the runs").click()
+    opened.value.get_by_text("Parallel Coordinates").wait_for()
+
+
+def test_a_sweeps_runs_are_compared_in_charts(told, page):
+    """None is collapsed away: a bar for each, a line for each, pictures of each."""
+    page.set_viewport_size({"width": 1440, "height": 1800})  # MLflow draws a section when it comes into sight
+    page.goto(told[0].url + SWEEP_VIEW)
+    page.get_by_text("Parallel Coordinates").wait_for()
+    page.locator(".js-plotly-plot .bars .point").nth(7).wait_for(state="attached")
+    header = page.locator("[role=row]", has_text="18 · pndm · 20").locator("[role=columnheader]")
+    header.nth(8).wait_for()
+    names = [text.split("\n")[-1] for text in header.all_inner_texts()]
+    assert (names[1], names[8]) == ("18 · pndm · 20", "11 · euler · 10")
+
+
+def test_a_sweeps_table_has_its_axes_beside_the_seconds(told, page):
+    """Fastest first; the run above them is not among them."""
+    page.goto(told[0].url + SWEEP_VIEW.replace("=CHART", "=TABLE"))
+    page.locator("[role=gridcell][col-id='metrics.`seconds_per_image`']").nth(7).wait_for()
+    columns = page.eval_on_selector_all(".ag-header-cell", "cells => cells.map(cell => cell.getAttribute('col-id'))")
+    assert {"params.`sweep.scheduler`", "params.`sweep.num_inference_steps`"} <= set(columns)
+    cells = page.locator("[role=gridcell][col-id='metrics.`seconds_per_image`']")
+    assert [float(text) for text in cells.all_inner_texts()] == [1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8]
