@@ -20,12 +20,16 @@ __all__ = [
     "Environment",
     "ImageRecord",
     "ImageStatus",
+    "Loss",
+    "Origin",
+    "Outcome",
     "RunRecord",
     "RunStatus",
     "RunSummary",
     "SweepRecord",
     "SweepRun",
     "VariantRecord",
+    "Verification",
     "plain",
 ]
 
@@ -64,6 +68,59 @@ class Environment:
         return hashlib.sha256(canonical_json(dict(self.facts)).encode()).hexdigest()
 
 
+class Outcome(StrEnum):
+    """What came of making a picture again."""
+
+    EXACT = "exact"
+    CLOSE = "close"
+    DIFFERENT = "different"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """A picture was made again, and compared with the one that is kept.
+
+    Args:
+        outcome: see :class:`Outcome`.
+        verified_at: UTC.
+        environment: hash of the one in which it was made again.
+        pixel_sha256: of what came out.
+        differing_pixels: how many pixels differ in any channel.
+        greatest_difference: levels of 255, in one channel of one pixel.
+        mean_difference: levels of 255, over all channels of all pixels.
+        psnr: peak signal-to-noise ratio, dB; ``None`` where nothing differs, or where the sizes do.
+        changes: the fields of the environment that are not what they were; none, where it is the same.
+    """
+
+    outcome: Outcome
+    verified_at: datetime
+    environment: str
+    pixel_sha256: str
+    differing_pixels: int | None = None
+    greatest_difference: int | None = None
+    mean_difference: float | None = None
+    psnr: float | None = None
+    changes: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """Something that a foreign picture says of itself and that we have no word for: which, its value, why not."""
+
+    name: str
+    value: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a run came from that was not made here: the program that made it, the file's name, what was lost."""
+
+    program: str
+    file: str
+    lost: tuple[Loss, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantRecord:
     """One wording of a run, and the MLflow run that shows it."""
@@ -97,6 +154,7 @@ class ImageRecord:
         environment: hash of the environment it was made in, where that is not its run's: after a resume elsewhere.
         flag: why it should be looked at twice: ``black``, ``nan``, ``unsafe`` (blacked out by the model's own checker).
         error: what went wrong, when it failed.
+        verified: what came of the last time it was made again to be compared.
     """
 
     run_id: int
@@ -119,6 +177,7 @@ class ImageRecord:
     environment: str | None = None
     flag: str | None = None
     error: str | None = None
+    verified: Verification | None = None
 
     @property
     def ref(self) -> str:
@@ -149,6 +208,7 @@ class RunRecord:
         sweep_id: the sweep it is a part of.
         sweep_values: field and shown value of each of the sweep's axes, for this run.
         tracked_at: when MLflow was told; ``None`` while it has not been.
+        origin: of a run that was not made in this workspace but taken in.
     """
 
     id: int
@@ -174,6 +234,7 @@ class RunRecord:
     sweep_id: int | None = None
     sweep_values: tuple[tuple[str, str], ...] = ()
     tracked_at: datetime | None = None
+    origin: Origin | None = None
 
     @property
     def made(self) -> tuple[ImageRecord, ...]:
@@ -205,6 +266,12 @@ class RunRecord:
     def peak_memory(self) -> int | None:
         """The greatest of the images' batches, bytes."""
         return max((image.peak_memory for image in self.made if image.peak_memory is not None), default=None)
+
+    @property
+    def named_runs(self) -> frozenset[int]:
+        """The numbers of the other runs that this record names: parents, and those whose pictures are linked."""
+        images = {place[0] for image in self.images for place in (image.parent, image.linked) if place is not None}
+        return frozenset(images if self.parent_run_id is None else images | {self.parent_run_id})
 
     @property
     def parent_image(self) -> tuple[int, int] | None:

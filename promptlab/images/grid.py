@@ -8,15 +8,15 @@ holds the very pixels of its PNG.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from promptlab.images.chronicle import describe_grid
 from promptlab.images.facts import cell_size, seconds_text, settings_of
 from promptlab.images.fonts import scripts_without_font
 from promptlab.images.layout import Label, Layout, lay_out
-from promptlab.images.metadata import describe_grid
 from promptlab.images.png import encode_png, read_pixels, write_atomically
 from promptlab.images.sheet import Sheet
 from promptlab.records import RunRecord, RunStatus
@@ -53,11 +53,14 @@ def draw_grid(run: RunRecord, workspace: Workspace) -> Image:
     return sheet.image
 
 
-def save_grid(run: RunRecord, workspace: Workspace) -> Path:
+def save_grid(run: RunRecord, workspace: Workspace, *, uids: Mapping[int, str] | None = None) -> Path:
     """Draw the grid and put it in its place, in one step; a reader sees the old one or the new one.
 
+    Args:
+        uids: of the runs that this one names as parent or as the source of linked pictures, by number.
+
     Returns:
-        ``workspace.grid(run.id)``; its ``promptlab`` chunk names the run.
+        ``workspace.grid(run.id)``; its ``promptlab`` chunk tells the whole run.
 
     Raises:
         StoreError: when it cannot be written.
@@ -67,7 +70,7 @@ def save_grid(run: RunRecord, workspace: Workspace) -> Path:
     path = workspace.grid(run.id)
     with suppress(OSError):  # a run that failed before its first picture has no folder yet; writing says what is wrong
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, encode_png(np.asarray(draw_grid(run, workspace)), describe_grid(run)))
+    write_atomically(path, encode_png(np.asarray(draw_grid(run, workspace)), describe_grid(run, uids or {})))
     return path
 
 

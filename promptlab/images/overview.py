@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from promptlab.images.block import Block
+from promptlab.images.chronicle import describe_sweep
 from promptlab.images.facts import said, seconds_text, settings_of
 from promptlab.images.layout import Box, Label, Layout, lay_out
-from promptlab.images.metadata import describe_sweep
 from promptlab.images.png import encode_png, write_atomically
 from promptlab.images.sheet import Sheet
 from promptlab.records import ImageRecord, RunRecord, SweepRecord
@@ -64,20 +64,20 @@ def save_overview(sweep: SweepRecord, runs: Sequence[RunRecord], workspace: Work
         runs: their records, as far as they are there; a run of the sweep that is not among them is shown as not made.
 
     Returns:
-        ``workspace.sweep_grid(sweep.id, 1)`` and so on; the ``promptlab`` chunk of each names the sweep.
+        ``workspace.sweep_grid(sweep.id, 1)`` and so on; the ``promptlab`` chunk of each tells it.
 
     Raises:
         StoreError: when a page cannot be written.
     """
     import numpy as np
 
-    paths = []
+    paths, uids = [], {run.id: run.uid for run in runs}
     with suppress(OSError):  # writing says what is wrong
         workspace.sweep_folder(sweep.id).mkdir(parents=True, exist_ok=True)
     for number, page in enumerate(overview_pages(sweep, runs), 1):
         path = workspace.sweep_grid(sweep.id, number)
         pixels = np.asarray(draw_overview(page, workspace))
-        write_atomically(path, encode_png(pixels, describe_sweep(sweep, page=number)))
+        write_atomically(path, encode_png(pixels, describe_sweep(sweep, uids, page=number)))
         paths.append(path)
     with suppress(OSError):
         for old in workspace.sweep_folder(sweep.id).glob("grid-*.png"):

@@ -66,11 +66,12 @@ def find(ref: str, workspace: Workspace, notebook: Callable[[], Notebook]) -> So
 
 def _picture(ref: str, notebook: Notebook) -> Source:
     """The image that a picture's own metadata names; the whole run, where the picture is a grid."""
-    from promptlab.images.metadata import grid_run_uid, self_description
+    from promptlab.images.chronicle import named_by
+    from promptlab.images.metadata import self_description
 
     described = self_description(Path(ref))
-    uid = grid_run_uid(Path(ref)) if described is None else described.run_uid
-    run = None if uid is None else notebook.run_by_uid(uid)
+    what, uid = (named_by(Path(ref)) or ("", "")) if described is None else ("run", described.run_uid)
+    run = notebook.run_by_uid(uid) if what == "run" else None
     if run is None:
         raise _stranger(ref)
     return Source(run=run, position=None if described is None else described.position)

@@ -20,8 +20,8 @@ from promptlab.errors import EngineError, TrackerError, one_line
 from promptlab.lab.events import Event, Generated, Watch
 from promptlab.lab.interrupts import Interrupts
 from promptlab.lab.recorder import Recorder
-from promptlab.plan import ImageTask, ResolvedSpec
-from promptlab.records import Environment, ImageStatus, RunRecord, RunStatus
+from promptlab.plan import ImageTask
+from promptlab.records import Environment, ImageRecord, ImageStatus, RunRecord, RunStatus
 from promptlab.store.notebook import Notebook
 from promptlab.workspace import Workspace
 
@@ -46,13 +46,12 @@ class Making:
         workspace: Workspace,
         tracker: Tracker,
         run: RunRecord,
-        resolved: ResolvedSpec,
         environment: Environment,
         parent: RunRecord | None,
         watch: Watch,
     ) -> None:
         self._engine, self._notebook, self._workspace, self._tracker = engine, notebook, workspace, tracker
-        self._run, self._resolved, self._environment = run, resolved, environment
+        self._run, self._environment = run, environment
         self._parent, self._watch = parent, watch
         self._preparing: threading.Thread | None = None
         self._load_seconds = run.load_seconds
@@ -147,20 +146,11 @@ class Making:
         with suppress(TrackerError):  # telling will meet it again, and say so
             self._tracker.prepare()
 
-    def _describe(self, task: ImageTask, size: tuple[int, int]) -> dict[str, str]:
-        from promptlab.images.metadata import describe
+    def _describe(self, task: ImageTask, image: ImageRecord) -> dict[str, str]:
+        from promptlab.images.metadata import Ancestor, describe
 
-        ancestor = self._run.images[task.position].parent
-        parent = None
+        ancestor, parent = self._run.images[task.position].parent, None
         if ancestor is not None and self._parent is not None:
-            parent = self._parent.images[ancestor[1]].recipe_key
-        return describe(
-            self._resolved,
-            task,
-            run_uid=self._run.uid,
-            run_id=self._run.id,
-            experiment=self._run.experiment,
-            environment_hash=self._environment.hash,
-            parent=parent,
-            size=size,
-        )
+            key = self._parent.images[ancestor[1]].recipe_key
+            parent = Ancestor(recipe_key=key, run_uid=self._parent.uid, position=ancestor[1])
+        return describe(self._run, image, task, environment=self._environment, parent=parent)

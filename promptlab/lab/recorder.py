@@ -38,7 +38,7 @@ class Recorder:
 
     Args:
         environment: the one the pictures are made in, where it is not the run's own.
-        describe: gives the text chunks of the PNG of a task, by the task and the picture's (width, height).
+        describe: gives the text chunks of a PNG, by its task and its record.
 
     Raises:
         StoreError: from :meth:`add` or on leaving, when a file or a row could not be written.
@@ -50,7 +50,7 @@ class Recorder:
         workspace: Workspace,
         notebook: Notebook,
         *,
-        describe: Callable[[ImageTask, tuple[int, int]], dict[str, str]],
+        describe: Callable[[ImageTask, ImageRecord], dict[str, str]],
         environment: Environment | None = None,
     ) -> None:
         self._run, self._workspace, self._notebook, self._describe = run, workspace, notebook, describe
@@ -99,8 +99,7 @@ class Recorder:
         task = picture.task
         path = self._workspace.run_folder(self._run.id) / self._workspace.image_name(task.variant, task.seed)
         height, width, _ = picture.pixels.shape
-        write_png(path, picture.pixels, self._describe(task, (width, height)))
-        return ImageRecord(
+        image = ImageRecord(
             run_id=self._run.id,
             position=task.position,
             variant=task.variant,
@@ -118,6 +117,8 @@ class Recorder:
             made_at=datetime.now(UTC),
             flag=picture.flag,
         )
+        write_png(path, picture.pixels, self._describe(task, image))
+        return image
 
     def _hand_over(self) -> None:
         if self._saving:

@@ -63,7 +63,7 @@ class Workshop:
             owed = {image.position for image in run.owed}
             tasks = [task for task in tasks_of(resolved) if task.position in owed]
             making = Making(
-                self._engine, self._notebook, self._workspace, self._tracker, run, resolved, environment, parent, watch
+                self._engine, self._notebook, self._workspace, self._tracker, run, environment, parent, watch
             )
             failure: BaseException | None = None
             try:
@@ -106,7 +106,7 @@ class Workshop:
     def show(self, run: RunRecord, watch: Watch) -> RunRecord:
         """The faces of an ended run: its grid, and MLflow. Neither can take the run down with it."""
         try:
-            save_grid(run, self._workspace)
+            save_grid(run, self._workspace, uids=self._notebook.uids(run.named_runs))
         except StoreError as error:
             watch(Undrawn(run_id=run.id, reason=str(error)))
         watch(Telling())

@@ -19,7 +19,7 @@ from promptlab.records import RunStatus, RunSummary
 from promptlab.store.migrate import HEAD, VERSION_TABLE, check
 from promptlab.workspace import Workspace
 
-__all__ = ["BUSY_TIMEOUT", "check_workspace", "connect_reading", "revision_of", "summaries"]
+__all__ = ["BUSY_TIMEOUT", "check_workspace", "connect_reading", "is_readable", "revision_of", "summaries"]
 
 BUSY_TIMEOUT: Final = 30.0
 """Seconds to wait for another writer. MLflow's own is 20 s; no transaction of ours lasts longer than a moment."""
@@ -120,21 +120,32 @@ def check_workspace(workspace: Workspace) -> str | None:
     return revision
 
 
-def summaries(database: Path, *, experiment: str | None = None, limit: int | None = None) -> tuple[RunSummary, ...]:
-    """The runs of a workspace, newest first; none where there is no database yet.
+def is_readable(database: Path) -> bool:
+    """Whether there are tables of ours to read.
 
     Raises:
         WorkspaceError: when the file is no database, or a newer PromptLab's, or an older one that wants upgrading.
     """
     revision = revision_of(database)
     if revision is None:
-        return ()
+        return False
     check(revision, str(database))
     if revision != HEAD:
         raise WorkspaceError(
             "database", str(database), problem=f"has the older schema {revision}", allowed=f"schema {HEAD}",
             hint="promptlab db upgrade",
         )  # fmt: skip
+    return True
+
+
+def summaries(database: Path, *, experiment: str | None = None, limit: int | None = None) -> tuple[RunSummary, ...]:
+    """The runs of a workspace, newest first; none where there is no database yet.
+
+    Raises:
+        WorkspaceError: when the file is no database, or a newer PromptLab's, or an older one that wants upgrading.
+    """
+    if not is_readable(database):
+        return ()
     with closing(connect_reading(database)) as connection:
         connection.row_factory = sqlite3.Row
         rows = connection.execute(_SUMMARIES, {"experiment": experiment, "limit": -1 if limit is None else limit})

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["HEAD", "REVISIONS", "VERSION_TABLE", "backup", "check", "is_ours", "migrations_folder", "upgrade"]
 
 VERSION_TABLE: Final = "promptlab_alembic_version"
-REVISIONS: Final[Sequence[str]] = ("0001", "0002")
+REVISIONS: Final[Sequence[str]] = ("0001", "0002", "0003")
 """Every revision this PromptLab knows, oldest first. A test holds this to the migrations folder."""
 HEAD: Final = REVISIONS[-1]
 

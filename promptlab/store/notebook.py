@@ -14,15 +14,15 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from filelock import FileLock
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from promptlab.errors import NotFound
-from promptlab.plan import ImageTask, Pace, ResolvedSpec
+from promptlab.plan import ImageTask, ResolvedSpec
 from promptlab.records import Environment, ImageRecord, ImageStatus, RunRecord, RunStatus, SweepRecord, SweepRun
 from promptlab.store import migrate, recall
 from promptlab.store.database import open_sqlite, translated
 from promptlab.store.glance import check_workspace, revision_of
+from promptlab.store.lookup import Lookup
 from promptlab.store.rows import new_run_row, sweep_record
 from promptlab.store.tables import EnvironmentRow, ImageRow, RunRow, SweepRow, VariantRow
 from promptlab.workspace import Workspace
@@ -30,11 +30,9 @@ from promptlab.workspace import Workspace
 __all__ = ["Notebook"]
 
 
-class Notebook:
-    """What a workspace remembers. Open one with :meth:`at`; the methods raise :class:`StoreError` when SQL fails."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class Notebook(Lookup):
+    """What a workspace remembers, to be read and written. Open one with :meth:`at`; SQL that fails is a
+    :class:`StoreError`."""
 
     @classmethod
     def at(cls, workspace: Workspace) -> Self:
@@ -74,8 +72,6 @@ class Notebook:
                 migrate.upgrade(connection)
                 connection.commit()
             return revision
-
-    # writing
 
     def begin_run(
         self,
@@ -261,95 +257,6 @@ class Notebook:
                 )
             session.execute(update(RunRow).where(RunRow.id == run_id).values(tracked_at=datetime.now(UTC)))
             return recall.run(session, run_id)
-
-    # reading
-
-    def run(self, run_id: int) -> RunRecord:
-        """Everything about one run.
-
-        Raises:
-            NotFound: naming the runs that are there.
-        """
-        with self._reading("reading a run") as session:
-            if session.get(RunRow, run_id) is None:
-                newest = session.scalar(select(func.max(RunRow.id)))
-                raise NotFound(
-                    "run", run_id, allowed=f"1 to {newest}" if newest else "none yet",
-                    hint="promptlab list" if newest else 'promptlab run "…"',
-                )  # fmt: skip
-            return recall.run(session, run_id)
-
-    def run_by_uid(self, uid: str) -> RunRecord | None:
-        """The run that a picture's own metadata names, if this workspace has it."""
-        with self._reading("reading a run") as session:
-            run_id = session.scalar(select(RunRow.id).where(RunRow.uid == uid))
-            return None if run_id is None else recall.run(session, run_id)
-
-    def sweep(self, sweep_id: int) -> SweepRecord:
-        """A sweep with the numbers of its runs.
-
-        Raises:
-            NotFound: naming the sweeps that are there.
-        """
-        with self._reading("reading a sweep") as session:
-            row = session.get(SweepRow, sweep_id)
-            if row is None:
-                newest = session.scalar(select(func.max(SweepRow.id)))
-                raise NotFound("sweep", sweep_id, allowed=f"1 to {newest}" if newest else "none yet")
-            runs = session.scalars(select(RunRow).where(RunRow.sweep_id == sweep_id).order_by(RunRow.id))
-            return sweep_record(row, runs)
-
-    def same_sweep(self, key: str, experiment: str) -> SweepRecord | None:
-        """The newest sweep of the experiment with this key."""
-        with self._reading("looking for a sweep that exists") as session:
-            found = select(func.max(SweepRow.id)).where(SweepRow.key == key, SweepRow.experiment == experiment)
-            sweep_id = session.scalar(found)
-        return None if sweep_id is None else self.sweep(sweep_id)
-
-    def known(self, keys: Sequence[str], environment: Environment) -> dict[str, ImageRecord]:
-        """The images that were made with these recipe keys in this very environment: the first of each, by its key.
-
-        Linked ones are left out: what they are links to is found instead.
-        """
-        with self._reading("looking for pictures that exist") as session:
-            return recall.known(session, keys, environment.hash)
-
-    def same_run(self, keys: Sequence[str], environment: Environment, experiment: str) -> int | None:
-        """The number of the newest run of ``experiment`` made of exactly these recipes, in this order and environment.
-
-        Whether it has ended, and how, is not asked.
-        """
-        with self._reading("looking for a run that exists") as session:
-            return recall.same_run(session, tuple(keys), environment.hash, experiment)
-
-    def pace(self, resolved: ResolvedSpec) -> Pace | None:
-        """What the newest runs with this model on this kind of device took; ``None`` when there were none."""
-        with self._reading("looking at what runs took") as session:
-            return recall.pace(session, resolved)
-
-    def unfinished(self) -> tuple[int, ...]:
-        """The numbers of the runs that owe images or were never ended, oldest first."""
-        with self._reading("looking for what is owed") as session:
-            return recall.unfinished(session)
-
-    def last_run_id(self) -> int | None:
-        """The number of the run that was asked for last: begun, taken up, or found to be there already."""
-        with self._reading("reading the newest run") as session:
-            asked = func.coalesce(RunRow.asked_at, RunRow.created_at)
-            return session.scalar(select(RunRow.id).order_by(asked.desc(), RunRow.id.desc()).limit(1))
-
-    def untracked(self) -> tuple[int, ...]:
-        """The numbers of the ended runs that MLflow has not been told about, oldest first."""
-        with self._reading("looking for runs that MLflow does not know") as session:
-            ended = RunRow.status != RunStatus.RUNNING
-            return tuple(
-                session.scalars(select(RunRow.id).where(RunRow.tracked_at.is_(None), ended).order_by(RunRow.id))
-            )
-
-    @contextmanager
-    def _reading(self, doing: str) -> Iterator[Session]:
-        with translated(doing), Session(self._engine) as session:
-            yield session
 
     @contextmanager
     def _writing(self, doing: str) -> Iterator[Session]:

@@ -12,7 +12,7 @@ from promptlab.plan import Pace, ResolvedSpec
 from promptlab.records import ImageRecord, ImageStatus, RunRecord, RunStatus
 from promptlab.spec import CallSpec
 from promptlab.store.rows import image_record, run_record
-from promptlab.store.tables import EnvironmentRow, ImageRow, RunRow, VariantRow
+from promptlab.store.tables import EnvironmentRow, ImageRow, RunRow, VariantRow, VerificationRow
 
 __all__ = ["ids_by_variant", "known", "pace", "row_ids", "run", "same_run", "unfinished"]
 
@@ -28,6 +28,7 @@ _IMAGE_PARTS: Final = (
     selectinload(ImageRow.linked),
     selectinload(ImageRow.variant),
     selectinload(ImageRow.environment),
+    selectinload(ImageRow.verifications).selectinload(VerificationRow.environment),
 )
 
 

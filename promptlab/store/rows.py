@@ -6,22 +6,27 @@ again. What comes back equals what went in, which is what makes a rerun possible
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from promptlab.plan import ResolvedSpec
 from promptlab.records import (
     Environment,
     ImageRecord,
     ImageStatus,
+    Loss,
+    Origin,
+    Outcome,
     RunRecord,
     RunStatus,
     SweepRecord,
     SweepRun,
     VariantRecord,
+    Verification,
 )
 from promptlab.spec import CallSpec, Change, PipelineSpec, RunSpec, SchedulerSpec, Variant, options
-from promptlab.store.tables import ImageRow, RunRow, SweepRow, VariantRow
+from promptlab.store.tables import ImageRow, RunRow, SweepRow, VariantRow, VerificationRow
 
 __all__ = ["image_record", "new_run_row", "run_record", "sweep_record"]
 
@@ -92,13 +97,14 @@ def run_record(row: RunRow) -> RunRecord:
         images=tuple(image_record(image) for image in row.images),
         environment=Environment(facts=dict(row.environment.facts)),
         parent_run_id=row.parent_run_id,
-        changes=tuple(Change(field=field, before=before, after=after) for field, before, after in row.changes),
+        changes=_changes(row.changes),
         load_seconds=row.load_seconds,
         generate_seconds=row.generate_seconds,
         error=row.error,
         sweep_id=row.sweep_id,
         sweep_values=tuple((field, value) for field, value in row.sweep_values or ()),
         tracked_at=row.tracked_at,
+        origin=None if row.origin is None else _origin(row.origin),
     )
 
 
@@ -186,4 +192,27 @@ def image_record(row: ImageRow) -> ImageRecord:
         linked=None if row.linked is None else (row.linked.run_id, row.linked.position),
         flag=row.flag,
         error=row.error,
+        verified=_verification(row.verifications[-1]) if row.verifications else None,
     )
+
+
+def _verification(row: VerificationRow) -> Verification:
+    return Verification(
+        outcome=Outcome(row.outcome),
+        verified_at=row.verified_at,
+        environment=row.environment.hash,
+        pixel_sha256=row.pixel_sha256,
+        differing_pixels=row.differing_pixels,
+        greatest_difference=row.greatest_difference,
+        mean_difference=row.mean_difference,
+        psnr=row.psnr,
+        changes=_changes(row.changes),
+    )
+
+
+def _changes(plain: Iterable[tuple[str, Any, Any]]) -> tuple[Change, ...]:
+    return tuple(Change(field=field, before=before, after=after) for field, before, after in plain)
+
+
+def _origin(plain: Mapping[str, Any]) -> Origin:
+    return Origin(program=plain["program"], file=plain["file"], lost=tuple(Loss(**each) for each in plain["lost"]))

@@ -5,8 +5,8 @@
     promptlab_sweeps ────────┐
     promptlab_environments ──┤
                              ├─< promptlab_runs ──< promptlab_variants ──< promptlab_images
-                parent run ──┘                                                   │
-                                                     parent or linked image ─────┘
+                parent run ──┘                                                   │  │
+                                                     parent or linked image ─────┘  └──< promptlab_verifications
 
 Every parameter that one filters by is a column; call arguments and scheduler options are JSON. An image is a row
 from the moment it is asked for (``OWED``), so that what is missing can be counted and made later. Names follow
@@ -35,7 +35,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-__all__ = ["Base", "EnvironmentRow", "ImageRow", "RunRow", "SweepRow", "VariantRow"]
+__all__ = ["Base", "EnvironmentRow", "ImageRow", "RunRow", "SweepRow", "VariantRow", "VerificationRow"]
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -149,6 +149,7 @@ class RunRow(Base):
     sweep_id: Mapped[int | None] = mapped_column(ForeignKey(SweepRow.id), index=True)
     sweep_place: Mapped[list[Any] | None]
     sweep_values: Mapped[list[Any] | None]
+    origin: Mapped[dict[str, Any] | None]
 
     environment: Mapped[EnvironmentRow] = relationship()
     variants: Mapped[list[VariantRow]] = relationship(order_by="VariantRow.position")
@@ -209,3 +210,24 @@ class ImageRow(Base):
     environment: Mapped[EnvironmentRow | None] = relationship()
     parent: Mapped[ImageRow | None] = relationship(remote_side="ImageRow.id", foreign_keys=[parent_image_id])
     linked: Mapped[ImageRow | None] = relationship(remote_side="ImageRow.id", foreign_keys=[linked_image_id])
+    verifications: Mapped[list[VerificationRow]] = relationship(order_by="VerificationRow.id")
+
+
+class VerificationRow(Base):
+    """An image was made again and compared: what came of it, and in which environment."""
+
+    __tablename__ = "promptlab_verifications"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    image_id: Mapped[int] = mapped_column(ForeignKey(ImageRow.id), index=True)
+    verified_at: Mapped[datetime]
+    outcome: Mapped[str] = mapped_column(String(16))
+    environment_id: Mapped[int] = mapped_column(ForeignKey(EnvironmentRow.id), index=True)
+    pixel_sha256: Mapped[str] = mapped_column(String(64))
+    differing_pixels: Mapped[int | None]
+    greatest_difference: Mapped[int | None]
+    mean_difference: Mapped[float | None]
+    psnr: Mapped[float | None]
+    changes: Mapped[list[Any]]
+
+    environment: Mapped[EnvironmentRow] = relationship()

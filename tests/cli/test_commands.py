@@ -12,6 +12,7 @@ import pytest
 
 from promptlab import __version__
 from promptlab.cli import promptlab as group
+from promptlab.store.migrate import HEAD
 
 CHIEF = "portrait photo of a old warrior chief"
 BETA = " 50mm portrait photography, hard rim lighting photography--beta --ar 2:3  --beta --upbeta"
@@ -292,10 +293,10 @@ def test_a_read_only_workspace_is_refused(promptlab, workspace):
 def test_db_current_and_upgrade(promptlab, tmp_path):
     """A new folder gets its tables once; then there is nothing to do."""
     folder = str(tmp_path / "new")
-    assert promptlab("db", "current", "--workspace", folder).out == "schema none yet; this PromptLab writes 0002\n"
-    assert promptlab("db", "upgrade", "--workspace", folder).out == "schema none → 0002\n"
-    assert promptlab("db", "upgrade", "--workspace", folder).out == "schema 0002 already\n"
-    assert promptlab("db", "current", "--workspace", folder).out == "schema 0002; this PromptLab writes 0002\n"
+    assert promptlab("db", "current", "--workspace", folder).out == f"schema none yet; this PromptLab writes {HEAD}\n"
+    assert promptlab("db", "upgrade", "--workspace", folder).out == f"schema none → {HEAD}\n"
+    assert promptlab("db", "upgrade", "--workspace", folder).out == f"schema {HEAD} already\n"
+    assert promptlab("db", "current", "--workspace", folder).out == f"schema {HEAD}; this PromptLab writes {HEAD}\n"
 
 
 def test_sync_with_nothing_to_tell(promptlab):

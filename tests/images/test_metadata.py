@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -11,12 +12,15 @@ from sd_parsers import ParserManager
 
 from promptlab import __version__
 from promptlab.errors import InputError
+from promptlab.expand import parse_seeds
+from promptlab.images.chronicle import Chronicle, chronicle, named_by
 from promptlab.images.grid import save_grid
 from promptlab.images.infotext import display_name, infotext
-from promptlab.images.metadata import describe, grid_run_uid, self_description
+from promptlab.images.metadata import Ancestor, describe, self_description
 from promptlab.images.png import read_text, write_png
 from promptlab.plan import tasks_of
-from promptlab.spec import SchedulerSpec, Variant
+from promptlab.records import Environment, ImageRecord, ImageStatus, RunRecord, RunStatus
+from promptlab.spec import Change, SchedulerSpec, Variant
 
 UID = "0123456789abcdef" * 2
 PIXELS = np.zeros((32, 48, 3), np.uint8)
@@ -43,11 +47,27 @@ NASTY = [
 
 
 def chunks(resolve, variant, *, seed=7, **changes):
-    resolved = resolve((variant,), (seed,), **changes)
-    (task,) = tasks_of(resolved)
-    return describe(
-        resolved, task, run_uid=UID, run_id=3, experiment="foxes", environment_hash="e" * 64, parent="p" * 64
-    )
+    return described(resolve((variant,), (seed,), **changes), parent=Ancestor(recipe_key="p" * 64))
+
+
+ENVIRONMENT = Environment(facts={"torch": "2.13", "threads": 2, "tf32": False, "driver": None, "eta": 0.5})
+
+
+def described(resolved, position=0, **about):
+    """The chunks of one picture of a run of ``resolved``."""
+    tasks = tasks_of(resolved)
+    image = ImageRecord(
+        run_id=3, position=position, variant=tasks[position].variant, seed=tasks[position].seed,
+        status=ImageStatus.MADE, recipe_key=tasks[position].recipe_key, width=32, height=32, batch=1, slot=2,
+        seconds=0.5, flag="black",
+    )  # fmt: skip
+    run = RunRecord(
+        id=3, uid=UID, experiment="전사", name="a name", note=None, status=RunStatus.RUNNING, spec=resolved.spec,
+        device="cpu", model_identity=resolved.model_identity, vae_identity=None,
+        created_at=datetime(2025, 1, 1, 12, 30, tzinfo=UTC), ended_at=None, variants=(), images=(),
+        environment=ENVIRONMENT, changes=(Change(field="seeds", before=[1], after=[1, 2]),),
+    )  # fmt: skip
+    return describe(run, image, tasks[position], **{"environment": ENVIRONMENT, **about})
 
 
 def as_read(prompt: str) -> str:
@@ -127,16 +147,36 @@ def test_a_picture_gives_back_what_it_was_made_from(tmp_path, resolve, prompt, n
     variant = Variant(prompt=prompt, negative_prompt=negative, label="x", replacement="a=>b", source=1)
     resolved = resolve((Variant(prompt="other"), variant), (1 if seed != 1 else 2, seed))
     task = tasks_of(resolved)[3]
-    text = describe(
-        resolved, task, run_uid=UID, run_id=3, experiment="전사", environment_hash="e" * 64, parent=None
-    )  # fmt: skip
+    parent = Ancestor(recipe_key="p" * 64, run_uid=UID, position=3)
+    text = described(resolved, 3, parent=parent)
     write_png(tmp_path / "a.png", PIXELS, text)
     own = self_description(tmp_path / "a.png")
     assert own.spec == resolved.spec.vary(variants=(variant,), seeds=(seed,))
     assert own.recipe_key == task.recipe_key == resolved.key(variant, seed)
     assert (own.run_uid, own.run_id, own.position, own.experiment) == (UID, 3, 3, "전사")
     assert (own.model_identity, own.vae_identity, own.device) == (resolved.model_identity, None, "cpu")
-    assert (own.environment_hash, own.parent, own.version) == ("e" * 64, None, __version__)
+    assert (own.environment_hash, own.parent, own.version) == (ENVIRONMENT.hash, parent, __version__)
+    assert (own.environment, own.environment.hash) == (ENVIRONMENT, ENVIRONMENT.hash)
+    assert (own.variant, parse_seeds(own.seeds), own.name, own.note) == (1, resolved.spec.seeds, "a name", None)
+    assert own.changes == (Change(field="seeds", before=[1], after=[1, 2]),)
+    assert (own.created_at, own.batch, own.slot, own.seconds, own.peak_memory, own.flag) == (
+        datetime(2025, 1, 1, 12, 30, tzinfo=UTC), 1, 2, 0.5, None, "black",
+    )  # fmt: skip
+
+
+def test_a_picture_of_the_first_format_is_still_read(tmp_path, resolve):
+    """What 0.1's first pictures say of themselves: no environment's facts, a parent by its recipe alone."""
+    (task,) = tasks_of(resolve((Variant(prompt="a fox"),), (7,)))
+    first = {
+        "kind": "image", "format": 1, "version": "0.1.0", "run": {"uid": UID, "id": 3, "experiment": "foxes"},
+        "position": 0, "recipe_key": task.recipe_key, "environment": "e" * 64, "model_identity": "sha256:1",
+        "vae_identity": None, "device": "cpu", "parent": "p" * 64,
+        "spec": resolve((Variant(prompt="a fox"),), (7,)).spec.to_dict(),
+    }  # fmt: skip
+    write_png(tmp_path / "a.png", PIXELS, {"promptlab": json.dumps(first)})
+    own = self_description(tmp_path / "a.png")
+    assert (own.run_uid, own.run_id, own.experiment, own.environment_hash) == (UID, 3, "foxes", "e" * 64)
+    assert (own.environment, own.parent) == (None, Ancestor(recipe_key="p" * 64))
 
 
 def test_two_chunks_and_never_one_called_prompt(tmp_path, resolve):
@@ -191,7 +231,7 @@ def test_pictures_of_others_describe_nothing(tmp_path):
     """No chunk of ours, no description: not an error."""
     write_png(tmp_path / "a.png", PIXELS, {"parameters": "x"})
     assert self_description(tmp_path / "a.png") is None
-    assert grid_run_uid(tmp_path / "a.png") is None
+    assert named_by(tmp_path / "a.png") is None
 
 
 def test_a_grid_names_its_run_and_is_no_picture(make_run, workspace, tmp_path, resolve):
@@ -199,8 +239,16 @@ def test_a_grid_names_its_run_and_is_no_picture(make_run, workspace, tmp_path, r
     path = save_grid(make_run((Variant(prompt="a fox"),), (1,)), workspace)
     write_png(tmp_path / "a.png", PIXELS, chunks(resolve, Variant(prompt="a fox")))
     assert self_description(path) is None
-    assert grid_run_uid(path) == UID
-    assert grid_run_uid(tmp_path / "a.png") is None
+    assert named_by(path) == ("run", UID)
+    assert named_by(tmp_path / "a.png") is None
+
+
+def test_a_grid_tells_its_whole_run(make_run, workspace):
+    """The record comes out of the grid equal to the one it was drawn from, the numbers of other runs explained."""
+    run = make_run((Variant(prompt="a fox", label="전사 🦊"), Variant(prompt="b", source=0)), (1, 2), owed=(1,))
+    told = chronicle(save_grid(run, workspace, uids={2: "b" * 32}))
+    assert told == Chronicle(record=run, uids={2: "b" * 32})
+    assert chronicle(workspace.root / run.images[0].path) is None
 
 
 def broken(plain, *path, value=None):
@@ -220,10 +268,11 @@ def broken(plain, *path, value=None):
     [
         lambda plain: [plain],
         lambda plain: broken(plain, "spec"),
-        lambda plain: broken(plain, "run", "uid"),
-        lambda plain: broken(plain, "run", value="x"),
+        lambda plain: broken(plain, "run_uid"),
+        lambda plain: broken(plain, "environment", value="x"),
+        lambda plain: broken(plain, "seeds", value="1-3"),
         lambda plain: broken(plain, "format", value="1"),
-        lambda plain: broken(plain, "position", value=True),
+        lambda plain: broken(plain, "position", value="first"),
         lambda plain: broken(plain, "spec", "seeds", value=[1, 2]),
         lambda plain: broken(plain, "spec", "seeds", value=[-1]),
         lambda plain: broken(plain, "spec", "seeds", value=[float("inf")]),
@@ -257,7 +306,7 @@ def test_a_chunk_that_was_tampered_with_is_refused(tmp_path, resolve, harm):
 def test_any_json_is_refused_calmly(tmp_path, plain):
     """No foreign exception comes out of a chunk that someone else wrote under our name."""
     write_png(tmp_path / "a.png", PIXELS, {"promptlab": json.dumps(plain)})
-    for read in (self_description, grid_run_uid):
+    for read in (self_description, named_by, chronicle):
         try:
             read(tmp_path / "a.png")
         except InputError as error:

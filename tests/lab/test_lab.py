@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from promptlab.errors import EngineError, InputError, NotFound, StoreError, TrackerError
-from promptlab.images.metadata import self_description
+from promptlab.images.metadata import Ancestor, self_description
 from promptlab.images.png import pixel_sha256, read_pixels
 from promptlab.lab import Lab, Wording
 from promptlab.lab.events import Generated, RunBegan, Telling, Untold
@@ -72,7 +72,7 @@ def test_one_seed_with_other_words(lab):
     assert {change.field for change in child.changes} == {"prompts", "seeds"}
     assert child.images[1].pixel_sha256 == parent.images[1].pixel_sha256
     described = self_description(lab.workspace.root / child.images[0].path)
-    assert described.parent == parent.images[1].recipe_key
+    assert described.parent == Ancestor(recipe_key=parent.images[1].recipe_key, run_uid=parent.uid, position=1)
 
 
 def test_an_image_is_rerun_by_its_number_or_its_file(lab, tmp_path):

@@ -1,65 +1,91 @@
-"""An older database is backed up, upgraded, and then used: no row lost, no child row deleted on the way."""
+"""An older database is backed up, upgraded, and then used: no row lost, no child row deleted on the way.
 
-import sqlite3
-from contextlib import closing
-
-import pytest
-from alembic import command
-from alembic.config import Config
-
-from promptlab.errors import WorkspaceError
-from promptlab.store import glance, migrate
-from promptlab.store.database import open_sqlite
-from promptlab.store.notebook import Notebook
-from promptlab.workspace import Workspace
-from tests.store.test_notebook import begin
-
-ROWS = """
-INSERT INTO promptlab_environments VALUES (1, 'e', '2026-01-01 00:00:00.000000', '{"torch": "2.11"}');
-INSERT INTO promptlab_runs
-    (id, uid, experiment, status, created_at, model, model_identity, scheduler_options, call_arguments, seeds, device,
-     generator_device, environment_id, changes)
-    VALUES (1, 'u', 'warrior', 'FINISHED', '2026-01-01 00:00:00.000000', 'mini', 'sha256:1', '{}', '{}', '[7]', 'cpu',
-            'cpu', 1, '[]');
-INSERT INTO promptlab_variants (id, run_id, position, label, prompt, negative_prompt) VALUES (1, 1, 0, 'a', 'a', '');
-INSERT INTO promptlab_images (id, run_id, position, variant_id, seed, status, recipe_key, path)
-    VALUES (1, 1, 0, 1, 7, 'MADE', 'k', 'images/00001/v00-seed7.png');
+``databases/`` holds a file of every schema there has been before, as the PromptLab of that time wrote it (by its
+painter, MLflow's tables beside ours): two wordings at three seeds in run 1, one of its seeds with other words in run 2;
+from 0002 on a sweep of two runs, and a run whose pictures are all links to those of run 1.
 """
 
+import gzip
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 
-def older(workspace, revision):
-    """A database as PromptLab wrote it when ``revision`` was its schema, with a run in it."""
+import pytest
+
+from promptlab.errors import WorkspaceError
+from promptlab.records import ImageStatus, RunStatus
+from promptlab.store import glance, migrate
+from promptlab.store.notebook import Notebook
+from promptlab.workspace import Workspace
+from tests.store.test_notebook import ENVIRONMENT, begin
+
+KEPT = Path(__file__).parent / "databases"
+
+
+@pytest.fixture(params=migrate.REVISIONS[:-1])
+def older(request, tmp_path):
+    """A workspace with the database of an earlier schema."""
+    workspace = Workspace.at(tmp_path / "old")
     workspace.root.mkdir()
-    config = Config()
-    config.set_main_option("script_location", str(migrate.migrations_folder()))
-    engine = open_sqlite(workspace.database, foreign_keys=False)
-    with engine.connect().execution_options(writes=True) as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-        connection.commit()
-    with closing(sqlite3.connect(workspace.database)) as connection:
-        connection.executescript(ROWS)
+    workspace.database.write_bytes(gzip.decompress((KEPT / f"{request.param}.db.gz").read_bytes()))
+    assert glance.revision_of(workspace.database) == request.param
+    return workspace
 
 
-def test_a_database_of_the_first_schema_is_upgraded_and_used(tmp_path):
+def counts(database):
+    """How many rows each table has that both schemas know, MLflow's included."""
+    with closing(sqlite3.connect(database)) as connection:
+        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {table: connection.execute(f"SELECT count(*) FROM '{table}'").fetchone()[0] for table in tables}
+
+
+def test_every_earlier_schema_has_its_file():
+    """Whoever adds a revision keeps a database of the one before."""
+    assert sorted(path.name for path in KEPT.iterdir()) == [f"{one}.db.gz" for one in migrate.REVISIONS[:-1]]
+
+
+def test_an_older_database_is_upgraded_and_used(older):
     """What was in it reads as before, new runs go beside it, and a backup of the old file lies there."""
-    workspace = Workspace.at(tmp_path / "old")
-    older(workspace, "0001")
-    notebook = Notebook.at(workspace)
+    had, revision = counts(older.database), glance.revision_of(older.database)
+    notebook = Notebook.at(older)
+    assert had.items() <= counts(older.database).items()
     run = notebook.run(1)
-    assert (run.experiment, run.spec.seeds, run.images[0].path) == ("warrior", (7,), "images/00001/v00-seed7.png")
-    assert (run.sweep_id, run.images[0].linked) == (None, None)
-    assert begin(notebook).id == 2
-    assert [summary.id for summary in glance.summaries(workspace.database)] == [2, 1]
-    (backup,) = workspace.root.glob("*.bak")
-    assert glance.revision_of(backup) == "0001"
+    assert [variant.variant.prompt for variant in run.variants] == [
+        "a red fox, <b>한국어</b>",
+        "a blue fox, <b>한국어</b>",
+    ]
+    assert (run.experiment, run.note, run.status, run.spec.seeds) == ("foxes", "first", RunStatus.FINISHED, (0, 1, 2))
+    assert {image.status for image in run.images} == {ImageStatus.MADE}
+    assert (run.images[0].path, run.images[0].verified, run.origin) == ("images/00001/v00-seed0.png", None, None)
+    assert run.environment.facts["device"] == "cpu"
+    child = notebook.run(2)
+    assert (child.parent_run_id, child.images[0].parent) == (1, (1, 1))
+    assert [change.field for change in child.changes] == ["prompts", "seeds"]
+    before = len(glance.summaries(older.database))
+    new = begin(notebook)
+    assert (new.id, new.environment) == (before + 1, ENVIRONMENT)
+    assert len(glance.summaries(older.database)) == before + 1
+    (backup,) = older.root.glob("*.bak")
+    assert (glance.revision_of(backup), counts(backup)) == (revision, had)
 
 
-def test_a_list_says_what_to_type_for_an_older_database(tmp_path):
+@pytest.mark.parametrize("older", migrate.REVISIONS[1:-1], indirect=True)
+def test_sweeps_and_links_of_an_older_database_stay(older):
+    """From the second schema on: the sweep with its places, and pictures that are links."""
+    notebook = Notebook.at(older)
+    sweep = notebook.sweep(1)
+    assert sweep.dimensions == (("steps",),)
+    assert [(run.run_id, run.place, run.values) for run in sweep.runs] == [
+        (3, (0,), (("steps", "3"),)),
+        (4, (1,), (("steps", "4"),)),
+    ]
+    assert [image.linked for image in notebook.run(5).images] == [(1, 0), (1, 1), (1, 3), (1, 4)]
+
+
+def test_a_list_says_what_to_type_for_an_older_database(older):
     """Reading does not upgrade: it says which command does."""
-    workspace = Workspace.at(tmp_path / "old")
-    older(workspace, "0001")
-    with pytest.raises(WorkspaceError, match=r"has the older schema 0001.*type: promptlab db upgrade"):
-        glance.summaries(workspace.database)
-    assert Notebook.upgrade(workspace) == "0001"
-    assert len(glance.summaries(workspace.database)) == 1
+    revision = glance.revision_of(older.database)
+    with pytest.raises(WorkspaceError, match=rf"has the older schema {revision}.*type: promptlab db upgrade"):
+        glance.summaries(older.database)
+    assert Notebook.upgrade(older) == revision
+    assert len(glance.summaries(older.database)) >= 2
