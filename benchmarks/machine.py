@@ -2,12 +2,13 @@
 
 import os
 import platform
+from contextlib import suppress
 from pathlib import Path
 
 
 def machine() -> str:
     """Processor, cores and the versions that matter."""
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
     cpu = platform.processor() or "unknown processor"
     info = Path("/proc/cpuinfo")
@@ -16,5 +17,8 @@ def machine() -> str:
             line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
         ]
         cpu = names[0] if names else cpu
-    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "diffusers", "mlflow", "sqlalchemy"))
-    return f"{cpu}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions}"
+    versions = [f"{os.cpu_count()} cores", f"Python {platform.python_version()}"]
+    for name in ("torch", "diffusers", "mlflow", "sqlalchemy"):
+        with suppress(PackageNotFoundError):  # a machine that only draws may lack some
+            versions.append(f"{name} {version(name)}")
+    return f"{cpu}, {', '.join(versions)}"

@@ -105,11 +105,20 @@ class Verification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loss:
-    """Something that a foreign picture says of itself and that we have no word for: which, its value, why not."""
+    """One thing that a foreign picture says of itself and that could not be carried over.
+
+    Args:
+        name: as its program calls it: ``Hires upscale``.
+        value: what it said, in one short line.
+        why: the rest of a sentence: ``the second pass is not made here``.
+    """
 
     name: str
     value: str
     why: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.value} ({self.why})" if self.value else f"{self.name} ({self.why})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,9 @@
 
     <workspace>/
       mlflow.db          SQLite: MLflow's tables and, beside them, ours (``promptlab_…``)
-      images/<run>/      the pictures' home: one PNG an image, and the run's grid
-      images/sweep-<n>/  the overviews of a sweep, a page each
+      images/<run>/      the pictures' home: one PNG an image, and the run's grid and report
+      images/diff-<…>    two runs side by side
+      images/sweep-<n>/  the overviews of a sweep, a page each, and its report
       mlartifacts/       what MLflow shows: hard links to the above, in MLflow's own layout
 
 Paths are made from numbers and hashes only, never from a prompt or a name: no text that a user types can lead a file
@@ -63,6 +64,23 @@ class Workspace:
         """The labelled grid of run ``run_id``."""
         return self.run_folder(run_id) / "grid.png"
 
+    def report(self, run_id: int) -> Path:
+        """The page that shows run ``run_id``."""
+        return self.run_folder(run_id) / "report.html"
+
+    def artifact_name(self, seed: int, greatest: int) -> str:
+        """Where, among a variant's files in MLflow, its picture at ``seed`` lies.
+
+        Args:
+            greatest: the greatest of the run's seeds: padded to one width, names sort as the seeds do.
+        """
+        return f"pictures/seed-{seed:0{len(str(greatest))}}.png"
+
+    def comparison(self, before: tuple[int, int | None], after: tuple[int, int | None]) -> Path:
+        """The picture that shows two runs side by side, or two images: each by its run and its position there."""
+        names = [f"{run:05d}" + ("" if position is None else f".{position}") for run, position in (before, after)]
+        return self.root / "images" / f"diff-{names[0]}-{names[1]}.png"
+
     def sweep_folder(self, sweep_id: int) -> Path:
         """Where the overviews of sweep ``sweep_id`` lie."""
         return self.root / "images" / f"sweep-{sweep_id:05d}"
@@ -70,6 +88,10 @@ class Workspace:
     def sweep_grid(self, sweep_id: int, page: int) -> Path:
         """Page ``page`` (from 1) of the overview of sweep ``sweep_id``."""
         return self.sweep_folder(sweep_id) / f"grid-{page}.png"
+
+    def sweep_report(self, sweep_id: int) -> Path:
+        """The page that shows sweep ``sweep_id``."""
+        return self.sweep_folder(sweep_id) / "report.html"
 
     def relative(self, path: Path) -> str:
         """``path`` as rows hold it: relative to the workspace, with forward slashes."""

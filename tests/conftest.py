@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -57,6 +58,14 @@ def painter():
 def lab(workspace, painter):
     """The whole of PromptLab but the model: a painter draws."""
     return Lab(workspace, engine=painter)
+
+
+@pytest.fixture
+def unused_port():
+    """A port at which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True)

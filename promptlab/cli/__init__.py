@@ -16,7 +16,7 @@ from types import FrameType
 import click
 
 from promptlab import __version__
-from promptlab.cli import browse, completion, db, inventory, make, ui
+from promptlab.cli import browse, check, completion, db, exchange, inventory, lineage, make, ui, verify
 from promptlab.errors import InputError, PromptLabError, one_line
 
 __all__ = ["main", "promptlab"]
@@ -42,10 +42,16 @@ for command in (
     make.plan,
     make.rerun,
     make.resume,
+    verify.verify,
+    exchange.import_pictures,
+    exchange.export,
     browse.list_runs,
     browse.show,
+    lineage.tree,
+    lineage.diff,
     ui.ui,
     ui.sync,
+    check.doctor,
     inventory.schedulers,
     inventory.models,
     inventory.schema,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from promptlab.engine.schedulers import parse_scheduler
@@ -32,7 +33,9 @@ def experiment_asked(typed: dict[str, Any]) -> Experiment:
     Raises:
         InputError: naming the option, or the file's line and column.
     """
-    file, prompts_file = typed.pop("file"), typed.pop("prompts_file")
+    file, like, prompts_file = typed.pop("file"), typed.pop("like"), typed.pop("prompts_file")
+    if file is not None and like is not None:
+        raise InputError("--like", like, problem="is said beside --file", allowed="one of the two")
     names = ("prompts", "seeds", "negative", "replace", "fragments", "order", "sample", "template_seed")
     options = {name: typed.pop(name) for name in (*names, *_SETTING, "experiment", "name", "note")}
     if prompts_file is not None:
@@ -44,11 +47,35 @@ def experiment_asked(typed: dict[str, Any]) -> Experiment:
         from promptlab.expand import read_experiment
 
         experiment = read_experiment(file)
+    if like is not None:
+        experiment = _like(Path(like), model_named=bool(options["model"]))
     experiment = experiment.with_options(**options)
     if between_commas:
         phrasing = dataclasses.replace(experiment.phrasing, order=None)
         experiment = dataclasses.replace(experiment, phrasing=phrasing)
     return experiment
+
+
+def _like(picture: Path, *, model_named: bool) -> Experiment:
+    """What a picture's file says it was made from, as if an experiment file said it.
+
+    Raises:
+        InputError: when it does not say, or leaves out the model and no option names one.
+    """
+    from promptlab.expand.reading import understood
+    from promptlab.expand.remake import experiment_file
+    from promptlab.lab.finding import told_by
+
+    spec = told_by(picture)
+    if not spec.pipeline.model and not model_named:
+        raise InputError(
+            "--model", problem=f"is missing: {picture.name} does not say which it was", hint="--model MODEL"
+        )
+    variant = spec.variants[0]
+    plain = spec.vary(device=None, variants=(dataclasses.replace(variant, negative_prompt=""),))
+    experiment = understood(experiment_file(plain), file=picture.name)
+    # Of all prompts, so that other words typed beside it are steered away from the same.
+    return experiment.with_options(negative=(variant.negative_prompt,)) if variant.negative_prompt else experiment
 
 
 def sweep_asked(experiment: Experiment) -> Sweep:

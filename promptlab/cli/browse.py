@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 
 import click
 
@@ -44,8 +43,8 @@ def list_runs(experiment: str | None, limit: int, as_json: bool, workspace: str 
 def show(ref: str, as_json: bool, workspace: str | None) -> None:
     """Everything recorded about a run (3, last), an image (3/12, or its file) or a sweep (sweep:2)."""
     lab = lab_in(workspace)
-    if found := re.fullmatch(r"sweep:(\d{1,9})", ref):
-        sweep = lab.sweep_record(int(found[1]))
+    if (sweep_id := lab.sweep_named(ref)) is not None:
+        sweep = lab.sweep_record(sweep_id)
         if as_json:
             click.echo(json.dumps({"sweep": plain(sweep)}, indent=2, ensure_ascii=False))
         else:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from promptlab.cli.make import lab_in
 from promptlab.cli.options import in_workspace
+from promptlab.cli.text import shown_path
 
 __all__ = ["db"]
 
@@ -33,3 +36,15 @@ def upgrade(workspace: str | None) -> None:
         click.echo(f"schema {head} already")
     else:
         click.echo(f"schema {before or 'none'} → {head}")
+
+
+@db.command()
+@click.argument("file", required=False, metavar="[FILE]", type=click.Path(path_type=Path))
+@in_workspace
+def backup(file: Path | None, workspace: str | None) -> None:
+    """Copy the database to FILE, or beside itself, also while runs are being made. Pictures are not in it.
+
+    A copy that is put into a folder as mlflow.db, beside the images, is a workspace.
+    """
+    copy = lab_in(workspace).backup(file)
+    click.echo(f"{shown_path(copy)} · {copy.stat().st_size:,} bytes")

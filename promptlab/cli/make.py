@@ -10,7 +10,16 @@ import click
 
 from promptlab.cli.asked import changes_asked, experiment_asked, seeds_asked, sweep_asked
 from promptlab.cli.made_text import run_lines, runs_lines, sweep_lines
-from promptlab.cli.options import dry_run_option, experiment_options, in_workspace, record_options, setting_options
+from promptlab.cli.options import (
+    allow_pickle_option,
+    dry_run_option,
+    experiment_options,
+    in_workspace,
+    pickle_allowed,
+    record_options,
+    setting_options,
+    told_to,
+)
 from promptlab.cli.plan_text import plan_lines
 from promptlab.cli.progress import Progress
 from promptlab.errors import InputError, UnknownValue
@@ -23,6 +32,7 @@ __all__ = ["lab_in", "plan", "rerun", "resume", "run"]
 @experiment_options
 @setting_options
 @record_options
+@told_to
 @dry_run_option
 def run(dry_run: bool, **typed: Any) -> None:
     """Make a grid: every PROMPT (a row) at every seed (a column), under one setting.
@@ -43,12 +53,12 @@ def run(dry_run: bool, **typed: Any) -> None:
         return
     experiment = experiment_asked(typed)
     sweep = sweep_asked(experiment)
-    lab = lab_in(typed.pop("workspace"))
+    lab = lab_in(typed.pop("workspace"), typed.pop("tracking_uri"))
     remembered = {
         "experiment": experiment.experiment or DEFAULT_EXPERIMENT, "name": experiment.name, "note": experiment.note,
         **typed,
     }  # fmt: skip
-    with Progress(lab.workspace) as progress:
+    with Progress(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
         if len(sweep.cells) == 1:
             record = lab.run(sweep.cells[0].spec, watch=progress, **remembered)
             lines = run_lines(record, lab.workspace, reused=record.id not in progress.began)
@@ -83,6 +93,7 @@ def _say_plan(typed: dict[str, Any]) -> None:
 @click.option("--replace", multiple=True, metavar="OLD=>NEW", help="Other words in place; {a|b||c} gives a row each.")
 @setting_options
 @record_options
+@told_to
 @dry_run_option
 def rerun(source: str, picked: tuple[str, ...], seeds: tuple[str, ...], dry_run: bool, **typed: Any) -> None:
     """Make a run, or one picture of it, again with other words, seeds or settings.
@@ -99,14 +110,14 @@ def rerun(source: str, picked: tuple[str, ...], seeds: tuple[str, ...], dry_run:
         raise InputError("--seeds", problem="is said beside --seed", allowed="--seed to keep, or --seeds for others")
     wording = _wording(typed)
     changes = changes_asked(typed) | ({} if others is None else {"seeds": others})
-    lab = lab_in(typed.pop("workspace"))
+    lab = lab_in(typed.pop("workspace"), typed.pop("tracking_uri"))
     parent = lab.source(source)
     varied: dict[str, Any] = {"seeds": kept or (), "wording": wording, "changes": changes}
     if dry_run:
         planned = lab.plan([lab.variation(parent, **varied)], again=typed["again"])
         click.echo("\n".join(plan_lines(planned, parent=parent.run)))
         return
-    with Progress(lab.workspace) as progress:
+    with Progress(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
         record = lab.rerun(parent, watch=progress, **varied, **typed)
     click.echo("\n".join(run_lines(record, lab.workspace, reused=record.id not in progress.began)))
 
@@ -124,7 +135,9 @@ def _wording(typed: dict[str, Any]) -> Wording:
 @click.command()
 @click.argument("ref", required=False, metavar="[RUN|last|sweep:N]")
 @in_workspace
-def resume(ref: str | None, workspace: str | None) -> None:
+@told_to
+@allow_pickle_option
+def resume(ref: str | None, workspace: str | None, tracking_uri: str | None) -> None:
     """Make what a stopped or failed run, or sweep, still owes; without a name, whatever the workspace owes.
 
     \b
@@ -137,8 +150,9 @@ def resume(ref: str | None, workspace: str | None) -> None:
             "RUN", ref, problem="names no run and no sweep", allowed="a run's number, last, or sweep:N",
             hint="promptlab list",
         )  # fmt: skip
-    lab = lab_in(workspace)
-    with Progress(lab.workspace, resuming=None if ref == "last" else ref or "") as progress:
+    lab = lab_in(workspace, tracking_uri)
+    resuming = None if ref == "last" else ref or ""
+    with Progress(lab.workspace, resuming=resuming, tracking_uri=lab.tracking_uri) as progress:
         runs = lab.resume(ref, watch=progress)
     if not runs:
         click.echo("nothing is owed: " + (f"{ref} has all its images" if ref else "every run has all its images"))
@@ -148,13 +162,13 @@ def resume(ref: str | None, workspace: str | None) -> None:
         click.echo("\n".join(runs_lines(runs, lab.workspace)))
 
 
-def lab_in(workspace: str | None) -> Lab:
+def lab_in(workspace: str | None, tracking_uri: str | None = None) -> Lab:
     """The lab of a command. ``PROMPTLAB_ENGINE=painter`` paints instead of diffusing."""
     engine = os.environ.get("PROMPTLAB_ENGINE", "diffusers")
     if engine == "diffusers":
-        return Lab(workspace)
+        return Lab(workspace, tracking_uri=tracking_uri, allow_pickle=pickle_allowed())
     if engine == "painter":
         from promptlab.testing import Painter
 
-        return Lab(workspace, engine=Painter())
+        return Lab(workspace, engine=Painter(), tracking_uri=tracking_uri)
     raise UnknownValue("PROMPTLAB_ENGINE", engine, ["diffusers", "painter"])

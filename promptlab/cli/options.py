@@ -7,10 +7,12 @@ pipeline's own default, on ``rerun`` the parent's. So the same decorators serve 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from promptlab.engine.schedulers import ALIASES
@@ -18,8 +20,21 @@ from promptlab.errors import InputError
 from promptlab.expand.values import DEFAULT
 from promptlab.models import bundled_models
 from promptlab.spec import DTYPES, Scalar, parse_scalar
+from promptlab.tracking.address import TrackingAddress
 
-__all__ = ["dry_run_option", "experiment_options", "in_workspace", "record_options", "setting_options", "whole"]
+__all__ = [
+    "allow_pickle_option",
+    "dry_run_option",
+    "experiment_options",
+    "in_workspace",
+    "pickle_allowed",
+    "record_options",
+    "setting_options",
+    "told_to",
+    "whole",
+]
+
+_ALLOW_PICKLE: Final = "promptlab.allow_pickle"
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -88,7 +103,26 @@ def setting_options(command: Command) -> Command:
                  help="A further argument of the pipeline's call, by its diffusers name."),
         _several("--batch-size", metavar="N", help="Images per forward. [default: 4, or the number of images]"),
     ]  # fmt: skip
-    return _all(every, command)
+    return allow_pickle_option(_all(every, command))
+
+
+def allow_pickle_option(command: Command) -> Command:
+    """Pickled weights. No parameter of the command: :func:`pickle_allowed` asks the command being carried out, so that
+    the flag reaches the engine and nothing that is remembered."""
+    return click.option(
+        "--allow-pickle", is_flag=True, expose_value=False, callback=_remember_for_now,
+        help="Read pickled weights (.bin, .ckpt) of a model that has no others. Not remembered: type it again.",
+    )(command)  # fmt: skip
+
+
+def pickle_allowed() -> bool:
+    """Whether ``--allow-pickle`` was typed for the command being carried out."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.meta.get(_ALLOW_PICKLE))
+
+
+def _remember_for_now(ctx: click.Context, _: click.Parameter, typed: bool) -> None:
+    ctx.meta[_ALLOW_PICKLE] = typed
 
 
 def experiment_options(command: Command) -> Command:
@@ -96,6 +130,7 @@ def experiment_options(command: Command) -> Command:
     every = [
         click.argument("prompts", nargs=-1, metavar="[PROMPT]..."),
         click.option("-f", "--file", metavar="FILE", help="An experiment file (YAML); - reads standard input."),
+        click.option("--like", metavar="FILE.png", help="Start from what a picture says it was made from."),
         click.option("--prompts-file", metavar="FILE", help="More prompts, one a line."),
         _several("--seeds", "--seed", "seeds", metavar="SEEDS",
                  help="0-7, or 1,5,9, or random:4; several are joined. [default: 0]"),
@@ -132,6 +167,29 @@ def in_workspace(command: Command) -> Command:
         "--workspace", envvar="PROMPTLAB_WORKSPACE", metavar="FOLDER",
         help="Where everything is kept. [default: the current folder, or $PROMPTLAB_WORKSPACE]",
     )(command)  # fmt: skip
+
+
+def told_to(command: Command) -> Command:
+    """Which MLflow is told. Without it, that of the workspace."""
+    return click.option(
+        "--tracking-uri", envvar="PROMPTLAB_TRACKING_URI", callback=_tracking_uri, metavar="URI",
+        help="An MLflow server to tell instead of the workspace's own, http://HOST:PORT. "
+        "[default: $PROMPTLAB_TRACKING_URI, or $MLFLOW_TRACKING_URI where that is http(s)]",
+    )(command)  # fmt: skip
+
+
+def _tracking_uri(ctx: click.Context, param: click.Parameter, typed: str | None) -> str | None:
+    """What was typed or stands in the environment; an address that is none is refused before anything is done."""
+    ambient = os.environ.get("MLFLOW_TRACKING_URI", "")
+    what = "MLFLOW_TRACKING_URI"
+    if typed:
+        what = "--tracking-uri"
+        if ctx.get_parameter_source(str(param.name)) is ParameterSource.ENVIRONMENT:
+            what = "PROMPTLAB_TRACKING_URI"
+    elif not ambient.startswith(("http://", "https://")):
+        return None
+    TrackingAddress.read(typed or ambient, what=what)
+    return typed or ambient
 
 
 def _several(*names: str, metavar: str, help: str, type: Typed | None = None) -> Callable[[Command], Command]:  # noqa: A002 - click's names

@@ -11,10 +11,10 @@ from typing import Final
 from promptlab.cli.text import change_line, counted, pairs, setting_pairs, table
 from promptlab.errors import one_line
 from promptlab.expand import Sweep
-from promptlab.plan import Plan, PlannedRun
+from promptlab.plan import CutPrompt, Plan, PlannedRun
 from promptlab.records import RunRecord
 
-__all__ = ["plan_lines"]
+__all__ = ["cut_lines", "plan_lines"]
 
 _MOST: Final = 40
 """Lines of one list."""
@@ -32,7 +32,7 @@ def plan_lines(plan: Plan, sweep: Sweep | None = None, *, parent: RunRecord | No
     lines = [_run_line(plan.runs[0]) if single else _sweep_line(plan, sweep)]
     lines += pairs([*_costs(plan), *_common_setting(plan.runs)])
     lines += _variants(plan.runs)
-    lines += _cut(plan)
+    lines += [f"  {line}" for line in cut_lines(plan.cut)]
     if not single:
         lines += _runs(plan, sweep)
     if parent is not None:
@@ -97,14 +97,15 @@ def _variants(runs: Sequence[PlannedRun]) -> list[str]:
     return lines + _more(len(prompts))
 
 
-def _cut(plan: Plan) -> list[str]:
-    if not plan.cut:
+def cut_lines(prompts: Sequence[CutPrompt]) -> list[str]:
+    """The words that text encoders do not see, prompt by prompt."""
+    if not prompts:
         return []
-    lines = ["  too long: the text encoder would not see the last words of"]
-    for cut in plan.cut[:_MOST]:
-        lines.append(f"    {one_line(cut.prompt, limit=60)}")
-        lines.append(f"      cut by {cut.encoder}: {one_line(cut.words)}")
-    return lines + _more(len(plan.cut))
+    lines = ["too long: the text encoder does not see the last words of"]
+    for cut in prompts[:_MOST]:
+        lines.append(f"  {one_line(cut.prompt, limit=60)}")
+        lines.append(f"    cut by {cut.encoder}: {one_line(cut.words)}")
+    return lines + _more(len(prompts))
 
 
 def _runs(plan: Plan, sweep: Sweep | None) -> list[str]:

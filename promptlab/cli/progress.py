@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import click
 
+from promptlab.cli.plan_text import cut_lines
 from promptlab.cli.text import elsewhere
 from promptlab.engine import Denoising, Loaded, Loading
 from promptlab.lab.events import (
+    Compared,
+    Comparing,
+    Cut,
     Event,
     Generated,
+    Looking,
     RunBegan,
     Stopping,
     SweepBegan,
@@ -38,13 +44,17 @@ class Progress:
 
     Args:
         workspace: where it is made; for that note.
+        tracking_uri: of the MLflow server that is told, when it is not the workspace's own.
         resuming: what is resumed, when that is what is done: ``7``, ``sweep:3``, or nothing for all that is owed.
     """
 
-    def __init__(self, workspace: Workspace | None = None, *, resuming: str | None = None) -> None:
+    def __init__(
+        self, workspace: Workspace | None = None, *, resuming: str | None = None, tracking_uri: str | None = None
+    ) -> None:
         self.began: set[int] = set()
         self.made = 0
         self._workspace = workspace
+        self._tracking_uri = tracking_uri
         self._begun: str | None = None
         self._resuming = resuming
         self._sweep = False
@@ -55,6 +65,7 @@ class Progress:
         self._doing: TaskID | None = None
         self._images: TaskID | None = None
         self._steps: TaskID | None = None
+        self._looking: tuple[str, TaskID] | None = None
         self._bad_news: list[str] = []
 
     def __enter__(self) -> Self:
@@ -93,9 +104,12 @@ class Progress:
         """Show ``event``."""
         match event:
             case Untold(run_id=run_id, reason=reason):
-                self._bad_news.append(f"run {run_id} is whole, but MLflow was not told: {reason}; type: promptlab sync")
+                self._untold(run_id, reason)
             case Undrawn(run_id=run_id, reason=reason):
                 self._bad_news.append(f"run {run_id} is whole, but its grid was not drawn: {reason}")
+            case Cut(prompts=prompts):
+                for line in cut_lines(prompts):
+                    self._say(line)
             case Stopping():
                 self._say("finishing the batch in flight; Ctrl-C again stops at once")
             case SweepBegan(sweep_id=sweep_id):
@@ -109,6 +123,14 @@ class Progress:
                 self.made, self._of_run = self.made + count - self._of_run, count
         if self._bars is not None:
             self._draw(self._bars, event)
+
+    def _untold(self, run_id: int, reason: str) -> None:
+        there = "" if self._workspace is None else elsewhere(self._workspace)
+        if self._tracking_uri is not None and not os.environ.get("PROMPTLAB_TRACKING_URI"):
+            there += f" --tracking-uri {self._tracking_uri}"
+        sentence = f"run {run_id} is whole, but MLflow was not told: {reason}; type: promptlab sync{there}"
+        if sentence not in self._bad_news:
+            self._bad_news.append(sentence)
 
     def _draw(self, bars: RichProgress, event: Event) -> None:
         match event:
@@ -127,6 +149,12 @@ class Progress:
                 bars.update(self._steps, completed=step, total=steps)
             case Generated(count=count) if self._images is not None:
                 bars.update(self._images, completed=self._before + count)
+            case Comparing(images=images):
+                self._images = bars.add_task("images", total=images)
+            case Compared(count=count) if self._images is not None:
+                bars.update(self._images, completed=count)
+            case Looking(what=what, count=count, of=of):
+                self._look(bars, what, count, of)
             case Telling():
                 self._do(bars, "telling MLflow")
 
@@ -138,6 +166,13 @@ class Progress:
             self._images = bars.add_task("images", total=self._asked)
         total = max(self._asked, int(bars.tasks[bars.task_ids.index(self._images)].total or 0))
         bars.update(self._images, completed=self._before, total=total)
+
+    def _look(self, bars: RichProgress, what: str, count: int, of: int) -> None:
+        """A bar for each thing that is looked at, the last of which stays."""
+        self._do(bars, None)
+        if self._looking is None or self._looking[0] != what:
+            self._looking = what, bars.add_task(what, total=of)
+        bars.update(self._looking[1], completed=count, total=of)
 
     def _do(self, bars: RichProgress, what: str | None) -> None:
         if self._doing is not None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import shlex
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from promptlab.errors import one_line
 from promptlab.expand import show_seeds
-from promptlab.expand.words import word_diff
-from promptlab.records import ImageRecord, ImageStatus, RunRecord, RunStatus, RunSummary
+from promptlab.expand.words import marked, word_diff
+from promptlab.records import ImageRecord, ImageStatus, Outcome, RunRecord, RunStatus, RunSummary, Verification
 from promptlab.spec import Change, RunSpec
 from promptlab.workspace import Workspace
 
@@ -26,26 +27,29 @@ __all__ = [
     "setting_pairs",
     "show_lines",
     "shown_path",
+    "shown_width",
     "summary_lines",
     "table",
+    "verification_line",
 ]
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset()) -> list[str]:
     """Aligned columns, two blanks apart. Wide characters count as two; columns in ``right`` are flush right."""
     cells = [list(headers), *(list(row) for row in rows)]
-    widths = [max(_width(row[at]) for row in cells) for at in range(len(headers))]
+    widths = [max(shown_width(row[at]) for row in cells) for at in range(len(headers))]
     lines = []
     for row in cells:
         padded = [
-            " " * (width - _width(cell)) + cell if at in right else cell + " " * (width - _width(cell))
+            " " * (width - shown_width(cell)) + cell if at in right else cell + " " * (width - shown_width(cell))
             for at, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(padded).rstrip())
     return lines
 
 
-def _width(text: str) -> int:
+def shown_width(text: str) -> int:
+    """Columns that ``text`` takes in a terminal."""
     if text.isascii():
         return len(text)
     return sum(
@@ -82,11 +86,13 @@ def show_lines(run: RunRecord, workspace: Workspace) -> list[str]:
     title = " · ".join(part for part in (f"run {run.id}", run.name, run.status, run.experiment) if part)
     about = [
         ("note", run.note),
+        ("taken in", None if run.origin is None else f"{run.origin.file}, made by {run.origin.program}"),
         ("error", run.error),
         ("sweep", None if run.sweep_id is None else " · ".join([str(run.sweep_id), *map(" ".join, run.sweep_values)])),
         ("made at", f"{_when(run.created_at)} UTC"),
         ("grid", shown_path(workspace.grid(run.id)) if workspace.grid(run.id).exists() else None),
         ("images", _made_of(run)),
+        ("verified", _verified_of(run)),
         ("seconds", _seconds(run)),
         ("peak memory", _memory(run.peak_memory)),
         ("MLflow", f"told at {_when(run.tracked_at)} UTC" if run.tracked_at else "not told yet; type: promptlab sync"),
@@ -95,6 +101,8 @@ def show_lines(run: RunRecord, workspace: Workspace) -> list[str]:
     lines = [title, *pairs(about)]
     if run.parent_run_id is not None:
         lines += ["", f"varied from {_origin(run)}", *(f"  {change_line(change)}" for change in run.changes)]
+    if run.origin is not None and run.origin.lost:
+        lines += ["", "not carried over", *(f"  {loss}" for loss in run.origin.lost)]
     lines += ["", "setting", *pairs(setting_pairs(run.spec, run.device, run.model_identity, run.vae_identity))]
     lines += ["", "variants"]
     for record in run.variants:
@@ -132,6 +140,7 @@ def image_lines(run: RunRecord, image: ImageRecord, workspace: Workspace) -> lis
         ("error", image.error),
         ("varied from", None if image.parent is None else f"image {_ref(image.parent)}"),
         ("same as", None if image.linked is None else f"image {_ref(image.linked)}, made before"),
+        ("verified", _verified(image)),
         ("recipe key", image.recipe_key),
         ("pixel sha256", image.pixel_sha256),
     ]
@@ -141,6 +150,18 @@ def image_lines(run: RunRecord, image: ImageRecord, workspace: Workspace) -> lis
     lines += ["", "setting", *pairs(setting_pairs(run.spec, run.device, run.model_identity, run.vae_identity))]
     lines += ["", "environment", *pairs([(name, _plainly(value)) for name, value in run.environment.facts.items()])]
     return [*lines, "", f'next: promptlab rerun {image.ref} --append ", …"']
+
+
+def verification_line(found: Verification) -> str:
+    """``exact``, or how far a picture that was made again is from the one that is kept."""
+    if found.outcome is Outcome.EXACT:
+        return "exact"
+    if found.differing_pixels is None:
+        return f"{found.outcome}: it has another size"
+    how_many = counted(found.differing_pixels, "pixel differs", "pixels differ")
+    noise = "" if found.psnr is None else f", PSNR {found.psnr:.1f} dB"
+    most, mean = found.greatest_difference, found.mean_difference
+    return f"{found.outcome}: {how_many}, by {most} of 255 at most, {mean:.3g} on average{noise}"
 
 
 def shown_path(path: Path) -> str:
@@ -189,12 +210,13 @@ def _image_table(run: RunRecord) -> list[str]:
             "-" if image.batch is None else f"{image.batch}.{image.slot}",
             "-" if image.seconds is None else f"{image.seconds:.2f}",
             (image.pixel_sha256 or "-")[:12],
+            "-" if image.verified is None else image.verified.outcome,
             "-" if image.parent is None else _ref(image.parent),
             image.error or image.path or "",
         )
         for image in run.images
     ]
-    headers = ("IMAGE", "VARIANT", "SEED", "STATUS", "BATCH.SLOT", "SECONDS", "PIXELS", "FROM", "FILE")
+    headers = ("IMAGE", "VARIANT", "SEED", "STATUS", "BATCH.SLOT", "SECONDS", "PIXELS", "VERIFIED", "FROM", "FILE")
     return table(headers, rows, right=frozenset({1, 2, 5}))
 
 
@@ -203,6 +225,24 @@ def _made_of(run: RunRecord) -> str:
     linked = len(run.made) - len(run.made_here)
     said = [f"{count} {status.lower()}" for status, count in counts.items() if count]
     return ", ".join(said) + (f", {linked} of them before" if linked else "")
+
+
+def _verified(image: ImageRecord) -> str | None:
+    found = image.verified
+    if found is None:
+        return None
+    since = "; ".join(map(str, found.changes)) or "nothing that is recorded of the environment"
+    causes = "" if found.outcome is Outcome.EXACT else f"; changed since it was made: {since}"
+    return f"{verification_line(found)}, {_when(found.verified_at)} UTC{causes}"
+
+
+def _verified_of(run: RunRecord) -> str | None:
+    found = [image.verified for image in run.images if image.verified is not None]
+    if not found:
+        return None
+    counts = Counter(one.outcome for one in found)
+    tally = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
+    return f"{tally} of {len(run.images)}, last {_when(max(one.verified_at for one in found))} UTC"
 
 
 def _seconds(run: RunRecord) -> str | None:
@@ -229,12 +269,7 @@ def change_line(change: Change) -> str:
     if change.field == "seeds":
         return f"seeds: {show_seeds(before)} → {show_seeds(after)}"
     if change.field.endswith("prompts") and len(before) == len(after) == 1:
-        marks = {"kept": "{}", "removed": "[-{}-]", "added": "{{+{}+}}"}
-        words = ""
-        for piece in word_diff(before[0], after[0]):
-            text = piece.text.lstrip()
-            blank = " " if words and (piece.kind != "kept" or piece.text != text) else ""
-            words += blank + marks[piece.kind].format(text)
+        words = marked(word_diff(before[0], after[0]))
         return f"{change.field.removesuffix('s')}: {words}"
     if change.field.endswith("prompts"):
         return f"{change.field}: {counted(len(before), 'wording')} → {len(after)}"
@@ -258,7 +293,7 @@ def _memory(size: int | None) -> str | None:
 
 def _short_identity(identity: str | None) -> str:
     kind, _, digest = (identity or "?").partition(":")
-    return f"{kind}:{digest[:12]}"
+    return f"{kind}:{digest[:12]}" if digest else kind
 
 
 def _short_scheduler(name: str | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from promptlab.cli.make import lab_in
-from promptlab.cli.options import in_workspace, whole
+from promptlab.cli.options import in_workspace, told_to, whole
 from promptlab.cli.progress import Progress
 from promptlab.errors import NotFound
 
@@ -18,13 +18,31 @@ __all__ = ["sync", "ui"]
 @click.option("--port", type=whole("--port", "5000"), metavar="PORT", help="[default: 5000, or the next free one]")
 @click.option("--open", "open_browser", is_flag=True, help="Open the address in the browser.")
 @in_workspace
-def ui(experiment: str | None, host: str, port: int | None, open_browser: bool, workspace: str | None) -> None:
-    """Browse the pictures in MLflow: seeds down, variants across. Ctrl-C stops it."""
-    lab = lab_in(workspace)
+@told_to
+def ui(
+    experiment: str | None,
+    host: str,
+    port: int | None,
+    open_browser: bool,
+    workspace: str | None,
+    tracking_uri: str | None,
+) -> None:
+    """Browse the pictures in MLflow: seeds down, variants across. Ctrl-C stops it.
+
+    With --tracking-uri nothing is started: the address on that server is said.
+    """
+    lab = lab_in(workspace, tracking_uri)
     summaries = lab.summaries(experiment=experiment, limit=1)
     if experiment is not None and not summaries:
         names = ", ".join(sorted({summary.experiment for summary in lab.summaries()})) or "none yet"
         raise NotFound("--experiment", experiment, allowed=names, hint="promptlab list")
+    newest = experiment or next((summary.experiment for summary in summaries), None)
+    elsewhere = lab.pages_elsewhere(newest)
+    if elsewhere is not None:
+        click.echo(f"MLflow shows the pictures at {elsewhere}")
+        if open_browser:
+            click.launch(elsewhere)
+        return
     click.echo("starting MLflow …", err=True)
     with lab.serve(host=host, port=port) as server:
         address = server.address(experiment)
@@ -39,10 +57,16 @@ def ui(experiment: str | None, host: str, port: int | None, open_browser: bool, 
 
 
 @click.command()
+@click.option("--all", "everything", is_flag=True, help="Tell it of every run and sweep anew.")
 @in_workspace
-def sync(workspace: str | None) -> None:
-    """Tell MLflow about the runs it could not be told of when they ended."""
-    with Progress() as progress:
-        told = lab_in(workspace).sync(watch=progress)
-    runs = ", ".join(str(run_id) for run_id in told)
-    click.echo(f"MLflow now knows run {runs}" if told else "MLflow knows every run already")
+@told_to
+def sync(everything: bool, workspace: str | None, tracking_uri: str | None) -> None:
+    """Tell MLflow what it missed: runs and sweeps that it does not show, or shows otherwise than they are.
+
+    Told twice it changes nothing. Runs that are being made at this moment are left alone.
+    """
+    lab = lab_in(workspace, tracking_uri)
+    with Progress(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
+        told = lab.sync(progress, everything=everything)
+    parts = [f"{what} {', '.join(map(str, ids))}" for what, ids in (("run", told.runs), ("sweep", told.sweeps)) if ids]
+    click.echo(f"MLflow now knows {' and '.join(parts)}" if parts else "MLflow knows every run already")

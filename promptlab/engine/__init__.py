@@ -120,8 +120,12 @@ class Engine(Protocol):
         ...
 
 
-def diffusers_engine() -> Engine:
-    """The real one. Imports torch and diffusers: seconds, so call it once something is certain to be generated."""
+def diffusers_engine(*, allow_pickle: bool = False) -> Engine:
+    """The real one. Imports torch and diffusers: seconds, so call it once something is certain to be generated.
+
+    Args:
+        allow_pickle: whether pickled weights are read, where a model has no others.
+    """
     from promptlab.engine.diffusion import DiffusersEngine
 
-    return DiffusersEngine()
+    return DiffusersEngine(allow_pickle=allow_pickle)

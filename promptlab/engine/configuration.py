@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
 from math import isqrt
 from pathlib import Path
 from typing import Any
@@ -72,7 +74,7 @@ def read_configuration(folder: Path, name: str) -> Configuration:
     for part, value in index.items():
         if part.startswith("_") or not (isinstance(value, list) and len(value) == 2 and value[0]):
             continue
-        if (folder / part / f"{value[0]}.py").is_file() or not isinstance(value[1], str):
+        if not _is_known(value[0]) or (folder / part / f"{value[0]}.py").is_file() or not isinstance(value[1], str):
             raise _own_code(name, part)
         parts[part] = value[1]
 
@@ -86,6 +88,19 @@ def read_configuration(folder: Path, name: str) -> Configuration:
         vae=of("vae"),
         denoiser=of("unet") or of("transformer"),
     )
+
+
+def _is_known(library: object) -> bool:
+    """Whether a part comes from where parts come from; diffusers would import a module of any other name."""
+    return isinstance(library, str) and (library in ("diffusers", "transformers") or library in _pipeline_modules())
+
+
+@lru_cache(maxsize=1)
+def _pipeline_modules() -> frozenset[str]:
+    """The modules of ``diffusers.pipelines``, which have parts of their own: ``stable_diffusion``. Imports none."""
+    found = find_spec("diffusers")
+    homes = [] if found is None else [Path(home) / "pipelines" for home in found.submodule_search_locations or ()]
+    return frozenset(path.name for home in homes for path in home.iterdir() if (path / "__init__.py").is_file())
 
 
 def vae_factor(config: Mapping[str, Any] | None) -> int:

@@ -19,8 +19,8 @@ from promptlab.engine.calls import call_parameters, pipeline_class
 from promptlab.engine.configuration import Configuration
 from promptlab.engine.libraries import quietly
 from promptlab.engine.pipelines import in_one_line
-from promptlab.engine.resolving import FindModel, look_up
-from promptlab.engine.sources import Source
+from promptlab.engine.resolving import look_up
+from promptlab.engine.sources import Finder, Source
 from promptlab.plan import CutPrompt, ResolvedSpec
 from promptlab.spec import CallSpec, PipelineSpec, Variant
 
@@ -41,12 +41,12 @@ class Tokenizers:
     def __init__(self) -> None:
         self._loaded: dict[tuple[str, str], Any] = {}
 
-    def cut_words(self, resolved: Sequence[ResolvedSpec], find_model: FindModel) -> tuple[CutPrompt, ...]:
+    def cut_words(self, resolved: Sequence[ResolvedSpec], finder: Finder) -> tuple[CutPrompt, ...]:
         """See :meth:`promptlab.engine.Engine.cut_words`."""
         found: dict[CutPrompt, None] = {}
         for (pipeline, length), prompts in _prompts_by_model(resolved).items():
             with in_one_line(f"the words for {pipeline.model} could not be counted"):
-                model = look_up(pipeline, find_model)
+                model = look_up(pipeline, finder)
                 for encoder, kind in _tokenizers_of(model.config):
                     tokenizer = self._ready(model.source, encoder, kind)
                     limit = _limit(tokenizer, kind, length or _default_length(model.config, model.source))

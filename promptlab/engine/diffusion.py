@@ -1,7 +1,7 @@
 """The engine that paints with diffusers: specs are completed and checked, tasks become batches, batches pictures.
 
-Invariant: what an image looks like is decided by its task alone. Every batch has exactly ``batch_size`` rows, a short
-one repeats its last task to get there; every row has a generator of its own, made anew from its seed; every batch has a
+Invariant: what an image looks like is decided by its task alone. Every forward on one device has one shape, see
+:mod:`promptlab.engine.batches`; every row has a generator of its own, made anew from its seed; every batch has a
 scheduler of its own; and tasks with and without a negative prompt never share a batch, because some pipelines treat
 "none" and an empty text differently.
 """
@@ -9,7 +9,6 @@ scheduler of its own; and tasks with and without a negative prompt never share a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 
 from promptlab.engine import Picture, Watch
 from promptlab.engine.batches import Batch, batches_of, paint
@@ -19,7 +18,8 @@ from promptlab.engine.environment import environment
 from promptlab.engine.libraries import prepare
 from promptlab.engine.pipelines import Pipelines, Setting, in_one_line
 from promptlab.engine.resolving import Resolver, look_up
-from promptlab.engine.sources import find_model
+from promptlab.engine.sources import Finder
+from promptlab.expand.uncollected import uncollected
 from promptlab.plan import CutPrompt, ImageTask, ResolvedSpec
 from promptlab.records import Environment
 from promptlab.spec import RunSpec
@@ -32,13 +32,18 @@ def _nobody(event: object) -> None:
 
 
 class DiffusersEngine:
-    """See :class:`promptlab.engine.Engine`. Keeps one model in memory between calls."""
+    """See :class:`promptlab.engine.Engine`. Keeps one model in memory between calls.
 
-    def __init__(self) -> None:
+    Args:
+        allow_pickle: whether pickled weights are read, where a model has no others. Not part of any spec: a run that
+            needed it says so again when it is run again.
+    """
+
+    def __init__(self, *, allow_pickle: bool = False) -> None:
         prepare()
         self._pipelines = Pipelines()
         self._tokenizers = Tokenizers()
-        self._find_model = lru_cache(maxsize=16)(find_model)
+        self._finder = Finder(allow_pickle=allow_pickle)
 
     def resolve(self, spec: RunSpec) -> ResolvedSpec:
         """``spec`` with every default filled in. Resolving what is resolved changes nothing.
@@ -51,9 +56,10 @@ class DiffusersEngine:
 
     def resolve_all(self, specs: Sequence[RunSpec]) -> tuple[ResolvedSpec, ...]:
         """See :class:`promptlab.engine.resolving.Resolver`."""
-        self._find_model.cache_clear()  # a folder may have changed since it was last looked at
-        resolver = Resolver(self._find_model)
-        return tuple([resolver.resolve(spec) for spec in specs])
+        self._finder.forget()
+        resolver = Resolver(self._finder)
+        with uncollected():
+            return tuple([resolver.resolve(spec) for spec in specs])
 
     def cut_words(self, resolved: Sequence[ResolvedSpec]) -> tuple[CutPrompt, ...]:
         """See :mod:`promptlab.engine.cut`.
@@ -61,7 +67,7 @@ class DiffusersEngine:
         Raises:
             EngineError: when a tokenizer will not load.
         """
-        return self._tokenizers.cut_words(resolved, self._find_model)
+        return self._tokenizers.cut_words(resolved, self._finder)
 
     def environment(self, resolved: ResolvedSpec) -> Environment:
         """See :func:`promptlab.engine.environment.environment`."""
@@ -86,7 +92,7 @@ class DiffusersEngine:
 
     def _setting(self, batch: Batch) -> Setting:
         task = batch.tasks[0]
-        model = look_up(task.pipeline, self._find_model)
+        model = look_up(task.pipeline, self._finder)
         torch_dtype(task.pipeline.dtype)
         return Setting(
             model=model.source, vae=model.vae, dtype=task.pipeline.dtype or default_dtype(task.device),

@@ -47,6 +47,8 @@ def environment(resolved: ResolvedSpec) -> Environment:
             facts |= _cuda(device)
     if device.type == "cpu" and resolved.spec.pipeline.dtype == "float16":
         facts["float16_computed_in"] = "float32"  # see promptlab.engine.half
+    if device.type == "cpu":
+        facts["images_per_forward"] = 1  # see promptlab.engine.batches
     if device.type != "cuda":
         facts |= {"device_name": _cpu_name(), "mkldnn": torch.backends.mkldnn.is_available()}
     return Environment(facts=dict(sorted(facts.items())))

@@ -1,7 +1,7 @@
 """Which files of a model are read, told from their names alone: a listing of a folder or of a Hub repository will do.
 
-Invariant: only safetensors are weights. A part that has nothing else than pickled weights is refused here, before a
-byte of it is opened, because loading a pickle runs whatever program is in it.
+Invariant: only safetensors are weights, unless pickles were allowed. A part that has nothing else than pickled weights
+is refused here, before a byte of it is opened, because a pickle may hold a program.
 
 The names are those of diffusers (``diffusion_pytorch_model``) and transformers (``model``), each with an optional
 variant and shard number: ``model.fp16-00001-of-00002.safetensors``.
@@ -22,6 +22,7 @@ from typing import Any, Final
 from promptlab.errors import InputError, UnknownValue, one_line
 
 __all__ = [
+    "ALLOW_PICKLE",
     "INDEX",
     "PICKLES",
     "FileSet",
@@ -38,6 +39,13 @@ _WEIGHTS: Final = re.compile(
     r"(?:diffusion_pytorch_model|model)(?:\.(?P<variant>[A-Za-z0-9_]+))?(?:-\d+-of-\d+)?(?:\.(?P<legacy>[A-Za-z0-9_]+))?"
     r"\.safetensors"
 )
+_PICKLED_WEIGHTS: Final = re.compile(
+    r"(?:diffusion_pytorch_model|pytorch_model)(?:\.(?P<variant>[A-Za-z0-9_]+))?(?:-\d+-of-\d+)?"
+    r"(?:\.(?P<legacy>[A-Za-z0-9_]+))?\.bin"
+)
+ALLOW_PICKLE: Final = "--allow-pickle"
+"""The flag that must be typed, each time anew, for pickled weights to be read: no spec and no record holds it."""
+
 PICKLES: Final = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 _TEXTS: Final = (".json", ".txt", ".model", ".jinja")
 _LONGEST_HEADER: Final = 100_000_000  # bytes; the format's own limit
@@ -50,7 +58,7 @@ class FileSet:
 
     Args:
         configs: configurations, vocabularies.
-        weights: safetensors.
+        weights: safetensors, or, where they are allowed, pickles of parts that have no others.
         variant: of the weights, as diffusers takes it; chosen when a model has no others.
     """
 
@@ -77,11 +85,17 @@ def read_json(path: Path) -> dict[str, Any]:
 def read_header(path: Path, what: str) -> dict[str, dict[str, Any]]:
     """The tensors of a safetensors file by name, each with ``dtype`` (``F32``, ``BF16`` …) and ``shape``.
 
+    A file with the suffix of a pickle is left to :mod:`promptlab.engine.pickles`: the caller knows that it may be read.
+
     Source: the format's description in the safetensors README: 8 bytes of length, then that much JSON.
 
     Raises:
         InputError: when it is no safetensors file.
     """
+    if path.suffix in PICKLES:
+        from promptlab.engine.pickles import pickled_header
+
+        return pickled_header(path, what)
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
@@ -105,7 +119,13 @@ def listing(folder: Path) -> tuple[str, ...]:
 
 
 def choose_files(
-    name: str, files: Collection[str], index: Mapping[str, Any] | None, variant: str | None, *, what: str = "--model"
+    name: str,
+    files: Collection[str],
+    index: Mapping[str, Any] | None,
+    variant: str | None,
+    *,
+    what: str = "--model",
+    allow_pickle: bool = False,
 ) -> FileSet:
     """The files to read of the model ``name``.
 
@@ -115,13 +135,16 @@ def choose_files(
         index: the content of ``model_index.json``, which names the parts; ``None`` for a single model such as a VAE.
         variant: as asked for. A part without it is read plain, as diffusers does.
         what: the option the name was given with.
+        allow_pickle: whether pickled weights will do, for a part that has no others.
 
     Raises:
-        InputError: when a part has only pickled weights, or none.
+        InputError: when a part has only pickled weights and may not, or none.
         UnknownValue: when no part has the variant.
     """
     parts = _parts(files, index)
-    safe = {part: _by_variant(files, part) for part in parts}
+    safe = {part: _by_variant(files, part, _WEIGHTS) for part in parts}
+    if allow_pickle:
+        safe = {part: found or _by_variant(files, part, _PICKLED_WEIGHTS) for part, found in safe.items()}
     there = sorted({str(found) for variants in safe.values() for found in variants if found})
     if variant is not None and variant not in there:
         raise UnknownValue("--variant", variant, there, problem=f"is no variant of {name}", hint=f"{what} {name}")
@@ -192,10 +215,10 @@ def _parts(files: Collection[str], index: Mapping[str, Any] | None) -> tuple[str
     )
 
 
-def _by_variant(files: Collection[str], part: str) -> dict[str | None, list[str]]:
+def _by_variant(files: Collection[str], part: str, names: re.Pattern[str]) -> dict[str | None, list[str]]:
     found: dict[str | None, list[str]] = {}
     for file in files:
-        match = _WEIGHTS.fullmatch(PurePosixPath(file).name) if _part(file) == part else None
+        match = names.fullmatch(PurePosixPath(file).name) if _part(file) == part else None
         if match:
             found.setdefault(match["variant"] or match["legacy"], []).append(file)
     return found
@@ -210,7 +233,9 @@ def _without_weights(name: str, part: str, files: Collection[str], what: str, va
     pickled = any(_part(file) == part and PurePosixPath(file).suffix in PICKLES for file in files)
     return InputError(
         what, name,
-        problem=f"has only pickled weights{where}, and loading those runs any program inside" if pickled
+        problem=f"has only pickled weights{where}, which may hold programs" if pickled
         else f"has no weights{where}",
-        allowed="safetensors weights", hint=f"{what} with the name of a safetensors version",
+        allowed=f"safetensors weights{f', or {ALLOW_PICKLE}' if pickled else ''}",
+        hint=f"{ALLOW_PICKLE} if you trust whoever made it" if pickled
+        else f"{what} with the name of a safetensors version",
     )  # fmt: skip

@@ -68,7 +68,9 @@ def is_id(name: str) -> bool:
     return bool(_ID.fullmatch(name)) and ".." not in name and not name.endswith(".safetensors")
 
 
-def find(name: str, revision: str | None, what: str, allowed: str, *, weights: bool = True) -> Snapshot:
+def find(
+    name: str, revision: str | None, what: str, allowed: str, *, weights: bool = True, allow_pickle: bool = False
+) -> Snapshot:
     """The commit of ``name`` that ``revision`` means: as cached, or else as the Hub says.
 
     Args:
@@ -77,13 +79,14 @@ def find(name: str, revision: str | None, what: str, allowed: str, *, weights: b
         what: the option the name was given with, for the sentence of an error.
         allowed: what may be given instead.
         weights: whether a cached copy without weights will not do.
+        allow_pickle: whether pickles count as weights.
 
     Raises:
         NotFound: when the Hub has no such model or revision.
         InputError: when it is not cached and the Hub cannot be reached.
     """
     cached = _cached(name, revision)
-    if cached is not None and (not weights or _looks_whole(cached)):
+    if cached is not None and (not weights or _looks_whole(cached, allow_pickle=allow_pickle)):
         return cached
     from huggingface_hub import HfApi
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
@@ -159,16 +162,16 @@ def _snapshot_folder(name: str, commit: str) -> Path | None:
     return folder if commit and folder.is_dir() else None
 
 
-def _looks_whole(snapshot: Snapshot) -> bool:
+def _looks_whole(snapshot: Snapshot, *, allow_pickle: bool) -> bool:
     """Whether weights lie beside the configurations: an earlier look at the configurations leaves those alone."""
     folder = snapshot.folder
     if folder is None:
         return False
     try:
         index = read_json(folder / INDEX) if INDEX in snapshot.files else None
-        weights = set(choose_files(snapshot.name, snapshot.files, index, None).weights)
+        weights = set(choose_files(snapshot.name, snapshot.files, index, None, allow_pickle=allow_pickle).weights)
         for name in snapshot.files:
-            if name.endswith(".safetensors.index.json"):
+            if name.endswith((".safetensors.index.json", ".bin.index.json")):
                 shards = read_json(folder / name).get("weight_map", {}).values()
                 wanted = {str(PurePosixPath(name).with_name(shard)) for shard in shards}
                 if wanted & weights and not wanted <= weights:

@@ -127,8 +127,8 @@ def _load(setting: Setting, watch: Watch) -> Any:
         )
     else:
         pipeline = kind.from_pretrained(
-            str(model.folder), dtype=torch_dtype(setting.dtype), variant=model.variant, use_safetensors=True,
-            local_files_only=True,
+            str(model.folder), dtype=torch_dtype(setting.dtype), variant=model.variant,
+            use_safetensors=None if model.pickled else True, local_files_only=True,
         )  # fmt: skip
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(setting.device)

@@ -8,7 +8,6 @@ Invariant: what a spec resolves to does not depend on the specs resolved before 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,16 +16,13 @@ from promptlab.engine.configuration import Configuration, read_configuration
 from promptlab.engine.devices import choose_device, choose_generator_device, default_dtype
 from promptlab.engine.pipelines import in_one_line
 from promptlab.engine.scheduling import resolve_scheduler
-from promptlab.engine.sources import Source
+from promptlab.engine.sources import Finder, Source
 from promptlab.engine.vaes import VaeSource, resolve_vae
 from promptlab.errors import InputError, UnknownValue
 from promptlab.plan import ResolvedSpec, default_batch_size
 from promptlab.spec import DTYPES, CallSpec, PipelineSpec, RunSpec, SchedulerSpec
 
-__all__ = ["FindModel", "Model", "Resolver", "look_up"]
-
-FindModel = Callable[[str, str | None, str | None], Source]
-"""Name, revision, variant → source; see :func:`promptlab.engine.sources.find_model`."""
+__all__ = ["Model", "Resolver", "look_up"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,15 +34,16 @@ class Model:
     vae: VaeSource | None
 
 
-def look_up(pipeline: PipelineSpec, find_model: FindModel) -> Model:
+def look_up(pipeline: PipelineSpec, finder: Finder) -> Model:
     """The model and VAE of ``pipeline``.
 
     Raises:
         InputError: when there is no such model or VAE, or they do not go together.
     """
-    source = find_model(pipeline.model, pipeline.revision, pipeline.variant)
+    source = finder.model(pipeline.model, pipeline.revision, pipeline.variant)
     config = read_configuration(source.folder, source.name)
-    return Model(source=source, config=config, vae=None if pipeline.vae is None else resolve_vae(pipeline.vae, config))
+    vae = None if pipeline.vae is None else resolve_vae(pipeline.vae, config, finder)
+    return Model(source=source, config=config, vae=vae)
 
 
 class Resolver:
@@ -56,8 +53,8 @@ class Resolver:
     are equal), and what is refused depends on the spelling.
     """
 
-    def __init__(self, find_model: FindModel) -> None:
-        self._find_model = find_model
+    def __init__(self, finder: Finder) -> None:
+        self._finder = finder
         self._devices: dict[tuple[str | None, str], tuple[str, str]] = {}
         self._models: dict[tuple[str | None, ...], tuple[Model, Any]] = {}
         self._schedulers: dict[tuple[int, str], SchedulerSpec | None] = {}
@@ -118,7 +115,7 @@ class Resolver:
         names = (asked.model, asked.revision, asked.variant, asked.vae)
         found = self._models.get(names)
         if found is None:
-            model = look_up(asked, self._find_model)
+            model = look_up(asked, self._finder)
             found = self._models[names] = model, pipeline_class(model.config, model.source.name)
         return found
 

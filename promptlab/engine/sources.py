@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal
 
 from promptlab.engine import hub
 from promptlab.engine.files import (
+    ALLOW_PICKLE,
     INDEX,
     PICKLES,
     FileSet,
@@ -28,7 +30,7 @@ from promptlab.engine.files import (
 from promptlab.errors import InputError, NotFound
 from promptlab.models import bundled, bundled_models
 
-__all__ = ["ALLOWED_MODELS", "ALLOWED_VAES", "Source", "find_model", "find_vae"]
+__all__ = ["ALLOWED_MODELS", "ALLOWED_VAES", "Finder", "Source", "find_model", "find_vae"]
 
 Kind = Literal["bundled", "folder", "file", "hub"]
 _NOWHERE: Final = Path(os.devnull) / "nowhere"
@@ -49,6 +51,7 @@ class Source:
         variant: of the weights.
         file: the single file, when it is one.
         absent: weights that are still to be downloaded.
+        pickled: whether some of the weights are pickles, which were allowed.
     """
 
     name: str
@@ -59,27 +62,55 @@ class Source:
     variant: str | None = None
     file: Path | None = None
     absent: tuple[str, ...] = ()
+    pickled: bool = False
 
 
-def find_model(name: str, revision: str | None = None, variant: str | None = None) -> Source:
+class Finder:
+    """Finds models and VAEs, and remembers the models until told to :meth:`forget`.
+
+    Args:
+        allow_pickle: whether pickled weights are taken, where there are no others.
+    """
+
+    def __init__(self, *, allow_pickle: bool = False) -> None:
+        self._allow_pickle = allow_pickle
+        self._model = lru_cache(maxsize=16)(find_model)
+
+    def model(self, name: str, revision: str | None, variant: str | None) -> Source:
+        """See :func:`find_model`."""
+        return self._model(name, revision, variant, allow_pickle=self._allow_pickle)
+
+    def vae(self, name: str) -> Source:
+        """See :func:`find_vae`."""
+        return find_vae(name, allow_pickle=self._allow_pickle)
+
+    def forget(self) -> None:
+        """A folder may have changed since it was last looked at."""
+        self._model.cache_clear()
+
+
+def find_model(
+    name: str, revision: str | None = None, variant: str | None = None, *, allow_pickle: bool = False
+) -> Source:
     """The model called ``name``. Reads configurations; downloads those, and nothing else, when only the Hub has them.
 
     Raises:
         NotFound: when nothing has that name.
-        InputError: when it is no diffusers model, has only pickled weights, or needs a network that is not there.
+        InputError: when it is no diffusers model, has only pickled weights and may not, or needs a network that is not
+            there.
     """
     home = bundled(name)
     if home is not None and (home / INDEX).is_file():
-        return _local(name, "bundled", home, variant, revision)
+        return _local(name, "bundled", home, variant, revision, allow_pickle=False)
     path = _path(name)
     if path.is_dir():
-        return _local(_absolute(path), "folder", path, variant, revision)
+        return _local(_absolute(path), "folder", path, variant, revision, allow_pickle=allow_pickle)
     if path.is_file():
-        return _single_file(path, revision)
+        return _single_file(path, revision, allow_pickle=allow_pickle)
     allowed = f"{ALLOWED_MODELS}: {', '.join(bundled_models())}"
     if not hub.is_id(name):
         raise NotFound("--model", name, allowed=allowed, hint="promptlab models")
-    snapshot = hub.find(name, revision, "--model", allowed)
+    snapshot = hub.find(name, revision, "--model", allowed, allow_pickle=allow_pickle)
     if INDEX not in snapshot.files:
         raise InputError(
             "--model",
@@ -89,11 +120,11 @@ def find_model(name: str, revision: str | None = None, variant: str | None = Non
             hint="promptlab models",
         )
     index = read_json(snapshot.fetch([INDEX]) / INDEX)
-    files = choose_files(name, snapshot.files, index, variant)
+    files = choose_files(name, snapshot.files, index, variant, allow_pickle=allow_pickle)
     return _from_hub(name, snapshot, files)
 
 
-def find_vae(name: str) -> Source:
+def find_vae(name: str, *, allow_pickle: bool = False) -> Source:
     """The VAE called ``name``: what :func:`find_model` is for models, for one autoencoder alone.
 
     Raises:
@@ -103,11 +134,10 @@ def find_vae(name: str) -> Source:
     home = bundled(name)
     path = path_given = home or _path(name)
     if path.is_file():
-        if path.suffix != ".safetensors":
-            raise _no_safetensors("--vae", path)
+        _check_suffix("--vae", path, allow_pickle=allow_pickle)
         return Source(
             name=_absolute(path), kind="file", folder=path.parent.absolute(), identity=file_identity(path),
-            file=path.absolute(),
+            file=path.absolute(), pickled=path.suffix in PICKLES,
         )  # fmt: skip
     if path.is_dir():
         path = path / "vae" if (path / INDEX).is_file() and (path / "vae").is_dir() else path
@@ -115,36 +145,39 @@ def find_vae(name: str) -> Source:
             raise InputError(
                 "--vae", name, problem="has no config.json, so it is no VAE", allowed=ALLOWED_VAES, hint="--vae FOLDER"
             )
-        files = choose_files(name, listing(path), None, None, what="--vae")
+        files = choose_files(name, listing(path), None, None, what="--vae", allow_pickle=allow_pickle)
         return Source(
             name=name if home else _absolute(path_given), kind="bundled" if home else "folder",
             folder=path.absolute(), identity=content_identity(path, (*files.configs, *files.weights)),
-            variant=files.variant,
+            variant=files.variant, pickled=_pickled(files),
         )  # fmt: skip
     if not hub.is_id(name):
         raise NotFound("--vae", name, allowed=ALLOWED_VAES, hint="promptlab models")
-    snapshot = hub.find(name, None, "--vae", ALLOWED_VAES)
+    snapshot = hub.find(name, None, "--vae", ALLOWED_VAES, allow_pickle=allow_pickle)
     if "config.json" not in snapshot.files:
         raise InputError(
             "--vae", name, problem="has no config.json, so it is no VAE", allowed=ALLOWED_VAES, hint="promptlab models"
         )
-    return _from_hub(name, snapshot, choose_files(name, snapshot.files, None, None, what="--vae"))
+    files = choose_files(name, snapshot.files, None, None, what="--vae", allow_pickle=allow_pickle)
+    return _from_hub(name, snapshot, files)
 
 
-def _local(name: str, kind: Kind, folder: Path, variant: str | None, revision: str | None) -> Source:
+def _local(
+    name: str, kind: Kind, folder: Path, variant: str | None, revision: str | None, *, allow_pickle: bool
+) -> Source:
     _refuse_revision(name, revision)
     if not (folder / INDEX).is_file():
         pickled = next((path for path in sorted(folder.iterdir()) if path.suffix in PICKLES), None)
         if pickled is not None and not any(folder.glob("*.safetensors")):
-            raise _no_safetensors("--model", pickled)
+            raise _no_safetensors("--model", pickled, what_next=f"--model {_absolute(pickled)} {ALLOW_PICKLE}")
         raise InputError(
             "--model", name, problem=f"has no {INDEX}, so it is no diffusers model",
             allowed=f"{ALLOWED_MODELS}: {', '.join(bundled_models())}", hint="promptlab models",
         )  # fmt: skip
-    files: FileSet = choose_files(name, listing(folder), read_json(folder / INDEX), variant)
+    files = choose_files(name, listing(folder), read_json(folder / INDEX), variant, allow_pickle=allow_pickle)
     return Source(
         name=name, kind=kind, folder=folder.absolute(), variant=files.variant,
-        identity=content_identity(folder, (*files.configs, *files.weights)),
+        identity=content_identity(folder, (*files.configs, *files.weights)), pickled=_pickled(files),
     )  # fmt: skip
 
 
@@ -153,18 +186,21 @@ def _from_hub(name: str, snapshot: hub.Snapshot, files: FileSet) -> Source:
     return Source(
         name=name, kind="hub", folder=folder, identity=f"commit:{snapshot.commit}", revision=snapshot.commit,
         variant=files.variant, absent=tuple(file for file in files.weights if not (folder / file).is_file()),
+        pickled=_pickled(files),
     )  # fmt: skip
 
 
-def _single_file(path: Path, revision: str | None) -> Source:
+def _single_file(path: Path, revision: str | None, *, allow_pickle: bool) -> Source:
     """A checkpoint in one file. It holds weights only: the configuration is that of the model it was trained from."""
     from promptlab.engine.checkpoint import configuration_of
 
-    if path.suffix != ".safetensors":
-        raise _no_safetensors("--model", path)
+    _check_suffix("--model", path, allow_pickle=allow_pickle)
     _refuse_revision(str(path), revision)
     folder = configuration_of(path)
-    return Source(name=_absolute(path), kind="file", folder=folder, identity=file_identity(path), file=path.absolute())
+    return Source(
+        name=_absolute(path), kind="file", folder=folder, identity=file_identity(path), file=path.absolute(),
+        pickled=path.suffix in PICKLES,
+    )  # fmt: skip
 
 
 def _path(name: str) -> Path:
@@ -189,10 +225,19 @@ def _refuse_revision(name: str, revision: str | None) -> None:
         )  # fmt: skip
 
 
-def _no_safetensors(what: str, path: Path) -> InputError:
+def _pickled(files: FileSet) -> bool:
+    return any(file.endswith(PICKLES) for file in files.weights)
+
+
+def _check_suffix(what: str, path: Path, *, allow_pickle: bool) -> None:
+    if path.suffix != ".safetensors" and not (allow_pickle and path.suffix in PICKLES):
+        raise _no_safetensors(what, path, what_next=f"{ALLOW_PICKLE} if you trust whoever made it")
+
+
+def _no_safetensors(what: str, path: Path, *, what_next: str) -> InputError:
     pickled = path.suffix in PICKLES
     return InputError(
-        what, str(path),
-        problem="is pickled, and loading it runs any program inside" if pickled else "is no safetensors file",
-        allowed="safetensors weights", hint=f"{what} FILE.safetensors",
+        what, str(path), problem="is pickled, which may hold a program" if pickled else "is no safetensors file",
+        allowed=f"safetensors weights{f', or {ALLOW_PICKLE}' if pickled else ''}",
+        hint=what_next if pickled else f"{what} FILE.safetensors",
     )  # fmt: skip

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from promptlab.engine.configuration import Configuration, latent_channels
 from promptlab.engine.files import read_header, read_json
-from promptlab.engine.sources import Source, find_vae
+from promptlab.engine.sources import Finder, Source
 from promptlab.errors import InputError, UnknownValue
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class VaeSource:
     config: Mapping[str, Any]
 
 
-def resolve_vae(name: str, config: Configuration) -> VaeSource:
+def resolve_vae(name: str, config: Configuration, finder: Finder) -> VaeSource:
     """The VAE called ``name`` for this model.
 
     Raises:
@@ -54,7 +54,7 @@ def resolve_vae(name: str, config: Configuration) -> VaeSource:
             problem=f"cannot replace this model's {own}" if own else "means nothing to this model, which has none",
             allowed="a model with an AutoencoderKL or AutoencoderTiny", hint="the command without --vae",
         )  # fmt: skip
-    source = find_vae(name)
+    source = finder.vae(name)
     if source.file is None:
         own_config = read_json(source.folder / "config.json")
         class_name = str(own_config.get("_class_name"))
@@ -81,7 +81,11 @@ def load_vae(vae: VaeSource, model: Source, dtype: torch.dtype, device: str) -> 
     wide = torch.promote_types(_stored_dtype(source), dtype)
     if source.file is None:
         loaded = kind.from_pretrained(
-            str(source.folder), dtype=wide, use_safetensors=True, variant=source.variant, local_files_only=True
+            str(source.folder),
+            dtype=wide,
+            use_safetensors=not source.pickled,
+            variant=source.variant,
+            local_files_only=True,
         )
     else:
         loaded = kind.from_single_file(
@@ -120,7 +124,7 @@ def _stored_dtype(source: Source) -> torch.dtype:
     if source.file is not None:
         files = [source.file]
     else:
-        files = sorted(source.folder.glob("*.safetensors"))
+        files = sorted(source.folder.glob("*.bin" if source.pickled else "*.safetensors"))
         marked = [path for path in files if source.variant and f".{source.variant}" in path.name]
         files = marked or files
     counted: Counter[str] = Counter()

@@ -18,6 +18,7 @@ from promptlab.errors import InputError
 from promptlab.expand.assembly import Assembly
 from promptlab.expand.fields import Field, field_named
 from promptlab.expand.seeds import show_seeds
+from promptlab.expand.uncollected import uncollected
 from promptlab.expand.values import show_value
 from promptlab.expand.words import cut
 from promptlab.spec import RunSpec, Variant
@@ -125,6 +126,7 @@ class Sweep:
         return sum(cell.spec.image_count for cell in self.cells)
 
 
+@uncollected()
 def sweep(
     base: RunSpec,
     axes: Sequence[Axis] = (),

@@ -15,7 +15,7 @@ from typing import Final
 from promptlab.errors import InputError, one_line
 from promptlab.expand.fields import what_is
 from promptlab.expand.templates import Lists, parse
-from promptlab.expand.wording import appended, distinct, room
+from promptlab.expand.wording import appended, distinct, room, space
 from promptlab.spec import Variant
 
 __all__ = ["in_every_order", "switched"]
@@ -74,7 +74,9 @@ def in_every_order(
         if len(spans) > _MOST_PARTS:
             problem = f"puts {len(spans)} parts in every order, too many"
             raise InputError(what, problem=problem, allowed=f"up to {_MOST_PARTS} parts")
-        room(len(made) + math.factorial(len(spans)), what)
+        orders_count = math.factorial(len(spans))
+        room(len(made) + orders_count, what)
+        space((len(made) + orders_count) * len(variant.prompt), what)
         prompt = variant.prompt
         words = [prompt[start:end] for start, end in spans]
         spans = sorted(spans)

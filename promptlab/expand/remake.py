@@ -35,7 +35,7 @@ def experiment_file(
         ("experiment", experiment),
         ("name", name),
         ("note", note),
-        ("model", pipeline.model),
+        ("model", pipeline.model or None),
         ("revision", pipeline.revision),
         ("variant", pipeline.variant),
         ("vae", pipeline.vae),

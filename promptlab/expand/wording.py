@@ -16,13 +16,26 @@ from typing import Final
 
 from promptlab.errors import InputError, one_line
 from promptlab.expand.grammar import escape
-from promptlab.expand.templates import MAX_PROMPTS, Lists, parse
+from promptlab.expand.templates import MAX_CHARACTERS, MAX_PROMPTS, Lists, parse
 from promptlab.expand.tidy import Pieces, gap, is_blank, merge, tidy
 from promptlab.spec import Variant
 
-__all__ = ["appended", "distinct", "from_prompts", "inherited", "prepended", "replaced", "replacements", "room"]
+__all__ = [
+    "appended",
+    "distinct",
+    "from_prompts",
+    "inherited",
+    "prepended",
+    "replaced",
+    "replacements",
+    "room",
+    "space",
+]
 
 _ARROW: Final = re.compile(r"(?<!\\)=>")
+_LONGEST: Final = 1_000_000
+"""Characters of a prompt that a replacement makes."""
+
 _FORM: Final = '--replace "old words=>new words"'
 
 
@@ -100,8 +113,14 @@ def replaced(variants: Sequence[Variant], text: str, *, lists: Lists | None = No
     fillings = [gap("".join(filling)) if is_blank(filling) else filling for filling in template.pieces(lists)]
     room(len(variants) * len(fillings), "--replace")
     made: list[Variant] = []
-    for variant in variants:
-        around = _split(variant.prompt, old)
+    split = [_split(variant.prompt, old) for variant in variants]
+    longest = max((sum(map(len, filling)) for filling in fillings), default=0)
+    lengths = [len(each.prompt) + len(around) * longest for each, around in zip(variants, split, strict=True)]
+    if max(lengths, default=0) > _LONGEST:  # rules that double a word, one after the other, soon reach any length
+        problem = f"makes a prompt of up to {max(lengths):,} characters, too long"
+        raise InputError("--replace", one_line(text, limit=120), problem=problem, allowed=f"{_LONGEST:,}")
+    space(sum(lengths) * len(fillings), "--replace")
+    for variant, around in zip(variants, split, strict=True):
         shown = None if template.is_literal else new.join(map(escape, around))
         for filling in fillings:
             parts: list[Pieces] = [(around[0],)]
@@ -165,6 +184,8 @@ def _extended(
     template = parse(text, what=what)
     additions = template.pieces(lists)
     room(len(variants) * len(additions), what)
+    own_length, added = sum(len(variant.prompt) for variant in variants), sum(sum(map(len, each)) for each in additions)
+    space(own_length * len(additions) + added * len(variants) + len(text) * len(variants), what)
     made: list[Variant] = []
     for variant in variants:
         own = escape(variant.prompt)
@@ -181,6 +202,13 @@ def room(count: int, what: str) -> None:
     """Refuse more than ``MAX_PROMPTS`` variants, before they are made."""
     if count > MAX_PROMPTS:
         raise InputError(what, problem=f"makes {count:,} variants, too many", allowed=f"{MAX_PROMPTS:,}")
+
+
+def space(characters: int, what: str) -> None:
+    """Refuse prompts of more than ``MAX_CHARACTERS`` together, before they are made."""
+    if characters > MAX_CHARACTERS:
+        problem = f"makes prompts of {characters:,} characters together, too many"
+        raise InputError(what, problem=problem, allowed=f"{MAX_CHARACTERS:,}")
 
 
 def distinct(variants: Sequence[Variant], what: str) -> tuple[Variant, ...]:

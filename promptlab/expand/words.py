@@ -9,11 +9,11 @@ import difflib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-__all__ = ["Piece", "cut", "key", "matches", "split_words", "word_diff"]
+__all__ = ["Piece", "cut", "key", "marked", "matches", "shortened", "spaced", "split_words", "word_diff"]
 
 _EFFORT: Final = 200_000
 """Pairs of equal words that a comparison may look at: enough for two unrelated prompts of 10,000 characters."""
@@ -53,6 +53,52 @@ def word_diff(before: str, after: str) -> tuple[Piece, ...]:
         if kept := "".join(new[start_new:done_new]):
             pieces.append(Piece(kind="kept", text=kept))
     return tuple(pieces)
+
+
+def spaced(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """The same, to be read one after the other: what follows words that the text began with has a blank before it."""
+    begun = lost = False
+    for piece in pieces:
+        if lost and not begun and piece.kind != "removed" and not piece.text[:1].isspace():
+            piece = Piece(kind=piece.kind, text=f" {piece.text}")  # noqa: PLW2901 - the very same, but for the blank
+        begun, lost = begun or piece.kind != "removed", lost or piece.kind == "removed"
+        yield piece
+
+
+def marked(pieces: Iterable[Piece]) -> str:
+    """A comparison on one line, as it is typed: ``photo of [-a old-] {+the oldest+} chief``."""
+    marks = {"kept": "{}", "removed": "[-{}-]", "added": "{{+{}+}}"}
+    line = ""
+    for piece in spaced(pieces):
+        words = piece.text.lstrip()
+        line += (" " if len(words) < len(piece.text) else "") + marks[piece.kind].format(words)
+    return " ".join(line.split())
+
+
+def shortened(pieces: Sequence[Piece], around: int = 30) -> tuple[Piece, ...]:
+    """The same, but of what was kept only the words next to a change, about ``around`` characters, and ``…``."""
+    shorter = []
+    for at, piece in enumerate(pieces):
+        words = split_words(piece.text)
+        head = 0 if at == 0 else _fitting(words, around)
+        tail = 0 if at == len(pieces) - 1 else _fitting(words[::-1], around)
+        if piece.kind != "kept" or len(words) <= head + tail + 2 or len(pieces) == 1:
+            shorter.append(piece)
+            continue
+        before, after = "".join(words[:head]).rstrip(" " + _MARKS), "".join(words[len(words) - tail :])
+        dots = f"{before and ' '}…{after and ' '}"
+        shorter.append(Piece(kind="kept", text=f"{before}{dots}{after.lstrip(' ' + _MARKS)}"))
+    return tuple(shorter)
+
+
+def _fitting(words: Sequence[str], limit: int) -> int:
+    """How many of the first words have at most ``limit`` characters together; one at least."""
+    length = 0
+    for count, word in enumerate(words):
+        length += len(word)
+        if length > limit:
+            return max(count, 1)
+    return len(words)
 
 
 def split_words(text: str) -> list[str]:

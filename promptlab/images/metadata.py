@@ -12,17 +12,21 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from promptlab import __version__
 from promptlab.errors import InputError
 from promptlab.expand.seeds import parse_seeds, show_seeds
+from promptlab.images.foreign.texts import texts_of
 from promptlab.images.infotext import infotext
-from promptlab.images.png import read_text
 from promptlab.plan import ImageTask
 from promptlab.records import Environment, ImageRecord, RunRecord, plain
 from promptlab.spec import Change, RunSpec
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 __all__ = ["CHUNK", "FORMAT", "Ancestor", "SelfDescription", "chunk_of", "damaged", "describe", "self_description"]
 
@@ -106,11 +110,17 @@ class SelfDescription:
             InputError: when the spec in it is none.
             LookupError, TypeError, ValueError: when something is missing or of the wrong kind.
         """
-        from pydantic import TypeAdapter
-
         known = _of_format_1(written) if written["format"] == 1 else dict(written)
         fields = {name: known[name] for name in known if name in cls.__dataclass_fields__}
-        return TypeAdapter(cls).validate_python({**fields, "spec": RunSpec.from_dict(known["spec"])})
+        return _reader().validate_python({**fields, "spec": RunSpec.from_dict(known["spec"])})
+
+
+@cache
+def _reader() -> TypeAdapter[SelfDescription]:
+    """Made once: making it takes longer than reading a picture."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(SelfDescription)
 
 
 def _of_format_1(written: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,7 +186,7 @@ def self_description(path: Path) -> SelfDescription | None:
 
     Raises:
         NotFound: when there is no such file.
-        InputError: when it is no PNG, a damaged one, one of a newer PromptLab, or its chunk was tampered with.
+        InputError: when it is no picture, a damaged one, one of a newer PromptLab, or its chunk was tampered with.
     """
     written = chunk_of(path)
     if written is None or written.get("kind", "image") != "image":
@@ -188,8 +198,8 @@ def self_description(path: Path) -> SelfDescription | None:
 
 
 def chunk_of(path: Path) -> dict[str, Any] | None:
-    """Our chunk of the PNG at ``path``, parsed; ``None`` when it has none."""
-    written = read_text(path).get(CHUNK)
+    """Our text in the PNG, JPEG or WebP at ``path``, parsed; ``None`` when it has none."""
+    written = texts_of(path).get(CHUNK)
     if written is None:
         return None
     try:

@@ -114,8 +114,11 @@ def read_text(path: Path) -> dict[str, str]:
         return {keyword: str(value) for keyword, value in image.text.items()}
 
 
-def read_pixels(path: Path) -> NDArray[np.uint8]:
-    """The pixels of a PNG: uint8, ``[height, width, 3]``, RGB, C-contiguous, the caller's own to change.
+def read_pixels(path: Path, *, formats: tuple[str, ...] = ("PNG",)) -> NDArray[np.uint8]:
+    """The pixels of a picture: uint8, ``[height, width, 3]``, RGB, C-contiguous, the caller's own to change.
+
+    Args:
+        formats: which to take, by Pillow's names.
 
     Raises:
         NotFound: when there is no such file.
@@ -123,22 +126,22 @@ def read_pixels(path: Path) -> NDArray[np.uint8]:
     """
     import numpy as np
 
-    with _opened(path) as image:
+    with _opened(path, formats) as image:
         return np.array(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[PngImageFile]:
+def _opened(path: Path, formats: tuple[str, ...] = ("PNG",)) -> Iterator[PngImageFile]:
     """The picture at ``path``; all the ways in which a file can disappoint Pillow become one line."""
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path, formats=["PNG"]) as image:
+        with Image.open(path, formats=list(formats)) as image:
             yield cast("PngImageFile", image)
     except FileNotFoundError as error:
         raise NotFound("picture", str(path)) from error
     except UnidentifiedImageError as error:
-        raise InputError("picture", str(path), problem="is not a PNG") from error
+        raise InputError("picture", str(path), problem=f"is not a {' or '.join(formats)}") from error
     except (
         OSError,
         SyntaxError,
@@ -148,7 +151,7 @@ def _opened(path: Path) -> Iterator[PngImageFile]:
         zlib.error,
         Image.DecompressionBombError,
     ) as error:
-        raise InputError("picture", str(path), problem=f"is a damaged PNG: {error}") from error
+        raise InputError("picture", str(path), problem=f"is a damaged {' or '.join(formats)}: {error}") from error
 
 
 def _checked(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

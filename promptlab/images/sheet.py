@@ -16,6 +16,8 @@ from promptlab.records import ImageRecord, ImageStatus
 from promptlab.workspace import Workspace
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
 __all__ = ["Sheet"]
@@ -73,6 +75,13 @@ class Sheet:
             frame = (box.x - 3, box.y - 3, box.x + box.width + 2, box.y + box.height + 2)
             self._canvas.rectangle(frame, outline=_AMBER, width=2)
 
+    def put_pixels(self, box: Box, pixels: NDArray[np.uint8]) -> None:
+        """A picture in ``box``, its upper left corner in that of the box, averaged down where the layout is."""
+        from PIL import Image
+
+        picture, shrink = Image.fromarray(pixels), self.layout.shrink
+        self.image.paste(picture.reduce(shrink) if shrink > 1 else picture, (box.x, box.y))
+
     def write_note(self, box: Box, text: str, *, warning: bool = False) -> None:
         """A line under ``box``: in amber and bold when it is a ``warning``."""
         small = self.layout.small
@@ -99,15 +108,12 @@ class Sheet:
         self.image.paste(place, (box.x, box.y))
 
     def _put_file(self, box: Box, path: str, workspace: Workspace) -> None:
-        from PIL import Image
-
         try:
-            picture = Image.fromarray(read_pixels(workspace.root / path))
+            pixels = read_pixels(workspace.root / path)
         except NotFound:
             self.leave_empty(box, "file is gone")
             return
         except InputError:
             self.leave_empty(box, "file is damaged")
             return
-        shrink = self.layout.shrink
-        self.image.paste(picture.reduce(shrink) if shrink > 1 else picture, (box.x, box.y))
+        self.put_pixels(box, pixels)

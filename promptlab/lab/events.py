@@ -6,11 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from promptlab.engine import EngineEvent
+from promptlab.plan import CutPrompt
 from promptlab.records import RunRecord
 
 __all__ = [
+    "Compared",
+    "Comparing",
+    "Cut",
     "Event",
     "Generated",
+    "Looking",
     "Reused",
     "RunBegan",
     "Stopping",
@@ -54,6 +59,36 @@ class SweepBegan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """Text encoders will not see all of ``prompts``: what they would cut, told before anything is made."""
+
+    prompts: tuple[CutPrompt, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparing:
+    """``images`` pictures are to be made again and compared."""
+
+    images: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """``count`` of them have been."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looking:
+    """Of ``of`` things, ``count`` have been looked at, or told; ``what`` they are, in a word or two."""
+
+    what: str
+    count: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stopping:
     """Ctrl-C was pressed: the batch in flight is finished; pressed again, everything stops at once."""
 
@@ -79,7 +114,21 @@ class Untold:
     reason: str
 
 
-Event = EngineEvent | RunBegan | Generated | Reused | SweepBegan | Stopping | Telling | Undrawn | Untold
+Event = (
+    EngineEvent
+    | RunBegan
+    | Generated
+    | Reused
+    | SweepBegan
+    | Cut
+    | Comparing
+    | Compared
+    | Looking
+    | Stopping
+    | Telling
+    | Undrawn
+    | Untold
+)
 Watch = Callable[[Event], None]
 """Called on the thread that runs; must be quick and must not raise."""
 

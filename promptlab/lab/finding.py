@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from promptlab.errors import InputError, NotFound
 from promptlab.lab.variation import Source
+from promptlab.spec import RunSpec
 from promptlab.workspace import Workspace
 
 if TYPE_CHECKING:
     from promptlab.store.notebook import Notebook
 
-__all__ = ["find"]
+__all__ = ["find", "stranger", "told_by"]
 
 
 def find(ref: str, workspace: Workspace, notebook: Callable[[], Notebook]) -> Source:
@@ -40,7 +41,7 @@ def find(ref: str, workspace: Workspace, notebook: Callable[[], Notebook]) -> So
         raise NotFound("image", ref, hint="promptlab show last")
     if not workspace.database.exists():
         if picture:
-            raise _stranger(ref)
+            raise stranger(ref)
         raise NotFound(
             "run", ref if number is None else int(number[1]), allowed="none yet in this workspace",
             hint='promptlab run "…"',
@@ -64,6 +65,28 @@ def find(ref: str, workspace: Workspace, notebook: Callable[[], Notebook]) -> So
     return Source(run=run, position=position)
 
 
+def told_by(picture: Path) -> RunSpec:
+    """What a picture's file says it was made from: one variant, one seed. PromptLab's own word goes before others'.
+
+    Raises:
+        NotFound: when there is no such file.
+        InputError: when it says nothing that is understood, or does not name its model.
+    """
+    from promptlab.images.foreign import read_foreign
+    from promptlab.images.metadata import self_description
+
+    own = self_description(picture)
+    if own is not None:
+        return own.spec
+    foreign = read_foreign(picture)
+    if foreign is None:
+        raise InputError(
+            "picture", str(picture), problem="does not say how it was made",
+            allowed="a picture of PromptLab, AUTOMATIC1111, InvokeAI, ComfyUI, Fooocus or dgenerate",
+        )  # fmt: skip
+    return foreign.spec
+
+
 def _picture(ref: str, notebook: Notebook) -> Source:
     """The image that a picture's own metadata names; the whole run, where the picture is a grid."""
     from promptlab.images.chronicle import named_by
@@ -73,11 +96,12 @@ def _picture(ref: str, notebook: Notebook) -> Source:
     what, uid = (named_by(Path(ref)) or ("", "")) if described is None else ("run", described.run_uid)
     run = notebook.run_by_uid(uid) if what == "run" else None
     if run is None:
-        raise _stranger(ref)
+        raise stranger(ref)
     return Source(run=run, position=None if described is None else described.position)
 
 
-def _stranger(ref: str) -> InputError:
+def stranger(ref: str) -> InputError:
+    """The error for a picture of another workspace."""
     return InputError(
         "image", ref, problem="was not made in this workspace", allowed="a picture made by a run here",
         hint="promptlab list, or --workspace FOLDER",

@@ -6,84 +6,41 @@ the run it came from as parent. There is no second path by which a picture comes
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from functools import cached_property
-from hashlib import sha256
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from promptlab.engine import Engine, diffusers_engine
-from promptlab.errors import EngineError, InputError, one_line
-from promptlab.lab.events import Reused, SweepBegan, Telling, Watch, unwatched
-from promptlab.lab.finding import find
+from promptlab.errors import EngineError, one_line
+from promptlab.lab.events import Cut, Reused, SweepBegan, Watch, unwatched
 from promptlab.lab.survey import survey
+from promptlab.lab.sweeping import begun_sweep
+from promptlab.lab.upkeep import Upkeep
 from promptlab.lab.variation import Source, Wording, varied
+from promptlab.lab.verifying import Verdict, Verifier, check_weights, sampled, wanted
 from promptlab.plan import Plan, ResolvedSpec, tasks_of
-from promptlab.records import Environment, RunRecord, RunSummary, SweepRecord, SweepRun
+from promptlab.records import Environment, RunRecord, SweepRecord
 from promptlab.spec import RunSpec
 from promptlab.store import glance
 from promptlab.store.migrate import HEAD
-from promptlab.workspace import Workspace
 
 if TYPE_CHECKING:
     from promptlab.expand.axes import Sweep
-    from promptlab.lab.workshop import Workshop
-    from promptlab.store.notebook import Notebook
-    from promptlab.tracking import Server, Tracker
 
 __all__ = ["DEFAULT_EXPERIMENT", "Lab"]
 
 DEFAULT_EXPERIMENT: Final = "promptlab"
 
 
-class Lab:
+class Lab(Upkeep):
     """One workspace, an engine to draw and a tracker to tell.
 
     Args:
         workspace: the folder that holds all state; the current one by default. Nothing is written before a run begins.
         engine: what makes the images; diffusers by default, loaded when first needed.
         tracker: whom to tell when a run has ended; MLflow in the workspace by default.
+        tracking_uri: of an MLflow server elsewhere that is told instead, ``http(s)://…``.
+        allow_pickle: whether pickled weights are read, where a model has no others; never remembered.
     """
-
-    def __init__(
-        self,
-        workspace: Workspace | str | os.PathLike[str] | None = None,
-        *,
-        engine: Engine | None = None,
-        tracker: Tracker | None = None,
-    ) -> None:
-        self.workspace = workspace if isinstance(workspace, Workspace) else Workspace.at(workspace)
-        if engine is not None:
-            self.engine = engine
-        if tracker is not None:
-            self.tracker = tracker
-
-    @cached_property
-    def engine(self) -> Engine:
-        """What makes the images. Imports torch when first asked for."""
-        return diffusers_engine()
-
-    @cached_property
-    def tracker(self) -> Tracker:
-        """Whom to tell when a run has ended."""
-        from promptlab.tracking import MlflowTracker
-
-        return MlflowTracker(self.workspace)
-
-    @cached_property
-    def notebook(self) -> Notebook:
-        """The workspace's memory, made or upgraded when first asked for."""
-        from promptlab.store.notebook import Notebook
-
-        return Notebook.at(self.workspace)
-
-    @cached_property
-    def _workshop(self) -> Workshop:
-        from promptlab.lab.workshop import Workshop
-
-        return Workshop(self.engine, self.notebook, self.workspace, self.tracker)
 
     # making
 
@@ -124,15 +81,21 @@ class Lab:
             KeyboardInterrupt: the run is KILLED; what was made stays.
         """
         resolved = self.resolve(spec)
+        self._tell_what_is_cut((resolved,), watch)
         environment = self.engine.environment(resolved)
         tasks = tasks_of(resolved)
-        if not again and name is None and note is None:
-            same = self.notebook.same_run([task.recipe_key for task in tasks], environment, experiment)
-            if same is not None and not self._workshop.busy(same):
-                return self._complete(self.notebook.run(same), resolved, environment, watch)
-        run = self.notebook.begin_run(
-            resolved, tasks, environment=environment, experiment=experiment, name=name, note=note, parent=parent
-        )
+        with self._workshop.holds.beginning():
+            same = None
+            if not again and name is None and note is None:
+                same = self.notebook.same_run([task.recipe_key for task in tasks], environment, experiment)
+            if same is None or self._workshop.busy(same):
+                same = None
+                run = self.notebook.begin_run(
+                    resolved, tasks, environment=environment, experiment=experiment, name=name, note=note, parent=parent
+                )
+                self._workshop.holds.take(run)
+        if same is not None:
+            return self._complete(self.notebook.run(same), resolved, environment, watch)
         return self._workshop.carry_out(run, resolved, environment, parent=parent, again=again, watch=watch)
 
     def run_sweep(
@@ -156,28 +119,13 @@ class Lab:
             KeyboardInterrupt: what was made stays.
         """
         glance.check_workspace(self.workspace)
-        plan, environments = survey(self.engine, self._workshop, sweep.specs, there=frozenset())
-        digest = sha256()
-        for planned in plan.runs:
-            digest.update("\n".join((environments[planned.original].hash, *planned.keys)).encode())
-        key = digest.hexdigest()
-        found = None if again or name or note else self.notebook.same_sweep(key, experiment)
-        if found is None:
-            fields = tuple(tuple(axis.field for axis in dimension) for dimension in sweep.dimensions)
-            begun = self.notebook.begin_sweep(experiment=experiment, name=name, note=note, dimensions=fields, key=key)
-            for planned in plan.runs:
-                cell = sweep.cells[planned.original]
-                self.notebook.begin_run(
-                    planned.resolved,
-                    planned.tasks,
-                    environment=environments[planned.original],
-                    experiment=experiment,
-                    name=name,
-                    note=note,
-                    sweep_id=begun.id,
-                    place=SweepRun(run_id=0, place=cell.place, values=cell.values),
-                )
-            found = self.notebook.sweep(begun.id)
+        with self._workshop.holds.beginning():
+            found = begun_sweep(
+                self.engine, self._workshop, self.notebook, sweep,
+                experiment=experiment, name=name, note=note, again=again,
+            )  # fmt: skip
+            self._workshop.holds.take_sweep(found.id)
+        self._tell_what_is_cut(self.engine.resolve_all(sweep.specs), watch)
         watch(SweepBegan(sweep_id=found.id, runs=len(found.runs), images=sweep.image_count))
         return self._carry_out_sweep(found, again=again, watch=watch)
 
@@ -197,15 +145,15 @@ class Lab:
         """
         if not self.workspace.database.exists():
             return ()
-        if ref is not None and (match := re.fullmatch(r"sweep:(\d{1,9})", ref)):
-            sweep = self.notebook.sweep(int(match[1]))
-            owing = [run.run_id for run in sweep.runs if not self.notebook.run(run.run_id).complete]
+        if ref is not None and (sweep_id := self.sweep_named(ref)) is not None:
+            sweep = self.notebook.sweep(sweep_id)
+            owing = [run.run_id for run in sweep.runs if not self._workshop.whole(self.notebook.run(run.run_id))]
             watch(SweepBegan(sweep_id=sweep.id, runs=len(owing), images=0))
             self._carry_out_sweep(sweep, again=False, watch=watch)
             return tuple(self.notebook.run(run_id) for run_id in owing)
         if ref is not None:
             run = self.source(ref).run
-            return () if run.complete else (self._resume(run, watch),)
+            return () if self._workshop.whole(run) else (self._resume(run, watch),)
         unfinished = [one for one in self.notebook.unfinished() if not self._workshop.busy(one)]
         done = [self._resume(self.notebook.run(one), watch) for one in unfinished]
         for sweep_id in dict.fromkeys(run.sweep_id for run in done if run.sweep_id is not None):
@@ -264,65 +212,40 @@ class Lab:
         """The spec that :meth:`rerun` would run."""
         return varied(source.spec(seeds), wording or Wording(), changes or {})
 
-    # looking up
+    def verify(
+        self,
+        refs: Sequence[str] = (),
+        *,
+        everything: bool = False,
+        sample: int | None = None,
+        watch: Watch = unwatched,
+    ) -> tuple[Verdict, ...]:
+        """Make pictures again, exactly as recorded, and compare them with those that are kept.
 
-    def source(self, ref: str) -> Source:
-        """What ``ref`` names: ``last``, a run's number, an image as ``RUN/POSITION``, or the path of a picture.
+        What came of each is stored, and MLflow told.
 
-        Raises:
-            NotFound: naming what is there.
-            InputError: when ``ref`` is none of these.
-        """
-        return find(ref, self.workspace, lambda: self.notebook)
-
-    def sweep_record(self, sweep_id: int) -> SweepRecord:
-        """A sweep with the numbers of its runs.
-
-        Raises:
-            NotFound: naming the sweeps that are there.
-        """
-        return self.notebook.sweep(sweep_id)
-
-    def summaries(self, *, experiment: str | None = None, limit: int | None = None) -> tuple[RunSummary, ...]:
-        """The runs of this workspace in a line each, newest first."""
-        return glance.summaries(self.workspace.database, experiment=experiment, limit=limit)
-
-    def schema(self) -> tuple[str | None, str]:
-        """The schema revision that the database has (``None``: no tables of ours yet), and the one written here."""
-        return glance.revision_of(self.workspace.database), HEAD
-
-    def upgrade(self) -> tuple[str | None, str]:
-        """Make the tables, or bring older ones up to date after a backup; what :meth:`schema` said before."""
-        from promptlab.store.notebook import Notebook
-
-        glance.check_workspace(self.workspace)
-        return Notebook.upgrade(self.workspace), HEAD
-
-    # telling
-
-    def sync(self, watch: Watch = unwatched) -> tuple[int, ...]:
-        """Tell MLflow about every ended run that it has not heard of, oldest first.
-
-        Returns:
-            The numbers of the runs it now knows.
+        Args:
+            refs: runs and images as :meth:`source` knows them, ``sweep:3``, or files of pictures that PromptLab made
+                elsewhere, of which nothing is stored.
+            everything: all that was made in this workspace.
+            sample: compare only so many, drawn at random.
 
         Raises:
-            TrackerError: when it cannot be told; the runs told before stay told.
+            NotFound, InputError: when there is nothing of that name, or it cannot be made again.
         """
-        if not self.workspace.database.exists():
-            return ()
-        told = self.notebook.untracked()
-        for run_id in told:
-            watch(Telling())
-            self._workshop.tell(self.notebook.run(run_id))
-        return told
+        verifier = Verifier(self.engine, lambda: self.notebook, self.workspace, watch)
+        ours, files = wanted(refs, self, everything=everything)
+        verdicts = list(verifier.images(sampled(ours, sample))) if ours else []
+        verdicts += map(verifier.file, files)
+        for run_id in dict.fromkeys(verdict.run_id for verdict in verdicts if verdict.verification):
+            if run_id is not None:
+                self._workshop.tell_again(self.notebook.run(run_id), watch)
+        return tuple(verdicts)
 
-    def serve(self, *, host: str = "127.0.0.1", port: int | None = None) -> AbstractContextManager[Server]:
-        """MLflow's pages of this workspace, for as long as the context lasts: see :func:`promptlab.tracking.serve`."""
-        from promptlab.tracking import serve
-
-        allowed = () if host in ("127.0.0.1", "localhost", "::1") else (host, "localhost", "127.0.0.1")
-        return serve(self.workspace, host=host, port=port, allowed_hosts=allowed)
+    def _tell_what_is_cut(self, resolved: Sequence[ResolvedSpec], watch: Watch) -> None:
+        with suppress(EngineError):  # a tokenizer that will not load is the engine's to say, with the weights
+            if cut := self.engine.cut_words(resolved):
+                watch(Cut(prompts=cut))
 
     def _complete(self, run: RunRecord, resolved: ResolvedSpec, environment: Environment, watch: Watch) -> RunRecord:
         """A run that is there already: given back when it is whole, else taken up."""
@@ -342,21 +265,21 @@ class Lab:
         Raises:
             InputError: when a model changed under its name.
         """
-        resolved = self.resolve(run.spec)
-        for option, was, now in (
-            ("--model", run.model_identity, resolved.model_identity),
-            ("--vae", run.vae_identity, resolved.vae_identity),
-        ):
-            if was != now:
-                name = run.spec.pipeline.model if option == "--model" else run.spec.pipeline.vae
-                raise InputError(
-                    option, name, problem=f"is not what run {run.id} was begun with ({was} then, {now} now)",
-                    allowed="the same weights", hint=f"promptlab rerun {run.id}",
-                )  # fmt: skip
-        return resolved
+        return check_weights(
+            self.resolve(run.spec), model=run.model_identity, vae=run.vae_identity, whose=f"run {run.id}",
+            hint=f"promptlab rerun {run.id}",
+        )  # fmt: skip
 
     def _carry_out_sweep(self, sweep: SweepRecord, *, again: bool, watch: Watch) -> SweepRecord:
-        """Every run of the sweep that is not whole; one that fails does not take the others along."""
+        """Every run of the sweep that is not whole; one that fails does not take the others along.
+
+        Raises:
+            InputError: when another process is making it.
+        """
+        with self._workshop.holds.sweep_held(sweep.id):
+            return self._made_sweep(sweep, again=again, watch=watch)
+
+    def _made_sweep(self, sweep: SweepRecord, *, again: bool, watch: Watch) -> SweepRecord:
         failures: list[EngineError] = []
         runs = [self.notebook.run(one.run_id) for one in sweep.runs]
         owing = [run for run in runs if again or not self._workshop.whole(run)]

@@ -6,31 +6,36 @@ file lock that ends with its process however that ends; so whether a RUNNING run
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from promptlab.engine import Engine
 from promptlab.errors import InputError, StoreError, TrackerError, one_line
 from promptlab.images.grid import save_grid, thumbnail
 from promptlab.lab.events import RunBegan, Telling, Undrawn, Untold, Watch
+from promptlab.lab.holding import Holds
 from promptlab.lab.making import Making
 from promptlab.plan import Pace, ResolvedSpec, tasks_of
 from promptlab.records import Environment, ImageRecord, RunRecord, RunStatus, SweepRecord
 from promptlab.store.notebook import Notebook
-from promptlab.tracking import Tracker
+from promptlab.tracking import AddressReport, Tracker
 from promptlab.workspace import Workspace
 
 __all__ = ["Workshop"]
 
 
 class Workshop:
-    """Engine, notebook, workspace and tracker, put to work on one run or sweep at a time."""
+    """Engine, notebook, workspace and tracker, put to work on one run or sweep at a time.
 
-    def __init__(self, engine: Engine, notebook: Notebook, workspace: Workspace, tracker: Tracker) -> None:
+    The engine is only asked for where a picture is made: it imports torch.
+    """
+
+    def __init__(
+        self, engine: Callable[[], Engine], notebook: Notebook, workspace: Workspace, tracker: Tracker
+    ) -> None:
         self._engine, self._notebook, self._workspace, self._tracker = engine, notebook, workspace, tracker
+        self.holds = Holds(workspace, notebook.sweep_of)
 
     def carry_out(
         self,
@@ -53,7 +58,7 @@ class Workshop:
             EngineError, StoreError: the run is FAILED; what was made stays.
             KeyboardInterrupt: the run is KILLED; what was made stays.
         """
-        with self._locked(run.id):
+        with self.holds.held(run.id):
             for leftover in self._workspace.run_folder(run.id).glob(".*.tmp"):
                 leftover.unlink(missing_ok=True)  # of a process that was killed while it wrote
             run = self._notebook.take_up(run.id)
@@ -63,7 +68,7 @@ class Workshop:
             owed = {image.position for image in run.owed}
             tasks = [task for task in tasks_of(resolved) if task.position in owed]
             making = Making(
-                self._engine, self._notebook, self._workspace, self._tracker, run, environment, parent, watch
+                self._engine(), self._notebook, self._workspace, self._tracker, run, environment, parent, watch
             )
             failure: BaseException | None = None
             try:
@@ -93,22 +98,22 @@ class Workshop:
         return run.complete and all(map(self._is_there, run.images))
 
     def busy(self, run_id: int) -> bool:
-        """Whether a process is making the run at this moment."""
-        lock = self._lock(run_id)
-        if not lock.parent.is_dir():
-            return False
-        try:
-            with FileLock(lock, timeout=0):
-                return False
-        except Timeout:
-            return True
+        """Whether a process is making the run at this moment, or the sweep that it is a part of."""
+        return self.holds.busy(run_id)
 
     def show(self, run: RunRecord, watch: Watch) -> RunRecord:
-        """The faces of an ended run: its grid, and MLflow. Neither can take the run down with it."""
+        """The faces of an ended run: its grid, its report, and MLflow. None can take the run down with it."""
+        from promptlab.images.report import save_report
+
         try:
             save_grid(run, self._workspace, uids=self._notebook.uids(run.named_runs))
+            save_report(run, self._workspace)
         except StoreError as error:
             watch(Undrawn(run_id=run.id, reason=str(error)))
+        return self.tell_again(run, watch)
+
+    def tell_again(self, run: RunRecord, watch: Watch) -> RunRecord:
+        """Tell MLflow of ``run``; that it cannot be told is no failure of the run."""
         watch(Telling())
         try:
             return self.tell(run)
@@ -123,30 +128,56 @@ class Workshop:
             TrackerError: when it cannot be told.
         """
         parent = None if run.parent_run_id is None else self._notebook.run(run.parent_run_id)
-        grid = self._workspace.grid(run.id)
-        told = self._tracker.record(run, parent=parent, thumbnail=thumbnail(grid) if grid.is_file() else b"")
+        told = self._tracker.record(
+            run,
+            parent=parent,
+            thumbnail=_thumbnail(self._workspace.grid(run.id)),
+            report=_addressed(self._workspace.report(run.id)),
+        )
         return self._notebook.mark_tracked(run.id, told)
 
     def show_sweep(self, sweep: SweepRecord, watch: Watch) -> SweepRecord:
-        """The faces of a sweep: its overview, and the MLflow run above those of its runs."""
+        """The faces of a sweep: its overview, its report, and the MLflow run above those of its runs."""
         from promptlab.images.overview import save_overview
+        from promptlab.images.report import save_sweep_report
 
         runs = [self._notebook.run(one.run_id) for one in sweep.runs]
         newest = runs[-1].id
         try:
-            pages = save_overview(sweep, runs, self._workspace)
+            save_overview(sweep, runs, self._workspace)
+            save_sweep_report(sweep, runs, self._workspace)
         except StoreError as error:
             watch(Undrawn(run_id=newest, reason=str(error)))
-            pages = ()
         watch(Telling())
         try:
-            told = self._tracker.record_sweep(
-                sweep, runs, thumbnail=thumbnail(pages[0]) if pages else b"", overviews=pages
-            )
+            return self.tell_sweep(sweep)
         except TrackerError as error:
             watch(Untold(run_id=newest, reason=str(error)))
             return sweep
+
+    def tell_sweep(self, sweep: SweepRecord) -> SweepRecord:
+        """Tell MLflow of ``sweep``, with the overview as it was drawn.
+
+        Raises:
+            TrackerError: when it cannot be told.
+        """
+        runs = [self._notebook.run(one.run_id) for one in sweep.runs]
+        pages = self._overview(sweep)
+        told = self._tracker.record_sweep(
+            sweep,
+            runs,
+            thumbnail=_thumbnail(pages[0]) if pages else b"",
+            overviews=pages,
+            report=_addressed(self._workspace.sweep_report(sweep.id)),
+        )
         return self._notebook.mark_sweep_tracked(sweep.id, told)
+
+    def _overview(self, sweep: SweepRecord) -> tuple[Path, ...]:
+        """The pages that were drawn, in order."""
+        pages: list[Path] = []
+        while (page := self._workspace.sweep_grid(sweep.id, len(pages) + 1)).is_file():
+            pages.append(page)
+        return tuple(pages)
 
     def _link(self, run: RunRecord, environment: Environment) -> RunRecord:
         lost = [image.position for image in run.made if not self._is_there(image)]
@@ -160,15 +191,22 @@ class Workshop:
     def _is_there(self, image: ImageRecord) -> bool:
         return image.path is not None and (self._workspace.root / image.path).is_file()
 
-    def _lock(self, run_id: int) -> Path:
-        return self._workspace.run_folder(run_id) / ".lock"
 
-    @contextmanager
-    def _locked(self, run_id: int) -> Iterator[None]:
-        lock = self._lock(run_id)
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(lock, timeout=0):
-                yield
-        except Timeout:
-            raise InputError("run", run_id, problem="is being made by another process", hint="promptlab list") from None
+def _thumbnail(grid: Path) -> bytes:
+    """Of a grid or overview; empty where there is none, or a damaged one."""
+    try:
+        return thumbnail(grid)
+    except InputError:
+        return b""
+
+
+def _addressed(path: Path) -> AddressReport:
+    """How the report at ``path`` is told where MLflow shows its pictures."""
+
+    def address(experiment_id: str, runs: Mapping[tuple[int, int], str]) -> None:
+        from promptlab.images.report import address_report
+
+        with suppress(StoreError):  # the file is whole as it was, and shows its small pictures
+            address_report(path, experiment_id, runs)
+
+    return address

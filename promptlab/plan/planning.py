@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from promptlab.expand.uncollected import uncollected
 from promptlab.plan.order import loads_of, order_line, ordered
 from promptlab.plan.pace import Pace, rule_of_thumb
 from promptlab.plan.tasks import ImageTask, ResolvedSpec, default_batch_size, keys_of, tasks_of
@@ -158,6 +159,7 @@ class Plan:
         return order_line(self.varying)
 
 
+@uncollected()
 def plan(
     resolved: Sequence[ResolvedSpec],
     *,

@@ -25,7 +25,7 @@ __all__ = ["Ancestor", "Kin", "TreeRun", "TreeSweep", "image_ancestry", "kinship
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kin:
-    """A run's number, the run it was varied from, the sweep it is a part of; ``asked`` orders by when it was asked for."""
+    """A run's number, what it was varied from and is a part of; ``asked`` sorts by when it was last asked for."""
 
     run_id: int
     experiment: str

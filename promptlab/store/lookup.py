@@ -14,7 +14,7 @@ from promptlab.records import Environment, ImageRecord, RunRecord, RunStatus, Sw
 from promptlab.store import recall
 from promptlab.store.database import translated
 from promptlab.store.rows import sweep_record
-from promptlab.store.tables import RunRow, SweepRow
+from promptlab.store.tables import EnvironmentRow, RunRow, SweepRow
 
 __all__ = ["Lookup"]
 
@@ -50,11 +50,33 @@ class Lookup:
             run_id = session.scalar(select(RunRow.id).where(RunRow.uid == uid))
             return None if run_id is None else recall.run(session, run_id)
 
+    def environment(self, digest: str) -> Environment:
+        """The environment with this hash.
+
+        Raises:
+            NotFound: when the notebook has none.
+        """
+        with self._reading("reading an environment") as session:
+            row = session.scalars(select(EnvironmentRow).where(EnvironmentRow.hash == digest)).one_or_none()
+            if row is None:
+                raise NotFound("environment", digest)
+            return Environment(facts=dict(row.facts))
+
+    def made(self) -> tuple[ImageRecord, ...]:
+        """Every picture that was made in this workspace, oldest first; linked ones are left out."""
+        with self._reading("reading what was made") as session:
+            return recall.made(session)
+
     def uids(self, run_ids: Iterable[int]) -> dict[int, str]:
         """The uids of runs, by their numbers; those that are not there are left out."""
         with self._reading("reading which runs these are") as session:
             found = session.execute(select(RunRow.id, RunRow.uid).where(RunRow.id.in_(sorted(set(run_ids)))))
             return {run_id: uid for run_id, uid in found}  # noqa: C416 - rows are no pairs to mypy
+
+    def sweep_by_uid(self, uid: str) -> int | None:
+        """The number of the sweep that an overview's own metadata names, if this workspace has it."""
+        with self._reading("reading a sweep") as session:
+            return session.scalar(select(SweepRow.id).where(SweepRow.uid == uid))
 
     def sweep(self, sweep_id: int) -> SweepRecord:
         """A sweep with the numbers of its runs.
@@ -108,6 +130,22 @@ class Lookup:
         with self._reading("reading the newest run") as session:
             asked = func.coalesce(RunRow.asked_at, RunRow.created_at)
             return session.scalar(select(RunRow.id).order_by(asked.desc(), RunRow.id.desc()).limit(1))
+
+    def standing(self) -> tuple[tuple[int, RunStatus], ...]:
+        """Every run's number and how it stands, oldest first."""
+        with self._reading("reading the runs") as session:
+            rows = session.execute(select(RunRow.id, RunRow.status).order_by(RunRow.id))
+            return tuple((run_id, RunStatus(status)) for run_id, status in rows)
+
+    def sweep_of(self, run_id: int) -> int | None:
+        """The number of the sweep that a run is a part of."""
+        with self._reading("reading a run") as session:
+            return session.scalar(select(RunRow.sweep_id).where(RunRow.id == run_id))
+
+    def all_uids(self) -> frozenset[str]:
+        """The uids of all runs and sweeps."""
+        with self._reading("reading the runs") as session:
+            return frozenset((*session.scalars(select(RunRow.uid)), *session.scalars(select(SweepRow.uid))))
 
     def untracked(self) -> tuple[int, ...]:
         """The numbers of the ended runs that MLflow has not been told about, oldest first."""

@@ -15,12 +15,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from promptlab.errors import WorkspaceError
+from promptlab.errors import StoreError, WorkspaceError, one_line
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["HEAD", "REVISIONS", "VERSION_TABLE", "backup", "check", "is_ours", "migrations_folder", "upgrade"]
+__all__ = [
+    "HEAD",
+    "REVISIONS",
+    "VERSION_TABLE",
+    "backup",
+    "backup_to",
+    "check",
+    "is_ours",
+    "migrations_folder",
+    "upgrade",
+]
 
 VERSION_TABLE: Final = "promptlab_alembic_version"
 REVISIONS: Final[Sequence[str]] = ("0001", "0002", "0003")
@@ -88,9 +98,23 @@ def upgrade(connection: Connection) -> None:
 def backup(database: Path, label: str) -> Path:
     """Copy a SQLite file that others may be writing to, through SQLite's own backup, and give the copy's path."""
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    copy = database.with_name(f"{database.name}.{label}-{stamp}.bak")
-    unfinished = copy.with_suffix(".part")
-    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(unfinished)) as target:
-        source.backup(target)
-    shutil.move(unfinished, copy)
+    return backup_to(database, database.with_name(f"{database.name}.{label}-{stamp}.bak"))
+
+
+def backup_to(database: Path, copy: Path | None) -> Path:
+    """Copy a SQLite file that others may be writing to: to ``copy``, or beside it under a name of its own.
+
+    Raises:
+        StoreError: when it cannot be read or written.
+    """
+    if copy is None:
+        return backup(database, "backup")
+    unfinished = copy.with_name(f"{copy.name}.part")
+    try:
+        with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(unfinished)) as target:
+            source.backup(target)
+        shutil.move(unfinished, copy)
+    except (sqlite3.Error, OSError) as error:
+        unfinished.unlink(missing_ok=True)
+        raise StoreError(f"{database} could not be copied to {copy}: {one_line(error)}") from error
     return copy

@@ -18,13 +18,24 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from promptlab.plan import ImageTask, ResolvedSpec
-from promptlab.records import Environment, ImageRecord, ImageStatus, RunRecord, RunStatus, SweepRecord, SweepRun
+from promptlab.records import (
+    Environment,
+    ImageRecord,
+    ImageStatus,
+    RunRecord,
+    RunStatus,
+    SweepRecord,
+    SweepRun,
+    Verification,
+)
+from promptlab.spec import Variant
 from promptlab.store import migrate, recall
 from promptlab.store.database import open_sqlite, translated
 from promptlab.store.glance import check_workspace, revision_of
 from promptlab.store.lookup import Lookup
-from promptlab.store.rows import new_run_row, sweep_record
-from promptlab.store.tables import EnvironmentRow, ImageRow, RunRow, SweepRow, VariantRow
+from promptlab.store.restoring import restore_run, restore_sweep
+from promptlab.store.rows import made_columns, new_run_row, sweep_record
+from promptlab.store.tables import EnvironmentRow, ImageRow, RunRow, SweepRow, VariantRow, VerificationRow
 from promptlab.workspace import Workspace
 
 __all__ = ["Notebook"]
@@ -143,8 +154,34 @@ class Notebook(Lookup):
                 session.execute(
                     update(ImageRow)
                     .where(ImageRow.run_id == run_id, ImageRow.position == image.position)
-                    .values(**_made_columns(image), **elsewhere)
+                    .values(**made_columns(image), **elsewhere)
                 )
+
+    def add_verifications(self, run_id: int, found: Mapping[int, Verification], environment: Environment) -> None:
+        """Keep what came of making images again: by their places in the run.
+
+        Args:
+            environment: in which they were made again.
+        """
+        with self._writing("noting what was verified") as session:
+            where = _environment_row(session, environment)
+            session.add(where)
+            rows = session.execute(select(ImageRow.position, ImageRow.id).where(ImageRow.run_id == run_id))
+            ids = {position: row_id for position, row_id in rows}  # noqa: C416 - rows are no pairs to mypy
+            for position, one in found.items():
+                row = VerificationRow(
+                    image_id=ids[position],
+                    verified_at=one.verified_at,
+                    outcome=one.outcome,
+                    environment=where,
+                    pixel_sha256=one.pixel_sha256,
+                    differing_pixels=one.differing_pixels,
+                    greatest_difference=one.greatest_difference,
+                    mean_difference=one.mean_difference,
+                    psnr=one.psnr,
+                    changes=[[change.field, change.before, change.after] for change in one.changes],
+                )
+                session.add(row)
 
     def link_images(self, run_id: int, earlier: Mapping[int, ImageRecord]) -> RunRecord:
         """Take pictures that exist for pictures of this run: position → the image that was made (see :meth:`known`)."""
@@ -154,7 +191,7 @@ class Notebook(Lookup):
                 session.execute(
                     update(ImageRow)
                     .where(ImageRow.run_id == run_id, ImageRow.position == position)
-                    .values(**_made_columns(image), linked_image_id=roots[image.run_id, image.position])
+                    .values(**made_columns(image), linked_image_id=roots[image.run_id, image.position])
                 )
             return recall.run(session, run_id)
 
@@ -201,6 +238,28 @@ class Notebook(Lookup):
                 row.created_at = now
             row.status, row.ended_at, row.error, row.tracked_at, row.asked_at = RunStatus.RUNNING, None, None, None, now
             return recall.run(session, run_id)
+
+    def restore(self, run: RunRecord, uids: Mapping[int, str]) -> RunRecord:
+        """Write a run anew from its record, as it was told by its pictures; see :mod:`promptlab.store.restoring`."""
+        with self._writing("writing a run anew") as session:
+            environment = _environment_row(session, run.environment)
+            session.add(environment)
+            return recall.run(session, restore_run(session, run, uids, environment))
+
+    def restore_sweep(self, sweep: SweepRecord, uids: Mapping[int, str]) -> SweepRecord:
+        """Write a sweep anew above its runs, which must be here already."""
+        with self._writing("writing a sweep anew") as session:
+            sweep_id = restore_sweep(session, sweep, uids)
+        return self.sweep(sweep_id)
+
+    def restore_words(self, run_id: int, position: int, variant: Variant, recipe_key: str) -> None:
+        """Put back the words and the recipe of one image, as its picture tells them."""
+        with self._writing("putting back what a picture says") as session:
+            image = session.scalars(
+                select(ImageRow).where(ImageRow.run_id == run_id, ImageRow.position == position)
+            ).one()
+            image.recipe_key = recipe_key
+            image.variant.prompt, image.variant.negative_prompt = variant.prompt, variant.negative_prompt
 
     def begin_sweep(
         self,
@@ -262,24 +321,6 @@ class Notebook(Lookup):
     def _writing(self, doing: str) -> Iterator[Session]:
         with translated(doing), Session(self._engine.execution_options(writes=True)) as session, session.begin():
             yield session
-
-
-def _made_columns(image: ImageRecord) -> dict[str, Any]:
-    """What a row learns of an image when it is made."""
-    return {
-        "status": image.status,
-        "path": image.path,
-        "width": image.width,
-        "height": image.height,
-        "pixel_sha256": image.pixel_sha256,
-        "batch": image.batch,
-        "slot": image.slot,
-        "seconds": image.seconds,
-        "peak_memory": image.peak_memory,
-        "made_at": image.made_at,
-        "flag": image.flag,
-        "error": image.error,
-    }
 
 
 def _environment_row(session: Session, environment: Environment) -> EnvironmentRow:

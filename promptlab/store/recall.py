@@ -14,7 +14,7 @@ from promptlab.spec import CallSpec
 from promptlab.store.rows import image_record, run_record
 from promptlab.store.tables import EnvironmentRow, ImageRow, RunRow, VariantRow, VerificationRow
 
-__all__ = ["ids_by_variant", "known", "pace", "row_ids", "run", "same_run", "unfinished"]
+__all__ = ["ids_by_variant", "known", "made", "pace", "row_ids", "run", "same_run", "unfinished"]
 
 _KEYS_AT_ONCE: Final = 5_000
 """SQLite takes 32,766 variables in a statement."""
@@ -69,6 +69,17 @@ def known(session: Session, keys: Sequence[str], environment_hash: str) -> dict[
         for row in rows:
             found.setdefault(row.recipe_key, image_record(row))
     return found
+
+
+def made(session: Session) -> tuple[ImageRecord, ...]:
+    """Every image that was made and is not a link, in order."""
+    rows = session.scalars(
+        select(ImageRow)
+        .where(ImageRow.status == ImageStatus.MADE, ImageRow.linked_image_id.is_(None))
+        .order_by(ImageRow.id)
+        .options(*_IMAGE_PARTS)
+    )
+    return tuple(image_record(row) for row in rows)
 
 
 def same_run(session: Session, keys: tuple[str, ...], environment_hash: str, experiment: str) -> int | None:

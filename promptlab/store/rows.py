@@ -28,7 +28,7 @@ from promptlab.records import (
 from promptlab.spec import CallSpec, Change, PipelineSpec, RunSpec, SchedulerSpec, Variant, options
 from promptlab.store.tables import ImageRow, RunRow, SweepRow, VariantRow, VerificationRow
 
-__all__ = ["image_record", "new_run_row", "run_record", "sweep_record"]
+__all__ = ["image_record", "made_columns", "new_run_row", "run_record", "sweep_record"]
 
 
 def new_run_row(resolved: ResolvedSpec, *, experiment: str, name: str | None, note: str | None) -> RunRow:
@@ -216,3 +216,21 @@ def _changes(plain: Iterable[tuple[str, Any, Any]]) -> tuple[Change, ...]:
 
 def _origin(plain: Mapping[str, Any]) -> Origin:
     return Origin(program=plain["program"], file=plain["file"], lost=tuple(Loss(**each) for each in plain["lost"]))
+
+
+def made_columns(image: ImageRecord) -> dict[str, Any]:
+    """What a row learns of an image when it is made."""
+    return {
+        "status": image.status,
+        "path": image.path,
+        "width": image.width,
+        "height": image.height,
+        "pixel_sha256": image.pixel_sha256,
+        "batch": image.batch,
+        "slot": image.slot,
+        "seconds": image.seconds,
+        "peak_memory": image.peak_memory,
+        "made_at": image.made_at,
+        "flag": image.flag,
+        "error": image.error,
+    }

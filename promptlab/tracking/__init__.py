@@ -1,23 +1,26 @@
 """Tells others: MLflow learns of a run once, when it is over, from its record alone.
 
-The database is the truth and MLflow is a face of it. So the whole seam is two verbs, and the second may be called as
-often as one likes: telling the same run again updates what MLflow shows and never doubles it. A run that MLflow could
-not be told of is whole all the same.
+The database is the truth and MLflow is a face of it. So the whole seam is four verbs: prepare, record a run, record a
+sweep, and compare what is shown with the records. Telling may be done as often as one likes: telling the same run again
+updates what MLflow shows and never doubles it. A run that MLflow could not be told of is whole all the same.
 
 Importing this room costs nothing: mlflow (one to three seconds) comes in where it is first needed, inside functions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from promptlab.records import RunRecord, SweepRecord
+from promptlab.tracking.address import TrackingAddress
+from promptlab.tracking.comparing import Difference
+from promptlab.tracking.pictures import AddressReport, no_report
 from promptlab.tracking.server import Server, serve
 from promptlab.tracking.tracker import MlflowTracker
 
-__all__ = ["MlflowTracker", "Server", "Tracker", "serve"]
+__all__ = ["AddressReport", "Difference", "MlflowTracker", "Server", "Tracker", "TrackingAddress", "serve"]
 
 
 class Tracker(Protocol):
@@ -32,13 +35,16 @@ class Tracker(Protocol):
             TrackerError: when it cannot be made.
         """
 
-    def record(self, run: RunRecord, *, parent: RunRecord | None, thumbnail: bytes) -> Mapping[int, str]:
+    def record(
+        self, run: RunRecord, *, parent: RunRecord | None, thumbnail: bytes, report: AddressReport = no_report
+    ) -> Mapping[int, str]:
         """Tell of ``run``, or tell it anew.
 
         Args:
             run: as it stands; told again after a half-failed attempt or after more pictures were made, it updates.
             parent: the record of the run it was varied from.
             thumbnail: PNG file of the whole grid, at most 640 px wide, because nothing scales it; empty without a grid.
+            report: told where the pictures are shown, before the run's report is.
 
         Returns:
             Each variant's position with the id of the MLflow run that shows it.
@@ -49,7 +55,13 @@ class Tracker(Protocol):
         ...
 
     def record_sweep(
-        self, sweep: SweepRecord, runs: Sequence[RunRecord], *, thumbnail: bytes, overviews: Sequence[Path]
+        self,
+        sweep: SweepRecord,
+        runs: Sequence[RunRecord],
+        *,
+        thumbnail: bytes,
+        overviews: Sequence[Path],
+        report: AddressReport = no_report,
     ) -> str:
         """Tell of a whole ``sweep``, or tell it anew, once its runs have been told of.
 
@@ -58,11 +70,31 @@ class Tracker(Protocol):
             runs: the records of its runs.
             thumbnail: PNG file of the overview, at most 640 px wide; empty without one.
             overviews: the overview's pages, in order.
+            report: told where the pictures are shown, before the sweep's report is.
 
         Returns:
             The id of the MLflow run that stands above those of the runs.
 
         Raises:
             TrackerError: when MLflow could not be told; telling can be tried again.
+        """
+        ...
+
+    def compare(
+        self,
+        runs: Iterable[RunRecord],
+        sweeps: Iterable[tuple[SweepRecord, Sequence[RunRecord]]],
+        *,
+        known: frozenset[str],
+    ) -> Iterator[Difference]:
+        """Where what is shown differs from the records, one difference at most for each of them. Changes nothing.
+
+        Args:
+            runs: those that have ended.
+            sweeps: each with its runs.
+            known: the uids of all runs and sweeps that there are; what is shown beyond them is a difference too.
+
+        Raises:
+            TrackerError: when MLflow cannot be read.
         """
         ...

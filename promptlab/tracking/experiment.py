@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from promptlab.records import RunRecord, SweepRecord
 from promptlab.tracking.page import SEEDS_PARAM, SWEEP_TAG, UID_TAG, VARIANT_TAG, seeds_of
 from promptlab.tracking.sweep_page import SweepPage
-from promptlab.tracking.view import RUNS_SHOWN, SEEDS_SHOWN, sweep_view_tag, view_tag
+from promptlab.tracking.view import RUNS_SHOWN, SEEDS_SHOWN, address_path, sweep_key, sweep_view_tag, view_tag
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-__all__ = ["runs_below", "save_sweep_view", "save_view"]
+__all__ = ["NOTE_TAG", "PARENT_TAG", "put_below", "runs_below", "save_sweep_view", "save_view", "sweep_page"]
+
+NOTE_TAG: Final = "mlflow.note.content"
+PARENT_TAG: Final = "mlflow.parentRunId"
+
+
+def sweep_page(sweep: SweepRecord, runs: Sequence[RunRecord], below: Sequence[Run], experiment_id: str) -> SweepPage:
+    """The page of ``sweep``, whose runs MLflow shows as ``below``."""
+    return SweepPage(
+        sweep=sweep,
+        runs=runs,
+        children={run.id: [one.info.run_id for one in below if one.data.tags[UID_TAG] == run.uid] for run in runs},
+        experiment_id=experiment_id,
+        view=address_path(experiment_id, sweep_key(sweep.uid)).removeprefix("/"),
+    )
 
 
 def runs_below(client: MlflowClient, experiment_id: str, sweep: SweepRecord, runs: Sequence[RunRecord]) -> list[Run]:
@@ -39,6 +54,20 @@ def runs_below(client: MlflowClient, experiment_id: str, sweep: SweepRecord, run
     return found
 
 
+def put_below(client: MlflowClient, shown: Run, page: SweepPage, run_id: str) -> None:
+    """Put one of the sweep's runs below the sweep's, ``run_id``, and let its description point there.
+
+    It was told before there was a run above it. What a reader made of the description stays.
+    """
+    from mlflow.entities import RunTag
+
+    had = shown.data.tags
+    tags = {PARENT_TAG: run_id, NOTE_TAG: page.linked(had.get(NOTE_TAG, ""), run_id)}
+    new = [RunTag(key, value) for key, value in tags.items() if value and had.get(key) != value]
+    if new:
+        client.log_batch(shown.info.run_id, tags=new)
+
+
 def save_view(client: MlflowClient, experiment_id: str) -> None:
     """Keep the view that the experiment opens with up to date with its latest runs."""
     latest = client.search_runs(
@@ -48,7 +77,7 @@ def save_view(client: MlflowClient, experiment_id: str) -> None:
         order_by=["attributes.start_time DESC"],
     )
     seeds = [seeds_of(shown.data.params.get(SEEDS_PARAM, ""), limit=SEEDS_SHOWN) for shown in latest]
-    _save_tag(client, experiment_id, *view_tag(seeds, now_ms=_now()))
+    _save_view(client, experiment_id, *view_tag(seeds, now_ms=_now()))
 
 
 def save_sweep_view(client: MlflowClient, page: SweepPage) -> None:
@@ -61,16 +90,29 @@ def save_sweep_view(client: MlflowClient, page: SweepPage) -> None:
         seeds=page.seeds,
         now_ms=_now(),
     )
-    _save_tag(client, page.experiment_id, *view)
+    _save_view(client, page.experiment_id, *view)
 
 
-def _save_tag(client: MlflowClient, experiment_id: str, key: str, value: str) -> None:
+def _save_view(client: MlflowClient, experiment_id: str, key: str, value: str) -> None:
+    """Write a view unless it is there already, whenever that was: telling again changes nothing."""
     from mlflow.exceptions import MlflowException
 
+    written = client.get_experiment(experiment_id).tags.get(key)
+    if written is not None and _shown_by(written) == _shown_by(value):
+        return
     try:
         client.set_experiment_tag(experiment_id, key, value)
     except MlflowException:  # told at the same moment from another workspace; now the tag is there to be changed
         client.set_experiment_tag(experiment_id, key, value)
+
+
+def _shown_by(view: str) -> tuple[str, str] | None:
+    """What a view shows, whenever it was written; ``None`` for what is no view."""
+    try:
+        said = json.loads(view)
+        return str(said["name"]), str(said["state"])
+    except (ValueError, LookupError, TypeError):
+        return None
 
 
 def _now() -> int:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
 from promptlab.errors import one_line
+from promptlab.expand.changes import change_text
+from promptlab.expand.pairing import origin
 from promptlab.records import ImageRecord, ImageStatus, RunRecord, RunStatus, VariantRecord
-from promptlab.spec import Change, Scalar
+from promptlab.spec import Scalar
 from promptlab.tracking.markdown import cut_at, escaped, quoted, word_changes
 
 __all__ = [
@@ -29,6 +32,8 @@ __all__ = [
     "ParentLink",
     "VariantPage",
     "origin_of",
+    "part_of_sweep",
+    "run_address",
     "seeds_of",
     "seeds_text",
     "sweep_param",
@@ -67,12 +72,14 @@ class VariantPage:
         variant: one of its variants.
         parent: the run that it was varied from.
         parent_link: where MLflow shows the parent's variant; ``None`` when MLflow does not know it.
+        sweep_address: where MLflow shows the sweep that the run is a part of, as far as it knows it.
     """
 
     run: RunRecord
     variant: VariantRecord
     parent: RunRecord | None = None
     parent_link: ParentLink | None = None
+    sweep_address: str | None = None
 
     @property
     def images(self) -> tuple[ImageRecord, ...]:
@@ -172,6 +179,7 @@ class VariantPage:
             "promptlab.vae_identity": run.vae_identity,
             "promptlab.parent_run": run.parent_run_id,
             "promptlab.flags": ", ".join(f"{image.ref} {image.flag}" for image in self.images if image.flag),
+            "promptlab.verified": self._verified(),
             "promptlab.error": run.error and one_line(run.error),
             "mlflow.source.name": "promptlab",
             "mlflow.source.type": "LOCAL",
@@ -184,10 +192,18 @@ class VariantPage:
         words = self.variant.variant
         return words.prompt + "\n" + (f"\nNegative prompt: {words.negative_prompt}\n" if words.negative_prompt else "")
 
-    def description(self, mlflow_run_id: str, *, has_grid: bool) -> str:
-        """Markdown for the top of the MLflow run's page: grid, words, where they came from, what to type next."""
+    def description(self, mlflow_run_id: str, *, has_grid: bool, report: str | None = None) -> str:
+        """Markdown for the top of the MLflow run's page: grid, words, where they came from, what to type next.
+
+        Args:
+            mlflow_run_id: its own.
+            has_grid: whether there is a ``thumb.png``.
+            report: the address of the run's report, where there is one.
+        """
         words = self.variant.variant
         parts = [f"![grid](get-artifact?path=thumb.png&run_uuid={mlflow_run_id})"] if has_grid else []
+        if report is not None:
+            parts.append(f"[**Open the report**]({report}): zoom, compare, everything about a picture")
         parts.extend(self._standing())
         parts.append(quoted("Prompt", words.prompt, limit=2400))
         if words.negative_prompt:
@@ -202,7 +218,7 @@ class VariantPage:
         """A line for each way in which a run is more or less than its own whole."""
         if self.run.sweep_id is not None:
             values = ", ".join(f"{field} {value}" for field, value in self.run.sweep_values)
-            yield f"**Part of sweep {self.run.sweep_id}:** {escaped(values, limit=600)}"
+            yield f"{part_of_sweep(self.run.sweep_id, self.sweep_address)} {escaped(values, limit=600)}"
         linked = [image for image in self.made if image.linked is not None]
         if linked:
             sources = sorted({image.linked[0] for image in linked if image.linked})
@@ -216,6 +232,8 @@ class VariantPage:
             yield f"**{len(self.made)} of {len(self.images)} pictures made: {_STANDING[self.run.status]}.**"
         if self.run.error:
             yield f"> {escaped(one_line(self.run.error), limit=600)}"
+        if verified := self._verified():
+            yield f"**Verified:** {escaped(verified, limit=300)}"
         flagged = [f"seed {image.seed} ({image.flag})" for image in self.images if image.flag]
         if flagged:
             yield f"**Look twice:** {escaped(', '.join(flagged), limit=300)}"
@@ -224,24 +242,36 @@ class VariantPage:
         if self.parent is None:
             return
         link, mine = self.parent_link, self.variant.variant
-        origin = link.variant if link else origin_of(self.variant, self.parent)
-        name = escaped(VariantPage(run=self.parent, variant=origin).name)
+        source = link.variant if link else origin_of(self.variant, self.parent)
+        name = escaped(VariantPage(run=self.parent, variant=source).name)
         shown = f"[{name}]({_address(link)})" if link else name
-        lines = [f"**Varied from** {shown}"]
+        parents = {image.parent for image in self.images}
+        image = parents.pop() if len(parents) == 1 else None
+        lines = [f"**Varied from** {shown}" + (f", image {image[0]}/{image[1]}" if image else "")]
         for title, old, new in (
-            ("", origin.variant.prompt, mine.prompt),
-            ("Negative prompt: ", origin.variant.negative_prompt, mine.negative_prompt),
+            ("", source.variant.prompt, mine.prompt),
+            ("Negative prompt: ", source.variant.negative_prompt, mine.negative_prompt),
         ):
             if old != new:
                 lines.append(f"> {title}{word_changes(old, new, limit=limit // 2)}")
         settings = [change for change in self.run.changes if change.field not in ("prompts", "negative_prompts")]
         if settings:
-            lines.append("\n".join(f"- {escaped(_change_text(change), limit=200)}" for change in settings[:12]))
+            lines.append("\n".join(f"- {escaped(change_text(change), limit=200)}" for change in settings[:12]))
         yield "\n\n".join(lines)
 
     def _commands(self) -> Iterator[str]:
         yield f"promptlab rerun {self.run.id} --seed {self.run.spec.seeds[0]}"
         yield f"promptlab show {self.run.id}"
+
+    def _verified(self) -> str | None:
+        """What came of making the pictures again, and when: ``7 exact, 1 close of 8, 2026-11-23``."""
+        found = [image.verified for image in self.images if image.verified is not None]
+        if not found:
+            return None
+        tally = ", ".join(f"{count} {outcome}" for outcome, count in Counter(one.outcome for one in found).items())
+        causes = dict.fromkeys(str(change) for one in found for change in one.changes if one.outcome != "exact")
+        since = f"; changed since: {'; '.join(causes)}" if causes else ""
+        return f"{tally} of {len(self.images)}, {max(one.verified_at for one in found):%Y-%m-%d %H:%M} UTC{since}"
 
     def _size_made(self) -> str | None:
         sizes = {(image.width, image.height) for image in self.run.made if image.width and image.height}
@@ -267,19 +297,23 @@ def seeds_of(text: str, *, limit: int) -> tuple[int, ...]:
 
 def origin_of(variant: VariantRecord, parent: RunRecord) -> VariantRecord:
     """The variant of ``parent`` that ``variant`` was varied from."""
-    places: Mapping[int, VariantRecord] = {one.position: one for one in parent.variants}
-    source = variant.variant.source
-    return places.get(source if source is not None else variant.position, parent.variants[0])
+    place = origin(variant.variant, variant.position, [one.variant for one in parent.variants])
+    return parent.variants[place or 0]
+
+
+def part_of_sweep(sweep_id: int, address: str | None) -> str:
+    """How a description says of which sweep the run is a part; without ``address`` it can be found and linked later."""
+    name = f"sweep {sweep_id}"
+    return f"**Part of {name if address is None else f'[{name}]({address})'}:**"
+
+
+def run_address(experiment_id: str, run_id: str) -> str:
+    """What follows the server's address to show one of MLflow's runs."""
+    return f"#/experiments/{experiment_id}/runs/{run_id}?workflowType=machine_learning"
 
 
 def _address(link: ParentLink) -> str:
-    return f"#/experiments/{link.experiment_id}/runs/{link.run_id}?workflowType=machine_learning"
-
-
-def _change_text(change: Change) -> str:
-    if change.field == "seeds":
-        return f"seeds: {seeds_text(change.before)} → {seeds_text(change.after)}"
-    return str(change)
+    return run_address(link.experiment_id, link.run_id)
 
 
 def sweep_param(field: str) -> str:

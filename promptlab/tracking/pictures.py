@@ -4,6 +4,7 @@
 
     grid.png                     the whole run's grid
     thumb.png                    the same, narrow enough for the description, which scales nothing
+    report.html                  the whole run's report, which knows where MLflow shows its pictures
     prompt.txt                   the words in full
     pictures/seed-07.png         the variant's pictures under names people can read
     images/seed~7+step+0+…       the same under the names of MLflow's ``log_image``: what its image charts find
@@ -17,8 +18,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from uuid import NAMESPACE_OID, uuid5
 
@@ -27,7 +29,28 @@ from promptlab.tracking.page import VariantPage
 from promptlab.tracking.sweep_page import SweepPage
 from promptlab.workspace import Workspace
 
-__all__ = ["image_key", "lay_out", "lay_out_sweep"]
+__all__ = [
+    "REPORT",
+    "AddressReport",
+    "Placed",
+    "image_key",
+    "lay_out",
+    "lay_out_sweep",
+    "no_report",
+    "placed",
+    "placed_of_sweep",
+]
+
+REPORT = "report.html"
+
+AddressReport = Callable[[str, Mapping[tuple[int, int], str]], None]
+"""Tells a report where MLflow shows its pictures: called with MLflow's experiment and, by run and variant, MLflow's
+runs, before the file is laid out. It cannot know them sooner, because MLflow chooses its own ids."""
+
+
+def no_report(_experiment_id: str, _runs: Mapping[tuple[int, int], str]) -> None:
+    """There is none to be told."""
+
 
 SMALL_ENOUGH = 700_000
 """Bytes up to which the picture itself serves as its own preview: sixty-four of them load at once from this machine."""
@@ -42,11 +65,11 @@ def image_key(seed: int) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Placed:
-    """``source``, a file or its bytes, to be at ``name`` in the folder."""
+class Placed:
+    """``source``, a file or what makes its bytes, to be at ``name`` in the folder."""
 
     name: str
-    source: Path | bytes
+    source: Path | Callable[[], bytes]
 
 
 def lay_out(folder: Path, page: VariantPage, *, workspace: Workspace, thumbnail: bytes) -> None:
@@ -55,50 +78,63 @@ def lay_out(folder: Path, page: VariantPage, *, workspace: Workspace, thumbnail:
     Raises:
         OSError: when a file cannot be read or written.
     """
-    for placed in _files(page, workspace=workspace, thumbnail=thumbnail):
-        target = folder / placed.name
+    _put(folder, placed(page, workspace=workspace, thumbnail=thumbnail))
+
+
+def _put(folder: Path, files: Iterable[Placed]) -> None:
+    for one in files:
+        target = folder / one.name
         target.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(placed.source, bytes):
-            _write(target, placed.source)
+        if isinstance(one.source, Path):
+            _link(one.source, target)
         else:
-            _link(placed.source, target)
+            _write(target, one.source())
 
 
-def _files(page: VariantPage, *, workspace: Workspace, thumbnail: bytes) -> Iterator[_Placed]:
+def placed(page: VariantPage, *, workspace: Workspace, thumbnail: bytes) -> Iterator[Placed]:
+    """What belongs into the folder of ``page``'s variant. Raises OSError where a picture is not there."""
     run = page.run
     grid = workspace.grid(run.id)
     if grid.is_file():
-        yield _Placed(name="grid.png", source=grid)
+        yield Placed(name="grid.png", source=grid)
+    report = workspace.report(run.id)
+    if report.is_file():
+        yield Placed(name=REPORT, source=report)
     if thumbnail:
-        yield _Placed(name="thumb.png", source=thumbnail)
-    yield _Placed(name="prompt.txt", source=page.prompt_file().encode())
-    digits = _digits(run.spec.seeds)
+        yield Placed(name="thumb.png", source=lambda: thumbnail)
+    yield Placed(name="prompt.txt", source=lambda: page.prompt_file().encode())
+    greatest = max(run.spec.seeds)
     for image in page.made:
         if image.path is None:
             continue
         picture = workspace.root / image.path
         stem = f"images/{image_key(image.seed).replace('/', '~')}+step+0+timestamp+{_stamp(run)}+{_uid(run, image)}"
-        yield _Placed(name=f"pictures/seed-{image.seed:0{digits}}{picture.suffix}", source=picture)
-        yield _Placed(name=f"{stem}.png", source=picture)
+        yield Placed(name=workspace.artifact_name(image.seed, greatest), source=picture)
+        yield Placed(name=f"{stem}.png", source=picture)
         if picture.stat().st_size <= SMALL_ENOUGH:
-            yield _Placed(name=f"{stem}+compressed.png", source=picture)
+            yield Placed(name=f"{stem}+compressed.png", source=picture)
         else:
-            yield _Placed(name=f"{stem}+compressed.webp", source=_preview(picture))
+            yield Placed(name=f"{stem}+compressed.webp", source=partial(_preview, picture))
 
 
-def lay_out_sweep(folder: Path, page: SweepPage, *, thumbnail: bytes, overviews: Sequence[Path]) -> None:
-    """Put a sweep's files into ``folder``: the overview's pages, hard-linked, its thumbnail, and the table of runs."""
-    folder.mkdir(parents=True, exist_ok=True)
+def lay_out_sweep(
+    folder: Path, page: SweepPage, *, thumbnail: bytes, overviews: Sequence[Path], report: Path | None = None
+) -> None:
+    """Put a sweep's files into ``folder``: report and overview, hard-linked, a thumbnail, and the table of runs."""
+    _put(folder, placed_of_sweep(page, thumbnail=thumbnail, overviews=overviews, report=report))
+
+
+def placed_of_sweep(
+    page: SweepPage, *, thumbnail: bytes, overviews: Sequence[Path], report: Path | None = None
+) -> Iterator[Placed]:
+    """What belongs into the folder of a sweep."""
+    if report is not None and report.is_file():
+        yield Placed(name=REPORT, source=report)
     for path in overviews:
-        _link(path, folder / path.name)
+        yield Placed(name=path.name, source=path)
     if thumbnail:
-        _write(folder / "thumb.png", thumbnail)
-    _write(folder / "runs.csv", page.runs_file().encode())
-
-
-def _digits(seeds: Iterable[int]) -> int:
-    """Digits of the greatest seed: padded to one width, names sort as the seeds do."""
-    return len(str(max(seeds)))
+        yield Placed(name="thumb.png", source=lambda: thumbnail)
+    yield Placed(name="runs.csv", source=lambda: page.runs_file().encode())
 
 
 def _stamp(run: RunRecord) -> int:

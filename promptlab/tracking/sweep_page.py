@@ -15,7 +15,16 @@ from dataclasses import dataclass
 from promptlab.errors import one_line
 from promptlab.records import RunRecord, RunStatus, SweepRecord
 from promptlab.tracking.markdown import cut_at, escaped, quoted
-from promptlab.tracking.page import PARAM_LIMIT, RUN_METRIC, SWEEP_TAG, TAG_LIMIT, UID_TAG, sweep_param
+from promptlab.tracking.page import (
+    PARAM_LIMIT,
+    RUN_METRIC,
+    SWEEP_TAG,
+    TAG_LIMIT,
+    UID_TAG,
+    part_of_sweep,
+    run_address,
+    sweep_param,
+)
 
 __all__ = ["SweepPage"]
 
@@ -94,17 +103,21 @@ class SweepPage:
         own = {UID_TAG: self.sweep.uid, SWEEP_TAG: str(self.sweep.id)}
         return {**note, **own, "mlflow.source.name": "promptlab", "mlflow.source.type": "LOCAL"}
 
-    def description(self, mlflow_run_id: str, *, overviews: Sequence[str], has_thumbnail: bool) -> str:
+    def description(
+        self, mlflow_run_id: str, *, overviews: Sequence[str], has_thumbnail: bool, report: str | None = None
+    ) -> str:
         """Markdown for the top of the page: overview, where to compare, the runs in order.
 
         Args:
             mlflow_run_id: of the sweep itself.
             overviews: names of the overview's pages among its files.
             has_thumbnail: whether there is a ``thumb.png``.
+            report: name of the report among its files.
         """
         parts = [f"![overview](get-artifact?path=thumb.png&run_uuid={mlflow_run_id})"] if has_thumbnail else []
         files = f"#/experiments/{self.experiment_id}/runs/{mlflow_run_id}/artifacts"
-        links = [f"[**Compare the runs** in a table and charts]({self.view})"]
+        links = [f"[**Open the report**: every picture, along any axes]({files}/{report})"] if report else []
+        links.append(f"[**Compare the runs** in a table and charts]({self.view})")
         if len(overviews) == 1:
             links.append(f"[The overview in full]({files}/{overviews[0]})")
         elif overviews:
@@ -119,6 +132,13 @@ class SweepPage:
             parts.append(quoted("Note", self.sweep.note, limit=600))
         parts.append(self._table(TAG_LIMIT - len("\n\n".join(parts)) - 2))
         return "\n\n".join(parts)
+
+    def linked(self, description: str, mlflow_run_id: str) -> str:
+        """The ``description`` of one of its runs, which was told before there was a sweep to point at, with a link."""
+        sweep_id, address = self.sweep.id, run_address(self.experiment_id, mlflow_run_id)
+        return cut_at(
+            description.replace(part_of_sweep(sweep_id, None), part_of_sweep(sweep_id, address), 1), TAG_LIMIT
+        )
 
     def runs_file(self) -> str:
         """``runs.csv``: every run with its values and measures."""
@@ -164,5 +184,5 @@ class SweepPage:
                 pace = f"{pace} {run.status.lower()}".strip()
             name, found = str(run.id), self.children.get(run.id)
             if linked and found:
-                name = f"[{run.id}](#/experiments/{self.experiment_id}/runs/{found[0]}?workflowType=machine_learning)"
+                name = f"[{run.id}]({run_address(self.experiment_id, found[0])})"
             yield f"| {name} | {' | '.join(shown)} | {pace} |"

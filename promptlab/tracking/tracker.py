@@ -10,21 +10,39 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from promptlab.errors import TrackerError
+from promptlab.errors import NotFound, TrackerError
 from promptlab.records import RunRecord, RunStatus, SweepRecord
-from promptlab.tracking.experiment import runs_below, save_sweep_view, save_view
-from promptlab.tracking.page import UID_TAG, VARIANT_TAG, ParentLink, VariantPage, origin_of
-from promptlab.tracking.pictures import lay_out, lay_out_sweep
-from promptlab.tracking.schema import database_uri, import_mlflow_quietly, locked, make_schema, translated
+from promptlab.tracking.address import TrackingAddress
+from promptlab.tracking.comparing import Difference, stale_tags
+from promptlab.tracking.experiment import (
+    NOTE_TAG,
+    PARENT_TAG,
+    put_below,
+    runs_below,
+    save_sweep_view,
+    save_view,
+    sweep_page,
+)
+from promptlab.tracking.line import Line
+from promptlab.tracking.page import UID_TAG, VARIANT_TAG, ParentLink, VariantPage, origin_of, run_address
+from promptlab.tracking.pictures import REPORT, AddressReport, lay_out, lay_out_sweep, no_report
+from promptlab.tracking.schema import (
+    database_uri,
+    has_schema,
+    import_mlflow_quietly,
+    locked,
+    make_schema,
+    translated,
+)
 from promptlab.tracking.sweep_page import SweepPage
-from promptlab.tracking.view import address_path, sweep_key
+from promptlab.tracking.view import address_path
 from promptlab.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -32,9 +50,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 __all__ = ["MlflowTracker"]
-
-NOTE_TAG: Final = "mlflow.note.content"
-PARENT_TAG: Final = "mlflow.parentRunId"
 
 
 @dataclass(slots=True)
@@ -44,12 +59,22 @@ class MlflowTracker:
     Args:
         workspace: whose pictures are shown.
         tracking_uri: ``http(s)://…`` of an MLflow server, to which files are then uploaded; ``None`` is the workspace's
-            own database, where they are hard-linked.
+            own database, where they are hard-linked. A name and password in it are handed to MLflow and not kept here.
+
+    Raises:
+        InputError: when ``tracking_uri`` is no such address.
     """
 
     workspace: Workspace
     tracking_uri: str | None = None
     _client: MlflowClient | None = field(default=None, init=False, repr=False)
+    _line: Line | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.tracking_uri is not None:
+            address = TrackingAddress.read(self.tracking_uri)
+            address.hand_over()
+            self.tracking_uri, self._line = address.url, Line(address.url)
 
     def prepare(self) -> None:
         """Make MLflow's tables in the workspace's file unless they are there, import MLflow, and open the file.
@@ -67,7 +92,9 @@ class MlflowTracker:
                 make_schema(self.workspace)
             self._connected()
 
-    def record(self, run: RunRecord, *, parent: RunRecord | None, thumbnail: bytes) -> Mapping[int, str]:
+    def record(
+        self, run: RunRecord, *, parent: RunRecord | None, thumbnail: bytes, report: AddressReport = no_report
+    ) -> Mapping[int, str]:
         """Tell MLflow of ``run``, or tell it anew; see :class:`promptlab.tracking.Tracker`.
 
         What MLflow knows already is updated: status, times, metrics, tags, description, files. Parameters stay, because
@@ -78,26 +105,33 @@ class MlflowTracker:
         """
         self.prepare()
         # One at a time: two who tell of one run would each find nothing there, and each add their own.
-        with translated(f"MLflow could not be told of run {run.id}"), locked(self.workspace):
+        with translated(f"MLflow could not be told of run {run.id}"), self._alone():
             client = self._connected()
             experiment_id = self._experiment(client, run.experiment)
             known = self._known(client, experiment_id, run)
             links = self._parent_links(client, run, parent)
-            told = {
-                variant.position: self._tell(
-                    client,
-                    experiment_id,
-                    VariantPage(run=run, variant=variant, parent=parent, parent_link=links.get(variant.position)),
-                    known.get(variant.position),
-                    thumbnail,
-                )
-                for variant in run.variants
-            }
+            shown: list[tuple[VariantPage, Run]] = []
+            for variant in run.variants:
+                before, link = known.get(variant.position), links.get(variant.position)
+                above = None if before is None else before.data.tags.get(PARENT_TAG)
+                address = None if above is None else run_address(experiment_id, above)
+                page = VariantPage(run=run, variant=variant, parent=parent, parent_link=link, sweep_address=address)
+                shown.append((page, self._begun(client, experiment_id, page, before)))
+            told = {page.variant.position: str(one.info.run_id) for page, one in shown}
+            report(experiment_id, {(run.id, position): one for position, one in told.items()})
+            for page, one in shown:
+                self._tell(client, page, one, thumbnail)
             save_view(client, experiment_id)
             return told
 
     def record_sweep(
-        self, sweep: SweepRecord, runs: Sequence[RunRecord], *, thumbnail: bytes, overviews: Sequence[Path]
+        self,
+        sweep: SweepRecord,
+        runs: Sequence[RunRecord],
+        *,
+        thumbnail: bytes,
+        overviews: Sequence[Path],
+        report: AddressReport = no_report,
     ) -> str:
         """Tell MLflow of a whole sweep, or tell it anew; see :class:`promptlab.tracking.Tracker`.
 
@@ -105,27 +139,78 @@ class MlflowTracker:
             TrackerError: when MLflow could not be told.
         """
         self.prepare()
-        with translated(f"MLflow could not be told of sweep {sweep.id}"), locked(self.workspace):
+        with translated(f"MLflow could not be told of sweep {sweep.id}"), self._alone():
             client = self._connected()
             experiment_id = self._experiment(client, sweep.experiment)
             told = self._told_sweep(client, experiment_id, sweep)
             below = runs_below(client, experiment_id, sweep, runs)
-            page = SweepPage(
-                sweep=sweep,
-                runs=runs,
-                children={
-                    run.id: [one.info.run_id for one in below if one.data.tags[UID_TAG] == run.uid] for run in runs
-                },
-                experiment_id=experiment_id,
-                view=address_path(experiment_id, sweep_key(sweep.uid)).removeprefix("/"),
+            page = sweep_page(sweep, runs, below, experiment_id)
+            number = {run.uid: run.id for run in runs}
+            report(
+                experiment_id,
+                {(number[one.data.tags[UID_TAG]], int(one.data.tags[VARIANT_TAG])): one.info.run_id for one in below},
             )
             run_id = self._tell_sweep(client, experiment_id, page, told, thumbnail, overviews)
             for one in below:
-                if one.data.tags.get(PARENT_TAG) != run_id:
-                    client.set_tag(one.info.run_id, PARENT_TAG, run_id)
+                put_below(client, one, page, run_id)
             save_sweep_view(client, page)
             save_view(client, experiment_id)
             return run_id
+
+    def compare(
+        self,
+        runs: Iterable[RunRecord],
+        sweeps: Iterable[tuple[SweepRecord, Sequence[RunRecord]]],
+        *,
+        known: frozenset[str],
+    ) -> Iterator[Difference]:
+        """Where MLflow says something else than the records; see :class:`promptlab.tracking.Tracker`.
+
+        Raises:
+            TrackerError: when MLflow cannot be read.
+        """
+        from promptlab.tracking.auditing import Audit
+
+        with translated("MLflow could not be read"), self._answering():
+            there = self.tracking_uri is not None or has_schema(self.workspace)
+            client = self._connected() if there else None
+            alone = self.tracking_uri is None
+            audit = Audit(client, self.workspace, self._served_folder, alone)
+            yield from audit.differences(runs, sweeps, known)
+
+    def address(self, experiment: str | None = None) -> str | None:
+        """The address that shows an experiment's pictures on the server elsewhere; ``None`` when there is none.
+
+        Args:
+            experiment: by name; ``None`` is the list of all.
+
+        Raises:
+            NotFound: when the server knows no such experiment.
+            TrackerError: when it does not answer.
+        """
+        if self.tracking_uri is None:
+            return None
+        with translated("MLflow could not be asked"), self._answering():
+            client = self._connected()
+            if experiment is None:
+                client.search_experiments(max_results=1)  # it answers
+                return f"{self.tracking_uri}/#/experiments"
+            found = client.get_experiment_by_name(experiment)
+            if found is None:
+                raise NotFound("--experiment", experiment, allowed=f"what is told to {self.tracking_uri}",
+                               hint="promptlab sync")  # fmt: skip
+            return self.tracking_uri + address_path(found.experiment_id)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One who tells at a time, and a server that answers."""
+        with locked(self.workspace), self._answering():
+            yield
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        with nullcontext() if self._line is None else self._line.held():
+            yield
 
     def _told_sweep(self, client: MlflowClient, experiment_id: str, sweep: SweepRecord) -> Run | None:
         """The MLflow run that shows the sweep, if there is one."""
@@ -150,10 +235,12 @@ class MlflowTracker:
         elif shown.info.lifecycle_stage == "deleted":
             client.restore_run(shown.info.run_id)
         run_id: str = shown.info.run_id
-        names = [path.name for path in overviews]
+        names, report = [path.name for path in overviews], self.workspace.sweep_report(page.sweep.id)
         with self._folder_to_fill(client, shown) as folder:
-            lay_out_sweep(folder, page, thumbnail=thumbnail, overviews=overviews)
-        tags[NOTE_TAG] = page.description(run_id, overviews=names, has_thumbnail=bool(thumbnail))
+            lay_out_sweep(folder, page, thumbnail=thumbnail, overviews=overviews, report=report)
+        tags[NOTE_TAG] = page.description(
+            run_id, overviews=names, has_thumbnail=bool(thumbnail), report=REPORT if report.is_file() else None
+        )
         self._log(client, shown, params=page.params(), metrics=page.metrics(), tags=tags)
         if page.status is RunStatus.RUNNING:
             client.update_run(run_id, status=page.status, name=page.name)
@@ -176,6 +263,8 @@ class MlflowTracker:
             params=[Param(key, value) for key, value in params.items() if key not in had.params],
             tags=[RunTag(key, value) for key, value in tags.items() if had.tags.get(key) != value],
         )
+        for name in stale_tags(tags, had.tags):
+            client.delete_tag(shown.info.run_id, name)
 
     @contextmanager
     def _folder_to_fill(self, client: MlflowClient, shown: Run) -> Iterator[Path]:
@@ -244,24 +333,27 @@ class MlflowTracker:
             if origin.position in known
         }
 
-    def _tell(
-        self, client: MlflowClient, experiment_id: str, page: VariantPage, shown: Run | None, thumbnail: bytes
-    ) -> str:
-        tags = page.tags()
+    @staticmethod
+    def _begun(client: MlflowClient, experiment_id: str, page: VariantPage, shown: Run | None) -> Run:
+        """The MLflow run that shows a variant, made or brought back."""
         if shown is None:
-            shown = client.create_run(experiment_id, start_time=page.start_ms, tags=tags, run_name=page.name)
-        elif shown.info.lifecycle_stage == "deleted":
+            return client.create_run(experiment_id, start_time=page.start_ms, tags=page.tags(), run_name=page.name)
+        if shown.info.lifecycle_stage == "deleted":
             client.restore_run(shown.info.run_id)
-        run_id: str = shown.info.run_id
+        return shown
+
+    def _tell(self, client: MlflowClient, page: VariantPage, shown: Run, thumbnail: bytes) -> None:
+        tags, run_id = page.tags(), shown.info.run_id
         with self._folder_to_fill(client, shown) as folder:  # before the words: they point at the pictures
             lay_out(folder, page, workspace=self.workspace, thumbnail=thumbnail)
-        tags[NOTE_TAG] = page.description(run_id, has_grid=bool(thumbnail))
+        there = self.workspace.report(page.run.id).is_file()
+        address = f"#/experiments/{shown.info.experiment_id}/runs/{run_id}/artifacts/{REPORT}" if there else None
+        tags[NOTE_TAG] = page.description(run_id, has_grid=bool(thumbnail), report=address)
         self._log(client, shown, params=page.params(), metrics=page.metrics(), tags=tags)
         if page.run.status is RunStatus.RUNNING:
             client.update_run(run_id, status=RunStatus.RUNNING, name=page.name)
         else:
             client.set_terminated(run_id, status=page.run.status, end_time=page.end_ms)
-        return run_id
 
     def _served_folder(self, artifact_uri: str) -> Path | None:
         """The folder from which the workspace's own server serves ``artifact_uri``; ``None`` when it does not."""

@@ -214,7 +214,7 @@ def test_words_that_would_be_cut_are_shown(promptlab):
     """The words behind what a text encoder reads, by prompt."""
     words = " ".join(f"w{number}" for number in range(80))
     said = promptlab("plan", words)
-    assert "the text encoder would not see the last words of" in said.out
+    assert "the text encoder does not see the last words of" in said.out
     assert "cut by tokenizer: w75 w76 w77 w78 w79" in said.out
     assert "text encoder" not in promptlab("plan", "a fox").out
 

@@ -37,6 +37,8 @@ LOADED = (
         ["--version"],
         ["list"],
         ["list", "--json"],
+        ["tree"],
+        ["tree", "last", "--json"],
         ["completion", "bash"],
         ["db", "current"],
     ],

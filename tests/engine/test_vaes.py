@@ -151,7 +151,7 @@ def test_an_unknown_vae_is_refused(engine, make_spec, tmp_path):
     write_json(tmp_path / "config.json", {"_class_name": "AutoencoderKL"})
     (tmp_path / "diffusion_pytorch_model.bin").write_bytes(b"\x80\x04")
     with pytest.raises(
-        InputError, match=r"--vae '.*' has only pickled weights, and loading those runs any program inside"
+        InputError, match=r"--vae '.*' has only pickled weights, which may hold programs; .* --allow-pickle"
     ):
         engine.resolve(make_spec(vae=str(tmp_path)))
 

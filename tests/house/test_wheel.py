@@ -34,6 +34,9 @@ def test_migrations_models_and_licence_are_inside(wheel):
         "promptlab/migrations/script.py.mako",
         "promptlab/models/mini/model_index.json",
         "promptlab/models/mini/unet/diffusion_pytorch_model.safetensors",
+        "promptlab/images/report/report.html.jinja",
+        "promptlab/images/report/report.css",
+        "promptlab/images/report/report.js",
         "promptlab/py.typed",
     ):
         assert name in names

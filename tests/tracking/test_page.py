@@ -146,8 +146,16 @@ def test_a_rerun_links_to_the_variant_it_came_from_and_shows_the_words_that_chan
     text = page_of(run, parent=parent, parent_link=link).description("abc", has_grid=True)
     assert "](#/experiments/9/runs/feed?workflowType=machine_learning)" in text
     assert "<del>a old</del> <b>the oldest</b> chief" in text
-    assert escaped("num_inference_steps: 20 → 25") in text
+    assert escaped("steps: 20 → 25") in text
     assert escaped("seeds: 0-7 → 1") in text
+
+
+def test_a_rerun_of_one_image_names_it(empty):
+    """The page says which picture it was, as the tree does."""
+    parent = paint_run(empty, 1, spec(["a old chief"], [1]), made=0)
+    run = paint_run(empty, 2, spec(["the oldest chief"], [1]), made=0, parent=parent)
+    run = replace(run, images=tuple(replace(image, parent=(1, 0)) for image in run.images))
+    assert ", image 1/0\n" in page_of(run, parent=parent).description("abc", has_grid=True)
 
 
 def test_a_parent_that_mlflow_does_not_know_is_named_without_a_link(empty):

@@ -56,7 +56,7 @@ def test_its_page_is_led_by_the_overview(lab, told, mlflow_runs):
         assert run_id == told.mlflow_run_id or f"/runs/{run_id}" in description
     assert "<i>" not in description
     (folder,) = lab.workspace.artifacts.glob(f"*/{told.mlflow_run_id}/artifacts")
-    assert {path.name for path in folder.iterdir()} == {"grid-1.png", "thumb.png", "runs.csv"}
+    assert {path.name for path in folder.iterdir()} == {"grid-1.png", "thumb.png", "runs.csv", "report.html"}
     assert (folder / "grid-1.png").samefile(lab.workspace.sweep_grid(told.id, 1))
     assert (folder / "runs.csv").read_text().splitlines()[0] == "run,steps,guidance,seconds_per_image,images,status"
 

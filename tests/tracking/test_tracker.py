@@ -118,7 +118,7 @@ def test_a_half_told_run_is_told_to_the_end(workspace, monkeypatch):
         failing.setattr(MlflowClient, "set_terminated", lambda *_, **__: (_ for _ in ()).throw(OSError("disk full")))
         with pytest.raises(TrackerError, match=r"run 1.*disk full"):
             tracker.record(run, parent=None, thumbnail=b"")
-    assert [one.info.status for one in shown(workspace)] == ["RUNNING"]
+    assert [one.info.status for one in shown(workspace)] == ["RUNNING", "RUNNING"]
     tracker.record(run, parent=None, thumbnail=b"")
     assert [one.info.status for one in shown(workspace)] == ["FINISHED", "FINISHED"]
 

@@ -1,0 +1,315 @@
+"""Do an image's bytes depend on its company? Asked of this machine, for each dtype and batch size.
+
+    python benchmarks/batch_invariance.py                                  # SD 1.5's configuration, on what is there
+    python benchmarks/batch_invariance.py --device cpu --config tiny       # seconds, to see that it works
+
+A pipeline of random weights is written to a folder and drawn with by PromptLab's own engine, as a run would be. One
+image is then made again in other company, and its pixels compared:
+
+- again: the same call once more;
+- neighbours: same slot, same batch size, other prompts and seeds beside it;
+- slot: each place in the batch;
+- alone: the batch padded with the image itself, as a short last batch is;
+- process: a fresh interpreter;
+- size: another batch size, which PromptLab does not promise.
+
+Cells say how many of the comparisons differed, and by how many levels of 255 at most. On a CPU the engine gives every
+image a forward of its own; ``--rows`` asks, there, what several rows in one forward would do.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import numpy as np
+from machine import machine
+
+from promptlab.engine import diffusers_engine
+from promptlab.engine.batches import Batch, paint
+from promptlab.engine.pipelines import Pipelines, Setting
+from promptlab.engine.schedulers import parse_scheduler
+from promptlab.engine.sources import find_model
+from promptlab.images.png import pixel_sha256
+from promptlab.plan import tasks_of
+from promptlab.spec import CallSpec, PipelineSpec, RunSpec, Variant
+
+CONFIGS = {
+    # runwayml/stable-diffusion-v1-5, as its configuration files have it
+    "sd15": {
+        "unet": {
+            "sample_size": 64, "in_channels": 4, "out_channels": 4, "layers_per_block": 2, "attention_head_dim": 8,
+            "block_out_channels": (320, 640, 1280, 1280), "cross_attention_dim": 768,
+        },
+        "vae": {
+            "block_out_channels": (128, 256, 512, 512), "layers_per_block": 2, "latent_channels": 4,
+            "down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4,
+            "sample_size": 512,
+        },
+        "text": {
+            "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
+            "projection_dim": 768, "hidden_act": "quick_gelu",
+        },
+    },
+    "tiny": {
+        "unet": {
+            "sample_size": 16, "in_channels": 4, "out_channels": 4, "layers_per_block": 1, "attention_head_dim": 8,
+            "block_out_channels": (64, 128), "cross_attention_dim": 64,
+            "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+            "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
+        },
+        "vae": {
+            "block_out_channels": (32, 64, 64, 64), "layers_per_block": 1, "latent_channels": 4,
+            "down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4,
+            "sample_size": 128,
+        },
+        "text": {
+            "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
+            "projection_dim": 64, "hidden_act": "quick_gelu",
+        },
+    },
+}  # fmt: skip
+
+SCHEDULER = {
+    "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000,
+    "steps_offset": 1, "set_alpha_to_one": False, "skip_prk_steps": True,
+}  # fmt: skip
+
+PROMPTS = ("portrait photo of a old warrior chief", "a fox", "a red circle on a blue table, hard rim lighting", "night")
+LEGEND = """\
+Written by `benchmarks/batch_invariance.py`, whose head says what is asked. Cells: comparisons that differed, of how many,
+and by how many levels of 255 at most. `flat` says whether the picture has one colour only, which would prove nothing."""
+PIPELINES = Pipelines()
+QUESTIONS = ("again", "neighbours", "slot", "alone", "process", "size")
+
+
+def unwatched(_event: object) -> None:
+    """Nobody looks on."""
+
+
+def write_pipeline(folder: Path, config: str) -> None:
+    """A whole Stable Diffusion folder of random weights: its own tokenizer, no download. Always the same weights."""
+    import torch
+    from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    about = CONFIGS[config]
+    letters = [chr(code) for code in range(33, 127)]
+    words = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters)]
+    # given as mapping and list: from the paths of files, transformers 5 reads a vocabulary of two words
+    tokenizer = CLIPTokenizer(vocab={word: at for at, word in enumerate(words)}, merges=[], model_max_length=77)
+    assert len(tokenizer(PROMPTS[0]).input_ids) > 20, "the tokenizer knows no letters"
+    text = CLIPTextConfig(
+        vocab_size=len(words), max_position_embeddings=77, bos_token_id=0, eos_token_id=1, pad_token_id=1,
+        **about["text"],
+    )  # fmt: skip
+    with torch.device("meta"):  # the plain constructors take long to fill what is filled anew below
+        parts = {
+            "unet": UNet2DConditionModel(**about["unet"]), "vae": AutoencoderKL(**about["vae"]),
+            "text_encoder": CLIPTextModel(text),
+        }  # fmt: skip
+    generator = torch.Generator("cpu").manual_seed(0)
+    for name, part in parts.items():
+        parts[name] = part.to_empty(device="cpu").eval()
+        for key, weight in parts[name].state_dict().items():
+            if not weight.is_floating_point():
+                weight.copy_(torch.arange(weight.numel()).reshape(weight.shape))  # position_ids
+            elif weight.ndim < 2:  # norms pass everything on, biases add a little
+                weight.fill_(1.0 if key.endswith("weight") else 0.0)
+            else:
+                weight.normal_(0.0, weight[0].numel() ** -0.5, generator=generator)
+    StableDiffusionPipeline(
+        **parts, tokenizer=tokenizer, scheduler=PNDMScheduler(**SCHEDULER), safety_checker=None,
+        feature_extractor=None, requires_safety_checker=False,
+    ).save_pretrained(folder)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is drawn, all but the batch size."""
+
+    folder: str
+    device: str
+    dtype: str
+    scheduler: str
+    steps: int
+    size: int
+    rows: bool
+
+    def tasks(self, engine, batch_size: int):
+        """Enough images for two batches; the first is the one that is looked at."""
+        spec = RunSpec(
+            pipeline=PipelineSpec(model=self.folder, dtype=self.dtype, scheduler=parse_scheduler(self.scheduler)),
+            call=CallSpec(num_inference_steps=self.steps, height=self.size, width=self.size),
+            variants=tuple(Variant(prompt=prompt) for prompt in PROMPTS),
+            seeds=tuple(range(max(1, (2 * batch_size + 3) // 4 + 1))),
+            batch_size=batch_size,
+            device=self.device,
+        )
+        return tasks_of(engine.resolve(spec))
+
+    def first(self, engine, tasks, at: int):
+        """The pixels at place ``at`` of the one batch that ``tasks`` are."""
+        if not self.rows:
+            return list(engine.generate(tasks))[at].pixels
+        model = find_model(self.folder)
+        setting = Setting(model=model, vae=None, dtype=self.dtype, device=self.device)
+        padded = (*tasks, *(tasks[-1],) * (tasks[0].batch_size - len(tasks)))
+        return paint(PIPELINES.ready(setting, unwatched), Batch(number=0, tasks=padded), 1, unwatched)[at].pixels
+
+
+class Cell:
+    """One question for one dtype and batch size: comparisons, how many differed, and by how much."""
+
+    def __init__(self) -> None:
+        self.asked = self.differed = self.levels = 0
+
+    def add(self, levels: int) -> None:
+        self.asked, self.differed = self.asked + 1, self.differed + (levels > 0)
+        self.levels = max(self.levels, levels)
+
+    def __str__(self) -> str:
+        if not self.asked:
+            return "–"
+        return f"{self.differed} of {self.asked}" + (f", ≤ {self.levels}" if self.levels else "")
+
+
+def answers(engine, asked: Asked, batch_size: int, reference, elsewhere: str) -> tuple[dict[str, Cell], np.ndarray]:
+    """Each question's cell, and the image itself.
+
+    Args:
+        reference: the image at the first batch size; ``None`` when this is the first.
+        elsewhere: its hash in another process.
+    """
+    tasks = asked.tasks(engine, batch_size)
+    target, others = tasks[0], tasks[1:]
+    cells = {question: Cell() for question in QUESTIONS}
+    image = asked.first(engine, (target, *others[: batch_size - 1]), 0)
+
+    def compare(question: str, other) -> None:
+        cells[question].add(int(np.abs(image.astype(int) - other.astype(int)).max()))
+
+    compare("again", asked.first(engine, (target, *others[: batch_size - 1]), 0))
+    if batch_size > 1:
+        compare("neighbours", asked.first(engine, (target, *others[-(batch_size - 1) :]), 0))
+        compare("alone", asked.first(engine, (target,), 0))
+    for slot in range(1, batch_size):
+        compare("slot", asked.first(engine, (*others[:slot], target, *others[slot : batch_size - 1]), slot))
+    cells["process"].add(0 if pixel_sha256(image) == elsewhere else 1)
+    if reference is not None:
+        compare("size", reference)
+    return cells, image
+
+
+def hashes_elsewhere(asked: Asked, sizes: list[int]) -> dict[str, str]:
+    """The hash of the image at each batch size, made by a fresh interpreter."""
+    words = json.dumps([asked.__dict__, sizes])
+    done = subprocess.run([sys.executable, __file__, "--elsewhere", words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def elsewhere(words: str) -> None:
+    fields, sizes = json.loads(words)
+    asked, engine = Asked(**fields), diffusers_engine()
+    found = {}
+    for size in sizes:
+        tasks = asked.tasks(engine, size)
+        found[size] = pixel_sha256(asked.first(engine, tasks[:size], 0))
+    print(json.dumps(found))
+
+
+def device_named(device: str) -> str:
+    import torch
+
+    if not device.startswith("cuda"):
+        return f"{device}, {torch.get_num_threads()} threads"
+    about = torch.cuda.get_device_properties(device)
+    return f"{about.name}, CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
+
+
+def table(engine, asked: Asked, dtypes: list[str], sizes: list[int]) -> list[str]:
+    lines = [
+        f"| dtype | batch size | {' | '.join(QUESTIONS)} | flat |",
+        f"| --- | ---: |{' --- |' * (len(QUESTIONS) + 1)}",
+    ]
+    for dtype in dtypes:
+        one = replace(asked, dtype=dtype)
+        there, reference = hashes_elsewhere(one, sizes), None
+        for size in sizes:
+            cells, image = answers(engine, one, size, reference, there[str(size)])
+            reference = image if reference is None else reference
+            flat = "flat!" if image.std() < 1 else "no"  # a picture of one colour would be equal whatever happened
+            lines.append(f"| {dtype} | {size} | {' | '.join(str(cells[name]) for name in QUESTIONS)} | {flat} |")
+            print(lines[-1], flush=True)
+        engine.free()
+        PIPELINES.free()
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", help="cuda, cuda:1, mps, cpu; the first that is there")
+    parser.add_argument("--config", choices=CONFIGS, default="sd15")
+    parser.add_argument("--dtypes", default="float32,bfloat16,float16")
+    parser.add_argument("--batch-sizes", default="1,2,3,4,8")
+    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--size", type=int, help="pixels; the configuration's own")
+    parser.add_argument("--scheduler", default="euler-a")
+    parser.add_argument("--threads", type=int, help="of a CPU")
+    parser.add_argument("--rows", action="store_true", help="on a CPU: several rows in one forward, as on CUDA")
+    parser.add_argument("--out", type=Path, help="benchmarks/results/batch_invariance-DEVICE.md; '-' for none")
+    parser.add_argument("--elsewhere", help=argparse.SUPPRESS)
+    typed = parser.parse_args()
+    if typed.elsewhere:
+        elsewhere(typed.elsewhere)
+        return
+    if typed.threads:
+        os.environ["OMP_NUM_THREADS"] = str(typed.threads)  # for the other process
+    engine = diffusers_engine()
+    import torch
+
+    from promptlab.engine.devices import choose_device
+
+    if typed.threads:
+        torch.set_num_threads(typed.threads)
+    device = choose_device(typed.device)
+    size = typed.size or CONFIGS[typed.config]["vae"]["sample_size"]
+    sizes = [int(each) for each in typed.batch_sizes.split(",")]
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        write_pipeline(Path(folder), typed.config)
+        asked = Asked(
+            folder=folder, device=device, dtype="float32", scheduler=typed.scheduler, steps=typed.steps, size=size,
+            rows=typed.rows,
+        )  # fmt: skip
+        rows = table(engine, asked, typed.dtypes.split(","), sizes)
+    forwards = "one image a forward" if device == "cpu" and not typed.rows else "a batch a forward"
+    what = f"{typed.scheduler}, {typed.steps} steps, {size} × {size}, random weights"
+    head = [
+        f"### {typed.config}, {device_named(device)}, {forwards}",
+        "",
+        f"{machine()}. {what}; {time.perf_counter() - began:.0f} s.",
+        "",
+    ]
+    print("\n" + "\n".join([*head, *rows]))
+    out = typed.out or Path(__file__).parent / "results" / f"batch_invariance-{device.replace(':', '')}.md"
+    if str(out) != "-":
+        out.parent.mkdir(exist_ok=True)
+        if not out.exists():
+            out.write_text(f"# {__doc__.splitlines()[0]}\n\n{LEGEND}\n\n", encoding="utf-8")
+        with out.open("a", encoding="utf-8") as file:
+            file.write("\n".join([*head, *rows]) + "\n\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""``promptlab verify``: pictures made again and compared, and what came of it as lines."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import click
+
+from promptlab.cli.make import lab_in
+from promptlab.cli.options import allow_pickle_option, in_workspace, whole
+from promptlab.cli.progress import Progress
+from promptlab.cli.text import counted, verification_line
+from promptlab.errors import InputError, UnknownValue
+from promptlab.records import Outcome, plain
+
+if TYPE_CHECKING:
+    from promptlab.lab.verifying import Verdict
+
+__all__ = ["verify"]
+
+_ALLOWED = (Outcome.EXACT, Outcome.CLOSE)
+
+
+@click.command()
+@click.argument("refs", nargs=-1, metavar="[RUN|IMAGE|FILE.png|last|sweep:N]...")
+@click.option("--all", "everything", is_flag=True, help="Every picture that was made in this workspace.")
+@click.option("--sample", type=whole("--sample", "20"), metavar="N", help="Only N of them, drawn at random.")
+@click.option("--allow", default="exact", show_default=True, metavar="exact|close", help="What counts as success.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@in_workspace
+@allow_pickle_option
+def verify(
+    refs: tuple[str, ...], everything: bool, sample: int | None, allow: str, as_json: bool, workspace: str | None
+) -> int:
+    """Make pictures again exactly as recorded, and compare every pixel with what is kept.
+
+    exact: the same bytes. close: the same picture, with a measured difference. different: another one. Where it is not
+    exact, what changed in the environment is named. The exit code is 0 only when all are exact.
+
+    \b
+    promptlab verify last
+    promptlab verify 3/12 images/00004/v00-seed1.png
+    promptlab verify --all --sample 20 --allow close
+    """
+    if allow not in _ALLOWED:
+        raise UnknownValue("--allow", allow, _ALLOWED, hint="--allow close")
+    if not refs and not everything:
+        raise InputError("RUN", problem="is missing", allowed="a run, an image, a file, last, or --all",
+                         hint="promptlab verify last")  # fmt: skip
+    if sample is not None and sample < 1:
+        raise InputError("--sample", sample, problem="is too small", allowed="1 or more", hint="--sample 20")
+    lab = lab_in(workspace)
+    with Progress(lab.workspace) as progress:
+        verdicts = lab.verify(refs, everything=everything, sample=sample, watch=progress)
+    if as_json:
+        click.echo(json.dumps([plain(verdict) for verdict in verdicts], indent=2, ensure_ascii=False))
+    else:
+        click.echo("\n".join(_lines(verdicts)))
+    accepted = _ALLOWED[: _ALLOWED.index(Outcome(allow)) + 1]
+    return int(not all(one.verification is not None and one.verification.outcome in accepted for one in verdicts))
+
+
+def _lines(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """Exact ones counted by run, all others one by one, what they have in common said once; then the sum."""
+    for run_id, group in groupby(verdicts, key=lambda verdict: verdict.run_id):
+        ours = list(group)
+        exact = [one for one in ours if one.verification and one.verification.outcome is Outcome.EXACT]
+        if run_id is not None and exact:
+            yield f"run {run_id}: {len(exact)} of {counted(len(ours), 'picture')} exact"
+        for one in ours:
+            if run_id is None or one not in exact:
+                found = one.verification
+                yield f"  {one.ref}  " + (verification_line(found) if found else f"not made again: {one.problem}")
+        yield from _causes(ours)
+    counts = Counter("not made again" if one.verification is None else one.verification.outcome for one in verdicts)
+    tally = ", ".join(f"{counts[name]} {name}" for name in (*Outcome, "not made again") if counts[name])
+    yield f"{counted(len(verdicts), 'picture')}: {tally or 'nothing was made yet'}"
+
+
+def _causes(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """What changed since those that are not exact were made."""
+    unlike = [
+        one.verification for one in verdicts if one.verification and one.verification.outcome is not Outcome.EXACT
+    ]
+    for changes in dict.fromkeys(one.changes for one in unlike):
+        if changes:
+            yield "  changed since: " + "; ".join(map(str, changes))
+        else:
+            yield "  nothing that is recorded of the environment has changed"

@@ -1,0 +1,61 @@
+"""Pictures of other programs, read as data: what they were made from, in our words, and what our words cannot say.
+
+::
+
+    found = read_foreign(path)        # None: nothing that a known program wrote
+    found.spec                        # one variant, one seed: a parent to go on from
+    found.lost                        # what could not be carried over, each with the reason
+
+Nothing in a picture is ever executed, imported, expanded or looked up. It is text from a stranger: it is parsed, by
+rules that end, into numbers and words, and what does not fit is among the lost. A text is of a program or it is not;
+no text at all makes :func:`recognise` fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from promptlab.errors import InputError
+from promptlab.images.foreign import automatic1111, comfyui, dgenerate, fooocus, invokeai
+from promptlab.images.foreign.record import Foreign
+from promptlab.images.foreign.texts import texts_of
+
+__all__ = ["Foreign", "read_foreign", "recognise"]
+
+_READERS: Final = (dgenerate.read, invokeai.read, fooocus.read, comfyui.read, automatic1111.read)
+"""Those who sign their text first. ComfyUI's graph before the ``parameters`` that some of its nodes write beside it,
+because the graph is what was run."""
+
+_LONGEST: Final = 8_000_000
+"""Characters of one text. Workflows have a few hundred thousand."""
+
+
+def read_foreign(path: Path) -> Foreign | None:
+    """What the program that made the picture at ``path`` wrote about it; ``None`` when no known program did.
+
+    A picture of PromptLab's is read from its ``parameters``, as others see it; everything else of it is in
+    :func:`promptlab.images.metadata.self_description`.
+
+    Raises:
+        NotFound: when there is no such file.
+        InputError: when it is no PNG, JPEG or WebP, a damaged one, or holds a text too long to have been meant.
+    """
+    texts = texts_of(path)
+    for keyword, text in texts.items():
+        if len(text) > _LONGEST:
+            raise InputError(
+                "picture", str(path), problem=f"holds a text of {len(text):,} characters under '{keyword}'",
+                allowed=f"{_LONGEST:,} or fewer",
+            )  # fmt: skip
+    return recognise(texts)
+
+
+def recognise(texts: Mapping[str, str]) -> Foreign | None:
+    """What the texts of a picture, by keyword, say; ``None`` when no known program wrote them."""
+    for read in _READERS:
+        found = read(texts)
+        if found is not None:
+            return found
+    return None

@@ -1,0 +1,221 @@
+"""AUTOMATIC1111's web UI, and all that write as it does: Forge, SD.Next, Civitai, PromptLab's own ``parameters``.
+
+The rules are those of ``parse_generation_parameters`` in the web UI's ``modules/infotext_utils.py``: the last line
+holds the fields when it has three or more; what starts with ``Negative prompt:`` and all after it is negative. They
+are read here by one scan from left to right, so that no text, however long or strange, takes more than its length.
+
+A text that PromptLab wrote has no weights, and what :mod:`promptlab.images.infotext` defused is undone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from promptlab.images.foreign.draft import Draft
+from promptlab.images.foreign.record import Foreign, cleaned, json_object, real, whole
+from promptlab.images.samplers import split_sampler
+
+__all__ = ["Infotext", "parse", "read"]
+
+_NEGATIVE: Final = "Negative prompt:"
+_ENOUGH: Final = 3
+_QUOTED: Final = re.compile(r'"(?:\\.|[^\\"])++"')
+_NO_BREAK: Final = "\N{NO-BREAK SPACE}"
+_DEFUSED: Final = re.compile(rf"Negative{_NO_BREAK}prompt:", re.IGNORECASE)
+_SIZE: Final = re.compile(r"\s*([0-9]{1,9})\s*[xX×]\s*([0-9]{1,9})\s*")
+
+WEIGHTED: Final = re.compile(
+    r"(?<!\\)[(\[][^()\[\]]{1,300}[)\]]"  # (word:1.2), ((word)), [word], [from:to:when]
+    r"|\bBREAK\b|\bAND\b"
+)
+"""What ``modules/prompt_parser.py`` reads as weights, edits and combinations."""
+
+_WHY: Final = (
+    (r"Hires|First pass size", "the second pass is not made here"),
+    (r"Denoising strength|Mask|Inpaint|Conditional mask", "the picture was made from another picture"),
+    (r"Variation seed|Seed resize", "the noise was mixed from two seeds"),
+    (r"ENSD", "shifts the seeds of noise added while sampling"),
+    (r"(Model|VAE) hash$|.*hashes$", "weights are found by name here"),
+    (r"ControlNet|T2I", "no ControlNet is loaded here"),
+    (r"Refiner", "no second model takes over here"),
+    (r"Face restoration|ADetailer|Postprocess|Extras", "changed the picture after it was made"),
+    (r"AddNet|Lora|LoRA|Hypernet|TI ", "is not loaded here"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Infotext:
+    """A ``parameters`` text taken apart: the two prompts and the fields in their order, values unquoted."""
+
+    prompt: str
+    negative_prompt: str
+    fields: Mapping[str, str]
+
+
+def read(texts: Mapping[str, str]) -> Foreign | None:
+    """What ``parameters`` says; ``None`` when there is none, or when it is not in this format."""
+    written = texts.get("parameters")
+    if written is None or json_object(written) is not None:
+        return None
+    text = parse(written)
+    if text is None or not {"Steps", "Sampler"} & text.fields.keys():
+        return None
+    return described(text, program=_program(text.fields)).foreign()
+
+
+def parse(written: str) -> Infotext | None:
+    """``written`` taken apart; ``None`` when its last line has not three fields."""
+    *lines, last = cleaned(written).strip().split("\n")
+    fields = dict(_pairs(last))
+    if len(fields) < _ENOUGH:
+        return None
+    prompts: tuple[list[str], list[str]] = ([], [])
+    negative = False
+    for line in (each.strip() for each in lines):
+        starts = line.startswith(_NEGATIVE)
+        negative = negative or starts
+        prompts[negative].append(line.removeprefix(_NEGATIVE).strip() if starts else line)
+    prompt, negative_prompt = ("\n".join(each).strip() for each in prompts)
+    return Infotext(prompt=prompt, negative_prompt=negative_prompt, fields=fields)
+
+
+def described(text: Infotext, *, program: str) -> Draft:
+    """``text`` as a draft of ``program``, also for programs that write this format with additions of their own."""
+    left = dict(text.fields)
+    draft = Draft(program=program, flow="Distilled CFG Scale" in left)
+    if program == "PromptLab":
+        draft.words(_restored(text.prompt), _restored(text.negative_prompt))
+    else:
+        draft.words(text.prompt, text.negative_prompt, weighted=WEIGHTED)
+    draft.named_model("Model", left.pop("Model", None))
+    vae = left.pop("VAE", "")
+    draft.vae = None if vae in ("", "None", "Automatic") else vae
+    draft.steps("Steps", left.pop("Steps", None))
+    _guidance(draft, left)
+    _size(draft, left)
+    if "Seed" in left:
+        draft.seed("Seed", left.pop("Seed"))
+    _sampler(draft, left)
+    _call(draft, left)
+    _noise(draft, left.pop("RNG", None))
+    for spent in ("Version", "App"):
+        left.pop(spent, None)
+    if any(name.startswith("Hires") for name in left):  # its own pass over the picture, not over another one
+        draft.others([("Denoising strength", left.pop("Denoising strength", None))], why=_WHY[0][1])
+    for name, value in left.items():
+        why = next((reason for pattern, reason in _WHY if re.match(pattern, name)), None)
+        draft.others([(name, value)], **({"why": why} if why else {}))
+    return draft
+
+
+def _pairs(line: str) -> Iterator[tuple[str, str]]:
+    """The pairs of a line, as the web UI's ``\\s*(\\w[\\w \\-/]+):\\s*("…"|[^,]*)(?:,|$)`` finds them one by one."""
+    at = 0
+    while (colon := line.find(":", at)) >= 0:
+        key = _key(line, at, colon)
+        if key is None:
+            at = colon + 1
+            continue
+        start = colon + 1
+        while start < len(line) and line[start].isspace():
+            start += 1
+        quoted = _QUOTED.match(line, start) if line[start : start + 1] == '"' else None
+        if quoted and line[quoted.end() : quoted.end() + 1] in (",", ""):
+            yield key, _unquoted(quoted.group())
+            at = quoted.end() + 1
+        else:
+            comma = line.find(",", start)
+            end = len(line) if comma < 0 else comma
+            yield key, _unquoted(line[start:end].strip())
+            at = end + 1
+
+
+def _key(line: str, start: int, colon: int) -> str | None:
+    """The key that ends at ``colon``: word characters, blanks, ``-`` and ``/``, two or more, a word character first."""
+    at = colon
+    while at > start and (line[at - 1].isalnum() or line[at - 1] in "_ -/"):
+        at -= 1
+    while at < colon and line[at] in " -/":
+        at += 1
+    return line[at:colon] if colon - at >= 2 else None
+
+
+def _unquoted(value: str) -> str:
+    if len(value) < 2 or value[0] != '"' or value[-1] != '"':
+        return value
+    try:
+        plain = json.loads(value)
+    except ValueError:
+        return value
+    return cleaned(plain)
+
+
+def _program(fields: Mapping[str, str]) -> str:
+    """Who wrote it, where that is said."""
+    version, app = fields.get("Version", ""), fields.get("App", "")
+    for name in ("PromptLab", "ComfyUI", "SD.Next", "InvokeAI", "Fooocus", "SwarmUI"):
+        if version.startswith(name) or app.startswith(name):
+            return name
+    return "Forge" if re.match(r"f[0-9]", version) or version.lower().startswith(("forge", "neo")) else "AUTOMATIC1111"
+
+
+def _guidance(draft: Draft, left: dict[str, str]) -> None:
+    """Forge runs Flux with two scales; the one that was distilled into the model is diffusers' ``guidance_scale``."""
+    scale = left.pop("CFG scale", None)
+    distilled = left.pop("Distilled CFG Scale", None)
+    if distilled is None:
+        draft.guidance("CFG scale", scale)
+        return
+    draft.guidance("Distilled CFG Scale", distilled)
+    if real(scale) != 1:
+        draft.others([("CFG scale", scale)], why="the model is guided by the distilled scale alone here")
+
+
+def _size(draft: Draft, left: dict[str, str]) -> None:
+    size = left.pop("Size", None)
+    if size is not None:
+        found = _SIZE.fullmatch(size)
+        draft.size("Size", *(found.groups() if found else (size, None)))
+
+
+def _sampler(draft: Draft, left: dict[str, str]) -> None:
+    given = left.pop("Sampler", "")
+    name, combined = split_sampler(given)
+    kind = left.pop("Schedule type", None) or combined
+    if name in ("", "Unknown"):
+        draft.others([("Sampler", given)])
+        return
+    quiet = real(left.get("Eta")) == 0
+    draft.sampler("Sampler", name, kind)
+    if name == "DPM++ 2S a" and draft.scheduler:
+        if quiet:
+            left.pop("Eta")
+        else:
+            draft.lose("Sampler", name, "adds noise in every step, which its counterpart here does not")
+    if name == "DDIM" and (eta := real(left.pop("Eta DDIM", None))) is not None:
+        draft.arguments["eta"] = eta
+
+
+def _call(draft: Draft, left: dict[str, str]) -> None:
+    """Clip skip: the web UI counts the layer taken from the end, diffusers those left out."""
+    layer = left.pop("Clip skip", None)
+    counted = whole(layer)
+    if counted is not None and 1 <= counted <= 12:
+        if counted > 1:
+            draft.arguments["clip_skip"] = counted - 1
+    else:
+        draft.others([("Clip skip", layer)])
+
+
+def _noise(draft: Draft, source: str | None) -> None:
+    if source != "CPU" and draft.program not in ("ComfyUI", "Fooocus"):  # both draw it on the CPU
+        draft.noise("RNG", source or "GPU")
+
+
+def _restored(prompt: str) -> str:
+    """``prompt`` as it was before :mod:`promptlab.images.infotext` defused it; lines are stripped already."""
+    return _DEFUSED.sub(lambda found: found.group().replace(_NO_BREAK, " "), prompt)

@@ -1,0 +1,222 @@
+"""dgenerate: the command line that makes the picture again, in ``DgenerateConfig`` or a JPEG's UserComment.
+
+Written by ``gen_dgenerate_config`` (``dgenerate/pipelinewrapper/argreconstruct.py``): comments, the model, one option a
+line, each line but the last ended by a backslash; long prompts run over several. It is a script of a language with
+variables, templates and plugins. None of that happens here: it is split into words, and of the words those with a
+counterpart are taken. dgenerate runs on diffusers, so schedulers, data types and models keep their names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final, get_args
+
+from promptlab.images.foreign.draft import Draft
+from promptlab.images.foreign.record import Foreign, cleaned, real, whole
+from promptlab.spec import Dtype, SchedulerSpec, options, parse_scalar
+
+__all__ = ["read"]
+
+PROGRAM: Final = "dgenerate"
+
+_SCHEDULER: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{2,60}")
+_OPTION: Final = re.compile(r"[a-z][a-z0-9_-]{0,60}")
+_SIZE: Final = re.compile(r"([0-9]{1,9})(?:x([0-9]{1,9}))?")
+_ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
+_DTYPES: Final = {"half": "float16", "float": "float32", "bfloat": "bfloat16"}
+_SPENT: Final = ("--model-type", "--output-path", "--output-prefix", "--verbose")
+_PICTURE: Final = "the picture was made from another picture"
+_WHY: Final = {
+    "--image-seeds": _PICTURE,
+    "--image-seed-strengths": _PICTURE,
+    "--loras": "is not loaded here",
+    "--textual-inversions": "is not loaded here",
+    "--control-nets": "no ControlNet is loaded here",
+    "--t2i-adapters": "no T2I adapter is loaded here",
+    "--ip-adapters": "no IP adapter is loaded here",
+    "--batch-size": "noise of a batch was drawn at once: only its first picture has that of the seed",
+    "--prompt-weighter": "weights in the prompt are plain words here",
+    "--post-processors": "changed the picture after it was made",
+    "--sdxl-refiner": "no second model takes over here",
+}
+
+
+def read(texts: Mapping[str, str]) -> Foreign | None:
+    """What ``DgenerateConfig`` says; ``None`` when it is not there, or names no model."""
+    written = texts.get("DgenerateConfig")
+    if written is None:
+        return None
+    model, given = _command(cleaned(written))
+    if not model:
+        return None
+    draft = Draft(program=PROGRAM)
+    draft.named_model("model", model)
+    _prompts(draft, given.pop("--prompts", []))
+    draft.steps("--inference-steps", _first(draft, given, "--inference-steps"))
+    draft.guidance("--guidance-scales", _first(draft, given, "--guidance-scales"))
+    seed = _first(draft, given, "--seeds")
+    if seed is not None:
+        draft.seed("--seeds", seed)
+    _pipeline(draft, given)
+    _call(draft, given)
+    device = _first(draft, given, "--device") or "cuda"  # the default of `--device`
+    if not device.startswith("cpu"):
+        draft.noise("--device", device)
+    for name, values in given.items():
+        if name not in _SPENT:
+            why = _WHY.get(name)
+            draft.lose(name, " ".join(values[:10]), **({"why": why} if why else {}))
+    return draft.foreign()
+
+
+def _command(text: str) -> tuple[str, dict[str, list[str]]]:
+    """The model and the options with their values; a word in quotes is never taken for an option."""
+    model, given = "", dict[str, list[str]]()
+    values: list[str] | None = None
+    for word, quoted in _words(_one_line(text)):
+        if not quoted and word.startswith("--"):
+            values = given.setdefault(word, [])
+        elif values is not None:
+            values.append(word)
+        elif not model and (quoted or word != PROGRAM):
+            model = word
+    return model, given
+
+
+def _one_line(text: str) -> str:
+    """The config without its comments and line breaks; the second invocation and all after it are another picture's."""
+    lines: list[str] = []
+    for line in (each.strip() for each in text.split("\n")):
+        if line.startswith("#"):
+            continue
+        if not line:
+            if lines:
+                break
+            continue
+        lines.append(line.removesuffix("\\").rstrip())
+    return " ".join(lines).replace("\\#", "#")  # `_format_option_pair` hides the sign of comments
+
+
+def _words(line: str) -> Iterator[tuple[str, bool]]:
+    """``line`` at its blanks, quotes and escapes as in ``shell_parse`` (``dgenerate/textprocessing.py``).
+
+    A word that is one quoted text is given without its quotes; one that only contains quotes keeps them.
+    """
+    at, end = 0, len(line)
+    while at < end:
+        if line[at].isspace():
+            at += 1
+            continue
+        start, pieces, quoted_whole = at, list[str](), False
+        while at < end and not line[at].isspace():
+            if line[at] in "'\"":
+                piece, after = _quoted(line, at)
+                quoted_whole = at == start and (after >= end or line[after].isspace())
+                pieces.append(piece if quoted_whole else line[at:after])
+                at = after
+            else:
+                step = 2 if line[at] == "\\" and line[at + 1 : at + 2] in ("'", '"', "\\") else 1
+                pieces.append(line[at : at + step][-1])
+                at += step
+        yield "".join(pieces), quoted_whole
+
+
+def _quoted(line: str, start: int) -> tuple[str, int]:
+    """The text between the quote at ``start`` and its partner, and where the rest begins; to the end without one."""
+    mark, pieces, at = line[start], list[str](), start + 1
+    while at < len(line):
+        sign = line[at]
+        if sign == mark:
+            return "".join(pieces), at + 1
+        if sign == "\\" and at + 1 < len(line):
+            following = line[at + 1]
+            pieces.append(following if following in "'\"\\" else _ESCAPES.get(following, "\\" + following))
+            at += 2
+        else:
+            pieces.append(sign)
+            at += 1
+    return "".join(pieces), at
+
+
+def _first(draft: Draft, given: dict[str, list[str]], name: str) -> str | None:
+    """The first value of an option; the others would have made other pictures."""
+    values = given.pop(name, [])
+    for other in values[1:]:
+        draft.lose(name, other, "made another picture")
+    return values[0] if values else None
+
+
+def _prompts(draft: Draft, values: list[str]) -> None:
+    """``positive; negative`` (``dgenerate/prompt.py``)."""
+    for other in values[1:]:
+        draft.lose("--prompts", other, "made another picture")
+    positive, _, negative = (values[0] if values else "").partition(";")
+    draft.words(positive.strip(), negative.strip())
+
+
+def _pipeline(draft: Draft, given: dict[str, list[str]]) -> None:
+    draft.revision = _first(draft, given, "--revision")
+    draft.weights = _first(draft, given, "--variant")
+    dtype = _first(draft, given, "--dtype")
+    if dtype not in (None, "auto"):
+        known = _DTYPES.get(str(dtype), dtype)
+        draft.dtype = next((each for each in get_args(Dtype) if each == known), None)
+        if draft.dtype is None:
+            draft.lose("--dtype", dtype)
+    vae = _first(draft, given, "--vae")
+    if vae is not None:
+        parts = _uri(vae)
+        draft.vae = parts.pop("model", None)
+        draft.others((f"--vae {name}", value) for name, value in parts.items() if name)
+    scheduler = _first(draft, given, "--scheduler")
+    if scheduler is not None:
+        _scheduler(draft, scheduler)
+
+
+def _scheduler(draft: Draft, uri: str) -> None:
+    """``DPMSolverMultistepScheduler;use-karras-sigmas=true``; the name may be its beginning only."""
+    parts = _uri(uri)
+    name = parts.pop("", "")
+    if not _SCHEDULER.fullmatch(name):
+        draft.lose("--scheduler", uri)
+        return
+    taken = {}
+    for key, value in parts.items():
+        if _OPTION.fullmatch(key) and not value.startswith(("[", "(", "{")):
+            taken[key.replace("-", "_")] = _scalar(value)
+        else:
+            draft.lose(f"--scheduler {key}", value)
+    full = name if name.endswith("Scheduler") else f"{name}Scheduler"
+    draft.scheduler = SchedulerSpec(name=full, options=options(taken))
+
+
+def _scalar(value: str) -> bool | int | float | str | None:
+    """A value as JSON and a database can hold it: what only looks like a number, such as ``nan``, stays a word."""
+    if real(value) is None and value.lower() not in ("true", "false", "none"):
+        return value
+    return parse_scalar(value)
+
+
+def _uri(text: str) -> dict[str, str]:
+    """``concept;key=value;key=value``; the concept under the empty key, quotes around a value taken off."""
+    concept, *pairs = text.split(";")
+    parts = {"": concept.strip()}
+    for key, _, value in (pair.partition("=") for pair in pairs[:100]):
+        parts[key.strip()] = value.strip().strip("'\"")
+    return parts
+
+
+def _call(draft: Draft, given: dict[str, list[str]]) -> None:
+    size = _first(draft, given, "--output-size")
+    if size is not None:
+        sides = _SIZE.fullmatch(size)
+        draft.size("--output-size", *((sides[1], sides[2] or sides[1]) if sides else (size, None)))
+    skipped = _first(draft, given, "--clip-skips")
+    if (counted := whole(skipped)) is not None and 0 < counted <= 12:
+        draft.arguments["clip_skip"] = counted
+    elif skipped not in (None, "0"):
+        draft.lose("--clip-skips", skipped)
+    rescale = _first(draft, given, "--guidance-rescales")
+    if (scale := real(rescale)) is not None:
+        draft.arguments["guidance_rescale"] = scale

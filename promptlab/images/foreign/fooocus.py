@@ -1,0 +1,128 @@
+"""Fooocus: ``parameters`` as JSON, or in AUTOMATIC1111's format with fields of its own; ``fooocus_scheme`` says which.
+
+The fields are those that ``FooocusMetadataParser`` and ``A1111MetadataParser`` write (``modules/meta_parser.py``); the
+samplers are ComfyUI's. The prompt that is taken is the one that was typed. What styles and the prompt expansion added
+to it is lost, and said: it is the part that one would want to see before going on from the typed words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from promptlab.images.foreign.automatic1111 import described, parse
+from promptlab.images.foreign.comfyui_names import WEIGHTED, take_sampler
+from promptlab.images.foreign.draft import Draft
+from promptlab.images.foreign.record import Foreign, cleaned, json_object, whole
+
+__all__ = ["read"]
+
+PROGRAM: Final = "Fooocus"
+
+_RESOLUTION: Final = re.compile(r"[^0-9]{0,4}([0-9]{1,9})[^0-9]{1,6}([0-9]{1,9})[^0-9]{0,4}")
+_ADDED: Final = "styles added words to the prompt"
+_LABELS: Final = {
+    "Prompt": "prompt",
+    "Negative Prompt": "negative_prompt",
+    "Styles": "styles",
+    "Steps": "steps",
+    "Resolution": "resolution",
+    "Guidance Scale": "guidance_scale",
+    "Base Model": "base_model",
+    "Sampler": "sampler",
+    "Scheduler": "scheduler",
+    "VAE": "vae",
+    "Seed": "seed",
+}
+"""What the keys were called before version 2.2."""
+
+_SILENT: Final = ("metadata_scheme", "version", "created_by", "full_negative_prompt", "loras", "image_number")
+_WHY: Final = {
+    "base_model_hash": "weights are found by name here",
+    "refiner_model": "no second model takes over here",
+    "refiner_model_hash": "weights are found by name here",
+    "refiner_switch": "no second model takes over here",
+    "refiner_swap_method": "no second model takes over here",
+    "performance": "stands for the number of steps, and for a LoRA where it is fast",
+    "sharpness": "no filter is applied while sampling here",
+    "adm_guidance": "the size is not scaled while sampling here",
+    "adaptive_cfg": "the guidance is not adapted here",
+    "freeu": "the model is not patched here",
+    "styles": _ADDED,
+    "full_prompt": _ADDED,
+}
+
+
+def read(texts: Mapping[str, str]) -> Foreign | None:
+    """What Fooocus wrote in ``parameters``; ``None`` when it was not Fooocus."""
+    written = texts.get("parameters")
+    plain = json_object(written)
+    scheme = texts.get("fooocus_scheme")
+    if plain is not None:
+        plain = {_LABELS.get(key, key): value for key, value in plain.items()}
+        return _json(plain) if scheme or _is_fooocus(plain) else None
+    text = parse(written) if written else None
+    if text is None or not (scheme or text.fields.get("Version", "").startswith("Fooocus")):
+        return None
+    fields = dict(text.fields)
+    sampler, schedule = fields.get("Sampler", ""), fields.pop("Scheduler", "")
+    draft = described(
+        type(text)(prompt=text.prompt, negative_prompt=text.negative_prompt, fields=fields), program=PROGRAM
+    )
+    if schedule:
+        draft.scheduler = None
+        draft.losses = [loss for loss in draft.losses if loss.name not in ("Sampler", "Schedule type")]
+        take_sampler(draft, ("Sampler", sampler.removesuffix(" Karras")), ("Scheduler", schedule))
+    if "Raw prompt" in fields:  # the two as they were typed, quoted because they may have lines
+        draft.losses = [loss for loss in draft.losses if loss.name not in ("Raw prompt", "Raw negative prompt")]
+        draft.words(fields["Raw prompt"], fields.get("Raw negative prompt", ""), weighted=WEIGHTED)
+        if text.prompt != fields["Raw prompt"]:
+            draft.lose("full prompt", text.prompt, _ADDED)
+    return draft.foreign()
+
+
+def _is_fooocus(plain: dict[str, Any]) -> bool:
+    return "prompt" in plain and (
+        "base_model" in plain
+        or plain.get("metadata_scheme") == "fooocus"
+        or cleaned(plain.get("version")).startswith("Fooocus")
+    )
+
+
+def _json(plain: dict[str, Any]) -> Foreign:
+    left = {key: value for key, value in plain.items() if key not in _SILENT}
+    draft = Draft(program=PROGRAM)
+    draft.words(left.pop("prompt", ""), left.pop("negative_prompt", ""), weighted=WEIGHTED)
+    draft.named_model("base_model", left.pop("base_model", None))
+    vae = cleaned(left.pop("vae", "")).strip()
+    draft.vae = None if vae in ("", "None") or vae.startswith("Default") else vae
+    draft.steps("steps", left.pop("steps", None))
+    draft.guidance("guidance_scale", left.pop("guidance_scale", None))
+    resolution = left.pop("resolution", None)
+    if resolution is not None:
+        sides = _RESOLUTION.fullmatch(cleaned(resolution))
+        draft.size("resolution", *(sides.groups() if sides else (resolution, None)))
+    if "seed" in left:
+        draft.seed("seed", left.pop("seed"))
+    take_sampler(draft, ("sampler", left.pop("sampler", None)), ("scheduler", left.pop("scheduler", None)))
+    _clip_skip(draft, left.pop("clip_skip", None))
+    if left.get("refiner_model") in (None, "", "None"):
+        left = {key: value for key, value in left.items() if not key.startswith("refiner_")}
+    for name, value in left.items():
+        if name.startswith("lora_combined_"):
+            draft.others([("LoRA", value)], why="is not loaded here")
+        elif name in _WHY:
+            draft.others([(name, value)], why=_WHY[name])
+        else:
+            draft.others([(name, value)])
+    return draft.foreign()
+
+
+def _clip_skip(draft: Draft, layer: object) -> None:
+    """Fooocus runs SDXL alone, for which the second layer from the end is diffusers' own choice, its ``None``."""
+    counted = whole(layer)
+    if counted is not None and 2 < counted <= 12:
+        draft.arguments["clip_skip"] = counted - 2
+    elif counted != 2:
+        draft.others([("clip_skip", layer)])

@@ -1,0 +1,94 @@
+"""ComfyUI's ``prompt``: a graph of nodes, walked as data from what was saved back to what it was made from.
+
+A graph comes from a stranger: links may lead in circles, to nowhere or through a hundred thousand nodes. A walk visits
+a node once and does not recurse, so it ends, and takes no longer than the graph is large.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+__all__ = ["Graph", "Link", "Node"]
+
+Link = tuple[str, int]
+"""Where an input comes from: the key of a node, and which of its outputs."""
+
+_FAR: Final = 32
+"""So many nodes may hand a number or a text on before it is given up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Node:
+    """One node: its key in the graph, its class, its inputs, which are values or links."""
+
+    key: str
+    kind: str
+    inputs: Mapping[str, Any]
+
+
+class Graph:
+    """The nodes of a graph by their keys; what does not have the form of a node is not there."""
+
+    def __init__(self, plain: Mapping[str, Any]) -> None:
+        self.nodes: dict[str, Node] = {}
+        for key, node in plain.items():
+            if isinstance(node, dict):
+                kind, inputs = node.get("class_type"), node.get("inputs")
+                if isinstance(kind, str) and isinstance(inputs, dict):
+                    self.nodes[key] = Node(key=key, kind=kind, inputs=inputs)
+
+    def link(self, value: object) -> Link | None:
+        """``value`` as a link to a node that is there; ``None`` when it is a value of its own."""
+        if not isinstance(value, list) or len(value) != 2:
+            return None
+        key, slot = value
+        if isinstance(key, bool) or not isinstance(key, str | int) or not isinstance(slot, int):
+            return None
+        if isinstance(key, int):
+            if key.bit_length() > 64:
+                return None
+            key = str(key)
+        return (key, slot) if key in self.nodes else None
+
+    def links(self, node: Node, names: Iterable[str] | None = None) -> Iterator[Link]:
+        """The links among the inputs of ``node``: of those called ``names``, or of all."""
+        for name in node.inputs if names is None else names:
+            link = self.link(node.inputs.get(name))
+            if link is not None:
+                yield link
+
+    def upstream(
+        self, start: Iterable[Link], follow: Callable[[Node, int], Iterable[str] | None] = lambda *_: None
+    ) -> Iterator[tuple[Node, int]]:
+        """The nodes behind ``start``, the nearest first, each once, with the output that was asked for.
+
+        Args:
+            follow: which inputs of a node to go on with: names, or ``None`` for all.
+        """
+        waiting, seen = deque(start), set[str]()
+        while waiting:
+            key, slot = waiting.popleft()
+            if key in seen:
+                continue
+            seen.add(key)
+            node = self.nodes[key]
+            yield node, slot
+            waiting.extend(self.links(node, follow(node, slot)))
+
+    def value(self, node: Node, name: str, through: Iterable[str]) -> Any:
+        """The input ``name`` of ``node``, where it is linked that of the node it comes from.
+
+        Args:
+            through: what the input is called in nodes that only hold a value.
+        """
+        value, names = node.inputs.get(name), (name, *through)
+        for _ in range(_FAR):
+            link = self.link(value)
+            if link is None:
+                return value
+            inputs = self.nodes[link[0]].inputs
+            value = next((inputs[each] for each in names if each in inputs), None)
+        return None

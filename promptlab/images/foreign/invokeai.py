@@ -1,0 +1,203 @@
+"""InvokeAI: JSON in ``invokeai_metadata`` since version 3, in ``sd-metadata`` before, a command line in ``Dream``.
+
+Fields are those of ``CoreMetadataInvocation`` (``invokeai/app/invocations/metadata.py``), of ``metadata_dumps`` and of
+``dream_prompt_str`` (both in ``ldm/invoke/args.py`` of 2.3). Schedulers are diffusers' own, by the names of
+``SCHEDULER_MAP`` (``invokeai/backend/stable_diffusion/schedulers/schedulers.py``) and ``ldm/generate.py``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from promptlab.images.foreign.draft import Draft
+from promptlab.images.foreign.record import Foreign, brief, cleaned, json_object, real, whole
+
+__all__ = ["read"]
+
+PROGRAM: Final = "InvokeAI"
+
+_SAMPLERS: Final[Mapping[str, str]] = {
+    "ddim": "DDIM",
+    "ddpm": "DDPM",
+    "deis": "DEIS",
+    "dpmpp_2": "DPM++ 2M",
+    "dpmpp_2m": "DPM++ 2M",
+    "dpmpp_2m_sde": "DPM++ 2M SDE",
+    "dpmpp_2s": "DPM++ 2S a",
+    "dpmpp_3m": "DPM++ 3M",
+    "dpmpp_sde": "DPM++ SDE",
+    "euler": "Euler",
+    "euler_a": "Euler a",
+    "heun": "Heun",
+    "kdpm_2": "DPM2",
+    "kdpm_2_a": "DPM2 a",
+    "dpm_2": "DPM2",
+    "dpm_2_a": "DPM2 a",
+    "lcm": "LCM",
+    "lms": "LMS",
+    "plms": "PLMS",
+    "pndm": "PLMS",
+    "tcd": "TCD",
+    "unipc": "UniPC",
+}
+"""Without the ``_k`` behind a name, which means Karras, and the ``k_`` of version 2 in front of it, which does not."""
+
+_WEIGHTED: Final = re.compile(r"\w{0,30}[\w)\"'][+\-]{1,8}(?=[\s,.)]|$)|\)[0-9.]{1,6}|\.(?:blend|and|swap)\(")
+"""Compel's syntax: ``word+``, ``(words)1.2``, ``("a", "b").blend(1, 1)``."""
+
+_UNWANTED: Final = re.compile(r"\[([^\[\]]*)\]")
+_SWITCH: Final = re.compile(r"\s-([a-zA-Z])\s?([^\s-][^\s]{0,200}|-[0-9.]{1,40})")
+
+_FIRST_SWITCH: Final = re.compile(r"\s-s\s?[0-9]")
+
+_IGNORED: Final = ("app_version", "generation_mode", "metadata_version", "positive_style_prompt", "type", "ui")
+_PICTURE: Final = "the picture was made from another picture"
+_WHY: Final = {
+    "strength": _PICTURE,
+    "init_image": _PICTURE,
+    "controlnets": "no ControlNet is loaded here",
+    "controlLayers": "no ControlNet is loaded here",
+    "ipAdapters": "no IP adapter is loaded here",
+    "t2iAdapters": "no T2I adapter is loaded here",
+    "canvas_v2_metadata": _PICTURE,
+}
+
+
+def read(texts: Mapping[str, str]) -> Foreign | None:
+    """What the newest of the three chunks says; ``None`` when there is none that can be read."""
+    plain = json_object(texts.get("invokeai_metadata"))
+    if plain is not None:
+        return _core(plain)
+    plain = json_object(texts.get("sd-metadata"))
+    if plain is not None and (image := _image(plain)) is not None:
+        return _version_2(plain, image)
+    dream = texts.get("Dream")
+    return _dream(cleaned(dream)) if dream else None
+
+
+def _core(plain: dict[str, Any]) -> Foreign:
+    """Version 3 and later. Noise is drawn on the CPU unless ``rand_device`` says otherwise."""
+    left = {key: value for key, value in plain.items() if key not in _IGNORED}
+    mode = cleaned(plain.get("generation_mode"))
+    draft = Draft(program=PROGRAM, flow=mode.startswith(("flux", "sd3", "cogview4")))
+    draft.words(left.pop("positive_prompt", ""), left.pop("negative_prompt", ""), weighted=_WEIGHTED)
+    style = plain.get("positive_style_prompt")
+    if style and style != plain.get("positive_prompt"):
+        draft.lose("positive_style_prompt", style, "both text encoders get the same words here")
+    if mode and not mode.endswith("txt2img"):
+        draft.lose("generation_mode", mode, _PICTURE)
+    draft.named_model("model", _name(left.pop("model", None)))
+    draft.vae = _name(left.pop("vae", None)) or None
+    draft.steps("steps", left.pop("steps", None))
+    scale = left.pop("cfg_scale", None)
+    draft.guidance("guidance", left.pop("guidance") if "guidance" in left else scale)
+    draft.size("size", left.pop("width", None), left.pop("height", None))
+    if "seed" in left:
+        draft.seed("seed", left.pop("seed"))
+    _scheduler(draft, left.pop("scheduler", None))
+    skipped = whole(left.pop("clip_skip", None))
+    if skipped is not None and 1 <= skipped <= 12:
+        draft.arguments["clip_skip"] = skipped
+    rescale = real(left.pop("cfg_rescale_multiplier", None))
+    if rescale:
+        draft.arguments["guidance_rescale"] = rescale
+    device = left.pop("rand_device", "cpu")
+    if device != "cpu":
+        draft.noise("rand_device", device)
+    _networks(draft, left.pop("loras", None))
+    for name, value in left.items():
+        if name in _WHY:
+            draft.others([(name, value)], why=_WHY[name])
+        else:
+            draft.others([(name, value)])
+    return draft.foreign()
+
+
+def _version_2(plain: dict[str, Any], image: dict[str, Any]) -> Foreign:
+    """Version 2: noise was drawn where the model ran."""
+    left = {key: value for key, value in image.items() if key not in _IGNORED}
+    draft = Draft(program=PROGRAM)
+    _split(draft, _joined(draft, left.pop("prompt", "")))
+    draft.named_model("model_weights", plain.get("model_weights") or plain.get("model_id"))
+    draft.others([("model_hash", plain.get("model_hash"))], why="weights are found by name here")
+    draft.steps("steps", left.pop("steps", None))
+    draft.guidance("cfg_scale", left.pop("cfg_scale", None))
+    draft.size("size", left.pop("width", None), left.pop("height", None))
+    if "seed" in left:
+        draft.seed("seed", left.pop("seed"))
+    _scheduler(draft, left.pop("sampler", None), name="sampler")
+    draft.noise("device", "")
+    draft.others((name, value) for name, value in left.items() if value != 0)
+    return draft.foreign()
+
+
+def _dream(line: str) -> Foreign | None:
+    """``"a fox [blurry]" -s 50 -S 7 -W 512 -H 512 -C 7.5 -A k_lms``; the quotes may be missing, the blanks too."""
+    first = _FIRST_SWITCH.search(line)
+    if first is None:
+        return None
+    draft = Draft(program=PROGRAM)
+    _split(draft, line[: first.start()].strip().strip('"'))
+    switches = dict(_SWITCH.findall(line, first.start()))
+    draft.steps("-s", switches.pop("s", None))
+    draft.guidance("-C", switches.pop("C", None))
+    draft.size("-W -H", switches.pop("W", None), switches.pop("H", None))
+    if "S" in switches:
+        draft.seed("-S", switches.pop("S"))
+    _scheduler(draft, switches.pop("A", None), name="-A")
+    draft.noise("device", "")
+    draft.others((f"-{name}", value) for name, value in switches.items())
+    return draft.foreign()
+
+
+def _image(plain: dict[str, Any]) -> dict[str, Any] | None:
+    """The picture in ``sd-metadata``; the first of a grid."""
+    images = plain.get("images")
+    image = plain.get("image") or (images[0] if isinstance(images, list) and images else None)
+    return image if isinstance(image, dict) else None
+
+
+def _joined(draft: Draft, prompt: object) -> str:
+    """The prompt of version 2: a text, or a list of parts with weights, the first of which is taken."""
+    if not isinstance(prompt, list):
+        return cleaned(prompt)
+    parts = [cleaned(part.get("prompt")) for part in prompt if isinstance(part, dict)]
+    for part in parts[1:]:
+        draft.lose("prompt", part, "several prompts are not blended here")
+    return parts[0] if parts else ""
+
+
+def _split(draft: Draft, prompt: str) -> None:
+    """Version 2 wrote what was not wanted in brackets inside the prompt."""
+    unwanted = ", ".join(part.strip() for part in _UNWANTED.findall(prompt))
+    draft.words(_UNWANTED.sub("", prompt).strip(), unwanted, weighted=_WEIGHTED)
+
+
+def _scheduler(draft: Draft, value: object, *, name: str = "scheduler") -> None:
+    given = cleaned(value).strip()
+    if not given:
+        draft.others([(name, value)])
+        return
+    plain = given.removeprefix("k_")
+    karras = plain.endswith("_k")
+    sampler = _SAMPLERS.get(plain.removesuffix("_k"), given)
+    draft.sampler(name, sampler, "Karras" if karras else None, schedule=name)
+
+
+def _name(model: object) -> str:
+    """A model is named by ``name`` since version 4, by ``model_name`` in 3."""
+    if isinstance(model, Mapping):
+        return cleaned(model.get("name") or model.get("model_name")).strip()
+    return cleaned(model).strip()
+
+
+def _networks(draft: Draft, loras: object) -> None:
+    if not isinstance(loras, list):
+        draft.others([("loras", loras)], why="is not loaded here")
+        return
+    for lora in loras[:100]:
+        of = lora if isinstance(lora, Mapping) else {}
+        name = _name(of.get("model") or of.get("lora")) or brief(lora)
+        draft.lose("LoRA", f"{name} {brief(of.get('weight', ''))}".strip(), "is not loaded here")

@@ -1,0 +1,114 @@
+"""The file itself: a template, a style and a script, and the contents as JSON that no browser takes for anything else.
+
+The data stand in ``<script type="application/json">``. A script element ends at ``</script`` whatever stands in it, so
+``<``, ``>`` and ``&`` are written as JSON's own escapes; with ASCII output that goes for U+2028 too. The script makes
+elements of them by ``textContent`` alone. A policy in the head lets nothing run but the script that is named by its
+hash, and nothing be fetched but pictures.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from promptlab import __version__
+from promptlab.images.png import write_atomically
+from promptlab.images.report.contents import Contents
+from promptlab.images.report.thumbnails import Thumbnail
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+__all__ = ["LIMIT", "address_report", "rendered", "room", "safe_json"]
+
+LIMIT: Final = 14_900_000
+"""Bytes of a whole report, as far as that is thumbnails: what a browser opens at once, from a server too."""
+
+_SCRIPTS: Final = ("words.js", "data.js", "arrange.js", "grid.js", "table.js", "viewer.js", "compare.js", "report.js")
+"""In the order in which they come to be one."""
+
+_ADDRESSES: Final = re.compile(rb'(<script type="application/json" id="addresses">)[^<]*(</script>)')
+"""Found before any other script; no text of a user's can hold a ``<``."""
+
+
+def room(contents: Contents) -> int:
+    """Bytes that thumbnails may take so that the whole stays under :data:`LIMIT`; in base64, three become four."""
+    rest = len(safe_json(contents.data)) + len(_script()) + len(_text("report.css")) + 20 * len(contents.pictures)
+    return max(0, LIMIT - rest - 60_000) * 3 // 4
+
+
+def rendered(contents: Contents, thumbnails: Sequence[Thumbnail | None]) -> bytes:
+    """The report as a file's bytes, with no address of MLflow's in it."""
+    script = _script()
+    page = _template().render(
+        title=contents.title,
+        facts=contents.facts,
+        grid=contents.grid,
+        version=__version__,
+        style=_text("report.css"),
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        addresses=safe_json({}),
+        data=safe_json(contents.data | {"standing": [one.standing if one else None for one in thumbnails]}),
+        thumbnails=safe_json([_base64(one) for one in thumbnails]),
+    )
+    return page.encode("utf-8", "replace")  # half a surrogate pair, which a command line can hold, is no text
+
+
+def address_report(path: Path, experiment_id: str, runs: Mapping[tuple[int, int], str]) -> None:
+    """Tell the report at ``path``, if one lies there, where MLflow shows its pictures; what it was told is replaced.
+
+    Args:
+        path: of a report of ours.
+        experiment_id: MLflow's.
+        runs: by run and variant, the id of the MLflow run that shows them.
+
+    Raises:
+        StoreError: when it cannot be written.
+    """
+    try:
+        old = path.read_bytes()
+    except OSError:
+        return
+    told = safe_json(
+        {"experiment": experiment_id, "runs": {f"{run}/{variant}": one for (run, variant), one in runs.items()}}
+    ).encode()
+    new = _ADDRESSES.sub(lambda found: found[1] + told + found[2], old, count=1)
+    if new != old:
+        write_atomically(path, new)
+
+
+def safe_json(value: Any) -> str:
+    """``value`` as JSON that can stand in an HTML script element; ``JSON.parse`` gives it back equal."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _base64(thumbnail: Thumbnail | None) -> str | None:
+    return None if thumbnail is None or thumbnail.webp is None else base64.b64encode(thumbnail.webp).decode()
+
+
+@lru_cache(maxsize=1)
+def _template() -> Template:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(_text("report.html.jinja"))
+
+
+@lru_cache(maxsize=1)
+def _script() -> str:
+    parts = "\n".join(_text(name) for name in _SCRIPTS)
+    return f'(() => {{\n"use strict";\n{parts}}})();\n'
+
+
+@lru_cache(maxsize=16)
+def _text(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,182 @@
+"""What keeps a workspace whole: looking at all three faces, mending, telling MLflow what it missed, backing up."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from promptlab.errors import InputError, NotFound
+from promptlab.lab.checkup.findings import Finding, Kind
+from promptlab.lab.checkup.telling import Synced, sync
+from promptlab.lab.desk import Desk
+from promptlab.lab.events import Watch, unwatched
+from promptlab.store import glance
+from promptlab.store.migrate import HEAD, backup_to
+
+if TYPE_CHECKING:
+    from promptlab.lab.exporting import Exported, Picture
+    from promptlab.lab.importing import Taken
+    from promptlab.tracking import Server
+
+__all__ = ["Upkeep"]
+
+
+class Upkeep(Desk):
+    """The part of :class:`promptlab.lab.Lab` that makes no pictures but looks after those that are there."""
+
+    def checkup(self, *, watch: Watch = unwatched) -> tuple[Finding, ...]:
+        """Hold rows, pictures and MLflow against each other. Changes nothing.
+
+        Raises:
+            WorkspaceError: when a newer PromptLab wrote the database.
+            StoreError: when it fails while it is read.
+        """
+        from promptlab.lab.checkup import Checkup, ailing
+
+        found = ailing(self.workspace)
+        if found or not self.workspace.database.exists() or self.schema()[0] is None:
+            return found
+        return tuple(Checkup(self.workspace, self.notebook, self._workshop, self.tracker, watch).findings())
+
+    def take_in(
+        self, paths: Sequence[str], *, experiment: str = "imported", watch: Watch = unwatched
+    ) -> tuple[Taken, ...]:
+        """Take pictures, or folders of them, into this workspace; see :mod:`promptlab.lab.importing`.
+
+        Args:
+            experiment: of other programs' pictures; PromptLab's own say theirs.
+
+        Raises:
+            NotFound: for a path that is not there.
+            InputError: when no file says how it was made.
+        """
+        from promptlab.lab.importing import Importer, pictures_in
+
+        files = list(pictures_in(paths))
+        glance.check_workspace(self.workspace)
+        importer = Importer(lambda: self.notebook, self.workspace)
+        taken = tuple(importer.take(files, experiment=experiment))
+        if not any(one.run is not None for one in taken):
+            what = files[0] if len(files) == 1 else f"{len(files)} files"
+            problem = next((one.problem for one in taken if one.problem), None) or "holds no picture"
+            raise InputError("picture", str(what), problem=problem, allowed="pictures that say how they were made")
+        fresh = [self.notebook.run(one.run.id) for one in taken if one.run is not None and (one.files or one.new)]
+        for run in fresh:
+            self._workshop.show(run, watch)
+        for sweep_id in dict.fromkeys(run.sweep_id for run in fresh if run.sweep_id is not None):
+            self._workshop.show_sweep(self.notebook.sweep(sweep_id), watch)
+        return tuple(dataclasses.replace(one, run=one.run and self.notebook.run(one.run.id)) for one in taken)
+
+    def export(self, ref: str, to: Path | None = None, *, picture: Picture | None = None) -> Exported:
+        """Write a run, a sweep or an image to files that need no workspace; see :mod:`promptlab.lab.exporting`.
+
+        Args:
+            ref: as :meth:`source` and :meth:`sweep_named` know it.
+            to: a folder, a ``.zip``, or a picture's file, not there yet.
+            picture: the format of the pictures; PNG by default, as they are.
+
+        Raises:
+            NotFound, InputError: for what is not there, and what is there already.
+            StoreError: when it cannot be written.
+        """
+        from promptlab.lab.exporting import Picture, export_image, export_runs
+
+        picture = picture or Picture()
+        if (sweep_id := self.sweep_named(ref)) is not None:
+            sweep = self.notebook.sweep(sweep_id)
+            runs = [self.notebook.run(one.run_id) for one in sweep.runs]
+            return export_runs(runs, sweep, self.workspace, to, picture)
+        source = self.source(ref)
+        if source.position is not None:
+            return export_image(source.run.images[source.position], self.workspace, to, picture)
+        return export_runs([source.run], None, self.workspace, to, picture)
+
+    def extent(self) -> tuple[int, int]:
+        """How many runs there are, and how many pictures were made for them."""
+        summaries = self.summaries() if self.schema()[0] == HEAD else ()
+        return len(summaries), sum(summary.made for summary in summaries)
+
+    def mend(self, findings: Sequence[Finding], *, watch: Watch = unwatched) -> tuple[Finding, ...]:
+        """Do what loses nothing about ``findings``, and look again.
+
+        A schema is upgraded after a backup, what was left half written is removed, a lost picture is put back from
+        MLflow's copy or marked as owed, grids are drawn again, MLflow is told. No picture and no row is deleted.
+
+        Returns:
+            What is still to be done.
+        """
+        from promptlab.lab.checkup.mending import mend
+
+        if any(finding.kind is Kind.SCHEMA for finding in findings):
+            self.upgrade()
+            findings = self.checkup(watch=watch)
+        if any(finding.fixable for finding in findings):
+            mend(findings, self.workspace, self.notebook, self._workshop, watch)
+            findings = self.checkup(watch=watch)
+        return tuple(findings)
+
+    def sync(self, watch: Watch = unwatched, *, everything: bool = False) -> Synced:
+        """Tell MLflow of every ended run and sweep that it does not show, or shows otherwise than the rows have it.
+
+        Told twice it changes nothing the second time. Runs that a process is making are left to it.
+
+        Args:
+            everything: tell it of all of them anew.
+
+        Raises:
+            TrackerError: when it cannot be asked, or some could not be told; the others are.
+        """
+        if not self.workspace.database.exists():
+            return Synced()
+        return sync(self.notebook, self._workshop, self.tracker, watch, everything=everything)
+
+    def upgrade(self) -> tuple[str | None, str]:
+        """Make the tables, or bring older ones up to date after a backup; what :meth:`schema` said before."""
+        from promptlab.store.notebook import Notebook
+
+        glance.check_workspace(self.workspace)
+        return Notebook.upgrade(self.workspace), HEAD
+
+    def backup(self, file: Path | None = None) -> Path:
+        """Copy the database, also while others write to it. The copy, as ``mlflow.db`` in a folder, is a workspace's.
+
+        Args:
+            file: where to; beside the database by default.
+
+        Raises:
+            NotFound: when there is no database yet.
+            InputError: when ``file`` exists, or its folder does not.
+        """
+        if not self.workspace.database.exists():
+            raise NotFound("database", str(self.workspace.database), hint='promptlab run "…"')
+        glance.revision_of(self.workspace.database)
+        if file is not None and file.exists():
+            raise InputError(
+                "FILE", str(file), problem="exists already", allowed="a new file", hint="promptlab db backup"
+            )
+        if file is not None and not file.absolute().parent.is_dir():
+            raise InputError("FILE", str(file), problem="is in a folder that does not exist", allowed="a new file")
+        return backup_to(self.workspace.database, file)
+
+    def serve(self, *, host: str = "127.0.0.1", port: int | None = None) -> AbstractContextManager[Server]:
+        """MLflow's pages of this workspace, for as long as the context lasts: see :func:`promptlab.tracking.serve`."""
+        from promptlab.tracking import serve
+
+        allowed = () if host in ("127.0.0.1", "localhost", "::1") else (host, "localhost", "127.0.0.1")
+        return serve(self.workspace, host=host, port=port, allowed_hosts=allowed)
+
+    def pages_elsewhere(self, experiment: str | None = None) -> str | None:
+        """The address of an experiment's pictures on the MLflow server elsewhere that this lab tells, if it does.
+
+        Raises:
+            TrackerError: when that server does not answer.
+        """
+        if self._address is None:
+            return None
+        from promptlab.tracking import MlflowTracker
+
+        self._address.hand_over()
+        return MlflowTracker(self.workspace, self.tracking_uri).address(experiment)

@@ -1,0 +1,52 @@
+"""Pictures of every scheduler, to be made in any company: here, and in a process of its own. ::
+
+    python -m tests.engine.company euler:float32 dpmsolver-sde:bfloat16
+
+prints, as JSON, the hashes of two pictures of each of those cases.
+"""
+
+import json
+import sys
+
+from promptlab.engine import diffusers_engine
+from promptlab.engine.schedulers import parse_scheduler
+from promptlab.images.png import pixel_sha256
+from promptlab.plan import tasks_of
+from promptlab.spec import CallSpec, PipelineSpec, RunSpec, Variant
+
+SCHEDULERS = (
+    "ddim", "ddpm", "deis", "dpmsolver++", "dpmsolver++-singlestep", "dpmsolver-sde", "edm-euler", "euler", "euler-a",
+    "heun", "kdpm2", "kdpm2-a", "lms", "pndm", "unipc",
+    "sde-dpmsolver++", "DPMSolverSinglestepScheduler:algorithm_type=sde-dpmsolver++", "dpmsolver++-karras",
+)  # fmt: skip
+"""All that fit the bundled model, then options of theirs that draw noise of their own or space the steps otherwise."""
+
+DTYPES = ("float32", "bfloat16")
+
+
+def spec_of(scheduler, dtype, *, size=64, steps=3, batch_size=3):
+    return RunSpec(
+        pipeline=PipelineSpec(model="mini", dtype=dtype, scheduler=parse_scheduler(scheduler)),
+        call=CallSpec(num_inference_steps=steps, height=size, width=size),
+        variants=(Variant(prompt="a red circle"), Variant(prompt="portrait of a blue square, side profile, at night")),
+        seeds=(0, 7),
+        batch_size=batch_size,
+        device="cpu",
+    )
+
+
+def hashes(engine, tasks):
+    """Recipe key → hash of the pixels."""
+    return {picture.task.recipe_key: pixel_sha256(picture.pixels) for picture in engine.generate(tasks)}
+
+
+def main():
+    engine = diffusers_engine()
+    cases = [(case, *case.rsplit(":", 1)) for case in sys.argv[1:]]
+    # some of the pictures, in another order
+    made = {case: hashes(engine, tasks_of(engine.resolve(spec_of(*words)))[3:0:-2]) for case, *words in cases}
+    json.dump(made, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
