@@ -14,7 +14,7 @@ image is then made again in other company, and its pixels compared:
 - size: another batch size, which PromptLab does not promise.
 
 Cells say how many of the comparisons differed, and by how many levels of 255 at most. On a CPU the engine gives every
-image a forward of its own; ``--rows`` asks, there, what several rows in one forward would do.
+image a forward of its own where its threads would not get equal shares; ``--rows`` asks what sharing would do there.
 """
 
 import argparse
@@ -85,8 +85,8 @@ SCHEDULER = {
 
 PROMPTS = ("portrait photo of a old warrior chief", "a fox", "a red circle on a blue table, hard rim lighting", "night")
 LEGEND = """\
-Written by `benchmarks/batch_invariance.py`, whose head says what is asked. Cells: comparisons that differed, of how many,
-and by how many levels of 255 at most. `flat` says whether the picture has one colour only, which would prove nothing."""
+Written by `benchmarks/batch_invariance.py`, whose head says what is asked. Cells: comparisons that differed, of how
+many, by how many levels of 255 at most. `flat`: whether the picture has one colour only, which would prove nothing."""
 PIPELINES = Pipelines()
 QUESTIONS = ("again", "neighbours", "slot", "alone", "process", "size")
 
@@ -266,7 +266,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, help="pixels; the configuration's own")
     parser.add_argument("--scheduler", default="euler-a")
     parser.add_argument("--threads", type=int, help="of a CPU")
-    parser.add_argument("--rows", action="store_true", help="on a CPU: several rows in one forward, as on CUDA")
+    parser.add_argument("--rows", action="store_true", help="on a CPU: a batch in one forward always, as on CUDA")
     parser.add_argument("--out", type=Path, help="benchmarks/results/batch_invariance-DEVICE.md; '-' for none")
     parser.add_argument("--elsewhere", help=argparse.SUPPRESS)
     typed = parser.parse_args()
@@ -293,7 +293,7 @@ def main() -> None:
             rows=typed.rows,
         )  # fmt: skip
         rows = table(engine, asked, typed.dtypes.split(","), sizes)
-    forwards = "one image a forward" if device == "cpu" and not typed.rows else "a batch a forward"
+    forwards = "as the engine shares forwards" if device == "cpu" and not typed.rows else "a batch a forward"
     what = f"{typed.scheduler}, {typed.steps} steps, {size} × {size}, random weights"
     head = [
         f"### {typed.config}, {device_named(device)}, {forwards}",

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The newcomer's first minute: a grid, better words, and one seed at four ages.
+# The newcomer's first minute: a grid, better words, one seed at four ages; made again and compared; how we got here.
 #   sh examples/story.sh [promptlab [WORKSPACE]]
 set -eu
 promptlab=${1:-promptlab}
@@ -12,6 +12,8 @@ tell run "portrait photo of a old warrior chief" --seeds 0-7 --scheduler dpmsolv
 tell rerun last --append ", tribal panther make up, blue on red, side profile, looking away, serious eyes" \
   --append " 50mm portrait photography, hard rim lighting photography--beta --ar 2:3  --beta --upbeta"
 tell rerun last --seed 1 --steps 25 --replace "a old=>{the oldest|a old|a|a young}"
+tell verify last
+tell tree
 tell list
 printf '\nThe pictures are in %s/images. To browse them, type:\n\n    %s ui --workspace %s --open\n\n' \
   "$PROMPTLAB_WORKSPACE" "$promptlab" "$PROMPTLAB_WORKSPACE"

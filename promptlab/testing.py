@@ -86,6 +86,10 @@ class Painter:
         """One fact: who painted."""
         return Environment(facts={"engine": "painter", "device": resolved.device})
 
+    def images_per_forward(self, resolved: ResolvedSpec) -> int:
+        """As many as asked for."""
+        return resolved.batch_size
+
     def generate(self, tasks: Sequence[ImageTask], watch: Watch = _unwatched) -> Iterator[Picture]:
         """Paint, in batches of each setting's batch size."""
         watch(Loading(what="the painter's brushes"))

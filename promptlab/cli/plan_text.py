@@ -47,7 +47,7 @@ def _run_line(run: PlannedRun) -> str:
     if not run.owed_count:
         return f"would make nothing: {counted(run.images, 'image')} ({shape}) made before"
     of = "" if run.owed_count == run.images else f" of {run.images:,}"
-    batches = f"{counted(run.batches, 'batch', 'batches')} of {run.batch_size}"
+    batches = f"{counted(run.batches, 'batch', 'batches')} of {run.rows}"
     return f"would make {counted(run.owed_count, 'image')}{of}: {shape}, in {batches}"
 
 

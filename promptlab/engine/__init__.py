@@ -108,6 +108,10 @@ class Engine(Protocol):
         """What else decides the bytes: versions, device, threads, kernels, flags."""
         ...
 
+    def images_per_forward(self, resolved: ResolvedSpec) -> int:
+        """How many images of a run are made in one forward; a short one is padded to it and takes as long."""
+        ...
+
     def generate(self, tasks: Sequence[ImageTask], watch: Watch = ...) -> Iterator[Picture]:
         """Make the images in batches of equal setting, and yield each as soon as it is there.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from promptlab.engine import Picture, Watch
-from promptlab.engine.batches import Batch, batches_of, paint
+from promptlab.engine.batches import Batch, batches_of, images_per_forward, paint
 from promptlab.engine.cut import Tokenizers
 from promptlab.engine.devices import default_dtype, torch_dtype
 from promptlab.engine.environment import environment
@@ -72,6 +72,10 @@ class DiffusersEngine:
     def environment(self, resolved: ResolvedSpec) -> Environment:
         """See :func:`promptlab.engine.environment.environment`."""
         return environment(resolved)
+
+    def images_per_forward(self, resolved: ResolvedSpec) -> int:
+        """See :func:`promptlab.engine.batches.images_per_forward`."""
+        return images_per_forward(resolved.device, resolved.batch_size)
 
     def generate(self, tasks: Sequence[ImageTask], watch: Watch = _nobody) -> Iterator[Picture]:
         """Make the images, batch by batch, in order of first appearance of each setting.

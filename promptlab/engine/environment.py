@@ -48,7 +48,7 @@ def environment(resolved: ResolvedSpec) -> Environment:
     if device.type == "cpu" and resolved.spec.pipeline.dtype == "float16":
         facts["float16_computed_in"] = "float32"  # see promptlab.engine.half
     if device.type == "cpu":
-        facts["images_per_forward"] = 1  # see promptlab.engine.batches
+        facts["shared_forwards"] = "equal shares"  # see promptlab.engine.batches.images_per_forward
     if device.type != "cuda":
         facts |= {"device_name": _cpu_name(), "mkldnn": torch.backends.mkldnn.is_available()}
     return Environment(facts=dict(sorted(facts.items())))

@@ -239,7 +239,7 @@ class Lab(Upkeep):
         verdicts += map(verifier.file, files)
         for run_id in dict.fromkeys(verdict.run_id for verdict in verdicts if verdict.verification):
             if run_id is not None:
-                self._workshop.tell_again(self.notebook.run(run_id), watch)
+                self._workshop.show(self.notebook.run(run_id), watch)
         return tuple(verdicts)
 
     def _tell_what_is_cut(self, resolved: Sequence[ResolvedSpec], watch: Watch) -> None:

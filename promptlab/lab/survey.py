@@ -50,4 +50,4 @@ def survey(
             there |= workshop.existing(keys, environment).keys() if workshop is not None else frozenset()
     words = engine.cut_words(resolved) if cut else ()
     pace = (lambda _: None) if workshop is None else workshop.pace
-    return plan(resolved, there=there, pace=pace, cut=words), tuple(environments)
+    return plan(resolved, there=there, rows=engine.images_per_forward, pace=pace, cut=words), tuple(environments)

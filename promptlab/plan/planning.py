@@ -13,7 +13,7 @@ from typing import Final
 from promptlab.expand.uncollected import uncollected
 from promptlab.plan.order import loads_of, order_line, ordered
 from promptlab.plan.pace import Pace, rule_of_thumb
-from promptlab.plan.tasks import ImageTask, ResolvedSpec, default_batch_size, keys_of, tasks_of
+from promptlab.plan.tasks import ImageTask, ResolvedSpec, keys_of, tasks_of
 
 __all__ = ["CutPrompt", "Plan", "PlannedRun", "plan"]
 
@@ -44,6 +44,7 @@ class PlannedRun:
         resolved: what is run.
         original: its place in the order as written, from 0.
         keys: the recipe keys of its images, in the grid's order.
+        rows: images per forward, as the engine makes them.
         there: those of them that are made already.
         repeated: those that an earlier run of this plan makes, or has by then.
     """
@@ -51,6 +52,7 @@ class PlannedRun:
     resolved: ResolvedSpec
     original: int
     keys: tuple[str, ...]
+    rows: int
     there: frozenset[str] = frozenset()
     repeated: frozenset[str] = frozenset()
 
@@ -85,15 +87,9 @@ class PlannedRun:
         return len(self.keys) - self.there_count - self.repeated_count
 
     @property
-    def batch_size(self) -> int:
-        """Images per forward; a short batch is padded to it and takes as long."""
-        spec = self.resolved.spec
-        return spec.batch_size or default_batch_size(spec.image_count)
-
-    @property
     def batches(self) -> int:
         """Forwards of the pipeline for what is owed. Rows with and without a negative prompt never share one."""
-        size, owed = self.batch_size, self._owed_by_kind()
+        size, owed = self.rows, self._owed_by_kind()
         return sum([-(-count // size) for count in owed])
 
     def _owes(self, key: str) -> bool:
@@ -164,6 +160,7 @@ def plan(
     resolved: Sequence[ResolvedSpec],
     *,
     there: Collection[str] = frozenset(),
+    rows: Callable[[ResolvedSpec], int] | None = None,
     pace: Callable[[ResolvedSpec], Pace | None] = lambda _: None,
     cut: Iterable[CutPrompt] = (),
 ) -> Plan:
@@ -172,12 +169,18 @@ def plan(
     Args:
         resolved: the runs, as written.
         there: recipe keys of images that need not be made; a mapping from them will do.
+        rows: how many images of a run share a forward, padding included; its batch size unless the engine says less.
         pace: what history says about a run's setting; ``None`` when it says nothing. Asked once for each run that owes
             an image, so it should remember its answers.
         cut: what :meth:`promptlab.engine.Engine.cut_words` says, passed on.
     """
     places, varying = ordered(resolved)
-    runs = _runs(resolved, places, there if isinstance(there, frozenset) else frozenset(there))
+    runs = _runs(
+        resolved,
+        places,
+        there if isinstance(there, frozenset) else frozenset(there),
+        rows or (lambda one: one.batch_size),
+    )
     owing = [run for run in runs if run.owed_count]
     seconds = size = 0.0
     batches = loads = 0
@@ -186,7 +189,7 @@ def plan(
         found = pace(run.resolved) or rule_of_thumb(run.resolved)
         forwards = run.batches
         batches, loads, guess = batches + forwards, loads + loading, guess or found.guess
-        seconds += forwards * run.batch_size * found.seconds_per_image + loading * found.load_seconds
+        seconds += forwards * run.rows * found.seconds_per_image + loading * found.load_seconds
         size += run.owed_count * found.bytes_per_image
     return Plan(
         runs=runs, varying=varying, batches=batches, loads=loads, seconds=seconds, bytes=round(size), guess=guess,
@@ -194,12 +197,15 @@ def plan(
     )  # fmt: skip
 
 
-def _runs(resolved: Sequence[ResolvedSpec], places: Sequence[int], made: frozenset[str]) -> tuple[PlannedRun, ...]:
+def _runs(
+    resolved: Sequence[ResolvedSpec], places: Sequence[int], made: frozenset[str], rows: Callable[[ResolvedSpec], int]
+) -> tuple[PlannedRun, ...]:
     seen: set[str] = set()
     runs = []
     for place, keys in zip(places, keys_of(resolved[place] for place in places), strict=True):
         there = _NONE if made.isdisjoint(keys) else made.intersection(keys)
         repeated = _NONE if seen.isdisjoint(keys) else frozenset(seen.intersection(keys)) - there
         seen.update(keys)
-        runs.append(PlannedRun(resolved=resolved[place], original=place, keys=keys, there=there, repeated=repeated))
+        one = resolved[place]
+        runs.append(PlannedRun(resolved=one, original=place, keys=keys, rows=rows(one), there=there, repeated=repeated))
     return tuple(runs)

@@ -39,6 +39,11 @@ class ResolvedSpec:
     vae_identity: str | None = None
 
     @property
+    def batch_size(self) -> int:
+        """The batch size of its images."""
+        return self.spec.batch_size or default_batch_size(self.spec.image_count)
+
+    @property
     def setting_key(self) -> str:
         """The hash of what all images of the run share; see :func:`promptlab.spec.setting_key`."""
         return setting_key(self.spec, model_identity=self.model_identity, vae_identity=self.vae_identity)
@@ -103,7 +108,7 @@ def tasks_of(resolved: ResolvedSpec) -> tuple[ImageTask, ...]:
             negative_prompt=variant.negative_prompt,
             pipeline=spec.pipeline,
             call=spec.call,
-            batch_size=spec.batch_size or default_batch_size(spec.image_count),
+            batch_size=resolved.batch_size,
             device=resolved.device,
             generator_device=spec.generator_device,
             recipe_key=keys[row * len(spec.seeds) + column],

@@ -2,7 +2,7 @@
 
     python -m tests.engine.company euler:float32 dpmsolver-sde:bfloat16
 
-prints, as JSON, the hashes of two pictures of each of those cases.
+prints, as JSON, the hash of the last picture of each of those cases.
 """
 
 import json
@@ -43,8 +43,7 @@ def hashes(engine, tasks):
 def main():
     engine = diffusers_engine()
     cases = [(case, *case.rsplit(":", 1)) for case in sys.argv[1:]]
-    # some of the pictures, in another order
-    made = {case: hashes(engine, tasks_of(engine.resolve(spec_of(*words)))[3:0:-2]) for case, *words in cases}
+    made = {case: hashes(engine, tasks_of(engine.resolve(spec_of(*words)))[3:]) for case, *words in cases}
     json.dump(made, sys.stdout)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from promptlab.engine import Denoising, Loaded, Loading
-from promptlab.engine.batches import Batch, batches_of, paint
+from promptlab.engine.batches import batches_of
 from promptlab.engine.schedulers import parse_scheduler
 from promptlab.errors import EngineError
 from promptlab.plan import tasks_of
@@ -27,7 +27,7 @@ def by_task(pictures):
 
 @pytest.mark.parametrize("scheduler", ["pndm", "euler-a", "ddpm", "sde-dpmsolver++", "dpmsolver-sde", "lms", "kdpm2-a"])
 def test_an_image_does_not_depend_on_its_company(engine, make_spec, scheduler):
-    """The same task gives the same bytes alone, among others, in any order."""
+    """The same task gives the same bytes alone in a padded batch, among others, in any order and any slot."""
     spec = make_spec(
         "a red circle", "a blue square", seeds=(0, 1, 7), batch_size=4, scheduler=parse_scheduler(scheduler)
     )
@@ -49,17 +49,14 @@ def test_company_under_another_setting_changes_nothing(engine, make_spec):
         task for pair in zip(*(tasks_of(engine.resolve(s)) for s in (first, second)), strict=True) for task in pair
     ]
     pictures = list(engine.generate(tasks))
-    assert [p.batch for p in pictures] == [0, 1, 2, 3]
-    assert [[p.pixels.tobytes() for p in pictures[at : at + 2]] for at in (0, 2)] == alone
+    assert [(p.batch, p.slot) for p in pictures] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert [[p.pixels.tobytes() for p in pictures if p.batch == at] for at in (0, 1)] == alone
 
 
 def test_forwards_have_one_shape(engine, make_spec):
-    """On a CPU an image each, whatever the batch size; on an accelerator the batch size, the last task repeated."""
-    plain = tasks_of(engine.resolve(make_spec("a", "b", "c", seeds=(0,), batch_size=2)))
-    assert [batch.rows for batch in batches_of(plain)] == [(task,) for task in plain]
-    for device in ("cuda:0", "mps"):
-        first, second, third = (replace(task, device=device) for task in plain)
-        assert [batch.rows for batch in batches_of((first, second, third))] == [(first, second), (third, third)]
+    """The batch size, the last task repeated up to it."""
+    first, second, third = tasks_of(engine.resolve(make_spec("a", "b", "c", seeds=(0,), batch_size=2)))
+    assert [batch.rows for batch in batches_of((first, second, third))] == [(first, second), (third, third)]
 
 
 def test_a_negative_prompt_in_the_company_changes_nothing(engine, make_spec):
@@ -69,40 +66,32 @@ def test_a_negative_prompt_in_the_company_changes_nothing(engine, make_spec):
     assert make(engine, plain).items() <= make(engine, both).items()
 
 
-@pytest.mark.parametrize("rows", [1, 4])
 @pytest.mark.parametrize("scheduler", ["pndm", "euler-a", "dpmsolver++"])
-def test_it_is_the_picture_that_diffusers_makes(engine, make_spec, mini, scheduler, rows):
-    """The pipeline called directly with the same rows gives the same bytes: nothing is added on the way.
-
-    One row is what a CPU is given, several are what an accelerator is.
-    """
+def test_it_is_the_picture_that_diffusers_makes(engine, make_spec, mini, scheduler):
+    """The pipeline called directly with the same batch gives the same bytes: nothing is added on the way."""
     import diffusers
     import torch
 
     from promptlab.engine.libraries import quietly
 
     spec = make_spec(
-        "a red circle", "a blue square", seeds=(3, 4), negative_prompt="dull",
+        "a red circle", "a blue square", seeds=(3, 4), negative_prompt="dull", batch_size=4,
         scheduler=parse_scheduler(scheduler), guidance_scale=5.0,
     )  # fmt: skip
-    tasks = tasks_of(engine.resolve(spec))[:rows]
-    ready = engine._pipelines.ready(engine._setting(batches_of(tasks)[0]), lambda event: None)
-    (*ours,) = (p.pixels for p in paint(ready, Batch(number=0, tasks=tasks), 1, lambda event: None))
-    if rows == 1:
-        np.testing.assert_array_equal(ours[0], next(engine.generate(tasks)).pixels)
+    ours = [picture.pixels for picture in engine.generate(tasks_of(engine.resolve(spec)))]
     pipeline = diffusers.StableDiffusionPipeline.from_pretrained(mini, dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     with quietly():
         kind = getattr(diffusers, parse_scheduler(scheduler).name)
         pipeline.scheduler = kind.from_config(pipeline.scheduler.config)
         theirs = pipeline(
-            ["a red circle", "a red circle", "a blue square", "a blue square"][:rows],
-            negative_prompt=["dull"] * rows,
+            ["a red circle", "a red circle", "a blue square", "a blue square"],
+            negative_prompt=["dull"] * 4,
             num_inference_steps=2,
             guidance_scale=5.0,
             height=64,
             width=64,
-            generator=[torch.Generator("cpu").manual_seed(seed) for seed in (3, 4, 3, 4)[:rows]],
+            generator=[torch.Generator("cpu").manual_seed(seed) for seed in (3, 4, 3, 4)],
         ).images
     for mine, other in zip(ours, theirs, strict=True):
         np.testing.assert_array_equal(mine, np.asarray(other))
@@ -116,9 +105,9 @@ def test_every_compatible_scheduler_makes_pictures(engine, make_spec, name):
     pictures = list(engine.generate(tasks_of(engine.resolve(spec)), events.append))
     assert all(p.pixels.shape == (64, 64, 3) and p.pixels.flags.c_contiguous and p.flag is None for p in pictures)
     assert all(p.pixels.std() > 1 for p in pictures)
-    steps = [(e.batch, e.step, e.steps) for e in events if isinstance(e, Denoising)]
+    steps = [(e.step, e.steps) for e in events if isinstance(e, Denoising)]
     evaluations = {"PNDMScheduler": 4}.get(name, 5 if name.startswith(("Heun", "KDPM2")) or "SDE" in name else 3)
-    assert steps == [(batch, at, evaluations) for batch in (0, 1) for at in range(1, evaluations + 1)]
+    assert steps == [(at, evaluations) for at in range(1, evaluations + 1)]
 
 
 def test_half_precision_runs_on_a_cpu(engine, make_spec):
@@ -175,15 +164,11 @@ def test_a_change_of_scheduler_loads_nothing(engine, make_spec):
 
 
 def test_memory_and_time_are_told(engine, make_spec):
-    """Each image has its share of the forward's time and its peak memory."""
-    tasks = tasks_of(engine.resolve(make_spec(seeds=(0, 1, 2), batch_size=2)))
-    pictures = list(engine.generate(tasks))
-    assert [(p.batch, p.slot) for p in pictures] == [(0, 0), (1, 0), (2, 0)]
+    """Each image has its share of the batch's time, the padding's included, and the batch's peak memory."""
+    pictures = list(engine.generate(tasks_of(engine.resolve(make_spec(seeds=(0, 1, 2), batch_size=2)))))
+    assert [(p.batch, p.slot) for p in pictures] == [(0, 0), (0, 1), (1, 0)]
     assert all(0 < p.seconds < 60 and p.peak_memory > 50_000_000 for p in pictures)
-    ready = engine._pipelines.ready(engine._setting(batches_of(tasks)[0]), lambda event: None)
-    shared = paint(ready, Batch(number=0, tasks=tasks), 1, lambda event: None)
-    assert [p.slot for p in shared] == [0, 1, 2]
-    assert len({p.seconds for p in shared}) == 1
+    assert pictures[0].seconds == pictures[1].seconds
 
 
 def test_the_process_keeps_its_own_flags(engine, make_spec):

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
+from promptlab.engine.batches import images_per_forward
 from promptlab.engine.schedulers import parse_scheduler
 from promptlab.engine.scheduling import fitting_schedulers
 from promptlab.images.png import pixel_sha256, read_pixels
@@ -92,22 +93,33 @@ def test_another_process_makes_the_same_bytes(together):
     assert done.returncode == 0, done.stderr
     there = json.loads(done.stdout)
     here = {case: together(*words)[1] for case, words in cases.items()}
-    assert {len(made) for made in there.values()} == {2}
+    assert {len(made) for made in there.values()} == {1}
     assert [case for case in cases if not there[case].items() <= here[case].items()] == []
 
 
 @pytest.mark.parametrize("dtype", [*DTYPES, "float16"])
 def test_company_changes_nothing_with_more_threads(engine, dtype):
-    """The promise holds at any one number of threads, one that does not divide the batch included.
+    """The promise holds at any one number of threads: sharing a forward where they divide the batch, alone elsewhere.
 
-    Three images in one forward do not keep it: with two threads, float32 and float16 differ from slot to slot.
+    Three images in one forward would not keep it: with two threads, float32 and float16 differ from slot to slot.
     """
-    tasks = tasks_of(engine.resolve(spec_of("dpmsolver-sde", dtype, steps=2, batch_size=3)))
-    for count in (2, 3):
+    for batch_size, count in ((4, 2), (3, 2), (3, 3), (4, 3)):
+        tasks = tasks_of(engine.resolve(spec_of("dpmsolver-sde", dtype, steps=2, batch_size=batch_size)))
         with threads(count):
-            whole = hashes(engine, tasks[:3])
+            whole = hashes(engine, tasks)
             assert hashes(engine, [tasks[at] for at in (2, 0)]).items() <= whole.items()
             assert hashes(engine, [tasks[1]]).items() <= whole.items()
+
+
+def test_a_forward_is_shared_where_threads_get_equal_shares():
+    """Whole images, a power of two for each thread; on an accelerator as many as asked for."""
+    shared = {}
+    for count in (1, 2, 3, 4):
+        with threads(count):
+            shared[count] = [size for size in range(1, 9) if images_per_forward("cpu", size) == size]
+            assert {images_per_forward("cpu", size) for size in range(1, 9)} == {1, *shared[count]}
+            assert images_per_forward("cuda:0", 5) == 5
+    assert shared == {1: [1, 2, 3, 4, 5, 6, 7, 8], 2: [1, 2, 4, 8], 3: [1, 3, 6], 4: [1, 4, 8]}
 
 
 def test_the_number_of_threads_is_part_of_the_environment(engine, make_spec):

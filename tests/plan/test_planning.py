@@ -83,12 +83,12 @@ def test_equal_models_stand_together_and_so_do_equal_pipelines(specs):
 @given(specs=st.lists(SPECS, min_size=1, max_size=8))
 def test_batches_are_those_that_the_engine_makes(specs):
     """Counted as :func:`promptlab.engine.batches.batches_of` packs them, short ones and negative prompts included."""
-    from promptlab.engine.batches import batches_of
+    from promptlab.engine.batches import batches_of, images_per_forward
 
-    made = plan(resolve(*specs), pace=lambda _: PACE)
+    made = plan(resolve(*specs), rows=lambda one: images_per_forward(one.device, one.batch_size), pace=lambda _: PACE)
     assert made.batches == sum(len(batches_of(run.owed)) for run in made.runs)
     assert made.bytes == 1000 * made.owed
-    padded = sum(run.batches * run.batch_size for run in made.runs)
+    padded = sum(run.batches * run.rows for run in made.runs)
     assert made.seconds == pytest.approx(2 * padded + 10 * made.loads)
 
 
