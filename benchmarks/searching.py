@@ -4,7 +4,8 @@
     python benchmarks/searching.py --images 1000 --seeds 4
 
 Runs, variants and images are written as rows, without pictures; a tenth of the pictures is rated. Each query is asked
-several times within one process, through the verb that ``promptlab search`` calls; the median and the slowest are shown.
+several times within one process, through the function that ``promptlab search`` calls; the median and the slowest are
+shown.
 """
 
 import argparse
@@ -25,10 +26,13 @@ from promptlab.store.notebook import Notebook
 from promptlab.store.searching import Query, search
 from promptlab.workspace import Workspace
 
-SUBJECTS = "fox,owl,warrior chief,castle,glass,robot,old fisherman,young queen,forest,harbour,여우,전사".split(",")
-STYLES = "watercolour,oil painting,50mm portrait photography,line drawing,pixel art,charcoal,fresco".split(",")
-WORDS = [f"{first}{second}" for first in "amber bold calm dark eerie faint grand hazy".split() for second in
-         " light stone river smoke thorn velvet winter crown ember lantern".split(" ")]  # fmt: skip
+SUBJECTS = ("fox", "owl", "warrior chief", "castle", "glass", "robot", "old fisherman", "young queen", "여우", "전사")
+STYLES = ("watercolour", "oil painting", "portrait photography", "line drawing", "pixel art", "charcoal", "fresco")
+WORDS = [
+    first + second
+    for first in ("amber", "bold", "calm", "dark", "eerie", "faint", "grand", "hazy")
+    for second in ("", "light", "stone", "river", "smoke", "thorn", "velvet", "winter", "crown", "ember", "lantern")
+]
 SCHEDULERS = ("EulerDiscreteScheduler", "DPMSolverMultistepScheduler", "PNDMScheduler", "UniPCMultistepScheduler")
 QUERIES = {
     "portrait (in a seventh of all)": Query(words=("portrait",)),
@@ -55,7 +59,8 @@ def fill(database: Path, images: int, seeds: int) -> None:
         run_id = number // 4 + 1
         if number % 4 == 0:
             made = (now - timedelta(minutes=10 * (images - run_id))).isoformat(" ", "microseconds")
-            runs.append((run_id, f"{run_id:032x}", "benchmark", made, chance.choice(SCHEDULERS), chance.choice((20, 30))))
+            steps = chance.choice((20, 30))
+            runs.append((run_id, f"{run_id:032x}", "benchmark", made, chance.choice(SCHEDULERS), steps))
         prompt = f"a {chance.choice(SUBJECTS)}, {chance.choice(STYLES)}, " + ", ".join(chance.sample(WORDS, 12))
         variants.append((number + 1, run_id, number % 4, prompt[:40], prompt, "blurry, low quality"))
         for seed in range(seeds):
@@ -63,12 +68,12 @@ def fill(database: Path, images: int, seeds: int) -> None:
             pictures.append((at + 1, run_id, (number % 4) * seeds + seed, number + 1, seed, f"{at:064x}", made))
     rated = [(number, chance.randint(1, 5), 0, made) for number in range(1, images, 10)]
     with closing(sqlite3.connect(database)) as connection:
-        connection.execute("INSERT INTO promptlab_environments(id, hash, created_at, facts) VALUES (1, 'x', ?, '{}')", (made,))
+        connection.execute("INSERT INTO promptlab_environments VALUES (1, 'x', ?, '{}')", (made,))
         connection.executemany(
-            "INSERT INTO promptlab_runs(id, uid, experiment, created_at, scheduler, num_inference_steps, status, model, "
-            "model_identity, scheduler_options, call_arguments, seeds, device, generator_device, environment_id, changes,"
-            " note) VALUES (?, ?, ?, ?, ?, ?, 'FINISHED', 'some/model', 'x', '{}', '{}', '[]', 'cpu', 'cpu', 1, '[]', "
-            "'made to measure')", runs)  # fmt: skip
+            "INSERT INTO promptlab_runs(id, uid, experiment, created_at, scheduler, num_inference_steps, status, "
+            "model, model_identity, scheduler_options, call_arguments, seeds, device, generator_device, "
+            "environment_id, changes, note) VALUES (?, ?, ?, ?, ?, ?, 'FINISHED', "
+            "'some/model', 'x', '{}', '{}', '[]', 'cpu', 'cpu', 1, '[]', 'made to measure')", runs)  # fmt: skip
         connection.executemany(
             "INSERT INTO promptlab_variants(id, run_id, position, label, prompt, negative_prompt) VALUES (?,?,?,?,?,?)",
             variants)  # fmt: skip

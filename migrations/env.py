@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from promptlab.store.migrate import VERSION_TABLE, is_ours
+from promptlab.store.migrate import VERSION_TABLE, is_mapped
 from promptlab.store.tables import Base
 
 context.configure(
@@ -17,7 +17,7 @@ context.configure(
     target_metadata=Base.metadata,
     version_table=VERSION_TABLE,
     render_as_batch=True,
-    include_name=lambda name, kind, _parents: kind != "table" or is_ours(name),
+    include_name=lambda name, kind, _parents: kind != "table" or is_mapped(name),
     compare_type=True,
 )
 with context.begin_transaction():

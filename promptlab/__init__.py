@@ -1,3 +1,27 @@
-"""PromptLab: the lab notebook for people who iterate on prompts for text-to-image diffusion models."""
+"""PromptLab: the lab notebook for people who iterate on prompts for text-to-image diffusion models.
+
+``from promptlab import Lab`` is where Python begins; what is imported from here is looked up when it is asked for, so
+that ``import promptlab`` itself costs nothing (PEP 562).
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from promptlab.lab import Lab, Wording
+    from promptlab.spec import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant
 
 __version__ = "0.1.0"
+__all__ = ["CallSpec", "Lab", "PipelineSpec", "RunSpec", "SchedulerSpec", "Variant", "Wording", "__version__"]
+
+_ROOMS = {"Lab": "promptlab.lab", "Wording": "promptlab.lab"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_ROOMS.get(name, "promptlab.spec")), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

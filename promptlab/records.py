@@ -164,6 +164,9 @@ class ImageRecord:
         flag: why it should be looked at twice: ``black``, ``nan``, ``unsafe`` (blacked out by the model's own checker).
         error: what went wrong, when it failed.
         verified: what came of the last time it was made again to be compared.
+        stars: what it was rated, 1 … 5.
+        favourite: whether it is one; ``None`` where nobody has said.
+        votes_won, votes_lost: how often it was liked better, or less, beside another.
     """
 
     run_id: int
@@ -187,6 +190,10 @@ class ImageRecord:
     flag: str | None = None
     error: str | None = None
     verified: Verification | None = None
+    stars: int | None = None
+    favourite: bool | None = None
+    votes_won: int = 0
+    votes_lost: int = 0
 
     @property
     def ref(self) -> str:

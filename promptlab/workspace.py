@@ -68,6 +68,10 @@ class Workspace:
         """The page that shows run ``run_id``."""
         return self.run_folder(run_id) / "report.html"
 
+    def effect(self, run_id: int) -> Path:
+        """The plot of what the wordings of run ``run_id`` do; the figures lie beside it as ``effect.json``."""
+        return self.run_folder(run_id) / "effect.png"
+
     def artifact_name(self, seed: int, greatest: int) -> str:
         """Where, among a variant's files in MLflow, its picture at ``seed`` lies.
 

@@ -16,7 +16,22 @@ from types import FrameType
 import click
 
 from promptlab import __version__
-from promptlab.cli import browse, check, completion, db, exchange, inventory, lineage, make, ui, verify
+from promptlab.cli import (
+    browse,
+    check,
+    completion,
+    db,
+    effect,
+    exchange,
+    inventory,
+    judge,
+    lineage,
+    make,
+    opening,
+    searching,
+    ui,
+    verify,
+)
 from promptlab.errors import InputError, PromptLabError, one_line
 
 __all__ = ["main", "promptlab"]
@@ -47,8 +62,15 @@ for command in (
     exchange.export,
     browse.list_runs,
     browse.show,
+    searching.search,
+    judge.rate,
+    judge.favourite,
+    judge.compare,
+    judge.best,
+    opening.open_file,
     lineage.tree,
     lineage.diff,
+    effect.effect,
     ui.ui,
     ui.sync,
     check.doctor,

@@ -18,7 +18,7 @@ from promptlab.records import plain
 from promptlab.workspace import Workspace
 
 if TYPE_CHECKING:
-    from promptlab.lab.importing import Taken
+    from promptlab.lab.reading import Taken
 
 __all__ = ["export", "import_pictures"]
 

@@ -79,6 +79,9 @@ def sweep_lines(
     if pages:
         others = "" if len(pages) == 1 else f" to {pages[-1].name}"
         lines.append(f"overview: {shown_path(pages[0])}{others}")
+    report = workspace.sweep_report(sweep.id)
+    if report.is_file():
+        lines.append(f"report: {shown_path(report)}")
     first = sweep.runs[0].run_id if sweep.runs else "last"
     lines.append(f'next: promptlab rerun {first} --replace "OLD=>{{NEW|OTHER}}"{there}, or promptlab ui{there}')
     return lines

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from promptlab.cli.asked import changes_asked, experiment_asked, seeds_asked, sweep_asked
+from promptlab.cli.inline import show_option, show_picture
 from promptlab.cli.made_text import run_lines, runs_lines, sweep_lines
 from promptlab.cli.options import (
     allow_pickle_option,
@@ -33,8 +34,9 @@ __all__ = ["lab_in", "plan", "rerun", "resume", "run"]
 @setting_options
 @record_options
 @told_to
+@show_option
 @dry_run_option
-def run(dry_run: bool, **typed: Any) -> None:
+def run(dry_run: bool, inline: bool | None, **typed: Any) -> None:
     """Make a grid: every PROMPT (a row) at every seed (a column), under one setting.
 
     Without --model it uses the small model that ships with PromptLab, which needs no network and no GPU.
@@ -61,10 +63,13 @@ def run(dry_run: bool, **typed: Any) -> None:
     with Progress(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
         if len(sweep.cells) == 1:
             record = lab.run(sweep.cells[0].spec, watch=progress, **remembered)
+            grid = lab.workspace.grid(record.id)
             lines = run_lines(record, lab.workspace, reused=record.id not in progress.began)
         else:
             made = lab.run_sweep(sweep, watch=progress, **remembered)
+            grid = lab.workspace.sweep_grid(made.id, 1)
             lines = sweep_lines(made, lab.summaries(), lab.workspace, new=progress.made)
+    show_picture(grid, inline)
     click.echo("\n".join(lines))
 
 
@@ -94,8 +99,11 @@ def _say_plan(typed: dict[str, Any]) -> None:
 @setting_options
 @record_options
 @told_to
+@show_option
 @dry_run_option
-def rerun(source: str, picked: tuple[str, ...], seeds: tuple[str, ...], dry_run: bool, **typed: Any) -> None:
+def rerun(
+    source: str, picked: tuple[str, ...], seeds: tuple[str, ...], dry_run: bool, inline: bool | None, **typed: Any
+) -> None:
     """Make a run, or one picture of it, again with other words, seeds or settings.
 
     What is not named is inherited. The new run remembers where it came from and what changed.
@@ -119,6 +127,7 @@ def rerun(source: str, picked: tuple[str, ...], seeds: tuple[str, ...], dry_run:
         return
     with Progress(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
         record = lab.rerun(parent, watch=progress, **varied, **typed)
+    show_picture(lab.workspace.grid(record.id), inline)
     click.echo("\n".join(run_lines(record, lab.workspace, reused=record.id not in progress.began)))
 
 
@@ -137,7 +146,8 @@ def _wording(typed: dict[str, Any]) -> Wording:
 @in_workspace
 @told_to
 @allow_pickle_option
-def resume(ref: str | None, workspace: str | None, tracking_uri: str | None) -> None:
+@show_option
+def resume(ref: str | None, workspace: str | None, tracking_uri: str | None, inline: bool | None) -> None:
     """Make what a stopped or failed run, or sweep, still owes; without a name, whatever the workspace owes.
 
     \b
@@ -157,8 +167,11 @@ def resume(ref: str | None, workspace: str | None, tracking_uri: str | None) -> 
     if not runs:
         click.echo("nothing is owed: " + (f"{ref} has all its images" if ref else "every run has all its images"))
     elif len(runs) == 1:
+        show_picture(lab.workspace.grid(runs[0].id), inline)
         click.echo("\n".join(run_lines(runs[0], lab.workspace)))
     else:
+        if runs[0].sweep_id is not None and {run.sweep_id for run in runs} == {runs[0].sweep_id}:
+            show_picture(lab.workspace.sweep_grid(runs[0].sweep_id, 1), inline)
         click.echo("\n".join(runs_lines(runs, lab.workspace)))
 
 

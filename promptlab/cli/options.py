@@ -23,6 +23,7 @@ from promptlab.spec import DTYPES, Scalar, parse_scalar
 from promptlab.tracking.address import TrackingAddress
 
 __all__ = [
+    "Typed",
     "allow_pickle_option",
     "dry_run_option",
     "experiment_options",

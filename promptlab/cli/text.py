@@ -22,6 +22,7 @@ __all__ = [
     "counted",
     "elsewhere",
     "image_lines",
+    "judgement",
     "or_dash",
     "pairs",
     "setting_pairs",
@@ -91,6 +92,7 @@ def show_lines(run: RunRecord, workspace: Workspace) -> list[str]:
         ("sweep", None if run.sweep_id is None else " · ".join([str(run.sweep_id), *map(" ".join, run.sweep_values)])),
         ("made at", f"{_when(run.created_at)} UTC"),
         ("grid", shown_path(workspace.grid(run.id)) if workspace.grid(run.id).exists() else None),
+        ("report", shown_path(workspace.report(run.id)) if workspace.report(run.id).exists() else None),
         ("images", _made_of(run)),
         ("verified", _verified_of(run)),
         ("seconds", _seconds(run)),
@@ -141,6 +143,7 @@ def image_lines(run: RunRecord, image: ImageRecord, workspace: Workspace) -> lis
         ("varied from", None if image.parent is None else f"image {_ref(image.parent)}"),
         ("same as", None if image.linked is None else f"image {_ref(image.linked)}, made before"),
         ("verified", _verified(image)),
+        ("rated", judgement(image)),
         ("recipe key", image.recipe_key),
         ("pixel sha256", image.pixel_sha256),
     ]
@@ -150,6 +153,18 @@ def image_lines(run: RunRecord, image: ImageRecord, workspace: Workspace) -> lis
     lines += ["", "setting", *pairs(setting_pairs(run.spec, run.device, run.model_identity, run.vae_identity))]
     lines += ["", "environment", *pairs([(name, _plainly(value)) for name, value in run.environment.facts.items()])]
     return [*lines, "", f'next: promptlab rerun {image.ref} --append ", …"']
+
+
+def judgement(image: ImageRecord) -> str | None:
+    """What was thought of a picture: ``4 of 5 stars · favourite · 3 votes won, 1 lost``."""
+    said = (
+        None if image.stars is None else f"{image.stars} of 5 stars",
+        "favourite" if image.favourite else None,
+        f"{counted(image.votes_won, 'vote')} won, {image.votes_lost} lost"
+        if image.votes_won or image.votes_lost
+        else None,
+    )
+    return " · ".join(part for part in said if part) or None
 
 
 def verification_line(found: Verification) -> str:
@@ -211,12 +226,14 @@ def _image_table(run: RunRecord) -> list[str]:
             "-" if image.seconds is None else f"{image.seconds:.2f}",
             (image.pixel_sha256 or "-")[:12],
             "-" if image.verified is None else image.verified.outcome,
+            "★" * (image.stars or 0) + ("♥" if image.favourite else "") or "-",
             "-" if image.parent is None else _ref(image.parent),
             image.error or image.path or "",
         )
         for image in run.images
     ]
-    headers = ("IMAGE", "VARIANT", "SEED", "STATUS", "BATCH.SLOT", "SECONDS", "PIXELS", "VERIFIED", "FROM", "FILE")
+    headers = ("IMAGE", "VARIANT", "SEED", "STATUS", "BATCH.SLOT", "SECONDS", "PIXELS", "VERIFIED", "RATED", "FROM",
+               "FILE")  # fmt: skip
     return table(headers, rows, right=frozenset({1, 2, 5}))
 
 

@@ -87,6 +87,21 @@ def chronicle(path: Path) -> Chronicle | None:
         if written["kind"] == "sweep":
             return Chronicle(record=TypeAdapter(SweepRecord).validate_python(record), uids=uids)
         whole = {**record, "spec": RunSpec.from_dict(record["spec"])}
-        return Chronicle(record=TypeAdapter(RunRecord).validate_python(whole), uids=uids)
+        return Chronicle(record=_checked(TypeAdapter(RunRecord).validate_python(whole)), uids=uids)
     except (InputError, LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise damaged(path, f"{type(error).__name__}: {error}") from error
+
+
+def _checked(run: RunRecord) -> RunRecord:
+    """``run``, when its images are those that its spec asks for.
+
+    Raises:
+        ValueError: when they are not.
+    """
+    width = len(run.spec.seeds)
+    asked = [(place, place // width, run.spec.seeds[place % width]) for place in range(run.spec.image_count)]
+    if asked != [(image.position, image.variant, image.seed) for image in run.images]:
+        raise ValueError("its images are not those that its run asks for")
+    if [record.variant for record in run.variants] != list(run.spec.variants):
+        raise ValueError("its wordings are not those of its run")
+    return run

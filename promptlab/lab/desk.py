@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,14 +16,19 @@ from promptlab.engine import Engine, diffusers_engine
 from promptlab.lab.finding import find, stranger
 from promptlab.lab.lineage import Lineage, lineage
 from promptlab.lab.variation import Source
-from promptlab.records import RunSummary, SweepRecord
+from promptlab.records import ImageRecord, RunRecord, RunSummary, SweepRecord
 from promptlab.store import glance
 from promptlab.store.migrate import HEAD
+from promptlab.store.searching import Found, Query
+from promptlab.store.searching import search as search_words
 from promptlab.tracking.address import TrackingAddress
 from promptlab.workspace import Workspace
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from promptlab.lab.comparing import Comparison
+    from promptlab.lab.looking import ImageLook, RunLook
     from promptlab.lab.workshop import Workshop
     from promptlab.store.notebook import Notebook
     from promptlab.tracking import Tracker
@@ -111,6 +117,40 @@ class Desk:
             raise stranger(ref)
         return sweep_id
 
+    def look(self, what: str | int | RunRecord | ImageRecord) -> RunLook | ImageLook:
+        """A run or an image that shows itself in a notebook; see :mod:`promptlab.lab.looking`.
+
+        Args:
+            what: a record, a run's number, or a name that :meth:`source` knows.
+
+        Raises:
+            NotFound, InputError: see :meth:`source`.
+        """
+        from promptlab.lab.looking import ImageLook, RunLook
+
+        if isinstance(what, RunRecord):
+            return RunLook(record=what, workspace=self.workspace)
+        source = self.source(what.ref if isinstance(what, ImageRecord) else str(what))
+        if source.position is None:
+            return RunLook(record=source.run, workspace=self.workspace)
+        return ImageLook(run=source.run, record=source.run.images[source.position], workspace=self.workspace)
+
+    def frame(self, runs: RunRecord | Iterable[RunRecord] | None = None) -> DataFrame:
+        """A pandas table with a row for each image: words, seed, settings, seconds, file, hashes.
+
+        Args:
+            runs: one record or several; all runs of the workspace by default, oldest first.
+        """
+        from pandas import DataFrame
+
+        from promptlab.lab.looking import columns, rows
+
+        if isinstance(runs, RunRecord):
+            runs = [runs]
+        elif runs is None:
+            runs = (self.notebook.run(one.id) for one in reversed(self.summaries()))
+        return DataFrame(rows(runs), columns=list(columns()))
+
     def sweep_record(self, sweep_id: int) -> SweepRecord:
         """A sweep with the numbers of its runs.
 
@@ -122,6 +162,10 @@ class Desk:
     def summaries(self, *, experiment: str | None = None, limit: int | None = None) -> tuple[RunSummary, ...]:
         """The runs of this workspace in a line each, newest first."""
         return glance.summaries(self.workspace.database, experiment=experiment, limit=limit)
+
+    def search(self, query: Query) -> tuple[Found, ...]:
+        """The pictures made of ``query``'s words, the best match first: see :mod:`promptlab.store.searching`."""
+        return search_words(self.workspace.database, query)
 
     def tree(self, ref: str | None = None, *, limit: int | None = None, every: bool = False) -> Lineage:
         """The trees of runs, those of an experiment, or the one a run is in: see :func:`promptlab.lab.lineage.lineage`.

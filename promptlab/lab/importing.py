@@ -16,19 +16,18 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Final
 
-from promptlab.errors import InputError, NotFound, StoreError, one_line
+from promptlab.errors import StoreError, one_line
 from promptlab.expand.labels import labelled
-from promptlab.images.chronicle import Chronicle, chronicle
-from promptlab.images.foreign import Foreign, read_foreign
+from promptlab.images.chronicle import Chronicle
+from promptlab.images.foreign import Foreign
 from promptlab.images.foreign.texts import texts_of
-from promptlab.images.metadata import SelfDescription, self_description
+from promptlab.images.metadata import SelfDescription
 from promptlab.images.png import pixel_sha256, read_pixels, write_png
+from promptlab.lab.reading import Taken, read_files
 from promptlab.lab.retold import run_of_pictures
 from promptlab.records import (
     Environment,
@@ -43,62 +42,7 @@ from promptlab.records import (
 from promptlab.store.notebook import Notebook
 from promptlab.workspace import Workspace
 
-__all__ = ["Importer", "Taken", "pictures_in"]
-
-_ENDINGS: Final = (".png", ".jpg", ".jpeg", ".webp")
-_NOT_PICTURES: Final = ("thumb.png",)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
-    """What came of taking in a run, or a file.
-
-    Args:
-        run: as it is now; ``None`` where a file gave none.
-        new: whether the run was not here before.
-        files: how many pictures were taken in, or mended.
-        known: how many were here already, as they are.
-        problem: why nothing came of a file.
-        file: that file, or the one of a foreign picture.
-    """
-
-    run: RunRecord | None = None
-    new: bool = False
-    files: int = 0
-    known: int = 0
-    problem: str | None = None
-    file: str | None = None
-
-
-def pictures_in(paths: Iterable[str]) -> Iterator[Path]:
-    """The picture files that ``paths`` name, those in folders in order of their names, hidden and preview files not.
-
-    Raises:
-        NotFound: for a path that is not there.
-    """
-    for text in paths:
-        path = Path(text)
-        if path.is_dir():
-            for found in sorted(path.rglob("*")):
-                name = found.name
-                hidden = name.startswith(".") or name in _NOT_PICTURES or "+compressed." in name
-                if found.suffix.lower() in _ENDINGS and found.is_file() and not hidden:
-                    yield found
-        elif path.is_file():
-            yield path
-        else:
-            raise NotFound("picture", text, hint="promptlab import FILE or FOLDER")
-
-
-@dataclass(slots=True)
-class _Found:
-    """All that the files say, before anything is written."""
-
-    pictures: dict[str, dict[int, tuple[SelfDescription, Path]]] = field(default_factory=dict)
-    runs: dict[str, Chronicle] = field(default_factory=dict)
-    sweeps: dict[str, Chronicle] = field(default_factory=dict)
-    foreign: list[tuple[Foreign, Path]] = field(default_factory=list)
-    silent: list[Taken] = field(default_factory=list)
+__all__ = ["Importer"]
 
 
 class Importer:
@@ -122,8 +66,8 @@ class Importer:
         Args:
             experiment: of other programs' pictures; ours say theirs.
         """
-        found = _read(files)
-        oldest_first = sorted(found.pictures.keys() | found.runs.keys(), key=lambda uid: (_number(found, uid), uid))
+        found = read_files(files)
+        oldest_first = sorted(found.pictures.keys() | found.runs.keys(), key=lambda uid: (found.number(uid), uid))
         for uid in oldest_first:
             yield self._run(found.runs.get(uid), found.pictures.get(uid, {}))
         for told in found.sweeps.values():
@@ -161,7 +105,7 @@ class Importer:
 
     def _made(self, image: ImageRecord, told: SelfDescription, path: Path) -> ImageRecord:
         home = self._workspace.run_folder(image.run_id) / self._workspace.image_name(image.variant, image.seed)
-        _put(path, home)
+        _put(path, home, link=self._workspace.root in path.resolve().parents)
         pixels = read_pixels(home)
         height, width, _ = pixels.shape
         return dataclasses.replace(
@@ -230,7 +174,7 @@ class Importer:
         home = self._workspace.run_folder(run.id) / self._workspace.image_name(0, spec.seeds[0])
         home.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix.lower() == ".png":
-            _put(path, home)
+            _put(path, home, link=self._workspace.root in path.resolve().parents)
         else:
             write_png(home, pixels, {name: text for name, text in texts_of(path).items() if "\0" not in text})
         made = dataclasses.replace(
@@ -242,60 +186,27 @@ class Importer:
 
 
 def _unplaced(image: ImageRecord) -> ImageRecord:
-    """The image as it can be written before its file is in its place: owed, unless it is a link or failed."""
-    if image.linked is not None or image.status is not ImageStatus.MADE:
-        return image
-    return dataclasses.replace(image, path=None, pixel_sha256=None, status=ImageStatus.OWED)
+    """The image as it can be written before its file is in its place: owed, unless it failed. No path is believed."""
+    if image.linked is not None:
+        return dataclasses.replace(image, path=None)
+    status = ImageStatus.OWED if image.status is ImageStatus.MADE else image.status
+    return dataclasses.replace(image, path=None, pixel_sha256=None, status=status)
 
 
-def _read(files: Iterable[Path]) -> _Found:
-    found = _Found()
-    for path in files:
-        try:
-            _sort_in(path, found)
-        except InputError as error:
-            found.silent.append(Taken(problem=error.problem, file=str(path)))
-    return found
+def _put(path: Path, home: Path, *, link: bool) -> None:
+    """A PNG in its place, unless it is there.
 
-
-def _sort_in(path: Path, found: _Found) -> None:
-    told = self_description(path)
-    if told is not None:
-        _keep_best(found.pictures.setdefault(told.run_uid, {}), told, path)
-        return
-    whole = chronicle(path)
-    if whole is not None:
-        (found.runs if isinstance(whole.record, RunRecord) else found.sweeps)[whole.record.uid] = whole
-        return
-    picture = read_foreign(path)
-    if picture is None:
-        found.silent.append(Taken(problem="does not say how it was made", file=str(path)))
-    else:
-        found.foreign.append((picture, path))
-
-
-def _keep_best(pictures: dict[int, tuple[SelfDescription, Path]], told: SelfDescription, path: Path) -> None:
-    """The same picture may lie there as PNG and as JPEG: pixels without loss are the better ones."""
-    known = pictures.get(told.position)
-    if known is None or (known[1].suffix.lower() != ".png" and path.suffix.lower() == ".png"):
-        pictures[told.position] = (told, path)
-
-
-def _number(found: _Found, uid: str) -> int:
-    if uid in found.runs:
-        return found.runs[uid].record.id
-    return next(iter(found.pictures[uid].values()))[0].run_id
-
-
-def _put(path: Path, home: Path) -> None:
-    """A PNG in its place, unless it is there; a link where it lies on the same disk inside the workspace's folders."""
+    Args:
+        link: whether both may be one file: one that is not the workspace's own may be changed by others.
+    """
     home.parent.mkdir(parents=True, exist_ok=True)
     if home.exists() and home.samefile(path):
         return
     beside = home.with_name(f".{home.name}.{uuid.uuid4().hex}.tmp")
     try:
-        with suppress(OSError):
-            os.link(path, beside)
+        if link:
+            with suppress(OSError):
+                os.link(path, beside)
         if not beside.exists():
             shutil.copyfile(path, beside)
         beside.replace(home)

@@ -11,12 +11,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from promptlab.errors import EngineError, one_line
+from promptlab.lab.choosing import sampled, wanted
 from promptlab.lab.events import Cut, Reused, SweepBegan, Watch, unwatched
 from promptlab.lab.survey import survey
 from promptlab.lab.sweeping import begun_sweep
 from promptlab.lab.upkeep import Upkeep
 from promptlab.lab.variation import Source, Wording, varied
-from promptlab.lab.verifying import Verdict, Verifier, check_weights, sampled, wanted
+from promptlab.lab.verifying import Verdict, Verifier, check_weights
 from promptlab.plan import Plan, ResolvedSpec, tasks_of
 from promptlab.records import Environment, RunRecord, SweepRecord
 from promptlab.spec import RunSpec

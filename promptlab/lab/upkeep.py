@@ -11,20 +11,21 @@ from typing import TYPE_CHECKING
 from promptlab.errors import InputError, NotFound
 from promptlab.lab.checkup.findings import Finding, Kind
 from promptlab.lab.checkup.telling import Synced, sync
-from promptlab.lab.desk import Desk
 from promptlab.lab.events import Watch, unwatched
+from promptlab.lab.judging import Judging
 from promptlab.store import glance
 from promptlab.store.migrate import HEAD, backup_to
 
 if TYPE_CHECKING:
+    from promptlab.lab.effect import Effect
     from promptlab.lab.exporting import Exported, Picture
-    from promptlab.lab.importing import Taken
+    from promptlab.lab.reading import Taken
     from promptlab.tracking import Server
 
 __all__ = ["Upkeep"]
 
 
-class Upkeep(Desk):
+class Upkeep(Judging):
     """The part of :class:`promptlab.lab.Lab` that makes no pictures but looks after those that are there."""
 
     def checkup(self, *, watch: Watch = unwatched) -> tuple[Finding, ...]:
@@ -53,7 +54,8 @@ class Upkeep(Desk):
             NotFound: for a path that is not there.
             InputError: when no file says how it was made.
         """
-        from promptlab.lab.importing import Importer, pictures_in
+        from promptlab.lab.importing import Importer
+        from promptlab.lab.reading import pictures_in
 
         files = list(pictures_in(paths))
         glance.check_workspace(self.workspace)
@@ -93,6 +95,38 @@ class Upkeep(Desk):
         if source.position is not None:
             return export_image(source.run.images[source.position], self.workspace, to, picture)
         return export_runs([source.run], None, self.workspace, to, picture)
+
+    def effect(
+        self,
+        ref: str,
+        *,
+        clip_model: str | None = None,
+        score: bool = False,
+        device: str | None = None,
+        watch: Watch = unwatched,
+    ) -> Effect:
+        """How much each wording of a run changes the picture, against how much the seed does; MLflow is told.
+
+        The plot is put at ``workspace.effect(run)``. See :mod:`promptlab.lab.effect`.
+
+        Args:
+            ref: as :meth:`source` knows it; of an image, its run is meant.
+            clip_model: folder or Hub id; with it, CLIP's distance is measured as well.
+            score: whether CLIP's score against the prompt is, too.
+            device: where CLIP runs.
+
+        Raises:
+            NotFound, InputError: when there is no such run, or not two wordings at two seeds.
+            EngineError: when the CLIP model would not load.
+            StoreError: when the plot cannot be written.
+        """
+        from promptlab.lab.weighing import save, weigh
+
+        run = self.source(ref).run
+        found = weigh(run, self.workspace, clip_model=clip_model, score=score, device=device)
+        save(found, run, self.workspace)
+        self._workshop.tell_again(run, watch)
+        return found
 
     def extent(self) -> tuple[int, int]:
         """How many runs there are, and how many pictures were made for them."""

@@ -7,7 +7,6 @@ a model that changed under its name is found before anything is made. Nothing is
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from promptlab.engine import Engine
-from promptlab.errors import EngineError, InputError, NotFound, PromptLabError, UnknownValue, one_line
+from promptlab.errors import EngineError, InputError, PromptLabError, UnknownValue, one_line
 from promptlab.images.difference import difference
 from promptlab.images.png import pixel_sha256, read_pixels
+from promptlab.lab.choosing import PHOTOS
 from promptlab.lab.events import Compared, Comparing, Watch
-from promptlab.lab.variation import Source
 from promptlab.plan import ImageTask, ResolvedSpec, tasks_of
 from promptlab.plan.order import ordered
 from promptlab.records import Environment, ImageRecord, Outcome, RunRecord, Verification
@@ -30,10 +29,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from promptlab.lab.desk import Desk
     from promptlab.store.notebook import Notebook
 
-__all__ = ["CLOSE", "Verdict", "Verifier", "check_weights", "sampled", "wanted"]
+__all__ = ["CLOSE", "Verdict", "Verifier", "check_weights"]
 
 CLOSE: Final = 25.0
 """dB of PSNR from which two pictures are taken for the same noise and words. With the bundled model, pictures of the
@@ -80,14 +78,6 @@ def check_weights(resolved: ResolvedSpec, *, model: str, vae: str | None, whose:
                 allowed="the same weights", hint=hint,
             )  # fmt: skip
     return resolved
-
-
-def sampled(images: Sequence[ImageRecord], count: int | None) -> list[ImageRecord]:
-    """``count`` of ``images`` at random, in their order; all, where it is ``None`` or there are no more."""
-    if count is None or count >= len(images):
-        return list(images)
-    picked = sorted(random.sample(range(len(images)), count))
-    return [images[place] for place in picked]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +148,7 @@ class Verifier:
         if task.recipe_key != told.recipe_key:
             problem = "its recipe is not the one that it says it was made by: it was changed"
             return Verdict(ref=str(path), problem=problem)
-        kept = read_pixels(path, formats=("PNG", "JPEG", "WEBP"))
+        kept = read_pixels(path, formats=PHOTOS)
         (made,) = self._make([task]).values()
         environment = self._engine.environment(resolved)
         changes = () if told.environment is None else _changes(told.environment, environment)
@@ -236,56 +226,6 @@ class Verifier:
     def _count(self, more: int) -> None:
         self._compared += more
         self._watch(Compared(count=self._compared))
-
-
-def wanted(refs: Sequence[str], desk: Desk, *, everything: bool) -> tuple[list[ImageRecord], list[Path]]:
-    """The pictures of this workspace that ``refs`` name, each once, and the files that are others'.
-
-    A file is taken for the picture it was made as only while its pixels are that one's.
-
-    Args:
-        everything: all pictures that were made here, too.
-
-    Raises:
-        NotFound: for what is not there, or was not made.
-        InputError: for what names no picture.
-    """
-    ours: dict[str, ImageRecord] = {}
-    files: list[Path] = []
-    for ref in refs:
-        path, sweep_id = Path(ref), desk.sweep_named(ref)
-        if sweep_id is not None:
-            for one in desk.notebook.sweep(sweep_id).runs:
-                ours |= {image.ref: image for image in desk.notebook.run(one.run_id).made}
-        elif path.is_file() and _is_foreign(path, desk):
-            files.append(path)
-        else:
-            ours |= {image.ref: image for image in _picked(desk.source(ref))}
-    if everything and desk.workspace.database.exists():
-        ours |= {image.ref: image for image in desk.notebook.made()}
-    return list(ours.values()), files
-
-
-def _is_foreign(path: Path, desk: Desk) -> bool:
-    """Whether a file is no picture of this workspace, or not any more."""
-    from promptlab.images.metadata import self_description
-
-    told = self_description(path)
-    if told is None or not desk.workspace.database.exists():
-        return told is not None
-    run = desk.notebook.run_by_uid(told.run_uid)
-    if run is None or told.position >= len(run.images):
-        return True
-    return run.images[told.position].pixel_sha256 != pixel_sha256(read_pixels(path, formats=("PNG", "JPEG", "WEBP")))
-
-
-def _picked(source: Source) -> tuple[ImageRecord, ...]:
-    run, position = source.run, source.position
-    images = run.made if position is None else tuple(image for image in run.made if image.position == position)
-    if not images:
-        ref = str(run.id) if position is None else f"{run.id}/{position}"
-        raise NotFound("picture", ref, allowed="one that was made", hint=f"promptlab resume {run.id}")
-    return images
 
 
 def _batches(again: _Again) -> Iterator[list[ImageRecord]]:

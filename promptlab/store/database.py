@@ -61,6 +61,6 @@ def translated(doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, OverflowError) as error:  # sqlite3 has no words for numbers beyond its own
         cause = getattr(error, "orig", None) or error
         raise StoreError(f"the database failed while {doing}: {one_line(cause)}") from error

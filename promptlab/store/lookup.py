@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from promptlab.errors import NotFound
 from promptlab.plan import Pace, ResolvedSpec
 from promptlab.records import Environment, ImageRecord, RunRecord, RunStatus, SweepRecord
-from promptlab.store import recall
+from promptlab.store import judging, recall
 from promptlab.store.database import translated
 from promptlab.store.rows import sweep_record
 from promptlab.store.tables import EnvironmentRow, RunRow, SweepRow
@@ -130,6 +130,11 @@ class Lookup:
         with self._reading("reading the newest run") as session:
             asked = func.coalesce(RunRow.asked_at, RunRow.created_at)
             return session.scalar(select(RunRow.id).order_by(asked.desc(), RunRow.id.desc()).limit(1))
+
+    def runs_showing(self, places: Iterable[judging.Place]) -> tuple[int, ...]:
+        """The numbers of the runs that have one of these images, or a link to what it is."""
+        with self._reading("reading which runs show an image") as session:
+            return judging.runs_showing(session, places)
 
     def standing(self) -> tuple[tuple[int, RunStatus], ...]:
         """Every run's number and how it stands, oldest first."""

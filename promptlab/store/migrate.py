@@ -27,13 +27,14 @@ __all__ = [
     "backup",
     "backup_to",
     "check",
+    "is_mapped",
     "is_ours",
     "migrations_folder",
     "upgrade",
 ]
 
 VERSION_TABLE: Final = "promptlab_alembic_version"
-REVISIONS: Final[Sequence[str]] = ("0001", "0002", "0003")
+REVISIONS: Final[Sequence[str]] = ("0001", "0002", "0003", "0004")
 """Every revision this PromptLab knows, oldest first. A test holds this to the migrations folder."""
 HEAD: Final = REVISIONS[-1]
 
@@ -41,6 +42,11 @@ HEAD: Final = REVISIONS[-1]
 def is_ours(table: str | None) -> bool:
     """Whether a table is PromptLab's and not MLflow's."""
     return table is not None and table.startswith("promptlab_")
+
+
+def is_mapped(table: str | None) -> bool:
+    """Whether SQLAlchemy knows the table: all of ours but the full-text index, which is SQLite's own."""
+    return is_ours(table) and table is not None and not table.startswith("promptlab_search")
 
 
 def migrations_folder() -> Path:

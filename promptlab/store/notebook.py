@@ -29,7 +29,7 @@ from promptlab.records import (
     Verification,
 )
 from promptlab.spec import Variant
-from promptlab.store import migrate, recall
+from promptlab.store import judging, migrate, recall
 from promptlab.store.database import open_sqlite, translated
 from promptlab.store.glance import check_workspace, revision_of
 from promptlab.store.lookup import Lookup
@@ -182,6 +182,16 @@ class Notebook(Lookup):
                     changes=[[change.field, change.before, change.after] for change in one.changes],
                 )
                 session.add(row)
+
+    def rate(self, places: Sequence[judging.Place], *, stars: int | None = None, favourite: bool | None = None) -> None:
+        """Keep what was thought of images; ``None`` leaves what was thought before."""
+        with self._writing("noting stars") as session:
+            judging.rate(session, places, stars=stars, favourite=favourite)
+
+    def vote(self, winner: judging.Place, loser: judging.Place, *, tie: bool = False) -> None:
+        """Keep which of two images was liked better, or that neither was."""
+        with self._writing("noting a vote") as session:
+            judging.vote(session, winner, loser, tie=tie)
 
     def link_images(self, run_id: int, earlier: Mapping[int, ImageRecord]) -> RunRecord:
         """Take pictures that exist for pictures of this run: position → the image that was made (see :meth:`known`)."""

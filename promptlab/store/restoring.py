@@ -1,14 +1,15 @@
 """Rows written anew from records: a notebook put back together from its pictures, or taken in from elsewhere.
 
 A record names other runs by numbers that mean something where it was written; ``uids`` says which runs those are. What
-a record names and this notebook does not have is left out, and everything else of it is kept word for word.
+a record names and this notebook does not have is left out, and everything else of it is kept word for word. What was
+thought of pictures (stars, favourites, votes) stands in no picture: with the database it is lost.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 __all__ = ["restore_run", "restore_sweep"]
+
+
+_GREATEST: Final = 2**31 - 1
+"""What a picture may say that a run's number was; every database can hold it."""
 
 
 def restore_run(session: Session, run: RunRecord, uids: Mapping[int, str], environment: EnvironmentRow) -> int:
@@ -37,7 +42,7 @@ def restore_run(session: Session, run: RunRecord, uids: Mapping[int, str], envir
         spec=run.spec, device=run.device, model_identity=run.model_identity, vae_identity=run.vae_identity
     )
     row = new_run_row(resolved, experiment=run.experiment, name=run.name, note=run.note)
-    if run.id > 0 and session.get(RunRow, run.id) is None:
+    if 0 < run.id <= _GREATEST and session.get(RunRow, run.id) is None:
         row.id = run.id
     row.uid, row.status, row.error = run.uid, run.status, run.error
     row.created_at, row.ended_at = run.created_at, run.ended_at
@@ -59,7 +64,7 @@ def restore_run(session: Session, run: RunRecord, uids: Mapping[int, str], envir
 def restore_sweep(session: Session, sweep: SweepRecord, uids: Mapping[int, str]) -> int:
     """Write ``sweep`` above those of its runs that are here, in their places; see :func:`restore_run`."""
     row = SweepRow(
-        id=sweep.id if session.get(SweepRow, sweep.id) is None else None,
+        id=sweep.id if 0 < sweep.id <= _GREATEST and session.get(SweepRow, sweep.id) is None else None,
         uid=sweep.uid,
         experiment=sweep.experiment,
         name=sweep.name,
@@ -94,10 +99,10 @@ def _image_row(image: ImageRecord, run: RunRow, there: Mapping[int, RunRow]) -> 
         image = dataclasses.replace(image, path=None, pixel_sha256=None)
     parent = _place(image.parent, there)
     columns = made_columns(image)
-    if image.path is None:
-        columns["status"] = ImageStatus.OWED if image.error is None else ImageStatus.FAILED
     if linked is not None:
-        columns["path"] = linked.path
+        columns |= {"path": linked.path, "status": linked.status}
+    elif image.path is None:
+        columns["status"] = ImageStatus.OWED if image.error is None else ImageStatus.FAILED
     return ImageRow(
         position=image.position,
         variant=run.variants[image.variant],

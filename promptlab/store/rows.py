@@ -193,6 +193,10 @@ def image_record(row: ImageRow) -> ImageRecord:
         flag=row.flag,
         error=row.error,
         verified=_verification(row.verifications[-1]) if row.verifications else None,
+        stars=row.stars,
+        favourite=row.favourite,
+        votes_won=row.votes_won,
+        votes_lost=row.votes_lost,
     )
 
 

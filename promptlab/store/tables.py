@@ -6,7 +6,12 @@
     promptlab_environments ──┤
                              ├─< promptlab_runs ──< promptlab_variants ──< promptlab_images
                 parent run ──┘                                                   │  │
-                                                     parent or linked image ─────┘  └──< promptlab_verifications
+                                                     parent or linked image ─────┘  ├──< promptlab_verifications
+                                                                                    ├─── promptlab_ratings
+                                                                                    └──< promptlab_votes (of two)
+
+``promptlab_search``, SQLite's full-text index of the variants' words and their runs' notes, is kept by triggers and is
+no class here: migration 0004 makes it and :mod:`promptlab.store.searching` asks it.
 
 Every parameter that one filters by is a column; call arguments and scheduler options are JSON. An image is a row
 from the moment it is asked for (``OWED``), so that what is missing can be counted and made later. Names follow
@@ -16,7 +21,7 @@ one convention from the first revision on: alembic's batch mode can then find an
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import (
     JSON,
@@ -32,10 +37,22 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    func,
+    select,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column, relationship
 
-__all__ = ["Base", "EnvironmentRow", "ImageRow", "RunRow", "SweepRow", "VariantRow", "VerificationRow"]
+__all__ = [
+    "Base",
+    "EnvironmentRow",
+    "ImageRow",
+    "RatingRow",
+    "RunRow",
+    "SweepRow",
+    "VariantRow",
+    "VerificationRow",
+    "VoteRow",
+]
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -186,7 +203,7 @@ class ImageRow(Base):
     run_id: Mapped[int] = mapped_column(ForeignKey(RunRow.id))
     position: Mapped[int]
     variant_id: Mapped[int] = mapped_column(ForeignKey(VariantRow.id), index=True)
-    seed: Mapped[int] = mapped_column(BigInteger)
+    seed: Mapped[int] = mapped_column(BigInteger, index=True)
     status: Mapped[str] = mapped_column(String(8))
     recipe_key: Mapped[str] = mapped_column(String(64), index=True)
     path: Mapped[str | None] = mapped_column(Text)
@@ -212,6 +229,12 @@ class ImageRow(Base):
     linked: Mapped[ImageRow | None] = relationship(remote_side="ImageRow.id", foreign_keys=[linked_image_id])
     verifications: Mapped[list[VerificationRow]] = relationship(order_by="VerificationRow.id")
 
+    if TYPE_CHECKING:  # given below, where the tables that they are read from are known
+        stars: Mapped[int | None]
+        favourite: Mapped[bool | None]
+        votes_won: Mapped[int]
+        votes_lost: Mapped[int]
+
 
 class VerificationRow(Base):
     """An image was made again and compared: what came of it, and in which environment."""
@@ -231,3 +254,39 @@ class VerificationRow(Base):
     changes: Mapped[list[Any]]
 
     environment: Mapped[EnvironmentRow] = relationship()
+
+
+class RatingRow(Base):
+    """What was thought of an image: stars from 1 to 5, a favourite or not. A linked image has its source's."""
+
+    __tablename__ = "promptlab_ratings"
+
+    image_id: Mapped[int] = mapped_column(ForeignKey(ImageRow.id), primary_key=True)
+    stars: Mapped[int | None]
+    favourite: Mapped[bool]
+    rated_at: Mapped[datetime]
+
+
+class VoteRow(Base):
+    """Two images were shown side by side, and one was liked better, or neither."""
+
+    __tablename__ = "promptlab_votes"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    winner_image_id: Mapped[int] = mapped_column(ForeignKey(ImageRow.id), index=True)
+    loser_image_id: Mapped[int] = mapped_column(ForeignKey(ImageRow.id), index=True)
+    tie: Mapped[bool]
+    voted_at: Mapped[datetime]
+
+
+_SOURCE = func.coalesce(ImageRow.linked_image_id, ImageRow.id)
+"""The image that an image is, or is a link to: what was thought of one picture is kept once."""
+
+ImageRow.stars = column_property(select(RatingRow.stars).where(RatingRow.image_id == _SOURCE).scalar_subquery())
+ImageRow.favourite = column_property(select(RatingRow.favourite).where(RatingRow.image_id == _SOURCE).scalar_subquery())
+ImageRow.votes_won = column_property(
+    select(func.count(VoteRow.id)).where(VoteRow.winner_image_id == _SOURCE, ~VoteRow.tie).scalar_subquery()
+)
+ImageRow.votes_lost = column_property(
+    select(func.count(VoteRow.id)).where(VoteRow.loser_image_id == _SOURCE, ~VoteRow.tie).scalar_subquery()
+)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import groupby
 
 from promptlab.errors import one_line
@@ -19,6 +19,7 @@ from promptlab.expand.changes import change_text
 from promptlab.expand.pairing import origin
 from promptlab.records import ImageRecord, ImageStatus, RunRecord, RunStatus, VariantRecord
 from promptlab.spec import Scalar
+from promptlab.tracking.judged import judged_metrics, rating_tag
 from promptlab.tracking.markdown import cut_at, escaped, quoted, word_changes
 
 __all__ = [
@@ -73,6 +74,7 @@ class VariantPage:
         parent: the run that it was varied from.
         parent_link: where MLflow shows the parent's variant; ``None`` when MLflow does not know it.
         sweep_address: where MLflow shows the sweep that the run is a part of, as far as it knows it.
+        measured: further metrics, measured of its pictures after the run.
     """
 
     run: RunRecord
@@ -80,6 +82,7 @@ class VariantPage:
     parent: RunRecord | None = None
     parent_link: ParentLink | None = None
     sweep_address: str | None = None
+    measured: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def images(self) -> tuple[ImageRecord, ...]:
@@ -159,6 +162,8 @@ class VariantPage:
             "images_linked": len(self.made) - len(here) or None,
             "images_owed": len(self.images) - len(self.made),
             "images_flagged": sum(image.flag is not None for image in self.images),
+            **judged_metrics(self.images),
+            **self.measured,
         }
         # Four digits tell all that timing can; the table shows every digit there is.
         known = {name: value for name, value in given.items() if value is not None and math.isfinite(value)}
@@ -180,6 +185,7 @@ class VariantPage:
             "promptlab.parent_run": run.parent_run_id,
             "promptlab.flags": ", ".join(f"{image.ref} {image.flag}" for image in self.images if image.flag),
             "promptlab.verified": self._verified(),
+            "promptlab.rating": rating_tag(self.images),
             "promptlab.error": run.error and one_line(run.error),
             "mlflow.source.name": "promptlab",
             "mlflow.source.type": "LOCAL",

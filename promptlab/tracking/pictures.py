@@ -4,6 +4,7 @@
 
     grid.png                     the whole run's grid
     thumb.png                    the same, narrow enough for the description, which scales nothing
+    effect.png                   what the wordings do, where that was measured
     report.html                  the whole run's report, which knows where MLflow shows its pictures
     prompt.txt                   the words in full
     pictures/seed-07.png         the variant's pictures under names people can read
@@ -97,6 +98,9 @@ def placed(page: VariantPage, *, workspace: Workspace, thumbnail: bytes) -> Iter
     grid = workspace.grid(run.id)
     if grid.is_file():
         yield Placed(name="grid.png", source=grid)
+    effect = workspace.effect(run.id)
+    if page.measured and effect.is_file():
+        yield Placed(name=effect.name, source=effect)
     report = workspace.report(run.id)
     if report.is_file():
         yield Placed(name=REPORT, source=report)

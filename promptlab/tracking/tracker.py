@@ -31,8 +31,10 @@ from promptlab.tracking.experiment import (
     sweep_page,
 )
 from promptlab.tracking.line import Line
+from promptlab.tracking.measures import measures_of
 from promptlab.tracking.page import UID_TAG, VARIANT_TAG, ParentLink, VariantPage, origin_of, run_address
 from promptlab.tracking.pictures import REPORT, AddressReport, lay_out, lay_out_sweep, no_report
+from promptlab.tracking.prompts import LINK_TAG, line_of, register
 from promptlab.tracking.schema import (
     database_uri,
     has_schema,
@@ -110,17 +112,24 @@ class MlflowTracker:
             experiment_id = self._experiment(client, run.experiment)
             known = self._known(client, experiment_id, run)
             links = self._parent_links(client, run, parent)
+            measured = measures_of(run, self.workspace)
             shown: list[tuple[VariantPage, Run]] = []
             for variant in run.variants:
                 before, link = known.get(variant.position), links.get(variant.position)
                 above = None if before is None else before.data.tags.get(PARENT_TAG)
                 address = None if above is None else run_address(experiment_id, above)
-                page = VariantPage(run=run, variant=variant, parent=parent, parent_link=link, sweep_address=address)
+                page = VariantPage(
+                    run=run, variant=variant, parent=parent, parent_link=link, sweep_address=address,
+                    measured=measured.get(variant.position, {}),
+                )  # fmt: skip
                 shown.append((page, self._begun(client, experiment_id, page, before)))
             told = {page.variant.position: str(one.info.run_id) for page, one in shown}
             report(experiment_id, {(run.id, position): one for position, one in told.items()})
+            above = next((link.run_id for link in links.values()), None)
+            line = line_of(client, known.values(), above)
+            prompts = register(client, experiment_id, run, parent=parent, line=line)
             for page, one in shown:
-                self._tell(client, page, one, thumbnail)
+                self._tell(client, page, one, thumbnail, prompts.get(page.variant.position))
             save_view(client, experiment_id)
             return told
 
@@ -283,7 +292,8 @@ class MlflowTracker:
             import_mlflow_quietly()
             from mlflow import MlflowClient
 
-            client = MlflowClient(tracking_uri=self.tracking_uri or database_uri(self.workspace))
+            address = self.tracking_uri or database_uri(self.workspace)
+            client = MlflowClient(tracking_uri=address, registry_uri=address)
             if self.tracking_uri is None:
                 client.search_experiments(max_results=1)  # MLflow opens the file when it is first asked
             self._client = client
@@ -342,8 +352,12 @@ class MlflowTracker:
             client.restore_run(shown.info.run_id)
         return shown
 
-    def _tell(self, client: MlflowClient, page: VariantPage, shown: Run, thumbnail: bytes) -> None:
+    def _tell(
+        self, client: MlflowClient, page: VariantPage, shown: Run, thumbnail: bytes, prompt: str | None = None
+    ) -> None:
         tags, run_id = page.tags(), shown.info.run_id
+        if prompt is not None:
+            tags[LINK_TAG] = prompt
         with self._folder_to_fill(client, shown) as folder:  # before the words: they point at the pictures
             lay_out(folder, page, workspace=self.workspace, thumbnail=thumbnail)
         there = self.workspace.report(page.run.id).is_file()

@@ -39,6 +39,8 @@ LOADED = (
         ["list", "--json"],
         ["tree"],
         ["tree", "last", "--json"],
+        ["search", "a"],
+        ["search", "a", "--csv"],
         ["completion", "bash"],
         ["db", "current"],
     ],
@@ -65,3 +67,19 @@ def test_a_typing_error_is_found_before_torch_is_loaded(words, tmp_path):
     said = subprocess.run([sys.executable, "-c", LOADED, *words], capture_output=True, text=True, cwd=tmp_path)
     assert said.returncode == 2
     assert HEAVY & set(json.loads(said.stderr.splitlines()[-1])) == set()
+
+
+def test_the_best_value_is_found_without_torch_mlflow_or_sqlalchemy(lab, tmp_path):
+    """Statistics need NumPy and SciPy, and nothing else that is heavy."""
+    from promptlab.spec import PipelineSpec, RunSpec, Variant
+
+    lab.run(
+        RunSpec(pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="a"), Variant(prompt="b")), seeds=(1,))
+    )
+    lab.vote("1/0", "1/1")
+    said = subprocess.run(
+        [sys.executable, "-c", LOADED, "best", "--by", "variant"], capture_output=True, text=True, cwd=tmp_path,
+        env={**os.environ, "PROMPTLAB_WORKSPACE": str(lab.workspace.root)},
+    )  # fmt: skip
+    assert said.returncode == 0, said.stderr
+    assert (HEAVY - {"numpy"}) & set(json.loads(said.stderr.splitlines()[-1])) == set()

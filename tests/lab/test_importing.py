@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from promptlab.errors import InputError, NotFound
+from promptlab.errors import InputError, NotFound, StoreError
 from promptlab.images.exif import write_photo
 from promptlab.images.metadata import CHUNK
 from promptlab.images.png import pixel_sha256, read_pixels, read_text, write_png
@@ -44,6 +44,60 @@ def as_told(run):
         run, tracked_at=None, variants=tuple(replace(one, mlflow_run_id=None) for one in run.variants),
         images=tuple(replace(image, made_at=None) for image in run.images),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda record: record.update(status="JOYFUL"),
+        lambda record: record["images"].pop(),
+        lambda record: record["images"][0].update(variant=7),
+        lambda record: record["variants"].pop(),
+        lambda record: record["spec"].update(seeds=[]),
+        lambda record: record.update(images="all"),
+    ],
+)
+def test_a_grid_that_was_tampered_with_is_refused(story, painter, tmp_path, harm):
+    """A record that is none is one line about that file; the pictures beside it are taken."""
+    new, folder = tampered(story, painter, tmp_path, harm)
+    taken = new.take_in([str(folder)])
+    assert [one.run.id for one in taken if one.run] == [1]
+    assert "cannot be read" in next(one.problem for one in taken if one.problem)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda record: [image.update(path="../../elsewhere.png") for image in record["images"]],
+        lambda record: [image.update(path="/etc/passwd", status="FAILED", error="x") for image in record["images"]],
+        lambda record: record.update(id=10**30),
+        lambda record: [image.update(linked=[1, 0]) for image in record["images"]],
+    ],
+)
+def test_what_a_grid_claims_about_places_is_not_believed(story, painter, tmp_path, harm):
+    """No row points out of the workspace, whatever a stranger's record says."""
+    new, folder = tampered(story, painter, tmp_path, harm)
+    new.take_in([str(folder)])
+    paths = [image.path for image in new.notebook.run(1).images]
+    assert [path for path in paths if path and not path.startswith("images/00001/v")] == []
+
+
+def test_a_number_beyond_all_databases_is_one_line(story, painter, tmp_path):
+    """Refused as a failure of the database, not as a traceback."""
+    new, folder = tampered(story, painter, tmp_path, lambda record: record["images"][0].update(peak_memory=10**30))
+    with pytest.raises(StoreError, match="the database failed while writing a run anew"):
+        new.take_in([str(folder)])
+
+
+def tampered(story, painter, tmp_path, harm):
+    """A new lab, and a folder with the pictures of run 1 and a grid whose record ``harm`` was done to."""
+    folder = tmp_path / "some"
+    shutil.copytree(story.workspace.root / "images" / "00001", folder)
+    text = read_text(folder / "grid.png")
+    told = json.loads(text[CHUNK])
+    harm(told["record"])
+    write_png(folder / "grid.png", read_pixels(folder / "grid.png"), {CHUNK: json.dumps(told)})
+    return Lab(tmp_path / "new", engine=painter), folder
 
 
 @pytest.mark.parametrize("folder", ["images", "mlartifacts"])
@@ -208,17 +262,3 @@ def test_nothing_is_written_when_nothing_can_be_taken(painter, tmp_path):
     with pytest.raises(InputError, match="holds no picture"):
         new.take_in([str(tmp_path / "empty")])
     assert not (tmp_path / "new").exists()
-
-
-def test_a_grid_that_was_tampered_with_is_refused(story, painter, tmp_path):
-    """A record that is none is one line about that file; the pictures beside it are taken."""
-    folder = tmp_path / "some"
-    shutil.copytree(story.workspace.root / "images" / "00001", folder)
-    text = read_text(folder / "grid.png")
-    told = json.loads(text[CHUNK])
-    told["record"]["status"] = "JOYFUL"
-    write_png(folder / "grid.png", read_pixels(folder / "grid.png"), {CHUNK: json.dumps(told)})
-    new = Lab(tmp_path / "new", engine=painter)
-    taken = new.take_in([str(folder)])
-    assert [one.run.id for one in taken if one.run] == [1]
-    assert "cannot be read" in next(one.problem for one in taken if one.problem)

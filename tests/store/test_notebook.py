@@ -181,7 +181,7 @@ def test_ours_and_mlflows_tables_live_in_one_file(workspace, notebook):
             connection,
             opts={
                 "version_table": migrate.VERSION_TABLE,
-                "include_name": lambda name, kind, _: kind != "table" or migrate.is_ours(name),
+                "include_name": lambda name, kind, _: kind != "table" or migrate.is_mapped(name),
                 "compare_type": True,
             },
         )

@@ -2,7 +2,7 @@
 
 ``databases/`` holds a file of every schema there has been before, as the PromptLab of that time wrote it (by its
 painter, MLflow's tables beside ours): two wordings at three seeds in run 1, one of its seeds with other words in run 2;
-from 0002 on a sweep of two runs, and a run whose pictures are all links to those of run 1.
+from 0002 on a sweep of two runs, and a run whose pictures are all links to those of run 1; in 0003 run 1 is verified.
 """
 
 import gzip
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from promptlab.errors import WorkspaceError
-from promptlab.records import ImageStatus, RunStatus
+from promptlab.records import ImageStatus, Outcome, RunStatus
 from promptlab.store import glance, migrate
 from promptlab.store.notebook import Notebook
 from promptlab.workspace import Workspace
@@ -56,7 +56,10 @@ def test_an_older_database_is_upgraded_and_used(older):
     ]
     assert (run.experiment, run.note, run.status, run.spec.seeds) == ("foxes", "first", RunStatus.FINISHED, (0, 1, 2))
     assert {image.status for image in run.images} == {ImageStatus.MADE}
-    assert (run.images[0].path, run.images[0].verified, run.origin) == ("images/00001/v00-seed0.png", None, None)
+    assert (run.images[0].path, run.images[0].stars, run.origin) == ("images/00001/v00-seed0.png", None, None)
+    assert {image.verified and image.verified.outcome for image in run.images} == {
+        None if revision < "0003" else Outcome.EXACT
+    }
     assert run.environment.facts["device"] == "cpu"
     child = notebook.run(2)
     assert (child.parent_run_id, child.images[0].parent) == (1, (1, 1))

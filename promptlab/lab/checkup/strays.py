@@ -24,7 +24,7 @@ _AGE: Final = 600.0
 _USELESS: Final = ("damaged", "a second copy")
 """Findings of which nothing is lost with the file."""
 
-_OURS: Final = re.compile(r"grid(-\d+)?\.png|diff-.*\.png")
+_OURS: Final = re.compile(r"grid(-\d+)?\.png|effect\.png|diff-.*\.png")
 """Pictures that are drawn from others."""
 
 

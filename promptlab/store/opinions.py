@@ -1,0 +1,121 @@
+"""What was thought of pictures, read: stars and votes with the setting, seed and words of the pictures they are about.
+
+Plain SQL, as in :mod:`promptlab.store.glance`. A link is the picture that it links to: a picture is known by the row it
+was made in, and seen under the settings of the runs that are asked about.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from promptlab.errors import StoreError
+from promptlab.store.glance import connect_reading, is_readable
+
+__all__ = ["Judged", "Opinions", "Vote", "opinions"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A picture that can be judged, or was: ``source`` is what it is a link to, or itself, as a row's number."""
+
+    source: int
+    run_id: int
+    position: int
+    seed: int
+    path: str | None
+    stars: int | None
+    prompt: str
+    label: str
+    model: str
+    vae: str | None
+    dtype: str | None
+    scheduler: str | None
+    steps: int | None
+    guidance: float | None
+    sweep_values: tuple[tuple[str, str], ...]
+
+    @property
+    def ref(self) -> str:
+        """How the image is named on the command line: ``12/3``."""
+        return f"{self.run_id}/{self.position}"
+
+    @property
+    def setting(self) -> tuple[object, ...]:
+        """All that is neither seed nor words."""
+        return (self.model, self.vae, self.dtype, self.scheduler, self.steps, self.guidance)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote:
+    """One picture was liked better than another, or neither; both by their sources."""
+
+    winner: int
+    loser: int
+    tie: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opinions:
+    """Pictures by their sources, and the votes between any two of them."""
+
+    pictures: Mapping[int, Judged]
+    votes: tuple[Vote, ...]
+
+
+_PICTURES: Final = """
+    WITH asked AS (SELECT id AS source FROM promptlab_images WHERE :every UNION SELECT image_id FROM promptlab_ratings
+                   UNION SELECT winner_image_id FROM promptlab_votes UNION SELECT loser_image_id FROM promptlab_votes)
+    SELECT coalesce(image.linked_image_id, image.id) AS source, image.run_id, image.position, image.seed, image.path,
+           rating.stars, variant.prompt, variant.label, run.model, run.vae, run.dtype, run.scheduler,
+           run.num_inference_steps AS steps, run.guidance_scale AS guidance, run.sweep_values
+    FROM promptlab_images image
+    JOIN promptlab_variants variant ON variant.id = image.variant_id
+    JOIN promptlab_runs run ON run.id = image.run_id
+    LEFT JOIN promptlab_ratings rating ON rating.image_id = coalesce(image.linked_image_id, image.id)
+    WHERE image.status = 'MADE' AND coalesce(image.linked_image_id, image.id) IN (SELECT source FROM asked)
+      AND (:runs IS NULL OR image.run_id IN (SELECT value FROM json_each(:runs)))
+      AND (:experiment IS NULL OR run.experiment = :experiment)
+    ORDER BY image.id DESC
+"""
+
+
+def opinions(
+    database: Path, *, runs: Iterable[int] | None = None, experiment: str | None = None, every: bool = False
+) -> Opinions:
+    """What was thought of the pictures of ``runs``, of an experiment, or of all.
+
+    Args:
+        every: also the pictures of which nobody has said anything yet.
+
+    Raises:
+        WorkspaceError: when the file is no database, or not of this schema.
+        StoreError: when it fails while it is read.
+    """
+    if not is_readable(database):
+        return Opinions(pictures={}, votes=())
+    numbers = None if runs is None else json.dumps(sorted(runs))
+    given = {"runs": numbers, "experiment": experiment, "every": every}
+    try:
+        with closing(connect_reading(database)) as connection:
+            connection.row_factory = sqlite3.Row
+            pictures = {row["source"]: _judged(row) for row in connection.execute(_PICTURES, given)}
+            votes = connection.execute("SELECT winner_image_id, loser_image_id, tie FROM promptlab_votes ORDER BY id")
+            known = tuple(
+                Vote(winner=winner, loser=loser, tie=bool(tie))
+                for winner, loser, tie in votes
+                if winner in pictures and loser in pictures
+            )
+    except sqlite3.Error as error:
+        raise StoreError(f"reading votes failed: {error}") from error
+    return Opinions(pictures=pictures, votes=known)
+
+
+def _judged(row: sqlite3.Row) -> Judged:
+    values = json.loads(row["sweep_values"] or "null") or ()
+    return Judged(**{**dict(row), "sweep_values": tuple((field, value) for field, value in values)})

@@ -1,0 +1,32 @@
+"""What was thought of a variant's pictures, as MLflow shows it: metrics to sort by, a tag to read. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from promptlab.records import ImageRecord
+
+__all__ = ["judged_metrics", "rating_tag"]
+
+
+def judged_metrics(images: Sequence[ImageRecord]) -> dict[str, float | None]:
+    """The mean of the stars, the number of favourites and votes; ``None`` for what was never given."""
+    stars = [image.stars for image in images if image.stars is not None]
+    asked = [image.favourite for image in images if image.favourite is not None]
+    won, lost = sum(image.votes_won for image in images), sum(image.votes_lost for image in images)
+    return {
+        "rating": sum(stars) / len(stars) if stars else None,
+        "favourites": sum(asked) if asked else None,
+        "votes_won": won if won or lost else None,
+        "votes_lost": lost if won or lost else None,
+    }
+
+
+def rating_tag(images: Sequence[ImageRecord]) -> str | None:
+    """Picture by picture: ``3/0 4 stars, 3/1 5 stars favourite``."""
+    said = []
+    for image in images:
+        stars = None if image.stars is None else f"{image.stars} star{'' if image.stars == 1 else 's'}"
+        if words := [word for word in (stars, "favourite" if image.favourite else None) if word]:
+            said.append(" ".join([image.ref, *words]))
+    return ", ".join(said) or None

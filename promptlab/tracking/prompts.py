@@ -1,0 +1,152 @@
+"""The words of a line of work as a prompt of MLflow's registry: a version for every text that was tried, in order.
+
+A line begins with a run that was varied from nothing, and goes on with its reruns and theirs. It is one prompt, called
+by the words it began with, so that the list of prompts reads as a list of what one is working on; the same words typed
+again are the same line. A version is a text as it was typed, templates with their ``{a|b}`` still in them: four ages of
+a chief are one version. The text that was registered is not registered again. ``run-3`` is the alias of what was new in
+run 3; ``latest`` is MLflow's own.
+
+MLflow's ``register_prompt`` and ``link_prompt_version_to_run`` are of no use here: one starts a thread that reads the
+fluent API's experiment, the other writes to the fluent API's store. What they would do is done with the client.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from promptlab.records import RunRecord, VariantRecord
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+    from mlflow.entities.model_registry import PromptVersion
+
+__all__ = ["LINK_TAG", "MOST", "line_of", "prompt_name", "prompt_text", "register"]
+
+LINK_TAG: Final = "mlflow.linkedPrompts"
+"""The tag in which MLflow's pages look for the prompts of a run."""
+
+MOST: Final = 8
+"""Texts of one run: a file of fifty prompts is a list, not a line of work, and each would cost its milliseconds."""
+
+_EXPERIMENTS_TAG: Final = "_mlflow_experiment_ids"
+_LONGEST_NAME: Final = 60
+
+
+def prompt_text(variant: VariantRecord) -> str:
+    """What is registered of a variant: its template as it was typed, or its words."""
+    return variant.variant.template or variant.variant.prompt
+
+
+def prompt_name(text: str) -> str:
+    """``portrait-photo-of-a-old-warrior-chief``: at most 60 of the signs that MLflow allows."""
+    name = re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()
+    if len(name) > _LONGEST_NAME:
+        name = name[: _LONGEST_NAME + 1].rpartition("-")[0] or name[:_LONGEST_NAME]
+    return name if len(name) > 1 else f"prompt-{sha256(text.encode()).hexdigest()[:8]}"
+
+
+def line_of(client: MlflowClient, told: Iterable[Run], above: str | None) -> str | None:
+    """The name of the prompt that a run goes on with: that of its own MLflow runs, or of its parent's.
+
+    Args:
+        told: the MLflow runs that show it already.
+        above: the id of one that shows its parent.
+    """
+    for one in told:
+        if name := _linked(one):
+            return name
+    with suppress(Exception):  # a link is a courtesy
+        return None if above is None else _linked(client.get_run(above))
+    return None
+
+
+def _linked(shown: Run) -> str | None:
+    with suppress(ValueError, KeyError, TypeError, IndexError):
+        return str(json.loads(shown.data.tags[LINK_TAG])[-1]["name"])
+    return None
+
+
+def register(
+    client: MlflowClient, experiment_id: str, run: RunRecord, *, parent: RunRecord | None, line: str | None
+) -> dict[int, str]:
+    """See that the run's texts are in the registry, and say how its MLflow runs are linked to them.
+
+    A few milliseconds where all are there already. Whatever fails here is passed over: the words stand in the run, too.
+
+    Args:
+        parent: the run that it was varied from.
+        line: the name of the prompt that the parent, or this run when it was told before, is linked to.
+
+    Returns:
+        By the variant's position, the value of :data:`LINK_TAG`; empty where nothing is linked.
+    """
+    texts = list(dict.fromkeys(text for text in map(prompt_text, run.variants) if text.strip()))
+    if not texts or len(texts) > MOST:
+        return {}
+    with suppress(Exception):
+        name = line or prompt_name(prompt_text((parent or run).variants[0]) or texts[0])
+        versions = _Line(client, name, experiment_id).versions(texts, run)
+        return {
+            one.position: json.dumps([{"name": name, "version": str(versions[text])}])
+            for one in run.variants
+            if (text := prompt_text(one)) in versions
+        }
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One prompt of the registry."""
+
+    client: MlflowClient
+    name: str
+    experiment_id: str
+
+    def versions(self, texts: Sequence[str], run: RunRecord) -> dict[str, int]:
+        """The version of each of ``texts``, made where it is not there."""
+        self._made_sure()
+        known = {str(one.template): int(one.version) for one in reversed(self._known())}  # of two alike, the older
+        fresh = [text for text in texts if text not in known]
+        came = f", varied from run {run.parent_run_id}" if run.parent_run_id is not None else ""
+        for place, text in enumerate(fresh, 1):
+            made = self.client.create_prompt_version(
+                self.name, text, description=f"run {run.id}{came}", tags={"promptlab.run": str(run.id)}
+            )
+            known[text] = int(made.version)
+            alias = f"run-{run.id}" if len(fresh) == 1 else f"run-{run.id}-{place}"
+            if not self._taken(alias):  # on a server, by a run of that number of another workspace
+                self.client.set_prompt_alias(self.name, alias, int(made.version))
+        return {text: known[text] for text in texts}
+
+    def _taken(self, alias: str) -> bool:
+        with suppress(Exception):  # MLflow's way to say no
+            return self.client.get_prompt_version_by_alias(self.name, alias) is not None
+        return False
+
+    def _made_sure(self) -> None:
+        """The prompt is there, and the pages of the experiment list it."""
+        prompt = self.client.get_prompt(self.name)
+        if prompt is None:
+            self.client.create_prompt(self.name, tags={_EXPERIMENTS_TAG: f",{self.experiment_id},"})
+            return
+        listed = [one for one in prompt.tags.get(_EXPERIMENTS_TAG, "").split(",") if one]
+        if self.experiment_id not in listed:
+            value = f",{','.join([*listed, self.experiment_id])},"
+            self.client.set_prompt_tag(self.name, _EXPERIMENTS_TAG, value)
+
+    def _known(self) -> list[PromptVersion]:
+        """All versions, the newest first."""
+        found: list[PromptVersion] = []
+        token: str | None = ""
+        while token is not None:
+            part = self.client.search_prompt_versions(self.name, max_results=100, page_token=token or None)
+            found += part
+            token = part.token or None
+        return found

@@ -1,0 +1,162 @@
+"""MLflow's registry of prompts: a line of work is a prompt, what was tried are its versions, runs point at them."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+
+import pytest
+
+from promptlab.spec import Variant
+from promptlab.tracking import MlflowTracker, serve
+from promptlab.tracking.prompts import LINK_TAG, MOST, prompt_name
+from tests.tracking.painting import paint_run, spec, thumbnail
+from tests.tracking.test_browser import CHROMIUM, NASTY, QUIET
+from tests.tracking.test_tracker import client_of, shown
+
+CHIEF = "portrait photo of a old warrior chief"
+AGES = "portrait photo of {the oldest|a young} warrior chief"
+NAME = "portrait-photo-of-a-old-warrior-chief"
+
+
+@pytest.fixture
+def story(workspace):
+    """A chief, two ages of it, the same ages at other steps; and how to tell of a run."""
+    tracker = MlflowTracker(workspace)
+
+    def tell(run, parent=None):
+        tracker.record(run, parent=parent, thumbnail=b"")
+        return run
+
+    first = tell(paint_run(workspace, 1, spec([CHIEF], [1, 2])))
+    ages = [
+        Variant(prompt=AGES.replace("{the oldest|a young}", age), label=age, template=AGES, source=0)
+        for age in ("the oldest", "a young")
+    ]
+    second = tell(paint_run(workspace, 2, spec(ages, [1]), parent=first), first)
+    tell(paint_run(workspace, 3, spec(ages, [1], num_inference_steps=9), parent=second), second)
+    return tell
+
+
+def versions(workspace, name=NAME):
+    """Alias and text of each version, the oldest first."""
+    client = client_of(workspace)
+    found = [client.get_prompt_version(name, one.version) for one in client.search_prompt_versions(name)]
+    return [(*one.aliases, one.template) for one in reversed(found)]
+
+
+def links(workspace, experiment="warrior chief"):
+    told = shown(workspace, experiment)
+    return [[(link["name"], link["version"]) for link in json.loads(one.data.tags.get(LINK_TAG, "[]"))] for one in told]
+
+
+def test_a_line_of_reruns_is_one_prompt(workspace, story):
+    """Versions in the order in which they were tried, a template as it was typed; every run points at its own."""
+    assert versions(workspace) == [("run-1", CHIEF), ("run-2", AGES)]
+    assert links(workspace) == [[(NAME, "1")], [(NAME, "2")], [(NAME, "2")], [(NAME, "2")], [(NAME, "2")]]
+    client = client_of(workspace)
+    assert client.get_prompt_version_by_alias(NAME, "run-1").template == CHIEF
+    assert client.get_prompt_version_by_alias(NAME, "latest").version == 2
+    assert client.get_prompt_version(NAME, 2).commit_message == "run 2, varied from run 1"
+
+
+def test_told_again_nothing_is_added(workspace, story):
+    """Nor by typing the same words anew in another run."""
+    story(paint_run(workspace, 4, spec([CHIEF], [7])))
+    before = versions(workspace), links(workspace)
+    run = paint_run(workspace, 5, spec([CHIEF], [8]))
+    for _ in range(2):
+        story(run)
+    assert versions(workspace) == before[0]
+    assert links(workspace) == [*before[1], [(NAME, "1")]]
+
+
+def test_the_pages_of_an_experiment_list_its_prompts(workspace, story):
+    """Each experiment that a line of work touches."""
+    story(paint_run(workspace, 4, spec([CHIEF], [7]), experiment="elsewhere"))
+    client = client_of(workspace)
+    for name in ("warrior chief", "elsewhere"):
+        experiment = client.get_experiment_by_name(name).experiment_id
+        assert [one.name for one in client.search_prompts(f'experiment_id = "{experiment}"')] == [NAME]
+
+
+def test_a_list_of_prompts_is_no_line_of_work(workspace, story):
+    """Many texts in one run stay out of the registry, and so does an empty one."""
+    story(paint_run(workspace, 4, spec([f"prompt {at}" for at in range(MOST + 1)], [1]), experiment="list"))
+    story(paint_run(workspace, 5, spec([Variant(prompt="", label="empty")], [1]), experiment="list"))
+    assert links(workspace, "list") == [[]] * (MOST + 2)
+    assert [one.name for one in client_of(workspace).search_prompts()] == [NAME]
+
+
+def test_several_texts_of_a_run_are_versions_of_their_own(workspace, story):
+    """Each with an alias; every variant points at its own."""
+    story(paint_run(workspace, 4, spec(["A red fox!", "a blue fox", "a red fox, at night"], [1]), experiment="foxes"))
+    assert versions(workspace, "a-red-fox") == [
+        ("run-4-1", "A red fox!"), ("run-4-2", "a blue fox"), ("run-4-3", "a red fox, at night"),
+    ]  # fmt: skip
+    assert links(workspace, "foxes") == [[("a-red-fox", "1")], [("a-red-fox", "2")], [("a-red-fox", "3")]]
+
+
+def test_a_registry_that_fails_costs_only_the_link(workspace, story):
+    """A registered model has the name already: the run is told all the same."""
+    client_of(workspace).create_registered_model("a-cat")
+    story(paint_run(workspace, 4, spec(["a cat"], [1]), experiment="cats"))
+    assert links(workspace, "cats") == [[]]
+    assert shown(workspace, "cats")[0].info.status == "FINISHED"
+
+
+def test_a_deleted_prompt_comes_back_when_told_anew(workspace, story):
+    """As deleted runs do."""
+    client = client_of(workspace)
+    for version in (1, 2):
+        client.delete_prompt_version(NAME, version)
+    client.delete_prompt(NAME)
+    run = replace(paint_run(workspace, 4, spec([CHIEF], [1])))
+    story(run)
+    assert versions(workspace) == [("run-4", CHIEF)]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (CHIEF, NAME),
+        ("  A Fox, (masterpiece:1.2) ", "a-fox-masterpiece-1-2"),
+        ("word " * 40, "-".join(["word"] * 12)),
+        ("w" * 90, "w" * 60),
+        ("한국어", "prompt-ea325228"),
+        ("?", "prompt-8a8de823"),
+    ],
+)
+def test_a_prompt_is_called_by_its_words(text, name):
+    """At most sixty signs, of those that MLflow allows; where none are left, a hash."""
+    assert prompt_name(text) == name
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CHROMIUM.exists() and not os.environ.get("CI"), reason=f"no browser: {CHROMIUM} is not there")
+def test_prompts_in_the_browser(workspace, story):
+    """Versions with their aliases on the prompt's page, a click away from the run's; words are text there, too."""
+    from playwright.sync_api import sync_playwright
+
+    run = paint_run(workspace, 4, spec([NASTY], [1]), experiment="nasty")
+    (run_id,) = MlflowTracker(workspace).record(run, parent=None, thumbnail=thumbnail(workspace, run)).values()
+    experiment = client_of(workspace).get_run(run_id).info.experiment_id
+    with serve(workspace, port=0) as server, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(QUIET))
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.set_default_timeout(60_000)
+        dialogs = []
+        page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+        page.goto(f"{server.url}/#/prompts")
+        page.get_by_role("link", name=NAME).click()
+        page.get_by_text("Viewing version 2").wait_for()
+        page.get_by_text("run 2, varied from run 1").wait_for()
+        for alias in ("run-1", "run-2"):
+            page.get_by_text(alias).first.wait_for()
+        page.goto(f"{server.url}/#/experiments/{experiment}/runs/{run_id}?workflowType=machine_learning")
+        page.get_by_role("link", name=f"{prompt_name(NASTY)} (v1)").click()
+        page.get_by_text("Viewing version 1").wait_for()
+        page.get_by_text("*bold*").or_(page.locator("em", has_text="bold")).first.wait_for()
+        assert dialogs == []
+        browser.close()
