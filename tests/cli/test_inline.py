@@ -39,12 +39,16 @@ def picture(tmp_path):
     return tmp_path / "two colours.png"
 
 
+IN_THE_WAY = ("NO_COLOR", "TERM", "COLORTERM", "COLUMNS", "LINES")
+"""What would tell a program otherwise than the terminal does."""
+
+
 def in_terminal(*words, answers=(PLAIN,), columns=80, stdin=None, **environment):
     """What a program wrote to a terminal of 30 rows whose cells are 10 × 20 pixels, and which answers questions."""
     ours, theirs = pty.openpty()
     ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, columns * 10, 600))
 
-    known = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "TERM", "COLORTERM")}
+    known = {key: value for key, value in os.environ.items() if key not in IN_THE_WAY}
     child = subprocess.Popen(
         [sys.executable, "-c", LEAD, *words], stdin=stdin or theirs, stdout=theirs, stderr=theirs,
         start_new_session=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -38,7 +39,8 @@ def story() -> str:
     """What ``make demo`` prints, from a run of it; the closing lines, which name folders, left out."""
     with tempfile.TemporaryDirectory() as folder:
         command = ["sh", str(ROOT / "examples/story.sh"), f"{Path(sys.executable).parent}/promptlab", "demo"]
-        said = subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder).stdout
+        wide = {**os.environ, "COLUMNS": "100"}
+        said = subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder, env=wide).stdout
     told = said[: said.index("$ promptlab list")].strip()
     return f"```\n{told}\n```\n"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from promptlab.images.grid import thumbnail as narrow
 from promptlab.images.overview import save_overview
+from promptlab.images.report import address_report, save_sweep_report
 from promptlab.records import RunStatus
 from promptlab.spec import Variant
 from promptlab.tracking import MlflowTracker, serve
@@ -63,7 +65,10 @@ def told(tmp_path_factory, prepared_database):
     for run in runs:
         tracker.record(run, parent=None, thumbnail=b"")
     pages = save_overview(sweep, runs, workspace)
-    ids["sweep"] = tracker.record_sweep(sweep, runs, thumbnail=narrow(pages[0]), overviews=pages)
+    report = save_sweep_report(sweep, runs, workspace)
+    ids["sweep"] = tracker.record_sweep(
+        sweep, runs, thumbnail=narrow(pages[0]), overviews=pages, report=partial(address_report, report)
+    )
     with serve(workspace, port=0) as server:
         yield server, ids
 
@@ -79,14 +84,19 @@ def browser():
 
 
 @pytest.fixture
-def page(browser, told):
-    """A first visitor's page; a request that leaves this machine, or a dialog, fails the test."""
+def page(browser, told, request):
+    """A first visitor's page; a request that leaves this machine, or a dialog, fails the test.
+
+    What it showed in the end is kept as ``test-artifacts/<test>.png``: to be looked at.
+    """
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     context.set_default_timeout(60_000)
     strange: list[str] = []
     context.on("request", lambda request: None if told[0].url in request.url else strange.append(request.url))
     context.on("dialog", lambda dialog: (strange.append(f"dialog {dialog.message}"), dialog.dismiss()))
-    yield context.new_page()
+    shown = context.new_page()
+    yield shown
+    shown.screenshot(path=request.config.rootpath / "test-artifacts" / f"{request.node.name}.png")
     context.close()
     assert [one for one in strange if not one.startswith(("data:", "blob:"))] == []
 
@@ -188,6 +198,21 @@ def test_a_sweeps_page_leads_with_the_overview_and_names_its_runs(told, page):
     with page.context.expect_page() as opened:
         page.get_by_role("link", name="Compare the runs").click()
     opened.value.get_by_text("Parallel Coordinates").wait_for()
+
+
+def test_a_sweeps_report_works_among_its_artifacts(told, page):
+    """In MLflow's own frame: a table that sorts, axes that change places, and originals from this server."""
+    server, ids = told
+    page.goto(f"{server.url}/#/experiments/2/runs/{ids['sweep']}/artifacts/report.html")
+    report = page.frame_locator("iframe[sandbox]")
+    report.get_by_role("gridcell").first.wait_for()
+    report.get_by_role("button", name="Table").click()
+    assert report.get_by_role("row").count() == 1 + 8
+    report.get_by_role("button", name="Grid").click()
+    report.get_by_role("gridcell").first.click()
+    original = report.locator("#stage img[src*='get-artifact']")
+    original.wait_for()
+    assert original.evaluate("img => img.decode().then(() => img.naturalWidth)") == 128
 
 
 def test_a_sweeps_runs_are_compared_in_charts(told, page):
