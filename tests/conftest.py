@@ -14,12 +14,26 @@ import pytest
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported; see promptlab.engine.libraries
 
 from filelock import FileLock
+from hypothesis import settings
 
 from promptlab.lab import Lab
 from promptlab.store.notebook import Notebook
 from promptlab.testing import Painter
 from promptlab.tracking import MlflowTracker
 from promptlab.workspace import Workspace
+
+
+settings.register_profile("house", deadline=None)  # nothing timed is asserted: a first call may import torch
+settings.load_profile("house")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Whoever writes to a workspace with MLflow in it takes a third of a second: too long, for hundreds of them, for
+    `make check`. A few that are marked quick stay in it."""
+    for item in items:
+        if "prepared_database" in getattr(item, "fixturenames", ()) and not item.get_closest_marker("quick"):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

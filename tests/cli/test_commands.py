@@ -18,6 +18,7 @@ CHIEF = "portrait photo of a old warrior chief"
 BETA = " 50mm portrait photography, hard rim lighting photography--beta --ar 2:3  --beta --upbeta"
 
 
+@pytest.mark.quick
 def test_the_story(promptlab, workspace):
     """A grid, better words, one seed at four ages; list and show know all of it."""
     first = promptlab("run", CHIEF, "--seeds", "0-7", "--scheduler", "dpmsolver++", "--steps", "20")

@@ -21,6 +21,8 @@ from promptlab.expand.reading import understood
 from promptlab.expand.templates import MAX_CHARACTERS, MAX_PROMPTS
 from promptlab.expand.wording import appended, replaced
 
+pytestmark = pytest.mark.slow
+
 SMALL = 200  # prompts; more are counted, not made
 
 often = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))

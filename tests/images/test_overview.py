@@ -82,6 +82,7 @@ def test_what_is_missing_is_said_not_drawn(workspace):
     assert [len(places_of(read_pixels(workspace.root / run.images[0].path), page)) for run in runs[2:]] == [1] * 9
 
 
+@pytest.mark.slow
 def test_two_hundred_combinations_fit(workspace):
     """No page is larger than viewers can open, and no run is lost."""
     axes = [[{"guidance": str(n)} for n in range(20)], [{"steps": str(n)} for n in range(10)]]

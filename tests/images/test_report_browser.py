@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -13,19 +11,10 @@ from promptlab.expand.words import word_diff
 from promptlab.images.report import address_report, save_report, save_sweep_report
 from promptlab.spec import Variant
 from promptlab.workspace import Workspace
+from tests.browsing import chromium, needs_browser
 from tests.images.sweeping import paint_sweep
 from tests.tracking.painting import paint_run, spec
 
-CHROMIUM = Path("/usr/bin/chromium")
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 CHIEF = "portrait photo of {} warrior chief, tribal panther make up"
 AGES = ("the oldest", "a old", "a", "a young")
 NASTY = "<script>alert(1)</script> <img src=x onerror=alert(2)> 늙은 전사 " + "x" * 300
@@ -42,20 +31,14 @@ fetch("/report.html").then(answer => answer.blob()).then(blob => {
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        not CHROMIUM.exists() and not os.environ.get("CI"), reason=f"no browser: {CHROMIUM} is not there"
-    ),
+    needs_browser,
 ]
 
 
 @pytest.fixture(scope="module")
 def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(QUIET))
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

@@ -210,6 +210,7 @@ def foreign(path, text=A1111, keyword="parameters"):
     return str(path)
 
 
+@pytest.mark.quick
 def test_a_picture_of_another_program_becomes_a_parent(lab, tmp_path):
     """Its words and settings are a run of one picture, what was lost stays with it, and rerun goes on from it."""
     (taken,) = lab.take_in([foreign(tmp_path / "theirs.png")])

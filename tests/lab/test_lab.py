@@ -61,6 +61,7 @@ def test_what_is_remembered_is_what_was_asked(lab):
     assert [image.pixel_sha256 for image in again.images] == [image.pixel_sha256 for image in run.images]
 
 
+@pytest.mark.quick
 def test_one_seed_with_other_words(lab):
     """The tutorial's last step: four ages at seed 1, each image pointing at the one it came from, batch size kept."""
     parent = lab.run(SPEC, experiment="warrior")

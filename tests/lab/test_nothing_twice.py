@@ -66,6 +66,7 @@ def test_again_makes_everything_anew(lab):
     assert (again.id, len(lab.engine.painted), len(again.made_here)) == (2, 6, 6)
 
 
+@pytest.mark.quick
 def test_another_environment_links_nothing(workspace):
     """What was made with other versions or another device is another picture until it is compared."""
 

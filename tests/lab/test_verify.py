@@ -49,6 +49,7 @@ def outcomes(verdicts):
     return [verdict.verification and verdict.verification.outcome for verdict in verdicts]
 
 
+@pytest.mark.quick
 def test_what_is_made_again_the_same_is_exact_and_stored(lab):
     """Every picture of the run, its row says so afterwards, and so does MLflow."""
     run = lab.run(SPEC)
@@ -67,6 +68,7 @@ def test_what_is_made_again_the_same_is_exact_and_stored(lab):
     assert "Verified" in told["mlflow.note.content"]
 
 
+@pytest.mark.quick
 def test_a_small_difference_is_close_and_measured(lab):
     """How many pixels, how far, and what changed in the environment; nothing is called exact that is not."""
     run = lab.run(SPEC)

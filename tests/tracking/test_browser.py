@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from importlib.metadata import entry_points
-from pathlib import Path
 
 import pytest
 
@@ -17,19 +15,10 @@ from promptlab.spec import Variant
 from promptlab.tracking import MlflowTracker, serve
 from promptlab.tracking.view import address_path, sweep_key
 from promptlab.workspace import Workspace
+from tests.browsing import chromium, needs_browser
 from tests.images.sweeping import paint_sweep
 from tests.tracking.painting import paint_run, spec, thumbnail
 
-CHROMIUM = Path("/usr/bin/chromium")
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 NASTY = "<script>alert(1)</script> *bold* @you :fire: <img src=x onerror=alert(2)>"
 
 STEPS = [{"num_inference_steps": "10"}, {"num_inference_steps": "20"}]
@@ -37,9 +26,7 @@ SWEEP_VIEW = address_path("2", sweep_key("5" * 32))
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        not CHROMIUM.exists() and not os.environ.get("CI"), reason=f"no browser: {CHROMIUM} is not there"
-    ),
+    needs_browser,
 ]
 
 
@@ -75,12 +62,8 @@ def told(tmp_path_factory, prepared_database):
 
 @pytest.fixture(scope="module")
 def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(QUIET))
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 
 import pytest
@@ -11,8 +10,9 @@ import pytest
 from promptlab.spec import Variant
 from promptlab.tracking import MlflowTracker, serve
 from promptlab.tracking.prompts import LINK_TAG, MOST, prompt_name
+from tests.browsing import chromium, needs_browser
 from tests.tracking.painting import paint_run, spec, thumbnail
-from tests.tracking.test_browser import CHROMIUM, NASTY, QUIET
+from tests.tracking.test_browser import NASTY
 from tests.tracking.test_tracker import client_of, shown
 
 CHIEF = "portrait photo of a old warrior chief"
@@ -134,16 +134,13 @@ def test_a_prompt_is_called_by_its_words(text, name):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not CHROMIUM.exists() and not os.environ.get("CI"), reason=f"no browser: {CHROMIUM} is not there")
+@needs_browser
 def test_prompts_in_the_browser(workspace, story):
     """Versions with their aliases on the prompt's page, a click away from the run's; words are text there, too."""
-    from playwright.sync_api import sync_playwright
-
     run = paint_run(workspace, 4, spec([NASTY], [1]), experiment="nasty")
     (run_id,) = MlflowTracker(workspace).record(run, parent=None, thumbnail=thumbnail(workspace, run)).values()
     experiment = client_of(workspace).get_run(run_id).info.experiment_id
-    with serve(workspace, port=0) as server, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(QUIET))
+    with serve(workspace, port=0) as server, chromium() as browser:
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.set_default_timeout(60_000)
         dialogs = []
@@ -159,4 +156,3 @@ def test_prompts_in_the_browser(workspace, story):
         page.get_by_text("Viewing version 1").wait_for()
         page.get_by_text("*bold*").or_(page.locator("em", has_text="bold")).first.wait_for()
         assert dialogs == []
-        browser.close()

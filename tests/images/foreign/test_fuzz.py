@@ -17,7 +17,7 @@ from promptlab.images.png import encode_png
 from promptlab.spec import MAX_SEED, RunSpec
 from tests.images.foreign import samples
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 EACH = 1_850
 FEW = 250
