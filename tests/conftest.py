@@ -22,7 +22,6 @@ from promptlab.testing import Painter
 from promptlab.tracking import MlflowTracker
 from promptlab.workspace import Workspace
 
-
 settings.register_profile("house", deadline=None)  # nothing timed is asserted: a first call may import torch
 settings.load_profile("house")
 
