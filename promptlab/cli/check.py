@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,9 +13,11 @@ from promptlab.cli.make import lab_in
 from promptlab.cli.options import in_workspace, told_to
 from promptlab.cli.progress import Progress
 from promptlab.cli.text import counted, elsewhere
-from promptlab.lab.checkup.findings import Finding
 from promptlab.records import plain
 from promptlab.workspace import Workspace
+
+if TYPE_CHECKING:
+    from promptlab.lab.checkup.findings import Finding
 
 __all__ = ["doctor"]
 

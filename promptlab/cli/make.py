@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,7 +24,9 @@ from promptlab.cli.options import (
 from promptlab.cli.plan_text import plan_lines
 from promptlab.cli.progress import Progress
 from promptlab.errors import InputError, UnknownValue
-from promptlab.lab import DEFAULT_EXPERIMENT, Lab, Wording
+
+if TYPE_CHECKING:
+    from promptlab.lab import Lab, Wording
 
 __all__ = ["lab_in", "plan", "rerun", "resume", "run"]
 
@@ -55,6 +57,8 @@ def run(dry_run: bool, inline: bool | None, **typed: Any) -> None:
         return
     experiment = experiment_asked(typed)
     sweep = sweep_asked(experiment)
+    from promptlab.lab import DEFAULT_EXPERIMENT
+
     lab = lab_in(typed.pop("workspace"), typed.pop("tracking_uri"))
     remembered = {
         "experiment": experiment.experiment or DEFAULT_EXPERIMENT, "name": experiment.name, "note": experiment.note,
@@ -132,6 +136,8 @@ def rerun(
 
 
 def _wording(typed: dict[str, Any]) -> Wording:
+    from promptlab.lab import Wording
+
     negative: tuple[str, ...] = typed.pop("negative")
     if len(negative) > 1:
         raise InputError("--negative", problem=f"has {len(negative)} values", allowed="one in a rerun")
@@ -177,6 +183,8 @@ def resume(ref: str | None, workspace: str | None, tracking_uri: str | None, inl
 
 def lab_in(workspace: str | None, tracking_uri: str | None = None) -> Lab:
     """The lab of a command. ``PROMPTLAB_ENGINE=painter`` paints instead of diffusing."""
+    from promptlab.lab import Lab
+
     engine = os.environ.get("PROMPTLAB_ENGINE", "diffusers")
     if engine == "diffusers":
         return Lab(workspace, tracking_uri=tracking_uri, allow_pickle=pickle_allowed())

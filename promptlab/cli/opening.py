@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,7 +13,9 @@ from promptlab.cli.make import lab_in
 from promptlab.cli.options import in_workspace
 from promptlab.cli.text import shown_path
 from promptlab.errors import InputError, NotFound, PromptLabError
-from promptlab.lab import Lab
+
+if TYPE_CHECKING:
+    from promptlab.lab import Lab
 
 __all__ = ["open_file"]
 

@@ -101,7 +101,7 @@ def _length(item: str) -> int:
         raise _unreadable(item)
     first, last = _seed(found[1], item), _seed(found[2], item)
     if last < first:
-        raise _refused(item, "runs backwards", hint=f"{last}-{first}")
+        raise _refused(item, "runs backwards", allowed="the lower seed first", hint=f"{last}-{first}")
     length = last - first + 1
     if found["step"] is not None:
         step = _number(found["step"], item)
@@ -186,8 +186,8 @@ def _unreadable(item: str) -> InputError:
     return InputError("--seeds", item, problem="is not a seed or a range of seeds", allowed=_FORMS, hint=_typed(usual))
 
 
-def _refused(item: str, problem: str, *, hint: str) -> InputError:
-    return InputError("--seeds", item, problem=problem, hint=_typed(hint))
+def _refused(item: str, problem: str, *, hint: str, allowed: str | None = None) -> InputError:
+    return InputError("--seeds", item, problem=problem, allowed=allowed, hint=_typed(hint))
 
 
 def _typed(value: str) -> str:

@@ -14,13 +14,10 @@ from typing import TYPE_CHECKING
 
 from promptlab.engine import Engine, diffusers_engine
 from promptlab.lab.finding import find, stranger
-from promptlab.lab.lineage import Lineage, lineage
 from promptlab.lab.variation import Source
 from promptlab.records import ImageRecord, RunRecord, RunSummary, SweepRecord
 from promptlab.store import glance
 from promptlab.store.migrate import HEAD
-from promptlab.store.searching import Found, Query
-from promptlab.store.searching import search as search_words
 from promptlab.tracking.address import TrackingAddress
 from promptlab.workspace import Workspace
 
@@ -28,9 +25,11 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from promptlab.lab.comparing import Comparison
+    from promptlab.lab.lineage import Lineage
     from promptlab.lab.looking import ImageLook, RunLook
     from promptlab.lab.workshop import Workshop
     from promptlab.store.notebook import Notebook
+    from promptlab.store.searching import Found, Query
     from promptlab.tracking import Tracker
 
 __all__ = ["Desk"]
@@ -165,7 +164,9 @@ class Desk:
 
     def search(self, query: Query) -> tuple[Found, ...]:
         """The pictures made of ``query``'s words, the best match first: see :mod:`promptlab.store.searching`."""
-        return search_words(self.workspace.database, query)
+        from promptlab.store.searching import search
+
+        return search(self.workspace.database, query)
 
     def tree(self, ref: str | None = None, *, limit: int | None = None, every: bool = False) -> Lineage:
         """The trees of runs, those of an experiment, or the one a run is in: see :func:`promptlab.lab.lineage.lineage`.
@@ -173,6 +174,8 @@ class Desk:
         Raises:
             NotFound: naming what is there.
         """
+        from promptlab.lab.lineage import lineage
+
         return lineage(self.workspace.database, ref, picture=self.source, limit=limit, every=every)
 
     def diff(self, before: str, after: str) -> Comparison:

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promptlab.errors import InputError, NotFound
-from promptlab.lab.checkup.findings import Finding, Kind
-from promptlab.lab.checkup.telling import Synced, sync
 from promptlab.lab.events import Watch, unwatched
 from promptlab.lab.judging import Judging
 from promptlab.store import glance
 from promptlab.store.migrate import HEAD, backup_to
 
 if TYPE_CHECKING:
+    from promptlab.lab.checkup.findings import Finding
+    from promptlab.lab.checkup.telling import Synced
     from promptlab.lab.effect import Effect
     from promptlab.lab.exporting import Exported, Picture
     from promptlab.lab.reading import Taken
@@ -142,6 +142,7 @@ class Upkeep(Judging):
         Returns:
             What is still to be done.
         """
+        from promptlab.lab.checkup.findings import Kind
         from promptlab.lab.checkup.mending import mend
 
         if any(finding.kind is Kind.SCHEMA for finding in findings):
@@ -163,6 +164,8 @@ class Upkeep(Judging):
         Raises:
             TrackerError: when it cannot be asked, or some could not be told; the others are.
         """
+        from promptlab.lab.checkup.telling import Synced, sync
+
         if not self.workspace.database.exists():
             return Synced()
         return sync(self.notebook, self._workshop, self.tracker, watch, everything=everything)

@@ -9,18 +9,46 @@ Importing this room costs nothing: mlflow (one to three seconds) comes in where 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from promptlab.records import RunRecord, SweepRecord
 from promptlab.tracking.address import TrackingAddress
-from promptlab.tracking.comparing import Difference
-from promptlab.tracking.pictures import AddressReport, no_report
-from promptlab.tracking.server import Server, serve
-from promptlab.tracking.tracker import MlflowTracker
 
-__all__ = ["AddressReport", "Difference", "MlflowTracker", "Server", "Tracker", "TrackingAddress", "serve"]
+if TYPE_CHECKING:
+    from promptlab.tracking.comparing import Difference
+    from promptlab.tracking.server import Server, serve
+    from promptlab.tracking.tracker import MlflowTracker
+
+__all__ = [
+    "AddressReport",
+    "Difference",
+    "MlflowTracker",
+    "Server",
+    "Tracker",
+    "TrackingAddress",
+    "no_report",
+    "serve",
+]
+
+_HOMES = {"Difference": "comparing", "MlflowTracker": "tracker", "Server": "server", "serve": "server"}
+
+AddressReport = Callable[[str, Mapping[tuple[int, int], str]], None]
+"""Tells a report where MLflow shows its pictures: called with MLflow's experiment and, by run and variant, MLflow's
+runs, before the file is laid out. It cannot know them sooner, because MLflow chooses its own ids."""
+
+
+def no_report(_experiment_id: str, _runs: Mapping[tuple[int, int], str]) -> None:
+    """There is none to be told."""
+
+
+def __getattr__(name: str) -> Any:
+    """What is behind the door is looked up when it is asked for (PEP 562): an option that names a server needs none."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 class Tracker(Protocol):

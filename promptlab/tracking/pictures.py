@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,26 +32,15 @@ from promptlab.workspace import Workspace
 
 __all__ = [
     "REPORT",
-    "AddressReport",
     "Placed",
     "image_key",
     "lay_out",
     "lay_out_sweep",
-    "no_report",
     "placed",
     "placed_of_sweep",
 ]
 
 REPORT = "report.html"
-
-AddressReport = Callable[[str, Mapping[tuple[int, int], str]], None]
-"""Tells a report where MLflow shows its pictures: called with MLflow's experiment and, by run and variant, MLflow's
-runs, before the file is laid out. It cannot know them sooner, because MLflow chooses its own ids."""
-
-
-def no_report(_experiment_id: str, _runs: Mapping[tuple[int, int], str]) -> None:
-    """There is none to be told."""
-
 
 SMALL_ENOUGH = 700_000
 """Bytes up to which the picture itself serves as its own preview: sixty-four of them load at once from this machine."""

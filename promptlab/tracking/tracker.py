@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from promptlab.errors import NotFound, TrackerError
 from promptlab.records import RunRecord, RunStatus, SweepRecord
+from promptlab.tracking import AddressReport, no_report
 from promptlab.tracking.address import TrackingAddress
 from promptlab.tracking.comparing import Difference, stale_tags
 from promptlab.tracking.experiment import (
@@ -33,7 +34,7 @@ from promptlab.tracking.experiment import (
 from promptlab.tracking.line import Line
 from promptlab.tracking.measures import measures_of
 from promptlab.tracking.page import UID_TAG, VARIANT_TAG, ParentLink, VariantPage, origin_of, run_address
-from promptlab.tracking.pictures import REPORT, AddressReport, lay_out, lay_out_sweep, no_report
+from promptlab.tracking.pictures import REPORT, lay_out, lay_out_sweep
 from promptlab.tracking.prompts import LINK_TAG, line_of, register
 from promptlab.tracking.schema import (
     database_uri,
