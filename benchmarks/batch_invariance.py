@@ -34,10 +34,10 @@ import numpy as np
 from machine import machine
 
 from promptlab.engine import diffusers_engine
-from promptlab.engine.batches import Batch, paint
-from promptlab.engine.pipelines import Pipelines, Setting
-from promptlab.engine.schedulers import parse_scheduler
-from promptlab.engine.sources import find_model
+from promptlab.engine.finding.sources import find_model
+from promptlab.engine.loading.pipelines import Pipelines, Setting
+from promptlab.engine.painting.batches import Batch, paint
+from promptlab.engine.schedules.names import parse_scheduler
 from promptlab.images.png import pixel_sha256
 from promptlab.plan import tasks_of
 from promptlab.spec import CallSpec, PipelineSpec, RunSpec, Variant
@@ -278,7 +278,7 @@ def main() -> None:
     engine = diffusers_engine()
     import torch
 
-    from promptlab.engine.devices import choose_device
+    from promptlab.engine.machine.devices import choose_device
 
     if typed.threads:
         torch.set_num_threads(typed.threads)

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from machine import machine
 
-from promptlab.engine.schedulers import parse_scheduler
+from promptlab.engine.schedules.names import parse_scheduler
 from promptlab.expand.reading import understood
 from promptlab.lab import Lab
 from promptlab.testing import Painter

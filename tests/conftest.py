@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported; see promptlab.engine.libraries
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported; see promptlab.engine.machine.libraries
 
 from filelock import FileLock
 from hypothesis import settings

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from promptlab.engine.schedulers import parse_scheduler
+from promptlab.engine.schedules.names import parse_scheduler
 from promptlab.errors import InputError
 from promptlab.expand import Experiment, Sweep, parse_seeds, read_prompts
 from promptlab.expand.fields import FIELDS, field_named

@@ -13,7 +13,7 @@ from promptlab.models import DEFAULT_MODEL, bundled_models
 from promptlab.records import plain
 
 if TYPE_CHECKING:
-    from promptlab.engine.scheduling import SchedulerInfo
+    from promptlab.engine.schedules.building import SchedulerInfo
 
 __all__ = ["models", "schedulers", "schema"]
 
@@ -27,7 +27,7 @@ def schedulers(name: str | None, model: str, as_json: bool) -> None:
 
     Options are typed behind a colon: --scheduler dpmsolver++:use_karras_sigmas=true,solver_order=3
     """
-    from promptlab.engine.schedulers import describe_schedulers, parse_scheduler
+    from promptlab.engine.schedules.names import describe_schedulers, parse_scheduler
 
     found = describe_schedulers(model)
     if name is not None:
@@ -57,7 +57,7 @@ def _title(info: SchedulerInfo) -> str:
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def models(as_json: bool) -> None:
     """The models that need no download: those in the package, and those in the Hub's cache on this machine."""
-    from promptlab.engine.weights import known_models
+    from promptlab.engine.finding.known import known_models
 
     found = known_models()
     if as_json:
@@ -79,7 +79,7 @@ def schema() -> None:
     # and as the first line of a file:
     # yaml-language-server: $schema=promptlab.schema.json
     """
-    from promptlab.engine.schedulers import ALIASES
+    from promptlab.engine.schedules.names import ALIASES
     from promptlab.expand import json_schema
 
     click.echo(json.dumps(json_schema(schedulers=ALIASES, models=bundled_models()), indent=2, ensure_ascii=False))

@@ -15,7 +15,7 @@ import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
-from promptlab.engine.schedulers import ALIASES
+from promptlab.engine.schedules.names import ALIASES
 from promptlab.errors import InputError
 from promptlab.expand.values import DEFAULT
 from promptlab.models import bundled_models

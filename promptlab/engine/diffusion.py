@@ -1,9 +1,9 @@
 """The engine that paints with diffusers: specs are completed and checked, tasks become batches, batches pictures.
 
 Invariant: what an image looks like is decided by its task alone. Every forward on one device has one shape, see
-:mod:`promptlab.engine.batches`; every row has a generator of its own, made anew from its seed; every batch has a
-scheduler of its own; and tasks with and without a negative prompt never share a batch, because some pipelines treat
-"none" and an empty text differently.
+:mod:`promptlab.engine.painting.batches`; every row has a generator of its own, made anew from its seed; every batch
+has a scheduler of its own; and tasks with and without a negative prompt never share a batch, because some pipelines
+treat "none" and an empty text differently.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from promptlab.engine import Picture, Watch
-from promptlab.engine.batches import Batch, batches_of, images_per_forward, paint
-from promptlab.engine.cut import Tokenizers
-from promptlab.engine.devices import default_dtype, torch_dtype
-from promptlab.engine.environment import environment
-from promptlab.engine.libraries import prepare
-from promptlab.engine.pipelines import Pipelines, Setting, in_one_line
+from promptlab.engine.finding.sources import Finder
+from promptlab.engine.loading.pipelines import Pipelines, Setting, in_one_line
+from promptlab.engine.machine.devices import default_dtype, torch_dtype
+from promptlab.engine.machine.environment import environment
+from promptlab.engine.machine.libraries import prepare
+from promptlab.engine.painting.batches import Batch, batches_of, images_per_forward, paint
 from promptlab.engine.resolving import Resolver, look_up
-from promptlab.engine.sources import Finder
+from promptlab.engine.words.cut import Tokenizers
 from promptlab.expand.uncollected import uncollected
 from promptlab.plan import CutPrompt, ImageTask, ResolvedSpec
 from promptlab.records import Environment
@@ -62,7 +62,7 @@ class DiffusersEngine:
             return tuple([resolver.resolve(spec) for spec in specs])
 
     def cut_words(self, resolved: Sequence[ResolvedSpec]) -> tuple[CutPrompt, ...]:
-        """See :mod:`promptlab.engine.cut`.
+        """See :mod:`promptlab.engine.words.cut`.
 
         Raises:
             EngineError: when a tokenizer will not load.
@@ -70,11 +70,11 @@ class DiffusersEngine:
         return self._tokenizers.cut_words(resolved, self._finder)
 
     def environment(self, resolved: ResolvedSpec) -> Environment:
-        """See :func:`promptlab.engine.environment.environment`."""
+        """See :func:`promptlab.engine.machine.environment.environment`."""
         return environment(resolved)
 
     def images_per_forward(self, resolved: ResolvedSpec) -> int:
-        """See :func:`promptlab.engine.batches.images_per_forward`."""
+        """See :func:`promptlab.engine.painting.batches.images_per_forward`."""
         return images_per_forward(resolved.device, resolved.batch_size)
 
     def generate(self, tasks: Sequence[ImageTask], watch: Watch = _nobody) -> Iterator[Picture]:

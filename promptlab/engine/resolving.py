@@ -11,13 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from promptlab.engine.calls import pipeline_class, resolve_call
-from promptlab.engine.configuration import Configuration, read_configuration
-from promptlab.engine.devices import choose_device, choose_generator_device, default_dtype
-from promptlab.engine.pipelines import in_one_line
-from promptlab.engine.scheduling import resolve_scheduler
-from promptlab.engine.sources import Finder, Source
-from promptlab.engine.vaes import VaeSource, resolve_vae
+from promptlab.engine.families.calls import pipeline_class, resolve_call
+from promptlab.engine.finding.configuration import Configuration, read_configuration
+from promptlab.engine.finding.sources import Finder, Source
+from promptlab.engine.loading.pipelines import in_one_line
+from promptlab.engine.loading.vaes import VaeSource, resolve_vae
+from promptlab.engine.machine.devices import choose_device, choose_generator_device, default_dtype
+from promptlab.engine.schedules.building import resolve_scheduler
 from promptlab.errors import InputError, UnknownValue
 from promptlab.plan import ResolvedSpec, default_batch_size
 from promptlab.spec import DTYPES, CallSpec, PipelineSpec, RunSpec, SchedulerSpec

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from promptlab.engine import hub
-from promptlab.engine.devices import choose_device
-from promptlab.engine.files import listing, read_json
-from promptlab.engine.libraries import prepare, quietly
+from promptlab.engine.finding import hub
+from promptlab.engine.finding.files import listing, read_json
+from promptlab.engine.machine.devices import choose_device
+from promptlab.engine.machine.libraries import prepare, quietly
 from promptlab.errors import EngineError, InputError, NotFound, one_line
 
 if TYPE_CHECKING:

@@ -55,8 +55,8 @@ def order_line(names: Sequence[str]) -> str:
 def loads_of(resolved: Iterable[ResolvedSpec]) -> Iterator[int]:
     """For each run in turn, how often weights must be loaded before it: 0, 1 for a pipeline or a VAE, 2 for both.
 
-    Source: :class:`promptlab.engine.pipelines.Pipelines`, which keeps one pipeline and the VAE last used with it. A
-    test holds both to the same count.
+    Source: :class:`promptlab.engine.loading.pipelines.Pipelines`, which keeps one pipeline and the VAE last used with
+    it. A test holds both to the same count.
     """
     base: tuple[object, ...] | None = None
     vae: str | None = None

@@ -9,7 +9,7 @@ import json
 import sys
 
 from promptlab.engine import diffusers_engine
-from promptlab.engine.schedulers import parse_scheduler
+from promptlab.engine.schedules.names import parse_scheduler
 from promptlab.images.png import pixel_sha256
 from promptlab.plan import tasks_of
 from promptlab.spec import CallSpec, PipelineSpec, RunSpec, Variant

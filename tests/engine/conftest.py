@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from promptlab.engine import diffusers_engine
-from promptlab.engine.libraries import prepare
+from promptlab.engine.machine.libraries import prepare
 from promptlab.models import bundled
 from promptlab.spec import CallSpec, PipelineSpec, RunSpec, Variant
 from tests.engine.folders import write_json, write_safetensors

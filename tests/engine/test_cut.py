@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
-from promptlab.engine import cut
-from promptlab.engine.cut import Tokenizers
+from promptlab.engine.words import cut
+from promptlab.engine.words.cut import Tokenizers
 from promptlab.errors import EngineError
 from tests.engine.folders import write_json
 

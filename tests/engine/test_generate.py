@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from promptlab.engine import Denoising, Loaded, Loading
-from promptlab.engine.batches import batches_of
-from promptlab.engine.schedulers import parse_scheduler
+from promptlab.engine.painting.batches import batches_of
+from promptlab.engine.schedules.names import parse_scheduler
 from promptlab.errors import EngineError
 from promptlab.plan import tasks_of
 from tests.engine.test_schedulers import COMPATIBLE
@@ -72,7 +72,7 @@ def test_it_is_the_picture_that_diffusers_makes(engine, make_spec, mini, schedul
     import diffusers
     import torch
 
-    from promptlab.engine.libraries import quietly
+    from promptlab.engine.machine.libraries import quietly
 
     spec = make_spec(
         "a red circle", "a blue square", seeds=(3, 4), negative_prompt="dull", batch_size=4,
@@ -126,7 +126,7 @@ def test_half_precision_on_a_cpu_is_rounded_float32(make_spec):
     import torch
     from torch.nn import functional
 
-    from promptlab.engine.half import half_on_cpu
+    from promptlab.engine.machine.half import half_on_cpu
 
     torch.manual_seed(0)
     image, kernel, bias = torch.randn(2, 8, 9, 9).half(), torch.randn(4, 8, 3, 3).half(), torch.randn(4).half()
@@ -213,7 +213,7 @@ def test_out_of_memory_says_what_to_try(kind):
     """The one failure that a user can do something about says what."""
     import torch
 
-    from promptlab.engine.pipelines import in_one_line
+    from promptlab.engine.loading.pipelines import in_one_line
 
     error = MemoryError() if kind == "MemoryError" else torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
     with (
@@ -235,7 +235,7 @@ def test_weights_that_will_not_load_are_one_line(engine, make_spec, copy_of_mini
 
 def test_black_and_broken_pictures_are_flagged():
     """A picture that is black, is no numbers, or was blacked out by the model's checker is to be looked at again."""
-    from promptlab.engine.batches import _flag, _pixels
+    from promptlab.engine.painting.batches import _flag, _pixels
 
     grey = np.full((8, 8, 3), 0.5, np.float32)
     broken = grey.copy()

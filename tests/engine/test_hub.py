@@ -15,8 +15,8 @@ COMMIT = "f" * 40
 
 LOOK = """
 import sys
-from promptlab.engine import hub
-from promptlab.engine.sources import find_model
+from promptlab.engine.finding import hub
+from promptlab.engine.finding.sources import find_model
 from promptlab.errors import PromptLabError
 try:
     source = find_model(*sys.argv[1:])

@@ -8,8 +8,8 @@ from contextlib import suppress
 import pytest
 
 from promptlab.engine import diffusers_engine
-from promptlab.engine.configuration import read_configuration
-from promptlab.engine.sources import find_model
+from promptlab.engine.finding.configuration import read_configuration
+from promptlab.engine.finding.sources import find_model
 from promptlab.errors import InputError, PromptLabError
 from promptlab.lab import Lab
 from promptlab.plan import tasks_of

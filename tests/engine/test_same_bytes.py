@@ -13,9 +13,9 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from promptlab.engine.batches import images_per_forward
-from promptlab.engine.schedulers import parse_scheduler
-from promptlab.engine.scheduling import fitting_schedulers
+from promptlab.engine.painting.batches import images_per_forward
+from promptlab.engine.schedules.building import fitting_schedulers
+from promptlab.engine.schedules.names import parse_scheduler
 from promptlab.images.png import pixel_sha256, read_pixels
 from promptlab.lab import Lab, Wording
 from promptlab.lab.events import Generated

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from promptlab.engine.schedulers import ALIASES, describe_schedulers, parse_scheduler
+from promptlab.engine.schedules.names import ALIASES, describe_schedulers, parse_scheduler
 from promptlab.errors import InputError, UnknownValue
 from promptlab.spec import SchedulerSpec
 
@@ -72,7 +72,7 @@ def test_an_option_set_twice_is_refused():
 def test_parsing_imports_nothing_heavy():
     """Names are checked and completed without torch or diffusers."""
     code = (
-        "import sys; from promptlab.engine.schedulers import parse_scheduler; parse_scheduler('euler'); "
+        "import sys; from promptlab.engine.schedules.names import parse_scheduler; parse_scheduler('euler'); "
         "print(sorted({'torch', 'diffusers', 'numpy', 'transformers'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
@@ -81,7 +81,7 @@ def test_parsing_imports_nothing_heavy():
 @pytest.mark.slow
 def test_every_alias_is_a_scheduler_with_these_options(config):
     """Each short name leads to a class that diffusers has, and to options that it takes."""
-    from promptlab.engine.scheduling import build_scheduler, scheduler_options
+    from promptlab.engine.schedules.building import build_scheduler, scheduler_options
 
     for alias, spec in ALIASES.items():
         known = {option.name: option for option in scheduler_options(spec.name)}
@@ -153,8 +153,8 @@ def test_options_that_change_nothing_are_dropped(engine, make_spec):
 @pytest.mark.slow
 def test_every_scheduler_object_is_fresh(config):
     """Two batches never share a scheduler, and each gets the seeds of its own images."""
-    from promptlab.engine.libraries import quietly
-    from promptlab.engine.scheduling import build_scheduler
+    from promptlab.engine.machine.libraries import quietly
+    from promptlab.engine.schedules.building import build_scheduler
 
     spec = parse_scheduler("dpmsolver-sde")
     first, second = build_scheduler(spec, config, [1, 2]), build_scheduler(spec, config, [3, 4])

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from promptlab.engine.libraries import prepare
+from promptlab.engine.machine.libraries import prepare
 from promptlab.engine.scores import Clip, clip_folder
 from promptlab.errors import EngineError, InputError, NotFound
 from tests.engine.folders import write_hub_cache, write_json

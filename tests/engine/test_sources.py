@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from promptlab.engine.configuration import read_configuration
-from promptlab.engine.files import read_header
-from promptlab.engine.sources import find_model, find_vae
-from promptlab.engine.weights import known_models
+from promptlab.engine.finding.configuration import read_configuration
+from promptlab.engine.finding.files import read_header
+from promptlab.engine.finding.known import known_models
+from promptlab.engine.finding.sources import find_model, find_vae
 from promptlab.errors import InputError, NotFound, UnknownValue, one_line
 from tests.engine.folders import write_hub_cache, write_json, write_safetensors
 
@@ -227,7 +227,7 @@ def test_known_models_are_those_that_need_no_download(mini, tmp_path):
 def test_known_models_without_a_cache(tmp_path):
     """A machine that never downloaded anything still has the bundled models, and is asked without torch."""
     code = (
-        "import sys; from pathlib import Path; from promptlab.engine.weights import known_models; "
+        "import sys; from pathlib import Path; from promptlab.engine.finding.known import known_models; "
         f"print([m.name for m in known_models(Path({str(tmp_path / 'none')!r}))], "
         "sorted({'torch', 'diffusers', 'transformers'} & sys.modules.keys()))"
     )

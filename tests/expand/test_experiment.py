@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptlab.engine.schedulers import parse_scheduler
+from promptlab.engine.schedules.names import parse_scheduler
 from promptlab.errors import InputError, NotFound, UnknownValue
 from promptlab.expand import Experiment, read_experiment
 from promptlab.expand.fields import FIELDS

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from promptlab.engine.schedulers import parse_scheduler
+from promptlab.engine.schedules.names import parse_scheduler
 from promptlab.errors import InputError, PromptLabError
 from promptlab.expand import Template, from_prompts, parse, parse_seeds, read_experiment
 from promptlab.expand.matrix import in_every_order, switched

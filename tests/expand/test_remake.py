@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptlab.engine.schedulers import parse_scheduler
+from promptlab.engine.schedules.names import parse_scheduler
 from promptlab.expand import experiment_file, json_schema, read_experiment
 from promptlab.expand.reading import understood
 from promptlab.spec import DTYPES, MAX_SEED, CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant, options

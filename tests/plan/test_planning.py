@@ -82,8 +82,8 @@ def test_equal_models_stand_together_and_so_do_equal_pipelines(specs):
 
 @given(specs=st.lists(SPECS, min_size=1, max_size=8))
 def test_batches_are_those_that_the_engine_makes(specs):
-    """Counted as :func:`promptlab.engine.batches.batches_of` packs them, short ones and negative prompts included."""
-    from promptlab.engine.batches import batches_of, images_per_forward
+    """Counted as ``promptlab.engine.painting.batches.batches_of`` packs them, short and negative ones included."""
+    from promptlab.engine.painting.batches import batches_of, images_per_forward
 
     made = plan(resolve(*specs), rows=lambda one: images_per_forward(one.device, one.batch_size), pace=lambda _: PACE)
     assert made.batches == sum(len(batches_of(run.owed)) for run in made.runs)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from promptlab.engine.files import INDEX, read_json
-from promptlab.engine.hub import cache_home
+from promptlab.engine.finding.files import INDEX, read_json
+from promptlab.engine.finding.hub import cache_home
 from promptlab.errors import InputError
 from promptlab.models import bundled_models
 

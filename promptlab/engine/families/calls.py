@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final, Literal, Union, get_args, get_origin
 
-from promptlab.engine.configuration import Configuration
+from promptlab.engine.finding.configuration import Configuration
 from promptlab.errors import InputError, UnknownValue
 from promptlab.spec import CallSpec, RunSpec, Scalar
 

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from promptlab.engine import Denoising, Picture, Watch
-from promptlab.engine.calls import call_parameters
-from promptlab.engine.determinism import deterministic
-from promptlab.engine.half import half_on_cpu
-from promptlab.engine.libraries import quietly
-from promptlab.engine.scheduling import build_scheduler
+from promptlab.engine.families.calls import call_parameters
+from promptlab.engine.machine.determinism import deterministic
+from promptlab.engine.machine.half import half_on_cpu
+from promptlab.engine.machine.libraries import quietly
+from promptlab.engine.schedules.building import build_scheduler
 from promptlab.plan import ImageTask
 
 if TYPE_CHECKING:

@@ -15,12 +15,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from promptlab.engine.calls import call_parameters, pipeline_class
-from promptlab.engine.configuration import Configuration
-from promptlab.engine.libraries import quietly
-from promptlab.engine.pipelines import in_one_line
+from promptlab.engine.families.calls import call_parameters, pipeline_class
+from promptlab.engine.finding.configuration import Configuration
+from promptlab.engine.finding.sources import Finder, Source
+from promptlab.engine.loading.pipelines import in_one_line
+from promptlab.engine.machine.libraries import quietly
 from promptlab.engine.resolving import look_up
-from promptlab.engine.sources import Finder, Source
 from promptlab.plan import CutPrompt, ResolvedSpec
 from promptlab.spec import CallSpec, PipelineSpec, Variant
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from promptlab.engine import hub
-from promptlab.engine.files import INDEX, read_header, read_json
+from promptlab.engine.finding import hub
+from promptlab.engine.finding.files import INDEX, read_header, read_json
 from promptlab.errors import InputError, one_line
 
 __all__ = ["configuration_of"]

@@ -14,7 +14,7 @@ from math import isqrt
 from pathlib import Path
 from typing import Any
 
-from promptlab.engine.files import INDEX, read_json
+from promptlab.engine.finding.files import INDEX, read_json
 from promptlab.errors import InputError
 
 __all__ = ["Configuration", "latent_channels", "read_configuration", "vae_factor"]

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from promptlab.engine.files import INDEX, PICKLES, choose_files, listing, read_json
-from promptlab.engine.libraries import prepare
+from promptlab.engine.finding.files import INDEX, PICKLES, choose_files, listing, read_json
+from promptlab.engine.machine.libraries import prepare
 from promptlab.errors import EngineError, InputError, NotFound, PromptLabError, one_line
 
 __all__ = ["Snapshot", "cache_home", "fetch", "find", "is_id"]

@@ -85,7 +85,8 @@ def read_json(path: Path) -> dict[str, Any]:
 def read_header(path: Path, what: str) -> dict[str, dict[str, Any]]:
     """The tensors of a safetensors file by name, each with ``dtype`` (``F32``, ``BF16`` …) and ``shape``.
 
-    A file with the suffix of a pickle is left to :mod:`promptlab.engine.pickles`: the caller knows that it may be read.
+    A file with the suffix of a pickle is left to :mod:`promptlab.engine.finding.pickles`: the caller knows that it may
+    be read.
 
     Source: the format's description in the safetensors README: 8 bytes of length, then that much JSON.
 
@@ -93,7 +94,7 @@ def read_header(path: Path, what: str) -> dict[str, dict[str, Any]]:
         InputError: when it is no safetensors file.
     """
     if path.suffix in PICKLES:
-        from promptlab.engine.pickles import pickled_header
+        from promptlab.engine.finding.pickles import pickled_header
 
         return pickled_header(path, what)
     try:

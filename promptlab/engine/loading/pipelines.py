@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from promptlab.engine import Loaded, Loading, Watch, hub
-from promptlab.engine.calls import pipeline_class
-from promptlab.engine.configuration import read_configuration
-from promptlab.engine.devices import torch_dtype
-from promptlab.engine.sources import Source
-from promptlab.engine.vaes import VaeSource, load_vae
+from promptlab.engine import Loaded, Loading, Watch
+from promptlab.engine.families.calls import pipeline_class
+from promptlab.engine.finding import hub
+from promptlab.engine.finding.configuration import read_configuration
+from promptlab.engine.finding.sources import Source
+from promptlab.engine.loading.vaes import VaeSource, load_vae
+from promptlab.engine.machine.devices import torch_dtype
 from promptlab.errors import EngineError, PromptLabError, one_line
 
 __all__ = ["Pipelines", "Setting", "in_one_line"]

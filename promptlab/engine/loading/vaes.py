@@ -16,9 +16,9 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from promptlab.engine.configuration import Configuration, latent_channels
-from promptlab.engine.files import read_header, read_json
-from promptlab.engine.sources import Finder, Source
+from promptlab.engine.finding.configuration import Configuration, latent_channels
+from promptlab.engine.finding.files import read_header, read_json
+from promptlab.engine.finding.sources import Finder, Source
 from promptlab.errors import InputError, UnknownValue
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Schedulers by the names people use: diffusers' class names, short ones, and those of AUTOMATIC1111.
 
 Importing this costs nothing, so that the command line can check and complete names before anything heavy is loaded;
-what a scheduler is and whether it fits a model is :mod:`promptlab.engine.scheduling`'s business.
+what a scheduler is and whether it fits a model is :mod:`promptlab.engine.schedules.building`'s business.
 
 Names: ``docs/source/en/api/schedulers/overview.md`` of diffusers, for the words of k-diffusion and AUTOMATIC1111.
 """
@@ -17,7 +17,7 @@ from promptlab.errors import InputError, UnknownValue
 from promptlab.spec import Scalar, SchedulerSpec, options, parse_scalar
 
 if TYPE_CHECKING:
-    from promptlab.engine.scheduling import SchedulerInfo
+    from promptlab.engine.schedules.building import SchedulerInfo
 
 __all__ = ["ALIASES", "describe_schedulers", "parse_scheduler", "short_name", "short_names"]
 
@@ -129,10 +129,10 @@ def describe_schedulers(model: str | None = None, revision: str | None = None) -
     Raises:
         InputError: when the model cannot be found.
     """
-    from promptlab.engine.libraries import prepare
+    from promptlab.engine.machine.libraries import prepare
 
     prepare()
-    from promptlab.engine.scheduling import describe
+    from promptlab.engine.schedules.building import describe
 
     return describe(model, revision)
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Literal, get_args, get_origin
 
-from promptlab.engine.libraries import quietly
-from promptlab.engine.schedulers import ALIASES, short_name, short_names
+from promptlab.engine.machine.libraries import quietly
+from promptlab.engine.schedules.names import ALIASES, short_name, short_names
 from promptlab.errors import InputError, UnknownValue, one_line
 from promptlab.spec import Scalar, SchedulerSpec
 
@@ -238,9 +238,9 @@ def _option(parameter: inspect.Parameter) -> OptionInfo:
 
 
 def describe(model: str | None, revision: str | None = None) -> tuple[SchedulerInfo, ...]:
-    """See :func:`promptlab.engine.schedulers.describe_schedulers`."""
-    from promptlab.engine.configuration import read_configuration
-    from promptlab.engine.sources import find_model
+    """See :func:`promptlab.engine.schedules.names.describe_schedulers`."""
+    from promptlab.engine.finding.configuration import read_configuration
+    from promptlab.engine.finding.sources import find_model
 
     own: str | None = None
     names: Iterable[str] = {spec.name for spec in ALIASES.values()}

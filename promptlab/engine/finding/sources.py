@@ -15,8 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal
 
-from promptlab.engine import hub
-from promptlab.engine.files import (
+from promptlab.engine.finding import hub
+from promptlab.engine.finding.files import (
     ALLOW_PICKLE,
     INDEX,
     PICKLES,
@@ -192,7 +192,7 @@ def _from_hub(name: str, snapshot: hub.Snapshot, files: FileSet) -> Source:
 
 def _single_file(path: Path, revision: str | None, *, allow_pickle: bool) -> Source:
     """A checkpoint in one file. It holds weights only: the configuration is that of the model it was trained from."""
-    from promptlab.engine.checkpoint import configuration_of
+    from promptlab.engine.finding.checkpoint import configuration_of
 
     _check_suffix("--model", path, allow_pickle=allow_pickle)
     _refuse_revision(str(path), revision)

@@ -1,0 +1,1 @@
+"""What sorts of text-to-image pipelines there are, and what the call of each takes."""

@@ -1,0 +1,1 @@
+"""Tasks become forwards, and forwards pictures."""

@@ -1,0 +1,1 @@
+"""What becomes of words: what a text encoder sees of them."""
