@@ -1,8 +1,8 @@
 """Pictures on disk: a PNG under its final name is always whole, and its pixels are exactly those that were made.
 
 Written by our own few lines, because saving runs beside the model on the same cores: one numpy subtraction (the Up
-filter) and zlib's run-length strategy take a quarter of the time of Pillow's fastest level, for files about a tenth
-larger. Both let go of the GIL. Reading is Pillow's, which knows what other programs write.
+filter) and Intel's ISA-L at level 1 take about a thirtieth of the time of Pillow's default, for files about a twentieth
+larger (benchmarks/saving.py). Both let go of the GIL. Reading is Pillow's, which knows what other programs write.
 
 The format is the PNG specification's, third edition: chunks in 5, filters in 9, text chunks in 11.3.3.
 """
@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
+from isal import isal_zlib
+
 from promptlab.errors import InputError, NotFound, StoreError
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ __all__ = ["encode_png", "pixel_sha256", "read_pixels", "read_text", "write_atom
 
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _UP: Final = 2
+_LEVEL: Final = 1
+"""Of ISA-L's 0 to 3: level 0 makes files a fifth larger, level 3 takes a fifth longer for a hundredth less."""
 
 
 def pixel_sha256(pixels: NDArray[np.uint8]) -> str:
@@ -62,13 +66,12 @@ def encode_png(pixels: NDArray[np.uint8], text: Mapping[str, str] | None = None)
     filtered[:, 0] = _UP
     filtered[0, 1:] = rows[0]  # the row above the first counts as zero
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])  # modulo 256, as the format wants
-    packer = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
     return b"".join(
         (
             _SIGNATURE,
             _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),  # 8 bits, RGB, not interlaced
             *(_text_chunk(keyword, value) for keyword, value in (text or {}).items()),
-            _chunk(b"IDAT", packer.compress(filtered.data) + packer.flush()),
+            _chunk(b"IDAT", isal_zlib.compress(filtered.data, _LEVEL)),
             _chunk(b"IEND", b""),
         )
     )
@@ -162,7 +165,8 @@ def _checked(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    check = isal_zlib.crc32(data, isal_zlib.crc32(kind))  # a running sum: joining them would copy
+    return b"".join((struct.pack(">I", len(data)), kind, data, struct.pack(">I", check)))
 
 
 def _text_chunk(keyword: str, value: str) -> bytes:

@@ -1,0 +1,74 @@
+"""What a PNG costs: ours against Pillow's default and its fastest, on the same pixels, in turn.
+
+    python benchmarks/saving.py [ROUNDS]
+
+512 x 512 pixels each: a photograph (matplotlib's sample), the same with grain, a picture of the bundled model enlarged,
+noise, and black. Times are medians of one thread; the ratio is taken round by round, so that a machine that slows down
+slows both.
+"""
+
+import io
+import statistics
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import numpy as np
+from machine import machine
+from matplotlib import cbook
+from PIL import Image
+
+from promptlab.engine import diffusers_engine
+from promptlab.images.png import encode_png
+from promptlab.plan import tasks_of
+from promptlab.spec import CallSpec, PipelineSpec, RunSpec, Variant
+
+
+def pictures() -> dict[str, np.ndarray]:
+    with Image.open(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)) as image:
+        photo = np.asarray(image.convert("RGB"))[:512, :512].copy()
+    noise = np.random.default_rng(0).integers(0, 256, photo.shape, dtype=np.uint8)
+    engine = diffusers_engine()
+    spec = RunSpec(
+        pipeline=PipelineSpec(model="mini"), call=CallSpec(num_inference_steps=10),
+        variants=(Variant(prompt="portrait photo of a old warrior chief"),), seeds=(1,),
+    )  # fmt: skip
+    (made,) = engine.generate(tasks_of(engine.resolve(spec)))
+    return {
+        "photograph": photo,
+        "with grain": np.clip(photo.astype(int) + noise // 32 - 4, 0, 255).astype(np.uint8),
+        "bundled model": np.asarray(Image.fromarray(made.pixels).resize((512, 512), Image.Resampling.LANCZOS)),
+        "noise": noise,
+        "black": np.zeros_like(photo),
+    }
+
+
+def pillow(pixels: np.ndarray, **how: int) -> bytes:
+    into = io.BytesIO()
+    Image.fromarray(pixels).save(into, "PNG", **how)
+    return into.getvalue()
+
+
+def main() -> None:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 15
+    encoders = {"Pillow": pillow, "level 1": lambda pixels: pillow(pixels, compress_level=1), "ours": encode_png}
+    shown = pictures()
+    print(f"{machine()}; {rounds} rounds\n")
+    print(f"{'':14}{''.join(f'{name:>12}' for name in encoders)}{'times faster':>14}{'times the size':>16}")
+    for picture, pixels in shown.items():
+        taken: dict[str, list[float]] = {name: [] for name in encoders}
+        sizes = {}
+        for _ in range(rounds):
+            for name, encode in encoders.items():
+                began = time.perf_counter()
+                sizes[name] = len(encode(pixels))
+                taken[name].append(1000 * (time.perf_counter() - began))
+        faster = statistics.median(theirs / ours for theirs, ours in zip(taken["Pillow"], taken["ours"], strict=True))
+        times = "".join(f"{statistics.median(each):9.2f} ms" for each in taken.values())
+        print(f"{picture:14}{times}{faster:14.1f}{sizes['ours'] / sizes['Pillow']:16.3f}")
+
+
+if __name__ == "__main__":
+    main()
