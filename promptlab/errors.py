@@ -4,6 +4,7 @@
 
     PromptLabError                exit code 1: it was asked rightly and still failed
     ├── EngineError               a model would not load, an image would not be made
+    │   └── OutOfMemory           … because a forward of so many images does not fit
     ├── TrackerError              MLflow could not be told; the run itself is whole
     ├── StoreError                a row or a picture could not be written after the command had begun
     └── InputError                exit code 2: what was asked cannot be; nothing was written
@@ -19,13 +20,15 @@ the border of the room that raised them.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import ClassVar
 
 __all__ = [
     "EngineError",
     "InputError",
     "NotFound",
+    "OutOfMemory",
     "PromptLabError",
     "StoreError",
     "TrackerError",
@@ -52,6 +55,26 @@ class PromptLabError(Exception):
 
 class EngineError(PromptLabError):
     """A model would not load or an image would not be made, for a reason outside the words of the command."""
+
+
+class OutOfMemory(EngineError):
+    """A forward did not fit into the memory of its device. Smaller ones may.
+
+    Args:
+        rows: images of the forward, those that fill it up included.
+    """
+
+    def __init__(self, *, rows: int) -> None:
+        self.rows = rows
+        size = f"{rows} images in one forward do" if rows > 1 else "one image does"
+        smaller = f"--batch-size {rows // 2}, " if rows > 1 else ""
+        super().__init__(
+            f"out of memory: {size} not fit; type: {smaller}--vae-slicing, --attention-slicing, a smaller --size, "
+            "or --dtype float16"
+        )
+
+    def __reduce__(self) -> tuple[Callable[[], OutOfMemory], tuple[()]]:
+        return partial(OutOfMemory, rows=self.rows), ()
 
 
 class TrackerError(PromptLabError):

@@ -32,9 +32,11 @@ class Picture:
         batch: number of the forward within this call of ``generate``, from 0.
         slot: place in that batch, from 0 to ``task.batch_size - 1``.
         seconds: the image's share of its batch's time, denoising and decoding.
-        peak_memory: bytes, of the batch: the accelerator's allocator, or the process's resident size on a CPU.
+        peak_memory: bytes, of the batch: the accelerator's allocator, or the process's resident size on a CPU; see
+            :mod:`promptlab.engine.machine.memory`.
         flag: ``nan`` when the decoder gave numbers that are none, ``unsafe`` when the model's own safety checker
             blacked it out, ``black`` when every pixel is (nearly) black.
+        decoded_in: the dtype that it was decoded in, where its VAE's own gave no picture: ``float32``.
     """
 
     task: ImageTask
@@ -44,6 +46,7 @@ class Picture:
     seconds: float
     peak_memory: int | None = None
     flag: str | None = None
+    decoded_in: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +122,7 @@ class Engine(Protocol):
         batch or its slot.
 
         Raises:
+            OutOfMemory: when a batch does not fit; its images, and those of the batches after it, were not made.
             EngineError: when weights will not load or an image cannot be made.
         """
         ...

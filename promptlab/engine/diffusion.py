@@ -37,10 +37,12 @@ class DiffusersEngine:
     Args:
         allow_pickle: whether pickled weights are read, where a model has no others. Not part of any spec: a run that
             needed it says so again when it is run again.
+        most_rows: rows of a forward above which it is out of memory whatever there is; to try that out.
     """
 
-    def __init__(self, *, allow_pickle: bool = False) -> None:
+    def __init__(self, *, allow_pickle: bool = False, most_rows: int | None = None) -> None:
         prepare()
+        self.most_rows = most_rows
         self._pipelines = Pipelines()
         self._tokenizers = Tokenizers()
         self._finder = Finder(allow_pickle=allow_pickle)
@@ -81,13 +83,14 @@ class DiffusersEngine:
         """Make the images, batch by batch, in order of first appearance of each setting.
 
         Raises:
+            OutOfMemory: when a batch does not fit.
             EngineError: when weights will not load or an image cannot be made.
         """
         batches = batches_of(tasks)
         for batch in batches:
             with in_one_line("the images could not be made"):
                 pipeline = self._pipelines.ready(self._setting(batch), watch)
-                pictures = paint(pipeline, batch, len(batches), watch)
+                pictures = paint(pipeline, batch, len(batches), watch, most_rows=self.most_rows)
             yield from pictures
 
     def free(self) -> None:

@@ -10,18 +10,19 @@ because numbers that are none (NaN) are only visible before it.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from promptlab.engine import Denoising, Picture, Watch
 from promptlab.engine.families.calls import call_parameters
 from promptlab.engine.machine.determinism import deterministic
 from promptlab.engine.machine.half import half_on_cpu
 from promptlab.engine.machine.libraries import quietly
+from promptlab.engine.machine.memory import check_rows, measured, out_of_memory
+from promptlab.engine.painting.decoding import BLACK, looking_at_decodings
 from promptlab.engine.schedules.building import build_scheduler
 from promptlab.plan import ImageTask
 
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["Batch", "batches_of", "images_per_forward", "paint"]
-
-_BLACK: Final = 2
-"""The brightest a pixel of a black picture may be, of 255: a decoder's black is not always 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,32 +85,38 @@ def images_per_forward(device: str, batch_size: int) -> int:
     return batch_size if threads == 1 or even else 1
 
 
-def paint(pipeline: Any, batch: Batch, batches: int, watch: Watch) -> list[Picture]:
+def paint(pipeline: Any, batch: Batch, batches: int, watch: Watch, *, most_rows: int | None = None) -> list[Picture]:
     """Make the images of one batch.
 
     Args:
         pipeline: loaded for the batch's setting. Its scheduler is replaced for the time of the call.
         batches: how many there are in all, for the progress told to ``watch``.
+        most_rows: see :func:`promptlab.engine.machine.memory.check_rows`.
+
+    Raises:
+        OutOfMemory: when the forward does not fit; what it took is free again.
     """
     import torch
 
-    first = batch.tasks[0]
-    on_cuda = first.device.startswith("cuda")
-    if on_cuda:
-        torch.cuda.reset_peak_memory_stats(first.device)
+    first, rows = batch.tasks[0], len(batch.rows)
     began = time.perf_counter()
     half = half_on_cpu(first.device, first.pipeline.dtype)
-    with quietly(), deterministic(), torch.inference_mode(), half, _fresh_scheduler(pipeline, batch):
-        output = pipeline(**_arguments(pipeline, batch, batches, watch))
-        images: NDArray[np.floating] = output.images  # waits for the accelerator: the numbers are on the CPU
+    with out_of_memory(rows, first.device), measured(first.device) as peak:
+        check_rows(rows, most_rows)
+        with (
+            quietly(), deterministic(), torch.inference_mode(), half, _fresh_scheduler(pipeline, batch),
+            looking_at_decodings(pipeline) as decodings,
+        ):  # fmt: skip
+            output = pipeline(**_arguments(pipeline, batch, batches, watch))
+            images: NDArray[np.floating] = output.images  # waits for the accelerator: the numbers are on the CPU
     seconds = time.perf_counter() - began
-    memory = torch.cuda.max_memory_allocated(first.device) if on_cuda else _resident_peak()
     unsafe = getattr(output, "nsfw_content_detected", None) or []
     return [
         Picture(
             task=task, pixels=_pixels(images[slot]), batch=batch.number, slot=slot,
-            seconds=seconds / len(batch.tasks), peak_memory=memory,
+            seconds=seconds / len(batch.tasks), peak_memory=peak.bytes,
             flag=_flag(images[slot], unsafe=slot < len(unsafe) and bool(unsafe[slot])),
+            decoded_in="float32" if decodings.of(slot, rows) else None,
         )
         for slot, task in enumerate(batch.tasks)
     ]  # fmt: skip
@@ -187,14 +191,4 @@ def _flag(image: NDArray[np.floating], *, unsafe: bool) -> str | None:
         return "nan"
     if unsafe:
         return "unsafe"
-    return "black" if int(_pixels(image).max()) <= _BLACK else None
-
-
-def _resident_peak() -> int | None:
-    """The most memory this process has had so far, bytes; ``None`` where the system does not tell."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # kilobytes everywhere else
+    return "black" if int(_pixels(image).max()) <= BLACK else None

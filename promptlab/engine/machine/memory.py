@@ -1,0 +1,185 @@
+"""Memory: what a piece of work takes at its peak, what there is to take, and which errors mean that it was too little.
+
+On an accelerator torch counts its own allocations. On a CPU nobody does: torch's allocator is the system's, and the
+greatest resident size that the system reports never falls. So the kernel's mark is set back before the work (Linux:
+``/proc/self/clear_refs``, documented in ``Documentation/filesystems/proc.rst``) and read after it; where that cannot be
+done, a thread looks at the resident size every few milliseconds.
+
+Invariant: a peak is of the block it was measured around, whatever was taken before it; on a CPU it is the whole
+process, weights included.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import re
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from promptlab.errors import OutOfMemory, PromptLabError
+
+__all__ = ["Peak", "available_memory", "check_rows", "is_out_of_memory", "measured", "out_of_memory", "release"]
+
+_STATUS: Final = Path("/proc/self/status")
+_CLEAR: Final = Path("/proc/self/clear_refs")
+_SET_THE_MARK_BACK: Final = "5"
+_CGROUPS: Final = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+_LOOK_EVERY: Final = 0.005  # seconds
+
+_SAYS_SO: Final = re.compile(
+    r"out of memory|can't allocate memory|cannot allocate memory|not enough memory|_ALLOC_FAILED"
+    r"|could not create a memory|failed to allocate",
+    re.IGNORECASE,
+)
+"""Words of those whose errors have no class of their own: the CPU's allocator, oneDNN, cuBLAS, cuDNN, MPS."""
+
+
+@dataclass(slots=True)
+class Peak:
+    """What :func:`measured` found: bytes, known when its block has ended; ``None`` where nobody can tell."""
+
+    bytes: int | None = None
+
+
+@contextmanager
+def measured(device: str) -> Iterator[Peak]:
+    """The most memory that was in use while the block ran: torch's on an accelerator, the process's on a CPU."""
+    import torch
+
+    peak = Peak()
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats(device)
+        yield peak
+        peak.bytes = torch.cuda.max_memory_allocated(device)
+    elif device == "mps":
+        yield peak
+        peak.bytes = torch.mps.driver_allocated_memory()  # it keeps what it once took: after the work is the peak
+    elif _mark_set_back():
+        yield peak
+        peak.bytes = _resident("VmHWM")
+    else:
+        with _looked_at(peak):
+            yield peak
+
+
+def available_memory(device: str) -> int:
+    """Bytes that a pipeline on ``device`` could have, those that this process has already included."""
+    import torch
+
+    if device.startswith("cuda"):
+        free, _ = torch.cuda.mem_get_info(device)
+        return int(free) + torch.cuda.memory_reserved(device)
+    if device == "mps":
+        return int(torch.mps.recommended_max_memory())
+    import psutil
+
+    mine = psutil.Process().memory_info().rss
+    there = psutil.virtual_memory().available + mine
+    for limit in _CGROUPS:
+        with suppress(OSError, ValueError):  # "max" where a container has no limit
+            there = min(there, int(limit.read_text()))
+    return int(there)
+
+
+def release(device: str) -> None:
+    """Give back what is no longer in use: to the system on a CPU, to other programs on an accelerator."""
+    import torch
+
+    gc.collect()
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
+    elif device == "mps":
+        torch.mps.empty_cache()
+    elif sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library than glibc keeps nothing back
+            ctypes.CDLL(None).malloc_trim(0)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether ``error`` says that there was too little memory; torch has several ways to say so."""
+    import torch
+
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and _SAYS_SO.search(str(error)) is not None
+
+
+@contextmanager
+def out_of_memory(rows: int, device: str) -> Iterator[None]:
+    """A block in which too little memory is one kind of error, with everything that was in vain let go of.
+
+    A traceback keeps the frames that it goes through, and these keep the tensors that filled the memory: a smaller
+    batch would fail as well while it is alive.
+
+    Args:
+        rows: images of the forward.
+
+    Raises:
+        OutOfMemory: in place of whatever says so.
+    """
+    too_little = False
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, PromptLabError) or not is_out_of_memory(error):
+            raise
+        traceback.clear_frames(error.__traceback__)
+        too_little = True
+    if too_little:  # out here: an error that is being handled is still alive
+        release(device)
+        raise OutOfMemory(rows=rows)
+
+
+def check_rows(rows: int, most: int | None) -> None:
+    """Be out of memory where a forward has more than ``most`` rows: how that is tried out where there is plenty.
+
+    Raises:
+        torch.OutOfMemoryError: as a device would.
+    """
+    if most is not None and rows > most:
+        import torch
+
+        raise torch.OutOfMemoryError(f"out of memory: {rows} rows, where {most} fit")
+
+
+def _mark_set_back() -> bool:
+    """Whether the kernel's mark of the greatest resident size could be set to what it is now."""
+    try:
+        _CLEAR.write_text(_SET_THE_MARK_BACK)
+    except OSError:
+        return False
+    return _resident("VmHWM") is not None
+
+
+def _resident(name: str) -> int | None:
+    found = re.search(rf"^{name}:\s+(\d+) kB", _STATUS.read_text(), re.MULTILINE)
+    return None if found is None else int(found[1]) * 1024
+
+
+@contextmanager
+def _looked_at(peak: Peak) -> Iterator[None]:
+    """Fill in ``peak`` by looking again and again."""
+    import psutil
+
+    process, done = psutil.Process(), threading.Event()
+    seen: list[int] = [process.memory_info().rss]
+
+    def look() -> None:
+        while not done.wait(_LOOK_EVERY):
+            seen[0] = max(seen[0], process.memory_info().rss)
+
+    looking = threading.Thread(target=look, name="memory", daemon=True)
+    looking.start()
+    try:
+        yield
+    finally:
+        done.set()
+        looking.join()
+    peak.bytes = max(seen[0], process.memory_info().rss)
