@@ -163,6 +163,9 @@ class ImageRecord:
         environment: hash of the environment it was made in, where that is not its run's: after a resume elsewhere.
         flag: why it should be looked at twice: ``black``, ``nan``, ``unsafe`` (blacked out by the model's own checker).
         error: what went wrong, when it failed.
+        batch_size: images per forward that its recipe is of, where that is not its run's: memory was too short for it.
+        asked_key: the recipe key that was asked for, where ``batch_size`` made it another.
+        decoded_in: the dtype that it was decoded in, where its VAE's own gave no picture.
         verified: what came of the last time it was made again to be compared.
         stars: what it was rated, 1 … 5.
         favourite: whether it is one; ``None`` where nobody has said.
@@ -189,6 +192,9 @@ class ImageRecord:
     environment: str | None = None
     flag: str | None = None
     error: str | None = None
+    batch_size: int | None = None
+    asked_key: str | None = None
+    decoded_in: str | None = None
     verified: Verification | None = None
     stars: int | None = None
     favourite: bool | None = None
@@ -277,6 +283,12 @@ class RunRecord:
         """The mean over the images made here, loading and saving left out."""
         taken = [image.seconds for image in self.made_here if image.seconds is not None]
         return sum(taken) / len(taken) if taken else None
+
+    @property
+    def made_smaller(self) -> Mapping[int, tuple[ImageRecord, ...]]:
+        """The images of smaller batches than the run's, for want of memory, by the size of those."""
+        sizes = sorted({image.batch_size for image in self.images if image.batch_size is not None}, reverse=True)
+        return {size: tuple(image for image in self.images if image.batch_size == size) for size in sizes}
 
     @property
     def peak_memory(self) -> int | None:

@@ -19,14 +19,18 @@ from functools import lru_cache
 from math import isfinite
 from typing import Any, Final, Literal, Self, get_args
 
-from promptlab.errors import InputError
+from promptlab.errors import InputError, UnknownValue
 
 __all__ = [
+    "AUTO",
     "DTYPES",
     "MAX_SEED",
+    "OFFLOADS",
     "CallSpec",
     "Change",
     "Dtype",
+    "MachineSpec",
+    "Offload",
     "Options",
     "PipelineSpec",
     "RunSpec",
@@ -49,6 +53,12 @@ Options = tuple[tuple[str, Scalar], ...]
 
 Dtype = Literal["float32", "float16", "bfloat16"]
 DTYPES: Final[tuple[Dtype, ...]] = get_args(Dtype)
+
+Offload = Literal["model", "sequential", "group"]
+OFFLOADS: Final[tuple[Offload, ...]] = get_args(Offload)
+
+AUTO: Final = "auto"
+"""In place of a batch size: the largest that fits, which is found before the run begins."""
 
 MAX_SEED: Final = 2**32 - 1
 """CPU generators use 32 bits of a seed: 2**32 would give the noise of 0 under another name."""
@@ -173,6 +183,54 @@ class CallSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MachineSpec:
+    """How the machine carries a run out: what is computed when, where and by which kernels, to fit or to be quick.
+
+    Not part of the recipe: none of it says what the picture is of. What may round otherwise is part of the environment
+    instead, so that a picture made with it is never taken for one made without. That is so for the attention backend,
+    too, although diffusers sets it on a loaded model: a rerun on another machine may have to do without it.
+
+    Args:
+        attention_slicing: attention one slice of the heads after the other.
+        vae_slicing: pictures decoded one by one.
+        vae_tiling: large pictures decoded in overlapping tiles; seams are blended, so it changes pixels.
+        offload: weights wait in the CPU's memory: whole ``model`` parts, ``sequential`` single layers, or ``group`` s
+            of layers (diffusers' and accelerate's offloading).
+        attention_backend: a name of diffusers' ``AttentionBackendName``: ``native``, ``_native_math``, ``flash`` …
+        compile: the denoiser is compiled by ``torch.compile``.
+        channels_last: convolutions' weights with the channels innermost.
+        exact: out of memory, the run fails instead of going on with smaller batches.
+    """
+
+    attention_slicing: bool = False
+    vae_slicing: bool = False
+    vae_tiling: bool = False
+    offload: Offload | None = None
+    attention_backend: str | None = None
+    compile: bool = False
+    channels_last: bool = False
+    exact: bool = False
+
+    def __post_init__(self) -> None:
+        if self.offload is not None and self.offload not in OFFLOADS:
+            raise UnknownValue("--offload", str(self.offload), OFFLOADS, hint="--offload model")
+        if not isinstance(self.attention_backend, str | None):
+            raise InputError("--attention-backend", str(self.attention_backend), problem="is no name")
+        for name in ("attention_slicing", "vae_slicing", "vae_tiling", "compile", "channels_last", "exact"):
+            value, option = getattr(self, name), f"--{name.replace('_', '-')}"
+            if not isinstance(value, bool):
+                raise InputError(
+                    option, str(value), problem="is neither on nor off", allowed="true, false", hint=option
+                )
+
+    @property
+    def said(self) -> dict[str, Scalar]:
+        """What is other than the default, by name: what is stored, and shown."""
+        plain = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        return {name: value for name, value in plain.items() if value not in (None, False)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
     """One wording.
 
@@ -216,17 +274,20 @@ class RunSpec:
         variants: one or more wordings, the rows of the grid.
         seeds: 0 … 2³²−1, each once, the columns of the grid.
         batch_size: images per forward; short batches are padded to it, because another size gives other bytes.
+            :data:`AUTO` is for the lab to replace by a number.
         device: ``cuda``, ``cuda:1``, ``mps``, ``cpu``; ``None`` takes the first of these that is there.
         generator_device: where the noise is drawn; on the CPU it is the same for every device.
+        machine: see :class:`MachineSpec`.
     """
 
     pipeline: PipelineSpec
     call: CallSpec = CallSpec()
     variants: tuple[Variant, ...]
     seeds: tuple[int, ...]
-    batch_size: int | None = None
+    batch_size: int | Literal["auto"] | None = None
     device: str | None = None
     generator_device: str = "cpu"
+    machine: MachineSpec = MachineSpec()
 
     def __post_init__(self) -> None:
         if not self.variants:
@@ -242,9 +303,13 @@ class RunSpec:
             seen: set[int] = set()
             twice = next(seed for seed in self.seeds if seed in seen or seen.add(seed))  # type: ignore[func-returns-value]
             raise InputError("--seeds", twice, problem="is named twice", allowed="each seed once", hint="--seeds 0-7")
-        if self.batch_size is not None and self.batch_size < 1:
+        if self.batch_size is not None and self.batch_size != AUTO and self.batch_size < 1:
             raise InputError(
-                "--batch-size", self.batch_size, problem="is too small", allowed="1 or more", hint="--batch-size 4"
+                "--batch-size",
+                self.batch_size,
+                problem="is too small",
+                allowed=f"1 or more, or {AUTO}",
+                hint="--batch-size 4",
             )
 
     @property
@@ -255,14 +320,14 @@ class RunSpec:
     def vary(self, **changes: Any) -> Self:
         """A copy with ``changes`` applied, each by its own name wherever it lives.
 
-        ``spec.vary(seeds=(1,), num_inference_steps=25, scheduler=None)``: fields of the pipeline and of the call are
-        named as if they were the run's own.
+        ``spec.vary(seeds=(1,), num_inference_steps=25, scheduler=None)``: fields of the pipeline, the call and the
+        machine are named as if they were the run's own.
 
         Raises:
             TypeError: for a name that no part of a spec has.
         """
         parts: dict[str, Any] = {}
-        for part_name in ("pipeline", "call"):
+        for part_name in ("pipeline", "call", "machine"):
             part = getattr(self, part_name)
             names = {field.name for field in dataclasses.fields(part)} & changes.keys()
             if names:
@@ -282,6 +347,7 @@ class RunSpec:
         """Plain values only, ready for JSON; :meth:`from_dict` gives back an equal spec."""
         plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
         plain["call"]["arguments"] = dict(self.call.arguments)
+        plain["machine"] = self.machine.said
         if self.pipeline.scheduler is not None:
             plain["pipeline"]["scheduler"]["options"] = dict(self.pipeline.scheduler.options)
         return plain
@@ -305,6 +371,7 @@ class RunSpec:
                         and SchedulerSpec(name=scheduler["name"], options=options(scheduler.get("options"))),
                     ),
                     "call": CallSpec(**{**call, "arguments": options(call.get("arguments"))}),
+                    "machine": MachineSpec(**plain.get("machine", {})),
                     "variants": tuple(Variant(**variant) for variant in plain["variants"]),
                     "seeds": tuple(int(seed) for seed in plain["seeds"]),
                 }
@@ -389,6 +456,7 @@ def _flat(spec: RunSpec) -> Iterator[tuple[str, Any]]:
     yield "negative_prompts", list(dict.fromkeys(variant.negative_prompt for variant in spec.variants))
     yield "seeds", list(spec.seeds)
     yield from (("batch_size", spec.batch_size), ("device", spec.device), ("generator_device", spec.generator_device))
+    yield from ((each.name, getattr(spec.machine, each.name)) for each in dataclasses.fields(spec.machine))
 
 
 def _plainly(value: object) -> str:

@@ -20,7 +20,7 @@ from typing import Final
 
 from promptlab.engine import Denoising, EngineEvent, Loaded, Loading, Picture, Watch
 from promptlab.errors import EngineError, UnknownValue
-from promptlab.plan import CutPrompt, ImageTask, ResolvedSpec, default_batch_size
+from promptlab.plan import CutPrompt, ImageTask, ResolvedSpec, chosen_batch_size
 from promptlab.records import Environment
 from promptlab.spec import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, options
 
@@ -66,7 +66,7 @@ class Painter:
         return ResolvedSpec(
             spec=replace(
                 spec, pipeline=pipeline, call=call,
-                batch_size=spec.batch_size or default_batch_size(spec.image_count),
+                batch_size=chosen_batch_size(spec),
             ),
             device="cpu",
             model_identity=_identity(pipeline.model),

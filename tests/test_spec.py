@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 
 from promptlab.errors import InputError
 from promptlab.spec import (
+    AUTO,
     MAX_SEED,
+    OFFLOADS,
     CallSpec,
+    MachineSpec,
     PipelineSpec,
     RunSpec,
     SchedulerSpec,
@@ -42,6 +45,12 @@ texts = st.text(max_size=30)
 scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), texts)
 option_sets = st.dictionaries(texts, scalars, max_size=4).map(options)
 variants = st.builds(Variant, prompt=texts, negative_prompt=texts, label=texts)
+machines = st.builds(
+    MachineSpec,
+    **{name: st.booleans() for name in ("attention_slicing", "vae_tiling", "compile", "exact")},
+    offload=st.none() | st.sampled_from(OFFLOADS),
+    attention_backend=st.none() | texts,
+)
 specs = st.builds(
     RunSpec,
     pipeline=st.builds(
@@ -61,7 +70,8 @@ specs = st.builds(
     ),
     variants=st.lists(variants, min_size=1, max_size=3).map(tuple),
     seeds=st.lists(st.integers(0, MAX_SEED), min_size=1, max_size=5, unique=True).map(tuple),
-    batch_size=st.none() | st.integers(1, 64),
+    batch_size=st.none() | st.just(AUTO) | st.integers(1, 64),
+    machine=machines,
 )  # fmt: skip
 
 
@@ -158,6 +168,8 @@ def test_names_and_spelling_do_not_change_the_recipe_key():
         (lambda: SPEC.vary(seeds=(3, 3)), "--seeds 3 is named twice"),
         (lambda: SPEC.vary(batch_size=0), "--batch-size 0 is too small"),
         (lambda: SPEC.vary(variants=()), "PROMPT is missing"),
+        (lambda: SPEC.vary(offload="disk"), "--offload 'disk' is unknown; allowed: model, sequential, group"),
+        (lambda: SPEC.vary(compile="yes"), "--compile 'yes' is neither on nor off"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -196,6 +208,7 @@ BY_OTHER_MEANS = {
     "variants": "word by word",
     "seeds": "one by one",
     "device": "by the environment",
+    "machine": "by the environment",
 }
 
 
@@ -211,6 +224,12 @@ def test_changing_any_field_changes_the_key_and_only_that(data, spec, field):
     one, other = (spec.vary(**{field: data.draw(CHANGED[field])}) for _ in range(2))
     values = [canonical_json(each.to_dict()) for each in (one, other)]
     assert (key(one) == key(other)) == (values[0] == values[1])
+
+
+@given(specs, machines)
+def test_how_a_machine_carries_it_out_is_no_part_of_the_recipe(spec, machine):
+    """It is part of the environment: the picture is meant to be the same."""
+    assert key(dataclasses.replace(spec, machine=machine)) == key(spec)
 
 
 @given(specs, st.randoms())

@@ -19,7 +19,7 @@ from promptlab.engine.schedules.names import ALIASES
 from promptlab.errors import InputError
 from promptlab.expand.values import DEFAULT
 from promptlab.models import bundled_models
-from promptlab.spec import DTYPES, Scalar, parse_scalar
+from promptlab.spec import DTYPES, OFFLOADS, Scalar, parse_scalar
 from promptlab.tracking.address import TrackingAddress
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "dry_run_option",
     "experiment_options",
     "in_workspace",
+    "machine_options",
     "pickle_allowed",
     "record_options",
     "setting_options",
@@ -102,9 +103,26 @@ def setting_options(command: Command) -> Command:
                  help="Where the noise is drawn. [default: cpu, the same noise for every device]"),
         _several("--set", "arguments", type=Typed("argument", _argument), metavar="NAME=VALUE",
                  help="A further argument of the pipeline's call, by its diffusers name."),
-        _several("--batch-size", metavar="N", help="Images per forward. [default: 4, or the number of images]"),
+        _several("--batch-size", metavar="N|auto",
+                 help="Images per forward; auto: the most that fit. [default: 4, or the number of images]"),
     ]  # fmt: skip
-    return allow_pickle_option(_all(every, command))
+    return allow_pickle_option(_all(every, machine_options(command)))
+
+
+def machine_options(command: Command) -> Command:
+    """How the machine carries it out. A switch typed both ways is an axis of both."""
+    every = [
+        _switch("--attention-slicing", help="Attention one slice of the heads after the other: less memory."),
+        _switch("--vae-slicing", help="Decode pictures one by one: less memory."),
+        _switch("--vae-tiling", help="Decode large pictures in tiles: less memory, other bytes."),
+        _several("--offload", metavar="HOW", type=Typed("offload", str, lambda: list(OFFLOADS)),
+                 help="Weights wait in the CPU's memory: model, sequential or group."),
+        _several("--attention-backend", metavar="NAME", help="Kernels for attention, by diffusers' name."),
+        _switch("--compile", help="Compile the denoiser: a minute first, quicker then."),
+        _switch("--channels-last", help="Convolutions with the channels innermost."),
+        _switch("--exact", help="Out of memory, fail instead of going on with smaller batches."),
+    ]  # fmt: skip
+    return _all(every, command)
 
 
 def allow_pickle_option(command: Command) -> Command:
@@ -195,6 +213,10 @@ def _tracking_uri(ctx: click.Context, param: click.Parameter, typed: str | None)
 
 def _several(*names: str, metavar: str, help: str, type: Typed | None = None) -> Callable[[Command], Command]:  # noqa: A002 - click's names
     return click.option(*names, metavar=metavar, help=help, type=type, multiple=True)
+
+
+def _switch(name: str, *, help: str) -> Callable[[Command], Command]:  # noqa: A002 - click's name
+    return click.option(f"{name}/--no-{name.removeprefix('--')}", multiple=True, help=help)
 
 
 def _all(options: Sequence[Callable[[Command], Command]], command: Command) -> Command:

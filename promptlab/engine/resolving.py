@@ -19,7 +19,7 @@ from promptlab.engine.loading.vaes import VaeSource, resolve_vae
 from promptlab.engine.machine.devices import choose_device, choose_generator_device, default_dtype
 from promptlab.engine.schedules.building import resolve_scheduler
 from promptlab.errors import InputError, UnknownValue
-from promptlab.plan import ResolvedSpec, default_batch_size
+from promptlab.plan import ResolvedSpec, chosen_batch_size
 from promptlab.spec import DTYPES, CallSpec, PipelineSpec, RunSpec, SchedulerSpec
 
 __all__ = ["Model", "Resolver", "look_up"]
@@ -76,7 +76,7 @@ class Resolver:
                     spec,
                     pipeline=pipeline,
                     call=self._call(spec, model, kind),
-                    batch_size=spec.batch_size or default_batch_size(spec.image_count),
+                    batch_size=chosen_batch_size(spec),
                     # The device stays as it was asked for: a rerun on another machine takes what is there.
                     generator_device=generator_device,
                 ),

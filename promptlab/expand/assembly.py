@@ -7,12 +7,13 @@ settings, and a cell is little more than pointers to them.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from promptlab.expand.fields import Field
 from promptlab.expand.values import changes, steered
-from promptlab.spec import CallSpec, PipelineSpec, RunSpec
+from promptlab.spec import CallSpec, MachineSpec, PipelineSpec, RunSpec
 
 __all__ = ["Assembly", "Setting"]
 
@@ -44,7 +45,7 @@ class _Part:
         self._base, self._settings = base, settings
         self._dimensions = sorted({at for at, _, _ in settings})
         self._made: dict[tuple[int, ...], Any] = {}
-        self._plain = _plain(getattr(base, name)) if name in ("pipeline", "call") else {}
+        self._plain = _plain(getattr(base, name)) if name in _PARTS else {}
 
     def at(self, place: tuple[int, ...]) -> Any:
         """What it is at a place."""
@@ -61,19 +62,24 @@ class _Part:
             for at, field, values in self._settings:
                 varied.update(changes(arguments, field, values[place[at]]))
                 arguments = varied.get("arguments", arguments)
-            return (PipelineSpec if self.name == "pipeline" else CallSpec)(**varied)
+            return _PARTS[self.name](**varied)
         value: Any = self._base.variants
         for at, field, values in self._settings:
             value = steered(value, values[place[at]]) if field.kind == "negative" else values[place[at]]
         return value
 
 
-def _plain(spec: RunSpec | PipelineSpec | CallSpec) -> dict[str, Any]:
+def _plain(spec: RunSpec | PipelineSpec | CallSpec | MachineSpec) -> dict[str, Any]:
     return {each.name: getattr(spec, each.name) for each in dataclasses.fields(spec)}
 
 
-_PIPELINE: Final = frozenset(each.name for each in dataclasses.fields(PipelineSpec))
-_CALL: Final = frozenset(each.name for each in dataclasses.fields(CallSpec))
+_PARTS: Final[Mapping[str, Callable[..., PipelineSpec | CallSpec | MachineSpec]]] = MappingProxyType(
+    {"pipeline": PipelineSpec, "call": CallSpec, "machine": MachineSpec}
+)
+_HOMES: Final = MappingProxyType(
+    {each.name: part for part, kind in _PARTS.items() for each in dataclasses.fields(kind)}  # type: ignore[arg-type]
+)
+"""Fields of a run's parts, and which part each lies in."""
 
 
 def _home(field: Field) -> str:
@@ -81,4 +87,4 @@ def _home(field: Field) -> str:
     name = field.sets[0]
     if field.kind == "negative":
         return "variants"
-    return "pipeline" if name in _PIPELINE else "call" if name in _CALL else name
+    return _HOMES.get(name, name)

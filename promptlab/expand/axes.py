@@ -184,7 +184,8 @@ def _check_words(cells: Sequence[Cell], dimensions: Sequence[Dimension], fields:
     for cell in cells:
         spec = cell.spec
         words = _comparable(spec.variants)
-        key = (spec.pipeline, spec.call, spec.seeds, spec.batch_size, spec.device, spec.generator_device, words)
+        place = (spec.device, spec.generator_device, spec.machine)
+        key = (spec.pipeline, spec.call, spec.seeds, spec.batch_size, place, words)
         first = seen.setdefault(key, cell)
         if first is not cell:
             problem = f"makes one run of '{cut(first.label, 80)}' and of '{cut(cell.label, 80)}'"

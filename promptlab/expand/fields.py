@@ -19,7 +19,20 @@ from promptlab.expand.yaml_tree import where
 
 __all__ = ["ARGUMENT", "FIELDS", "Field", "Kind", "field_named", "said_at", "what_is"]
 
-Kind = Literal["text", "scheduler", "dtype", "whole", "number", "size", "negative", "prompts", "seeds", "argument"]
+Kind = Literal[
+    "text",
+    "scheduler",
+    "dtype",
+    "whole",
+    "number",
+    "size",
+    "negative",
+    "prompts",
+    "seeds",
+    "argument",
+    "batch",
+    "switch",
+]
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 ARGUMENT: Final = "arguments."
@@ -58,7 +71,7 @@ class Field:
     @property
     def is_numeric(self) -> bool:
         """Whether ranges can be typed for it."""
-        return self.kind in ("whole", "number", "argument")
+        return self.kind in ("whole", "number", "argument", "batch")
 
 
 _ALSO: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -96,9 +109,17 @@ FIELDS: Final[Mapping[str, Field]] = _fields(
     ("size", "size", "Pixels: 512, or 512x768 (width first).", "512x768"),
     ("height", "whole", "Pixels; with width, instead of size.", "512"),
     ("width", "whole", "Pixels; with height, instead of size.", "512"),
-    ("batch_size", "whole", "Images per forward, 1 or more. Another size gives other bytes.", "4"),
+    ("batch_size", "batch", "Images per forward, 1 or more, or auto. Another size gives other bytes.", "4"),
     ("device", "text", "cuda, cuda:1, mps or cpu.", "cuda"),
     ("generator_device", "text", "Where the noise is drawn; on the CPU it is the same for every device.", "cpu"),
+    ("attention_slicing", "switch", "Attention one slice of the heads after the other: less memory.", "true"),
+    ("vae_slicing", "switch", "Pictures decoded one by one: less memory.", "true"),
+    ("vae_tiling", "switch", "Large pictures decoded in overlapping tiles: less memory, other bytes.", "true"),
+    ("offload", "text", "Weights wait in the CPU's memory: model, sequential or group.", "model"),
+    ("attention_backend", "text", "diffusers' name of the kernels for attention.", "native"),
+    ("compile", "switch", "Compile the denoiser (torch.compile): a minute first, quicker then.", "true"),
+    ("channels_last", "switch", "Convolutions with the channels innermost.", "true"),
+    ("exact", "switch", "Out of memory, fail instead of going on with smaller batches.", "true"),
     ("negative", "negative", "What to steer away from (negative_prompt).", "blurry"),
     ("prompts", "prompts", "One or more prompts, each a template: {a|b||c}, __list__.", "a {red|blue} fox"),
     ("seeds", "seeds", "0-7, or 1,5,9, or 1-10 (+3), or random:4.", "0-7"),

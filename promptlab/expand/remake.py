@@ -49,6 +49,7 @@ def experiment_file(
         ("batch_size", spec.batch_size),
         ("device", spec.device),
         ("generator_device", spec.generator_device if spec.generator_device != "cpu" else None),
+        *spec.machine.said.items(),
         ("seeds", show_seeds(spec.seeds)),
     ]
     lines = [f"{key}: {_scalar(value)}" for key, value in rows if value is not None]

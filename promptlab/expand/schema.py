@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any, Final, Literal
 
 from promptlab.expand.fields import FIELDS, Field
-from promptlab.spec import DTYPES, MAX_SEED
+from promptlab.spec import AUTO, DTYPES, MAX_SEED
 
 __all__ = ["ALSO", "TEXT", "Json", "field_schema", "fields_schema", "json_schema", "listed"]
 
@@ -61,6 +61,10 @@ def field_schema(field: Field) -> Json:
     """What may stand behind a field."""
     if field.kind == "whole":
         return {"anyOf": [_WHOLE, _DEFAULT]}
+    if field.kind == "batch":
+        return {"anyOf": [_WHOLE, {"const": AUTO}, _DEFAULT]}
+    if field.kind == "switch":
+        return {"enum": [True, False, "default"]}
     if field.kind == "number":
         return {"anyOf": [{"type": "number", "minimum": 0}, _DEFAULT]}
     if field.kind == "dtype":

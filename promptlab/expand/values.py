@@ -18,7 +18,7 @@ from promptlab.expand.ranges import parse_numbers, show_number
 from promptlab.expand.seeds import parse_seeds
 from promptlab.expand.words import cut
 from promptlab.expand.yaml_tree import Word
-from promptlab.spec import DTYPES, Options, PipelineSpec, RunSpec, SchedulerSpec, Variant, options
+from promptlab.spec import AUTO, DTYPES, Options, PipelineSpec, RunSpec, SchedulerSpec, Variant, options
 
 __all__ = [
     "DEFAULT",
@@ -43,6 +43,9 @@ _NO_DEFAULT: Final = frozenset({"model", "revision", "variant", "device", "gener
 _DTYPE_WORDS: Final = MappingProxyType(
     {"fp32": "float32", "fp16": "float16", "half": "float16", "bf16": "bfloat16", "float": "float32"}
 )
+_SWITCHES: Final = MappingProxyType({"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False})
+_NOTHING: Final[Mapping[Kind, Any]] = MappingProxyType({"negative": "", "switch": False})
+"""What a field is that is set to nothing, where that is not ``None``."""
 _SIZE: Final = re.compile(r"\s*([0-9]{1,6})(?:\s*[xX×*]\s*([0-9]{1,6}))?\s*")
 _FRACTION: Final = re.compile(r"[0-9]\.(?!\.)|(?<!\.)\.[0-9]|[eE][+-]?[0-9]")
 _PROBE: Final = RunSpec(pipeline=PipelineSpec(model="probe"), variants=(Variant(prompt=""),), seeds=(0,))
@@ -70,7 +73,7 @@ def read_value(field: Field, said: object, *, what: str, parse_scheduler: ParseS
     if said is None or (said == DEFAULT and field.name not in _NO_DEFAULT):
         if field.name in ("model", "seeds", "generator_device"):
             raise InputError(what, problem="is empty", allowed=field.help)
-        return "" if field.kind == "negative" else None
+        return _NOTHING.get(field.kind)
     value = _READERS[field.kind](field, said, what)
     if field.kind == "scheduler":
         if parse_scheduler is None or isinstance(value, SchedulerSpec):
@@ -84,8 +87,8 @@ def read_value(field: Field, said: object, *, what: str, parse_scheduler: ParseS
 
 def read_values(field: Field, said: object, *, what: str) -> tuple[Any, ...]:
     """All that one text stands for: the numbers of a range, or the one value that it is."""
-    if field.is_numeric and isinstance(said, str) and said != DEFAULT:
-        whole = field.kind == "whole" or (field.kind == "argument" and not _FRACTION.search(said))
+    if field.is_numeric and isinstance(said, str) and said not in (DEFAULT, AUTO):
+        whole = field.kind in ("whole", "batch") or (field.kind == "argument" and not _FRACTION.search(said))
         numbers = parse_numbers(said, whole=whole, what=what)
         for number in {min(numbers), max(numbers)}:
             read_value(field, number, what=what)
@@ -107,7 +110,7 @@ def changes(arguments: Options, field: Field, value: Any) -> dict[str, Any]:
         return {"width": width, "height": height}
     if field.kind == "argument":
         return {"arguments": options({**dict(arguments), field.name.removeprefix(ARGUMENT): value})}
-    return {field.sets[0]: value}
+    return {field.sets[0]: bool(value) if field.kind == "switch" else value}
 
 
 def steered(variants: tuple[Variant, ...], negative: str) -> tuple[Variant, ...]:
@@ -162,6 +165,20 @@ def _one(said: object, what: str, *, whole: bool) -> int | float:
     return numbers[0]
 
 
+def _batch(_: Field, said: object, what: str) -> int | float | str:
+    return AUTO if said == AUTO else _one(said, what, whole=True)
+
+
+def _switch(_: Field, said: object, what: str) -> bool:
+    value = said.value if isinstance(said, Word) else said
+    if not isinstance(value, bool):
+        found = _SWITCHES.get(str(value).strip().lower())
+        if found is None:
+            raise UnknownValue(what, str(value), ("true", "false"))
+        return found
+    return value
+
+
 def _number(_: Field, said: object, what: str) -> float:
     return _one(said, what, whole=False)
 
@@ -191,5 +208,7 @@ _READERS: Final[Mapping[Kind, Callable[[Field, object, str], Any]]] = MappingPro
         "number": _number,
         "size": _size,
         "seeds": _seeds,
+        "batch": _batch,
+        "switch": _switch,
     }
 )

@@ -8,7 +8,7 @@
 
 from promptlab.plan.pace import Pace, rule_of_thumb
 from promptlab.plan.planning import CutPrompt, Plan, PlannedRun, plan
-from promptlab.plan.tasks import DEFAULT_BATCH_SIZE, ImageTask, ResolvedSpec, default_batch_size, keys_of, tasks_of
+from promptlab.plan.tasks import DEFAULT_BATCH_SIZE, ImageTask, ResolvedSpec, chosen_batch_size, keys_of, tasks_of
 
 __all__ = [
     "DEFAULT_BATCH_SIZE",
@@ -18,7 +18,7 @@ __all__ = [
     "Plan",
     "PlannedRun",
     "ResolvedSpec",
-    "default_batch_size",
+    "chosen_batch_size",
     "keys_of",
     "plan",
     "rule_of_thumb",

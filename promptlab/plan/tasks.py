@@ -7,18 +7,35 @@ so that tasks can be pickled, sent elsewhere, shuffled or dropped without changi
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
-from promptlab.spec import CallSpec, PipelineSpec, RunSpec, Variant, recipe_key, setting_key, words_key
+from promptlab.spec import (
+    AUTO,
+    CallSpec,
+    MachineSpec,
+    PipelineSpec,
+    RunSpec,
+    Variant,
+    recipe_key,
+    setting_key,
+    words_key,
+)
 
-__all__ = ["DEFAULT_BATCH_SIZE", "ImageTask", "ResolvedSpec", "default_batch_size", "keys_of", "tasks_of"]
+__all__ = ["DEFAULT_BATCH_SIZE", "ImageTask", "ResolvedSpec", "chosen_batch_size", "keys_of", "tasks_of"]
 
 DEFAULT_BATCH_SIZE = 4
+_AS_EVER: Final = MachineSpec()
 
 
-def default_batch_size(image_count: int) -> int:
-    """The batch size of a run that names none: four, or the number of images where a run has fewer."""
-    return min(DEFAULT_BATCH_SIZE, image_count)
+def chosen_batch_size(spec: RunSpec) -> int:
+    """The batch size of ``spec``; where it names none, four, or the number of images where there are fewer.
+
+    So it is where the largest that fits is wanted, too, until that is known.
+    """
+    if spec.batch_size is None or spec.batch_size == AUTO:
+        return min(DEFAULT_BATCH_SIZE, spec.image_count)
+    return spec.batch_size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +58,16 @@ class ResolvedSpec:
     @property
     def batch_size(self) -> int:
         """The batch size of its images."""
-        return self.spec.batch_size or default_batch_size(self.spec.image_count)
+        return chosen_batch_size(self.spec)
 
     @property
     def setting_key(self) -> str:
         """The hash of what all images of the run share; see :func:`promptlab.spec.setting_key`."""
         return setting_key(self.spec, model_identity=self.model_identity, vae_identity=self.vae_identity)
+
+    def at(self, batch_size: int | None) -> ResolvedSpec:
+        """The same in batches of another size; itself where ``batch_size`` is ``None``."""
+        return self if batch_size is None else replace(self, spec=replace(self.spec, batch_size=batch_size))
 
     def key(self, variant: Variant, seed: int) -> str:
         """The recipe key of the image of ``variant`` at ``seed``."""
@@ -67,6 +88,7 @@ class ImageTask:
         device: where the model runs.
         generator_device: where the noise is drawn.
         recipe_key: see :func:`promptlab.spec.recipe_key`.
+        machine: how it is carried out.
     """
 
     position: int
@@ -80,6 +102,7 @@ class ImageTask:
     device: str
     generator_device: str
     recipe_key: str
+    machine: MachineSpec = _AS_EVER
 
 
 def keys_of(resolved: Iterable[ResolvedSpec]) -> list[tuple[str, ...]]:
@@ -112,6 +135,7 @@ def tasks_of(resolved: ResolvedSpec) -> tuple[ImageTask, ...]:
             device=resolved.device,
             generator_device=spec.generator_device,
             recipe_key=keys[row * len(spec.seeds) + column],
+            machine=spec.machine,
         )
         for row, variant in enumerate(spec.variants)
         for column, seed in enumerate(spec.seeds)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from filelock import FileLock
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from promptlab.plan import ImageTask, ResolvedSpec
@@ -202,6 +202,25 @@ class Notebook(Lookup):
                     update(ImageRow)
                     .where(ImageRow.run_id == run_id, ImageRow.position == position)
                     .values(**made_columns(image), linked_image_id=roots[image.run_id, image.position])
+                )
+            return recall.run(session, run_id)
+
+    def make_smaller(self, run_id: int, batch_size: int, keys: Mapping[int, str]) -> RunRecord:
+        """Write that owed images are to be made in smaller batches than their run's, which did not fit.
+
+        Args:
+            keys: the recipe key of each at that size, by its place in the run.
+        """
+        with self._writing("noting smaller batches") as session:
+            for position, key in keys.items():
+                session.execute(
+                    update(ImageRow)
+                    .where(ImageRow.run_id == run_id, ImageRow.position == position)
+                    .values(
+                        asked_key=func.coalesce(ImageRow.asked_key, ImageRow.recipe_key),
+                        recipe_key=key,
+                        batch_size=batch_size,
+                    )
                 )
             return recall.run(session, run_id)
 

@@ -83,7 +83,8 @@ def made(session: Session) -> tuple[ImageRecord, ...]:
 
 
 def same_run(session: Session, keys: tuple[str, ...], environment_hash: str, experiment: str) -> int | None:
-    """The newest run of the experiment that is made of exactly ``keys``, in this order, in the environment."""
+    """The newest run of the experiment that was asked for by exactly ``keys``, in this order, in the environment."""
+    asked = func.coalesce(ImageRow.asked_key, ImageRow.recipe_key)
     candidates = session.scalars(
         select(RunRow.id)
         .join(RunRow.environment)
@@ -92,12 +93,12 @@ def same_run(session: Session, keys: tuple[str, ...], environment_hash: str, exp
             RunRow.experiment == experiment,
             EnvironmentRow.hash == environment_hash,
             ImageRow.position == 0,
-            ImageRow.recipe_key == keys[0],
+            asked == keys[0],
         )
         .order_by(RunRow.id.desc())
     ).all()
     for run_id in candidates:
-        has = select(ImageRow.recipe_key).where(ImageRow.run_id == run_id).order_by(ImageRow.position)
+        has = select(asked).where(ImageRow.run_id == run_id).order_by(ImageRow.position)
         if tuple(session.scalars(has)) == keys:
             return run_id
     return None

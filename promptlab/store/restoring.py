@@ -108,6 +108,8 @@ def _image_row(image: ImageRecord, run: RunRow, there: Mapping[int, RunRow]) -> 
         variant=run.variants[image.variant],
         seed=image.seed,
         recipe_key=image.recipe_key,
+        batch_size=image.batch_size,
+        asked_key=image.asked_key,
         parent_image_id=parent and parent.id,
         linked_image_id=linked and linked.id,
         **columns,

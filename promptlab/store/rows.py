@@ -25,7 +25,7 @@ from promptlab.records import (
     VariantRecord,
     Verification,
 )
-from promptlab.spec import CallSpec, Change, PipelineSpec, RunSpec, SchedulerSpec, Variant, options
+from promptlab.spec import CallSpec, Change, MachineSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant, options
 from promptlab.store.tables import ImageRow, RunRow, SweepRow, VariantRow, VerificationRow
 
 __all__ = ["image_record", "made_columns", "new_run_row", "run_record", "sweep_record"]
@@ -56,10 +56,11 @@ def new_run_row(resolved: ResolvedSpec, *, experiment: str, name: str | None, no
         width=call.width,
         call_arguments=dict(call.arguments),
         seeds=list(spec.seeds),
-        batch_size=spec.batch_size,
+        batch_size=resolved.batch_size,
         asked_device=spec.device,
         device=resolved.device,
         generator_device=spec.generator_device,
+        machine=spec.machine.said or None,
         variants=[
             VariantRow(
                 position=position,
@@ -155,6 +156,7 @@ def _spec(row: RunRow) -> RunSpec:
         batch_size=row.batch_size,
         device=row.asked_device,
         generator_device=row.generator_device,
+        machine=MachineSpec(**(row.machine or {})),
     )
 
 
@@ -192,6 +194,9 @@ def image_record(row: ImageRow) -> ImageRecord:
         linked=None if row.linked is None else (row.linked.run_id, row.linked.position),
         flag=row.flag,
         error=row.error,
+        batch_size=row.batch_size,
+        asked_key=row.asked_key,
+        decoded_in=row.decoded_in,
         verified=_verification(row.verifications[-1]) if row.verifications else None,
         stars=row.stars,
         favourite=row.favourite,
@@ -237,4 +242,5 @@ def made_columns(image: ImageRecord) -> dict[str, Any]:
         "made_at": image.made_at,
         "flag": image.flag,
         "error": image.error,
+        "decoded_in": image.decoded_in,
     }

@@ -10,6 +10,7 @@
                                                                                     ├─── promptlab_ratings
                                                                                     └──< promptlab_votes (of two)
 
+``promptlab_probes`` stands by itself: how large batches took how much memory, by the hash of their setting.
 ``promptlab_search``, SQLite's full-text index of the variants' words and their runs' notes, is kept by triggers and is
 no class here: migration 0004 makes it and :mod:`promptlab.store.searching` asks it.
 
@@ -46,6 +47,7 @@ __all__ = [
     "Base",
     "EnvironmentRow",
     "ImageRow",
+    "ProbeRow",
     "RatingRow",
     "RunRow",
     "SweepRow",
@@ -156,6 +158,7 @@ class RunRow(Base):
     asked_device: Mapped[str | None] = mapped_column(String(32))
     device: Mapped[str] = mapped_column(String(32))
     generator_device: Mapped[str] = mapped_column(String(32))
+    machine: Mapped[dict[str, Any] | None]
     environment_id: Mapped[int] = mapped_column(ForeignKey(EnvironmentRow.id), index=True)
 
     load_seconds: Mapped[float | None]
@@ -219,6 +222,10 @@ class ImageRow(Base):
     error: Mapped[str | None] = mapped_column(Text)
     parent_image_id: Mapped[int | None] = mapped_column(ForeignKey("promptlab_images.id"), index=True)
 
+    batch_size: Mapped[int | None]
+    asked_key: Mapped[str | None] = mapped_column(String(64))
+    decoded_in: Mapped[str | None] = mapped_column(String(16))
+
     environment_id: Mapped[int | None] = mapped_column(ForeignKey(EnvironmentRow.id), index=True)
     linked_image_id: Mapped[int | None] = mapped_column(ForeignKey("promptlab_images.id"), index=True)
 
@@ -254,6 +261,22 @@ class VerificationRow(Base):
     changes: Mapped[list[Any]]
 
     environment: Mapped[EnvironmentRow] = relationship()
+
+
+class ProbeRow(Base):
+    """A batch of one size was tried out in one setting and environment: what it took, and whether it fitted."""
+
+    __tablename__ = "promptlab_probes"
+    __table_args__ = (UniqueConstraint("setting", "batch_size"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    setting: Mapped[str] = mapped_column(String(64))
+    batch_size: Mapped[int]
+    fits: Mapped[bool]
+    seconds: Mapped[float | None]
+    step_seconds: Mapped[float | None]
+    peak_memory: Mapped[int | None] = mapped_column(BigInteger)
+    probed_at: Mapped[datetime]
 
 
 class RatingRow(Base):
