@@ -29,6 +29,8 @@ __all__ = [
     "CallSpec",
     "Change",
     "Dtype",
+    "Embedding",
+    "Lora",
     "MachineSpec",
     "Offload",
     "Options",
@@ -128,6 +130,47 @@ class SchedulerSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lora:
+    """Low-rank weights added to a model's own (peft's adapters), and how strongly.
+
+    Args:
+        name: a file, a folder, or on the Hub ``organisation/repository[@revision][/file]``.
+        weight: what they are multiplied by; 1 is as they were trained, 0 leaves the model as it is.
+        identity: ``commit:<sha>`` or ``sha256:<hex>``, once resolved. Two are equal whatever it is: it follows from the
+            name, and is here so that a recipe can be told from one with another content under the same name.
+    """
+
+    name: str
+    weight: float = 1.0
+    identity: str | None = dataclasses.field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        if not isfinite(self.weight):
+            raise InputError("--lora", str(self), problem="has no finite weight", hint=f"--lora {self.name}:0.8")
+
+    def __str__(self) -> str:
+        return self.name if self.weight == 1 else f"{self.name}:{canonical_json(self.weight)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedding:
+    """A textual inversion: vectors that stand for a word of their own.
+
+    Args:
+        name: a file, a folder, or on the Hub ``organisation/repository[@revision][/file]``.
+        token: the word, as it is written in prompts; ``None`` takes the one that the file names.
+        identity: see :class:`Lora`.
+    """
+
+    name: str
+    token: str | None = None
+    identity: str | None = dataclasses.field(default=None, compare=False)
+
+    def __str__(self) -> str:
+        return self.name if self.token is None else f"{self.name}:{self.token}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineSpec:
     """What goes into ``from_pretrained``.
 
@@ -138,6 +181,8 @@ class PipelineSpec:
         vae: another VAE: Hub id, folder or file; ``None`` keeps the pipeline's own.
         dtype: of everything but a VAE that has its own.
         scheduler: ``None`` keeps the pipeline's own.
+        loras: added to the model's weights, in this order: sums of floats depend on it.
+        embeddings: textual inversions.
     """
 
     model: str
@@ -146,6 +191,17 @@ class PipelineSpec:
     vae: str | None = None
     dtype: Dtype | None = None
     scheduler: SchedulerSpec | None = None
+    loras: tuple[Lora, ...] = ()
+    embeddings: tuple[Embedding, ...] = ()
+
+    def __post_init__(self) -> None:
+        for what, names in (
+            ("--lora", [each.name for each in self.loras]),
+            ("--textual-inversion", [each.token or each.name for each in self.embeddings]),
+        ):
+            for name in names:
+                if names.count(name) > 1:
+                    raise InputError(what, name, problem="is named twice", allowed="each once")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +213,13 @@ class CallSpec:
         guidance_scale: 0 or more; at 1 and below most pipelines guide not at all.
         height, width: pixels, divisible by the VAE's factor.
         arguments: further keyword arguments of the pipeline's call, by their diffusers names.
+        weighting: whether prompts are read with compel's weights, ``(hard rim light)1.3``, and beyond 77 tokens.
+        clip_skip: layers of the CLIP encoders left out at the end, 0 or more (diffusers' ``clip_skip``; AUTOMATIC1111
+            counts from 1). ``None`` is 0.
+        guidance_rescale: 0 … 1, how far guided predictions are scaled back to the spread of the unguided ones.
+        variation_seed: of a second noise that the seed's own is mixed with.
+        variation_strength: 0 … 1, from the seed's noise to that of ``variation_seed``, along the great circle.
+        guidance_until: 0 … 1, the share of the steps after which guidance is dropped. ``None`` guides all.
     """
 
     num_inference_steps: int | None = None
@@ -164,8 +227,28 @@ class CallSpec:
     height: int | None = None
     width: int | None = None
     arguments: Options = ()
+    weighting: bool = False
+    clip_skip: int | None = None
+    guidance_rescale: float | None = None
+    variation_seed: int | None = None
+    variation_strength: float | None = None
+    guidance_until: float | None = None
 
     def __post_init__(self) -> None:
+        self._adopt_arguments()
+        _check_share("--guidance-rescale", self.guidance_rescale, "0.7")
+        _check_share("--variation-strength", self.variation_strength, "0.2")
+        _check_share("--guidance-until", self.guidance_until, "0.4")
+        if self.variation_seed is not None and not 0 <= self.variation_seed <= MAX_SEED:
+            raise InputError(
+                "--variation-seed", self.variation_seed, problem="is out of range", allowed=f"0 to {MAX_SEED}",
+                hint="--variation-seed 7",
+            )  # fmt: skip
+        if self.clip_skip is not None and (isinstance(self.clip_skip, float | str) or self.clip_skip < 0):
+            raise InputError(
+                "--clip-skip", self.clip_skip, problem="is no number of layers", allowed="0 or more, whole",
+                hint="--clip-skip 1",
+            )  # fmt: skip
         if self.num_inference_steps is not None and self.num_inference_steps < 1:
             raise InputError(
                 "--steps", self.num_inference_steps, problem="is too few", allowed="1 or more", hint="--steps 20"
@@ -180,6 +263,38 @@ class CallSpec:
                     "--size", f"{self.width}x{self.height}", problem="is too small", allowed="whole pixels, 1 or more",
                     hint="--size 512x512",
                 )  # fmt: skip
+
+    def _adopt_arguments(self) -> None:
+        """Arguments that became fields, where a record or ``--set`` names them the old way: one thing, one place."""
+        if not self.arguments or not any(name in _FORMER_ARGUMENTS for name, _ in self.arguments):
+            return
+        for name, value in self.arguments:
+            if name in _FORMER_ARGUMENTS and getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+        rest = tuple(pair for pair in self.arguments if pair[0] not in _FORMER_ARGUMENTS)
+        object.__setattr__(self, "arguments", rest)
+
+    @property
+    def varied(self) -> bool:
+        """Whether the noise is another than the seed's own."""
+        return self.variation_seed is not None and bool(self.variation_strength)
+
+
+_FORMER_ARGUMENTS: Final = ("clip_skip", "guidance_rescale")
+"""Fields of a call that used to be ``arguments``, and still are in the text that a setting's key is made of."""
+
+
+_LATER: Final = {
+    "pipeline": frozenset({"loras", "embeddings"}),
+    "call": frozenset(
+        {"weighting", "clip_skip", "guidance_rescale", "variation_seed", "variation_strength", "guidance_until"}
+    ),
+}
+
+
+def _check_share(what: str, value: object, example: str) -> None:
+    if value is not None and (isinstance(value, bool | str) or not 0 <= value <= 1):  # type: ignore[operator]
+        raise InputError(what, value, problem="is out of range", allowed="0 to 1", hint=f"{what} {example}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -344,12 +459,22 @@ class RunSpec:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values only, ready for JSON; :meth:`from_dict` gives back an equal spec."""
+        """Plain values only, ready for JSON; :meth:`from_dict` gives back an equal spec.
+
+        Fields that the first version did not know are left out when they say nothing, so that it reads what it can.
+        """
         plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
         plain["call"]["arguments"] = dict(self.call.arguments)
         plain["machine"] = self.machine.said
         if self.pipeline.scheduler is not None:
             plain["pipeline"]["scheduler"]["options"] = dict(self.pipeline.scheduler.options)
+        for part, names in _LATER.items():
+            said = plain[part]
+            plain[part] = {
+                name: value
+                for name, value in said.items()
+                if name not in names or not (value is None or value is False or value == [])
+            }
         return plain
 
     @classmethod
@@ -362,6 +487,7 @@ class RunSpec:
         try:
             pipeline, call = dict(plain["pipeline"]), dict(plain["call"])
             scheduler = pipeline.pop("scheduler", None)
+            loras, embeddings = pipeline.pop("loras", ()), pipeline.pop("embeddings", ())
             return cls(
                 **{
                     **plain,
@@ -369,6 +495,8 @@ class RunSpec:
                         **pipeline,
                         scheduler=scheduler
                         and SchedulerSpec(name=scheduler["name"], options=options(scheduler.get("options"))),
+                        loras=tuple(Lora(**each) for each in loras),
+                        embeddings=tuple(Embedding(**each) for each in embeddings),
                     ),
                     "call": CallSpec(**{**call, "arguments": options(call.get("arguments"))}),
                     "machine": MachineSpec(**plain.get("machine", {})),
@@ -399,9 +527,12 @@ def _setting_text(spec: RunSpec, *, model_identity: str, vae_identity: str | Non
     scheduler = pipeline.scheduler
     options_text = canonical_json(dict(scheduler.options)) if scheduler and scheduler.options else "{}"
     scheduler_text = f"[{_atom(scheduler.name)},{options_text}]" if scheduler else "null"
+    conditioning = _conditioning(spec)
+    conditioning_text = f'"conditioning":{canonical_json(conditioning)},' if conditioning else ""
     return (
-        f'{{"arguments":{canonical_json(dict(call.arguments)) if call.arguments else "{}"},'
+        f'{{"arguments":{_arguments_text(call)},'
         f'"batch_size":{_atom(spec.batch_size)},'
+        f"{conditioning_text}"
         f'"dtype":{_atom(pipeline.dtype)},'
         f'"generator_device":{_atom(spec.generator_device)},'
         f'"guidance_scale":{canonical_json(call.guidance_scale)},'
@@ -413,6 +544,29 @@ def _setting_text(spec: RunSpec, *, model_identity: str, vae_identity: str | Non
         f'"variant":{_atom(pipeline.variant)},'
         f'"width":{_atom(call.width)}}}'
     )
+
+
+def _arguments_text(call: CallSpec) -> str:
+    former = {name: value for name in _FORMER_ARGUMENTS if (value := getattr(call, name)) is not None}
+    return canonical_json({**dict(call.arguments), **former}) if call.arguments or former else "{}"
+
+
+def _conditioning(spec: RunSpec) -> dict[str, Any]:
+    """What is steered by more than words and a scale; only what was asked for, so that a setting without any of it has
+    the key that it had before there was any."""
+    pipeline, call = spec.pipeline, spec.call
+    found: dict[str, Any] = {}
+    if pipeline.loras:
+        found["loras"] = [[each.identity or each.name, each.weight] for each in pipeline.loras]
+    if pipeline.embeddings:
+        found["embeddings"] = [[each.identity or each.name, each.token] for each in pipeline.embeddings]
+    if call.weighting:
+        found["weighting"] = "compel"
+    if call.variation_seed is not None or call.variation_strength is not None:
+        found["variation"] = [call.variation_seed, call.variation_strength]
+    if call.guidance_until is not None:
+        found["guidance_until"] = call.guidance_until
+    return found
 
 
 @lru_cache(maxsize=1024, typed=True)
@@ -450,6 +604,8 @@ def _flat(spec: RunSpec) -> Iterator[tuple[str, Any]]:
                 yield from ((f"scheduler.{key}", inner) for key, inner in value.options)
             elif field.name == "arguments":
                 yield from value
+            elif field.name in ("loras", "embeddings"):
+                yield field.name, [str(each) for each in value]
             else:
                 yield field.name, value
     yield "prompts", [variant.prompt for variant in spec.variants]
@@ -461,7 +617,7 @@ def _flat(spec: RunSpec) -> Iterator[tuple[str, Any]]:
 
 def _plainly(value: object) -> str:
     if isinstance(value, list | tuple):
-        return ", ".join(_plainly(item) for item in value)
+        return ", ".join(_plainly(item) for item in value) or "none"
     if isinstance(value, str):
         return f"“{value}”" if value else "none"
     return "default" if value is None else str(value)

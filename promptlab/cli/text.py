@@ -12,6 +12,7 @@ from pathlib import Path
 
 from promptlab.errors import one_line
 from promptlab.expand import show_seeds
+from promptlab.expand.steering import steering_of
 from promptlab.expand.words import marked, word_diff
 from promptlab.records import ImageRecord, ImageStatus, Outcome, RunRecord, RunStatus, RunSummary, Verification
 from promptlab.spec import Change, RunSpec
@@ -205,6 +206,7 @@ def setting_pairs(
         ("steps", _or_none(call.num_inference_steps)),
         ("guidance", None if call.guidance_scale is None else f"{call.guidance_scale:g}"),
         ("size", size),
+        *((name.replace("_", " "), value) for name, value in steering_of(spec)),
         *((name, _plainly(value)) for name, value in call.arguments),
         ("dtype", pipeline.dtype),
         ("device", device),

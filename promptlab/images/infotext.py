@@ -51,7 +51,7 @@ def infotext(task: ImageTask, *, size: tuple[int, int] | None = None) -> str:
         "Size": f"{width}x{height}" if width and height else None,
         "Model": display_name(task.pipeline.model),  # and no "Model hash", which means a hash of a checkpoint file
         "VAE": task.pipeline.vae and display_name(task.pipeline.vae),
-        "Clip skip": _clip_skip(arguments.get("clip_skip")),
+        "Clip skip": _clip_skip(task.call.clip_skip),
         "Eta": sampler.eta,
         "Eta DDIM": arguments.get("eta") if sampler.name == "DDIM" else None,
         "RNG": "CPU" if task.generator_device == "cpu" else "GPU",  # absent would mean GPU
@@ -96,6 +96,6 @@ def _quoted(value: object) -> str:
     return json.dumps(text, ensure_ascii=False) if re.search(r"[,:\n]", text) else text
 
 
-def _clip_skip(value: object) -> int | None:
+def _clip_skip(value: int | None) -> int | None:
     """diffusers counts the layers left out, the web UI the layer taken from the end: 1 there is none skipped."""
-    return value + 1 if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+    return value + 1 if value else None

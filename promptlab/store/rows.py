@@ -6,6 +6,7 @@ again. What comes back equals what went in, which is what makes a rerun possible
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -25,7 +26,18 @@ from promptlab.records import (
     VariantRecord,
     Verification,
 )
-from promptlab.spec import CallSpec, Change, MachineSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant, options
+from promptlab.spec import (
+    CallSpec,
+    Change,
+    Embedding,
+    Lora,
+    MachineSpec,
+    PipelineSpec,
+    RunSpec,
+    SchedulerSpec,
+    Variant,
+    options,
+)
 from promptlab.store.tables import ImageRow, RunRow, SweepRow, VariantRow, VerificationRow
 
 __all__ = ["image_record", "made_columns", "new_run_row", "run_record", "sweep_record"]
@@ -55,6 +67,14 @@ def new_run_row(resolved: ResolvedSpec, *, experiment: str, name: str | None, no
         height=call.height,
         width=call.width,
         call_arguments=dict(call.arguments),
+        loras=[dataclasses.asdict(each) for each in pipeline.loras] or None,
+        embeddings=[dataclasses.asdict(each) for each in pipeline.embeddings] or None,
+        weighting=call.weighting or None,
+        clip_skip=call.clip_skip,
+        guidance_rescale=call.guidance_rescale,
+        variation_seed=call.variation_seed,
+        variation_strength=call.variation_strength,
+        guidance_until=call.guidance_until,
         seeds=list(spec.seeds),
         batch_size=resolved.batch_size,
         asked_device=spec.device,
@@ -143,6 +163,8 @@ def _spec(row: RunRow) -> RunSpec:
             scheduler=SchedulerSpec(name=row.scheduler, options=options(row.scheduler_options))
             if row.scheduler
             else None,
+            loras=tuple(Lora(**each) for each in row.loras or ()),
+            embeddings=tuple(Embedding(**each) for each in row.embeddings or ()),
         ),
         call=CallSpec(
             num_inference_steps=row.num_inference_steps,
@@ -150,6 +172,12 @@ def _spec(row: RunRow) -> RunSpec:
             height=row.height,
             width=row.width,
             arguments=options(row.call_arguments),
+            weighting=bool(row.weighting),
+            clip_skip=row.clip_skip,
+            guidance_rescale=row.guidance_rescale,
+            variation_seed=row.variation_seed,
+            variation_strength=row.variation_strength,
+            guidance_until=row.guidance_until,
         ),
         variants=tuple(_variant(variant) for variant in row.variants),
         seeds=tuple(row.seeds),

@@ -153,6 +153,14 @@ class RunRow(Base):
     height: Mapped[int | None]
     width: Mapped[int | None]
     call_arguments: Mapped[dict[str, Any]]
+    loras: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
+    embeddings: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
+    weighting: Mapped[bool | None]
+    clip_skip: Mapped[int | None]
+    guidance_rescale: Mapped[float | None]
+    variation_seed: Mapped[int | None] = mapped_column(BigInteger)
+    variation_strength: Mapped[float | None]
+    guidance_until: Mapped[float | None]
     seeds: Mapped[list[Any]]
     batch_size: Mapped[int | None]
     asked_device: Mapped[str | None] = mapped_column(String(32))

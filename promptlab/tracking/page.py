@@ -17,6 +17,7 @@ from itertools import groupby
 from promptlab.errors import one_line
 from promptlab.expand.changes import change_text
 from promptlab.expand.pairing import origin
+from promptlab.expand.steering import steering_of
 from promptlab.records import ImageRecord, ImageStatus, RunRecord, RunStatus, VariantRecord
 from promptlab.spec import Scalar
 from promptlab.tracking.judged import judged_metrics, rating_tag
@@ -141,6 +142,7 @@ class VariantPage:
             "batch_size": spec.batch_size,
             "device": self.run.device,
             **({f"scheduler.{key}": value for key, value in pipeline.scheduler.options} if pipeline.scheduler else {}),
+            **dict(steering_of(spec)),
             **dict(call.arguments),
             **{sweep_param(field): value for field, value in self.run.sweep_values},
         }

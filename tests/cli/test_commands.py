@@ -75,7 +75,7 @@ def test_diffusers_names_are_understood(promptlab):
     spec = json.loads(promptlab("show", "last", "--json").out)["run"]["spec"]
     assert spec["call"] == {
         "num_inference_steps": 7, "guidance_scale": 3.5, "height": 48, "width": 64,
-        "arguments": {"eta": 0.5, "clip_skip": 1},
+        "arguments": {"eta": 0.5}, "clip_skip": 1,
     }  # fmt: skip
     assert (spec["pipeline"]["dtype"], spec["variants"][0]["negative_prompt"]) == ("bfloat16", "beard")
 

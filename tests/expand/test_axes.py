@@ -72,10 +72,10 @@ def test_the_names_of_diffusers_are_names_of_axes(base):
 
 def test_call_arguments_add_up(base):
     """Two arguments on two axes are both in the call, beside what the base has."""
-    base = base.vary(arguments=(("clip_skip", 1),))
-    made = sweep(base, [Axis(field="arguments.eta", values=(0, 0.5)), Axis(field="arguments.clip_skip", values=(2,))])
+    base = base.vary(arguments=(("shift", 1),))
+    made = sweep(base, [Axis(field="arguments.eta", values=(0, 0.5)), Axis(field="arguments.shift", values=(2,))])
     assert [dict(spec.call.arguments) for spec in made.specs] == [
-        {"clip_skip": 2, "eta": 0}, {"clip_skip": 2, "eta": 0.5},
+        {"shift": 2, "eta": 0}, {"shift": 2, "eta": 0.5},
     ]  # fmt: skip
 
 

@@ -197,7 +197,7 @@ def test_other_settings_have_the_web_uis_words(resolve):
     """VAE, clip skip, eta and noise from the GPU are written as the web UI would; a whole guidance has no point."""
     given = resolve(
         vae="stabilityai/sd-vae-ft-mse", guidance_scale=7.0, generator_device="cuda",
-        arguments=(("clip_skip", 1), ("eta", 0.5)), scheduler=SchedulerSpec(name="DDIMScheduler"),
+        arguments=(("eta", 0.5),), clip_skip=1, scheduler=SchedulerSpec(name="DDIMScheduler"),
     )  # fmt: skip
     read = as_the_web_ui_reads(infotext(tasks_of(given)[0]))
     assert (read["VAE"], read["CFG scale"]) == ("stabilityai/sd-vae-ft-mse", "7")

@@ -230,8 +230,8 @@ def test_another_model_brings_its_own_size_and_revision():
 
 def test_call_arguments_are_added_to_the_inherited():
     """A rerun with one more argument keeps the others."""
-    base = SPEC.vary(arguments=(("clip_skip", 1), ("eta", 0.5)))
-    assert varied(base, Wording(), {"arguments": (("eta", 0.7),)}).call.arguments == (("clip_skip", 1), ("eta", 0.7))
+    base = SPEC.vary(arguments=(("shift", 1), ("eta", 0.5)))
+    assert varied(base, Wording(), {"arguments": (("eta", 0.7),)}).call.arguments == (("eta", 0.7), ("shift", 1))
 
 
 def test_words_are_changed_in_one_order():

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from promptlab.errors import WorkspaceError
+from promptlab.plan import ResolvedSpec, keys_of
 from promptlab.records import ImageStatus, Outcome, RunStatus
 from promptlab.store import glance, migrate
 from promptlab.store.notebook import Notebook
@@ -92,3 +93,12 @@ def test_a_list_says_what_to_type_for_an_older_database(older):
         glance.summaries(older.database)
     assert Notebook.upgrade(older) == revision
     assert len(glance.summaries(older.database)) >= 2
+
+
+@pytest.mark.parametrize("older", ["0005"], indirect=True)
+def test_arguments_that_became_columns_move_there(older):
+    """A run made with ``--set guidance_rescale=0.7`` has it where one looks for it today, under the same recipe key."""
+    run = Notebook.at(older).run(1)
+    assert (run.spec.call.guidance_rescale, run.spec.call.arguments) == (0.7, ())
+    keys = keys_of([ResolvedSpec(spec=run.spec, device=run.device, model_identity=run.model_identity)])
+    assert keys == [tuple(image.recipe_key for image in run.images)]

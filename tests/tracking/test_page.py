@@ -47,7 +47,7 @@ def test_parameters_are_the_short_facts_one_filters_by(empty):
         ["a chief"],
         [0, 1, 2, 7],
         scheduler=SchedulerSpec(name="EulerDiscreteScheduler", options=(("use_karras_sigmas", True),)),
-        arguments=(("guidance_rescale", 0.7),),
+        guidance_rescale=0.7,
     )
     assert page_of(paint_run(empty, 1, asked, made=0)).params() == {
         "variant": "a chief",

@@ -23,7 +23,8 @@ _OURS: Final = frozenset({"callback_on_step_end", "callback_on_step_end_tensor_i
 
 _OWN_OPTIONS: Final = {
     "num_inference_steps": "--steps", "guidance_scale": "--guidance", "height": "--size", "width": "--size",
-    "negative_prompt": "--negative", "generator": "--seeds", "num_images_per_prompt": "--seeds", "prompt": "PROMPT",
+    "negative_prompt": "--negative", "clip_skip": "--clip-skip", "guidance_rescale": "--guidance-rescale",
+    "generator": "--seeds", "num_images_per_prompt": "--seeds", "prompt": "PROMPT",
 }  # fmt: skip
 _OTHER_THINGS: Final = frozenset(
     {"image", "images", "input_images", "mask_image", "video", "video_length", "audio_length_in_s", "audio_end_in_s"}

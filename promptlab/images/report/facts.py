@@ -118,7 +118,7 @@ def _setting(run: RunRecord) -> Iterator[tuple[str, str]]:
             value = getattr(part, field.name)
             if field.name == "arguments":
                 yield from ((name, _said(inner)) for name, inner in value)
-            elif value not in (None, ()):
+            elif value not in (None, ()) and value is not False:
                 name = "weights variant" if field.name == "variant" else field.name
                 yield name, _said(value)
     yield "batch_size", _said(spec.batch_size)

@@ -60,7 +60,7 @@ def test_automatic1111():
         20, 7, (512, 768), (965400086,),
     )  # fmt: skip
     assert found.spec.pipeline.scheduler == scheduler("DPMSolverMultistep", use_karras_sigmas=True)
-    assert dict(found.spec.call.arguments) == {"clip_skip": 1}
+    assert found.spec.call.clip_skip == 1
     assert lost(found) == {
         "<lora>": "add_detail:0.5",
         "weights in the prompt": "(portrait:1.2)",
@@ -137,7 +137,7 @@ def test_it_reads_back_what_promptlab_writes(resolve, prompt, negative, seed):
 @pytest.mark.parametrize("name", ["DDIM", "PNDM", "DPMSolverSinglestep", "UniPCMultistep"])
 def test_promptlabs_schedulers_come_back(resolve, name, scale):
     """Also those whose names in the web UI need a second field."""
-    resolved = resolve(scheduler=scheduler(name), guidance_scale=scale, arguments=(("clip_skip", 1),))
+    resolved = resolve(scheduler=scheduler(name), guidance_scale=scale, clip_skip=1)
     found = recognise({"parameters": infotext(tasks_of(resolved)[0])})
     assert found.spec.pipeline.scheduler == scheduler(name)
     assert found.spec.call == resolved.spec.call
@@ -168,7 +168,7 @@ def test_invokeai():
     assert found.spec.pipeline.scheduler == scheduler(
         "DPMSolverMultistep", algorithm_type="sde-dpmsolver++", use_karras_sigmas=True
     )
-    assert dict(found.spec.call.arguments) == {"clip_skip": 1, "guidance_rescale": 0.25}
+    assert (found.spec.call.clip_skip, found.spec.call.guidance_rescale) == (1, 0.25)
     assert lost(found) == {
         "weights in the prompt": "red++",
         "scheduler": "DPM++ 2M SDE",
@@ -226,7 +226,7 @@ def test_dgenerate():
         "stable-diffusion-v1-5/stable-diffusion-v1-5", "stabilityai/sd-vae-ft-mse", 30, 5, (512, 768), (1234,),
     )  # fmt: skip
     assert found.spec.pipeline.scheduler == scheduler("DPMSolverMultistep", use_karras_sigmas=True, solver_order=3)
-    assert (found.spec.pipeline.dtype, dict(found.spec.call.arguments)) == ("float16", {"clip_skip": 1})
+    assert (found.spec.pipeline.dtype, found.spec.call.clip_skip) == ("float16", 1)
     assert lost(found) == {"--device": "cuda:0", "--loras": "some/lora;scale=0.5"}
 
 
