@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from promptlab.engine import Denoising, Picture, Watch
@@ -23,12 +23,14 @@ from promptlab.engine.machine.half import half_on_cpu
 from promptlab.engine.machine.libraries import quietly
 from promptlab.engine.machine.memory import check_rows, measured, out_of_memory
 from promptlab.engine.painting.decoding import BLACK, looking_at_decodings
+from promptlab.engine.painting.noise import generator_of, varied_noise
+from promptlab.engine.painting.steering import Texts, by_length, drop_when_due, tensors_wanted, unguided, with_noise
 from promptlab.engine.schedules.building import build_scheduler
+from promptlab.engine.words.encoding import needs_encoding
 from promptlab.plan import ImageTask
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
     from numpy.typing import NDArray
 
 __all__ = ["Batch", "batches_of", "images_per_forward", "paint"]
@@ -98,6 +100,29 @@ def paint(pipeline: Any, batch: Batch, batches: int, watch: Watch, *, most_rows:
     """
     import torch
 
+    texts = Texts(pipeline)
+    with (
+        quietly(),
+        deterministic(),
+        torch.inference_mode(),
+        half_on_cpu(batch.tasks[0].device, batch.tasks[0].pipeline.dtype),
+    ):
+        alike = by_length(texts, batch.tasks)
+    if len(alike) == 1:
+        return _paint(pipeline, batch, texts, batches, watch, most_rows)
+    made: dict[int, Picture] = {}
+    for places in alike:
+        part = replace(batch, tasks=tuple(batch.tasks[place] for place in places))
+        for place, picture in zip(places, _paint(pipeline, part, texts, batches, watch, most_rows), strict=True):
+            made[place] = replace(picture, slot=place)
+    return [made[place] for place in sorted(made)]
+
+
+def _paint(
+    pipeline: Any, batch: Batch, texts: Texts, batches: int, watch: Watch, most_rows: int | None
+) -> list[Picture]:
+    import torch
+
     first, rows = batch.tasks[0], len(batch.rows)
     began = time.perf_counter()
     half = half_on_cpu(first.device, first.pipeline.dtype)
@@ -105,9 +130,10 @@ def paint(pipeline: Any, batch: Batch, batches: int, watch: Watch, *, most_rows:
         check_rows(rows, most_rows)
         with (
             quietly(), deterministic(), torch.inference_mode(), half, _fresh_scheduler(pipeline, batch),
+            varied_noise(pipeline, batch.rows),
             looking_at_decodings(pipeline) as decodings,
         ):  # fmt: skip
-            output = pipeline(**_arguments(pipeline, batch, batches, watch))
+            output = pipeline(**_arguments(pipeline, batch, texts, batches, watch))
             images: NDArray[np.floating] = output.images  # waits for the accelerator: the numbers are on the CPU
     seconds = time.perf_counter() - began
     unsafe = getattr(output, "nsfw_content_detected", None) or []
@@ -122,42 +148,35 @@ def paint(pipeline: Any, batch: Batch, batches: int, watch: Watch, *, most_rows:
     ]  # fmt: skip
 
 
-def _arguments(pipeline: Any, batch: Batch, batches: int, watch: Watch) -> dict[str, Any]:
-    rows, call = batch.rows, batch.tasks[0].call
+def _arguments(pipeline: Any, batch: Batch, texts: Texts, batches: int, watch: Watch) -> dict[str, Any]:
+    rows, first, call = batch.rows, batch.tasks[0], batch.tasks[0].call
     parameters: Mapping[str, Any] = call_parameters(type(pipeline))
     given: dict[str, Any] = {
         "num_inference_steps": call.num_inference_steps,
         "guidance_scale": call.guidance_scale,
         "height": call.height,
         "width": call.width,
+        "guidance_rescale": call.guidance_rescale,
+        "clip_skip": None if needs_encoding(pipeline, call) else call.clip_skip,
         **dict(call.arguments),
     }
     given = {name: value for name, value in given.items() if value is not None or name in dict(call.arguments)}
-    if rows[0].negative_prompt:
-        given["negative_prompt"] = [task.negative_prompt for task in rows]
     if "callback_on_step_end" in parameters:
-        given["callback_on_step_end"] = _reporter(batch.number, batches, watch)
+        given["callback_on_step_end"] = _reporter(batch, batches, watch)
+    generators = [generator_of(task) for task in rows]
     return {
-        **given,
-        "prompt": [task.prompt for task in rows],
-        "generator": [_generator(task) for task in rows],
-        "output_type": "np",
-    }
+        **given, **unguided(first), **tensors_wanted(pipeline, first),
+        **texts.arguments(rows), **with_noise(pipeline, rows, generators),
+        "generator": generators, "output_type": "np",
+    }  # fmt: skip
 
 
-def _generator(task: ImageTask) -> torch.Generator:
-    """One generator an image, made anew: shared by a batch, it would give every image the noise of its place."""
-    import torch
-
-    return torch.Generator(task.generator_device).manual_seed(task.seed)
-
-
-def _reporter(number: int, batches: int, watch: Watch) -> Any:
+def _reporter(batch: Batch, batches: int, watch: Watch) -> Any:
     def tell(pipeline: Any, step: int, timestep: object, tensors: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001
         # a scheduler may evaluate the model more often than the steps asked for: PNDM once more, Heun almost twice
-        steps = getattr(pipeline, "num_timesteps", None) or len(pipeline.scheduler.timesteps)
-        watch(Denoising(batch=number, batches=batches, step=step + 1, steps=max(int(steps), step + 1)))
-        return tensors
+        steps = int(getattr(pipeline, "num_timesteps", None) or len(pipeline.scheduler.timesteps))
+        watch(Denoising(batch=batch.number, batches=batches, step=step + 1, steps=max(steps, step + 1)))
+        return drop_when_due(pipeline, batch.tasks[0], step, steps, tensors)
 
     return tell
 

@@ -26,9 +26,11 @@ HALVED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 
 def guided_steps(steps: int, call: CallSpec) -> int:
-    """How many of ``steps`` are guided, from the first: their share, rounded down."""
-    until = 1.0 if call.guidance_until is None else call.guidance_until
-    return int(until * steps + 1e-9)  # 0.55 of 20 is 11, and 11.000000000000002 in floats
+    """How many of ``steps`` are guided, from the first: their share, rounded down, and one where any is asked for."""
+    until = call.guidance_until
+    if until is None:
+        return steps
+    return max(int(until * steps + 1e-9), int(until > 0))  # 0.29 of 100 is 29, and 28.999999999999996 in floats
 
 
 def guidance_at(step: int, steps: int, call: CallSpec) -> float | None:

@@ -70,7 +70,7 @@ def varied_noise(pipeline: Any, tasks: Sequence[ImageTask]) -> Iterator[None]:
     It is called twice, with the seeds' generators and with those of the variation seeds: whatever a family does to its
     noise (scale it, fold it into tokens) it does to both, and the mix of both is that of the mix.
     """
-    if not tasks[0].call.varied:
+    if not tasks[0].call.varied or has_plain_latents(pipeline):  # those are given latents
         yield
         return
     prepare = pipeline.prepare_latents
