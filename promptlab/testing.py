@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import Final
 
 from promptlab.engine import Denoising, EngineEvent, Loaded, Loading, Picture, Watch
-from promptlab.errors import EngineError, UnknownValue
+from promptlab.errors import EngineError, OutOfMemory, UnknownValue
 from promptlab.plan import CutPrompt, ImageTask, ResolvedSpec, chosen_batch_size
 from promptlab.records import Environment
 from promptlab.spec import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, options
@@ -39,10 +39,12 @@ class Painter:
     Args:
         seconds: how long one batch takes; for tests of progress and interruption.
         fail_on: a prompt that cannot be painted: :class:`EngineError`, as an engine would raise it.
+        most_rows: images of a batch above which it does not fit: :class:`OutOfMemory`, likewise.
     """
 
-    def __init__(self, *, seconds: float = 0.0, fail_on: str | None = None) -> None:
+    def __init__(self, *, seconds: float = 0.0, fail_on: str | None = None, most_rows: int | None = None) -> None:
         self.seconds = seconds
+        self.most_rows = most_rows
         self.fail_on = fail_on
         self.painted: list[ImageTask] = []
 
@@ -101,6 +103,8 @@ class Painter:
         ]
         for number, batch in enumerate(batches):
             time.sleep(self.seconds)
+            if self.most_rows is not None and batch[0].batch_size > self.most_rows:
+                raise OutOfMemory(rows=batch[0].batch_size)
             for slot, task in enumerate(batch):
                 if self.fail_on is not None and self.fail_on in task.prompt:
                     raise EngineError(f"the painter will not paint '{task.prompt}'")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from promptlab.cli.odd_text import odd_lines
 from promptlab.cli.text import counted, elsewhere, or_dash, shown_path, table
 from promptlab.records import RunRecord, RunStatus, RunSummary, SweepRecord
 from promptlab.workspace import Workspace
@@ -20,9 +21,7 @@ def run_lines(run: RunRecord, workspace: Workspace, *, reused: bool = False) -> 
     """One run. ``reused``: all of it was there, and nothing was written."""
     there = elsewhere(workspace)
     lines = [_reused_line(run) if reused else _made_line(run), f"grid: {shown_path(workspace.grid(run.id))}"]
-    for flag in sorted({image.flag for image in run.made if image.flag}):
-        flagged = [image.ref for image in run.made if image.flag == flag]
-        lines.append(f"look again: {', '.join(flagged)} came out {flag}")
+    lines += odd_lines(run)
     seed = run.spec.seeds[1 if len(run.spec.seeds) > 1 else 0]
     lines.append(
         f'next: promptlab rerun {run.id} --seed {seed} --replace "OLD=>{{NEW|OTHER}}"{there}, or promptlab ui{there}'

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
+from promptlab.cli.odd_text import smaller_line
 from promptlab.cli.plan_text import cut_lines
 from promptlab.cli.text import elsewhere
 from promptlab.engine import Denoising, Loaded, Loading
@@ -20,6 +21,7 @@ from promptlab.lab.events import (
     Generated,
     Looking,
     RunBegan,
+    Smaller,
     Stopping,
     SweepBegan,
     Telling,
@@ -110,6 +112,8 @@ class Progress:
             case Cut(prompts=prompts):
                 for line in cut_lines(prompts):
                     self._say(line)
+            case Smaller(rows=rows, batch_size=batch_size, images=images):
+                self._say(smaller_line(rows, batch_size, images))
             case Stopping():
                 self._say("finishing the batch in flight; Ctrl-C again stops at once")
             case SweepBegan(sweep_id=sweep_id):

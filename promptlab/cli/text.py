@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from promptlab.cli.odd_text import odd_lines
 from promptlab.errors import one_line
 from promptlab.expand import show_seeds
 from promptlab.expand.steering import steering_of
@@ -101,7 +102,7 @@ def show_lines(run: RunRecord, workspace: Workspace) -> list[str]:
         ("MLflow", f"told at {_when(run.tracked_at)} UTC" if run.tracked_at else "not told yet; type: promptlab sync"),
         ("uid", run.uid),
     ]
-    lines = [title, *pairs(about)]
+    lines = [title, *pairs(about), *(f"  {line}" for line in odd_lines(run))]
     if run.parent_run_id is not None:
         lines += ["", f"varied from {_origin(run)}", *(f"  {change_line(change)}" for change in run.changes)]
     if run.origin is not None and run.origin.lost:
@@ -128,7 +129,13 @@ def image_lines(run: RunRecord, image: ImageRecord, workspace: Workspace) -> lis
     """``promptlab show IMAGE``: everything recorded about one picture."""
     variant = run.spec.variants[image.variant]
     size = None if image.width is None else f"{image.width}x{image.height}"
-    place = None if image.batch is None else f"batch {image.batch}, slot {image.slot} of {run.spec.batch_size}"
+    place = (
+        None
+        if image.batch is None
+        else f"batch {image.batch}, slot {image.slot} of {image.batch_size or run.spec.batch_size}"
+    )
+    fewer = f"asked for in batches of {run.spec.batch_size}: out of memory"
+    again = f"in {image.decoded_in}, for in {run.spec.pipeline.dtype} nothing was to be seen"
     about = [
         ("file", None if image.path is None else shown_path(workspace.root / image.path)),
         ("prompt", variant.prompt),
@@ -136,6 +143,8 @@ def image_lines(run: RunRecord, image: ImageRecord, workspace: Workspace) -> lis
         ("seed", str(image.seed)),
         ("size", size),
         ("place", place),
+        ("smaller", fewer if image.batch_size else None),
+        ("decoded", again if image.decoded_in else None),
         ("seconds", None if image.seconds is None else f"{image.seconds:.3f}"),
         ("peak memory", _memory(image.peak_memory)),
         ("made at", None if image.made_at is None else f"{_when(image.made_at)} UTC"),
@@ -212,6 +221,7 @@ def setting_pairs(
         ("device", device),
         ("batch size", _or_none(spec.batch_size)),
         ("noise drawn on", spec.generator_device),
+        *((name.replace("_", " "), _plainly(value)) for name, value in spec.machine.said.items()),
         ("seeds", show_seeds(spec.seeds)),
     ]
 

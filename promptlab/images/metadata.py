@@ -60,11 +60,11 @@ class SelfDescription:
         model_identity, vae_identity: ``commit:<sha>`` or ``sha256:<hex>`` of the weights.
         device: the device used, such as ``cuda:0``.
         parent: the image it was varied from.
-        spec: of this image alone: one variant, one seed, the batch size of its run.
+        spec: of this image alone: one variant, one seed, the batch size that it was made at.
         variant: the variant's place in its run.
         seeds: of the whole run, in order, as :func:`promptlab.expand.show_seeds` writes them.
         name, note, created_at, changes: the run's.
-        batch, slot, seconds, peak_memory, flag: as in :class:`~promptlab.records.ImageRecord`.
+        batch, slot, seconds, peak_memory, flag, decoded_in: as in :class:`~promptlab.records.ImageRecord`.
     """
 
     version: str
@@ -91,6 +91,7 @@ class SelfDescription:
     seconds: float | None = None
     peak_memory: int | None = None
     flag: str | None = None
+    decoded_in: str | None = None
 
     def __post_init__(self) -> None:
         if self.spec.image_count != 1:
@@ -175,6 +176,7 @@ def describe(
         seconds=image.seconds,
         peak_memory=image.peak_memory,
         flag=image.flag,
+        decoded_in=image.decoded_in,
     )
     size = (image.width, image.height) if image.width and image.height else None
     return {CHUNK: own.to_json(), "parameters": infotext(task, size=size)}

@@ -18,6 +18,7 @@ __all__ = [
     "Looking",
     "Reused",
     "RunBegan",
+    "Smaller",
     "Stopping",
     "SweepBegan",
     "Telling",
@@ -40,6 +41,16 @@ class Generated:
     """``count`` of the run's images have left the engine."""
 
     count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Smaller:
+    """A forward of ``rows`` images did not fit: ``images`` of run ``run_id`` are made in batches of ``batch_size``."""
+
+    run_id: int
+    rows: int
+    batch_size: int
+    images: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +129,7 @@ Event = (
     EngineEvent
     | RunBegan
     | Generated
+    | Smaller
     | Reused
     | SweepBegan
     | Cut

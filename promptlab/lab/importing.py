@@ -121,6 +121,7 @@ class Importer:
             peak_memory=told.peak_memory,
             made_at=datetime.fromtimestamp(path.stat().st_mtime, UTC),
             flag=told.flag,
+            decoded_in=told.decoded_in,
         )
 
     def _mend(self, run: RunRecord, pictures: dict[int, tuple[SelfDescription, Path]]) -> Taken:

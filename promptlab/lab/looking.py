@@ -134,6 +134,7 @@ def rows(runs: Iterable[RunRecord]) -> Iterator[dict[str, Any]]:
                 "num_inference_steps": call.num_inference_steps, "guidance_scale": call.guidance_scale,
                 **{name: steering.get(name) for name in STEERING},
                 "width": image.width, "height": image.height, "seconds": image.seconds,
+                "batch_size": image.batch_size or run.spec.batch_size, "decoded_in": image.decoded_in,
                 "batch": image.batch, "slot": image.slot, "made_at": image.made_at, "flag": image.flag,
                 "verified": None if image.verified is None else str(image.verified.outcome),
                 "parent": _ref(image.parent), "linked": _ref(image.linked), "path": image.path,
@@ -146,8 +147,8 @@ def columns() -> Sequence[str]:
     return (
         "run", "position", "experiment", "name", "variant", "label", "prompt", "negative_prompt", "seed", "status",
         "model", "vae", "dtype", "scheduler", "num_inference_steps", "guidance_scale", *STEERING,
-        "width", "height", "seconds",
-        "batch", "slot", "made_at", "flag", "verified", "parent", "linked", "path", "pixel_sha256", "recipe_key",
+        "width", "height", "seconds", "batch_size", "decoded_in", "batch", "slot", "made_at", "flag", "verified",
+        "parent", "linked", "path", "pixel_sha256", "recipe_key",
     )  # fmt: skip
 
 

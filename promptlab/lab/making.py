@@ -3,7 +3,7 @@
 MLflow takes seconds to import and, in a new workspace, to make its tables. That is done on a thread of its own from the
 moment the pipeline is loaded: after torch's imports, beside its work. A picture that cannot be made does not take the
 others along: when a batch fails, its pictures are tried one by one (padded to the same shape, so their bytes are the
-same), and the rest goes on.
+same), and the rest goes on. When a batch does not fit into memory, what is owed goes on in smaller ones.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from promptlab.engine import Denoising, Engine, Loaded
-from promptlab.errors import EngineError, TrackerError, one_line
-from promptlab.lab.events import Event, Generated, Watch
+from promptlab.errors import EngineError, OutOfMemory, TrackerError, one_line
+from promptlab.lab.events import Event, Generated, Smaller, Watch
 from promptlab.lab.interrupts import Interrupts
 from promptlab.lab.recorder import Recorder
-from promptlab.plan import ImageTask
+from promptlab.lab.shrinking import smaller_keys, smaller_size, tasks_for
+from promptlab.plan import ImageTask, ResolvedSpec
 from promptlab.records import Environment, ImageRecord, ImageStatus, RunRecord, RunStatus
 from promptlab.store.notebook import Notebook
 from promptlab.workspace import Workspace
@@ -35,8 +36,10 @@ class Making:
     """Carries out ``run``: :meth:`generate`, then :meth:`end` with how it went.
 
     Args:
+        resolved: what it asks for.
         environment: the one it is carried out in; after a resume it may not be the run's own.
         parent: the run it was varied from.
+        link: takes pictures that exist by their recipes, in place of making them.
     """
 
     def __init__(
@@ -46,12 +49,15 @@ class Making:
         workspace: Workspace,
         tracker: Tracker,
         run: RunRecord,
+        resolved: ResolvedSpec,
         environment: Environment,
         parent: RunRecord | None,
         watch: Watch,
+        *,
+        link: Callable[[RunRecord], RunRecord],
     ) -> None:
         self._engine, self._notebook, self._workspace, self._tracker = engine, notebook, workspace, tracker
-        self._run, self._environment = run, environment
+        self._run, self._resolved, self._environment, self._link = run, resolved, environment, link
         self._parent, self._watch = parent, watch
         self._preparing: threading.Thread | None = None
         self._load_seconds = run.load_seconds
@@ -99,6 +105,8 @@ class Making:
         while owed:
             try:
                 self._draw(owed, recorder, interrupts)
+            except OutOfMemory as error:
+                self._shrink(owed, error)
             except EngineError as error:
                 suspects = owed[: owed[0].batch_size]
                 del owed[: len(suspects)]
@@ -120,11 +128,27 @@ class Making:
             self._count += 1
             self._watch(Generated(count=self._count))
 
+    def _shrink(self, owed: list[ImageTask], error: OutOfMemory) -> None:
+        """Have what is owed made in smaller batches, and take what was made so before.
+
+        Raises:
+            EngineError: when it may not, or cannot, be smaller.
+        """
+        size = smaller_size(error, exact=self._resolved.spec.machine.exact)
+        keys = smaller_keys(self._resolved, owed, size)
+        if not keys:  # it is of that size already
+            raise error
+        run = self._notebook.make_smaller(self._run.id, size, keys)
+        self._run = self._link(run)
+        self._watch(Smaller(run_id=run.id, rows=error.rows, batch_size=size, images=len(keys)))
+        wanted = {task.position for task in owed}
+        owed[:] = tasks_for(self._resolved, (image for image in self._run.owed if image.position in wanted))
+
     def _alone(self, task: ImageTask, recorder: Recorder, interrupts: Interrupts) -> EngineError | None:
         """Try one picture by itself; the row of one that fails says why."""
         try:
             self._draw([task], recorder, interrupts)
-        except EngineError as error:
+        except EngineError as error:  # out of memory, too: a batch of which this one is a copy has failed before
             image = self._run.images[task.position]
             failed = dataclasses.replace(image, status=ImageStatus.FAILED, error=one_line(error))
             self._notebook.add_images(self._run.id, [failed])

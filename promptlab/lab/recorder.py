@@ -116,6 +116,8 @@ class Recorder:
             peak_memory=picture.peak_memory,
             made_at=datetime.now(UTC),
             flag=picture.flag,
+            decoded_in=picture.decoded_in,
+            batch_size=None if task.batch_size == self._run.spec.batch_size else task.batch_size,
         )
         write_png(path, picture.pixels, self._describe(task, image))
         return image

@@ -21,7 +21,7 @@ from promptlab.records import (
     RunStatus,
     VariantRecord,
 )
-from promptlab.spec import Variant
+from promptlab.spec import RunSpec
 
 __all__ = ["run_of_pictures"]
 
@@ -34,8 +34,9 @@ def run_of_pictures(pictures: Sequence[SelfDescription]) -> tuple[RunRecord, dic
     first = pictures[0]
     words = dict(sorted({_row(each): each.spec.variants[0] for each in pictures}.items()))
     seeds = parse_seeds(first.seeds) if first.seeds else tuple(sorted({each.spec.seeds[0] for each in pictures}))
-    spec = first.spec.vary(variants=tuple(words.values()), seeds=seeds)
-    uids, images = _images(pictures, list(words), spec.seeds)
+    size = max((each.spec.batch_size for each in pictures if isinstance(each.spec.batch_size, int)), default=None)
+    spec = first.spec.vary(variants=tuple(words.values()), seeds=seeds, batch_size=size)
+    uids, images = _images(pictures, list(words), spec)
     environment = first.environment or Environment(facts={"unknown": first.environment_hash})
     now = datetime.now(UTC)
     whole = len(pictures) == spec.image_count
@@ -45,7 +46,7 @@ def run_of_pictures(pictures: Sequence[SelfDescription]) -> tuple[RunRecord, dic
         model_identity=first.model_identity, vae_identity=first.vae_identity, created_at=first.created_at or now,
         ended_at=first.created_at or now,
         variants=tuple(VariantRecord(position=at, variant=each) for at, each in enumerate(spec.variants)),
-        images=_complete(images, first, spec.variants, seeds), environment=environment,
+        images=_complete(images, first, spec), environment=environment,
         parent_run_id=next(iter(uids), None), changes=first.changes,
         origin=Origin(program="PromptLab", file=f"{len(pictures)} pictures"),
     )  # fmt: skip
@@ -58,7 +59,7 @@ def _row(picture: SelfDescription) -> int:
 
 
 def _images(
-    pictures: Sequence[SelfDescription], rows: list[int], seeds: tuple[int, ...]
+    pictures: Sequence[SelfDescription], rows: list[int], spec: RunSpec
 ) -> tuple[dict[int, str], dict[int, ImageRecord]]:
     uids: dict[int, str] = {}
     images: dict[int, ImageRecord] = {}
@@ -68,20 +69,24 @@ def _images(
             number = next((known for known, uid in uids.items() if uid == each.parent.run_uid), len(uids) + 1)
             uids[number] = each.parent.run_uid
             parent = (number, each.parent.position)
-        position = row * len(seeds) + seeds.index(seed)
+        position = row * len(spec.seeds) + spec.seeds.index(seed)
+        size = each.spec.batch_size
+        smaller = size if isinstance(size, int) and size != spec.batch_size else None
+        asked = ResolvedSpec(
+            spec=spec, device=each.device, model_identity=each.model_identity, vae_identity=each.vae_identity
+        ).key(each.spec.variants[0], seed)
         images[position] = ImageRecord(
             run_id=each.run_id, position=position, variant=row, seed=seed, status=ImageStatus.OWED,
-            recipe_key=each.recipe_key, parent=parent,
+            recipe_key=each.recipe_key, parent=parent, batch_size=smaller, asked_key=asked if smaller else None,
         )  # fmt: skip
     return uids, images
 
 
-def _complete(
-    images: dict[int, ImageRecord], first: SelfDescription, variants: tuple[Variant, ...], seeds: tuple[int, ...]
-) -> tuple[ImageRecord, ...]:
+def _complete(images: dict[int, ImageRecord], first: SelfDescription, spec: RunSpec) -> tuple[ImageRecord, ...]:
     """All images of the run in their order, those of which there is no picture with the recipes they would have."""
+    variants, seeds = spec.variants, spec.seeds
     resolved = ResolvedSpec(
-        spec=first.spec, device=first.device, model_identity=first.model_identity, vae_identity=first.vae_identity
+        spec=spec, device=first.device, model_identity=first.model_identity, vae_identity=first.vae_identity
     )
     return tuple(
         images.get(position)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from promptlab.engine import Engine
 from promptlab.plan import Plan, keys_of, plan
 from promptlab.records import Environment
-from promptlab.spec import RunSpec
+from promptlab.spec import MachineSpec, RunSpec
 
 if TYPE_CHECKING:
     from promptlab.lab.workshop import Workshop
@@ -35,10 +36,10 @@ def survey(
         InputError: for the first spec that is wrong.
     """
     resolved = engine.resolve_all(specs)
-    distinct: dict[tuple[str, str | None, str], Environment] = {}
+    distinct: dict[tuple[str, str | None, str, MachineSpec], Environment] = {}
     environments = []
     for one in resolved:
-        part = (one.device, one.spec.pipeline.dtype, one.spec.generator_device)
+        part = (one.device, one.spec.pipeline.dtype, one.spec.generator_device, replace(one.spec.machine, exact=False))
         if part not in distinct:
             distinct[part] = engine.environment(one)
         environments.append(distinct[part])
@@ -47,7 +48,7 @@ def survey(
         for environment in distinct.values() if workshop is not None else ():
             its = (one for one, where in zip(resolved, environments, strict=True) if where is environment)
             keys = [key for run in keys_of(its) for key in run]
-            there |= workshop.existing(keys, environment).keys() if workshop is not None else frozenset()
+            there |= workshop.spoken_for(keys, environment) if workshop is not None else frozenset()
     words = engine.cut_words(resolved) if cut else ()
     pace = (lambda _: None) if workshop is None else workshop.pace
     return plan(resolved, there=there, rows=engine.images_per_forward, pace=pace, cut=words), tuple(environments)

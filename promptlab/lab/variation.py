@@ -8,15 +8,15 @@ in any of them gives a variant each, and several multiply.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from promptlab.errors import NotFound
 from promptlab.expand import appended, from_prompts, inherited, prepended, replaced, show_seeds
 from promptlab.expand.labels import MAX_LABEL, labelled
 from promptlab.expand.words import cut, word_diff
-from promptlab.records import RunRecord
+from promptlab.records import ImageRecord, RunRecord
 from promptlab.spec import RunSpec, Variant, options
 
 __all__ = ["Source", "Wording", "varied"]
@@ -94,7 +94,8 @@ class Source:
                 hint=f"--seeds {missing} to make a new one",
             )  # fmt: skip
         if self.position is None:
-            return run.spec.vary(variants=inherited(run.spec.variants), seeds=seeds or run.spec.seeds)
+            size = _size(run, [image for image in run.images if not seeds or image.seed in seeds])
+            return run.spec.vary(variants=inherited(run.spec.variants), seeds=seeds or run.spec.seeds, batch_size=size)
         image = next((image for image in run.images if image.position == self.position), None)
         if image is None:
             raise NotFound(
@@ -102,7 +103,13 @@ class Source:
                 allowed=f"{run.id}/0 to {run.id}/{len(run.images) - 1}", hint=f"promptlab show {run.id}",
             )  # fmt: skip
         variants = inherited(run.spec.variants, only=image.variant)
-        return run.spec.vary(variants=variants, seeds=seeds or (image.seed,))
+        return run.spec.vary(variants=variants, seeds=seeds or (image.seed,), batch_size=_size(run, [image]))
+
+
+def _size(run: RunRecord, images: Sequence[ImageRecord]) -> int | Literal["auto"] | None:
+    """The batch size that ``images`` were made at; their run's, where they were not made at one."""
+    sizes = {image.batch_size or run.spec.batch_size for image in images}
+    return sizes.pop() if len(sizes) == 1 else run.spec.batch_size
 
 
 def varied(base: RunSpec, wording: Wording, changes: Mapping[str, Any]) -> RunSpec:

@@ -19,6 +19,7 @@ from promptlab.images.difference import difference
 from promptlab.images.png import pixel_sha256, read_pixels
 from promptlab.lab.choosing import PHOTOS
 from promptlab.lab.events import Compared, Comparing, Watch
+from promptlab.lab.shrinking import tasks_for
 from promptlab.plan import ImageTask, ResolvedSpec, tasks_of
 from promptlab.plan.order import ordered
 from promptlab.records import Environment, ImageRecord, Outcome, RunRecord, Verification
@@ -158,13 +159,13 @@ class Verifier:
     def _run(self, again: _Again, book: Notebook) -> Iterator[Verdict]:
         """A batch at a time."""
         environment = self._engine.environment(again.resolved)
-        tasks = tasks_of(again.resolved)
         for batch in _batches(again):
             wanted = [image for image in batch if image in again.wanted]
+            tasks = tasks_for(again.resolved, batch)
             try:
-                for image in batch:
-                    _check_recipe(image, tasks[image.position])
-                made = self._make([tasks[image.position] for image in batch])
+                for image, task in zip(batch, tasks, strict=True):
+                    _check_recipe(image, task)
+                made = self._make(tasks)
             except PromptLabError as error:
                 yield from self._unmade(wanted, error)
                 continue

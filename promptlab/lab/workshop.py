@@ -16,7 +16,8 @@ from promptlab.images.grid import save_grid, thumbnail
 from promptlab.lab.events import RunBegan, Telling, Undrawn, Untold, Watch
 from promptlab.lab.holding import Holds
 from promptlab.lab.making import Making
-from promptlab.plan import Pace, ResolvedSpec, tasks_of
+from promptlab.lab.shrinking import tasks_for
+from promptlab.plan import Pace, ResolvedSpec
 from promptlab.records import Environment, ImageRecord, RunRecord, RunStatus, SweepRecord
 from promptlab.store.notebook import Notebook
 from promptlab.tracking import AddressReport, Tracker
@@ -65,11 +66,11 @@ class Workshop:
             if not again:
                 run = self._link(run, environment)
             watch(RunBegan(run=run))
-            owed = {image.position for image in run.owed}
-            tasks = [task for task in tasks_of(resolved) if task.position in owed]
+            tasks = tasks_for(resolved, run.owed)
             making = Making(
-                self._engine(), self._notebook, self._workspace, self._tracker, run, environment, parent, watch
-            )
+                self._engine(), self._notebook, self._workspace, self._tracker, run, resolved, environment, parent,
+                watch, link=(lambda one: one) if again else (lambda one: self._link(one, environment)),
+            )  # fmt: skip
             failure: BaseException | None = None
             try:
                 if tasks:
@@ -88,6 +89,13 @@ class Workshop:
         """Pictures that need not be made: by recipe key, made in this environment, their files still there."""
         found = self._notebook.known(keys, environment)
         return {key: image for key, image in found.items() if self._is_there(image)}
+
+    def spoken_for(self, keys: Sequence[str], environment: Environment) -> frozenset[str]:
+        """Keys that nothing is made for: those of :meth:`existing`, and those whose batches did not fit, and whose
+        pictures exist from smaller ones: they will not fit again, and be linked then.
+        """
+        smaller = self._notebook.known_smaller(keys, environment)
+        return frozenset((*self.existing(keys, environment), *(key for key in smaller if self._is_there(smaller[key]))))
 
     def pace(self, resolved: ResolvedSpec) -> Pace | None:
         """What the workspace's history says about this setting on this device."""

@@ -107,6 +107,11 @@ class Lookup:
         with self._reading("looking for pictures that exist") as session:
             return recall.known(session, keys, environment.hash)
 
+    def known_smaller(self, keys: Sequence[str], environment: Environment) -> dict[str, ImageRecord]:
+        """Likewise, those that were asked for by these keys and made in smaller batches, which fitted into memory."""
+        with self._reading("looking for pictures that exist") as session:
+            return recall.known(session, keys, environment.hash, asked=True)
+
     def same_run(self, keys: Sequence[str], environment: Environment, experiment: str) -> int | None:
         """The number of the newest run of ``experiment`` made of exactly these recipes, in this order and environment.
 

@@ -48,8 +48,15 @@ def run(session: Session, run_id: int) -> RunRecord:
     return run_record(row)
 
 
-def known(session: Session, keys: Sequence[str], environment_hash: str) -> dict[str, ImageRecord]:
-    """The first image that was made, not linked, with each of ``keys`` in the environment."""
+def known(
+    session: Session, keys: Sequence[str], environment_hash: str, *, asked: bool = False
+) -> dict[str, ImageRecord]:
+    """The first image that was made, not linked, with each of ``keys`` in the environment.
+
+    Args:
+        asked: look among the keys of images that were asked for by another recipe than they were made by.
+    """
+    key = ImageRow.asked_key if asked else ImageRow.recipe_key
     wanted = select(EnvironmentRow.id).where(EnvironmentRow.hash == environment_hash).scalar_subquery()
     own, runs = ImageRow.environment_id, RunRow.environment_id
     found: dict[str, ImageRecord] = {}
@@ -58,7 +65,7 @@ def known(session: Session, keys: Sequence[str], environment_hash: str) -> dict[
             select(ImageRow)
             .join(ImageRow.run)
             .where(
-                ImageRow.recipe_key.in_(keys[start : start + _KEYS_AT_ONCE]),
+                key.in_(keys[start : start + _KEYS_AT_ONCE]),
                 ImageRow.status == ImageStatus.MADE,
                 ImageRow.linked_image_id.is_(None),
                 or_(own == wanted, own.is_(None) & (runs == wanted)),
@@ -67,7 +74,7 @@ def known(session: Session, keys: Sequence[str], environment_hash: str) -> dict[
             .options(*_IMAGE_PARTS)
         )
         for row in rows:
-            found.setdefault(row.recipe_key, image_record(row))
+            found.setdefault((row.asked_key if asked else None) or row.recipe_key, image_record(row))
     return found
 
 

@@ -141,6 +141,7 @@ class VariantPage:
             SEEDS_PARAM: cut_at(seeds_text(spec.seeds), PARAM_LIMIT, at=", "),
             "batch_size": spec.batch_size,
             "device": self.run.device,
+            **spec.machine.said,
             **({f"scheduler.{key}": value for key, value in pipeline.scheduler.options} if pipeline.scheduler else {}),
             **dict(steering_of(spec)),
             **dict(call.arguments),
@@ -186,6 +187,12 @@ class VariantPage:
             "promptlab.vae_identity": run.vae_identity,
             "promptlab.parent_run": run.parent_run_id,
             "promptlab.flags": ", ".join(f"{image.ref} {image.flag}" for image in self.images if image.flag),
+            "promptlab.smaller_batches": ", ".join(
+                f"{image.ref} {image.batch_size}" for image in self.images if image.batch_size
+            ),
+            "promptlab.decoded_again": ", ".join(
+                f"{image.ref} {image.decoded_in}" for image in self.images if image.decoded_in
+            ),
             "promptlab.verified": self._verified(),
             "promptlab.rating": rating_tag(self.images),
             "promptlab.error": run.error and one_line(run.error),

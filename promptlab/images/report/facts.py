@@ -93,6 +93,8 @@ def image_facts(image: ImageRecord, run: RunRecord) -> dict[str, Any]:
         "pixels": image.pixel_sha256,
         "batch": image.batch,
         "slot": image.slot,
+        "batch_size": image.batch_size,
+        "decoded_in": image.decoded_in,
         "memory": image.peak_memory,
         "made": image.made_at and image.made_at.isoformat(timespec="seconds"),
         "parent": _ref(image.parent),
@@ -124,6 +126,7 @@ def _setting(run: RunRecord) -> Iterator[tuple[str, str]]:
     yield "batch_size", _said(spec.batch_size)
     yield "device", run.device
     yield "generator_device", spec.generator_device
+    yield from ((name, _said(value)) for name, value in spec.machine.said.items())
 
 
 def _before(run: RunRecord, record: VariantRecord) -> str | None:

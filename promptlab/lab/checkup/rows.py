@@ -12,7 +12,8 @@ from typing import Any
 from promptlab.errors import one_line
 from promptlab.lab.checkup.files import Picture, set_aside
 from promptlab.lab.checkup.findings import Finding, Kind, named
-from promptlab.plan import ResolvedSpec, keys_of
+from promptlab.lab.shrinking import tasks_for
+from promptlab.plan import ResolvedSpec, tasks_of
 from promptlab.records import ImageRecord, RunRecord
 
 __all__ = ["edited", "told_otherwise"]
@@ -31,8 +32,11 @@ def edited(run: RunRecord) -> Iterator[Finding]:
     resolved = ResolvedSpec(
         spec=run.spec, device=run.device, model_identity=run.model_identity, vae_identity=run.vae_identity
     )
-    (keys,) = keys_of((resolved,))
-    wrong = [image for image in run.images if image.position >= len(keys) or keys[image.position] != image.recipe_key]
+    wrong = [image for image in run.images if image.position >= run.spec.image_count]
+    rows = [image for image in run.images if image.position < run.spec.image_count]
+    for image, task, asked in zip(rows, tasks_for(resolved, rows), tasks_of(resolved), strict=False):
+        if task.recipe_key != image.recipe_key or (image.asked_key or asked.recipe_key) != asked.recipe_key:
+            wrong.append(image)
     if wrong:
         path = next((image.path for image in wrong if image.path and image.linked is None), None)
         remedy = f"promptlab import {path}" if path else "put back a backup of mlflow.db"
@@ -97,7 +101,8 @@ def _disagreements(run: RunRecord, image: ImageRecord, picture: Picture) -> Iter
         ("the VAE", run.vae_identity, told.vae_identity),
         ("the environment", image.environment or run.environment.hash, told.environment_hash),
     ]
-    own = run.spec.vary(variants=told.spec.variants, seeds=told.spec.seeds)
+    size = image.batch_size or run.spec.batch_size
+    own = run.spec.vary(variants=told.spec.variants, seeds=told.spec.seeds, batch_size=size)
     pairs += [(change.field, change.before, change.after) for change in own.diff(told.spec)]
     for field, row, file in pairs:
         if row != file:

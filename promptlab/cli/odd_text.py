@@ -1,0 +1,42 @@
+"""What came out otherwise than asked: pictures to look at again, decoded again, or made in smaller batches. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from promptlab.records import ImageRecord, RunRecord
+
+__all__ = ["odd_lines", "smaller_line"]
+
+_MOST: Final = 12
+"""Images that are named before the rest is counted."""
+
+
+def odd_lines(run: RunRecord) -> list[str]:
+    """A line for each thing, with the images that it is true of; none where all is as asked."""
+    flags = sorted({image.flag for image in run.made if image.flag})
+    lines = [
+        f"look again: {_named(image for image in run.made if image.flag == flag)} came out {flag}" for flag in flags
+    ]
+    again = [image for image in run.made if image.decoded_in]
+    if again:
+        dtype = run.spec.pipeline.dtype
+        lines.append(f"decoded again in {again[0].decoded_in}, for in {dtype} nothing was to be seen: {_named(again)}")
+    for size, images in run.made_smaller.items():
+        lines.append(f"made in batches of {size} instead of {run.spec.batch_size}, out of memory: {_named(images)}")
+    return lines
+
+
+def smaller_line(rows: int, batch_size: int, images: int) -> str:
+    """What is said when it happens."""
+    them = "the image that is left is" if images == 1 else f"the {images} images that are left are"
+    return (
+        f"out of memory at {rows} images in one forward: {them} made in batches of {batch_size}, and recorded so "
+        "(other bytes than a batch that fits would give; --exact refuses instead)"
+    )
+
+
+def _named(images: Iterable[ImageRecord]) -> str:
+    refs = [image.ref for image in images]
+    return ", ".join(refs[:_MOST]) + (f" and {len(refs) - _MOST} more" if len(refs) > _MOST else "")
