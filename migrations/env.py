@@ -1,8 +1,8 @@
-"""How alembic reaches PromptLab's tables: ours only, in a file that is mostly MLflow's.
+"""How alembic reaches PromptLab's tables: ours only, in a file that is mostly MLflow's, or on a server.
 
 Without the filter on names, autogenerate would propose to drop MLflow's tables. The connection is handed in by
-:mod:`promptlab.store.migrate`, with foreign keys off: together with batch mode on a parent table, SQLite would
-otherwise delete the children's rows without a word.
+:mod:`promptlab.store.migrate`; on SQLite with foreign keys off: together with batch mode on a parent table, SQLite
+would otherwise delete the children's rows without a word. On a server batch mode alters tables in place.
 """
 
 from __future__ import annotations

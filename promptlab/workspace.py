@@ -9,6 +9,8 @@
       images/sweep-<n>/  the overviews of a sweep, a page each, and its report
       mlartifacts/       what MLflow shows: hard links to the above, in MLflow's own layout
 
+Our rows may also be on a server; then ``mlflow.db`` is MLflow's alone, and all else stays where it is.
+
 Paths are made from numbers and hashes only, never from a prompt or a name: no text that a user types can lead a file
 out of the folder. Rows hold paths relative to the workspace, with forward slashes.
 """
@@ -17,7 +19,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
@@ -28,18 +30,24 @@ __all__ = ["Workspace"]
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """The folder ``root`` (absolute) and the places in it. Making one touches no file."""
+    """The folder ``root`` (absolute) and the places in it. Making one touches no file.
+
+    Args:
+        database_url: where our rows are when they are not in the folder's ``mlflow.db``. A password may stand in it:
+            ``repr`` does not show it, and nothing but :mod:`promptlab.store` reads it.
+    """
 
     root: Path
+    database_url: str | None = field(default=None, repr=False)
 
     @classmethod
-    def at(cls, folder: str | os.PathLike[str] | None = None) -> Workspace:
-        """The workspace in ``folder``, or in the current folder."""
-        return cls(Path(folder or ".").expanduser().resolve())
+    def at(cls, folder: str | os.PathLike[str] | None = None, database_url: str | None = None) -> Workspace:
+        """The workspace in ``folder``, or in the current folder; see :attr:`database_url`."""
+        return cls(Path(folder or ".").expanduser().resolve(), database_url)
 
     @property
     def database(self) -> Path:
-        """The SQLite file that holds MLflow's tables and ours."""
+        """The SQLite file that holds MLflow's tables, and ours where no :attr:`database_url` is."""
         return self.root / "mlflow.db"
 
     @property

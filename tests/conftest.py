@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import sqlite3
+import uuid
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from promptlab.store.notebook import Notebook
 from promptlab.testing import Painter
 from promptlab.tracking import MlflowTracker
 from promptlab.workspace import Workspace
+from tests import postgresql
 
 settings.register_profile("house", deadline=None)  # nothing timed is asserted: a first call may import torch
 settings.load_profile("house")
@@ -45,7 +47,7 @@ def prepared_database(tmp_path_factory):
     with FileLock(shared / "prepared.lock"):
         if not template.exists():
             workspace = Workspace.at(shared / "prepared")
-            Notebook.upgrade(workspace)
+            Notebook.at(workspace)
             MlflowTracker(workspace).prepare()
             # Not a copy of the file: MLflow's pool keeps it open, and part of it lies in the write-ahead log beside it.
             with closing(sqlite3.connect(workspace.database)) as source, closing(sqlite3.connect(template)) as plain:
@@ -73,12 +75,47 @@ def lab(workspace, painter):
     return Lab(workspace, engine=painter)
 
 
-@pytest.fixture
-def unused_port():
-    """A port at which nobody listens."""
+def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def unused_port():
+    """A port at which nobody listens."""
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def postgresql_server():
+    """A PostgreSQL server, and in it the database ``prepared`` with our tables. In CI it may not be missing."""
+    if postgresql.programs() is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("PostgreSQL is not installed; .ci/run installs it")
+        pytest.skip("PostgreSQL is not installed: apt install postgresql")
+    with postgresql.running(free_port()) as server:
+        server.create("prepared")
+        Notebook.at(Workspace.at("nowhere", server.url("prepared")))
+        yield server
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server):
+    """The address of a database with our tables and no rows."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    postgresql_server.create(name, template="prepared")
+    yield postgresql_server.url(name)
+    postgresql_server.drop(name)
+
+
+@pytest.fixture
+def empty_postgresql_url(postgresql_server):
+    """The address of a database in which nothing is."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    postgresql_server.create(name)
+    yield postgresql_server.url(name)
+    postgresql_server.drop(name)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,14 @@
 """Full-text search over words and notes; stars, favourites and votes.
 
-The index is SQLite's FTS5, a document for each variant, and triggers keep it: whoever writes a prompt or a note has
-written it there. A later revision that rebuilds ``promptlab_variants`` or ``promptlab_runs`` in batch mode drops their
-triggers with the old table and has to make them again.
+The index has a document for each variant, and triggers keep it: whoever writes a prompt or a note has written it there.
+It is SQLite's FTS5, or a table with a ``tsvector`` in PostgreSQL.
+
+On SQLite, a later revision that rebuilds ``promptlab_variants`` or ``promptlab_runs`` in batch mode drops their
+triggers with the old table and has to make them again. PostgreSQL alters tables in place, and its triggers stay.
+
+PostgreSQL's own parser takes ``a/b`` for a file and ``x.y`` for a host, and leaves accents on. So signs become blanks,
+and accents come off, before it sees a text, as FTS5 has it: by ``normalize``, which every server has, and not by the
+extension ``unaccent``, which not every server has and not every role may add. Hangul and kana are put together again.
 """
 
 from __future__ import annotations
@@ -15,20 +21,22 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
-INDEX = """
+SQLITE_INDEX = """
     CREATE VIRTUAL TABLE promptlab_search USING fts5(
         prompt, negative_prompt, template, label, name, note, experiment,
         tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3'
     )
 """
-FILL = """
+SQLITE_FILL = """
     INSERT INTO promptlab_search(rowid, prompt, negative_prompt, template, label, name, note, experiment)
     SELECT variant.id, variant.prompt, variant.negative_prompt, variant.template, variant.label,
            run.name, run.note, run.experiment
     FROM promptlab_variants variant JOIN promptlab_runs run ON run.id = variant.run_id
 """
-TRIGGERS = {
-    "promptlab_search_variant_added": f"AFTER INSERT ON promptlab_variants BEGIN {FILL} WHERE variant.id = NEW.id; END",
+SQLITE_TRIGGERS = {
+    "promptlab_search_variant_added": f"""
+        AFTER INSERT ON promptlab_variants BEGIN {SQLITE_FILL} WHERE variant.id = NEW.id; END
+    """,
     "promptlab_search_variant_changed": """
         AFTER UPDATE OF prompt, negative_prompt, template, label ON promptlab_variants BEGIN
             UPDATE promptlab_search SET prompt = NEW.prompt, negative_prompt = NEW.negative_prompt,
@@ -45,6 +53,68 @@ TRIGGERS = {
         END
     """,
 }
+POSTGRESQL_FILL = """
+    INSERT INTO promptlab_search(variant_id, texts, words)
+    SELECT variant.id,
+           concat_ws(chr(10), variant.prompt, variant.negative_prompt, variant.template, variant.label,
+                     run.name, run.note, run.experiment),
+           promptlab_document(variant.prompt, 'A') || promptlab_document(run.name, 'B')
+           || promptlab_document(run.note, 'B') || promptlab_document(variant.negative_prompt, 'C')
+           || promptlab_document(variant.label, 'C') || promptlab_document(run.experiment, 'C')
+           || promptlab_document(variant.template, 'D')
+    FROM promptlab_variants variant JOIN promptlab_runs run ON run.id = variant.run_id
+"""
+POSTGRESQL_REFILL = "ON CONFLICT (variant_id) DO UPDATE SET texts = excluded.texts, words = excluded.words"
+POSTGRESQL_INDEX = (
+    # Letters alone: small, without accents, signs as blanks. {collation} knows the small letters of every script, where
+    # the database's own may be "C", which knows those of English only.
+    r"""
+    CREATE FUNCTION promptlab_letters(given text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+        SELECT regexp_replace(
+            normalize(regexp_replace(normalize(lower(given {collation}), NFD), '[\u0300-\u036f]+', '', 'g'), NFC),
+            '[\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u00bf\u2000-\u206f\u3000-\u303f\uff00-\uff0f]+', ' ', 'g')
+    $$
+    """,
+    # A text with a letter of its own behind it, so that no phrase reaches from one text into the next.
+    """
+    CREATE FUNCTION promptlab_document(given text, weight "char") RETURNS tsvector
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+        SELECT setweight(to_tsvector('simple', promptlab_letters(coalesce(given, '')) || ' \ua781'), weight)
+    $$
+    """,
+    # One word or phrase: its words one after the other, the last from its beginning.
+    """
+    CREATE FUNCTION promptlab_query(given text) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+        SELECT to_tsquery('simple', '''' || replace(trim(promptlab_letters(given)), ' ', ''' <-> ''') || ''':*')
+    $$
+    """,
+    """
+    CREATE TABLE promptlab_search(
+        variant_id integer PRIMARY KEY REFERENCES promptlab_variants(id) ON DELETE CASCADE,
+        texts text NOT NULL, words tsvector NOT NULL
+    )
+    """,
+    "CREATE INDEX ix_promptlab_search_words ON promptlab_search USING gin(words)",
+    POSTGRESQL_FILL,
+    f"""
+    CREATE FUNCTION promptlab_search_variant() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        {POSTGRESQL_FILL} WHERE variant.id = NEW.id {POSTGRESQL_REFILL}; RETURN NULL;
+    END $$
+    """,
+    f"""
+    CREATE FUNCTION promptlab_search_run() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        {POSTGRESQL_FILL} WHERE run.id = NEW.id {POSTGRESQL_REFILL}; RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE TRIGGER promptlab_search_variant AFTER INSERT OR UPDATE OF prompt, negative_prompt, template, label
+    ON promptlab_variants FOR EACH ROW EXECUTE FUNCTION promptlab_search_variant()
+    """,
+    """
+    CREATE TRIGGER promptlab_search_run AFTER UPDATE OF name, note, experiment
+    ON promptlab_runs FOR EACH ROW EXECUTE FUNCTION promptlab_search_run()
+    """,
+)
 
 
 def upgrade() -> None:
@@ -75,16 +145,29 @@ def upgrade() -> None:
     op.create_index(op.f("ix_promptlab_votes_winner_image_id"), "promptlab_votes", ["winner_image_id"], unique=False)
     op.create_index(op.f("ix_promptlab_votes_loser_image_id"), "promptlab_votes", ["loser_image_id"], unique=False)
     op.create_index(op.f("ix_promptlab_images_seed"), "promptlab_images", ["seed"], unique=False)
-    op.execute(INDEX)
-    op.execute(FILL)
-    for name, body in TRIGGERS.items():
-        op.execute(f"CREATE TRIGGER {name} {body}")
+    connection = op.get_bind()
+    if connection.dialect.name == "sqlite":
+        op.execute(SQLITE_INDEX)
+        op.execute(SQLITE_FILL)
+        for name, body in SQLITE_TRIGGERS.items():
+            op.execute(f"CREATE TRIGGER {name} {body}")
+        return
+    unicode = connection.execute(sa.text("SELECT 1 FROM pg_collation WHERE collname = 'und-x-icu'")).first()
+    for statement in POSTGRESQL_INDEX:
+        connection.exec_driver_sql(statement.replace("{collation}", 'COLLATE "und-x-icu"' if unicode else ""))
 
 
 def downgrade() -> None:
-    for name in TRIGGERS:
-        op.execute(f"DROP TRIGGER {name}")
-    op.execute("DROP TABLE promptlab_search")
+    if op.get_bind().dialect.name == "sqlite":
+        for name in SQLITE_TRIGGERS:
+            op.execute(f"DROP TRIGGER {name}")
+        op.execute("DROP TABLE promptlab_search")
+    else:
+        op.execute("DROP TRIGGER promptlab_search_run ON promptlab_runs")
+        op.execute("DROP TRIGGER promptlab_search_variant ON promptlab_variants")
+        op.execute("DROP TABLE promptlab_search")
+        for function in ("search_run()", "search_variant()", 'document(text, "char")', "query(text)", "letters(text)"):
+            op.execute(f"DROP FUNCTION promptlab_{function}")
     op.drop_index(op.f("ix_promptlab_images_seed"), "promptlab_images")
     op.drop_table("promptlab_votes")
     op.drop_table("promptlab_ratings")

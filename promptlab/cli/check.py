@@ -11,8 +11,9 @@ import click
 
 from promptlab.cli.make import lab_in
 from promptlab.cli.options import in_workspace, told_to
+from promptlab.cli.places import elsewhere, folder_elsewhere
 from promptlab.cli.progress import Progress
-from promptlab.cli.text import counted, elsewhere
+from promptlab.cli.text import counted
 from promptlab.records import plain
 from promptlab.workspace import Workspace
 
@@ -69,10 +70,7 @@ def _lines(left: Sequence[Finding], mended: Sequence[Finding], workspace: Worksp
 
 def _typed(remedy: str, workspace: Workspace) -> str:
     """The remedy as it works from here: its paths are the workspace's."""
-    away = elsewhere(workspace)
-    if not away:
-        return remedy
-    folder = away.removeprefix(" --workspace ")
-    if all(command.startswith("promptlab ") and "/" not in command for command in remedy.split("; ")):
-        return "; ".join(command + away for command in remedy.split("; "))
-    return f"cd {folder}; {remedy}"
+    folder, commands = folder_elsewhere(workspace), remedy.split("; ")
+    if all(command.startswith("promptlab ") and "/" not in command for command in commands):
+        return "; ".join(command + elsewhere(workspace) for command in commands)
+    return remedy if folder is None else f"cd {folder}; {remedy}"

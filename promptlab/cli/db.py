@@ -8,14 +8,14 @@ import click
 
 from promptlab.cli.make import lab_in
 from promptlab.cli.options import in_workspace
-from promptlab.cli.text import shown_path
+from promptlab.cli.places import shown_path
 
 __all__ = ["db"]
 
 
 @click.group()
 def db() -> None:
-    """The workspace's database. It is upgraded by itself, after a backup, when a run begins."""
+    """The workspace's database. It is upgraded by itself when a run begins: a file after a copy, a server at one go."""
 
 
 @db.command()
@@ -44,7 +44,8 @@ def upgrade(workspace: str | None) -> None:
 def backup(file: Path | None, workspace: str | None) -> None:
     """Copy the database to FILE, or beside itself, also while runs are being made. Pictures are not in it.
 
-    A copy that is put into a folder as mlflow.db, beside the images, is a workspace.
+    A copy that is put into a folder as mlflow.db, beside the images, is a workspace. A server copies itself: for one,
+    the command to type is said.
     """
     copy = lab_in(workspace).backup(file)
     click.echo(f"{shown_path(copy)} · {copy.stat().st_size:,} bytes")

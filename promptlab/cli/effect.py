@@ -12,8 +12,9 @@ import click
 from promptlab.cli.inline import show_option, show_picture
 from promptlab.cli.make import lab_in
 from promptlab.cli.options import in_workspace, told_to
+from promptlab.cli.places import elsewhere, shown_path
 from promptlab.cli.progress import Progress
-from promptlab.cli.text import elsewhere, shown_path, table
+from promptlab.cli.text import table
 from promptlab.errors import InputError, UnknownValue
 from promptlab.lab.effect import Effect, Estimate, in_words
 from promptlab.lab.variation import Source

@@ -11,8 +11,9 @@ import click
 
 from promptlab.cli.make import lab_in
 from promptlab.cli.options import in_workspace, whole
+from promptlab.cli.places import elsewhere, shown_path
 from promptlab.cli.progress import Progress
-from promptlab.cli.text import counted, elsewhere, shown_path
+from promptlab.cli.text import counted
 from promptlab.errors import InputError, UnknownValue
 from promptlab.records import plain
 from promptlab.workspace import Workspace

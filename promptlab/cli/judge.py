@@ -13,8 +13,9 @@ from promptlab.cli.csv_text import check_one_format, csv_lines
 from promptlab.cli.inline import show_picture
 from promptlab.cli.make import lab_in
 from promptlab.cli.options import in_workspace, told_to, whole
+from promptlab.cli.places import shown_path
 from promptlab.cli.progress import Progress
-from promptlab.cli.text import judgement, shown_path, table
+from promptlab.cli.text import judgement, table
 from promptlab.errors import InputError, one_line
 from promptlab.records import ImageRecord
 

@@ -12,7 +12,7 @@ import click
 from promptlab.cli.lineage_text import tree_lines
 from promptlab.cli.make import lab_in
 from promptlab.cli.options import in_workspace, whole
-from promptlab.cli.text import elsewhere, shown_path
+from promptlab.cli.places import elsewhere, shown_path
 from promptlab.cli.word_text import Terminal
 from promptlab.errors import InputError
 from promptlab.expand.pairing import Pair

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from promptlab.cli.odd_text import odd_lines
-from promptlab.cli.text import counted, elsewhere, or_dash, shown_path, table
+from promptlab.cli.places import elsewhere, shown_path
+from promptlab.cli.text import counted, or_dash, table
 from promptlab.records import RunRecord, RunStatus, RunSummary, SweepRecord
 from promptlab.workspace import Workspace
 

@@ -13,6 +13,7 @@ from promptlab.cli.inline import show_option, show_picture
 from promptlab.cli.made_text import run_lines, runs_lines, sweep_lines
 from promptlab.cli.options import (
     allow_pickle_option,
+    database_named,
     dry_run_option,
     experiment_options,
     in_workspace,
@@ -185,11 +186,11 @@ def lab_in(workspace: str | None, tracking_uri: str | None = None) -> Lab:
     """The lab of a command. ``PROMPTLAB_ENGINE=painter`` paints instead of diffusing."""
     from promptlab.lab import Lab
 
-    engine = os.environ.get("PROMPTLAB_ENGINE", "diffusers")
+    engine, database = os.environ.get("PROMPTLAB_ENGINE", "diffusers"), database_named()
     if engine == "diffusers":
-        return Lab(workspace, tracking_uri=tracking_uri, allow_pickle=pickle_allowed())
+        return Lab(workspace, database=database, tracking_uri=tracking_uri, allow_pickle=pickle_allowed())
     if engine == "painter":
         from promptlab.testing import Painter
 
-        return Lab(workspace, engine=Painter(), tracking_uri=tracking_uri)
+        return Lab(workspace, database=database, engine=Painter(), tracking_uri=tracking_uri)
     raise UnknownValue("PROMPTLAB_ENGINE", engine, ["diffusers", "painter"])

@@ -11,7 +11,7 @@ import click
 
 from promptlab.cli.make import lab_in
 from promptlab.cli.options import in_workspace
-from promptlab.cli.text import shown_path
+from promptlab.cli.places import shown_path
 from promptlab.errors import InputError, NotFound, PromptLabError
 
 if TYPE_CHECKING:

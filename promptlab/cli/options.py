@@ -15,6 +15,7 @@ import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
+from promptlab.cli.places import DATABASE
 from promptlab.engine.schedules.names import ALIASES
 from promptlab.errors import InputError
 from promptlab.expand.values import DEFAULT
@@ -25,6 +26,7 @@ from promptlab.tracking.address import TrackingAddress
 __all__ = [
     "Typed",
     "allow_pickle_option",
+    "database_named",
     "dry_run_option",
     "experiment_options",
     "in_workspace",
@@ -37,6 +39,7 @@ __all__ = [
 ]
 
 _ALLOW_PICKLE: Final = "promptlab.allow_pickle"
+_DATABASE: Final = "promptlab.database"
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -181,11 +184,33 @@ def dry_run_option(command: Command) -> Command:
 
 
 def in_workspace(command: Command) -> Command:
-    """The folder everything lies in."""
+    """The folder everything lies in; and where its rows are, of which :func:`database_named` tells."""
+    database = click.option(
+        "--database", envvar=DATABASE, metavar="URL", expose_value=False, callback=_remember_database,
+        help="Where records are kept, postgresql://USER@HOST/NAME. [default: mlflow.db in the workspace, "
+        f"or ${DATABASE}]",
+    )  # fmt: skip
     return click.option(
         "--workspace", envvar="PROMPTLAB_WORKSPACE", metavar="FOLDER",
         help="Where everything is kept. [default: the current folder, or $PROMPTLAB_WORKSPACE]",
-    )(command)  # fmt: skip
+    )(database(command))  # fmt: skip
+
+
+def database_named() -> str | None:
+    """What ``--database`` says in the command being carried out; ``None`` for the workspace's own."""
+    context = click.get_current_context(silent=True)
+    return None if context is None else context.meta.get(_DATABASE)
+
+
+def _remember_database(ctx: click.Context, param: click.Parameter, typed: str | None) -> None:
+    """An address that is none is refused before anything is done."""
+    if not typed:
+        return
+    from promptlab.store.address import read_address
+
+    typed_here = ctx.get_parameter_source(str(param.name)) is not ParameterSource.ENVIRONMENT
+    read_address(typed, what="--database" if typed_here else DATABASE)
+    ctx.meta[_DATABASE] = typed
 
 
 def told_to(command: Command) -> Command:

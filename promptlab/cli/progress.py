@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Self
 import click
 
 from promptlab.cli.odd_text import smaller_line
+from promptlab.cli.places import elsewhere
 from promptlab.cli.plan_text import cut_lines
-from promptlab.cli.text import elsewhere
 from promptlab.engine import Denoising, Loaded, Loading
 from promptlab.lab.events import (
     Compared,

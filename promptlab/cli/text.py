@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from promptlab.cli.odd_text import odd_lines
+from promptlab.cli.places import shown_path
 from promptlab.errors import one_line
 from promptlab.expand import show_seeds
 from promptlab.expand.steering import steering_of
@@ -22,14 +21,12 @@ from promptlab.workspace import Workspace
 __all__ = [
     "change_line",
     "counted",
-    "elsewhere",
     "image_lines",
     "judgement",
     "or_dash",
     "pairs",
     "setting_pairs",
     "show_lines",
-    "shown_path",
     "shown_width",
     "summary_lines",
     "table",
@@ -187,17 +184,6 @@ def verification_line(found: Verification) -> str:
     noise = "" if found.psnr is None else f", PSNR {found.psnr:.1f} dB"
     most, mean = found.greatest_difference, found.mean_difference
     return f"{found.outcome}: {how_many}, by {most} of 255 at most, {mean:.3g} on average{noise}"
-
-
-def shown_path(path: Path) -> str:
-    """``path`` as one would type it from here: relative where that is shorter."""
-    relative = os.path.relpath(path)
-    return relative if len(relative) < len(str(path)) else str(path)
-
-
-def elsewhere(workspace: Workspace) -> str:
-    """The option that a next command needs to find ``workspace``; nothing in the current folder."""
-    return "" if workspace.root == Path.cwd() else f" --workspace {shlex.quote(shown_path(workspace.root))}"
 
 
 def setting_pairs(

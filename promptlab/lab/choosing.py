@@ -55,7 +55,7 @@ def wanted(refs: Sequence[str], desk: Desk, *, everything: bool) -> tuple[list[I
             files.append(path)
         else:
             ours |= {image.ref: image for image in _picked(desk.source(ref))}
-    if everything and desk.workspace.database.exists():
+    if everything and desk.database.is_begun:
         ours |= {image.ref: image for image in desk.notebook.made()}
     return list(ours.values()), files
 
@@ -65,7 +65,7 @@ def _is_foreign(path: Path, desk: Desk) -> bool:
     from promptlab.images.metadata import self_description
 
     told = self_description(path)
-    if told is None or not desk.workspace.database.exists():
+    if told is None or not desk.database.is_begun:
         return told is not None
     run = desk.notebook.run_by_uid(told.run_uid)
     if run is None or told.position >= len(run.images):

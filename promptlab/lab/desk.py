@@ -17,6 +17,8 @@ from promptlab.lab.finding import find, stranger
 from promptlab.lab.variation import Source
 from promptlab.records import ImageRecord, RunRecord, RunSummary, SweepRecord
 from promptlab.store import glance
+from promptlab.store.database import Database
+from promptlab.store.home import database_of
 from promptlab.store.migrate import HEAD
 from promptlab.tracking.address import TrackingAddress
 from promptlab.workspace import Workspace
@@ -42,12 +44,14 @@ class Desk:
         self,
         workspace: Workspace | str | os.PathLike[str] | None = None,
         *,
+        database: str | None = None,
         engine: Engine | None = None,
         tracker: Tracker | None = None,
         tracking_uri: str | None = None,
         allow_pickle: bool = False,
     ) -> None:
-        self.workspace = workspace if isinstance(workspace, Workspace) else Workspace.at(workspace)
+        self.workspace = workspace if isinstance(workspace, Workspace) else Workspace.at(workspace, database)
+        self.database: Database = database_of(self.workspace)
         if engine is not None:
             self.engine = engine
         if tracker is not None:
@@ -79,7 +83,7 @@ class Desk:
         """The workspace's memory, made or upgraded when first asked for."""
         from promptlab.store.notebook import Notebook
 
-        return Notebook.at(self.workspace)
+        return Notebook.of(self.database)
 
     @cached_property
     def _workshop(self) -> Workshop:
@@ -94,7 +98,7 @@ class Desk:
             NotFound: naming what is there.
             InputError: when ``ref`` is none of these.
         """
-        return find(ref, self.workspace, lambda: self.notebook)
+        return find(ref, self.database, lambda: self.notebook)
 
     def sweep_named(self, ref: str) -> int | None:
         """The number of the sweep that ``ref`` names: ``sweep:3``, or a page of its overview; ``None`` for all else.
@@ -111,7 +115,7 @@ class Desk:
         what, uid = named_by(Path(ref)) or ("", "")
         if what != "sweep":
             return None
-        sweep_id = self.notebook.sweep_by_uid(uid) if self.workspace.database.exists() else None
+        sweep_id = self.notebook.sweep_by_uid(uid) if self.database.is_begun else None
         if sweep_id is None:
             raise stranger(ref)
         return sweep_id
@@ -160,13 +164,13 @@ class Desk:
 
     def summaries(self, *, experiment: str | None = None, limit: int | None = None) -> tuple[RunSummary, ...]:
         """The runs of this workspace in a line each, newest first."""
-        return glance.summaries(self.workspace.database, experiment=experiment, limit=limit)
+        return glance.summaries(self.database, experiment=experiment, limit=limit)
 
     def search(self, query: Query) -> tuple[Found, ...]:
         """The pictures made of ``query``'s words, the best match first: see :mod:`promptlab.store.searching`."""
         from promptlab.store.searching import search
 
-        return search(self.workspace.database, query)
+        return search(self.database, query)
 
     def tree(self, ref: str | None = None, *, limit: int | None = None, every: bool = False) -> Lineage:
         """The trees of runs, those of an experiment, or the one a run is in: see :func:`promptlab.lab.lineage.lineage`.
@@ -176,7 +180,7 @@ class Desk:
         """
         from promptlab.lab.lineage import lineage
 
-        return lineage(self.workspace.database, ref, picture=self.source, limit=limit, every=every)
+        return lineage(self.database, ref, picture=self.source, limit=limit, every=every)
 
     def diff(self, before: str, after: str) -> Comparison:
         """What tells two runs or images apart; :func:`promptlab.lab.comparing.draw` shows them side by side.
@@ -190,4 +194,13 @@ class Desk:
 
     def schema(self) -> tuple[str | None, str]:
         """The schema revision that the database has (``None``: no tables of ours yet), and the one written here."""
-        return glance.revision_of(self.workspace.database), HEAD
+        return self.database.revision(), HEAD
+
+    def check(self) -> str | None:
+        """Make sure, without writing anything, that this PromptLab can write here; and give the schema's revision.
+
+        Raises:
+            WorkspaceError: when the folder or the database is read-only, none, away, or a newer PromptLab's.
+        """
+        self.workspace.check_writable()
+        return self.database.check()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from promptlab.errors import InputError, NotFound
 from promptlab.lab.variation import Source
 from promptlab.spec import RunSpec
-from promptlab.workspace import Workspace
+from promptlab.store.database import Database
 
 if TYPE_CHECKING:
     from promptlab.store.notebook import Notebook
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["find", "stranger", "told_by"]
 
 
-def find(ref: str, workspace: Workspace, notebook: Callable[[], Notebook]) -> Source:
+def find(ref: str, database: Database, notebook: Callable[[], Notebook]) -> Source:
     """The run or image that ``ref`` names.
 
     Args:
@@ -39,7 +39,7 @@ def find(ref: str, workspace: Workspace, notebook: Callable[[], Notebook]) -> So
         )  # fmt: skip
     if picture and not Path(ref).is_file():
         raise NotFound("image", ref, hint="promptlab show last")
-    if not workspace.database.exists():
+    if not database.is_begun:
         if picture:
             raise stranger(ref)
         raise NotFound(

@@ -61,7 +61,7 @@ class Judging(Desk):
             NotFound: naming what is there.
         """
         runs = [run for ref in refs for run in self._runs(ref)] if refs else None
-        return opinions(self.workspace.database, runs=runs, experiment=experiment, every=every)
+        return opinions(self.database, runs=runs, experiment=experiment, every=every)
 
     def best(self, by: str, refs: Sequence[str] = (), *, experiment: str | None = None) -> Best:
         """Which value of a setting, which wording or which word is liked best; see :mod:`promptlab.lab.favour`."""

@@ -21,7 +21,6 @@ from promptlab.lab.verifying import Verdict, Verifier, check_weights
 from promptlab.plan import Plan, ResolvedSpec, tasks_of
 from promptlab.records import Environment, RunRecord, SweepRecord
 from promptlab.spec import RunSpec
-from promptlab.store import glance
 from promptlab.store.migrate import HEAD
 
 if TYPE_CHECKING:
@@ -37,6 +36,8 @@ class Lab(Upkeep):
 
     Args:
         workspace: the folder that holds all state; the current one by default. Nothing is written before a run begins.
+        database: where the rows are, when not in the workspace's ``mlflow.db``: ``postgresql://…`` or ``sqlite:///…``;
+            MLflow's own tables stay where they are.
         engine: what makes the images; diffusers by default, loaded when first needed.
         tracker: whom to tell when a run has ended; MLflow in the workspace by default.
         tracking_uri: of an MLflow server elsewhere that is told instead, ``http(s)://…``.
@@ -51,7 +52,7 @@ class Lab(Upkeep):
         Raises:
             InputError: see :meth:`promptlab.engine.Engine.resolve`.
         """
-        glance.check_workspace(self.workspace)
+        self.check()
         return self.engine.resolve(spec)
 
     def run(
@@ -119,7 +120,7 @@ class Lab(Upkeep):
             EngineError: when some runs failed; the others are made.
             KeyboardInterrupt: what was made stays.
         """
-        glance.check_workspace(self.workspace)
+        self.check()
         with self._workshop.holds.beginning():
             found = begun_sweep(
                 self.engine, self._workshop, self.notebook, sweep,
@@ -144,7 +145,7 @@ class Lab(Upkeep):
             NotFound: when there is no such run or sweep.
             InputError: when a model is not the one it was, or another process is making the run.
         """
-        if not self.workspace.database.exists():
+        if not self.database.is_begun:
             return ()
         if ref is not None and (sweep_id := self.sweep_named(ref)) is not None:
             sweep = self.notebook.sweep(sweep_id)
@@ -166,7 +167,7 @@ class Lab(Upkeep):
 
         Nothing is loaded but tokenizers, nothing is written.
         """
-        revision = glance.check_workspace(self.workspace)
+        revision = self.check()
         workshop = self._workshop if revision == HEAD else None
         return survey(self.engine, workshop, specs, there=frozenset() if again else None, cut=True)[0]
 

@@ -27,6 +27,7 @@ from promptlab.store.ancestry import (
     tree_runs,
     tree_sweeps,
 )
+from promptlab.store.database import Database
 
 __all__ = ["Key", "Lineage", "RunEntry", "SweepEntry", "lineage"]
 
@@ -91,7 +92,7 @@ class Lineage:
 
 
 def lineage(
-    database: Path,
+    database: Database,
     ref: str | None,
     *,
     picture: Callable[[str], Source],
@@ -229,7 +230,7 @@ def _roots(
 
 
 def _entries(
-    database: Path, kin: Sequence[Kin], shown: Mapping[Key, int], above: Mapping[Key, Key]
+    database: Database, kin: Sequence[Kin], shown: Mapping[Key, int], above: Mapping[Key, Key]
 ) -> dict[Key, RunEntry | SweepEntry]:
     below: dict[Key, list[Key]] = {}
     for key in sorted(above, key=lambda key: shown[key]):
@@ -261,7 +262,7 @@ def _entries(
     return entries
 
 
-def _ancestry(database: Path, run_id: int, position: int) -> tuple[Ancestor, ...]:
+def _ancestry(database: Database, run_id: int, position: int) -> tuple[Ancestor, ...]:
     found = image_ancestry(database, run_id, position)
     if not found:
         images = tree_runs(database, [run_id])[run_id].images

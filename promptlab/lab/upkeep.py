@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from promptlab.errors import InputError, NotFound
 from promptlab.lab.events import Watch, unwatched
 from promptlab.lab.judging import Judging
-from promptlab.store import glance
-from promptlab.store.migrate import HEAD, backup_to
+from promptlab.store.migrate import HEAD
 
 if TYPE_CHECKING:
     from promptlab.lab.checkup.findings import Finding
@@ -37,8 +36,8 @@ class Upkeep(Judging):
         """
         from promptlab.lab.checkup import Checkup, ailing
 
-        found = ailing(self.workspace)
-        if found or not self.workspace.database.exists() or self.schema()[0] is None:
+        found = ailing(self.workspace, self.database)
+        if found or not self.database.is_begun or self.schema()[0] is None:
             return found
         return tuple(Checkup(self.workspace, self.notebook, self._workshop, self.tracker, watch).findings())
 
@@ -58,7 +57,7 @@ class Upkeep(Judging):
         from promptlab.lab.reading import pictures_in
 
         files = list(pictures_in(paths))
-        glance.check_workspace(self.workspace)
+        self.check()
         importer = Importer(lambda: self.notebook, self.workspace)
         taken = tuple(importer.take(files, experiment=experiment))
         if not any(one.run is not None for one in taken):
@@ -166,16 +165,14 @@ class Upkeep(Judging):
         """
         from promptlab.lab.checkup.telling import Synced, sync
 
-        if not self.workspace.database.exists():
+        if not self.database.is_begun:
             return Synced()
         return sync(self.notebook, self._workshop, self.tracker, watch, everything=everything)
 
     def upgrade(self) -> tuple[str | None, str]:
         """Make the tables, or bring older ones up to date after a backup; what :meth:`schema` said before."""
-        from promptlab.store.notebook import Notebook
-
-        glance.check_workspace(self.workspace)
-        return Notebook.upgrade(self.workspace), HEAD
+        self.check()
+        return self.database.upgrade(), HEAD
 
     def backup(self, file: Path | None = None) -> Path:
         """Copy the database, also while others write to it. The copy, as ``mlflow.db`` in a folder, is a workspace's.
@@ -185,18 +182,18 @@ class Upkeep(Judging):
 
         Raises:
             NotFound: when there is no database yet.
-            InputError: when ``file`` exists, or its folder does not.
+            InputError: when ``file`` exists, or its folder does not; and for a server, which copies itself.
         """
-        if not self.workspace.database.exists():
-            raise NotFound("database", str(self.workspace.database), hint='promptlab run "…"')
-        glance.revision_of(self.workspace.database)
+        if not self.database.is_begun:
+            raise NotFound("database", self.database.name, hint='promptlab run "…"')
+        self.database.revision()
         if file is not None and file.exists():
             raise InputError(
                 "FILE", str(file), problem="exists already", allowed="a new file", hint="promptlab db backup"
             )
         if file is not None and not file.absolute().parent.is_dir():
             raise InputError("FILE", str(file), problem="is in a folder that does not exist", allowed="a new file")
-        return backup_to(self.workspace.database, file)
+        return self.database.backup(file)
 
     def serve(self, *, host: str = "127.0.0.1", port: int | None = None) -> AbstractContextManager[Server]:
         """MLflow's pages of this workspace, for as long as the context lasts: see :func:`promptlab.tracking.serve`."""

@@ -1,6 +1,6 @@
 """Who comes from whom, in plain SQL: what a tree of runs is drawn from, without the runs' images.
 
-As for the list (see :mod:`promptlab.store.glance`), SQLAlchemy would take longer to import than all of this takes. A
+As for the list (see :mod:`promptlab.store.reading`), SQLAlchemy would take longer to import than all of this takes. A
 tree is asked for in two steps, so that its size and not the workspace's decides what is read: :func:`kinship` names
 every run in a few numbers, :func:`tree_runs` and :func:`tree_sweeps` read those that are shown.
 """
@@ -8,17 +8,14 @@ every run in a few numbers, :func:`tree_runs` and :func:`tree_sweeps` read those
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
-from promptlab.errors import StoreError
 from promptlab.records import RunStatus
 from promptlab.spec import Change, Variant
-from promptlab.store.glance import connect_reading, is_readable
+from promptlab.store.database import Database
+from promptlab.store.reading import Reading
 
 __all__ = ["Ancestor", "Kin", "TreeRun", "TreeSweep", "image_ancestry", "kinship", "tree_runs", "tree_sweeps"]
 
@@ -88,36 +85,40 @@ class Ancestor:
     label: str
 
 
+_DOING: Final = "reading the tree of runs"
+
 _KIN: Final = """
     SELECT id AS run_id, experiment, parent_run_id, sweep_id, coalesce(asked_at, created_at) AS asked
     FROM promptlab_runs ORDER BY id
 """
 
 _RUNS: Final = """
-    SELECT run.id, run.experiment, run.name, run.status, run.seeds, run.model, run.vae, run.dtype, run.scheduler,
-           run.num_inference_steps, run.parent_run_id, run.changes, run.sweep_id, run.sweep_values, run.origin,
+    SELECT run.id, run.experiment, run.name, run.status, run.model, run.vae, run.dtype, run.scheduler,
+           run.num_inference_steps, run.parent_run_id, run.sweep_id, CAST(run.seeds AS TEXT) AS seeds,
+           CAST(run.changes AS TEXT) AS changes, CAST(run.sweep_values AS TEXT) AS sweep_values,
+           CAST(run.origin AS TEXT) AS origin,
            count(image.id) AS images,
-           coalesce(sum(image.status = 'MADE'), 0) AS made,
+           count(CASE WHEN image.status = 'MADE' THEN 1 END) AS made,
            avg(CASE WHEN image.status = 'MADE' AND image.linked_image_id IS NULL THEN image.seconds END)
                AS seconds_per_image,
            CASE WHEN count(DISTINCT coalesce(image.parent_image_id, 0)) = 1 THEN max(image.parent_image_id) END
                AS parent_image_id
     FROM promptlab_runs run LEFT JOIN promptlab_images image ON image.run_id = run.id
-    WHERE run.id IN (SELECT value FROM json_each(:ids))
+    WHERE run.id IN ({ids})
     GROUP BY run.id
 """
 
 _PARENTS: Final = """
-    SELECT id, run_id, position FROM promptlab_images WHERE id IN (SELECT value FROM json_each(:ids))
+    SELECT id, run_id, position FROM promptlab_images WHERE id IN ({ids})
 """
 
 _VARIANTS: Final = """
     SELECT run_id, prompt, negative_prompt, label, template, replacement, source FROM promptlab_variants
-    WHERE run_id IN (SELECT value FROM json_each(:ids)) ORDER BY run_id, position
+    WHERE run_id IN ({ids}) ORDER BY run_id, position
 """
 
 _SWEEPS: Final = """
-    SELECT id, experiment, name, dimensions FROM promptlab_sweeps WHERE id IN (SELECT value FROM json_each(:ids))
+    SELECT id, experiment, name, CAST(dimensions AS TEXT) AS dimensions FROM promptlab_sweeps WHERE id IN ({ids})
 """
 
 _ANCESTRY: Final = """
@@ -133,44 +134,48 @@ _ANCESTRY: Final = """
 """
 
 
-def kinship(database: Path) -> tuple[Kin, ...]:
+def kinship(database: Database) -> tuple[Kin, ...]:
     """Every run of the workspace, oldest first; none where there is no database yet.
 
     Raises:
-        WorkspaceError: when the file is no database, or not of this schema.
+        WorkspaceError: when it is no database, or not of this schema.
     """
-    if not is_readable(database):
+    if not database.is_readable():
         return ()
-    with _reading(database) as connection:
-        return tuple(Kin(**row) for row in _rows(connection, _KIN))
+    with database.reading(_DOING) as reading:
+        return tuple(Kin(**row | {"asked": str(row["asked"])}) for row in reading.rows(_KIN))
 
 
-def tree_runs(database: Path, ids: Iterable[int]) -> Mapping[int, TreeRun]:
+def tree_runs(database: Database, ids: Iterable[int]) -> Mapping[int, TreeRun]:
     """The runs with these numbers, as far as they are there."""
-    wanted = {"ids": json.dumps(sorted(ids))}
-    with _reading(database) as connection:
-        rows = list(_rows(connection, _RUNS, wanted))
-        images = {"ids": json.dumps([row["parent_image_id"] for row in rows if row["parent_image_id"]])}
-        parents = {row["id"]: (row["run_id"], row["position"]) for row in _rows(connection, _PARENTS, images)}
+    with database.reading(_DOING) as reading:
+        rows = list(_of(reading, _RUNS, ids))
+        images = [row["parent_image_id"] for row in rows if row["parent_image_id"]]
+        parents = {row["id"]: (row["run_id"], row["position"]) for row in _of(reading, _PARENTS, images)}
         variants: dict[int, list[Variant]] = {}
-        for row in _rows(connection, _VARIANTS, wanted):
+        for row in _of(reading, _VARIANTS, (row["id"] for row in rows)):
             variants.setdefault(row.pop("run_id"), []).append(Variant(**row))
     return {row["id"]: _tree_run(row, parents, tuple(variants.get(row["id"], ()))) for row in rows}
 
 
-def tree_sweeps(database: Path, ids: Iterable[int]) -> Mapping[int, TreeSweep]:
+def tree_sweeps(database: Database, ids: Iterable[int]) -> Mapping[int, TreeSweep]:
     """The sweeps with these numbers, as far as they are there."""
-    with _reading(database) as connection:
+    with database.reading(_DOING) as reading:
         return {
             row["id"]: TreeSweep(**row | {"dimensions": tuple(map(tuple, json.loads(row["dimensions"])))})
-            for row in _rows(connection, _SWEEPS, {"ids": json.dumps(sorted(ids))})
+            for row in _of(reading, _SWEEPS, ids)
         }
 
 
-def image_ancestry(database: Path, run_id: int, position: int) -> tuple[Ancestor, ...]:
+def image_ancestry(database: Database, run_id: int, position: int) -> tuple[Ancestor, ...]:
     """An image, the image it was varied from, and so on to the first; none where there is no such image."""
-    with _reading(database) as connection:
-        return tuple(Ancestor(**row) for row in _rows(connection, _ANCESTRY, {"run_id": run_id, "position": position}))
+    with database.reading(_DOING) as reading:
+        return tuple(Ancestor(**row) for row in reading.rows(_ANCESTRY, {"run_id": run_id, "position": position}))
+
+
+def _of(reading: Reading, select: str, ids: Iterable[int]) -> Iterator[dict[str, Any]]:
+    """The rows of a select of ``{ids}``, however many there are."""
+    return reading.rows(select.format(ids=reading.dialect.numbers("ids")), {"ids": json.dumps(sorted(ids))})
 
 
 def _tree_run(row: dict[str, Any], parents: Mapping[int, tuple[int, int]], variants: tuple[Variant, ...]) -> TreeRun:
@@ -185,19 +190,3 @@ def _tree_run(row: dict[str, Any], parents: Mapping[int, tuple[int, int]], varia
         "origin": None if origin is None else (origin["program"], origin["file"]),
     }
     return TreeRun(**row | given)
-
-
-def _rows(
-    connection: sqlite3.Connection, select: str, given: Mapping[str, Any] | None = None
-) -> Iterator[dict[str, Any]]:
-    connection.row_factory = sqlite3.Row
-    return (dict(row) for row in connection.execute(select, given or {}))
-
-
-@contextmanager
-def _reading(database: Path) -> Iterator[sqlite3.Connection]:
-    try:
-        with closing(connect_reading(database)) as connection:
-            yield connection
-    except sqlite3.Error as error:
-        raise StoreError(f"reading the tree of runs failed: {error}") from error

@@ -1,66 +1,134 @@
-"""One SQLAlchemy engine on one SQLite file, the way this notebook needs it.
+"""Where the rows are: one noun for a SQLite file and for a server, so that nobody else asks which of them it is.
 
-WAL, so that readers and writers do not wait for each other; foreign keys on; a busy timeout of 30 s; and
-``BEGIN IMMEDIATE`` for what writes: a transaction that starts as a reader and then writes is refused at once, timeout
-or not, when another has written meanwhile.
+::
+
+    Database
+    ├── SqliteFile    the workspace's mlflow.db, or another file (promptlab.store.sqlite)
+    └── Server        PostgreSQL (promptlab.store.postgresql)
+
+Both keep one promise: writers come one after the other, readers see one state and wait for nobody, rows point only at
+rows that are there, and a schema is brought up to date by one process while the others wait.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event
-from sqlalchemy.exc import SQLAlchemyError
+from promptlab.errors import WorkspaceError
+from promptlab.store.migrate import HEAD, check
+from promptlab.store.reading import Reading
 
-from promptlab.errors import StoreError, one_line
-from promptlab.store.glance import BUSY_TIMEOUT, connect_reading
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
-__all__ = ["open_sqlite", "translated"]
-
-
-def open_sqlite(database: Path, *, foreign_keys: bool = True) -> Engine:
-    """The engine on an existing or new SQLite file; the file is made, in WAL mode, by the first connection.
-
-    A file that may not be written, or whose folder may not, is opened for reading.
-
-    ``foreign_keys`` are off for migrations only (see :mod:`promptlab.store.migrate`).
-    """
-    address = URL.create("sqlite", database=str(database))
-    if database.exists() and not (os.access(database, os.W_OK) and os.access(database.parent, os.W_OK)):
-        return create_engine(address, creator=lambda: connect_reading(database), poolclass=NullPool)
-    engine = create_engine(
-        address,
-        connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False},
-        poolclass=NullPool,
-    )
-
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # SQLAlchemy says BEGIN, below; sqlite3 says nothing on its own
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"foreign_keys={'ON' if foreign_keys else 'OFF'}"):
-            connection.execute(f"PRAGMA {pragma}").fetchone()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine
+__all__ = ["Database"]
 
 
-@contextmanager
-def translated(doing: str) -> Iterator[None]:
-    """Turn SQLAlchemy's exceptions into one line: the border of this room.
+class Database(ABC):
+    """The rows' home. Making one opens nothing."""
 
-    Raises:
-        StoreError: for every database error inside.
-    """
-    try:
-        yield
-    except (SQLAlchemyError, OverflowError) as error:  # sqlite3 has no words for numbers beyond its own
-        cause = getattr(error, "orig", None) or error
-        raise StoreError(f"the database failed while {doing}: {one_line(cause)}") from error
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What it is called in a sentence: a path, or an address without its password."""
+
+    @property
+    @abstractmethod
+    def file(self) -> Path | None:
+        """The file that all of it is; ``None`` on a server."""
+
+    @property
+    @abstractmethod
+    def is_begun(self) -> bool:
+        """Whether there is anything to look into."""
+
+    @abstractmethod
+    def revision(self) -> str | None:
+        """The schema revision of our tables; ``None`` where there are none.
+
+        Raises:
+            WorkspaceError: when it cannot be asked: no database, damaged, away, refused.
+        """
+
+    @abstractmethod
+    def reading(self, doing: str) -> AbstractContextManager[Reading]:
+        """A connection for plain SQL, as long as the context lasts.
+
+        Raises:
+            StoreError: when SQL fails in it: the sentence begins with ``doing``.
+        """
+
+    @abstractmethod
+    def engine(self, *, writes: bool = False) -> Engine:
+        """SQLAlchemy's, for whole records.
+
+        Args:
+            writes: the transactions are a writer's, of which there is one at a time.
+        """
+
+    @abstractmethod
+    def check_writable(self) -> None:
+        """Make sure, without writing anything, that it takes rows.
+
+        Raises:
+            WorkspaceError: when it does not.
+        """
+
+    @abstractmethod
+    def upgrade(self) -> str | None:
+        """Bring the tables to this PromptLab's schema. Safe when several commands start at once: others wait.
+
+        Returns:
+            The revision it had before; ``None`` when there were no tables of ours.
+
+        Raises:
+            WorkspaceError: when a newer PromptLab wrote it, or it cannot be written.
+        """
+
+    @abstractmethod
+    def backup(self, copy: Path | None) -> Path:
+        """Copy all of it, also while others write: to ``copy``, or to a name of its own.
+
+        Raises:
+            StoreError: when it cannot be read or written.
+            InputError: when it has a tool of its own for this; the sentence says which.
+        """
+
+    @abstractmethod
+    def broken_pages(self) -> tuple[str, ...]:
+        """What is damaged in the store itself, a line each; nothing when it is sound."""
+
+    @abstractmethod
+    def dangling_rows(self) -> tuple[tuple[str, int, str], ...]:
+        """Our rows that point at rows that are not there: table, number of rows, the table pointed at."""
+
+    def check(self) -> str | None:
+        """Make sure, without writing anything, that this PromptLab can write to it; and give its revision.
+
+        Raises:
+            WorkspaceError: when it cannot.
+        """
+        revision = self.revision()
+        check(revision, self.name)
+        self.check_writable()
+        return revision
+
+    def is_readable(self) -> bool:
+        """Whether there are tables of ours to read.
+
+        Raises:
+            WorkspaceError: when it cannot be asked, is a newer PromptLab's, or an older one that wants upgrading.
+        """
+        revision = self.revision()
+        if revision is None:
+            return False
+        check(revision, self.name)
+        if revision != HEAD:
+            raise WorkspaceError(
+                "database", self.name, problem=f"has the older schema {revision}", allowed=f"schema {HEAD}",
+                hint="promptlab db upgrade",
+            )  # fmt: skip
+        return True

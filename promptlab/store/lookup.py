@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from promptlab.errors import NotFound
 from promptlab.plan import Pace, ResolvedSpec
 from promptlab.records import Environment, ImageRecord, RunRecord, RunStatus, SweepRecord
 from promptlab.store import judging, recall
-from promptlab.store.database import translated
+from promptlab.store.database import Database
+from promptlab.store.engines import translated
 from promptlab.store.rows import sweep_record
 from promptlab.store.tables import EnvironmentRow, RunRow, SweepRow
 
@@ -23,11 +24,12 @@ class Lookup:
     """The reading half of :class:`promptlab.store.notebook.Notebook`.
 
     Args:
-        engine: SQLAlchemy's, on the workspace's file.
+        database: where the rows are.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._reader, self._writer = database.engine(), database.engine(writes=True)
 
     def run(self, run_id: int) -> RunRecord:
         """Everything about one run.
@@ -167,5 +169,5 @@ class Lookup:
 
     @contextmanager
     def _reading(self, doing: str) -> Iterator[Session]:
-        with translated(doing), Session(self._engine) as session:
+        with translated(doing), Session(self._reader) as session:
             yield session

@@ -1,21 +1,17 @@
 """Which schema a database has, and how it comes to have ours.
 
-A database is one of: *empty* (none of our tables), *current*, *older* (backed up, then upgraded when opened) or *newer*
-(refused: an older PromptLab must not write what it does not understand). Telling them apart takes one ``SELECT``;
-alembic is imported only when there is something to migrate.
+A database is one of: *empty* (none of our tables), *current*, *older* (upgraded when opened; a file is copied first, a
+server does all of it or nothing) or *newer* (refused: an older PromptLab must not write what it does not understand).
+Telling them apart takes one ``SELECT``; alembic is imported only when there is something to migrate.
 """
 
 from __future__ import annotations
 
-import shutil
-import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from promptlab.errors import StoreError, WorkspaceError, one_line
+from promptlab.errors import WorkspaceError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -24,8 +20,6 @@ __all__ = [
     "HEAD",
     "REVISIONS",
     "VERSION_TABLE",
-    "backup",
-    "backup_to",
     "check",
     "is_mapped",
     "is_ours",
@@ -45,7 +39,7 @@ def is_ours(table: str | None) -> bool:
 
 
 def is_mapped(table: str | None) -> bool:
-    """Whether SQLAlchemy knows the table: all of ours but the full-text index, which is SQLite's own."""
+    """Whether SQLAlchemy knows the table: all of ours but the full-text index, which is the database's own."""
     return is_ours(table) and table is not None and not table.startswith("promptlab_search")
 
 
@@ -79,8 +73,8 @@ def check(revision: str | None, database: str) -> None:
         )  # fmt: skip
 
 
-def upgrade(connection: Connection) -> None:
-    """Bring our tables to :data:`HEAD`. Foreign keys must be off on ``connection``; they are checked afterwards.
+def upgrade(connection: Connection, to: str = HEAD) -> None:
+    """Bring our tables to the revision ``to``. On SQLite, foreign keys must be off; they are checked afterwards.
 
     Raises:
         WorkspaceError: when the upgraded rows point at rows that are not there.
@@ -91,7 +85,7 @@ def upgrade(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
     if connection.dialect.name == "sqlite":
         broken = [row for row in connection.exec_driver_sql("PRAGMA foreign_key_check") if is_ours(row[0])]
         if broken:
@@ -99,28 +93,3 @@ def upgrade(connection: Connection) -> None:
                 "database", str(connection.engine.url.database),
                 problem=f"has rows of {broken[0][0]} that point nowhere", hint="put back the backup beside it",
             )  # fmt: skip
-
-
-def backup(database: Path, label: str) -> Path:
-    """Copy a SQLite file that others may be writing to, through SQLite's own backup, and give the copy's path."""
-    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    return backup_to(database, database.with_name(f"{database.name}.{label}-{stamp}.bak"))
-
-
-def backup_to(database: Path, copy: Path | None) -> Path:
-    """Copy a SQLite file that others may be writing to: to ``copy``, or beside it under a name of its own.
-
-    Raises:
-        StoreError: when it cannot be read or written.
-    """
-    if copy is None:
-        return backup(database, "backup")
-    unfinished = copy.with_name(f"{copy.name}.part")
-    try:
-        with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(unfinished)) as target:
-            source.backup(target)
-        shutil.move(unfinished, copy)
-    except (sqlite3.Error, OSError) as error:
-        unfinished.unlink(missing_ok=True)
-        raise StoreError(f"{database} could not be copied to {copy}: {one_line(error)}") from error
-    return copy

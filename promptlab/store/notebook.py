@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from filelock import FileLock
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
@@ -30,11 +29,12 @@ from promptlab.records import (
 )
 from promptlab.spec import Variant
 from promptlab.store import judging, migrate, recall
-from promptlab.store.database import open_sqlite, translated
-from promptlab.store.glance import check_workspace, revision_of
+from promptlab.store.database import Database
+from promptlab.store.engines import translated
+from promptlab.store.home import database_of
 from promptlab.store.lookup import Lookup
 from promptlab.store.restoring import restore_run, restore_sweep
-from promptlab.store.rows import made_columns, new_run_row, sweep_record
+from promptlab.store.rows import made_columns, new_run_row, next_number, sweep_record
 from promptlab.store.tables import EnvironmentRow, ImageRow, RunRow, SweepRow, VariantRow, VerificationRow
 from promptlab.workspace import Workspace
 
@@ -47,42 +47,24 @@ class Notebook(Lookup):
 
     @classmethod
     def at(cls, workspace: Workspace) -> Self:
-        """The notebook of ``workspace``: made when there is none, backed up and upgraded when it is an older one's.
+        """The notebook of ``workspace``: see :meth:`of`."""
+        return cls.of(database_of(workspace))
+
+    @classmethod
+    def of(cls, database: Database) -> Self:
+        """The notebook in ``database``: made when there is none, upgraded (a file is copied first) when it is older.
 
         Where nothing may be written, a notebook that needs no upgrade can still be read.
 
         Raises:
-            WorkspaceError: when the file is no database, a newer PromptLab's, or must be written and cannot be.
+            WorkspaceError: when it is no database, a newer PromptLab's, or must be written and cannot be.
         """
-        revision = revision_of(workspace.database)
-        migrate.check(revision, str(workspace.database))
+        revision = database.revision()
+        migrate.check(revision, database.name)
         if revision != migrate.HEAD:
-            check_workspace(workspace)
-            cls.upgrade(workspace)
-        return cls(open_sqlite(workspace.database))
-
-    @staticmethod
-    def upgrade(workspace: Workspace) -> str | None:
-        """Bring the database to this PromptLab's schema, after a backup where there was an older one.
-
-        Safe when several commands start at once: all but the first wait and find it done.
-
-        Returns:
-            The revision it had before; ``None`` when there were no tables of ours.
-        """
-        workspace.root.mkdir(parents=True, exist_ok=True)
-        with FileLock(workspace.lock, timeout=120):
-            revision = revision_of(workspace.database)
-            migrate.check(revision, str(workspace.database))
-            if revision == migrate.HEAD:
-                return revision
-            if revision is not None:
-                migrate.backup(workspace.database, revision)
-            engine = open_sqlite(workspace.database, foreign_keys=False)
-            with translated("making its tables"), engine.connect().execution_options(writes=True) as connection:
-                migrate.upgrade(connection)
-                connection.commit()
-            return revision
+            database.check()
+            database.upgrade()
+        return cls(database)
 
     def begin_run(
         self,
@@ -111,7 +93,7 @@ class Notebook(Lookup):
             if place is not None:
                 row.status, row.sweep_id, row.sweep_place = RunStatus.SCHEDULED, sweep_id, list(place.place)
                 row.sweep_values = [list(pair) for pair in place.values]
-            row.uid = uuid.uuid4().hex
+            row.id, row.uid = next_number(session, RunRow), uuid.uuid4().hex
             row.environment = _environment_row(session, environment)
             row.changes = []
             parents: Mapping[tuple[int, int], int] = {}
@@ -306,6 +288,7 @@ class Notebook(Lookup):
         """
         with self._writing("beginning a sweep") as session:
             row = SweepRow(
+                id=next_number(session, SweepRow),
                 uid=uuid.uuid4().hex,
                 experiment=experiment,
                 name=name,
@@ -348,7 +331,7 @@ class Notebook(Lookup):
 
     @contextmanager
     def _writing(self, doing: str) -> Iterator[Session]:
-        with translated(doing), Session(self._engine.execution_options(writes=True)) as session, session.begin():
+        with translated(doing), Session(self._writer) as session, session.begin():
             yield session
 
 

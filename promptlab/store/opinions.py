@@ -7,15 +7,11 @@ was made in, and seen under the settings of the runs that are asked about.
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable, Mapping
-from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from promptlab.errors import StoreError
-from promptlab.store.glance import connect_reading, is_readable
+from promptlab.store.database import Database
 
 __all__ = ["Judged", "Opinions", "Vote", "opinions"]
 
@@ -69,24 +65,30 @@ class Opinions:
 
 
 _PICTURES: Final = """
-    WITH asked AS (SELECT id AS source FROM promptlab_images WHERE :every UNION SELECT image_id FROM promptlab_ratings
+    WITH asked AS (SELECT id AS source FROM promptlab_images WHERE CAST(:every AS BOOLEAN)
+                   UNION SELECT image_id FROM promptlab_ratings
                    UNION SELECT winner_image_id FROM promptlab_votes UNION SELECT loser_image_id FROM promptlab_votes)
     SELECT coalesce(image.linked_image_id, image.id) AS source, image.run_id, image.position, image.seed, image.path,
            rating.stars, variant.prompt, variant.label, run.model, run.vae, run.dtype, run.scheduler,
-           run.num_inference_steps AS steps, run.guidance_scale AS guidance, run.sweep_values
+           run.num_inference_steps AS steps, run.guidance_scale AS guidance,
+           CAST(run.sweep_values AS TEXT) AS sweep_values
     FROM promptlab_images image
     JOIN promptlab_variants variant ON variant.id = image.variant_id
     JOIN promptlab_runs run ON run.id = image.run_id
     LEFT JOIN promptlab_ratings rating ON rating.image_id = coalesce(image.linked_image_id, image.id)
     WHERE image.status = 'MADE' AND coalesce(image.linked_image_id, image.id) IN (SELECT source FROM asked)
-      AND (:runs IS NULL OR image.run_id IN (SELECT value FROM json_each(:runs)))
-      AND (:experiment IS NULL OR run.experiment = :experiment)
+      AND (CAST(:runs AS TEXT) IS NULL OR image.run_id IN ({runs}))
+      AND (CAST(:experiment AS TEXT) IS NULL OR run.experiment = CAST(:experiment AS TEXT))
     ORDER BY image.id DESC
+"""
+
+_VOTES: Final = """
+    SELECT winner_image_id AS winner, loser_image_id AS loser, tie FROM promptlab_votes ORDER BY id
 """
 
 
 def opinions(
-    database: Path, *, runs: Iterable[int] | None = None, experiment: str | None = None, every: bool = False
+    database: Database, *, runs: Iterable[int] | None = None, experiment: str | None = None, every: bool = False
 ) -> Opinions:
     """What was thought of the pictures of ``runs``, of an experiment, or of all.
 
@@ -94,28 +96,24 @@ def opinions(
         every: also the pictures of which nobody has said anything yet.
 
     Raises:
-        WorkspaceError: when the file is no database, or not of this schema.
+        WorkspaceError: when it is no database, or not of this schema.
         StoreError: when it fails while it is read.
     """
-    if not is_readable(database):
+    if not database.is_readable():
         return Opinions(pictures={}, votes=())
     numbers = None if runs is None else json.dumps(sorted(runs))
     given = {"runs": numbers, "experiment": experiment, "every": every}
-    try:
-        with closing(connect_reading(database)) as connection:
-            connection.row_factory = sqlite3.Row
-            pictures = {row["source"]: _judged(row) for row in connection.execute(_PICTURES, given)}
-            votes = connection.execute("SELECT winner_image_id, loser_image_id, tie FROM promptlab_votes ORDER BY id")
-            known = tuple(
-                Vote(winner=winner, loser=loser, tie=bool(tie))
-                for winner, loser, tie in votes
-                if winner in pictures and loser in pictures
-            )
-    except sqlite3.Error as error:
-        raise StoreError(f"reading votes failed: {error}") from error
-    return Opinions(pictures=pictures, votes=known)
+    with database.reading("reading votes") as reading:
+        select = _PICTURES.format(runs=reading.dialect.numbers("runs"))
+        pictures = {row["source"]: _judged(row) for row in reading.rows(select, given)}
+        votes = tuple(
+            Vote(winner=row["winner"], loser=row["loser"], tie=bool(row["tie"]))
+            for row in reading.rows(_VOTES)
+            if row["winner"] in pictures and row["loser"] in pictures
+        )
+    return Opinions(pictures=pictures, votes=votes)
 
 
-def _judged(row: sqlite3.Row) -> Judged:
+def _judged(row: dict[str, Any]) -> Judged:
     values = json.loads(row["sweep_values"] or "null") or ()
-    return Judged(**{**dict(row), "sweep_values": tuple((field, value) for field, value in values)})
+    return Judged(**{**row, "sweep_values": tuple((field, value) for field, value in values)})

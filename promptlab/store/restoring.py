@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from promptlab.plan import ResolvedSpec
 from promptlab.records import ImageRecord, ImageStatus, RunRecord, SweepRecord, plain
-from promptlab.store.rows import made_columns, new_run_row
+from promptlab.store.rows import made_columns, new_run_row, next_number
 from promptlab.store.tables import EnvironmentRow, ImageRow, RunRow, SweepRow
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ def restore_run(session: Session, run: RunRecord, uids: Mapping[int, str], envir
         spec=run.spec, device=run.device, model_identity=run.model_identity, vae_identity=run.vae_identity
     )
     row = new_run_row(resolved, experiment=run.experiment, name=run.name, note=run.note)
-    if 0 < run.id <= _GREATEST and session.get(RunRow, run.id) is None:
-        row.id = run.id
+    row.id = _number(session, RunRow, run.id)
     row.uid, row.status, row.error = run.uid, run.status, run.error
     row.created_at, row.ended_at = run.created_at, run.ended_at
     row.load_seconds, row.generate_seconds = run.load_seconds, run.generate_seconds
@@ -64,7 +63,7 @@ def restore_run(session: Session, run: RunRecord, uids: Mapping[int, str], envir
 def restore_sweep(session: Session, sweep: SweepRecord, uids: Mapping[int, str]) -> int:
     """Write ``sweep`` above those of its runs that are here, in their places; see :func:`restore_run`."""
     row = SweepRow(
-        id=sweep.id if 0 < sweep.id <= _GREATEST and session.get(SweepRow, sweep.id) is None else None,
+        id=_number(session, SweepRow, sweep.id),
         uid=sweep.uid,
         experiment=sweep.experiment,
         name=sweep.name,
@@ -83,6 +82,12 @@ def restore_sweep(session: Session, sweep: SweepRecord, uids: Mapping[int, str])
             run.sweep_values = [list(pair) for pair in one.values]
     session.flush()
     return row.id
+
+
+def _number(session: Session, table: type[RunRow | SweepRow], told: int) -> int:
+    """The number that a record says it had, where it is free here; else the next."""
+    free = 0 < told <= _GREATEST and session.get(table, told) is None
+    return told if free else next_number(session, table)
 
 
 def _there(session: Session, uids: Mapping[int, str]) -> dict[int, RunRow]:

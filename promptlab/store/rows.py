@@ -9,7 +9,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select
 
 from promptlab.plan import ResolvedSpec
 from promptlab.records import (
@@ -40,7 +42,19 @@ from promptlab.spec import (
 )
 from promptlab.store.tables import ImageRow, RunRow, SweepRow, VariantRow, VerificationRow
 
-__all__ = ["image_record", "made_columns", "new_run_row", "run_record", "sweep_record"]
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+__all__ = ["image_record", "made_columns", "new_run_row", "next_number", "run_record", "sweep_record"]
+
+
+def next_number(session: Session, table: type[RunRow | SweepRow]) -> int:
+    """The number of the run or sweep that is written next: one more than the greatest.
+
+    Given here and not by the database: a run that is written anew from its pictures brings its own number, of which
+    PostgreSQL's counters know nothing. Writers come one after the other, so no two are given the same.
+    """
+    return (session.scalar(select(func.max(table.id))) or 0) + 1
 
 
 def new_run_row(resolved: ResolvedSpec, *, experiment: str, name: str | None, note: str | None) -> RunRow:

@@ -1,26 +1,24 @@
-"""The notebook: what goes in comes out, through files, processes and older schemas."""
+"""The notebook: what goes in comes out, in a SQLite file and on a PostgreSQL server alike."""
 
 import dataclasses
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy.exc import IntegrityError
 
 from promptlab.errors import NotFound, StoreError, WorkspaceError
 from promptlab.plan import ResolvedSpec, tasks_of
 from promptlab.records import Environment, ImageStatus, RunStatus
 from promptlab.spec import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant, options
 from promptlab.store import glance, migrate
-from promptlab.store.database import open_sqlite
+from promptlab.store.home import database_of
 from promptlab.store.notebook import Notebook
 from promptlab.store.tables import Base
-from promptlab.workspace import Workspace
 
 SPEC = RunSpec(
     pipeline=PipelineSpec(
@@ -40,16 +38,6 @@ SPEC = RunSpec(
 )
 RESOLVED = ResolvedSpec(spec=SPEC, device="cpu", model_identity="commit:c0ffee", vae_identity="sha256:1")
 ENVIRONMENT = Environment(facts={"torch": "2.13", "threads": 2, "tf32": False})
-
-
-@pytest.fixture
-def workspace(tmp_path):
-    return Workspace.at(tmp_path / "space")
-
-
-@pytest.fixture
-def notebook(workspace):
-    return Notebook.at(workspace)
 
 
 def begin(notebook, resolved=RESOLVED, **given):
@@ -112,13 +100,12 @@ def test_a_rerun_points_at_the_images_it_came_from(notebook):
     assert {change.field for change in child.changes} == {"num_inference_steps", "prompts", "negative_prompts", "seeds"}
 
 
-def test_equal_environments_are_stored_once(workspace, notebook):
+def test_equal_environments_are_stored_once(notebook, execute):
     """Runs in one environment point at one row."""
     begin(notebook)
     begin(notebook)
     begin(notebook, environment=Environment(facts={"torch": "2.11"}))
-    with closing(sqlite3.connect(workspace.database)) as connection:
-        assert connection.execute("SELECT count(*) FROM promptlab_environments").fetchone() == (2,)
+    assert execute("SELECT count(*) FROM promptlab_environments") == [(2,)]
 
 
 def test_a_run_that_is_not_there_is_named_with_those_that_are(notebook):
@@ -141,15 +128,15 @@ def test_tracking_is_noted_run_by_run(notebook):
     assert notebook.run_by_uid("nobody") is None
 
 
-def test_the_quick_look_agrees_with_the_whole_record(workspace, notebook):
+def test_the_quick_look_agrees_with_the_whole_record(database, notebook):
     """`promptlab list` reads through another door; it must say what the records say."""
     for experiment in ("one", "two", "one"):
         run = begin(notebook, experiment=experiment)
         notebook.add_images(run.id, [made(image) for image in run.images[:3]])
         notebook.end_run(run.id, RunStatus.KILLED)
-    quick = glance.summaries(workspace.database)
+    quick = glance.summaries(database)
     assert [summary.id for summary in quick] == [3, 2, 1]
-    assert [summary.id for summary in glance.summaries(workspace.database, experiment="one", limit=1)] == [3]
+    assert [summary.id for summary in glance.summaries(database, experiment="one", limit=1)] == [3]
     for summary in quick:
         run = notebook.run(summary.id)
         assert (summary.experiment, summary.status, summary.created_at) == (run.experiment, run.status, run.created_at)
@@ -162,21 +149,10 @@ def test_the_quick_look_agrees_with_the_whole_record(workspace, notebook):
         assert (summary.parent_run_id, summary.tracked, summary.name) == (None, False, None)
 
 
-def test_the_quick_look_reads_a_folder_that_may_not_be_written(workspace, notebook, tmp_path):
-    """A list works on a read-only copy of a workspace, WAL or not."""
-    begin(notebook)
-    with closing(glance.connect_reading(workspace.database)) as connection:
-        assert connection.execute("SELECT count(*) FROM promptlab_runs").fetchone() == (1,)
-        with pytest.raises(sqlite3.OperationalError, match="readonly"):
-            connection.execute("DELETE FROM promptlab_runs")
-
-
-def test_ours_and_mlflows_tables_live_in_one_file(workspace, notebook):
+def test_ours_and_others_tables_live_in_one_database(database, execute):
     """Alembic sees our tables only, finds nothing to change, and leaves other tables alone."""
-    with closing(sqlite3.connect(workspace.database)) as connection:
-        connection.execute("CREATE TABLE experiments (id INTEGER PRIMARY KEY)")
-    engine = open_sqlite(workspace.database)
-    with engine.connect() as connection:
+    execute("CREATE TABLE experiments (id INTEGER PRIMARY KEY)")
+    with database.engine().connect() as connection:
         context = MigrationContext.configure(
             connection,
             opts={
@@ -195,84 +171,70 @@ def test_the_known_revisions_are_the_migrations():
     assert scripts.get_heads() == [migrate.HEAD]
 
 
-def set_revision(workspace, revision):
-    with closing(sqlite3.connect(workspace.database)) as connection:
-        connection.execute("UPDATE promptlab_alembic_version SET version_num = ?", (revision,))
-        connection.commit()
-
-
-def test_a_newer_database_is_refused_and_left_alone(workspace, notebook):
-    """The refusal names both schemas; no byte of the file changes."""
-    set_revision(workspace, "9999")
-    before = workspace.database.read_bytes()
-    for look in (lambda: Notebook.at(workspace), lambda: glance.summaries(workspace.database)):
+def test_a_newer_database_is_refused_and_left_alone(workspace, database, execute):
+    """The refusal names both schemas, whether one reads or writes."""
+    execute("UPDATE promptlab_alembic_version SET version_num = '9999'")
+    for look in (lambda: Notebook.at(workspace), lambda: glance.summaries(database), database.upgrade, database.check):
         with pytest.raises(
             WorkspaceError, match=rf"newer PromptLab \(schema 9999\); allowed: schema {migrate.HEAD} and older"
         ):
             look()
-    assert workspace.database.read_bytes() == before
-
-
-@pytest.mark.parametrize("content", [b"not a database at all, but text", b"SQLite format 3\x00" + b"\xff" * 4096])
-def test_a_file_that_is_no_database_is_refused(workspace, content):
-    """Another kind of file under our name is never touched."""
-    workspace.root.mkdir()
-    workspace.database.write_bytes(content)
-    with pytest.raises(WorkspaceError, match=r"mlflow\.db' (is not a SQLite file|is damaged|cannot be read)"):
-        Notebook.at(workspace)
-    assert workspace.database.read_bytes() == content
-    assert [path.name for path in workspace.root.iterdir()] == ["mlflow.db"]
-
-
-def test_an_empty_file_is_a_new_database(workspace):
-    """SQLite takes an empty file for an empty database, and so do we."""
-    workspace.root.mkdir()
-    workspace.database.touch()
-    assert begin(Notebook.at(workspace)).id == 1
+    assert execute("SELECT version_num FROM promptlab_alembic_version") == [("9999",)]
 
 
 def test_opening_twice_migrates_once(workspace, notebook):
     """A current database is opened as it is, without a backup."""
     begin(notebook)
-    assert Notebook.upgrade(workspace) == migrate.HEAD
+    assert notebook.database.upgrade() == migrate.HEAD
     assert begin(Notebook.at(workspace)).id == 2
     assert not list(workspace.root.glob("*.bak"))
 
 
-def test_a_backup_is_a_whole_database(workspace, notebook):
-    """The copy beside the file opens and has the rows, also while the original is in WAL mode."""
-    begin(notebook)
-    copy = migrate.backup(workspace.database, "0001")
-    assert [summary.id for summary in glance.summaries(copy)] == [1]
-    assert not list(workspace.root.glob("*.part*"))
-
-
-def test_foreign_keys_hold(workspace, notebook):
-    """An image cannot point at a run that is not there."""
-    engine = open_sqlite(workspace.database)
-    with engine.connect() as connection:
-        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
-        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
-
-
-def test_a_failing_database_is_one_line(workspace, notebook):
-    """SQLAlchemy's exceptions stay in the store."""
-    with closing(sqlite3.connect(workspace.database)) as connection:
-        connection.execute("DROP TABLE promptlab_images")
-    with pytest.raises(
-        StoreError, match=r"^the database failed while beginning a run: no such table: promptlab_images$"
+def test_foreign_keys_hold(notebook, execute):
+    """An image cannot point at a run that is not there, nor be one's parent and vanish."""
+    run = begin(notebook)
+    for statement in (
+        f"UPDATE promptlab_images SET run_id = {run.id + 1}",
+        f"DELETE FROM promptlab_variants WHERE run_id = {run.id}",
+        "INSERT INTO promptlab_ratings VALUES (999, 5, false, '2026-01-01 00:00:00')",
     ):
+        with pytest.raises(IntegrityError):
+            execute(statement)
+
+
+def test_a_failing_database_is_one_line(notebook, execute):
+    """SQLAlchemy's exceptions stay in the store."""
+    execute("DROP TABLE promptlab_ratings")
+    with pytest.raises(StoreError, match=r"^the database failed while beginning a run: [^\n]*promptlab_ratings[^\n]*$"):
         begin(notebook)
 
 
-def test_many_processes_make_one_workspace_at_once(workspace):
-    """Four commands that start together in an empty folder make one schema and four runs."""
+def test_numbers_have_no_holes_and_restored_ones_are_not_given_again(notebook):
+    """A run that brings its own number is followed by the next; what failed on the way took none."""
+    first = begin(notebook)
+    with pytest.raises(StoreError):
+        begin(notebook, dataclasses.replace(RESOLVED, device="x\ud800"))
+    back = notebook.restore(dataclasses.replace(first, id=7, uid="f" * 32, images=()), {})
+    assert (first.id, back.id, begin(notebook).id) == (1, 7, 8)
+    sweep = {"experiment": "e", "name": None, "note": None, "dimensions": [["steps"]]}
+    one = notebook.begin_sweep(**sweep, key="1")
+    assert notebook.restore_sweep(dataclasses.replace(one, uid="e" * 32), {}).id == 2
+    assert notebook.begin_sweep(**sweep, key="2").id == 3
+
+
+def test_many_processes_make_one_workspace_at_once(request, workspace):
+    """Commands that start together where nothing is make one schema, a run each, and one environment."""
+    url = workspace.database_url
+    if url is not None:
+        url = request.getfixturevalue("empty_postgresql_url")
     script = (
         "import sys; from tests.store.test_notebook import begin; from promptlab.store.notebook import Notebook; "
-        "from promptlab.workspace import Workspace; begin(Notebook.at(Workspace.at(sys.argv[1])))"
+        "from promptlab.workspace import Workspace; begin(Notebook.at(Workspace.at(*sys.argv[1:])))"
     )
-    running = [
-        subprocess.Popen([sys.executable, "-c", script, str(workspace.root)], stderr=subprocess.PIPE) for _ in range(4)
-    ]
-    assert [(process.communicate()[1], process.returncode) for process in running] == [(b"", 0)] * 4
-    assert [summary.id for summary in glance.summaries(workspace.database)] == [4, 3, 2, 1]
+    command = [sys.executable, "-c", script, str(workspace.root), *filter(None, [url])]
+    running = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(3)]
+    assert [(process.communicate()[1], process.returncode) for process in running] == [(b"", 0)] * 3
+    database = database_of(dataclasses.replace(workspace, database_url=url))
+    assert [summary.id for summary in glance.summaries(database)] == [3, 2, 1]
+    with database.reading("counting") as reading:
+        assert list(reading.rows("SELECT count(*) AS n FROM promptlab_environments")) == [{"n": 1}]

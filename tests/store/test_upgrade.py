@@ -1,43 +1,81 @@
-"""An older database is backed up, upgraded, and then used: no row lost, no child row deleted on the way.
+"""An older database is upgraded, and then used: no row lost, no child row deleted on the way; a file is copied first.
 
 ``databases/`` holds a file of every schema there has been before, as the PromptLab of that time wrote it (by its
 painter, MLflow's tables beside ours): two wordings at three seeds in run 1, one of its seeds with other words in run 2;
 from 0002 on a sweep of two runs, and a run whose pictures are all links to those of run 1; in 0003 run 1 is verified.
+A server of that time has the same rows in the tables of that time.
 """
 
 import gzip
+import json
 import sqlite3
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import JSON, DateTime, MetaData, inspect, text
 
-from promptlab.errors import WorkspaceError
+from promptlab.errors import StoreError, WorkspaceError
 from promptlab.plan import ResolvedSpec, keys_of
 from promptlab.records import ImageStatus, Outcome, RunStatus
 from promptlab.store import glance, migrate
+from promptlab.store.home import database_of
 from promptlab.store.notebook import Notebook
+from promptlab.store.sqlite import SqliteFile
 from promptlab.workspace import Workspace
 from tests.store.test_notebook import ENVIRONMENT, begin
 
 KEPT = Path(__file__).parent / "databases"
+EVERY = [(revision, kind) for revision in migrate.REVISIONS[:-1] for kind in ("sqlite", "postgresql")]
+IN_ORDER = ("environments", "sweeps", "runs", "variants", "images", "verifications", "ratings", "votes", "probes")
 
 
-@pytest.fixture(params=migrate.REVISIONS[:-1])
+@pytest.fixture(params=EVERY, ids="-".join)
 def older(request, tmp_path):
-    """A workspace with the database of an earlier schema."""
-    workspace = Workspace.at(tmp_path / "old")
-    workspace.root.mkdir()
-    workspace.database.write_bytes(gzip.decompress((KEPT / f"{request.param}.db.gz").read_bytes()))
-    assert glance.revision_of(workspace.database) == request.param
-    return workspace
+    """A database of an earlier schema."""
+    revision, kind = request.param
+    file = tmp_path / "old" / "mlflow.db"
+    file.parent.mkdir()
+    file.write_bytes(gzip.decompress((KEPT / f"{revision}.db.gz").read_bytes()))
+    if kind == "sqlite":
+        database = database_of(Workspace.at(file.parent))
+    else:
+        database = database_of(Workspace.at(tmp_path, request.getfixturevalue("empty_postgresql_url")))
+        with database.engine(writes=True).begin() as connection:
+            migrate.upgrade(connection, revision)
+            carry_over(file, connection)
+    assert database.revision() == revision
+    return database
+
+
+def carry_over(file, connection):
+    """The rows of a file, into the same tables on a server."""
+    tables = MetaData()
+    tables.reflect(connection, only=lambda name, _: migrate.is_mapped(name))
+
+    def value(column, given):
+        if given is not None and isinstance(column.type, JSON):
+            return json.loads(given)
+        return datetime.fromisoformat(given) if given is not None and isinstance(column.type, DateTime) else given
+
+    with closing(sqlite3.connect(file)) as source:
+        source.row_factory = sqlite3.Row
+        for name in IN_ORDER:
+            table = tables.tables.get(f"promptlab_{name}")
+            rows = [] if table is None else source.execute(f"SELECT * FROM {table.name} ORDER BY rowid").fetchall()
+            for row in rows:
+                connection.execute(table.insert().values({c.name: value(c, row[c.name]) for c in table.columns}))
+            if rows and "id" in table.columns:
+                counter = f"pg_get_serial_sequence('{table.name}', 'id')"
+                connection.execute(text(f"SELECT setval({counter}, {rows[-1]['id']})"))
 
 
 def counts(database):
-    """How many rows each table has that both schemas know, MLflow's included."""
-    with closing(sqlite3.connect(database)) as connection:
-        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return {table: connection.execute(f"SELECT count(*) FROM '{table}'").fetchone()[0] for table in tables}
+    """How many rows each table has, others' included."""
+    with database.engine().connect() as connection:
+        tables = inspect(connection).get_table_names()
+        return {table: connection.execute(text(f'SELECT count(*) FROM "{table}"')).scalar() for table in tables}
 
 
 def test_every_earlier_schema_has_its_file():
@@ -46,10 +84,10 @@ def test_every_earlier_schema_has_its_file():
 
 
 def test_an_older_database_is_upgraded_and_used(older):
-    """What was in it reads as before, new runs go beside it, and a backup of the old file lies there."""
-    had, revision = counts(older.database), glance.revision_of(older.database)
-    notebook = Notebook.at(older)
-    assert had.items() <= counts(older.database).items()
+    """What was in it reads as before, new runs go beside it, and a copy of an old file lies there."""
+    had, revision = counts(older), older.revision()
+    notebook = Notebook.of(older)
+    assert had.items() <= counts(older).items()
     run = notebook.run(1)
     assert [variant.variant.prompt for variant in run.variants] == [
         "a red fox, <b>한국어</b>",
@@ -65,18 +103,19 @@ def test_an_older_database_is_upgraded_and_used(older):
     child = notebook.run(2)
     assert (child.parent_run_id, child.images[0].parent) == (1, (1, 1))
     assert [change.field for change in child.changes] == ["prompts", "seeds"]
-    before = len(glance.summaries(older.database))
+    before = len(glance.summaries(older))
     new = begin(notebook)
     assert (new.id, new.environment) == (before + 1, ENVIRONMENT)
-    assert len(glance.summaries(older.database)) == before + 1
-    (backup,) = older.root.glob("*.bak")
-    assert (glance.revision_of(backup), counts(backup)) == (revision, had)
+    assert len(glance.summaries(older)) == before + 1
+    if older.file is not None:
+        (backup,) = map(SqliteFile, older.file.parent.glob("*.bak"))
+        assert (backup.revision(), counts(backup)) == (revision, had)
 
 
-@pytest.mark.parametrize("older", migrate.REVISIONS[1:-1], indirect=True)
+@pytest.mark.parametrize("older", [one for one in EVERY if one[0] > "0001"], ids="-".join, indirect=True)
 def test_sweeps_and_links_of_an_older_database_stay(older):
     """From the second schema on: the sweep with its places, and pictures that are links."""
-    notebook = Notebook.at(older)
+    notebook = Notebook.of(older)
     sweep = notebook.sweep(1)
     assert sweep.dimensions == (("steps",),)
     assert [(run.run_id, run.place, run.values) for run in sweep.runs] == [
@@ -88,17 +127,29 @@ def test_sweeps_and_links_of_an_older_database_stay(older):
 
 def test_a_list_says_what_to_type_for_an_older_database(older):
     """Reading does not upgrade: it says which command does."""
-    revision = glance.revision_of(older.database)
+    revision = older.revision()
     with pytest.raises(WorkspaceError, match=rf"has the older schema {revision}.*type: promptlab db upgrade"):
-        glance.summaries(older.database)
-    assert Notebook.upgrade(older) == revision
-    assert len(glance.summaries(older.database)) >= 2
+        glance.summaries(older)
+    assert older.upgrade() == revision
+    assert len(glance.summaries(older)) >= 2
 
 
-@pytest.mark.parametrize("older", ["0005"], indirect=True)
+@pytest.mark.parametrize("older", [("0005", "sqlite"), ("0005", "postgresql")], ids="-".join, indirect=True)
 def test_arguments_that_became_columns_move_there(older):
     """A run made with ``--set guidance_rescale=0.7`` has it where one looks for it today, under the same recipe key."""
-    run = Notebook.at(older).run(1)
+    run = Notebook.of(older).run(1)
     assert (run.spec.call.guidance_rescale, run.spec.call.arguments) == (0.7, ())
     keys = keys_of([ResolvedSpec(spec=run.spec, device=run.device, model_identity=run.model_identity)])
     assert keys == [tuple(image.recipe_key for image in run.images)]
+
+
+def test_an_upgrade_that_fails_changes_nothing_on_a_server(empty_postgresql_url, tmp_path):
+    """All of it is one transaction."""
+    database = database_of(Workspace.at(tmp_path, empty_postgresql_url))
+    with database.engine(writes=True).begin() as connection:
+        migrate.upgrade(connection, "0003")
+        connection.execute(text("CREATE TABLE promptlab_search (is_in_the_way int)"))
+    had = counts(database)
+    with pytest.raises(StoreError, match=r"^the database failed while making its tables: .*promptlab_search"):
+        database.upgrade()
+    assert (database.revision(), counts(database)) == ("0003", had)

@@ -19,6 +19,7 @@ from promptlab.lab.checkup.strays import leftovers, orphans
 from promptlab.lab.checkup.telling import ENDED, misled, missed
 from promptlab.lab.events import Looking, Watch
 from promptlab.records import ImageRecord, RunRecord
+from promptlab.store.database import Database
 from promptlab.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -29,13 +30,13 @@ if TYPE_CHECKING:
 __all__ = ["Checkup", "Finding", "Kind", "ailing"]
 
 
-def ailing(workspace: Workspace) -> tuple[Finding, ...]:
+def ailing(workspace: Workspace, database: Database) -> tuple[Finding, ...]:
     """What keeps the rows from being read, so that nothing else can be looked at.
 
     Raises:
-        WorkspaceError: when a newer PromptLab wrote the database.
+        WorkspaceError: when a newer PromptLab wrote the database, or its server is away.
     """
-    return tuple(unreadable(workspace))
+    return tuple(unreadable(workspace, database))
 
 
 class Checkup:
@@ -49,7 +50,7 @@ class Checkup:
 
     def findings(self) -> Iterator[Finding]:
         """All that is wrong: database, runs and pictures, rows, stray files, MLflow."""
-        dangling = tuple(unsound(self._workspace))
+        dangling = tuple(unsound(self._workspace, self._notebook.database))
         yield from dangling
         if dangling:  # records cannot be put together from rows that are not there
             return

@@ -1,0 +1,39 @@
+"""Where things are, as one would type it from here: paths, and the options by which a next command finds them."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+
+from promptlab.workspace import Workspace
+
+__all__ = ["DATABASE", "elsewhere", "folder_elsewhere", "shown_path"]
+
+DATABASE = "PROMPTLAB_DATABASE"
+"""The variable that stands for ``--database``."""
+
+
+def shown_path(path: Path) -> str:
+    """``path`` as one would type it from here: relative where that is shorter."""
+    relative = os.path.relpath(path)
+    return relative if len(relative) < len(str(path)) else str(path)
+
+
+def folder_elsewhere(workspace: Workspace) -> str | None:
+    """The workspace's folder as it is typed; ``None`` for the current folder."""
+    return None if workspace.root == Path.cwd() else shlex.quote(shown_path(workspace.root))
+
+
+def elsewhere(workspace: Workspace) -> str:
+    """The options that a next command needs to find ``workspace``: none in the current folder with its own database.
+
+    What the environment says already is not repeated, and a password never: the next command asks for it again.
+    """
+    folder, url = folder_elsewhere(workspace), workspace.database_url
+    options = "" if folder is None else f" --workspace {folder}"
+    if url is None or url == os.environ.get(DATABASE):
+        return options
+    from promptlab.store.address import shown
+
+    return f"{options} --database {shlex.quote(shown(url))}"

@@ -1,0 +1,29 @@
+"""Which database a workspace has: its own file, or the one that ``--database`` names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from promptlab.store.database import Database
+from promptlab.store.sqlite import SqliteFile
+from promptlab.workspace import Workspace
+
+__all__ = ["database_of"]
+
+
+def database_of(workspace: Workspace) -> Database:
+    """Where the rows of ``workspace`` are. Opens nothing.
+
+    Raises:
+        InputError: when its address is none.
+    """
+    if workspace.database_url is None:
+        return SqliteFile(workspace.database)
+    from promptlab.store.address import read_address
+
+    address = read_address(workspace.database_url)
+    if isinstance(address, Path):
+        return SqliteFile(address)
+    from promptlab.store.postgresql import Server
+
+    return Server(address)

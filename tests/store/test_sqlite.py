@@ -1,0 +1,66 @@
+"""Rows in a SQLite file: the file as such, whoever else writes to it, and copies of it."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from promptlab.errors import WorkspaceError
+from promptlab.store import glance
+from promptlab.store.notebook import Notebook
+from promptlab.store.sqlite import SqliteFile, connect_reading
+from tests.store.test_notebook import begin
+
+
+def test_a_list_reads_a_file_and_writes_nothing(in_file):
+    """The connection for reading refuses to write."""
+    begin(Notebook.at(in_file))
+    with closing(connect_reading(in_file.database)) as connection:
+        assert connection.execute("SELECT count(*) FROM promptlab_runs").fetchone() == (1,)
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            connection.execute("DELETE FROM promptlab_runs")
+
+
+def test_a_newer_file_keeps_every_byte(in_file):
+    """Refused means not touched."""
+    Notebook.at(in_file)
+    with closing(sqlite3.connect(in_file.database)) as connection:
+        connection.execute("UPDATE promptlab_alembic_version SET version_num = '9999'")
+        connection.commit()
+    before = in_file.database.read_bytes()
+    with pytest.raises(WorkspaceError, match="newer PromptLab"):
+        Notebook.at(in_file)
+    assert in_file.database.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"not a database at all, but text", b"SQLite format 3\x00" + b"\xff" * 4096])
+def test_a_file_that_is_no_database_is_refused(in_file, content):
+    """Another kind of file under our name is never touched."""
+    in_file.root.mkdir()
+    in_file.database.write_bytes(content)
+    with pytest.raises(WorkspaceError, match=r"mlflow\.db' (is not a SQLite file|is damaged|cannot be read)"):
+        Notebook.at(in_file)
+    assert in_file.database.read_bytes() == content
+    assert [path.name for path in in_file.root.iterdir()] == ["mlflow.db"]
+
+
+def test_an_empty_file_is_a_new_database(in_file):
+    """SQLite takes an empty file for an empty database, and so do we."""
+    in_file.root.mkdir()
+    in_file.database.touch()
+    assert begin(Notebook.at(in_file)).id == 1
+
+
+def test_a_backup_is_a_whole_database(in_file):
+    """The copy beside the file opens and has the rows, also while the original is in WAL mode."""
+    begin(Notebook.at(in_file))
+    copy = SqliteFile(in_file.database).backup(None)
+    assert [summary.id for summary in glance.summaries(SqliteFile(copy))] == [1]
+    assert not list(in_file.root.glob("*.part*"))
+
+
+def test_connections_have_keys_and_a_log(in_file):
+    """Foreign keys are on in every connection, and readers do not wait for writers."""
+    with Notebook.at(in_file).database.engine().connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
