@@ -274,6 +274,22 @@ class CallSpec:
         rest = tuple(pair for pair in self.arguments if pair[0] not in _FORMER_ARGUMENTS)
         object.__setattr__(self, "arguments", rest)
 
+    def check_whole(self) -> None:
+        """A variation has a seed and a strength: each may come from another place, so the whole is looked at last.
+
+        Raises:
+            InputError: when one is there without the other.
+        """
+        if (self.variation_seed is None) != (self.variation_strength is None):
+            there, missing = "--variation-seed", "--variation-strength"
+            value: float | None = self.variation_seed
+            if value is None:
+                there, missing, value = missing, there, self.variation_strength
+            example = "7" if missing == "--variation-seed" else "0.2"
+            raise InputError(
+                there, value, problem=f"means nothing without {missing}", hint=f"{there} {value} {missing} {example}"
+            )
+
     @property
     def varied(self) -> bool:
         """Whether the noise is another than the seed's own."""
@@ -283,6 +299,9 @@ class CallSpec:
 _FORMER_ARGUMENTS: Final = ("clip_skip", "guidance_rescale")
 """Fields of a call that used to be ``arguments``, and still are in the text that a setting's key is made of."""
 
+
+_PARTS: Final = {"loras": "lora", "embeddings": "textual_inversion"}
+"""Fields that hold several things, and what people call one of them."""
 
 _LATER: Final = {
     "pipeline": frozenset({"loras", "embeddings"}),
@@ -604,8 +623,8 @@ def _flat(spec: RunSpec) -> Iterator[tuple[str, Any]]:
                 yield from ((f"scheduler.{key}", inner) for key, inner in value.options)
             elif field.name == "arguments":
                 yield from value
-            elif field.name in ("loras", "embeddings"):
-                yield field.name, [str(each) for each in value]
+            elif field.name in _PARTS:
+                yield _PARTS[field.name], " + ".join(map(str, value)) or "none"
             else:
                 yield field.name, value
     yield "prompts", [variant.prompt for variant in spec.variants]

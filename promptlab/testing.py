@@ -20,6 +20,7 @@ from typing import Final
 
 from promptlab.engine import Denoising, EngineEvent, Loaded, Loading, Picture, Watch
 from promptlab.errors import EngineError, OutOfMemory, UnknownValue
+from promptlab.expand.steering import short_source
 from promptlab.plan import CutPrompt, ImageTask, ResolvedSpec, chosen_batch_size
 from promptlab.records import Environment
 from promptlab.spec import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, options
@@ -148,10 +149,16 @@ def _identity(name: str) -> str:
 
 def _complete(pipeline: PipelineSpec) -> PipelineSpec:
     scheduler = pipeline.scheduler or SchedulerSpec(name="PNDMScheduler", options=options())
-    return replace(pipeline, dtype=pipeline.dtype or "float32", scheduler=scheduler)
+    loras = tuple(replace(each, identity=_identity(each.name)) for each in pipeline.loras)
+    embeddings = tuple(
+        replace(each, token=each.token or short_source(each.name), identity=_identity(each.name))
+        for each in pipeline.embeddings
+    )
+    return replace(pipeline, dtype=pipeline.dtype or "float32", scheduler=scheduler, loras=loras, embeddings=embeddings)
 
 
 def _completed(call: CallSpec) -> CallSpec:
+    call.check_whole()
     return replace(
         call,
         num_inference_steps=call.num_inference_steps or 50,

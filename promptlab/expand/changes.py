@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from promptlab.expand.seeds import show_seeds
+from promptlab.expand.steering import TOGETHER, short_part
 from promptlab.spec import Change
 
 __all__ = ["change_text"]
 
+_PARTS: Final = ("lora", "textual_inversion")
 _SHORT: Final = {"num_inference_steps": "steps", "guidance_scale": "guidance"}
 
 
@@ -27,4 +29,6 @@ def _value(field: str, value: Any) -> str:
         return "default"
     if isinstance(value, float):
         return f"{value:g}"
+    if field in _PARTS:
+        return f" {TOGETHER} ".join(map(short_part, str(value).split(f" {TOGETHER} ")))
     return str(value).removesuffix("Scheduler") if field == "scheduler" else str(value)

@@ -32,6 +32,9 @@ Kind = Literal[
     "argument",
     "batch",
     "switch",
+    "natural",
+    "seed",
+    "parts",
 ]
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -71,7 +74,7 @@ class Field:
     @property
     def is_numeric(self) -> bool:
         """Whether ranges can be typed for it."""
-        return self.kind in ("whole", "number", "argument", "batch")
+        return self.kind in ("whole", "natural", "number", "argument", "batch")
 
 
 _ALSO: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -82,6 +85,8 @@ _ALSO: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "dtype": ("torch_dtype",),
         "prompts": ("prompt",),
         "seeds": ("seed",),
+        "lora": ("loras",),
+        "textual_inversion": ("embedding", "embeddings"),
     }
 )
 
@@ -89,6 +94,7 @@ _ALSO: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 def _fields(*rows: tuple[str, Kind, str, str]) -> Mapping[str, Field]:
     sets = {"size": ("width", "height"), "prompts": ("variants",), "steps": ("num_inference_steps",)}
     sets |= {"guidance": ("guidance_scale",), "negative": ("negative_prompt",)}
+    sets |= {"lora": ("loras",), "textual_inversion": ("embeddings",)}
     return MappingProxyType(
         {
             name: Field(name=name, kind=kind, sets=sets.get(name, (name,)), help=help_, example=example)
@@ -104,8 +110,16 @@ FIELDS: Final[Mapping[str, Field]] = _fields(
     ("vae", "text", "Another VAE: Hub id, folder or file; default is the model's own.", "stabilityai/sd-vae-ft-mse"),
     ("scheduler", "scheduler", "Alias or class name, with NAME:option=value; default is the model's own.", "euler"),
     ("dtype", "dtype", "float32, float16 or bfloat16.", "float16"),
+    ("lora", "parts", "LoRA files or Hub ids, as NAME:weight; a list, or a + b, is used together.", "ink:0.8"),
+    ("textual_inversion", "parts", "Files or Hub ids of embeddings, as NAME:token.", "cat-toy.safetensors:<cat-toy>"),
+    ("weighting", "switch", "Weights in prompts, (words)1.3, and more than 77 tokens (compel).", "true"),
+    ("clip_skip", "natural", "Layers of the CLIP encoders left out at the end (clip_skip).", "1"),
     ("steps", "whole", "Denoising steps (num_inference_steps), 1 or more.", "20"),
     ("guidance", "number", "Guidance scale (guidance_scale), 0 or more.", "7.5"),
+    ("guidance_rescale", "number", "0 to 1: scale guided steps back to their spread (guidance_rescale).", "0.7"),
+    ("guidance_until", "number", "0 to 1: drop guidance after that share of the steps.", "0.4"),
+    ("variation_seed", "seed", "A second seed, whose noise is mixed in.", "7"),
+    ("variation_strength", "number", "0 to 1: how much of the variation seed's noise.", "0.2"),
     ("size", "size", "Pixels: 512, or 512x768 (width first).", "512x768"),
     ("height", "whole", "Pixels; with width, instead of size.", "512"),
     ("width", "whole", "Pixels; with height, instead of size.", "512"),
@@ -126,6 +140,9 @@ FIELDS: Final[Mapping[str, Field]] = _fields(
 )
 """Everything but call arguments, which are called ``arguments.NAME``."""
 
+_FORMER: Final = frozenset({"clip_skip", "guidance_rescale"})
+"""Fields that were call arguments once: files and pictures name them so."""
+
 _BY_NAME: Final = MappingProxyType({name: each for each in FIELDS.values() for name in each.names})
 
 
@@ -144,6 +161,8 @@ def field_named(name: str, *, what: str) -> Field:
     argument = name.removeprefix(ARGUMENT)
     if argument == name or not _NAME.fullmatch(argument):
         raise UnknownValue(what, name, [*FIELDS, f"{ARGUMENT}NAME"], problem="is no field of a run")
+    if argument in _FORMER:
+        return _BY_NAME[argument]
     if argument in _BY_NAME:
         raise InputError(what, name, problem="has a name of its own", allowed=_BY_NAME[argument].name)
     return Field(name=str(name), kind="argument", sets=("arguments",), help="A call argument.", example="1")

@@ -17,7 +17,7 @@ from promptlab.expand.phrasing import Entry, Phrasing
 from promptlab.expand.ranges import parse_numbers
 from promptlab.expand.templates import MAX_PROMPTS
 from promptlab.expand.values import read_value, read_values
-from promptlab.spec import MAX_SEED
+from promptlab.spec import MAX_SEED, Embedding, Lora
 
 if TYPE_CHECKING:
     from promptlab.expand.experiment import Experiment
@@ -113,6 +113,8 @@ def _values(field: Field, said: Any) -> tuple[Any, ...]:
         return (tuple(said),)
     if field.kind == "argument":  # its texts are what they are, never ranges
         return tuple(read_value(field, each, what=what) for each in said)
+    if field.kind == "parts" and isinstance(said, tuple) and all(isinstance(each, Lora | Embedding) for each in said):
+        return (said,)
     if not isinstance(said, list | tuple) or (field.kind == "size" and numbers and len(said) == 2):
         return read_values(field, said, what=what)
     return tuple(value for each in said for value in read_values(field, each, what=what))

@@ -118,8 +118,8 @@ class _Reader:
         said: list[tuple[Field, object, str]] = []
         for name, field in FIELDS.items():
             word = None if field.kind in ("prompts", "seeds") else getattr(self._shape, name)
-            if word is not None:
-                said.append((field, word, what_is(word, name)))
+            if word not in (None, ()):
+                said.append((field, word, what_is(word[0] if isinstance(word, tuple) else word, name)))
         for key, value in self._shape.arguments:
             what = f"{key.where}: arguments.{key}"
             if not (value is None or isinstance(value, Word)):
@@ -198,14 +198,14 @@ class _Reader:
         values: list[Any] = []
         for item in said if isinstance(said, Items) else [said]:
             place = what_is(item, what.rpartition(": ")[2]) if where(item) else what
-            if isinstance(item, Items) and field.kind not in ("prompts", "seeds"):
+            if isinstance(item, Items) and field.kind not in ("prompts", "seeds", "parts"):
                 raise InputError(place, problem="is a list within a list", allowed="values")
             if field.kind == "prompts":
                 values.append(entries_of(item, place))
             elif field.kind == "seeds":
                 seeds = self._seeds(words_of(item, place))
                 values.append(seeds)
-            elif field.kind == "argument" and isinstance(said, Items):
+            elif (field.kind == "argument" and isinstance(said, Items)) or isinstance(item, Items):
                 values.append(read_value(field, item, what=place))
             else:
                 values += read_values(field, item, what=place)
@@ -241,7 +241,9 @@ class _Reader:
                 what = f"{key.where}: ladder.{key}"
                 field = field_named(str(key), what=f"{key.where}: ladder")
                 places.setdefault(field.name, what)
-                values = self._values(field, Items([said]) if field.kind in ("prompts", "argument") else said, what)
+                values = self._values(
+                    field, Items([said]) if field.kind in ("prompts", "argument", "parts") else said, what
+                )
                 if len(values) != 1 or field.name in step:
                     raise InputError(what, problem="is more than one value", allowed="one a step")
                 step[field.name] = values[0]

@@ -41,8 +41,16 @@ def experiment_file(
         ("vae", pipeline.vae),
         ("dtype", pipeline.dtype),
         ("scheduler", None if pipeline.scheduler is None else str(pipeline.scheduler)),
+        ("lora", [f"{each.name}:{show_number(each.weight)}" for each in pipeline.loras] or None),
+        ("textual_inversion", [str(each) for each in pipeline.embeddings] or None),
+        ("weighting", call.weighting or None),
+        ("clip_skip", call.clip_skip),
         ("steps", call.num_inference_steps),
         ("guidance", call.guidance_scale),
+        ("guidance_rescale", call.guidance_rescale),
+        ("guidance_until", call.guidance_until),
+        ("variation_seed", call.variation_seed),
+        ("variation_strength", call.variation_strength),
         ("size", size),
         ("width", call.width if size is None else None),
         ("height", call.height if size is None else None),
@@ -74,7 +82,7 @@ def _prompt(variant: Variant) -> list[str]:
     return ["  - " + lines[0].lstrip(), *lines[1:]]
 
 
-def _scalar(value: Scalar) -> str:
+def _scalar(value: Scalar | list[str]) -> str:
     """A value as YAML takes it for itself: JSON, which is YAML, too."""
     if value is None:
         return "null"

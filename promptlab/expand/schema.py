@@ -61,6 +61,12 @@ def field_schema(field: Field) -> Json:
     """What may stand behind a field."""
     if field.kind == "whole":
         return {"anyOf": [_WHOLE, _DEFAULT]}
+    if field.kind == "natural":
+        return {"anyOf": [_SEED, _DEFAULT]}
+    if field.kind == "seed":
+        return {"anyOf": [_SEED, TEXT]}
+    if field.kind == "parts":
+        return listed(TEXT)
     if field.kind == "batch":
         return {"anyOf": [_WHOLE, {"const": AUTO}, _DEFAULT]}
     if field.kind == "switch":

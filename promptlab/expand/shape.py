@@ -204,7 +204,7 @@ class Shape(BaseModel):
 
 
 def _setting(field: Field) -> Any:
-    reader, nothing = (_many, ()) if field.kind == "seeds" else (_one, None)
+    reader, nothing = (_many, ()) if field.kind in ("seeds", "parts") else (_one, None)
     schema = WithJsonSchema(field_schema(field))
     return Annotated[Any, PlainValidator(reader), schema], Key(
         nothing, description=field.help, examples=[field.example]

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from promptlab.expand.ranges import show_number
 from promptlab.spec import Embedding, Lora, RunSpec
 
-__all__ = ["NONE", "STEERING", "TOGETHER", "short_source", "steering_of", "together"]
+__all__ = ["NONE", "STEERING", "TOGETHER", "short_part", "short_source", "steering_of", "together"]
 
 TOGETHER = "+"
 """Between two LoRAs, or two embeddings, that are used together."""
@@ -57,6 +57,13 @@ def short_source(name: str) -> str:
     for ending in _ENDINGS:
         short = short.removesuffix(ending)
     return short
+
+
+def short_part(text: str) -> str:
+    """``/models/ink.safetensors:0.8`` as ``ink:0.8``."""
+    name, colon, last = text.rpartition(":")
+    told = bool(colon) and not re.search(r"[\\/]", last)
+    return f"{short_source(name)}:{last}" if told else short_source(text)
 
 
 def _short(part: Lora | Embedding) -> str:

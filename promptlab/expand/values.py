@@ -13,12 +13,25 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from promptlab.errors import InputError, UnknownValue
+from promptlab.expand.adapters import read_parts, read_ranged
 from promptlab.expand.fields import ARGUMENT, Field, Kind, said_at
 from promptlab.expand.ranges import parse_numbers, show_number
 from promptlab.expand.seeds import parse_seeds
+from promptlab.expand.steering import together
 from promptlab.expand.words import cut
 from promptlab.expand.yaml_tree import Word
-from promptlab.spec import AUTO, DTYPES, Options, PipelineSpec, RunSpec, SchedulerSpec, Variant, options
+from promptlab.spec import (
+    AUTO,
+    DTYPES,
+    Embedding,
+    Lora,
+    Options,
+    PipelineSpec,
+    RunSpec,
+    SchedulerSpec,
+    Variant,
+    options,
+)
 
 __all__ = [
     "DEFAULT",
@@ -44,7 +57,7 @@ _DTYPE_WORDS: Final = MappingProxyType(
     {"fp32": "float32", "fp16": "float16", "half": "float16", "bf16": "bfloat16", "float": "float32"}
 )
 _SWITCHES: Final = MappingProxyType({"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False})
-_NOTHING: Final[Mapping[Kind, Any]] = MappingProxyType({"negative": "", "switch": False})
+_NOTHING: Final[Mapping[Kind, Any]] = MappingProxyType({"negative": "", "switch": False, "parts": ()})
 """What a field is that is set to nothing, where that is not ``None``."""
 _SIZE: Final = re.compile(r"\s*([0-9]{1,6})(?:\s*[xX×*]\s*([0-9]{1,6}))?\s*")
 _FRACTION: Final = re.compile(r"[0-9]\.(?!\.)|(?<!\.)\.[0-9]|[eE][+-]?[0-9]")
@@ -87,8 +100,12 @@ def read_value(field: Field, said: object, *, what: str, parse_scheduler: ParseS
 
 def read_values(field: Field, said: object, *, what: str) -> tuple[Any, ...]:
     """All that one text stands for: the numbers of a range, or the one value that it is."""
+    if field.kind == "parts" and said != DEFAULT:
+        return read_ranged(field, said, what)
+    if field.kind == "seed" and said != DEFAULT:
+        return _seeds(field, said, what)
     if field.is_numeric and isinstance(said, str) and said not in (DEFAULT, AUTO):
-        whole = field.kind in ("whole", "batch") or (field.kind == "argument" and not _FRACTION.search(said))
+        whole = field.kind in ("whole", "natural", "batch") or (field.kind == "argument" and not _FRACTION.search(said))
         numbers = parse_numbers(said, whole=whole, what=what)
         for number in {min(numbers), max(numbers)}:
             read_value(field, number, what=what)
@@ -110,7 +127,7 @@ def changes(arguments: Options, field: Field, value: Any) -> dict[str, Any]:
         return {"width": width, "height": height}
     if field.kind == "argument":
         return {"arguments": options({**dict(arguments), field.name.removeprefix(ARGUMENT): value})}
-    return {field.sets[0]: bool(value) if field.kind == "switch" else value}
+    return {field.sets[0]: _NOTHING.get(field.kind) if value is None else value}
 
 
 def steered(variants: tuple[Variant, ...], negative: str) -> tuple[Variant, ...]:
@@ -127,6 +144,8 @@ def show_value(value: object) -> str:
     if isinstance(value, int | float):
         return show_number(value)
     if isinstance(value, tuple):
+        if not value or isinstance(value[0], Lora | Embedding):
+            return together(value)
         if len(value) == 2 and all(isinstance(side, int) for side in value):
             return f"{value[0]}x{value[1]}"
         return cut(" · ".join(map(str, value)), 40)
@@ -191,6 +210,15 @@ def _size(_: Field, said: object, what: str) -> tuple[int, int]:
     return int(found[1]), int(found[2] or found[1])
 
 
+def _seed(field: Field, said: object, what: str) -> int:
+    if type(said) is int:
+        return said
+    seeds = _seeds(field, said, what)
+    if len(seeds) > 1:
+        raise InputError(what, str(said), problem="is more than one value", allowed="one here; several are an axis")
+    return seeds[0]
+
+
 def _seeds(_: Field, said: object, what: str) -> tuple[int, ...]:
     if isinstance(said, tuple):
         return said
@@ -205,9 +233,12 @@ _READERS: Final[Mapping[Kind, Callable[[Field, object, str], Any]]] = MappingPro
         "scheduler": _scheduler,
         "dtype": _dtype,
         "whole": _whole,
+        "natural": _whole,
+        "parts": read_parts,
         "number": _number,
         "size": _size,
         "seeds": _seeds,
+        "seed": _seed,
         "batch": _batch,
         "switch": _switch,
     }

@@ -11,7 +11,7 @@ from promptlab.errors import InputError
 from promptlab.expand import Axis, Exclude, sweep
 from promptlab.expand.axes import MAX_CELLS
 from promptlab.expand.fields import FIELDS
-from promptlab.spec import PipelineSpec, RunSpec, SchedulerSpec, Variant
+from promptlab.spec import Embedding, Lora, PipelineSpec, RunSpec, SchedulerSpec, Variant
 
 EULER, UNIPC = SchedulerSpec(name="EulerDiscreteScheduler"), SchedulerSpec(name="UniPCMultistepScheduler")
 
@@ -53,12 +53,16 @@ def test_any_field_can_be_an_axis(base):
         "generator_device": "cuda", "negative": "blurry", "prompts": (Variant(prompt="b"),), "seeds": (7, 8),
         "arguments.eta": 0.5, "attention_slicing": True, "vae_slicing": True, "vae_tiling": True, "offload": "model",
         "attention_backend": "native", "compile": True, "channels_last": True, "exact": True,
+        "lora": (Lora(name="ink", weight=0.5),), "textual_inversion": (Embedding(name="cat", token="<cat>"),),
+        "weighting": True, "clip_skip": 1, "guidance_rescale": 0.5, "guidance_until": 0.5, "variation_seed": 0,
+        "variation_strength": 0.5,
     }  # fmt: skip
     assert values.keys() == {*FIELDS, "arguments.eta"}
     for field, value in values.items():
         (cell,) = sweep(base, [Axis(field=field, values=(value,))]).cells
         changed = {change.field for change in base.diff(cell.spec)}
         sets = {"arguments.eta": {"eta"}, "negative": {"negative_prompts"}, "prompts": {"prompts"}}
+        sets |= {name: {name} for name in ("lora", "textual_inversion")}
         assert changed == sets.get(field) or changed == set(FIELDS[field].sets), field
     assert sweep(base, [Axis(field="size", values=((64, 32),))]).cells[0].values == (("size", "64x32"),)
     assert sweep(base, [Axis(field="seeds", values=((7, 8),))]).cells[0].values == (("seeds", "7,8"),)

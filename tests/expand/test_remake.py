@@ -11,7 +11,18 @@ from hypothesis import strategies as st
 from promptlab.engine.schedules.names import parse_scheduler
 from promptlab.expand import experiment_file, json_schema, read_experiment
 from promptlab.expand.reading import understood
-from promptlab.spec import DTYPES, MAX_SEED, CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant, options
+from promptlab.spec import (
+    DTYPES,
+    MAX_SEED,
+    CallSpec,
+    Embedding,
+    Lora,
+    PipelineSpec,
+    RunSpec,
+    SchedulerSpec,
+    Variant,
+    options,
+)
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -21,6 +32,10 @@ words = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
 )
 maybe = lambda strategy: st.none() | strategy  # noqa: E731
 numbers = st.integers(0, 10**6) | st.floats(0, 1e6)
+shares = st.floats(0, 1)
+files = st.from_regex(r"[A-Za-z0-9 _+.,'-]{1,9}[a-z]", fullmatch=True).map(str.strip)
+loras = st.builds(Lora, name=files, weight=st.floats(-2, 2))
+embeddings = st.builds(Embedding, name=files, token=maybe(st.from_regex(r"<?[a-z]{1,5}>?", fullmatch=True)))
 variants = st.builds(
     Variant, prompt=texts, negative_prompt=texts, label=texts, template=maybe(texts), replacement=maybe(texts),
     source=maybe(st.integers(0, 99)),
@@ -37,6 +52,8 @@ specs = st.builds(
     pipeline=st.builds(
         PipelineSpec, model=words, revision=maybe(words), variant=maybe(words), vae=maybe(words),
         dtype=maybe(st.sampled_from(DTYPES)), scheduler=maybe(schedulers),
+        loras=st.lists(loras, max_size=2, unique_by=lambda each: each.name).map(tuple),
+        embeddings=st.lists(embeddings, max_size=2, unique_by=lambda each: each.token or each.name).map(tuple),
     ),
     call=st.builds(
         CallSpec, num_inference_steps=maybe(st.integers(1, 999)), guidance_scale=maybe(st.floats(0, 1e6)),
@@ -44,6 +61,8 @@ specs = st.builds(
         arguments=st.dictionaries(
             st.from_regex(r"[a-z]{1,8}_[a-z]", fullmatch=True), maybe(st.booleans() | numbers | texts), max_size=3
         ).map(options),
+        weighting=st.booleans(), clip_skip=maybe(st.integers(0, 9)), guidance_rescale=maybe(shares),
+        guidance_until=maybe(shares), variation_seed=maybe(st.integers(0, MAX_SEED)), variation_strength=maybe(shares),
     ),
     variants=st.lists(variants, min_size=1, max_size=3).map(tuple),
     seeds=st.lists(st.integers(0, 9) | st.integers(0, MAX_SEED), min_size=1, max_size=6, unique=True).map(tuple),

@@ -1,0 +1,87 @@
+"""LoRAs and textual inversions as people type them: ``watercolour.safetensors:0.8 + ink``.
+
+One value is what is used together: texts joined by ``+``, or a list in a file. So several values, typed one after the
+other or listed under ``axes``, are an axis like those of any other setting. Invariant: what :func:`read_parts` makes of
+the text of a part is that part. Pure: whether there is such a file is looked up elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from math import isfinite
+from typing import Final
+
+from promptlab.errors import InputError
+from promptlab.expand.fields import Field, said_at
+from promptlab.expand.ranges import parse_numbers
+from promptlab.expand.steering import NONE, TOGETHER
+from promptlab.spec import Embedding, Lora, PipelineSpec
+
+__all__ = ["read_parts", "read_ranged"]
+
+Part = Lora | Embedding
+
+_RANGE: Final = re.compile(r"(?P<name>.+):(?P<range>[-+0-9.][-+0-9.]*\.\.[^:]+|[-+0-9. ]+\(\+[0-9.]+\)[^:]*)")
+
+
+def read_parts(field: Field, said: object, what: str) -> tuple[Part, ...]:
+    """What is used together.
+
+    Args:
+        field: ``lora`` or ``textual_inversion``.
+        said: a text, whose parts are joined by ``+``; a list of texts, taken to the letter; parts already.
+        what: where it was typed, for what errors say.
+
+    Raises:
+        InputError: for a weight that is no number, nothing at all, or one thing twice.
+    """
+    if isinstance(said, Lora | Embedding):
+        texts: Sequence[object] = (said,)
+    else:
+        texts = said if isinstance(said, list | tuple) else _apart(str(said))
+    if not texts or [str(text).strip().lower() for text in texts] == [NONE]:
+        return ()
+    parts = tuple(text if isinstance(text, Lora | Embedding) else _part(field, str(text), what) for text in texts)
+    with said_at(what):
+        PipelineSpec(model="probe", **{field.sets[0]: parts})  # type: ignore[arg-type]  # a name of one of its fields
+    return parts
+
+
+def read_ranged(field: Field, said: object, what: str) -> tuple[tuple[Part, ...], ...]:
+    """All values that a text stands for: ``ink:0.5..1 step 0.25`` is three; any other is one."""
+    found = _RANGE.fullmatch(said.strip()) if isinstance(said, str) and field.name == "lora" else None
+    if found is None:
+        return (read_parts(field, said, what),)
+    weights = parse_numbers(found["range"], whole=False, what=what)
+    return tuple((Lora(name=found["name"], weight=float(weight)),) for weight in weights)
+
+
+def _apart(text: str) -> list[str]:
+    """At each ``+``, but in a number: ``a:+0.5`` and ``a:1e+1`` are one."""
+    return re.split(rf"(?<![:eE])\{TOGETHER}", text)
+
+
+def _part(field: Field, text: str, what: str) -> Part:
+    text = text.strip()
+    name, colon, last = text.rpartition(":")
+    # a colon may also stand behind a drive's letter, or in a folder's name
+    told = bool(colon) and not re.search(r"[\\/]", last)
+    if not (name if told else text).strip():
+        raise InputError(what, text, problem="names none", allowed=field.help)
+    if field.name != "lora":
+        if told and (not last or last.split() != [last]):
+            raise InputError(what, text, problem="has no word behind its colon", allowed="a word without blanks")
+        return Embedding(name=name, token=last) if told else Embedding(name=text)
+    if not told:
+        return Lora(name=text)
+    try:
+        weight = float(last)
+    except ValueError:
+        weight = float("nan")
+    if not isfinite(weight) or "_" in last:
+        raise InputError(
+            what, text, problem=f"has the weight '{last}', which is no number", allowed="NAME:NUMBER",
+            hint=f"--lora {name}:0.8",
+        )  # fmt: skip
+    return Lora(name=name, weight=weight)

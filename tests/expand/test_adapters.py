@@ -1,0 +1,108 @@
+"""LoRAs and embeddings, typed: what is used together, what is an axis, and what is no weight."""
+
+import pytest
+
+from promptlab.engine.schedules.names import parse_scheduler
+from promptlab.errors import InputError
+from promptlab.expand import Experiment
+from promptlab.expand.fields import FIELDS
+from promptlab.expand.reading import understood
+from promptlab.expand.values import read_values
+from promptlab.spec import Embedding, Lora
+
+LORA, WORD = FIELDS["lora"], FIELDS["textual_inversion"]
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("ink.safetensors", [("ink.safetensors", 1)]),
+        ("ink.safetensors:0.8", [("ink.safetensors", 0.8)]),
+        ("org/ink:-1", [("org/ink", -1)]),
+        ("org/ink@main/a.safetensors:1e-1", [("org/ink@main/a.safetensors", 0.1)]),
+        ("ink:0.8 + org/wash:+0.5+plain", [("ink", 0.8), ("org/wash", 0.5), ("plain", 1)]),
+        ("C:\\loras\\ink", [("C:\\loras\\ink", 1)]),
+        ("C:\\loras\\ink:0.5", [("C:\\loras\\ink", 0.5)]),
+        ("a:b/ink", [("a:b/ink", 1)]),
+        ("none", []),
+        ("default", []),
+    ],
+)
+def test_a_name_and_its_weight(text, parts):
+    """Behind the last colon stands the weight; 1 where there is none; ``+`` joins what is used together."""
+    assert read_values(LORA, text, what="--lora") == (tuple(Lora(name=name, weight=weight) for name, weight in parts),)
+
+
+def test_a_weight_may_be_a_range():
+    """``0.5..1 step 0.25`` is three values, as for any number."""
+    found = read_values(LORA, "ink:0.5..1 step 0.25", what="--lora")
+    assert [str(value[0]) for value in found] == ["ink:0.5", "ink:0.75", "ink"]
+    assert len(read_values(LORA, "ink:0-1 (+0.5)", what="--lora")) == 3
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "sentence"),
+    [
+        (LORA, "ink:strong", "--lora 'ink:strong' has the weight 'strong', which is no number.*type: --lora ink:0.8"),
+        (LORA, "ink:nan", "which is no number"),
+        (LORA, "ink:1_0", "which is no number"),
+        (LORA, "ink+", "names none"),
+        (LORA, ":0.5", "names none"),
+        (LORA, "ink:0.5+ink:0.7", "--lora 'ink' is named twice"),
+        (WORD, "cat:", "has no word behind its colon"),
+        (WORD, "cat:two words", "a word without blanks"),
+        (WORD, "a:<x>+b:<x>", "--textual-inversion '<x>' is named twice"),
+    ],
+)
+def test_what_is_none_is_refused_in_a_sentence(field, text, sentence):
+    """With the option, what was typed, and what to type."""
+    with pytest.raises(InputError, match=sentence):
+        read_values(field, text, what=field.option)
+
+
+def test_an_embedding_has_a_word():
+    """Behind the colon; without one, the file says it."""
+    assert read_values(WORD, "cat.pt:<cat>+dog", what="-") == (
+        (Embedding(name="cat.pt", token="<cat>"), Embedding(name="dog")),
+    )
+
+
+def made(experiment):
+    return experiment.sweep(default_model="mini", parse_scheduler=parse_scheduler)
+
+
+def test_typed_twice_is_an_axis_and_joined_is_one_value():
+    """As for every other setting: several values are several runs."""
+    typed = Experiment().with_options(prompts=("a fox",), lora=("none", "ink:0.5", "ink:0.5 + wash"))
+    assert [[str(each) for each in spec.pipeline.loras] for spec in made(typed).specs] == [
+        [], ["ink:0.5"], ["ink:0.5", "wash"],
+    ]  # fmt: skip
+    assert [cell.label for cell in made(typed).cells] == ["lora none", "lora ink:0.5", "lora ink:0.5 + wash"]
+
+
+def test_a_file_has_lists_of_lists():
+    """A list is used together; a list under axes has a value each, and each may be a list. Its texts are literal."""
+    one = understood("prompts: a fox\nlora: [ink:0.5, a+b]\nembedding: cat.pt:<cat>\n", file="f.yaml")
+    (spec,) = made(one).specs
+    assert spec.pipeline.loras == (Lora(name="ink", weight=0.5), Lora(name="a+b"))
+    assert spec.pipeline.embeddings == (Embedding(name="cat.pt", token="<cat>"),)
+    axes = understood("prompts: a fox\naxes:\n  lora: [none, ink:0.5, [ink:0.5, wash]]\n", file="f.yaml")
+    assert [len(spec.pipeline.loras) for spec in made(axes).specs] == [0, 1, 2]
+    assert [spec.pipeline.loras for spec in made(axes.with_options(lora=("ink",))).specs] == [(Lora(name="ink"),)]
+    ladder = understood("prompts: a fox\nladder:\n- steps: 2\n- lora: [ink, wash]\n- lora: none\n", file="f.yaml")
+    assert [len(spec.pipeline.loras) for spec in made(ladder).specs] == [0, 2, 0]
+
+
+def test_a_file_is_told_the_place():
+    """A weight that is none, in a list within a list."""
+    with pytest.raises(InputError, match=r"f\.yaml, line 3, column 19: axes\.lora 'wash:much' has the weight 'much'"):
+        understood("prompts: a fox\naxes:\n  lora: [ink:0.5, [ink:0.5, wash:much]]\n", file="f.yaml")
+
+
+def test_what_used_to_be_arguments_is_what_it_is_now():
+    """``arguments: {clip_skip: 1}`` in a file, and ``--set clip_skip=1``, are the field of today."""
+    file = understood("prompts: a fox\narguments: {clip_skip: 1, eta: 0.5}\n", file="f.yaml")
+    (spec,) = made(file).specs
+    assert (spec.call.clip_skip, spec.call.arguments) == (1, (("eta", 0.5),))
+    (spec,) = made(Experiment().with_options(prompts=("a fox",), arguments=(("guidance_rescale", 0.7),))).specs
+    assert (spec.call.guidance_rescale, spec.call.arguments) == (0.7, ())
