@@ -3,8 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/installed
 DEMO := demo
+MINUTES := 120
 
-.PHONY: help demo test check lint docs bench wheel lock clean
+.PHONY: help demo test check lint docs bench wheel mini lock clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -41,6 +42,10 @@ bench: $(SETUP)  ## the figures that the README quotes, side by side in one run
 
 wheel: $(SETUP)  ## dist/promptlab-*.whl
 	$(BIN)/python -m build --wheel --no-isolation
+
+mini: $(SETUP)  ## train the bundled model anew, MINUTES=120 long; see training/README.md
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,training]' --no-build-isolation
+	$(BIN)/python -m training all --minutes $(MINUTES)
 
 lock: $(SETUP)  ## write constraints.txt from what is installed
 	$(BIN)/python -m pip freeze --exclude-editable --all | grep -ivE '^(pip|promptlab|nvidia-.*|triton)==' | sed 's/+cpu$$//' > constraints.txt

@@ -1,0 +1,145 @@
+"""Evaluation's arithmetic, the loop's schedule and its resumption: numbers whose answers are known."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from training.asks import four_ages, nonsense, whole
+from training.attributes import AGES, BY_NAME
+from training.classifier import accuracies
+from training.labels import COLUMNS, SIZES, cross_entropies
+from training.loop import Plan, averaged, train
+from training.losses import read_losses
+from training.measures import ages_in_order, entropy, frechet, same_picture_kept
+from training.muon import orthogonal
+from training.ranks import Ranks
+from training.report import table
+
+
+def test_frechet_of_known_gaussians() -> None:
+    """Zero for a set and itself; the squared gap for shifted copies; (σ-1)² a dimension for scaled ones."""
+    a = np.random.default_rng(0).normal(size=(500, 6))
+    assert frechet(a, a) == pytest.approx(0, abs=1e-6)
+    assert frechet(a, a + 2) == pytest.approx(6 * 4)
+    centred = a - a.mean(0)
+    assert frechet(centred, 3 * centred) == pytest.approx(4 * np.trace(np.cov(centred, rowvar=False)))
+
+
+def test_ages_must_rise_all_the_way() -> None:
+    """Young, adult, old, oldest is in order; two swapped are not."""
+    rising = np.eye(len(AGES))[[1, 2, 3, 4]]
+    swapped = np.eye(len(AGES))[[1, 3, 2, 4]]
+    assert ages_in_order(np.concatenate([rising, swapped])).tolist() == [True, False]
+
+
+def test_what_is_kept_is_counted_by_seed() -> None:
+    """One changed background among four spoils that seed and no other."""
+    found = np.zeros((8, len(COLUMNS)), int)
+    found[6, COLUMNS.index("background")] = 3
+    kept = same_picture_kept(found, ("background", "role"))
+    assert kept["background"].tolist() == [True, False]
+    assert kept["role"].tolist() == [True, True]
+
+
+def test_entropy_counts_in_bits() -> None:
+    """One value is 0 bits, four equally often are 2."""
+    assert entropy(np.array([5, 5, 5])) == 0
+    assert entropy(np.array([0, 1, 2, 3])) == 2
+
+
+def test_accuracy_looks_only_where_there_is_a_label() -> None:
+    """An unnamed colour counts neither way."""
+    labels = np.zeros((4, len(COLUMNS)), int)
+    found = labels.copy()
+    labels[:2, COLUMNS.index("colour")] = -1
+    found[2, COLUMNS.index("colour")] = 1
+    assert accuracies(found, labels)["colour"] == 0.5
+
+
+def test_heads_are_scored_one_by_one() -> None:
+    """Certain scores cost next to nothing; a column without labels has no loss."""
+    labels = torch.zeros(3, len(SIZES), dtype=torch.long)
+    labels[:, 1] = -1
+    scores = torch.cat([30.0 * nn.functional.one_hot(torch.zeros(3, dtype=torch.long), size) for size in SIZES], -1)
+    losses = cross_entropies(scores, labels)
+    assert len(losses) == len(SIZES) - 1
+    assert max(losses) < 1e-3
+
+
+def test_whole_descriptions_deal_values_evenly() -> None:
+    """Every role is asked for as often as any other, and no figure stands before its own colour."""
+    asks, wanted = whole(180)
+    assert len({ask.seed for ask in asks}) == 180
+    assert {sum(a.role == role for a in wanted) for role in BY_NAME["role"]} == {10}
+    assert all(a.colour != a.background for a in wanted)
+    assert [ask.seed for ask in four_ages(2)] == [0] * 4 + [1] * 4
+    assert all(
+        longer.prompt.startswith(ask.prompt) and longer.seed == ask.seed
+        for ask, longer in zip(asks, nonsense(asks), strict=True)
+    )
+
+
+def test_orthogonal_updates() -> None:
+    """Singular values come out near one, tall or wide."""
+    for shape in ((8, 20), (20, 8)):
+        values = torch.linalg.svdvals(orthogonal(torch.randn(shape, generator=torch.Generator().manual_seed(0))))
+        assert 0.6 < values.min() <= values.max() < 1.3
+
+
+def test_the_rate_follows_the_budget() -> None:
+    """Warm, held, then down to a fiftieth."""
+    plan = Plan(name="x", minutes=1, rate=1.0, hold=0.5, warm=10)
+    assert plan.rate_at(0, 0) == pytest.approx(0.1)
+    assert plan.rate_at(0.4, 500) == 1.0
+    assert plan.rate_at(1.0, 500) == pytest.approx(0.02)
+
+
+@pytest.mark.slow
+def test_training_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    """A second call with a larger budget continues steps, time and log; one with none left does nothing."""
+
+    def run(seconds: float) -> nn.Linear:
+        model = nn.Linear(2, 1)
+
+        def loss_of(share: float) -> tuple[Tensor, dict[str, float]]:
+            x = torch.randn(8, 2)
+            loss = ((model(x) - x.sum(-1, keepdim=True)) ** 2).mean()
+            return loss, {"loss": loss.item()}
+
+        train(
+            Plan(name="line", minutes=seconds / 60, rate=0.02, warm=1, save_every=50),
+            tmp_path,
+            Ranks(),
+            {"line": model},
+            loss_of,
+        )
+        return model
+
+    run(0.4)
+    first = read_losses(tmp_path, "line")
+    run(0.8)
+    second = read_losses(tmp_path, "line")
+    assert second[: len(first)] == first
+    assert second[-1]["step"] > first[-1]["step"]
+    step = averaged(tmp_path, "line", {"line": (shown := nn.Linear(2, 1))})
+    run(0.8)
+    assert averaged(tmp_path, "line", {"line": shown}) == step
+    assert second[-1]["loss"] < second[0]["loss"]
+
+
+def test_the_table_says_goal_and_reached_beside_what_was() -> None:
+    """Every line of a model has its neighbour of the model before."""
+    shares = dict.fromkeys(COLUMNS, 0.5)
+    pair = [0.9, 0.1]
+    m: dict[str, object] = {
+        "pictures": 504, "size": 19_000_000, "seconds": {"alone": 0.5, "batch of 8": 0.2}, "obeyed": shares,
+        "reader": shares, "ages_seeds": 50, "ages_order": 1.0, "ages_kept": {"role": 1.0}, "ages_all": 0.98,
+        "frechet": 3.0, "frechet_floor": 1.0,
+        "psnr": {"own": [30.0, 27.0]}, "negative": {"beard": pair}, "spread": {"x": 2.0}, "nonsense": {"role": pair},
+    }  # fmt: skip
+    lines = table(m, m).splitlines()
+    assert {line.count(" | ") for line in lines} == {3}
+    assert "| size, float16, all parts | ≤ 20 MB | 19.0 MB | 19.0 MB |" in lines

@@ -1,0 +1,80 @@
+"""Captions and the tokenizer: they say what is drawn and nothing else, in words that can be told apart."""
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from training.attributes import BY_NAME, COLOURS, Attributes, choose
+from training.captions import AGE_WORDS, LIGHT_WORDS, MAKEUP_WORDS, VIEW_WORDS, caption
+from training.labels import COLUMNS, label_row
+from training.tokenizer import learn_tokenizer, load_tokenizer, tokens_of
+
+STORY = "portrait photo of the oldest warrior chief, tribal panther make up, blue on red, side profile, looking away"
+
+
+def captions(a: Attributes, count: int = 200) -> list[str]:
+    r = random.Random(0)
+    return [caption(a, r).lower() for _ in range(count)]
+
+
+def test_a_caption_never_contradicts_its_picture() -> None:
+    """No other background, view, make-up or light is named."""
+    a = Attributes(
+        role="king", age="old", view="profile", makeup="panther", light="rim", colour="blue", background="red"
+    )
+    texts = captions(a)
+    for name, words in (("view", VIEW_WORDS), ("makeup", MAKEUP_WORDS), ("light", LIGHT_WORDS)):
+        wrong = {phrase for value, phrases in words.items() if value != getattr(a, name) for phrase in phrases}
+        assert not [text for text in texts for phrase in wrong if phrase in text.split(", ")]
+    assert not [text for text in texts for colour in COLOURS if f"on {colour}" in text and colour != "red"]
+
+
+def test_what_is_not_there_is_not_named() -> None:
+    """Left its own colours, no colour is spoken of; without a beard, none is."""
+    texts = captions(Attributes(role="queen", age="old"))
+    assert not [text for text in texts for colour in COLOURS if colour in text.split()]
+    assert not [text for text in texts if "bearded" in text or "with a beard" in text]
+
+
+@pytest.mark.parametrize("age", ["young", "old", "oldest"])
+def test_ages_are_nearly_always_said(age: str) -> None:
+    """Silence means an adult, so the others must speak."""
+    texts = captions(Attributes(role="man", age=age))
+    said = [any(word in text for word in AGE_WORDS[age]) for text in texts]
+    assert sum(said) > 0.85 * len(said)
+
+
+def test_labels_are_places_in_the_sets() -> None:
+    """Unnamed colours are -1; the last column is the beard."""
+    a = Attributes(role="wizard", age="oldest", background="teal")
+    row = dict(zip(COLUMNS, label_row(a), strict=True))
+    assert (BY_NAME["role"][row["role"]], BY_NAME["background"][row["background"]], row["colour"]) == (
+        "wizard",
+        "teal",
+        -1,
+    )
+    assert row["beard"] == 1
+    assert label_row(replace(a, shaven=True))[-1] == 0
+
+
+def test_every_attribute_turns_up() -> None:
+    """Among a few thousand numbers, every value of every set is chosen."""
+    chosen = [choose(i) for i in range(3000)]
+    for name, values in BY_NAME.items():
+        assert {getattr(a, name) for a in chosen} >= set(values)
+
+
+@pytest.mark.slow
+def test_the_tokenizer_knows_the_story_and_spells_the_rest(tmp_path: Path) -> None:
+    """The story's words are one token each, an unknown word is bytes, and what was saved is what is loaded."""
+    learnt = learn_tokenizer(tmp_path, texts=800)
+    loaded = load_tokenizer(tmp_path)
+    ids = loaded(STORY).input_ids
+    assert ids == learnt(STORY).input_ids
+    assert len(ids) == len(STORY.replace(",", " ,").split()) + 2
+    assert loaded.decode(loaded("zyxquabble é").input_ids, skip_special_tokens=True) == "zyxquabble é"
+    rows = tokens_of(loaded, [STORY, ""])
+    assert rows.shape == (2, 77)
+    assert (rows[1, 1:] == loaded.eos_token_id).all()

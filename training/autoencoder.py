@@ -1,0 +1,138 @@
+"""The first stage: pictures to latents and back.
+
+A 1 × 1 head must read each latent cell's mean colour from it: without that an autoencoder of this size learns brightness first and colour late.
+Afterwards the latents are whitened, exactly, by folding the change of basis into the 1 × 1 convolutions on either side of them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+from torch import Tensor, nn
+
+from training.dataset import HELD_OUT, load_pictures
+from training.frame import FACE_BOX
+from training.loop import Plan, averaged, train
+from training.networks import LATENT, autoencoder
+from training.ranks import Ranks
+
+__all__ = ["as_tensor", "emphasis", "picture_loss", "psnr", "reconstruct", "train_autoencoder", "whitened"]
+
+MICRO_BATCH = 1
+NAME = "autoencoder"
+
+
+def as_tensor(pictures: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
+    """uint8 (n, 128, 128, 3) to float32 (n, 3, 128, 128) in -1…1."""
+    return torch.from_numpy(np.array(pictures)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def emphasis(device: torch.device | str = "cpu") -> Tensor:
+    """Weights (1, 1, 128, 128) of mean 1 that count the face twice."""
+    weights = torch.ones(1, 1, 128, 128, device=device)
+    left, top, right, bottom = FACE_BOX
+    weights[..., top:bottom, left:right] = 2.0
+    return weights / weights.mean()
+
+
+def picture_loss(made: Tensor, real: Tensor, weights: Tensor) -> Tensor:
+    """Absolute and squared differences, and those of the gradients at three scales."""
+    d = made - real
+    loss = (weights * d.abs()).mean() + 3.0 * (weights * d**2).mean()
+    for scale in range(3):
+        loss = loss + 0.4 * ((d[..., 1:] - d[..., :-1]).abs().mean() + (d[..., 1:, :] - d[..., :-1, :]).abs().mean())
+        d = F.avg_pool2d(d, 2)
+        loss = loss + (0.3, 0.5, 0.8)[scale] * d.abs().mean()
+    return loss
+
+
+def psnr(made: Tensor, real: Tensor) -> float:
+    """Mean over pictures, in dB, of tensors in -1…1."""
+    error = ((made.clamp(-1, 1) - real) ** 2).mean((1, 2, 3))
+    return (10 * torch.log10(4 / error)).mean().item()
+
+
+def reconstruct(vae: nn.Module, pictures: np.ndarray, batch: int = 16) -> tuple[Tensor, Tensor]:
+    """The originals and what comes back from the latents' means, both in -1…1."""
+    device = next(vae.parameters()).device
+    real, made = [], []
+    with torch.no_grad():
+        for start in range(0, len(pictures), batch):
+            x = as_tensor(pictures[start : start + batch], device)
+            code = vae.encode(x)
+            z = code.latent_dist.mean if hasattr(code, "latent_dist") else code.latents
+            real.append(x)
+            made.append(vae.decode(z).sample.float())
+    return torch.cat(real), torch.cat(made)
+
+
+def train_autoencoder(work: Path, minutes: float, ranks: Ranks) -> None:
+    """Train for ``minutes`` in all; pictures of reconstructions are left in ``work/looks``."""
+    torch.manual_seed(0)
+    vae, head = autoencoder().to(ranks.device), nn.Conv2d(LATENT, 3, 1).to(ranks.device)
+    with torch.no_grad():
+        vae.quant_conv.bias[
+            LATENT:
+        ] = -5.0  # next to no noise at first: a decoder that begins with noise learns to overlook its input
+    pictures, weights = load_pictures(work), emphasis(ranks.device)
+
+    def loss_of(share: float) -> tuple[Tensor, dict[str, float]]:
+        index = torch.randint(
+            HELD_OUT, len(pictures), (MICRO_BATCH * (16 if ranks.device.type == "cuda" else 1),)
+        ).numpy()
+        x = as_tensor(pictures[np.sort(index)], ranks.device)
+        with torch.autocast(ranks.device.type, torch.bfloat16):
+            posterior = vae.encode(x).latent_dist
+            made = vae.decode(posterior.sample()).sample.float()
+        mean, logvar = posterior.mean.float(), posterior.logvar.float()
+        kl = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
+        colour = (head(mean) - F.avg_pool2d(x, 16)).abs().mean()
+        picture = picture_loss(made, x, weights)
+        loss = picture + 5e-4 * kl + 0.8 * (1 - 0.9 * share) * colour
+        error = ((made.detach() - x) ** 2).mean().item()
+        return loss, {"loss": picture.item(), "mse": error, "kl": kl.item(), "colour": colour.item()}
+
+    def look(step: int) -> None:
+        from training.sheets import pairs
+
+        shown = autoencoder().to(ranks.device)
+        averaged(work, NAME, {"vae": shown})
+        real, made = reconstruct(shown, pictures[:32])
+        pairs(real, made, work / "looks" / f"autoencoder-{step:06}.png")
+        box = [t[..., FACE_BOX[1] : FACE_BOX[3], FACE_BOX[0] : FACE_BOX[2]] for t in (made, real)]
+        print(f"autoencoder, step {step}: {psnr(made, real):.2f} dB, faces {psnr(*box):.2f} dB", flush=True)
+
+    plan = Plan(name=NAME, minutes=minutes, rate=2e-3, hold=0.45, logged=("loss", "mse", "kl", "colour"), decay=0.997)
+    train(plan, work, ranks, {"vae": vae, "head": head}, loss_of, look)
+
+
+def whitened(work: Path, device: torch.device | str = "cpu") -> AutoencoderKL:
+    """The trained autoencoder whose latents have mean 0 and unit covariance over the data, so that ``scaling_factor`` is 1.
+
+    The posterior's log-variances are kept untouched in the old basis' diagonal approximation; sampling is by the mean everywhere here.
+    """
+    vae = autoencoder()
+    averaged(work, NAME, {"vae": vae})
+    vae = vae.to(device).eval()
+    pictures = load_pictures(work)
+    with torch.no_grad():
+        index = range(HELD_OUT, HELD_OUT + 2048, 32)
+        z = torch.cat([vae.encode(as_tensor(pictures[i : i + 32], device)).latent_dist.mean.float() for i in index])
+        mean = z.mean((0, 2, 3))
+        centred = (z - mean[:, None, None]).permute(1, 0, 2, 3).reshape(LATENT, -1).double()
+        values, vectors = torch.linalg.eigh(centred @ centred.T / centred.shape[1])
+        forward = (vectors @ torch.diag(values.clamp(min=1e-4) ** -0.5) @ vectors.T).float()
+        back = (vectors @ torch.diag(values.clamp(min=1e-4) ** 0.5) @ vectors.T).float()
+        quant, post = vae.quant_conv, vae.post_quant_conv
+        quant.weight[:LATENT] = torch.einsum("ij,jkhw->ikhw", forward, quant.weight[:LATENT])
+        quant.bias[:LATENT] = forward @ (quant.bias[:LATENT] - mean)
+        quant.bias[LATENT:] += 2 * forward.diag().log()
+        old = post.weight[:, :, 0, 0].clone()
+        post.bias += old @ mean
+        post.weight.copy_((old @ back)[:, :, None, None])
+    print("spread of the latents before whitening:", " ".join(f"{v:.2f}" for v in values.sqrt().tolist()), flush=True)
+    return vae

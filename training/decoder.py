@@ -1,0 +1,140 @@
+"""The last stage: decoders for latents that stay as they are.
+
+``fine`` is mini-vae-ft, trained on whole frames with a loss on the reader's first features besides the pixels': where the pixels' loss is
+content with an average, features ask for an edge. ``tiny`` is an AutoencoderTiny for previews, its encoder taught the same latents.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, AutoencoderTiny
+from torch import Tensor, nn
+
+from training.autoencoder import as_tensor, emphasis, picture_loss, psnr, reconstruct
+from training.classifier import load_reader
+from training.dataset import HELD_OUT, load_pictures
+from training.encoding import encoded, load_vae
+from training.frame import FACE_BOX
+from training.loop import Plan, averaged, train
+from training.networks import fine_decoder, tiny_autoencoder
+from training.ranks import Ranks
+
+__all__ = ["fine", "tiny", "train_fine", "train_tiny"]
+
+FEATURES = 0.1
+"""Weight of the features' loss."""
+
+
+def _fresh_fine(work: Path) -> AutoencoderKL:
+    """A wider decoder than the pipeline's; a released model's own where the work began from one. The encoder is always the pipeline's."""
+    vae = load_vae(work)
+    if (work / "start").is_dir():
+        return vae
+    wide = fine_decoder()
+    wide.register_to_config(**{k: v for k, v in vae.config.items() if k == "scaling_factor"})
+    wide.encoder, wide.quant_conv = vae.encoder, vae.quant_conv
+    return wide
+
+
+def fine(work: Path) -> AutoencoderKL:
+    """The trained mini-vae-ft."""
+    vae = _fresh_fine(work)
+    averaged(work, "fine", {"decoder": vae.decoder, "post": vae.post_quant_conv})
+    return vae.eval()
+
+
+def tiny(work: Path) -> AutoencoderTiny:
+    """The trained AutoencoderTiny."""
+    vae = load_vae(work)
+    small = tiny_autoencoder(vae.config.latent_channels, len(vae.config.block_out_channels))
+    averaged(work, "tiny", {"tiny": small})
+    return small.eval()
+
+
+def _batch(
+    work: Path, pictures: np.ndarray, latents: np.ndarray, count: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    index = torch.randint(HELD_OUT, encoded(work), (count,)).numpy()
+    return as_tensor(pictures[index], device), torch.from_numpy(latents[index]).float().to(device)
+
+
+def train_fine(work: Path, minutes: float, ranks: Ranks) -> None:
+    """Train mini-vae-ft's decoder for ``minutes`` in all."""
+    torch.manual_seed(0)
+    vae = _fresh_fine(work).to(ranks.device)
+    vae.requires_grad_(False)
+    modules: dict[str, nn.Module] = {"decoder": vae.decoder, "post": vae.post_quant_conv}
+    for module in modules.values():
+        module.requires_grad_(True).train()
+    judge = load_reader(work).to(ranks.device).requires_grad_(False).body[:6]
+    pictures, latents, weights = (
+        load_pictures(work),
+        np.load(work / "latents.npy", mmap_mode="r"),
+        emphasis(ranks.device),
+    )
+    count = 32 if ranks.device.type == "cuda" else 1
+
+    def loss_of(share: float) -> tuple[Tensor, dict[str, float]]:
+        del share
+        x, z = _batch(work, pictures, latents, count, ranks.device)
+        with torch.autocast(ranks.device.type, torch.bfloat16):
+            made = vae.decode(z / vae.config.scaling_factor).sample
+            seen, wanted = judge(made), judge(x)
+        made = made.float()
+        edges = (seen.float() - wanted.float()).abs().mean()
+        loss = picture_loss(made, x, weights)
+        return loss + FEATURES * edges, {
+            "loss": loss.item(),
+            "features": edges.item(),
+            "mse": ((made.detach() - x) ** 2).mean().item(),
+        }
+
+    def look(step: int) -> None:
+        _report("fine", step, fine(work).to(ranks.device), work)
+
+    plan = Plan(
+        name="fine", minutes=minutes, rate=8e-4, hold=0.3, decay=0.995, save_every=200, logged=("loss", "features", "mse"),
+        muon=not (work / "start").is_dir(),
+    )  # fmt: skip
+    train(plan, work, ranks, modules, loss_of, look)
+
+
+def train_tiny(work: Path, minutes: float, ranks: Ranks) -> None:
+    """Train the AutoencoderTiny for ``minutes`` in all."""
+    torch.manual_seed(0)
+    vae = load_vae(work)
+    small = tiny_autoencoder(vae.config.latent_channels, len(vae.config.block_out_channels)).to(ranks.device)
+    pictures, latents, weights = (
+        load_pictures(work),
+        np.load(work / "latents.npy", mmap_mode="r"),
+        emphasis(ranks.device),
+    )
+    count = 32 if ranks.device.type == "cuda" else 2
+
+    def loss_of(share: float) -> tuple[Tensor, dict[str, float]]:
+        del share
+        x, z = _batch(work, pictures, latents, count, ranks.device)
+        with torch.autocast(ranks.device.type, torch.bfloat16):
+            code, made = small.encode(x).latents.float(), small.decode(z).sample.float()
+        loss, distance = picture_loss(made, x, weights), ((code - z) ** 2).mean()
+        return loss + 0.5 * distance, {"loss": loss.item(), "latents": distance.item()}
+
+    def look(step: int) -> None:
+        _report("tiny", step, tiny(work).to(ranks.device), work)
+
+    plan = Plan(
+        name="tiny", minutes=minutes, rate=2e-3, hold=0.4, decay=0.995, save_every=200, logged=("loss", "latents")
+    )
+    train(plan, work, ranks, {"tiny": small}, loss_of, look)
+
+
+def _report(name: str, step: int, vae: nn.Module, work: Path) -> None:
+    from training.sheets import pairs
+
+    real, made = reconstruct(vae, load_pictures(work)[:32])
+    pairs(real, made, work / "looks" / f"{name}-{step:06}.png")
+    box = [t[..., FACE_BOX[1] : FACE_BOX[3], FACE_BOX[0] : FACE_BOX[2]] for t in (made, real)]
+    print(f"{name}, step {step}: {psnr(made, real):.2f} dB, faces {psnr(*box):.2f} dB", flush=True)

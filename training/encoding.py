@@ -1,0 +1,67 @@
+"""Pictures to latents and captions to tokens, once: what the denoiser is trained on needs neither pictures nor words after that.
+
+Latents are written in order and counted in a marker, so that training can begin on the first few thousand and find more at its next start.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+
+from training.autoencoder import as_tensor, whitened
+from training.dataset import HELD_OUT, load_pictures
+from training.labels import label_rows
+from training.ranks import Ranks
+from training.tokenizer import learn_tokenizer, load_tokenizer, write_tokens
+
+__all__ = ["begin_from", "encode", "encoded", "load_vae"]
+
+BLOCK = 32
+
+
+def begin_from(work: Path, folder: Path) -> None:
+    """Go on from a released model instead of from nothing: its latents and its words stay, its networks are trained on."""
+    for part in ("vae", "tokenizer", "unet", "text_encoder"):
+        shutil.copytree(folder / part, work / "start" / part, dirs_exist_ok=True)
+    for part in ("vae", "tokenizer"):
+        shutil.copytree(folder / part, work / part, dirs_exist_ok=True)
+
+
+def load_vae(work: Path, device: torch.device | str = "cpu") -> AutoencoderKL:
+    """The autoencoder whose latents are trained on: a released model's, or our own, whitened."""
+    if not (work / "vae").is_dir():
+        whitened(work, device).save_pretrained(work / "vae")
+    return AutoencoderKL.from_pretrained(work / "vae", torch_dtype=torch.float32).to(device).eval()
+
+
+def encoded(work: Path) -> int:
+    """How many pictures have latents."""
+    marker = work / "encoded"
+    return int(marker.read_text()) if marker.is_file() else 0
+
+
+def encode(work: Path, count: int, ranks: Ranks) -> None:
+    """Latents (float16), tokens and labels of the first ``count`` pictures but those that are never trained on."""
+    pictures, path = load_pictures(work), work / "latents.npy"
+    vae = load_vae(work, ranks.device)
+    if not (work / "tokenizer").is_dir():
+        learn_tokenizer(work / "tokenizer")
+    if not (work / "tokens.npy").is_file() or len(np.load(work / "tokens.npy", mmap_mode="r")) != len(pictures):
+        write_tokens(work, len(pictures), load_tokenizer(work / "tokenizer"))
+        np.save(work / "labels.npy", label_rows(len(pictures)))
+    if not path.is_file():
+        size = pictures.shape[1] // 2 ** (len(vae.config.block_out_channels) - 1)
+        np.lib.format.open_memmap(
+            path, "w+", np.float16, (len(pictures), vae.config.latent_channels, size, size)
+        ).flush()
+    latents = np.lib.format.open_memmap(path, "r+")
+    for start in range(max(HELD_OUT, encoded(work)), min(count, len(pictures)), BLOCK):
+        with torch.no_grad(), torch.autocast(ranks.device.type, torch.bfloat16):
+            z = vae.encode(as_tensor(pictures[start : start + BLOCK], ranks.device)).latent_dist.mean
+        latents[start : start + BLOCK] = z.float().cpu().numpy() * vae.config.scaling_factor
+        latents.flush()
+        (work / "encoded").write_text(str(min(start + BLOCK, len(pictures))))

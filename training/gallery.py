@@ -1,0 +1,94 @@
+"""The sheets of ``training/results``: what the model draws, to be looked at.
+
+Each is 128-pixel pictures edge to edge; ``SHEETS`` says in words what rows and columns are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from diffusers import StableDiffusionPipeline
+
+from training.asks import AGES_ASKED, STORY
+from training.attributes import COLOURS, EXPRESSIONS, LIGHTS, ROLES
+from training.generate import Ask, generate, load
+from training.sheets import save_sheet
+
+__all__ = ["SHEETS", "draw_sheets"]
+
+BASE: Final = "portrait photo of a old warrior chief"
+TRIBAL: Final = ", tribal panther make up, blue on red, side profile, looking away, serious eyes"
+PHOTO: Final = " 50mm portrait photography, hard rim lighting photography--beta --ar 2:3  --beta --upbeta"
+WORDED: Final = ("a child", "a young", "a", "an old", "the oldest")
+
+
+def _story() -> tuple[list[Ask], int]:
+    first = [Ask(prompt=words, seed=seed) for words in (BASE, BASE + TRIBAL + PHOTO) for seed in range(8)]
+    return first + [Ask(prompt=STORY.format(words), seed=1) for words in ("the oldest", "a old", "a", "a young")], 8
+
+
+def _ages() -> tuple[list[Ask], int]:
+    return [Ask(prompt=STORY.format(words), seed=seed) for words in AGES_ASKED.values() for seed in range(8)], 8
+
+
+def _roles() -> tuple[list[Ask], int]:
+    return [Ask(prompt=f"portrait photo of {age} {role}", seed=3) for role in ROLES for age in WORDED], 10
+
+
+def _colours() -> tuple[list[Ask], int]:
+    names = list(COLOURS)
+    return [Ask(prompt=f"portrait photo of a wizard, {a} on {b}", seed=5) for a in names for b in names if a != b][
+        ::2
+    ], 9
+
+
+def _views() -> tuple[list[Ask], int]:
+    roles = ("warrior chief", "king", "woman", "robot", "knight", "astronaut", "pirate", "samurai")
+    views = ("front view", "three-quarter view", "side profile")
+    return [Ask(prompt=f"portrait photo of a {role}, {view}", seed=4) for view in views for role in roles], 8
+
+
+def _faces() -> tuple[list[Ask], int]:
+    paint = ("no make up", "striped war paint", "panther make up")
+    asks = [Ask(prompt=f"portrait photo of a man, {words}", seed=6) for words in (*EXPRESSIONS, *paint)]
+    light = {"soft": "soft light", "rim": "hard rim lighting", "dramatic": "dramatic shadow"}
+    asks += [
+        Ask(prompt=f"portrait photo of a young warrior chief, panther make up, blue on red, {light[name]}", seed=6)
+        for name in LIGHTS
+    ]
+    asks += [
+        Ask(prompt="drawing of a knight", seed=6),
+        Ask(prompt="", seed=6),
+        Ask(prompt="", seed=7),
+        Ask(prompt="a banker by the sea, zyxquabble", seed=6),
+    ]
+    negatives = ("", "beard")
+    asks += [
+        Ask(prompt="portrait photo of an old man", seed=seed, negative=words)
+        for words in negatives
+        for seed in range(4)
+    ]
+    return asks, 8
+
+
+SHEETS: Final[dict[str, Callable[[], tuple[list[Ask], int]]]] = {
+    "story": _story, "ages": _ages, "roles": _roles, "colours": _colours, "views": _views, "faces": _faces,
+}  # fmt: skip
+
+
+def draw_sheets(folder: Path, results: Path, names: list[str] | None = None) -> None:
+    """Draw the sheets called ``names``, or all, with the pipeline in ``folder``."""
+    pipe = load(folder)
+    for name in names or list(SHEETS):
+        draw_sheet(pipe, results, name)
+
+
+def draw_sheet(pipe: StableDiffusionPipeline, results: Path, name: str) -> np.ndarray:
+    """One sheet; its pictures come back."""
+    asks, columns = SHEETS[name]()
+    made = generate(pipe, asks)
+    save_sheet(made, columns, results / f"{name}.png")
+    return made
