@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from promptlab.engine import Picture, Watch
 from promptlab.engine.finding.sources import Finder
 from promptlab.engine.loading.pipelines import Pipelines, Setting, in_one_line
+from promptlab.engine.loading.placing import placement
 from promptlab.engine.machine.devices import default_dtype, torch_dtype
 from promptlab.engine.machine.environment import environment
 from promptlab.engine.machine.libraries import prepare
@@ -77,7 +78,7 @@ class DiffusersEngine:
 
     def images_per_forward(self, resolved: ResolvedSpec) -> int:
         """See :func:`promptlab.engine.painting.batches.images_per_forward`."""
-        return images_per_forward(resolved.device, resolved.batch_size)
+        return images_per_forward(resolved.device, resolved.batch_size, compiled=resolved.spec.machine.compile)
 
     def generate(self, tasks: Sequence[ImageTask], watch: Watch = _nobody) -> Iterator[Picture]:
         """Make the images, batch by batch, in order of first appearance of each setting.
@@ -103,5 +104,5 @@ class DiffusersEngine:
         torch_dtype(task.pipeline.dtype)
         return Setting(
             model=model.source, vae=model.vae, dtype=task.pipeline.dtype or default_dtype(task.device),
-            device=task.device,
+            device=task.device, machine=placement(task.machine),
         )  # fmt: skip

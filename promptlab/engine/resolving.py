@@ -17,10 +17,11 @@ from promptlab.engine.finding.sources import Finder, Source
 from promptlab.engine.loading.pipelines import in_one_line
 from promptlab.engine.loading.vaes import VaeSource, resolve_vae
 from promptlab.engine.machine.devices import choose_device, choose_generator_device, default_dtype
+from promptlab.engine.machine.support import check_machine
 from promptlab.engine.schedules.building import resolve_scheduler
 from promptlab.errors import InputError, UnknownValue
 from promptlab.plan import ResolvedSpec, chosen_batch_size
-from promptlab.spec import DTYPES, CallSpec, PipelineSpec, RunSpec, SchedulerSpec
+from promptlab.spec import DTYPES, CallSpec, MachineSpec, PipelineSpec, RunSpec, SchedulerSpec
 
 __all__ = ["Model", "Resolver", "look_up"]
 
@@ -60,6 +61,7 @@ class Resolver:
         self._schedulers: dict[tuple[int, str], SchedulerSpec | None] = {}
         self._pipelines: dict[tuple[int, str], tuple[PipelineSpec, Model, Any]] = {}
         self._calls: dict[tuple[int, int, int], CallSpec] = {}
+        self._checked: set[tuple[MachineSpec, int, str, str | None]] = set()
 
     def resolve(self, spec: RunSpec) -> ResolvedSpec:
         """``spec`` with every default filled in. Resolving what is resolved changes nothing.
@@ -71,6 +73,7 @@ class Resolver:
         with in_one_line(f"{spec.pipeline.model} cannot be used"):
             device, generator_device = self._placed(spec)
             pipeline, model, kind = self._pipeline(spec.pipeline, device)
+            self._check(spec.machine, pipeline, model, kind, device)
             return ResolvedSpec(
                 spec=replace(
                     spec,
@@ -84,6 +87,14 @@ class Resolver:
                 model_identity=model.source.identity,
                 vae_identity=None if model.vae is None else model.vae.source.identity,
             )
+
+    def _check(self, machine: MachineSpec, pipeline: PipelineSpec, model: Model, kind: Any, device: str) -> None:
+        key = machine, id(model), device, pipeline.dtype
+        if not machine.said or key in self._checked:
+            return
+        vae = None if model.vae is None else model.vae.config
+        check_machine(machine, model.config, vae, kind, device, str(pipeline.dtype))
+        self._checked.add(key)
 
     def _placed(self, spec: RunSpec) -> tuple[str, str]:
         asked = (spec.device, spec.generator_device)

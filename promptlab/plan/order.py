@@ -22,6 +22,7 @@ _LEVELS: Final[tuple[tuple[str, Callable[[ResolvedSpec], object]], ...]] = (
     ("variant", lambda each: each.spec.pipeline.variant),
     ("device", lambda each: each.device),
     ("dtype", lambda each: each.spec.pipeline.dtype),
+    ("machine", lambda each: each.spec.machine),
     ("vae", lambda each: each.vae_identity),
     ("lora", lambda each: each.spec.pipeline.loras),
     ("textual inversion", lambda each: each.spec.pipeline.embeddings),
@@ -63,16 +64,23 @@ def order_line(names: Sequence[str]) -> str:
 def loads_of(resolved: Iterable[ResolvedSpec]) -> Iterator[int]:
     """For each run in turn, how often weights must be loaded before it: 0, 1 for a pipeline or a VAE, 2 for both.
 
-    Source: :class:`promptlab.engine.loading.pipelines.Pipelines`, which keeps one pipeline and the VAE last used with
-    it. A test holds both to the same count.
+    A pipeline counts as one, though parts of it may be there: which ones, only their files tell.
+
+    Source: :class:`promptlab.engine.loading.pipelines.Pipelines`, which keeps one pipeline and what the next one shares
+    with it. A test holds both to the same count.
     """
     base: tuple[object, ...] | None = None
+    lies: tuple[object, ...] | None = None
     vae: str | None = None
     for each in resolved:
-        loads, pipeline = 0, each.spec.pipeline
-        wanted = (each.model_identity, pipeline.variant, pipeline.dtype, each.device)
-        if wanted != base:
-            base, vae, loads = wanted, None, 1
-        if each.vae_identity is not None and each.vae_identity != vae:
-            vae, loads = each.vae_identity, loads + 1
+        loads, pipeline, machine = 0, each.spec.pipeline, each.spec.machine
+        wanted = each.vae_identity
+        here = (pipeline.dtype, each.device, machine.offload, machine.compile, machine.channels_last)
+        there = (each.model_identity, pipeline.variant, *here)
+        hooked = machine.offload is not None and (there, wanted) != (base, vae)
+        if there != base or hooked or (wanted is None and vae is not None):
+            loads = 1
+        if wanted is not None and ((wanted, here) != (vae, lies) or hooked):
+            loads += 1
+        base, lies, vae = there, here, wanted
         yield loads

@@ -65,7 +65,7 @@ def test_a_vae_keeps_its_own_dtype(engine, make_spec, wide, dtype):
     """A float32 VAE in a half-precision pipeline decodes in float32, where diffusers would fail."""
     own = pictures(engine, make_spec(dtype=dtype))
     ours = pictures(engine, make_spec(dtype=dtype, vae=str(wide)))
-    pipeline = engine._pipelines._with_vae
+    pipeline = engine._pipelines._pipeline
     assert str(pipeline.vae.dtype) == "torch.float32"
     assert str(pipeline.unet.dtype) == f"torch.{dtype}"
     assert not np.array_equal(own, ours)
@@ -75,17 +75,17 @@ def test_a_vae_keeps_its_own_dtype(engine, make_spec, wide, dtype):
 def test_half_precision_weights_are_not_computed_narrower_than_the_pipeline(engine, make_spec, mini):
     """The bundled VAE is stored in float16; in a float32 pipeline it decodes in float32."""
     pictures(engine, make_spec(vae=str(mini / "vae"), dtype="float32"))
-    assert str(engine._pipelines._with_vae.vae.dtype) == "torch.float32"
+    assert str(engine._pipelines._pipeline.vae.dtype) == "torch.float32"
 
 
 def test_a_change_of_vae_loads_the_vae_alone(engine, make_spec, tiny, wide):
-    """The rest of the pipeline stays in memory, and so does its own VAE."""
+    """The rest of the pipeline stays in memory; its own VAE makes room, and is loaded again when it is asked for."""
     engine.free()
     pictures(engine, make_spec())
     told = []
     for vae in (str(tiny), str(wide), None):
         pictures(engine, make_spec(vae=vae), told.append)
-    assert [event.what for event in told if isinstance(event, Loading)] == ["VAE tiny", "VAE wide"]
+    assert [event.what for event in told if isinstance(event, Loading)] == ["VAE tiny", "VAE wide", "mini"]
 
 
 def test_a_vae_in_one_file_takes_the_models_configuration(engine, make_spec, wide, tmp_path):

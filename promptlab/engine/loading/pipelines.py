@@ -1,32 +1,38 @@
 """One pipeline in memory, ready for the next batch, and the shortest way from the last setting to this one.
 
-A change of scheduler loads nothing, a change of VAE loads the VAE alone, a change of model frees the old weights before
-it loads the new ones: two models side by side are what runs an accelerator out of memory.
+A change of scheduler loads nothing, a change of VAE the VAE alone. A change of model frees what the next setting has no
+use for before anything is loaded: two models side by side are what runs an accelerator out of memory. Parts that both
+have (the same files, dtype and device: a text encoder, a VAE, a UNet) stay, and are loaded once.
 
-Invariant: a pipeline that is handed out holds exactly the parts that its setting names, whatever was loaded before.
+Invariant: a pipeline that is handed out holds exactly the parts that its setting names, whatever was loaded before; the
+one that was handed out before holds none.
 """
 
 from __future__ import annotations
 
-import gc
-import inspect
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from promptlab.engine import Loaded, Loading, Watch
 from promptlab.engine.families.calls import pipeline_class
 from promptlab.engine.finding import hub
 from promptlab.engine.finding.configuration import read_configuration
 from promptlab.engine.finding.sources import Source
+from promptlab.engine.loading.parts import Part, parts_of
+from promptlab.engine.loading.placing import offloaded, placed
 from promptlab.engine.loading.vaes import VaeSource, load_vae
 from promptlab.engine.machine.devices import torch_dtype
+from promptlab.engine.machine.memory import release
 from promptlab.errors import EngineError, PromptLabError, one_line
+from promptlab.spec import MachineSpec, canonical_json
 
 __all__ = ["Pipelines", "Setting", "in_one_line"]
+
+_AS_EVER: Final = MachineSpec()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,60 +44,96 @@ class Setting:
         vae: another VAE than its own.
         dtype: of everything but that VAE.
         device: where it lies.
+        machine: as far as weights are loaded for it; see :func:`promptlab.engine.loading.placing.placement`.
     """
 
     model: Source
     vae: VaeSource | None
     dtype: str
     device: str
+    machine: MachineSpec = _AS_EVER
+
+    @property
+    def base(self) -> tuple[object, ...]:
+        """What tells it from another, the VAE apart."""
+        return self.model.identity, self.model.variant, self.dtype, self.device, self.machine
+
+    @property
+    def own_vae(self) -> Part | None:
+        """The other VAE, as it lies in memory."""
+        if self.vae is None:
+            return None
+        about = canonical_json({**self.vae.config, "_class_name": self.vae.class_name})
+        return self._part(f"{self.vae.source.identity} {about}")
+
+    def parts(self) -> dict[str, Part]:
+        """What its pipeline is made of, by name. Its model must have been downloaded."""
+        named = {name: self._part(identity) for name, identity in parts_of(self.model).items()}
+        return named if self.own_vae is None else {**named, "vae": self.own_vae}
+
+    def _part(self, identity: str) -> Part:
+        return Part(identity=identity, dtype=self.dtype, device=self.device, machine=self.machine)
 
 
 class Pipelines:
-    """Keeps the pipeline of one model, and of each VAE the last one used with it."""
+    """Keeps one pipeline, and of its parts those that the next one shares."""
 
     def __init__(self) -> None:
-        self._base_key: tuple[str, str | None, str, str] | None = None
-        self._base: Any = None
-        self._vae_key: str | None = None
-        self._with_vae: Any = None
+        self._setting: Setting | None = None
+        self._pipeline: Any = None
+        self._parts: dict[Part, Any] = {}
 
     def ready(self, setting: Setting, watch: Watch) -> Any:
         """The diffusers pipeline for ``setting``, loaded as far as it is not there yet.
 
+        Whoever has the one that was handed out before has an empty one now.
+
         Raises:
             EngineError: when weights cannot be downloaded or loaded.
         """
-        began, loaded = time.perf_counter(), False
-        model, vae = setting.model, setting.vae
-        key = (model.identity, model.variant, setting.dtype, setting.device)
-        if key != self._base_key:
-            self.free()
+        before = self._setting
+        if before is not None and (before.base, before.own_vae) == (setting.base, setting.own_vae):
+            watch(Loaded(seconds=0.0))
+            return self._pipeline
+        began, model, vae = time.perf_counter(), setting.model, setting.vae
+        with in_one_line(f"{model.name} would not load"):
+            _download(model, watch)
+            wanted = setting.parts()
+        other = before is None or before.base != setting.base or setting.machine.offload is not None
+        had_vae = setting.own_vae in self._parts
+        kept = self._keep(wanted, setting)
+        if other or (vae is None and "vae" in wanted and "vae" not in kept):
             watch(Loading(what=Path(model.name).name if model.kind in {"folder", "file"} else model.name))
-            with in_one_line(f"{model.name} would not load"):
-                self._base = _load(setting, watch)
-            self._base_key, loaded = key, True
-        pipeline = self._base
-        if vae is not None:
-            if vae.source.identity != self._vae_key:
-                self._vae_key = self._with_vae = None
-                watch(Loading(what=f"VAE {Path(vae.source.name).name}"))
-                with in_one_line(f"the VAE {vae.source.name} would not load"):
-                    self._with_vae = _with_vae(self._base, setting, vae, watch)
-                self._vae_key, loaded = vae.source.identity, True
-            pipeline = self._with_vae
-        watch(Loaded(seconds=time.perf_counter() - began if loaded else 0.0))
-        return pipeline
+        if vae is not None and not (had_vae and "vae" in kept):
+            watch(Loading(what=f"VAE {Path(vae.source.name).name}"))
+            with in_one_line(f"the VAE {vae.source.name} would not load"):
+                _download(vae.source, watch)
+                loaded = load_vae(vae, model, torch_dtype(setting.dtype))
+                kept["vae"] = placed(loaded, setting.machine, setting.device)
+        with in_one_line(f"{model.name} would not load"):
+            self._pipeline = _load(setting, kept)
+        components = self._pipeline.components
+        self._parts = {part: components[name] for name, part in wanted.items() if components.get(name) is not None}
+        self._setting = setting
+        watch(Loaded(seconds=time.perf_counter() - began))
+        return self._pipeline
 
     def free(self) -> None:
         """Let go of every weight."""
-        import torch
+        self._keep({}, None)
 
-        if self._base is None:
-            return
-        self._base_key = self._base = self._vae_key = self._with_vae = None
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+    def _keep(self, wanted: Mapping[str, Part], setting: Setting | None) -> dict[str, Any]:
+        """Let go of all that is not wanted; what is, by name. Weights that hooks fetch belong to one pipeline."""
+        hooked = setting is None or setting.machine.offload is not None
+        kept = {} if hooked else {name: self._parts[part] for name, part in wanted.items() if part in self._parts}
+        pipeline, device = self._pipeline, "cpu" if self._setting is None else self._setting.device
+        self._setting, self._pipeline, self._parts = None, None, {}
+        if pipeline is not None:
+            for name in pipeline.components:  # whoever still has it would keep all of it alive
+                vars(pipeline)[name] = None
+            del pipeline
+            release(device)
+        return kept
 
 
 @contextmanager
@@ -115,35 +157,29 @@ def in_one_line(what: str) -> Iterator[None]:
         raise EngineError(f"{what}: {one_line(error) or type(error).__name__}{advice}") from error
 
 
-def _load(setting: Setting, watch: Watch) -> Any:
+def _load(setting: Setting, kept: Mapping[str, Any]) -> Any:
+    """The pipeline around the parts that are there already; the others are loaded."""
     import diffusers
+    import torch
 
     model = setting.model
     kind = pipeline_class(read_configuration(model.folder, model.name), model.name)
-    _download(model, watch)
     diffusers.utils.logging.disable_progress_bar()  # ours is fed by watch()
+    dtype, own = torch_dtype(setting.dtype), dict(kept)
     if model.file is not None:
         pipeline = kind.from_single_file(
-            str(model.file), config=str(model.folder), dtype=torch_dtype(setting.dtype), local_files_only=True
+            str(model.file), config=str(model.folder), dtype=dtype, local_files_only=True, **own
         )
     else:
         pipeline = kind.from_pretrained(
-            str(model.folder), dtype=torch_dtype(setting.dtype), variant=model.variant,
-            use_safetensors=None if model.pickled else True, local_files_only=True,
+            str(model.folder), dtype=dtype, variant=model.variant,
+            use_safetensors=None if model.pickled else True, local_files_only=True, **own,
         )  # fmt: skip
     pipeline.set_progress_bar_config(disable=True)
-    return pipeline.to(setting.device)
-
-
-def _with_vae(base: Any, setting: Setting, vae: VaeSource, watch: Watch) -> Any:
-    """A pipeline of the same parts around another VAE: built anew, because constructors derive sizes from their VAE."""
-    _download(vae.source, watch)
-    parts = {**base.components, "vae": load_vae(vae, setting.model, torch_dtype(setting.dtype), setting.device)}
-    names = inspect.signature(type(base).__init__).parameters
-    settings = {name: value for name, value in base.config.items() if name in names and name not in parts}
-    pipeline = type(base)(**settings, **parts)
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
+    for part in pipeline.components.values():
+        if isinstance(part, torch.nn.Module):
+            placed(part, setting.machine, setting.device)
+    return offloaded(pipeline, setting.machine, setting.device)
 
 
 def _download(source: Source, watch: Watch) -> None:

@@ -67,8 +67,8 @@ def resolve_vae(name: str, config: Configuration, finder: Finder) -> VaeSource:
     return VaeSource(source=source, class_name=class_name, config=own_config)
 
 
-def load_vae(vae: VaeSource, model: Source, dtype: torch.dtype, device: str) -> Any:
-    """The VAE on ``device``, in the narrowest dtype that holds both its weights' and ``dtype``.
+def load_vae(vae: VaeSource, model: Source, dtype: torch.dtype) -> Any:
+    """The VAE, in the CPU's memory and the narrowest dtype that holds both its weights' and ``dtype``.
 
     Args:
         model: whose configuration a single file is read with.
@@ -91,7 +91,7 @@ def load_vae(vae: VaeSource, model: Source, dtype: torch.dtype, device: str) -> 
         loaded = kind.from_single_file(
             str(source.file), config=str(model.folder / "vae"), dtype=wide, local_files_only=True
         )
-    loaded = loaded.to(device).eval()
+    loaded = loaded.eval()
     _cast_latents(loaded)
     return loaded
 

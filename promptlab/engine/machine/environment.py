@@ -18,6 +18,9 @@ from promptlab.spec import Scalar
 
 __all__ = ["environment"]
 
+_FLAGS: Final = ("attention_slicing", "vae_slicing", "vae_tiling", "offload", "compile", "channels_last")
+"""Of a run's machine: facts where they are on, so that an environment without them is the one that it was before."""
+
 _LIBRARIES: Final = ("accelerate", "diffusers", "numpy", "scipy", "tokenizers", "torch", "torchsde", "transformers")
 
 
@@ -36,7 +39,9 @@ def environment(resolved: ResolvedSpec) -> Environment:
         "generator_device": resolved.spec.generator_device.partition(":")[0],
         "threads": torch.get_num_threads(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "attention": str(_AttentionBackendRegistry.get_active_backend()[0].value),
+        "attention": resolved.spec.machine.attention_backend
+        or str(_AttentionBackendRegistry.get_active_backend()[0].value),
+        **{name: value for name, value in resolved.spec.machine.said.items() if name in _FLAGS},
     }
     with deterministic():  # the flags as they are while an image is made
         facts |= {

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptlab.engine import Denoising, Picture, Watch
 from promptlab.engine.families.calls import call_parameters
+from promptlab.engine.machine.arranging import arranged
 from promptlab.engine.machine.determinism import deterministic
 from promptlab.engine.machine.half import half_on_cpu
 from promptlab.engine.machine.libraries import quietly
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Batch", "batches_of", "images_per_forward", "paint"]
+__all__ = ["Batch", "batches_of", "images_per_forward", "paint", "rows_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ class Batch:
     def rows(self) -> tuple[ImageTask, ...]:
         """The tasks, the last one repeated until the forward has its shape."""
         first = self.tasks[0]
-        missing = images_per_forward(first.device, first.batch_size) - len(self.tasks)
+        missing = rows_of(first) - len(self.tasks)
         return (*self.tasks, *(self.tasks[-1],) * missing)
 
 
@@ -60,25 +61,36 @@ def batches_of(tasks: Sequence[ImageTask]) -> tuple[Batch, ...]:
     """Batches of equal setting, in order of first appearance, each as full as it can be."""
     groups: dict[object, list[ImageTask]] = {}
     for task in tasks:
-        setting = (task.pipeline, task.call, task.batch_size, task.device, task.generator_device)
+        setting = (task.pipeline, task.call, task.batch_size, task.device, task.generator_device, task.machine)
         groups.setdefault((*setting, bool(task.negative_prompt)), []).append(task)
     packed = []
     for group in groups.values():
-        rows = images_per_forward(group[0].device, group[0].batch_size)
+        rows = rows_of(group[0])
         packed += [tuple(group[at : at + rows]) for at in range(0, len(group), rows)]
     return tuple(Batch(number=number, tasks=some) for number, some in enumerate(packed))
 
 
-def images_per_forward(device: str, batch_size: int) -> int:
+def rows_of(task: ImageTask) -> int:
+    """Rows of the forwards that ``task`` is made in."""
+    return images_per_forward(task.device, task.batch_size, compiled=task.machine.compile)
+
+
+def images_per_forward(device: str, batch_size: int, *, compiled: bool = False) -> int:
     """How many images share a forward: ``batch_size``, or one where their bytes would depend on their slots.
 
     On a CPU that is where the threads do not get equal shares of whole images, a power of two each. Linear layers of a
     few rows, and the last numbers of functions that are computed as vectors (GELU), then round otherwise. Measured with
     the bundled model in three dtypes, with and without guidance, at 64 and 128 pixels: 3 images on 2 threads, 4 on 3, 5
-    on 2 and 6 on 2 differ from slot to slot; 2, 4 and 8 on 2, 3 on 3, 4 and 8 on 4 never did, nor any on 1.
+    on 2 and 6 on 2 differ from slot to slot; 2, 4 and 8 on 2, 3 on 3, 4 and 8 on 4 never did, nor any on 1. Compiled
+    loops run over whole batches and end in numbers that are computed one by one, so a compiled image is always alone.
+
+    Args:
+        compiled: whether the denoiser is compiled.
     """
     if device != "cpu":
         return batch_size
+    if compiled:
+        return 1
     import torch
 
     threads = torch.get_num_threads()
@@ -130,7 +142,7 @@ def _paint(
         check_rows(rows, most_rows)
         with (
             quietly(), deterministic(), torch.inference_mode(), half, _fresh_scheduler(pipeline, batch),
-            varied_noise(pipeline, batch.rows),
+            varied_noise(pipeline, batch.rows), arranged(pipeline, first.machine),
             looking_at_decodings(pipeline) as decodings,
         ):  # fmt: skip
             output = pipeline(**_arguments(pipeline, batch, texts, batches, watch))
