@@ -25,9 +25,13 @@ def pipeline(work: Path) -> StableDiffusionPipeline:
     parts = networks(work)
     if checkpoint(work, NAME).is_file():
         averaged(work, NAME, parts)
+    scheduler = PNDMScheduler(**SCHEDULE, set_alpha_to_one=False, skip_prk_steps=True, steps_offset=1)
+    scheduler.register_to_config(
+        clip_sample=False
+    )  # PNDM does not know it, but those that are made from its configuration do
     return StableDiffusionPipeline(
         vae=load_vae(work), text_encoder=parts["text"].eval(), tokenizer=load_tokenizer(work / "tokenizer"), unet=parts["unet"].eval(),
-        scheduler=PNDMScheduler(**SCHEDULE, clip_sample=False, set_alpha_to_one=False, skip_prk_steps=True, steps_offset=1),
+        scheduler=scheduler,
         safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-pytest.importorskip("skia", reason="the renderer needs the extra `training`")
+pytest.importorskip("skia", reason="the renderer needs skia-python, and that libGL", exc_type=ImportError)
 
 from training.attributes import AGES, COLOURS, MAKEUPS, ROLES, VIEWS, Attributes, choose
 from training.drawing import render
