@@ -76,6 +76,7 @@ def evaluate(work: Path, models: Path, name: str, *, pictures: int, seeds: int, 
     )  # fmt: skip
     path = work / "evaluation" / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
+    np.save(path.with_suffix(".npy"), made)
     path.write_text(json.dumps(asdict(result), indent=1))
     return result
 

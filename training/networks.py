@@ -31,7 +31,7 @@ def fine_decoder() -> AutoencoderKL:
 
 def tiny_autoencoder(latent_channels: int = LATENT, levels: int = LEVELS) -> AutoencoderTiny:
     """For previews: no normalisation, one width throughout, next to nothing at full size."""
-    width = 32
+    width = 24
     return AutoencoderTiny(
         latent_channels=latent_channels, encoder_block_out_channels=(width,) * levels, decoder_block_out_channels=(width,) * levels,
         num_encoder_blocks=(0, *(1,) * (levels - 2), 2), num_decoder_blocks=(2, *(1,) * (levels - 2), 0), scaling_factor=1.0, force_upcast=False,
