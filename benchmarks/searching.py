@@ -2,9 +2,10 @@
 
     python benchmarks/searching.py                       # 12,500 prompts at 8 seeds
     python benchmarks/searching.py --images 1000 --seeds 4
+    python benchmarks/searching.py --database postgresql://USER:PASSWORD@HOST/EMPTY
 
 Runs, variants and images are written as rows, without pictures; a tenth of the pictures is rated. Each query is asked
-several times within one process, through the function that ``promptlab search`` calls; the median and the slowest are
+several times within one process, through the function that ``promptlab search`` calls; fastest, median and slowest are
 shown.
 """
 
@@ -15,15 +16,20 @@ import statistics
 import sys
 import tempfile
 import time
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+
+from sqlalchemy import insert, text
 
 sys.path.insert(0, str(Path(__file__).parent))
 from machine import machine
 
+from promptlab.store.database import Database
+from promptlab.store.glance import summaries
 from promptlab.store.notebook import Notebook
 from promptlab.store.searching import Query, search
+from promptlab.store.tables import Base, EnvironmentRow, ImageRow, RatingRow, RunRow, VariantRow
 from promptlab.workspace import Workspace
 
 SUBJECTS = ("fox", "owl", "warrior chief", "castle", "glass", "robot", "old fisherman", "young queen", "여우", "전사")
@@ -51,37 +57,54 @@ QUERIES = {
 }
 
 
-def fill(database: Path, images: int, seeds: int) -> None:
+def fill(database: Database, images: int, seeds: int) -> None:
     chance = random.Random(0)
-    now = datetime.now(UTC).replace(tzinfo=None)
-    runs, variants, pictures = [], [], []
+    now = datetime.now(UTC)
+    setting = {
+        "experiment": "benchmark", "status": "FINISHED", "model": "some/model", "model_identity": "x", "device": "cpu",
+        "generator_device": "cpu", "scheduler_options": {}, "call_arguments": {}, "seeds": [], "changes": [],
+        "environment_id": 1, "note": "made to measure",
+    }  # fmt: skip
+    rows: dict[type[Base], list[dict[str, Any]]] = {
+        EnvironmentRow: [{"id": 1, "hash": "x", "created_at": now, "facts": {}}],
+        RunRow: [], VariantRow: [], ImageRow: [], RatingRow: [],
+    }  # fmt: skip
     for number in range(images // seeds):
         run_id = number // 4 + 1
         if number % 4 == 0:
-            made = (now - timedelta(minutes=10 * (images - run_id))).isoformat(" ", "microseconds")
+            made = now - timedelta(minutes=10 * (images - run_id))
             steps = chance.choice((20, 30))
-            runs.append((run_id, f"{run_id:032x}", "benchmark", made, chance.choice(SCHEDULERS), steps))
+            run = {"id": run_id, "uid": f"{run_id:032x}", "created_at": made, "scheduler": chance.choice(SCHEDULERS)}
+            rows[RunRow].append({**setting, **run, "num_inference_steps": steps})
         prompt = f"a {chance.choice(SUBJECTS)}, {chance.choice(STYLES)}, " + ", ".join(chance.sample(WORDS, 12))
-        variants.append((number + 1, run_id, number % 4, prompt[:40], prompt, "blurry, low quality"))
+        rows[VariantRow].append({"id": number + 1, "run_id": run_id, "position": number % 4, "label": prompt[:40],
+                                 "prompt": prompt, "negative_prompt": "blurry, low quality"})  # fmt: skip
         for seed in range(seeds):
             at = number * seeds + seed
-            pictures.append((at + 1, run_id, (number % 4) * seeds + seed, number + 1, seed, f"{at:064x}", made))
-    rated = [(number, chance.randint(1, 5), 0, made) for number in range(1, images, 10)]
-    with closing(sqlite3.connect(database)) as connection:
-        connection.execute("INSERT INTO promptlab_environments VALUES (1, 'x', ?, '{}')", (made,))
-        connection.executemany(
-            "INSERT INTO promptlab_runs(id, uid, experiment, created_at, scheduler, num_inference_steps, status, "
-            "model, model_identity, scheduler_options, call_arguments, seeds, device, generator_device, "
-            "environment_id, changes, note) VALUES (?, ?, ?, ?, ?, ?, 'FINISHED', "
-            "'some/model', 'x', '{}', '{}', '[]', 'cpu', 'cpu', 1, '[]', 'made to measure')", runs)  # fmt: skip
-        connection.executemany(
-            "INSERT INTO promptlab_variants(id, run_id, position, label, prompt, negative_prompt) VALUES (?,?,?,?,?,?)",
-            variants)  # fmt: skip
-        connection.executemany(
-            "INSERT INTO promptlab_images(id, run_id, position, variant_id, seed, status, recipe_key, made_at) "
-            "VALUES (?, ?, ?, ?, ?, 'MADE', ?, ?)", pictures)  # fmt: skip
-        connection.executemany("INSERT INTO promptlab_ratings VALUES (?, ?, ?, ?)", rated)
-        connection.commit()
+            rows[ImageRow].append({"id": at + 1, "run_id": run_id, "position": (number % 4) * seeds + seed,
+                                   "variant_id": number + 1, "seed": seed, "status": "MADE", "recipe_key": f"{at:064x}",
+                                   "made_at": made})  # fmt: skip
+    rows[RatingRow] = [
+        {"image_id": number, "stars": chance.randint(1, 5), "favourite": False, "rated_at": now}
+        for number in range(1, images, 10)
+    ]
+    with database.engine(writes=True).begin() as connection:
+        for table, of_table in rows.items():
+            connection.execute(insert(table), of_table)
+    if database.file is None:  # what PostgreSQL does by itself, a minute later
+        with database.engine().execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.execute(text("VACUUM ANALYZE"))
+
+
+def measure(database: Database, times: int) -> None:
+    print("| query | found | fastest ms | median ms | slowest ms |\n| --- | --: | --: | --: | --: |")
+    for name, query in QUERIES.items():
+        taken = []
+        for _ in range(times):
+            began = time.perf_counter()
+            found = search(database, query)
+            taken.append(1000 * (time.perf_counter() - began))
+        print(f"| {name} | {len(found)} | {min(taken):.1f} | {statistics.median(taken):.1f} | {max(taken):.1f} |")
 
 
 def main() -> None:
@@ -89,21 +112,24 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--times", type=int, default=7)
+    parser.add_argument("--database", help="an empty database: postgresql://USER:PASSWORD@HOST/NAME")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        workspace = Workspace.at(folder)
-        Notebook.upgrade(workspace)
-        fill(workspace.database, asked.images, asked.seeds)
+        database = Notebook.at(Workspace.at(folder, asked.database)).database
+        if database.is_readable() and summaries(database, limit=1):
+            sys.exit(f"{database.name} has runs in it; name an empty database")
+        fill(database, asked.images, asked.seeds)
         print(machine())
-        print(f"{asked.images:,} images of {asked.images // asked.seeds:,} prompts\n")
-        print("| query | found | median ms | slowest ms |\n| --- | --: | --: | --: |")
-        for name, query in QUERIES.items():
-            taken = []
-            for _ in range(asked.times):
-                began = time.perf_counter()
-                found = search(workspace.database, query)
-                taken.append(1000 * (time.perf_counter() - began))
-            print(f"| {name} | {len(found)} | {statistics.median(taken):.1f} | {max(taken):.1f} |")
+        print(f"{asked.images:,} images of {asked.images // asked.seeds:,} prompts, {_kind(database)}\n")
+        measure(database, asked.times)
+
+
+def _kind(database: Database) -> str:
+    if database.file is not None:
+        return f"SQLite {sqlite3.sqlite_version}"
+    with database.reading("asking for the version") as reading:
+        (row,) = reading.rows("SELECT current_setting('server_version') AS version")
+    return f"PostgreSQL {row['version']}"
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 __all__ = ["Dialect", "Postgresql", "Sqlite", "moment"]
 
@@ -28,7 +28,13 @@ def moment(value: Any) -> datetime:
 
 
 class Dialect(ABC):
-    """The words of one database."""
+    """The words of one database.
+
+    Attributes:
+        ranked: the table ``matching`` (see :meth:`matching`) as ``ranked``, for a select that wants its first few rows.
+    """
+
+    ranked: ClassVar[str] = "matching ranked"
 
     @abstractmethod
     def numbers(self, name: str) -> str:
@@ -109,6 +115,9 @@ class Postgresql(Dialect):
 
     _WEIGHTS: Final = "'{0.1, 0.3, 0.5, 1.0}'"
     """Of D, C, B and A."""
+
+    ranked = "(SELECT variant_id, rank FROM matching ORDER BY rank, variant_id DESC) ranked"
+    """Sorted before it is joined: PostgreSQL then stops at the pictures that are asked for; SQLite would sort twice."""
 
     _BY_LENGTH: Final = 1
     """A word in a short text says more of it: the rank is divided by one more than the logarithm of the length."""

@@ -81,14 +81,26 @@ class Found:
         return f"{self.run_id}/{self.position}"
 
 
-_COLUMNS: Final = """
+_SELECT: Final = """
+    WITH {matching} best AS (
+        SELECT image.id, {rank} AS rank FROM {source} WHERE {conditions} ORDER BY {order}image.id DESC LIMIT :limit
+    )
     SELECT image.run_id, image.position, image.seed, rating.stars, coalesce(rating.favourite, false) AS favourite,
            variant.prompt, variant.negative_prompt, variant.template, variant.label, run.experiment, run.note,
            run.model, run.vae, run.scheduler, run.num_inference_steps, run.dtype, image.path, image.made_at
+    FROM best JOIN promptlab_images image ON image.id = best.id
+    JOIN promptlab_variants variant ON variant.id = image.variant_id
+    JOIN promptlab_runs run ON run.id = image.run_id {rated}
+    ORDER BY best.rank, image.variant_id DESC, best.id DESC
 """
-_RATED: Final = """
-    LEFT JOIN promptlab_ratings rating ON rating.image_id = coalesce(image.linked_image_id, image.id)
+"""Which pictures, from the narrowest tables that can tell; then what is said of the few that are shown.
+
+A newer picture is of a newer variant, so of equal ones the newest come first either way; sorted by variants, though, a
+database need not look at more pictures than it gives.
 """
+
+_RUN: Final = "JOIN promptlab_runs run ON run.id = image.run_id"
+_RATED: Final = "LEFT JOIN promptlab_ratings rating ON rating.image_id = coalesce(image.linked_image_id, image.id)"
 
 
 def search(database: Database, query: Query) -> tuple[Found, ...]:
@@ -115,18 +127,21 @@ def words_of(typed: Sequence[str]) -> tuple[str, ...]:
 def _statement(query: Query, dialect: Dialect) -> tuple[str, dict[str, Any]]:
     """The select, and what is bound in it. Whose words match is decided first, by the index; then whose pictures."""
     given: dict[str, Any] = {"limit": MOST if query.limit is None else query.limit, "made": "MADE"}
-    conditions = list(_filters(query, dialect, given))
+    conditions = ["image.status = :made", *_filters(query, dialect, given)]
     matching = dialect.matching(query.words, given)
-    if matching is None:
-        order, source = "image.id DESC", "promptlab_images image"
-    else:
-        order = "matching.rank, image.id DESC"
-        source = "matching JOIN promptlab_images image ON image.variant_id = matching.variant_id"
-    start = "" if matching is None else f"WITH matching AS MATERIALIZED ({matching})"
-    select = (
-        f"{start} {_COLUMNS} FROM {source} JOIN promptlab_variants variant ON variant.id = image.variant_id "
-        f"JOIN promptlab_runs run ON run.id = image.run_id {_RATED} "
-        f"WHERE {' AND '.join(['image.status = :made', *conditions])} ORDER BY {order} LIMIT :limit"
+    source = "promptlab_images image"
+    if matching is not None:
+        source = f"{dialect.ranked} JOIN {source} ON image.variant_id = ranked.variant_id"
+    for table, join in (("run.", _RUN), ("rating.", _RATED)):
+        if any(table in condition for condition in conditions):
+            source += f" {join}"
+    select = _SELECT.format(
+        matching="" if matching is None else f"matching AS MATERIALIZED ({matching}),",
+        rank="0" if matching is None else "ranked.rank",
+        order="" if matching is None else "ranked.rank, ranked.variant_id DESC, ",
+        source=source,
+        conditions=" AND ".join(conditions),
+        rated=_RATED,
     )
     return select, given
 
