@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from promptlab.engine import Picture, Watch
+from promptlab.engine.finding.adapters import EMBEDDING, LORA
 from promptlab.engine.finding.sources import Finder
 from promptlab.engine.loading.pipelines import Pipelines, Setting, in_one_line
 from promptlab.engine.loading.placing import placement
@@ -99,10 +100,12 @@ class DiffusersEngine:
         self._pipelines.free()
 
     def _setting(self, batch: Batch) -> Setting:
-        task = batch.tasks[0]
-        model = look_up(task.pipeline, self._finder)
-        torch_dtype(task.pipeline.dtype)
+        task, pipeline = batch.tasks[0], batch.tasks[0].pipeline
+        model = look_up(pipeline, self._finder)
+        torch_dtype(pipeline.dtype)
+        files = {each.name: self._finder.adapter(each.name, LORA).path for each in pipeline.loras}
+        files |= {each.name: self._finder.adapter(each.name, EMBEDDING).path for each in pipeline.embeddings}
         return Setting(
-            model=model.source, vae=model.vae, dtype=task.pipeline.dtype or default_dtype(task.device),
-            device=task.device, machine=placement(task.machine),
+            model=model.source, vae=model.vae, dtype=pipeline.dtype or default_dtype(task.device), device=task.device,
+            machine=placement(task.machine), loras=pipeline.loras, embeddings=pipeline.embeddings, files=files,
         )  # fmt: skip

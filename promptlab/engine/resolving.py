@@ -12,16 +12,28 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from promptlab.engine.families.calls import pipeline_class, resolve_call
+from promptlab.engine.families.steering import resolve_steering
 from promptlab.engine.finding.configuration import Configuration, read_configuration
 from promptlab.engine.finding.sources import Finder, Source
+from promptlab.engine.loading.adapters import resolve_loras
 from promptlab.engine.loading.pipelines import in_one_line
 from promptlab.engine.loading.vaes import VaeSource, resolve_vae
 from promptlab.engine.machine.devices import choose_device, choose_generator_device, default_dtype
 from promptlab.engine.machine.support import check_machine
 from promptlab.engine.schedules.building import resolve_scheduler
+from promptlab.engine.words.inversions import resolve_embeddings
 from promptlab.errors import InputError, UnknownValue
 from promptlab.plan import ResolvedSpec, chosen_batch_size
-from promptlab.spec import DTYPES, CallSpec, MachineSpec, PipelineSpec, RunSpec, SchedulerSpec
+from promptlab.spec import (
+    DTYPES,
+    CallSpec,
+    Embedding,
+    Lora,
+    MachineSpec,
+    PipelineSpec,
+    RunSpec,
+    SchedulerSpec,
+)
 
 __all__ = ["Model", "Resolver", "look_up"]
 
@@ -60,8 +72,10 @@ class Resolver:
         self._models: dict[tuple[str | None, ...], tuple[Model, Any]] = {}
         self._schedulers: dict[tuple[int, str], SchedulerSpec | None] = {}
         self._pipelines: dict[tuple[int, str], tuple[PipelineSpec, Model, Any]] = {}
+        self._put_on: dict[tuple[int, tuple[Lora, ...]], tuple[Lora, ...]] = {}
+        self._put_in: dict[tuple[int, tuple[Embedding, ...]], tuple[Embedding, ...]] = {}
         self._calls: dict[tuple[int, int, int], CallSpec] = {}
-        self._checked: set[tuple[MachineSpec, int, str, str | None]] = set()
+        self._checked: set[tuple[object, ...]] = set()
 
     def resolve(self, spec: RunSpec) -> ResolvedSpec:
         """``spec`` with every default filled in. Resolving what is resolved changes nothing.
@@ -89,11 +103,16 @@ class Resolver:
             )
 
     def _check(self, machine: MachineSpec, pipeline: PipelineSpec, model: Model, kind: Any, device: str) -> None:
-        key = machine, id(model), device, pipeline.dtype
+        key = machine, id(model), device, pipeline.dtype, bool(pipeline.embeddings)
         if not machine.said or key in self._checked:
             return
         vae = None if model.vae is None else model.vae.config
         check_machine(machine, model.config, vae, kind, device, str(pipeline.dtype))
+        if pipeline.embeddings and machine.offload in ("sequential", "group"):
+            raise InputError(
+                "--offload", machine.offload, problem="cannot be used with --textual-inversion, whose words are put "
+                "into weights that are not there yet", allowed="model", hint="--offload model",
+            )  # fmt: skip
         self._checked.add(key)
 
     def _placed(self, spec: RunSpec) -> tuple[str, str]:
@@ -118,6 +137,8 @@ class Resolver:
                 vae=None if model.vae is None else model.vae.source.name,
                 dtype=asked.dtype or default_dtype(device),
                 scheduler=self._scheduler(asked.scheduler, model),
+                loras=self._loras(asked, model, kind),
+                embeddings=self._embeddings(asked, model),
             )
             found = self._pipelines[id(asked), device] = pipeline, model, kind
         return found
@@ -136,11 +157,24 @@ class Resolver:
             self._schedulers[key] = _resolve_scheduler(asked, model.config)
         return self._schedulers[key]
 
+    def _loras(self, asked: PipelineSpec, model: Model, kind: Any) -> tuple[Lora, ...]:
+        key = id(model), asked.loras
+        if key not in self._put_on:
+            self._put_on[key] = resolve_loras(asked.loras, model.config, model.source, kind, self._finder)
+        return self._put_on[key]
+
+    def _embeddings(self, asked: PipelineSpec, model: Model) -> tuple[Embedding, ...]:
+        key = id(model), asked.embeddings
+        if key not in self._put_in:
+            self._put_in[key] = resolve_embeddings(asked.embeddings, model.config, model.source, self._finder)
+        return self._put_in[key]
+
     def _call(self, spec: RunSpec, model: Model, kind: Any) -> CallSpec:
         key = id(spec.call), id(spec.variants), id(model)  # a pipeline may take no negative prompt
         found = self._calls.get(key)
         if found is None:
-            found = self._calls[key] = resolve_call(spec, kind, model.config, model.vae and model.vae.config)
+            call = resolve_call(spec, kind, model.config, model.vae and model.vae.config)
+            found = self._calls[key] = resolve_steering(call, spec.variants, kind, model.config, model.source)
         return found
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from promptlab.engine.finding import hub
+from promptlab.engine.finding.adapters import AdapterFile, AdapterKind, find_adapter
 from promptlab.engine.finding.files import (
     ALLOW_PICKLE,
     INDEX,
@@ -75,6 +76,7 @@ class Finder:
     def __init__(self, *, allow_pickle: bool = False) -> None:
         self._allow_pickle = allow_pickle
         self._model = lru_cache(maxsize=16)(find_model)
+        self._adapter = lru_cache(maxsize=64)(find_adapter)
 
     def model(self, name: str, revision: str | None, variant: str | None) -> Source:
         """See :func:`find_model`."""
@@ -84,8 +86,13 @@ class Finder:
         """See :func:`find_vae`."""
         return find_vae(name, allow_pickle=self._allow_pickle)
 
+    def adapter(self, name: str, kind: AdapterKind) -> AdapterFile:
+        """See :func:`promptlab.engine.finding.adapters.find_adapter`."""
+        return self._adapter(name, kind, allow_pickle=self._allow_pickle)
+
     def forget(self) -> None:
         """A folder may have changed since it was last looked at."""
+        self._adapter.cache_clear()
         self._model.cache_clear()
 
 

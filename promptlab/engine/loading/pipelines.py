@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,13 +22,15 @@ from promptlab.engine.families.calls import pipeline_class
 from promptlab.engine.finding import hub
 from promptlab.engine.finding.configuration import read_configuration
 from promptlab.engine.finding.sources import Source
+from promptlab.engine.loading.adapters import Loras
 from promptlab.engine.loading.parts import Part, parts_of
 from promptlab.engine.loading.placing import offloaded, placed
 from promptlab.engine.loading.vaes import VaeSource, load_vae
 from promptlab.engine.machine.devices import torch_dtype
 from promptlab.engine.machine.memory import release
+from promptlab.engine.words.inversions import Inversions
 from promptlab.errors import EngineError, PromptLabError, one_line
-from promptlab.spec import MachineSpec, canonical_json
+from promptlab.spec import Embedding, Lora, MachineSpec, canonical_json
 
 __all__ = ["Pipelines", "Setting", "in_one_line"]
 
@@ -45,6 +47,8 @@ class Setting:
         dtype: of everything but that VAE.
         device: where it lies.
         machine: as far as weights are loaded for it; see :func:`promptlab.engine.loading.placing.placement`.
+        loras, embeddings: what is added to the weights.
+        files: where each of these lies, by its name.
     """
 
     model: Source
@@ -52,6 +56,9 @@ class Setting:
     dtype: str
     device: str
     machine: MachineSpec = _AS_EVER
+    loras: tuple[Lora, ...] = ()
+    embeddings: tuple[Embedding, ...] = ()
+    files: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def base(self) -> tuple[object, ...]:
@@ -82,6 +89,7 @@ class Pipelines:
         self._setting: Setting | None = None
         self._pipeline: Any = None
         self._parts: dict[Part, Any] = {}
+        self._loras, self._inversions = Loras(), Inversions()
 
     def ready(self, setting: Setting, watch: Watch) -> Any:
         """The diffusers pipeline for ``setting``, loaded as far as it is not there yet.
@@ -91,11 +99,25 @@ class Pipelines:
         Raises:
             EngineError: when weights cannot be downloaded or loaded.
         """
-        before = self._setting
-        if before is not None and (before.base, before.own_vae) == (setting.base, setting.own_vae):
-            watch(Loaded(seconds=0.0))
-            return self._pipeline
-        began, model, vae = time.perf_counter(), setting.model, setting.vae
+        began, before = time.perf_counter(), self._setting
+        loaded = before is None or (before.base, before.own_vae) != (setting.base, setting.own_vae)
+        if loaded:
+            self._exchange(before, setting, watch)
+        with in_one_line(f"what {setting.model.name} is used with would not load"):
+            loaded = self._add(setting) or loaded
+        watch(Loaded(seconds=time.perf_counter() - began if loaded else 0.0))
+        return self._pipeline
+
+    def _add(self, setting: Setting) -> bool:
+        """Have exactly the setting's LoRAs and words in the pipeline; whether anything was read for it."""
+        read = self._inversions.put(self._pipeline, setting.embeddings, setting.files)
+        return self._loras.put(self._pipeline, setting.loras, setting.files) or read
+
+    def _exchange(self, before: Setting | None, setting: Setting, watch: Watch) -> None:
+        """Load the pipeline of ``setting``, as far as it is not there yet, in place of the one before."""
+        model, vae = setting.model, setting.vae
+        if before is not None:
+            self._add(replace(before, loras=(), embeddings=()))  # parts that stay are handed on as they came
         with in_one_line(f"{model.name} would not load"):
             _download(model, watch)
             wanted = setting.parts()
@@ -115,8 +137,6 @@ class Pipelines:
         components = self._pipeline.components
         self._parts = {part: components[name] for name, part in wanted.items() if components.get(name) is not None}
         self._setting = setting
-        watch(Loaded(seconds=time.perf_counter() - began))
-        return self._pipeline
 
     def free(self) -> None:
         """Let go of every weight."""
