@@ -72,7 +72,8 @@ POSTGRESQL_INDEX = (
     CREATE FUNCTION promptlab_letters(given text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         SELECT regexp_replace(
             normalize(regexp_replace(normalize(lower(given {collation}), NFD), '[\u0300-\u036f]+', '', 'g'), NFC),
-            '[\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u00bf\u2000-\u206f\u3000-\u303f\uff00-\uff0f]+', ' ', 'g')
+            '[\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u00a9\u00ab-\u00b4\u00b6-\u00b9\u00bb-\u00bf\u2000-\u206f'
+            '\u3000-\u303f\uff00-\uff0f]+', ' ', 'g')
     $$
     """,
     # A text with a letter of its own behind it, so that no phrase reaches from one text into the next.
@@ -82,10 +83,12 @@ POSTGRESQL_INDEX = (
         SELECT setweight(to_tsvector('simple', promptlab_letters(coalesce(given, '')) || ' \ua781'), weight)
     $$
     """,
-    # One word or phrase: its words one after the other, the last from its beginning.
+    # One word or phrase: its words one after the other, the last from its beginning; nothing matches what has none.
     """
     CREATE FUNCTION promptlab_query(given text) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-        SELECT to_tsquery('simple', '''' || replace(trim(promptlab_letters(given)), ' ', ''' <-> ''') || ''':*')
+        SELECT CASE WHEN letters = '' THEN CAST('' AS tsquery)
+                    ELSE to_tsquery('simple', '''' || replace(letters, ' ', ''' <-> ''') || ''':*') END
+        FROM (SELECT trim(promptlab_letters(given)) AS letters) words
     $$
     """,
     """
