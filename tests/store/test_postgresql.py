@@ -84,10 +84,10 @@ def test_without_the_driver_its_extra_is_named(tmp_path):
         "cli.main(['list', '--database', 'postgresql://me:hidden@127.0.0.1/x'])"
     )
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path)
-    assert (said.returncode, said.stderr) == (
-        2,
+    assert said.returncode == 2
+    assert said.stderr == (
         "promptlab: database 'postgresql://me@127.0.0.1/x' needs the driver psycopg, which is not installed; "
-        'type: pip install "promptlab[postgresql]"\n',
+        'type: pip install "promptlab[postgresql]"\n'
     )
 
 
@@ -96,7 +96,7 @@ def test_without_the_driver_its_extra_is_named(tmp_path):
     [
         (
             "mysql://me:hidden@host/x",
-            "'mysql://***@host/x' is of mysql, in which PromptLab cannot search; allowed: post",
+            "'mysql://***@host/x' is of mysql, in which PromptLab cannot search; allowed:",
         ),
         ("postgresql://me:hid/den@host/x", "'postgresql://***@host/x' is no address"),
         ("postgresql://me:hidden@host", "names no database"),
@@ -120,7 +120,7 @@ def test_a_database_of_another_encoding_is_refused(postgresql_server, tmp_path):
     postgresql_server.create(name, encoding="LATIN1")
     try:
         with pytest.raises(
-            WorkspaceError, match="keeps text as LATIN1; allowed: a database of the encoding UTF8; type: "
+            WorkspaceError, match="keeps text as LATIN1; allowed: a database of the encoding UTF8; type"
         ):
             Notebook.at(Workspace.at(tmp_path, postgresql_server.url(name)))
     finally:
@@ -133,9 +133,7 @@ def test_who_may_not_write_is_told_what_its_owner_types(postgresql_server, empty
     postgresql_server.admin(f"CREATE ROLE {role} LOGIN")
     try:
         database = at(tmp_path, empty_postgresql_url.replace("promptlab@", f"{role}@"))
-        with pytest.raises(
-            WorkspaceError, match=rf"does not let {role} write in its schema public; type: psql .*GRANT"
-        ):
+        with pytest.raises(WorkspaceError, match=rf"does not let {role} write in its schema public; type: psql .*GRA"):
             Notebook.of(database)
     finally:
         postgresql_server.admin(f"DROP ROLE {role}")
@@ -146,11 +144,11 @@ def test_a_server_that_goes_away_is_a_failure_of_one_line(postgresql_url, postgr
     notebook = Notebook.at(Workspace.at(tmp_path, postgresql_url))
     run = begin(notebook)
     name = re.search(r"/(test_\w+)\?", postgresql_url)[1]
-    ended = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+    ended = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'"
     postgresql_server.admin(ended)
     assert notebook.run(run.id) == run
+    postgresql_server.admin(ended)
     postgresql_server.admin(f"ALTER DATABASE {name} RENAME TO gone_{name}")
-    postgresql_server.admin(ended.replace(name, f"gone_{name}"))
     try:
         with pytest.raises(StoreError, match=r"^the database failed while reading a run: database .* is not there"):
             notebook.run(run.id)
