@@ -10,6 +10,7 @@ The rules are those of ``modules/infotext_utils.py`` (``parse_generation_paramet
 sd-parsers, sd-prompt-reader and Civitai read less than the web UI does. The format has no way to quote a prompt, so a
 prompt that looks like a part of it is defused with a no-break space: the same tokens for every text encoder that folds
 white space, the same look, and no reader takes it for a field. The ``promptlab`` chunk holds the words as they were.
+LoRAs stand behind the prompt as ``<lora:name:0.8>``, which is how the web UI asks for them, and in a field of our own.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import re
 from typing import Final
 
 from promptlab import __version__
+from promptlab.expand.ranges import show_number
+from promptlab.expand.steering import short_source
 from promptlab.images.samplers import sampler_of
 from promptlab.plan import ImageTask
 
@@ -39,25 +42,30 @@ def infotext(task: ImageTask, *, size: tuple[int, int] | None = None) -> str:
     Args:
         size: width and height of the picture, for a call that leaves them to the model.
     """
-    sampler = sampler_of(task.pipeline.scheduler)
-    width, height = size or (task.call.width, task.call.height)
-    arguments = dict(task.call.arguments)
+    call, pipeline = task.call, task.pipeline
+    loras = [f"{short_source(each.name)}:{show_number(each.weight)}" for each in pipeline.loras]
+    sampler = sampler_of(pipeline.scheduler)
+    width, height = size or (call.width, call.height)
+    arguments = dict(call.arguments)
     fields: dict[str, object] = {
-        "Steps": task.call.num_inference_steps,  # first on its line: that is how the line is told from a prompt
+        "Steps": call.num_inference_steps,  # first on its line: that is how the line is told from a prompt
         "Sampler": sampler.name,
         "Schedule type": sampler.schedule_type,
-        "CFG scale": task.call.guidance_scale,
+        "CFG scale": call.guidance_scale,
         "Seed": task.seed,
         "Size": f"{width}x{height}" if width and height else None,
-        "Model": display_name(task.pipeline.model),  # and no "Model hash", which means a hash of a checkpoint file
-        "VAE": task.pipeline.vae and display_name(task.pipeline.vae),
-        "Clip skip": _clip_skip(task.call.clip_skip),
+        "Model": display_name(pipeline.model),  # and no "Model hash", which means a hash of a checkpoint file
+        "VAE": pipeline.vae and display_name(pipeline.vae),
+        "Clip skip": _clip_skip(call.clip_skip),
+        "Variation seed": call.variation_seed if call.varied else None,
+        "Variation seed strength": call.variation_strength if call.varied else None,
+        "LoRA": " + ".join(loras) or None,
         "Eta": sampler.eta,
         "Eta DDIM": arguments.get("eta") if sampler.name == "DDIM" else None,
         "RNG": "CPU" if task.generator_device == "cpu" else "GPU",  # absent would mean GPU
         "Version": f"PromptLab {__version__}",  # a bare number would switch the web UI to what it did at that version
     }
-    lines = [_defused(task.prompt)]
+    lines = [" ".join([_defused(task.prompt), *(f"<lora:{lora}>" for lora in loras)])]
     if task.negative_prompt.strip():
         lines.append(f"Negative prompt: {_defused(task.negative_prompt)}")
     lines.append(", ".join(f"{key}: {_quoted(value)}" for key, value in fields.items() if value is not None))

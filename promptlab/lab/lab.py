@@ -268,7 +268,7 @@ class Lab(Upkeep):
             InputError: when a model changed under its name.
         """
         return check_weights(
-            self.resolve(run.spec), model=run.model_identity, vae=run.vae_identity, whose=f"run {run.id}",
+            self.resolve(run.spec), run.spec, model=run.model_identity, vae=run.vae_identity, whose=f"run {run.id}",
             hint=f"promptlab rerun {run.id}",
         )  # fmt: skip
 

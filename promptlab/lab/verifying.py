@@ -23,7 +23,7 @@ from promptlab.lab.shrinking import tasks_for
 from promptlab.plan import ImageTask, ResolvedSpec, tasks_of
 from promptlab.plan.order import ordered
 from promptlab.records import Environment, ImageRecord, Outcome, RunRecord, Verification
-from promptlab.spec import Change, RunSpec
+from promptlab.spec import Change, Embedding, Lora, RunSpec
 from promptlab.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -57,21 +57,26 @@ class Verdict:
     problem: str | None = None
 
 
-def check_weights(resolved: ResolvedSpec, *, model: str, vae: str | None, whose: str, hint: str) -> ResolvedSpec:
+def check_weights(
+    resolved: ResolvedSpec, recorded: RunSpec, *, model: str, vae: str | None, whose: str, hint: str
+) -> ResolvedSpec:
     """``resolved``, when it names the weights that a picture or a run was made by.
 
     Args:
+        recorded: what it was made from, with the identities of LoRAs and embeddings then.
         model, vae: their identities then.
         whose: ``run 3``, or a file.
         hint: what to type to use the weights that are here.
 
     Raises:
-        InputError: when a model changed under its name.
+        InputError: when a model, or what was added to it, changed under its name.
     """
     pipeline = resolved.spec.pipeline
     for option, name, was, now in (
         ("--model", pipeline.model, model, resolved.model_identity),
         ("--vae", pipeline.vae, vae, resolved.vae_identity),
+        *_parts("--lora", recorded.pipeline.loras, pipeline.loras),
+        *_parts("--textual-inversion", recorded.pipeline.embeddings, pipeline.embeddings),
     ):
         if was != now:
             raise InputError(
@@ -79,6 +84,13 @@ def check_weights(resolved: ResolvedSpec, *, model: str, vae: str | None, whose:
                 allowed="the same weights", hint=hint,
             )  # fmt: skip
     return resolved
+
+
+def _parts(
+    option: str, before: Sequence[Lora | Embedding], now: Sequence[Lora | Embedding]
+) -> Iterator[tuple[str, str, str | None, str | None]]:
+    pairs = zip(before, now, strict=True)
+    return ((option, new.name, old.identity, new.identity) for old, new in pairs if old.identity is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +154,8 @@ class Verifier:
             )
         self._watch(Comparing(images=1))
         resolved = check_weights(
-            self._resolve(told.spec, told.device), model=told.model_identity, vae=told.vae_identity, whose=path.name,
-            hint=f"promptlab run --like {path}",
+            self._resolve(told.spec, told.device), told.spec, model=told.model_identity, vae=told.vae_identity,
+            whose=path.name, hint=f"promptlab run --like {path}",
         )  # fmt: skip
         (task,) = tasks_of(resolved)
         if task.recipe_key != told.recipe_key:
@@ -206,8 +218,8 @@ class Verifier:
                 hint=f"promptlab rerun {run.id} --model MODEL",
             )  # fmt: skip
         return check_weights(
-            self._resolve(run.spec, run.device), model=run.model_identity, vae=run.vae_identity, whose=f"run {run.id}",
-            hint=f"promptlab rerun {run.id}",
+            self._resolve(run.spec, run.device), run.spec, model=run.model_identity, vae=run.vae_identity,
+            whose=f"run {run.id}", hint=f"promptlab rerun {run.id}",
         )  # fmt: skip
 
     def _resolve(self, spec: RunSpec, device: str) -> ResolvedSpec:

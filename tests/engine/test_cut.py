@@ -8,7 +8,9 @@ import pytest
 from promptlab.engine.words import cut
 from promptlab.engine.words.cut import Tokenizers
 from promptlab.errors import EngineError
+from promptlab.spec import Embedding
 from tests.engine.folders import write_json
+from tests.engine.steered import write_embedding
 
 LONG_OF_THE_TUTORIAL = (
     "portrait photo of a old warrior chief, tribal panther make up, blue on red, side profile, looking away, serious "
@@ -82,8 +84,8 @@ def test_no_weights_are_loaded_and_no_tokenizer_twice(engine, make_spec, monkeyp
     loaded = []
     monkeypatch.setattr(engine, "_tokenizers", Tokenizers())
     monkeypatch.setattr(engine._pipelines, "ready", None)  # a call would fail
-    load = cut._load
-    monkeypatch.setattr(cut, "_load", lambda folder, kind: loaded.append(folder.name) or load(folder, kind))
+    load = cut.load_tokenizer
+    monkeypatch.setattr(cut, "load_tokenizer", lambda of, part, kind: loaded.append(part) or load(of, part, kind))
     resolved = engine.resolve_all([make_spec("a fox"), make_spec("a cat", dtype="bfloat16")])
     for _ in range(2):
         engine.cut_words(resolved)
@@ -128,3 +130,19 @@ def test_a_tokenizer_that_will_not_load_is_one_line(engine, make_spec, copy_of_m
     with pytest.raises(EngineError, match="could not be counted") as caught:
         engine.cut_words([resolved])
     assert "\n" not in str(caught.value)
+
+
+def test_with_weighting_nothing_is_cut(engine, make_spec):
+    """Long texts are read in pieces."""
+    prompt = " ".join(["red"] * 80)
+    assert cut_of(engine, make_spec(prompt)) != {}
+    assert cut_of(engine, make_spec(prompt, weighting=True)) == {}
+
+
+@pytest.mark.slow
+def test_a_word_of_three_vectors_takes_three_places(engine, make_spec, tmp_path):
+    """What is cut is named as it was written, the word that lies across the border with it."""
+    file = write_embedding(tmp_path / "many.safetensors", 3, token="<many>")
+    embeddings = (Embedding(name=str(file)),)
+    fits, over = " ".join(["red"] * 72 + ["<many>"]), " ".join(["red"] * 73 + ["<many> end"])
+    assert cut_of(engine, make_spec(fits, over, embeddings=embeddings)) == {over: "<many> end"}

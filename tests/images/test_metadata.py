@@ -14,13 +14,14 @@ from promptlab import __version__
 from promptlab.errors import InputError
 from promptlab.expand import parse_seeds
 from promptlab.images.chronicle import Chronicle, chronicle, named_by
+from promptlab.images.foreign import recognise
 from promptlab.images.grid import save_grid
 from promptlab.images.infotext import display_name, infotext
 from promptlab.images.metadata import Ancestor, describe, self_description
 from promptlab.images.png import read_text, write_png
 from promptlab.plan import tasks_of
 from promptlab.records import Environment, ImageRecord, ImageStatus, RunRecord, RunStatus
-from promptlab.spec import Change, SchedulerSpec, Variant
+from promptlab.spec import Change, Lora, SchedulerSpec, Variant
 
 UID = "0123456789abcdef" * 2
 PIXELS = np.zeros((32, 48, 3), np.uint8)
@@ -202,6 +203,23 @@ def test_other_settings_have_the_web_uis_words(resolve):
     read = as_the_web_ui_reads(infotext(tasks_of(given)[0]))
     assert (read["VAE"], read["CFG scale"]) == ("stabilityai/sd-vae-ft-mse", "7")
     assert (read["Clip skip"], read["Eta DDIM"], read["RNG"]) == ("2", "0.5", "GPU")
+
+
+def test_what_steers_a_picture_has_the_web_uis_words(resolve):
+    """LoRAs behind the prompt, a second noise, and all of it back again; a text that looks like one stays a word."""
+    given = resolve(
+        variation_seed=9, variation_strength=0.25,
+        loras=(Lora(name="/l/ink.safetensors", weight=0.8), Lora(name="o/wash")),
+        variants=(Variant(prompt="a <lora:fox:1>, <lora:fox:1>", negative_prompt="blurry"),),
+    )  # fmt: skip
+    text = infotext(tasks_of(given)[0])
+    read = as_the_web_ui_reads(text)
+    assert text.startswith("a <lora:fox:1>, <lora:fox:1> <lora:ink:0.8> <lora:o/wash:1>\nNegative prompt: blurry\n")
+    assert (read["Variation seed"], read["Variation seed strength"]) == ("9", "0.25")
+    spec = recognise({"parameters": text}).spec
+    assert spec.variants[0].prompt == "a <lora:fox:1>, <lora:fox:1>"
+    assert spec.pipeline.loras == (Lora(name="ink", weight=0.8), Lora(name="o/wash"))
+    assert (spec.call.variation_seed, spec.call.variation_strength) == (9, 0.25)
 
 
 def test_a_model_name_cannot_break_the_line(resolve):

@@ -10,17 +10,20 @@ What a pipeline writes around a prompt of its own accord (templates of language 
 
 from __future__ import annotations
 
+import copy
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, Final
 
 from promptlab.engine.families.calls import call_parameters, pipeline_class
+from promptlab.engine.finding.adapters import EMBEDDING
 from promptlab.engine.finding.configuration import Configuration
 from promptlab.engine.finding.sources import Finder, Source
 from promptlab.engine.loading.pipelines import in_one_line
-from promptlab.engine.machine.libraries import quietly
-from promptlab.engine.resolving import look_up
+from promptlab.engine.resolving import Model, look_up
+from promptlab.engine.words.inversions import clip_encoders, load_tokenizer, read_inversion, tokens_of
 from promptlab.plan import CutPrompt, ResolvedSpec
 from promptlab.spec import CallSpec, PipelineSpec, Variant
 
@@ -49,15 +52,21 @@ class Tokenizers:
                 model = look_up(pipeline, finder)
                 for encoder, kind in _tokenizers_of(model.config):
                     tokenizer = self._ready(model.source, encoder, kind)
+                    spellings: dict[str, str] = {}
+                    if pipeline.embeddings:
+                        tokenizer, spellings = _own_words(tokenizer, encoder, pipeline, model, finder)
                     limit = _limit(tokenizer, kind, length or _default_length(model.config, model.source))
                     if limit is not None:
-                        found |= dict.fromkeys(_cut_by(tokenizer, encoder, limit, list(prompts)))
+                        texts = {_spelled(text, spellings): text for text in prompts}
+                        for cut in _cut_by(tokenizer, encoder, limit, list(texts)):
+                            words = _as_written(cut.words, spellings)
+                            found[replace(cut, prompt=texts[cut.prompt], words=words)] = None
         return tuple(found)
 
     def _ready(self, source: Source, encoder: str, kind: str) -> Any:
         key = source.identity, encoder
         if key not in self._loaded:
-            self._loaded[key] = _load(source.folder / encoder, kind)
+            self._loaded[key] = load_tokenizer(source, encoder, kind)
         return self._loaded[key]
 
 
@@ -68,6 +77,8 @@ def _prompts_by_model(resolved: Iterable[ResolvedSpec]) -> dict[tuple[PipelineSp
     looked_at: set[tuple[PipelineSpec, int | None, int]] = set()
     for each in resolved:
         spec = each.spec
+        if spec.call.weighting:  # long texts are read in pieces
+            continue
         pipeline = models.get(id(spec.pipeline)) or models.setdefault(id(spec.pipeline), _named(spec.pipeline))
         key = pipeline, _asked_length(spec.call)
         if (*key, id(spec.variants)) not in looked_at:
@@ -78,7 +89,39 @@ def _prompts_by_model(resolved: Iterable[ResolvedSpec]) -> dict[tuple[PipelineSp
 
 def _named(pipeline: PipelineSpec) -> PipelineSpec:
     """The model alone: what else a pipeline has reads no words."""
-    return PipelineSpec(model=pipeline.model, revision=pipeline.revision, variant=pipeline.variant)
+    return PipelineSpec(
+        model=pipeline.model, revision=pipeline.revision, variant=pipeline.variant, embeddings=pipeline.embeddings
+    )
+
+
+def _own_words(
+    tokenizer: Any, name: str, pipeline: PipelineSpec, model: Model, finder: Finder
+) -> tuple[Any, dict[str, str]]:
+    """A tokenizer that knows the words of the pipeline's embeddings, and how those of several vectors are spelled."""
+    encoders = clip_encoders(model.config, model.source)
+    inside = [
+        read_inversion(finder.adapter(each.name, EMBEDDING), each.token, encoders) for each in pipeline.embeddings
+    ]
+    part = name.replace("tokenizer", "text_encoder")
+    tokens = [tokens_of(each) for each in inside if part in each.vectors]
+    worded = copy.deepcopy(tokenizer)
+    worded.add_tokens([token for each in tokens for token in each])
+    return worded, {each[0]: " ".join(each) for each in tokens if len(each) > 1}
+
+
+def _spelled(text: str, spellings: Mapping[str, str]) -> str:
+    for word, spelling in spellings.items():
+        text = text.replace(word, spelling)
+    return text
+
+
+def _as_written(text: str, spellings: Mapping[str, str]) -> str:
+    """A text as it was before it was spelled; one that begins inside a word begins with that word."""
+    for word, spelling in spellings.items():
+        text = text.replace(spelling, word)
+        rest = re.sub(rf"^(?:{re.escape(word)}_\d+ ?)+", "", text)
+        text = text if rest == text else f"{word} {rest}"
+    return text.strip()
 
 
 def _texts(variants: Iterable[Variant]) -> dict[str, None]:
@@ -108,15 +151,6 @@ def _limit(tokenizer: Any, kind: str, sequence_length: int | None) -> int | None
         return sequence_length
     own = tokenizer.model_max_length
     return int(own) if own < _ENDLESS else None
-
-
-def _load(folder: Path, kind: str) -> Any:
-    import transformers
-
-    with quietly():
-        return getattr(transformers, kind, transformers.AutoTokenizer).from_pretrained(
-            str(folder), local_files_only=True
-        )
 
 
 def _cut_by(tokenizer: Any, encoder: str, limit: int, prompts: Sequence[str]) -> Iterator[CutPrompt]:

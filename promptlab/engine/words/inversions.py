@@ -28,7 +28,15 @@ from promptlab.spec import Embedding
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Inversion", "Inversions", "clip_encoders", "load_tokenizer", "resolve_embeddings", "tokens_of"]
+__all__ = [
+    "Inversion",
+    "Inversions",
+    "clip_encoders",
+    "load_tokenizer",
+    "read_inversion",
+    "resolve_embeddings",
+    "tokens_of",
+]
 
 _NAMELESS: Final = frozenset({"*", "emb_params", "clip_l", "clip_g", "string_to_param"})
 
@@ -86,7 +94,7 @@ def resolve_embeddings(
     taken: set[str] = set()
     for each in asked:
         file = finder.adapter(each.name, EMBEDDING)
-        inversion = _read(file, each.token, encoders)
+        inversion = read_inversion(file, each.token, encoders)
         for encoder in inversion.vectors:
             part = encoder.replace("text_encoder", "tokenizer")
             _check_free(inversion, encoder, load_tokenizer(source, part, config.parts[part]), taken)
@@ -134,7 +142,9 @@ class Inversions:
             return False
         configs = {name: part.config.to_dict() for name, part in encoders.items()}
         read = [
-            _read(AdapterFile(name=each.name, path=files[each.name], identity="", header={}), each.token, configs)
+            read_inversion(
+                AdapterFile(name=each.name, path=files[each.name], identity="", header={}), each.token, configs
+            )
             for each in wanted
         ]
         for name, encoder in odd.items():
@@ -178,7 +188,7 @@ def _resize(encoder: Any, rows: int) -> None:
     encoder.resize_token_embeddings(rows, mean_resizing=False)
 
 
-def _read(file: AdapterFile, token: str | None, encoders: Mapping[str, Mapping[str, Any]]) -> Inversion:
+def read_inversion(file: AdapterFile, token: str | None, encoders: Mapping[str, Mapping[str, Any]]) -> Inversion:
     """The word and vectors in ``file``, each set given to the encoder whose width it has."""
     named, sets = _vectors(file)
     widths = {name: int(config["hidden_size"]) for name, config in encoders.items() if "hidden_size" in config}

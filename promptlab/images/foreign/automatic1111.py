@@ -37,7 +37,7 @@ WEIGHTED: Final = re.compile(
 _WHY: Final = (
     (r"Hires|First pass size", "the second pass is not made here"),
     (r"Denoising strength|Mask|Inpaint|Conditional mask", "the picture was made from another picture"),
-    (r"Variation seed|Seed resize", "the noise was mixed from two seeds"),
+    (r"Seed resize", "the noise was that of another size"),
     (r"ENSD", "shifts the seeds of noise added while sampling"),
     (r"(Model|VAE) hash$|.*hashes$", "weights are found by name here"),
     (r"ControlNet|T2I", "no ControlNet is loaded here"),
@@ -88,7 +88,8 @@ def described(text: Infotext, *, program: str) -> Draft:
     left = dict(text.fields)
     draft = Draft(program=program, flow="Distilled CFG Scale" in left)
     if program == "PromptLab":
-        draft.words(_restored(text.prompt), _restored(text.negative_prompt))
+        prompt, negative = _restored(text.prompt), _restored(text.negative_prompt)
+        draft.words(_without_loras(draft, prompt, left.pop("LoRA", "")), negative)
     else:
         draft.words(text.prompt, text.negative_prompt, weighted=WEIGHTED)
     draft.named_model("Model", left.pop("Model", None))
@@ -99,6 +100,9 @@ def described(text: Infotext, *, program: str) -> Draft:
     _size(draft, left)
     if "Seed" in left:
         draft.seed("Seed", left.pop("Seed"))
+    if "Variation seed" in left:
+        strength = ("Variation seed strength", left.pop("Variation seed strength", None))
+        draft.variation(("Variation seed", left.pop("Variation seed")), strength)
     _sampler(draft, left)
     _call(draft, left)
     _noise(draft, left.pop("RNG", None))
@@ -209,6 +213,18 @@ def _call(draft: Draft, left: dict[str, str]) -> None:
             draft.arguments["clip_skip"] = counted - 1
     else:
         draft.others([("Clip skip", layer)])
+
+
+def _without_loras(draft: Draft, prompt: str, said: str) -> str:
+    """The prompt without the ``<lora:…>`` that PromptLab wrote behind it: only those that the field ``LoRA`` names, for
+    in a prompt of PromptLab's such a text is words."""
+    parts = [part for part in said.split(" + ") if part]
+    for part in reversed(parts):
+        prompt = prompt.removesuffix(f"<lora:{part}>").rstrip()
+    for part in parts:
+        name, _, weight = part.rpartition(":")
+        draft.lora("LoRA", name, weight)
+    return prompt
 
 
 def _noise(draft: Draft, source: str | None) -> None:

@@ -213,8 +213,9 @@ class _Walk:
             for name, value in node.inputs.items():
                 lora = value.get("lora") if isinstance(value, dict) and value.get("on") else None
                 if (name.startswith("lora_name") and isinstance(value, str)) or lora:
-                    strength = node.inputs.get("strength_model", "")
-                    self.draft.lose("LoRA", f"{cleaned(lora or value)} {strength}".strip(), "is not loaded here")
+                    inner = value.get("strength") if isinstance(value, dict) else None
+                    strength = node.inputs.get("strength_model", inner)
+                    self.draft.lora("LoRA", lora or value, strength if isinstance(strength, int | float) else None)
             if _loads(node):
                 name = next(each for each in _NAMES if each in node.inputs)
                 self.draft.named_model(name, self.graph.value(node, name, _NAMES))

@@ -9,7 +9,7 @@ counterpart are taken. dgenerate runs on diffusers, so schedulers, data types an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, get_args
 
 from promptlab.images.foreign.draft import Draft
@@ -30,7 +30,6 @@ _PICTURE: Final = "the picture was made from another picture"
 _WHY: Final = {
     "--image-seeds": _PICTURE,
     "--image-seed-strengths": _PICTURE,
-    "--loras": "is not loaded here",
     "--textual-inversions": "is not loaded here",
     "--control-nets": "no ControlNet is loaded here",
     "--t2i-adapters": "no T2I adapter is loaded here",
@@ -60,6 +59,7 @@ def read(texts: Mapping[str, str]) -> Foreign | None:
         draft.seed("--seeds", seed)
     _pipeline(draft, given)
     _call(draft, given)
+    _loras(draft, given.pop("--loras", []))
     device = _first(draft, given, "--device") or "cuda"  # the default of `--device`
     if not device.startswith("cpu"):
         draft.noise("--device", device)
@@ -68,6 +68,15 @@ def read(texts: Mapping[str, str]) -> Foreign | None:
             why = _WHY.get(name)
             draft.lose(name, " ".join(values[:10]), **({"why": why} if why else {}))
     return draft.foreign()
+
+
+def _loras(draft: Draft, values: Iterable[str]) -> None:
+    """``name;scale=0.5``; what else is said of one is said of no LoRA here."""
+    for value in values:
+        name, *said = value.split(";")
+        options = dict(each.partition("=")[::2] for each in said)
+        draft.lora("--loras", name, options.pop("scale", None))
+        draft.others([(f"--loras {key}", inner) for key, inner in options.items()])
 
 
 def _command(text: str) -> tuple[str, dict[str, list[str]]]:

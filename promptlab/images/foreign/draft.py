@@ -18,6 +18,7 @@ from promptlab.spec import (
     MAX_SEED,
     CallSpec,
     Dtype,
+    Lora,
     PipelineSpec,
     RunSpec,
     Scalar,
@@ -29,6 +30,7 @@ from promptlab.spec import (
 __all__ = ["Draft"]
 
 _MOST_LOST: Final = 100
+_MOST_LORAS: Final = 32
 _MOST_STEPS: Final = 10_000
 _MOST_PIXELS: Final = 65_536
 """A side: what a JPEG can have; the rest is a slip or a trap."""
@@ -69,6 +71,10 @@ class Draft:
     width: int | None = None
     height: int | None = None
     chosen_seed: int | None = None
+    variation_seed: int | None = None
+    variation_strength: float | None = None
+    weighting: bool = False
+    loras: dict[str, float] = field(default_factory=dict)
     arguments: dict[str, Scalar] = field(default_factory=dict)
     losses: list[Loss] = field(default_factory=list)
 
@@ -80,20 +86,30 @@ class Draft:
         if loss not in self.losses:
             self.losses.append(loss)
 
-    def words(self, prompt: object, negative_prompt: object = "", *, weighted: re.Pattern[str] | None = None) -> None:
+    def words(
+        self,
+        prompt: object,
+        negative_prompt: object = "",
+        *,
+        weighted: re.Pattern[str] | None = None,
+        compel: bool = False,
+    ) -> None:
         """Take the prompts.
 
         Args:
             weighted: finds what the program reads as weights or other instructions. Here they are plain words, which
                 is said, and the words stay as they were typed. Networks, ``<lora:name:1>``, are taken out, as every
                 program that knows them does before it encodes the rest.
+            compel: whether it reads weights as they are read here with ``--weighting``, which is then taken.
         """
         self.prompt, self.negative_prompt = cleaned(prompt), cleaned(negative_prompt)
         if weighted is None:
             return
-        self.prompt, self.negative_prompt = self._bare(self.prompt), self._bare(self.negative_prompt)
+        self.prompt, self.negative_prompt = self.bare(self.prompt), self.bare(self.negative_prompt)
         found = weighted.search(self.prompt) or weighted.search(self.negative_prompt)
-        if found:
+        if found and compel and ".swap(" not in self.prompt + self.negative_prompt:
+            self.weighting = True
+        elif found:
             self.lose("weights in the prompt", found.group(), "are plain words here")
 
     def named_model(self, name: str, value: object) -> None:
@@ -135,6 +151,28 @@ class Draft:
         self.chosen_seed = seed % (MAX_SEED + 1)
         if seed > MAX_SEED:
             self.lose(name, seed, f"has more than 32 bits; its lower 32, {self.chosen_seed}, are used")
+
+    def variation(self, seed: tuple[str, object], strength: tuple[str, object]) -> None:
+        """Take a second seed and how much of its noise, each as the program's name for it and its value."""
+        number, share = whole(seed[1]), real(strength[1])
+        if number is None or number < 0 or share is None or not 0 <= share <= 1:
+            self.others([seed, strength], why="is no seed with a strength from 0 to 1")
+        else:
+            self.variation_seed, self.variation_strength = number % (MAX_SEED + 1), share
+
+    def lora(self, name: str, value: object, weight: object) -> None:
+        """Take a LoRA, by the name that the program has for it and its weight; 1 where it says none.
+
+        Args:
+            name: what the program calls it, where it cannot be taken.
+        """
+        file, number = cleaned(value).strip(), 1.0 if weight in (None, "") else real(weight)
+        if not file or number is None or file in self.loras or len(self.loras) >= _MOST_LORAS:
+            self.lose(
+                name, f"{brief(value)} {brief(weight or '')}".strip(), "is no LoRA with a weight, or one too many"
+            )
+        else:
+            self.loras[file] = number
 
     def noise(self, name: str, device: object) -> None:
         """Say that noise was drawn elsewhere than on the CPU, where PromptLab draws it."""
@@ -184,6 +222,7 @@ class Draft:
                 vae=self.vae,
                 dtype=self.dtype,
                 scheduler=self.scheduler,
+                loras=tuple(Lora(name=name, weight=weight) for name, weight in self.loras.items()),
             ),
             call=CallSpec(
                 num_inference_steps=self.num_inference_steps,
@@ -191,14 +230,25 @@ class Draft:
                 width=self.width,
                 height=self.height,
                 arguments=options(self.arguments),
+                weighting=self.weighting,
+                variation_seed=self.variation_seed,
+                variation_strength=self.variation_strength,
             ),
             variants=(Variant(prompt=self.prompt, negative_prompt=self.negative_prompt),),
             seeds=(self.chosen_seed or 0,),
         )
         return Foreign(program=self.program, spec=spec, lost=tuple(self.losses))
 
-    def _bare(self, prompt: str) -> str:
-        """``prompt`` without the networks in it, which are lost."""
+    def bare(self, prompt: str) -> str:
+        """``prompt`` without the networks in it: LoRAs are taken, others are lost."""
         for network in _NETWORK.finditer(prompt):
-            self.lose(f"<{network.group(1)}>", network.group(2), "is not loaded here")
+            kind, value = network.group(1), network.group(2)
+            name, _, weights = value.partition(":")
+            weight, _, of_words = weights.partition(":")
+            if kind.lower() != "lora":
+                self.lose(f"<{kind}>", value, "is not loaded here")
+                continue
+            self.lora(f"<{kind}>", name, weight)
+            if of_words:
+                self.lose(f"<{kind}>", value, "has one weight here, for the text encoder, too")
         return _NETWORK.sub("", prompt).strip()

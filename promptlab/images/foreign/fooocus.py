@@ -111,7 +111,8 @@ def _json(plain: dict[str, Any]) -> Foreign:
         left = {key: value for key, value in left.items() if not key.startswith("refiner_")}
     for name, value in left.items():
         if name.startswith("lora_combined_"):
-            draft.others([("LoRA", value)], why="is not loaded here")
+            file, _, weight = cleaned(value).rpartition(" : ")
+            draft.lora("LoRA", file or value, weight if file else None)
         elif name in _WHY:
             draft.others([(name, value)], why=_WHY[name])
         else:

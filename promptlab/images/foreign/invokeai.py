@@ -82,7 +82,7 @@ def _core(plain: dict[str, Any]) -> Foreign:
     left = {key: value for key, value in plain.items() if key not in _IGNORED}
     mode = cleaned(plain.get("generation_mode"))
     draft = Draft(program=PROGRAM, flow=mode.startswith(("flux", "sd3", "cogview4")))
-    draft.words(left.pop("positive_prompt", ""), left.pop("negative_prompt", ""), weighted=_WEIGHTED)
+    draft.words(left.pop("positive_prompt", ""), left.pop("negative_prompt", ""), weighted=_WEIGHTED, compel=True)
     style = plain.get("positive_style_prompt")
     if style and style != plain.get("positive_prompt"):
         draft.lose("positive_style_prompt", style, "both text encoders get the same words here")
@@ -172,7 +172,7 @@ def _joined(draft: Draft, prompt: object) -> str:
 def _split(draft: Draft, prompt: str) -> None:
     """Version 2 wrote what was not wanted in brackets inside the prompt."""
     unwanted = ", ".join(part.strip() for part in _UNWANTED.findall(prompt))
-    draft.words(_UNWANTED.sub("", prompt).strip(), unwanted, weighted=_WEIGHTED)
+    draft.words(_UNWANTED.sub("", prompt).strip(), unwanted, weighted=_WEIGHTED, compel=True)
 
 
 def _scheduler(draft: Draft, value: object, *, name: str = "scheduler") -> None:
@@ -195,9 +195,9 @@ def _name(model: object) -> str:
 
 def _networks(draft: Draft, loras: object) -> None:
     if not isinstance(loras, list):
-        draft.others([("loras", loras)], why="is not loaded here")
+        draft.others([("loras", loras)])
         return
     for lora in loras[:100]:
         of = lora if isinstance(lora, Mapping) else {}
         name = _name(of.get("model") or of.get("lora")) or brief(lora)
-        draft.lose("LoRA", f"{name} {brief(of.get('weight', ''))}".strip(), "is not loaded here")
+        draft.lora("LoRA", name, of.get("weight"))

@@ -14,7 +14,7 @@ from promptlab.images.foreign.automatic1111 import parse
 from promptlab.images.infotext import infotext
 from promptlab.images.png import write_png
 from promptlab.plan import tasks_of
-from promptlab.spec import RunSpec, SchedulerSpec, Variant, options
+from promptlab.spec import Lora, RunSpec, SchedulerSpec, Variant, options
 from tests.images.foreign import samples
 from tests.images.foreign.words import as_read, nasty
 
@@ -61,8 +61,8 @@ def test_automatic1111():
     )  # fmt: skip
     assert found.spec.pipeline.scheduler == scheduler("DPMSolverMultistep", use_karras_sigmas=True)
     assert found.spec.call.clip_skip == 1
+    assert found.spec.pipeline.loras == (Lora(name="add_detail", weight=0.5),)
     assert lost(found) == {
-        "<lora>": "add_detail:0.5",
         "weights in the prompt": "(portrait:1.2)",
         "RNG": "GPU",
         "Model hash": "45dee52b",
@@ -160,7 +160,7 @@ def test_it_agrees_with_sd_parsers(tmp_path, text):
 
 
 def test_invokeai():
-    """Its schedulers are diffusers' own; networks and ControlNets are lost."""
+    """Its schedulers are diffusers' own, its weights compel's; LoRAs are taken, ControlNets are lost."""
     found = recognise(samples.ALL["InvokeAI"])
     assert only(found) == (
         "a red++ fox", "blurry", "dreamshaper-8", "sd-vae-ft-mse", 30, 7.5, (512, 768), (356120443,),
@@ -169,10 +169,9 @@ def test_invokeai():
         "DPMSolverMultistep", algorithm_type="sde-dpmsolver++", use_karras_sigmas=True
     )
     assert (found.spec.call.clip_skip, found.spec.call.guidance_rescale) == (1, 0.25)
+    assert (found.spec.call.weighting, found.spec.pipeline.loras) == (True, (Lora(name="add_detail", weight=0.75),))
     assert lost(found) == {
-        "weights in the prompt": "red++",
         "scheduler": "DPM++ 2M SDE",
-        "LoRA": "add_detail 0.75",
         "controlnets": "control_model name canny, control_weight 1",
     }
 
@@ -227,7 +226,8 @@ def test_dgenerate():
     )  # fmt: skip
     assert found.spec.pipeline.scheduler == scheduler("DPMSolverMultistep", use_karras_sigmas=True, solver_order=3)
     assert (found.spec.pipeline.dtype, found.spec.call.clip_skip) == ("float16", 1)
-    assert lost(found) == {"--device": "cuda:0", "--loras": "some/lora;scale=0.5"}
+    assert lost(found) == {"--device": "cuda:0"}
+    assert found.spec.pipeline.loras == (Lora(name="some/lora", weight=0.5),)
 
 
 def test_a_config_is_never_run(tmp_path):
@@ -246,7 +246,8 @@ def test_comfyui():
         "a fox", "blurry", "sd15.safetensors", "mse.safetensors", 20, 8, (512, 768), (5,),
     )  # fmt: skip
     assert found.spec.pipeline.scheduler == scheduler("DPMSolverMultistep", use_karras_sigmas=True)
-    assert lost(found) == {"LoRA": "detail.safetensors 0.8", "seed": str(2**63 + 5)}
+    assert lost(found) == {"seed": str(2**63 + 5)}
+    assert found.spec.pipeline.loras == (Lora(name="detail.safetensors", weight=0.8),)
 
 
 def test_comfyui_with_a_sampler_in_parts():
@@ -349,11 +350,30 @@ def test_a_sampler_of_an_unusual_kind():
     found = recognise({"prompt": json.dumps(graph)})
     assert only(found) == ("a fox", "", "xl.safetensors", None, 20, 7, (None, None), (77,))
     assert found.spec.pipeline.scheduler == scheduler("UniPCMultistep", solver_type="bh1")
+    assert found.spec.pipeline.loras == (Lora(name="a.safetensors"),)
     told = {str(loss).partition(" (")[0] for loss in found.lost}
     assert {
-        "LoRA: a.safetensors", "prompt: in oil", "text: CLIPTextEncode", "scheduler: kl_optimal", "node: FreeU_V2",
+        "prompt: in oil", "text: CLIPTextEncode", "scheduler: kl_optimal", "node: FreeU_V2",
         "node: ConditioningCombine", "start_at_step, end_at_step: 5, 10000", "add_noise: disable", "node: VAEEncode",
     } <= told  # fmt: skip
+
+
+def test_second_noises_and_loras_of_the_web_ui():
+    """A variation seed with its strength, each ``<lora:…>`` once; other networks, and what is no number, are lost."""
+    fields = "Steps: 20, Sampler: Euler, Seed: 5, RNG: CPU, Variation seed: 9, Variation seed strength: 0.25"
+    text = f"a fox <lora:ink:0.8> <lora:wash:0.5:0.3> <lora:ink:1><hypernet:old:1> <lora:odd:much>\n{fields}"
+    found = recognise({"parameters": text})
+    call, pipeline = found.spec.call, found.spec.pipeline
+    assert found.spec.variants[0].prompt == "a fox"
+    assert (call.variation_seed, call.variation_strength) == (9, 0.25)
+    assert pipeline.loras == (Lora(name="ink", weight=0.8), Lora(name="wash", weight=0.5))
+    told = [f"{loss.name} {loss.value}" for loss in found.lost]
+    assert [each for each in told if each.startswith("<")] == [
+        "<lora> wash:0.5:0.3", "<lora> ink 1", "<hypernet> old:1", "<lora> odd much",
+    ]  # fmt: skip
+    odd = recognise({"parameters": "a fox\nSteps: 20, Sampler: Euler, Seed: 5, Variation seed: 9"})
+    assert odd.spec.call.variation_seed is None
+    assert "Variation seed" in lost(odd)
 
 
 def test_custom_sigmas_and_samplers():
