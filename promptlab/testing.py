@@ -93,6 +93,10 @@ class Painter:
         """As many as asked for."""
         return resolved.batch_size
 
+    def room(self, resolved: ResolvedSpec) -> int:  # noqa: ARG002 - the engine's signature
+        """More than a painter needs."""
+        return 2**34
+
     def generate(self, tasks: Sequence[ImageTask], watch: Watch = _unwatched) -> Iterator[Picture]:
         """Paint, in batches of each setting's batch size."""
         watch(Loading(what="the painter's brushes"))

@@ -25,6 +25,7 @@ from promptlab.cli.options import (
 from promptlab.cli.plan_text import plan_lines
 from promptlab.cli.progress import Progress
 from promptlab.errors import InputError, UnknownValue
+from promptlab.spec import AUTO
 
 if TYPE_CHECKING:
     from promptlab.lab import Lab, Wording
@@ -91,6 +92,8 @@ def _say_plan(typed: dict[str, Any]) -> None:
     sweep = sweep_asked(experiment_asked(typed))
     planned = lab_in(typed["workspace"]).plan(sweep.specs, again=typed["again"])
     click.echo("\n".join(plan_lines(planned, sweep)))
+    if any(spec.batch_size == AUTO for spec in sweep.specs):
+        click.echo("  batch size auto: run tries out how many fit; this plan counts with the default")
 
 
 @click.command()

@@ -12,19 +12,23 @@ import click
 from promptlab.cli.odd_text import smaller_line
 from promptlab.cli.places import elsewhere
 from promptlab.cli.plan_text import cut_lines
+from promptlab.cli.probe_text import fitted_line, trying_words
 from promptlab.engine import Denoising, Loaded, Loading
 from promptlab.lab.events import (
     Compared,
     Comparing,
     Cut,
     Event,
+    Fitted,
     Generated,
     Looking,
+    ProbeUntold,
     RunBegan,
     Smaller,
     Stopping,
     SweepBegan,
     Telling,
+    Trying,
     Undrawn,
     Untold,
 )
@@ -112,10 +116,10 @@ class Progress:
             case Cut(prompts=prompts):
                 for line in cut_lines(prompts):
                     self._say(line)
-            case Smaller(rows=rows, batch_size=batch_size, images=images):
-                self._say(smaller_line(rows, batch_size, images))
-            case Stopping():
-                self._say("finishing the batch in flight; Ctrl-C again stops at once")
+            case Fitted() | Smaller() | Stopping():
+                self._say(_sentence(event))
+            case ProbeUntold(reason=reason):
+                self._bad_news.append(f"MLflow was not told: {reason}")
             case SweepBegan(sweep_id=sweep_id):
                 self._sweep, self._begun = True, f"sweep:{sweep_id}"
             case RunBegan(run=run):
@@ -143,10 +147,8 @@ class Progress:
                 self._before = self._asked = 0
             case RunBegan(run=run):
                 self._run(bars, run)
-            case Loading(what=what):
-                self._do(bars, f"loading {what}")
-            case Loaded():
-                self._do(bars, None)
+            case Loading() | Loaded() | Trying():
+                self._do(bars, _doing(event))
             case Denoising(step=step, steps=steps):
                 if self._steps is None:
                     self._steps = bars.add_task("steps", total=steps)
@@ -190,3 +192,21 @@ class Progress:
                 click.echo(sentence, err=True)
             else:
                 self._bars.console.print(sentence)
+
+
+def _sentence(event: Fitted | Smaller | Stopping) -> str:
+    match event:
+        case Fitted(batch_size=batch_size, tried=tried):
+            return fitted_line(batch_size, tried)
+        case Smaller(rows=rows, batch_size=batch_size, images=images):
+            return smaller_line(rows, batch_size, images)
+    return "finishing the batch in flight; Ctrl-C again stops at once"
+
+
+def _doing(event: Loading | Loaded | Trying) -> str | None:
+    match event:
+        case Loading(what=what):
+            return f"loading {what}"
+        case Trying(batch_size=batch_size, attention_slicing=sliced):
+            return trying_words(batch_size, sliced=sliced)
+    return None

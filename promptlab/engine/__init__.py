@@ -115,6 +115,13 @@ class Engine(Protocol):
         """How many images of a run are made in one forward; a short one is padded to it and takes as long."""
         ...
 
+    def room(self, resolved: ResolvedSpec) -> int:
+        """Bytes that a run could have on its device, what it has already included.
+
+        What is not in use any more is given back first, so that what is measured next is not last time's.
+        """
+        ...
+
     def generate(self, tasks: Sequence[ImageTask], watch: Watch = ...) -> Iterator[Picture]:
         """Make the images in batches of equal setting, and yield each as soon as it is there.
 

@@ -18,6 +18,7 @@ from promptlab.engine.loading.placing import placement
 from promptlab.engine.machine.devices import default_dtype, torch_dtype
 from promptlab.engine.machine.environment import environment
 from promptlab.engine.machine.libraries import prepare
+from promptlab.engine.machine.memory import available_memory, release
 from promptlab.engine.painting.batches import Batch, batches_of, images_per_forward, paint
 from promptlab.engine.resolving import Resolver, look_up
 from promptlab.engine.words.cut import Tokenizers
@@ -80,6 +81,11 @@ class DiffusersEngine:
     def images_per_forward(self, resolved: ResolvedSpec) -> int:
         """See :func:`promptlab.engine.painting.batches.images_per_forward`."""
         return images_per_forward(resolved.device, resolved.batch_size, compiled=resolved.spec.machine.compile)
+
+    def room(self, resolved: ResolvedSpec) -> int:
+        """See :mod:`promptlab.engine.machine.memory`."""
+        release(resolved.device)
+        return available_memory(resolved.device)
 
     def generate(self, tasks: Sequence[ImageTask], watch: Watch = _nobody) -> Iterator[Picture]:
         """Make the images, batch by batch, in order of first appearance of each setting.

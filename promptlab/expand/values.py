@@ -185,7 +185,12 @@ def _one(said: object, what: str, *, whole: bool) -> int | float:
 
 
 def _batch(_: Field, said: object, what: str) -> int | float | str:
-    return AUTO if said == AUTO else _one(said, what, whole=True)
+    if said == AUTO:
+        return AUTO
+    try:
+        return _one(said, what, whole=True)
+    except InputError as error:
+        raise InputError(what, error.value, problem=error.problem, allowed=f"{error.allowed} · {AUTO}") from error
 
 
 def _switch(_: Field, said: object, what: str) -> bool:

@@ -14,14 +14,17 @@ __all__ = [
     "Comparing",
     "Cut",
     "Event",
+    "Fitted",
     "Generated",
     "Looking",
+    "ProbeUntold",
     "Reused",
     "RunBegan",
     "Smaller",
     "Stopping",
     "SweepBegan",
     "Telling",
+    "Trying",
     "Undrawn",
     "Untold",
     "Watch",
@@ -51,6 +54,29 @@ class Smaller:
     rows: int
     batch_size: int
     images: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trying:
+    """A forward of ``batch_size`` images is tried out, to see whether it fits and what it takes."""
+
+    batch_size: int
+    attention_slicing: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """``auto`` is a batch size of ``batch_size``; ``tried`` sizes were tried out for it, the rest was remembered."""
+
+    batch_size: int
+    tried: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeUntold:
+    """MLflow could not be told of a probe, for ``reason``."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +156,9 @@ Event = (
     | RunBegan
     | Generated
     | Smaller
+    | Trying
+    | Fitted
+    | ProbeUntold
     | Reused
     | SweepBegan
     | Cut

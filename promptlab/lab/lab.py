@@ -8,23 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from promptlab.errors import EngineError, one_line
+from promptlab.errors import EngineError, TrackerError, one_line
 from promptlab.lab.choosing import sampled, wanted
-from promptlab.lab.events import Cut, Reused, SweepBegan, Watch, unwatched
+from promptlab.lab.events import Cut, ProbeUntold, Reused, SweepBegan, Telling, Watch, unwatched
 from promptlab.lab.survey import survey
 from promptlab.lab.sweeping import begun_sweep
 from promptlab.lab.upkeep import Upkeep
 from promptlab.lab.variation import Source, Wording, varied
 from promptlab.lab.verifying import Verdict, Verifier, check_weights
 from promptlab.plan import Plan, ResolvedSpec, tasks_of
-from promptlab.records import Environment, RunRecord, SweepRecord
-from promptlab.spec import RunSpec
+from promptlab.records import Environment, ProbeRecord, RunRecord, SweepRecord
+from promptlab.spec import AUTO, RunSpec
 from promptlab.store.migrate import HEAD
 
 if TYPE_CHECKING:
     from promptlab.expand.axes import Sweep
+    from promptlab.lab.probing import Prober
 
 __all__ = ["DEFAULT_EXPERIMENT", "Lab"]
 
@@ -83,6 +85,9 @@ class Lab(Upkeep):
             KeyboardInterrupt: the run is KILLED; what was made stays.
         """
         resolved = self.resolve(spec)
+        if spec.batch_size == AUTO:
+            (spec,) = self._prober(watch).settled((spec,))
+            resolved = self.resolve(spec)
         self._tell_what_is_cut((resolved,), watch)
         environment = self.engine.environment(resolved)
         tasks = tasks_of(resolved)
@@ -121,6 +126,11 @@ class Lab(Upkeep):
             KeyboardInterrupt: what was made stays.
         """
         self.check()
+        if any(spec.batch_size == AUTO for spec in sweep.specs):
+            self.engine.resolve_all(sweep.specs)  # what is wrong is said before anything is tried out
+            specs = self._prober(watch).settled(sweep.specs)
+            cells = zip(sweep.cells, specs, strict=True)
+            sweep = replace(sweep, cells=tuple(replace(cell, spec=spec) for cell, spec in cells))
         with self._workshop.holds.beginning():
             found = begun_sweep(
                 self.engine, self._workshop, self.notebook, sweep,
@@ -170,6 +180,38 @@ class Lab(Upkeep):
         revision = self.check()
         workshop = self._workshop if revision == HEAD else None
         return survey(self.engine, workshop, specs, there=frozenset() if again else None, cut=True)[0]
+
+    def probe(
+        self,
+        spec: RunSpec,
+        *,
+        sizes: Sequence[int] = (1, 2, 4, 8),
+        slicing: Sequence[bool] = (False, True),
+        experiment: str = "probes",
+        watch: Watch = unwatched,
+    ) -> ProbeRecord:
+        """Try out how many images fit into one forward, how long each takes and how much memory; tell MLflow.
+
+        Nothing is kept but what was measured: ``batch_size="auto"`` knows it from then on.
+
+        Args:
+            spec: what is drawn and how; its batch size, seeds and attention slicing are not looked at.
+            sizes: smallest first; those above one that does not fit are not tried.
+            slicing: without attention slicing, with it, or both.
+            experiment: the MLflow experiment that is told.
+
+        Raises:
+            InputError: see :meth:`resolve`.
+            EngineError: when the model would not load.
+        """
+        self.resolve(spec.vary(batch_size=None, attention_slicing=False))
+        found = self._prober(watch).table(spec, sizes, slicing)
+        watch(Telling())
+        try:
+            self.tracker.record_probe(found, experiment)
+        except TrackerError as error:
+            watch(ProbeUntold(reason=str(error)))
+        return found
 
     def rerun(
         self,
@@ -243,6 +285,11 @@ class Lab(Upkeep):
             if run_id is not None:
                 self._workshop.show(self.notebook.run(run_id), watch)
         return tuple(verdicts)
+
+    def _prober(self, watch: Watch) -> Prober:
+        from promptlab.lab.probing import Prober
+
+        return Prober(self.engine, self.notebook, watch)
 
     def _tell_what_is_cut(self, resolved: Sequence[ResolvedSpec], watch: Watch) -> None:
         with suppress(EngineError):  # a tokenizer that will not load is the engine's to say, with the weights

@@ -10,12 +10,12 @@ from sqlalchemy.orm import Session
 
 from promptlab.errors import NotFound
 from promptlab.plan import Pace, ResolvedSpec
-from promptlab.records import Environment, ImageRecord, RunRecord, RunStatus, SweepRecord
+from promptlab.records import Environment, ImageRecord, Probed, RunRecord, RunStatus, SweepRecord
 from promptlab.store import judging, recall
 from promptlab.store.database import Database
 from promptlab.store.engines import translated
 from promptlab.store.rows import sweep_record
-from promptlab.store.tables import EnvironmentRow, RunRow, SweepRow
+from promptlab.store.tables import EnvironmentRow, ProbeRow, RunRow, SweepRow
 
 __all__ = ["Lookup"]
 
@@ -121,6 +121,18 @@ class Lookup:
         """
         with self._reading("looking for a run that exists") as session:
             return recall.same_run(session, tuple(keys), environment.hash, experiment)
+
+    def probes(self, setting: str) -> dict[int, Probed]:
+        """What forwards of this setting took, by their size; see :meth:`Notebook.remember_probe`."""
+        with self._reading("reading what batches took") as session:
+            rows = session.scalars(select(ProbeRow).where(ProbeRow.setting == setting).order_by(ProbeRow.batch_size))
+            return {
+                row.batch_size: Probed(
+                    batch_size=row.batch_size, fits=row.fits, seconds=row.seconds, step_seconds=row.step_seconds,
+                    peak_memory=row.peak_memory,
+                )
+                for row in rows
+            }  # fmt: skip
 
     def pace(self, resolved: ResolvedSpec) -> Pace | None:
         """What the newest runs with this model on this kind of device took; ``None`` when there were none."""

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from promptlab.plan import ImageTask, ResolvedSpec
@@ -21,6 +21,7 @@ from promptlab.records import (
     Environment,
     ImageRecord,
     ImageStatus,
+    Probed,
     RunRecord,
     RunStatus,
     SweepRecord,
@@ -35,7 +36,7 @@ from promptlab.store.home import database_of
 from promptlab.store.lookup import Lookup
 from promptlab.store.restoring import restore_run, restore_sweep
 from promptlab.store.rows import made_columns, new_run_row, next_number, sweep_record
-from promptlab.store.tables import EnvironmentRow, ImageRow, RunRow, SweepRow, VariantRow, VerificationRow
+from promptlab.store.tables import EnvironmentRow, ImageRow, ProbeRow, RunRow, SweepRow, VariantRow, VerificationRow
 from promptlab.workspace import Workspace
 
 __all__ = ["Notebook"]
@@ -164,6 +165,23 @@ class Notebook(Lookup):
                     changes=[[change.field, change.before, change.after] for change in one.changes],
                 )
                 session.add(row)
+
+    def remember_probe(self, setting: str, probed: Probed) -> None:
+        """Keep what a forward of one size took, in place of what was known of it.
+
+        Args:
+            setting: the hash of all that decides how much memory it takes.
+        """
+        with self._writing("noting what a batch took") as session:
+            session.execute(
+                delete(ProbeRow).where(ProbeRow.setting == setting, ProbeRow.batch_size == probed.batch_size)
+            )
+            session.add(
+                ProbeRow(
+                    setting=setting, batch_size=probed.batch_size, fits=probed.fits, seconds=probed.seconds,
+                    step_seconds=probed.step_seconds, peak_memory=probed.peak_memory, probed_at=datetime.now(UTC),
+                )
+            )  # fmt: skip
 
     def rate(self, places: Sequence[judging.Place], *, stars: int | None = None, favourite: bool | None = None) -> None:
         """Keep what was thought of images; ``None`` leaves what was thought before."""

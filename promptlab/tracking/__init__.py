@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from promptlab.records import RunRecord, SweepRecord
+from promptlab.records import ProbeRecord, RunRecord, SweepRecord
 from promptlab.tracking.address import TrackingAddress
 
 if TYPE_CHECKING:
@@ -105,6 +105,17 @@ class Tracker(Protocol):
 
         Raises:
             TrackerError: when MLflow could not be told; telling can be tried again.
+        """
+        ...
+
+    def record_probe(self, probe: ProbeRecord, experiment: str) -> str:
+        """Tell of a probe, a run of its own.
+
+        Returns:
+            The id of the MLflow run.
+
+        Raises:
+            TrackerError: when MLflow could not be told.
         """
         ...
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from promptlab.errors import NotFound, TrackerError
-from promptlab.records import RunRecord, RunStatus, SweepRecord
+from promptlab.records import ProbeRecord, RunRecord, RunStatus, SweepRecord
 from promptlab.tracking import AddressReport, no_report
 from promptlab.tracking.address import TrackingAddress
 from promptlab.tracking.comparing import Difference, stale_tags
@@ -35,6 +35,7 @@ from promptlab.tracking.line import Line
 from promptlab.tracking.measures import measures_of
 from promptlab.tracking.page import UID_TAG, VARIANT_TAG, ParentLink, VariantPage, origin_of, run_address
 from promptlab.tracking.pictures import REPORT, lay_out, lay_out_sweep
+from promptlab.tracking.probe_page import TABLE, ProbePage
 from promptlab.tracking.prompts import LINK_TAG, line_of, register
 from promptlab.tracking.schema import (
     database_uri,
@@ -165,6 +166,33 @@ class MlflowTracker:
                 put_below(client, one, page, run_id)
             save_sweep_view(client, page)
             save_view(client, experiment_id)
+            return run_id
+
+    def record_probe(self, probe: ProbeRecord, experiment: str) -> str:
+        """Tell MLflow of a probe; see :class:`promptlab.tracking.Tracker`.
+
+        Raises:
+            TrackerError: when MLflow could not be told.
+        """
+        self.prepare()
+        with translated("MLflow could not be told of the probe"), self._alone():
+            from mlflow.entities import Metric, Param
+
+            client, page, at = self._connected(), ProbePage(probe), int(probe.probed_at.timestamp() * 1000)
+            tags = page.tags() | {NOTE_TAG: page.table()}
+            shown = client.create_run(
+                self._experiment(client, experiment), start_time=at, tags=tags, run_name=page.name
+            )
+            run_id: str = shown.info.run_id
+            with self._folder_to_fill(client, shown) as folder:
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / TABLE).write_text(page.table(), encoding="utf-8")
+            client.log_batch(
+                run_id,
+                metrics=[Metric(name, value, at, step) for name, value, step in page.metrics()],
+                params=[Param(name, value) for name, value in page.params().items()],
+            )
+            client.set_terminated(run_id)
             return run_id
 
     def compare(
