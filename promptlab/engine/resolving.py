@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from promptlab.engine.families.calls import pipeline_class, resolve_call
+from promptlab.engine.families.lengths import ONE_BY_ONE, mixes_words
+from promptlab.engine.families.outline import outline
 from promptlab.engine.families.steering import resolve_steering
 from promptlab.engine.finding.configuration import Configuration, read_configuration
 from promptlab.engine.finding.sources import Finder, Source
@@ -76,6 +78,7 @@ class Resolver:
         self._put_in: dict[tuple[int, tuple[Embedding, ...]], tuple[Embedding, ...]] = {}
         self._calls: dict[tuple[int, int, int], CallSpec] = {}
         self._checked: set[tuple[object, ...]] = set()
+        self._outlines: dict[int, Any] = {}
 
     def resolve(self, spec: RunSpec) -> ResolvedSpec:
         """``spec`` with every default filled in. Resolving what is resolved changes nothing.
@@ -93,13 +96,14 @@ class Resolver:
                     spec,
                     pipeline=pipeline,
                     call=self._call(spec, model, kind),
-                    batch_size=chosen_batch_size(spec),
+                    batch_size=1 if kind.__name__ in ONE_BY_ONE else chosen_batch_size(spec),
                     # The device stays as it was asked for: a rerun on another machine takes what is there.
                     generator_device=generator_device,
                 ),
                 device=device,
                 model_identity=model.source.identity,
                 vae_identity=None if model.vae is None else model.vae.source.identity,
+                mixes_words=mixes_words(kind),
             )
 
     def _check(self, machine: MachineSpec, pipeline: PipelineSpec, model: Model, kind: Any, device: str) -> None:
@@ -175,7 +179,18 @@ class Resolver:
         if found is None:
             call = resolve_call(spec, kind, model.config, model.vae and model.vae.config)
             found = self._calls[key] = resolve_steering(call, spec.variants, kind, model.config, model.source)
+            found = self._calls[key] = resolve_call(
+                spec, kind, model.config, model.vae and model.vae.config, self._plain(model, kind)
+            )
         return found
+
+    def _plain(self, model: Model, kind: Any) -> Any:
+        """The pipeline without weights. UNets' configurations tell all that it would."""
+        if "unet" in model.config.parts:
+            return None
+        if id(model) not in self._outlines:
+            self._outlines[id(model)] = outline(kind, model.source.folder, model.config.parts)
+        return self._outlines[id(model)]
 
 
 def _resolve_scheduler(asked: SchedulerSpec | None, config: Configuration) -> SchedulerSpec | None:

@@ -88,21 +88,24 @@ class PlannedRun:
 
     @property
     def batches(self) -> int:
-        """Forwards of the pipeline for what is owed. Rows with and without a negative prompt never share one."""
+        """Forwards of the pipeline for what is owed. Rows with and without a negative prompt never share one, and rows
+        of different words not where the pipeline cannot mix them."""
         size, owed = self.rows, self._owed_by_kind()
         return sum([-(-count // size) for count in owed])
 
     def _owes(self, key: str) -> bool:
         return key not in self.there and key not in self.repeated
 
-    def _owed_by_kind(self) -> tuple[int, int]:
-        """How many images are owed without a negative prompt, and with one."""
-        width, counts = len(self.resolved.spec.seeds), [0, 0]
+    def _owed_by_kind(self) -> Iterable[int]:
+        """How many images are owed of each kind that can share a forward."""
+        width, mixed = len(self.resolved.spec.seeds), self.resolved.mixes_words
+        counts: dict[object, int] = {}
         for row, variant in enumerate(self.resolved.spec.variants):
             cells = self.keys[row * width : (row + 1) * width]
             owed = sum(map(self._owes, cells)) if self.there or self.repeated else width
-            counts[variant.negative_prompt != ""] += owed
-        return counts[0], counts[1]
+            kind = variant.negative_prompt != "" if mixed else (variant.prompt, variant.negative_prompt)
+            counts[kind] = counts.get(kind, 0) + owed
+        return counts.values()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,12 +48,15 @@ class ResolvedSpec:
         device: the device that will be used, such as ``cuda:0``.
         model_identity: ``commit:<sha>`` or ``sha256:<hex>`` of the weights and configurations.
         vae_identity: likewise, when another VAE was named.
+        mixes_words: whether images of different words may share a forward: not where a pipeline pads each prompt to the
+            longest of its batch.
     """
 
     spec: RunSpec
     device: str
     model_identity: str
     vae_identity: str | None = None
+    mixes_words: bool = True
 
     @property
     def batch_size(self) -> int:
@@ -89,6 +92,7 @@ class ImageTask:
         generator_device: where the noise is drawn.
         recipe_key: see :func:`promptlab.spec.recipe_key`.
         machine: how it is carried out.
+        mixes_words: whether it may share a forward with images of other words.
     """
 
     position: int
@@ -103,6 +107,7 @@ class ImageTask:
     generator_device: str
     recipe_key: str
     machine: MachineSpec = _AS_EVER
+    mixes_words: bool = True
 
 
 def keys_of(resolved: Iterable[ResolvedSpec]) -> list[tuple[str, ...]]:
@@ -136,6 +141,7 @@ def tasks_of(resolved: ResolvedSpec) -> tuple[ImageTask, ...]:
             generator_device=spec.generator_device,
             recipe_key=keys[row * len(spec.seeds) + column],
             machine=spec.machine,
+            mixes_words=resolved.mixes_words,
         )
         for row, variant in enumerate(spec.variants)
         for column, seed in enumerate(spec.seeds)

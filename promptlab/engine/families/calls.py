@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final, Literal, Union, get_args, get_origin
 
+from promptlab.engine.families.outline import default_size
 from promptlab.engine.finding.configuration import Configuration
 from promptlab.errors import InputError, UnknownValue
 from promptlab.spec import CallSpec, RunSpec, Scalar
@@ -30,6 +31,13 @@ _OTHER_THINGS: Final = frozenset(
     {"image", "images", "input_images", "mask_image", "video", "video_length", "audio_length_in_s", "audio_end_in_s"}
 )
 """Arguments of pipelines that make, or need, something else: asked where AutoPipelineForText2Image lists no class."""
+_PICTURES_OPTIONAL: Final = frozenset(
+    {"OmniGenPipeline", "BriaFibo2Pipeline", "DreamLitePipeline", "DreamLiteMobilePipeline"}
+)
+"""Pipelines that AutoPipelineForText2Image does not list and that take pictures besides the words, or none."""
+
+_CONTROL: Final = ("control_image", "controlnet")
+"""An argument, or a part, of pipelines that draw over a picture they are given: without one they fail."""
 _TYPEABLE: Final = (bool, int, float, str)
 
 
@@ -61,19 +69,30 @@ def pipeline_class(config: Configuration, name: str) -> Any:
     known = found is not None
     found = found or getattr(diffusers, config.pipeline_class, None)
     parameters = call_parameters(found) if found is not None else {}
-    needs = [each.name for each in parameters.values() if each.default is each.empty and each.name != "prompt"]
-    if (
-        not {"prompt", "generator"} <= parameters.keys()
-        or needs
-        or "num_frames" in parameters
-        or not (known or ({"height", "width"} <= parameters.keys() and not _OTHER_THINGS & parameters.keys()))
-        or _wants_a_picture(config)
-    ):
+    if found is None or not _makes_images(found, parameters, listed=known) or _wants_a_picture(config):
         problem = f"is a {config.pipeline_class}, which makes no images from text alone"
         if found is None:
             problem = f"is a {config.pipeline_class}, which this diffusers ({diffusers.__version__}) does not know"
+        elif _controlled(found, parameters):
+            problem += ": it draws over a picture"
+        elif "num_frames" in parameters:
+            problem += ": it makes videos"
         raise InputError("--model", name, problem=problem, allowed="text-to-image models", hint="promptlab models")
     return found
+
+
+def _makes_images(kind: Any, parameters: Mapping[str, inspect.Parameter], *, listed: bool) -> bool:
+    needs = [each.name for each in parameters.values() if each.default is each.empty and each.name != "prompt"]
+    if not {"prompt", "generator"} <= parameters.keys() or needs or "num_frames" in parameters:
+        return False
+    if _controlled(kind, parameters):
+        return False
+    others = _OTHER_THINGS & parameters.keys() and kind.__name__ not in _PICTURES_OPTIONAL
+    return listed or ({"height", "width"} <= parameters.keys() and not others)
+
+
+def _controlled(kind: Any, parameters: Mapping[str, inspect.Parameter]) -> bool:
+    return any(name in parameters or name in inspect.signature(kind.__init__).parameters for name in _CONTROL)
 
 
 def _wants_a_picture(config: Configuration) -> bool:
@@ -96,41 +115,92 @@ def _parameters(pipeline: Any) -> Mapping[str, inspect.Parameter]:
     return types.MappingProxyType(named)
 
 
-def resolve_call(spec: RunSpec, pipeline: Any, config: Configuration, vae: Any = None) -> CallSpec:
-    """The call with every default filled in that signature or configuration tell.
+def resolve_call(spec: RunSpec, pipeline: Any, config: Configuration, vae: Any = None, plain: Any = None) -> CallSpec:
+    """The call with every default filled in that signature, configuration or the pipeline's own code tell.
 
     Args:
         vae: configuration of another VAE than the model's own.
+        plain: the pipeline without its weights, where there is one; see :mod:`promptlab.engine.families.outline`.
 
     Raises:
         UnknownValue: for an argument that the pipeline does not take.
-        InputError: for a value of the wrong kind, or a size that the VAE cannot make.
+        InputError: for a value of the wrong kind, one that has no effect, or a size that the VAE cannot make.
     """
     parameters, call = call_parameters(pipeline), spec.call
-    for name, words in (("num_inference_steps", "steps"), ("guidance_scale", "guidance"), ("height", "size")):
-        if getattr(call, name) is not None and name not in parameters:
-            raise _not_taken(f"--{words}", getattr(call, name), pipeline)
-    for variant in spec.variants:
-        if variant.negative_prompt and "negative_prompt" not in parameters:
-            raise _not_taken("--negative", variant.negative_prompt, pipeline)
+    _check_asked(spec, parameters, pipeline, embedded=_embeds_guidance(parameters, config))
     _check_arguments(call, parameters, pipeline)
 
     def default(name: str) -> Any:
         found = parameters[name].default if name in parameters else None
         return found if isinstance(found, int | float) else None
 
-    size = config.default_size(vae) if "height" in parameters else None
+    size = _default_size(pipeline, config, vae, plain) if "height" in parameters else None
     height = call.height or default("height") or (size and size[0])
     width = call.width or default("width") or (size and size[1])
+    guidance = default("guidance_scale") if _embeds_guidance(parameters, config) is not False else None
     resolved = replace(
         call,
         num_inference_steps=call.num_inference_steps or default("num_inference_steps"),
-        guidance_scale=default("guidance_scale") if call.guidance_scale is None else call.guidance_scale,
+        guidance_scale=guidance if call.guidance_scale is None else call.guidance_scale,
         height=height and int(height),
         width=width and int(width),
     )
-    _check_size(resolved, config.side_multiple(vae))
+    _check_size(resolved, _side_multiple(config, vae, plain))
     return resolved
+
+
+def _default_size(pipeline: Any, config: Configuration, vae: Any, plain: Any) -> tuple[int, int] | None:
+    """UNets were trained at one size, which their configuration names; of other families the pipeline knows."""
+    if "unet" in config.parts:
+        return config.default_size(vae)
+    return (None if vae is not None else default_size(pipeline, plain)) or config.default_size(vae)
+
+
+def _side_multiple(config: Configuration, vae: Any, plain: Any) -> int:
+    own = config.side_multiple(vae)
+    told = getattr(getattr(getattr(plain, "image_processor", None), "config", None), "vae_scale_factor", None)
+    return max(own, told) if vae is None and isinstance(told, int) and "transformer" in config.parts else own
+
+
+def _embeds_guidance(parameters: Mapping[str, inspect.Parameter], config: Configuration) -> bool | None:
+    """Whether the model was distilled to be told its guidance, where that is a question: elsewhere ``None``.
+
+    FLUX and Qwen-Image take ``guidance_scale`` for that and ``true_cfg_scale`` for guidance proper. Of a model that was
+    not distilled so they drop the first without a word.
+    """
+    embeds = (config.denoiser or {}).get("guidance_embeds")
+    return embeds if "true_cfg_scale" in parameters and isinstance(embeds, bool) else None
+
+
+def _check_asked(
+    spec: RunSpec, parameters: Mapping[str, inspect.Parameter], pipeline: Any, *, embedded: bool | None
+) -> None:
+    """Refuse what was asked for and would be dropped.
+
+    Raises:
+        InputError: naming the argument that does what was meant, where the pipeline has one.
+    """
+    call = spec.call
+    for name, words in (("num_inference_steps", "steps"), ("guidance_scale", "guidance"), ("height", "size")):
+        value = getattr(call, name)
+        if value is not None and (name not in parameters or (words == "guidance" and embedded is False)):
+            raise _not_taken(f"--{words}", value, pipeline, _instead(name, parameters))
+    scale = dict(call.arguments).get("true_cfg_scale", getattr(parameters.get("true_cfg_scale"), "default", None))
+    for variant in spec.variants:
+        if variant.negative_prompt and "negative_prompt" not in parameters:
+            raise _not_taken("--negative", variant.negative_prompt, pipeline)
+        if variant.negative_prompt and isinstance(scale, int | float) and scale <= 1:
+            raise InputError(
+                "--negative", variant.negative_prompt,
+                problem=f"has no effect on {pipeline.__name__} at true_cfg_scale {scale:g}",
+                allowed="a true_cfg_scale over 1, which takes a second forward a step", hint="--set true_cfg_scale=4",
+            )  # fmt: skip
+
+
+def _instead(name: str, parameters: Mapping[str, inspect.Parameter]) -> list[str]:
+    """The arguments that do, under another name, what ``name`` does elsewhere: of a prior, of a decoder."""
+    meant = ("cfg_scale", "guidance_scale") if name == "guidance_scale" else (name,)
+    return [other for other in parameters if other.endswith(meant) and other != name]
 
 
 def _check_size(call: CallSpec, multiple: int) -> None:
@@ -178,8 +248,10 @@ def _kind(annotation: Any) -> _Kind:
     return _Kind(types=frozenset(each for each in inner if each in _TYPEABLE), choices=choices)
 
 
-def _not_taken(what: str, value: object, pipeline: Any) -> InputError:
+def _not_taken(what: str, value: object, pipeline: Any, instead: Sequence[str] = ()) -> InputError:
+    shown = f"{value:g}" if isinstance(value, int | float) else value
+    hints = " ".join(f"--set {name}={shown}" for name in instead)
     return InputError(
-        what, value, problem=f"means nothing to {pipeline.__name__}", allowed=f"a model that takes {what}",
-        hint=f"the command without {what}",
+        what, value, problem=f"means nothing to {pipeline.__name__}",
+        allowed=hints or f"a model that takes {what}", hint=hints or f"the command without {what}",
     )  # fmt: skip

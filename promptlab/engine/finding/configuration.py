@@ -100,7 +100,9 @@ def _pipeline_modules() -> frozenset[str]:
     """The modules of ``diffusers.pipelines``, which have parts of their own: ``stable_diffusion``. Imports none."""
     found = find_spec("diffusers")
     homes = [] if found is None else [Path(home) / "pipelines" for home in found.submodule_search_locations or ()]
-    return frozenset(path.name for home in homes for path in home.iterdir() if (path / "__init__.py").is_file())
+    homes += [home / "deprecated" for home in homes]  # their parts are still declared by their old names
+    found_in = (path for home in homes if home.is_dir() for path in home.iterdir())
+    return frozenset(path.name for path in found_in if (path / "__init__.py").is_file())
 
 
 def vae_factor(config: Mapping[str, Any] | None) -> int:

@@ -10,13 +10,16 @@ contents of everything that is read for what lies here.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from promptlab.engine.finding import hub
 from promptlab.engine.finding.adapters import AdapterFile, AdapterKind, find_adapter
+from promptlab.engine.finding.connected import CARD, lacks_prior, prior_named_in
 from promptlab.engine.finding.files import (
     ALLOW_PICKLE,
     INDEX,
@@ -53,6 +56,7 @@ class Source:
         file: the single file, when it is one.
         absent: weights that are still to be downloaded.
         pickled: whether some of the weights are pickles, which were allowed.
+        prior: another model that this one is made of; ``identity`` tells the content of both.
     """
 
     name: str
@@ -64,6 +68,7 @@ class Source:
     file: Path | None = None
     absent: tuple[str, ...] = ()
     pickled: bool = False
+    prior: Source | None = None
 
 
 class Finder:
@@ -128,7 +133,9 @@ def find_model(
         )
     index = read_json(snapshot.fetch([INDEX]) / INDEX)
     files = choose_files(name, snapshot.files, index, variant, allow_pickle=allow_pickle)
-    return _from_hub(name, snapshot, files)
+    if lacks_prior(index) and CARD in snapshot.files:
+        files = replace(files, configs=(*files.configs, CARD))
+    return _with_prior(_from_hub(name, snapshot, files), index, allow_pickle=allow_pickle)
 
 
 def find_vae(name: str, *, allow_pickle: bool = False) -> Source:
@@ -181,11 +188,27 @@ def _local(
             "--model", name, problem=f"has no {INDEX}, so it is no diffusers model",
             allowed=f"{ALLOWED_MODELS}: {', '.join(bundled_models())}", hint="promptlab models",
         )  # fmt: skip
-    files = choose_files(name, listing(folder), read_json(folder / INDEX), variant, allow_pickle=allow_pickle)
-    return Source(
+    index = read_json(folder / INDEX)
+    files = choose_files(name, listing(folder), index, variant, allow_pickle=allow_pickle)
+    found = Source(
         name=name, kind=kind, folder=folder.absolute(), variant=files.variant,
         identity=content_identity(folder, (*files.configs, *files.weights)), pickled=_pickled(files),
     )  # fmt: skip
+    return _with_prior(found, index, allow_pickle=allow_pickle)
+
+
+def _with_prior(found: Source, index: Mapping[str, Any], *, allow_pickle: bool) -> Source:
+    if not lacks_prior(index):
+        return found
+    name = prior_named_in(found.folder, found.name)
+    path = found.folder / name
+    try:
+        prior = find_model(str(path) if path.is_dir() else name, None, None, allow_pickle=allow_pickle)
+    except InputError as error:
+        problem = f"is made with the prior {name}, which {error.problem}"
+        raise InputError("--model", found.name, problem=problem, allowed=error.allowed, hint=error.hint) from error
+    both = sha256(f"{found.identity}+{prior.identity}".encode()).hexdigest()
+    return replace(found, prior=prior, identity=f"sha256:{both}")
 
 
 def _from_hub(name: str, snapshot: hub.Snapshot, files: FileSet) -> Source:

@@ -15,14 +15,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from promptlab.engine import Loaded, Loading, Watch
 from promptlab.engine.families.calls import pipeline_class
 from promptlab.engine.finding import hub
 from promptlab.engine.finding.configuration import read_configuration
+from promptlab.engine.finding.files import INDEX, read_json
 from promptlab.engine.finding.sources import Source
 from promptlab.engine.loading.adapters import Loras
+from promptlab.engine.loading.assembly import moved_classes, without
 from promptlab.engine.loading.parts import Part, parts_of
 from promptlab.engine.loading.placing import offloaded, placed
 from promptlab.engine.loading.vaes import VaeSource, load_vae
@@ -31,6 +33,9 @@ from promptlab.engine.machine.memory import release
 from promptlab.engine.words.inversions import Inversions
 from promptlab.errors import EngineError, PromptLabError, one_line
 from promptlab.spec import Embedding, Lora, MachineSpec, canonical_json
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["Pipelines", "Setting", "in_one_line"]
 
@@ -191,10 +196,7 @@ def _load(setting: Setting, kept: Mapping[str, Any]) -> Any:
             str(model.file), config=str(model.folder), dtype=dtype, local_files_only=True, **own
         )
     else:
-        pipeline = kind.from_pretrained(
-            str(model.folder), dtype=dtype, variant=model.variant,
-            use_safetensors=None if model.pickled else True, local_files_only=True, **own,
-        )  # fmt: skip
+        pipeline = _assembled(kind, model, dtype, own)
     pipeline.set_progress_bar_config(disable=True)
     for part in pipeline.components.values():
         if isinstance(part, torch.nn.Module):
@@ -202,7 +204,33 @@ def _load(setting: Setting, kept: Mapping[str, Any]) -> Any:
     return offloaded(pipeline, setting.machine, setting.device)
 
 
+def _assembled(kind: Any, model: Source, dtype: torch.dtype, own: Mapping[str, Any]) -> Any:
+    """The pipeline in the folder of ``model``; parts that diffusers would not find there are loaded before it.
+
+    Args:
+        own: parts that are there already.
+    """
+    import diffusers
+
+    options = {"dtype": dtype, "use_safetensors": None if model.pickled else True, "local_files_only": True}
+    moved = moved_classes(kind, model.folder)
+    parts: dict[str, Any] = {
+        name: own[name]
+        if name in own
+        else each.from_pretrained(str(model.folder / name), variant=model.variant, **options).eval()
+        for name, each in moved.items()
+    }
+    if model.prior is not None:
+        index = read_json(model.prior.folder / INDEX)
+        prior = _assembled(getattr(diffusers, str(index["_class_name"])), model.prior, dtype, {})
+        parts |= {f"prior_{name}": part for name, part in prior.components.items()}
+    with without(model.folder, parts) as folder:
+        return kind.from_pretrained(str(folder), variant=model.variant, **options, **{**own, **parts})
+
+
 def _download(source: Source, watch: Watch) -> None:
+    if source.prior is not None:
+        _download(source.prior, watch)
     if source.revision is not None and not all((source.folder / file).is_file() for file in source.absent):
         watch(Loading(what=f"{source.name} from the Hub"))
         hub.fetch(source.name, source.revision, source.absent)

@@ -11,13 +11,15 @@ because numbers that are none (NaN) are only visible before it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from promptlab.engine import Denoising, Picture, Watch
 from promptlab.engine.families.calls import call_parameters
+from promptlab.engine.families.members import with_schedulers
+from promptlab.engine.families.outputs import pictures_of
 from promptlab.engine.machine.arranging import arranged
 from promptlab.engine.machine.determinism import deterministic
 from promptlab.engine.machine.half import half_on_cpu
@@ -29,6 +31,7 @@ from promptlab.engine.painting.steering import Texts, by_length, drop_when_due, 
 from promptlab.engine.schedules.building import build_scheduler
 from promptlab.engine.words.encoding import needs_encoding
 from promptlab.plan import ImageTask
+from promptlab.spec import SchedulerSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,11 +61,12 @@ class Batch:
 
 
 def batches_of(tasks: Sequence[ImageTask]) -> tuple[Batch, ...]:
-    """Batches of equal setting, in order of first appearance, each as full as it can be."""
+    """Batches of equal setting, and of equal words where others cannot be mixed in, in order of first appearance."""
     groups: dict[object, list[ImageTask]] = {}
     for task in tasks:
         setting = (task.pipeline, task.call, task.batch_size, task.device, task.generator_device, task.machine)
-        groups.setdefault((*setting, bool(task.negative_prompt)), []).append(task)
+        words = bool(task.negative_prompt) if task.mixes_words else (task.prompt, task.negative_prompt)
+        groups.setdefault((*setting, words), []).append(task)
     packed = []
     for group in groups.values():
         rows = rows_of(group[0])
@@ -141,12 +145,12 @@ def _paint(
     with out_of_memory(rows, first.device), measured(first.device) as peak:
         check_rows(rows, most_rows)
         with (
-            quietly(), deterministic(), torch.inference_mode(), half, _fresh_scheduler(pipeline, batch),
+            quietly(), deterministic(), torch.inference_mode(), half, _fresh_schedulers(pipeline, batch),
             varied_noise(pipeline, batch.rows), arranged(pipeline, first.machine),
             looking_at_decodings(pipeline) as decodings,
         ):  # fmt: skip
             output = pipeline(**_arguments(pipeline, batch, texts, batches, watch))
-            images: NDArray[np.floating] = output.images  # waits for the accelerator: the numbers are on the CPU
+            images = pictures_of(output, rows)
     seconds = time.perf_counter() - began
     unsafe = getattr(output, "nsfw_content_detected", None) or []
     return [
@@ -173,8 +177,11 @@ def _arguments(pipeline: Any, batch: Batch, texts: Texts, batches: int, watch: W
         **dict(call.arguments),
     }
     given = {name: value for name, value in given.items() if value is not None or name in dict(call.arguments)}
-    if "callback_on_step_end" in parameters:
-        given["callback_on_step_end"] = _reporter(batch, batches, watch)
+    for name in ("callback_on_step_end", "prior_callback_on_step_end"):
+        if name in parameters:
+            given[name] = _reporter(batch, batches, watch)
+    if "callback" in parameters and "callback_on_step_end" not in parameters:  # older families have no other
+        given["callback"] = _old_reporter(pipeline, batch, batches, watch)
     generators = [generator_of(task) for task in rows]
     return {
         **given, **unguided(first), **tensors_wanted(pipeline, first),
@@ -185,26 +192,35 @@ def _arguments(pipeline: Any, batch: Batch, texts: Texts, batches: int, watch: W
 
 def _reporter(batch: Batch, batches: int, watch: Watch) -> Any:
     def tell(pipeline: Any, step: int, timestep: object, tensors: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001
-        # a scheduler may evaluate the model more often than the steps asked for: PNDM once more, Heun almost twice
-        steps = int(getattr(pipeline, "num_timesteps", None) or len(pipeline.scheduler.timesteps))
-        watch(Denoising(batch=batch.number, batches=batches, step=step + 1, steps=max(steps, step + 1)))
+        steps = _steps(pipeline, step + 1)
+        watch(Denoising(batch=batch.number, batches=batches, step=step + 1, steps=steps))
         return drop_when_due(pipeline, batch.tasks[0], step, steps, tensors)
 
     return tell
 
 
-@contextmanager
-def _fresh_scheduler(pipeline: Any, batch: Batch) -> Iterator[None]:
-    """Give the pipeline a scheduler object of this batch's own, and its first one back afterwards."""
-    own, spec = getattr(pipeline, "scheduler", None), batch.tasks[0].pipeline.scheduler
-    if own is None or spec is None:
-        yield
-        return
-    pipeline.scheduler = build_scheduler(spec, own.config, [task.seed for task in batch.rows])
-    try:
-        yield
-    finally:
-        pipeline.scheduler = own
+def _old_reporter(pipeline: Any, batch: Batch, batches: int, watch: Watch) -> Any:
+    def tell(step: int, timestep: object, latents: object) -> None:  # noqa: ARG001
+        watch(Denoising(batch=batch.number, batches=batches, step=step + 1, steps=_steps(pipeline, step + 1)))
+
+    return tell
+
+
+def _steps(pipeline: Any, at_least: int) -> int:
+    """A scheduler may evaluate the model more often than asked for: PNDM once more, Heun almost twice."""
+    steps = getattr(pipeline, "num_timesteps", None) or len(getattr(pipeline.scheduler, "timesteps", ()))
+    return max(int(steps), at_least)
+
+
+def _fresh_schedulers(pipeline: Any, batch: Batch) -> AbstractContextManager[None]:
+    """Scheduler objects of this batch's own, the chosen one and those that nobody chooses (a prior's)."""
+    chosen, seeds = batch.tasks[0].pipeline.scheduler, [task.seed for task in batch.rows]
+
+    def fresh(name: str, own: Any) -> Any:
+        spec = chosen if chosen is not None and name == "scheduler" else SchedulerSpec(name=type(own).__name__)
+        return build_scheduler(spec, own.config, seeds)
+
+    return with_schedulers(pipeline, fresh)
 
 
 def _pixels(image: NDArray[np.floating]) -> NDArray[np.uint8]:

@@ -1,0 +1,54 @@
+"""Models in two repositories: a decoder whose prior lies elsewhere, under the name that its model card gives.
+
+Kandinsky's, Wuerstchen's and Stable Cascade's decoders draw what a prior has thought of. diffusers' combined pipelines
+take both, and find the prior by ``prior:`` in the front matter of the decoder's ``README.md``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from promptlab.errors import InputError
+
+__all__ = ["CARD", "lacks_prior", "prior_named_in"]
+
+CARD: Final = "README.md"
+_PREFIX: Final = "prior_"
+_MADE_OF_TWO: Final = ("Kandinsky", "StableCascade", "Wuerstchen")
+"""Whose classes are looked at: importing diffusers takes seconds, and other families have no priors."""
+
+
+def lacks_prior(index: Mapping[str, Any]) -> bool:
+    """Whether the model with this ``model_index.json`` is made of a prior, too, which it does not hold."""
+    name = index.get("_class_name")
+    if not (isinstance(name, str) and name.startswith(_MADE_OF_TWO)):
+        return False
+    from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING, _get_task_class
+
+    kind = _get_task_class(AUTO_TEXT2IMAGE_PIPELINES_MAPPING, name, throw_error_if_not_exist=False)
+    if kind is None or not getattr(kind, "_load_connected_pipes", False):
+        return False
+    return any(part.startswith(_PREFIX) and part not in index for part in inspect.signature(kind.__init__).parameters)
+
+
+def prior_named_in(folder: Path, name: str) -> str:
+    """The Hub id of the prior that the card in ``folder`` names.
+
+    Raises:
+        InputError: when it names none.
+    """
+    import yaml
+
+    try:
+        text = (folder / CARD).read_text(encoding="utf-8")
+        _, front, _ = text.split("---\n", 2)
+        value = yaml.safe_load(front).get("prior")
+        return str(value[0] if isinstance(value, list) else value.strip())
+    except (OSError, ValueError, AttributeError, IndexError, TypeError, yaml.YAMLError) as error:
+        raise InputError(
+            "--model", name, problem=f"needs a prior, which no {CARD} of it names",
+            allowed="a folder with the prior's parts in it, or the model as the Hub has it", hint="promptlab models",
+        ) from error  # fmt: skip

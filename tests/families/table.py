@@ -1,0 +1,106 @@
+"""Every family that diffusers maps to text-to-image, by its name there, and some that it does not map: what is proved,
+and how; what is refused, and why. ``benchmarks/families.py`` carries it out and writes ``docs/families.md``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.families import language, transforming, unets
+
+_CONTROL = "draws over a control picture, which a prompt does not give"
+_VIDEO = "makes videos"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """One family.
+
+    Args:
+        name: the key of ``AUTO_TEXT2IMAGE_PIPELINES_MAPPING``, or the name it goes by.
+        build: gives the pipeline, tiny; ``None`` where none is built.
+        refused: why such a model is refused; empty where it is not.
+        unproved: why none was built and run.
+        words: further words of the command line, for a picture small enough.
+        size: of the picture, both sides.
+        steps: of the command line; some families have none of that name.
+    """
+
+    name: str
+    build: Callable[[], Any] | None = None
+    refused: str = ""
+    unproved: str = ""
+    words: tuple[str, ...] = ()
+    size: int = 64
+    steps: int | None = 2
+
+
+_UNBINNED = ("--set", "use_resolution_binning=false")
+_FEW = ("--set", "prior_num_inference_steps=2")
+
+FAMILIES = (
+    Family(name="stable-diffusion", build=unets.stable_diffusion),
+    Family(name="stable-diffusion 2.x", build=unets.stable_diffusion_2),
+    Family(name="turbo", build=unets.turbo, words=("--guidance", "0"), steps=1),
+    Family(name="stable-diffusion-xl", build=unets.stable_diffusion_xl),
+    Family(name="stable-diffusion-3", build=transforming.stable_diffusion_3),
+    Family(name="stable-diffusion-3-pag", build=transforming.stable_diffusion_3_pag),
+    Family(name="if", build=unets.deepfloyd_if),
+    Family(name="hunyuan", build=transforming.hunyuan, words=_UNBINNED),
+    Family(name="hunyuan-pag", build=transforming.hunyuan_pag, words=_UNBINNED),
+    Family(name="kandinsky", build=unets.kandinsky, words=_FEW),
+    Family(name="kandinsky22", build=unets.kandinsky_22, words=_FEW),
+    Family(name="kandinsky3", build=unets.kandinsky_3),
+    Family(name="stable-diffusion-controlnet", refused=_CONTROL),
+    Family(name="stable-diffusion-xl-controlnet", refused=_CONTROL),
+    Family(name="stable-diffusion-xl-controlnet-union", refused=_CONTROL),
+    Family(name="stable-diffusion-3-controlnet", refused=_CONTROL),
+    Family(name="wuerstchen", build=unets.wuerstchen, words=_FEW, size=128),
+    Family(name="cascade", build=unets.stable_cascade, words=_FEW, size=128),
+    Family(name="lcm", build=unets.latent_consistency),
+    Family(name="pixart-alpha", build=transforming.pixart_alpha, words=_UNBINNED),
+    Family(name="pixart-sigma", build=transforming.pixart_sigma, words=_UNBINNED),
+    Family(name="sana", build=transforming.sana, words=_UNBINNED),
+    Family(name="sana-pag", build=transforming.sana_pag, words=_UNBINNED),
+    Family(name="stable-diffusion-pag", build=unets.stable_diffusion_pag),
+    Family(name="stable-diffusion-controlnet-pag", refused=_CONTROL),
+    Family(name="stable-diffusion-xl-pag", build=unets.stable_diffusion_xl_pag),
+    Family(name="stable-diffusion-xl-controlnet-pag", refused=_CONTROL),
+    Family(name="pixart-sigma-pag", build=transforming.pixart_sigma_pag, words=_UNBINNED),
+    Family(name="auraflow", build=transforming.auraflow),
+    Family(name="flux", build=transforming.flux),
+    Family(name="flux-control", refused=_CONTROL),
+    Family(name="flux-controlnet", refused=_CONTROL),
+    Family(name="flux-kontext", build=transforming.flux_kontext, words=("--set", "max_area=4096")),
+    Family(name="flux2-klein", build=language.flux_2_klein),
+    Family(name="flux2", build=language.flux_2),
+    Family(
+        name="ideogram4",
+        unproved="its encoder and two transformers were not built; nothing in its call is unlike the others",
+    ),
+    Family(name="krea2", build=language.krea_2),
+    Family(name="lumina", build=transforming.lumina),
+    Family(name="lumina2", build=transforming.lumina_2),
+    Family(name="chroma", build=transforming.chroma),
+    Family(name="cogview3", build=transforming.cogview_3),
+    Family(name="cogview4", build=language.cogview_4),
+    Family(name="glm_image", unproved="its processor needs torchvision, which PromptLab does not install"),
+    Family(name="helios", refused=_VIDEO),
+    Family(name="helios-pyramid", refused=_VIDEO),
+    Family(name="cogview4-control", refused=_CONTROL),
+    Family(name="nucleusmoe-image", unproved="its processor needs torchvision, which PromptLab does not install"),
+    Family(name="qwenimage", build=language.qwen_image),
+    Family(name="qwenimage21", unproved="its processor needs torchvision, which PromptLab does not install"),
+    Family(name="qwenimage-controlnet", refused=_CONTROL),
+    Family(name="z-image", build=language.z_image),
+    Family(name="z-image-controlnet", refused=_CONTROL),
+    Family(name="z-image-controlnet-inpaint", refused=_CONTROL),
+    Family(name="z-image-omni", unproved="its picture encoder (Siglip 2) was not built"),
+    Family(name="ovis", build=language.ovis),
+    Family(
+        name="prx",
+        unproved="transformers 5.23 does not export its T5GemmaEncoder, so diffusers 0.42 cannot load it either",
+    ),
+    Family(name="hidream (not mapped)", build=transforming.hidream, steps=1),
+    Family(name="omnigen (not mapped)", unproved="its processor needs torchvision, which PromptLab does not install"),
+)
