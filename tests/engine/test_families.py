@@ -1,7 +1,7 @@
 """Families of pipelines: each kind of them, built tiny, goes through the command line as the bundled model does.
 
 All families are tried by ``benchmarks/families.py``; here are those that differ most: three encoders, a language model,
-a prior and a decoder, distilled guidance, pixels without a VAE, parts whose class has moved.
+a prior and a decoder, pixels without a VAE, parts whose class has moved.
 """
 
 import json
@@ -19,7 +19,7 @@ from tests.families.table import FAMILIES
 pytestmark = pytest.mark.slow
 
 BY_NAME = {family.name: family for family in FAMILIES}
-TRIED = ("stable-diffusion-3", "flux", "if", "kandinsky22", "cascade", "pixart-sigma", "sana", "qwenimage")
+TRIED = ("stable-diffusion-3", "if", "kandinsky22", "cascade", "qwenimage")
 
 
 @pytest.fixture(scope="session")
@@ -150,7 +150,7 @@ def test_a_prior_in_a_repository_of_its_own_is_found_by_the_model_card(engine, s
     with pytest.raises(InputError, match="is made with the prior org/prior, which is neither a folder here nor in"):
         find_model(str(decoder))
     write_hub_cache(tmp_path / "hub", "org/prior", prior)
-    setting = {"height": 64, "width": 64, "num_inference_steps": 1, "arguments": (("prior_num_inference_steps", 1),)}
+    setting = {"height": 64, "width": 64, "num_inference_steps": 2, "arguments": (("prior_num_inference_steps", 2),)}
     made = [
         next(engine.generate(tasks_of(engine.resolve(spec_of("kandinsky22", model=str(model), **setting))))).pixels
         for model in (decoder, whole)

@@ -1,6 +1,5 @@
 """Another VAE: any that fits, in its own dtype; all others refused before a weight is read."""
 
-import json
 import shutil
 
 import numpy as np
@@ -111,7 +110,13 @@ def test_a_vae_from_the_hub_cache(engine, make_spec, wide, tmp_path):
         ({"_class_name": "AutoencoderKL", "latent_channels": 16}, InputError,
          "has latents of 16 channels, this model of 4; allowed: a VAE with 4 latent channels"),
         ({"_class_name": "AutoencoderDC", "latent_channels": 4}, UnknownValue,
-         "is a AutoencoderDC; allowed: AutoencoderKL, AutoencoderTiny; type: the command without --vae"),
+         "is a AutoencoderDC; allowed: AutoencoderKL, AutoencoderTiny, ConsistencyDecoderVAE; type: the command"),
+        ({"_class_name": "AutoencoderKL", "latent_channels": 4, "block_out_channels": [1, 1, 1]}, InputError,
+         "makes 4 × 4 pixels of a latent, this model's VAE 8 × 8; allowed: a VAE of factor 8"),
+        ({"_class_name": "AutoencoderKL", "latent_channels": 4, "block_out_channels": [1] * 4, "scaling_factor": 9.5},
+         InputError, r"has latents of scaling_factor 9.5, this model of .*; allowed: a VAE with scaling_factor"),
+        ({"_class_name": "AutoencoderKL", "latent_channels": 4, "block_out_channels": [1] * 4, "shift_factor": 0.1,
+          "scaling_factor": 1.0}, InputError, r"has latents of shift_factor 0.1, this model of 0; allowed: a VAE with shift_factor 0"),
     ],
 )  # fmt: skip
 def test_a_vae_that_does_not_fit_is_refused(engine, make_spec, tmp_path, config, error, sentence):
@@ -156,23 +161,38 @@ def test_an_unknown_vae_is_refused(engine, make_spec, tmp_path):
         engine.resolve(make_spec(vae=str(tmp_path)))
 
 
-def test_a_model_whose_vae_cannot_be_replaced_says_so(engine, make_spec, make_model, mini):
+def test_a_vae_of_a_kind_of_its_own_is_replaced_by_that_kind_only(engine, make_spec, make_model, mini):
     """Video models' autoencoders have latents of another shape, whatever their channels."""
+    vae = {"z_dim": 16, "temperal_downsample": [False, True, True]}
     model = make_model(
         "QwenImagePipeline", scheduler=("diffusers", "FlowMatchEulerDiscreteScheduler", {}),
         transformer=("diffusers", "QwenImageTransformer2DModel", {"in_channels": 64, "patch_size": 2}),
-        vae=("diffusers", "AutoencoderKLQwenImage", {"z_dim": 16, "temperal_downsample": [False, True, True]}),
+        vae=("diffusers", "AutoencoderKLQwenImage", vae),
     )  # fmt: skip
-    with pytest.raises(
-        InputError, match=r"--vae '.*' cannot replace this model's AutoencoderKLQwenImage; allowed: a model with"
-    ):
+    with pytest.raises(UnknownValue, match=r"--vae '.*' is a AutoencoderKL; allowed: AutoencoderKLQwenImage; type: "):
+        engine.resolve(make_spec(model=str(model), vae=str(mini / "vae")))
+    assert engine.resolve(make_spec(model=str(model), vae=str(model / "vae"), guidance_scale=None)).vae_identity
+
+
+def test_a_model_without_a_vae_says_so(engine, make_spec, make_model, mini):
+    """There is nothing to replace."""
+    model = make_model("IFPipeline", scheduler=("diffusers", "DDPMScheduler", {}), unet=("diffusers", "X", {}))
+    with pytest.raises(InputError, match="means nothing to this model, which has none"):
         engine.resolve(make_spec(model=str(model), vae=str(mini / "vae")))
 
 
-def test_the_factor_is_the_new_vaes(engine, make_spec, tiny, tmp_path):
-    """A VAE that halves once less makes pictures of another size: sizes are checked, and defaults taken, with it."""
-    folder = shutil.copytree(tiny, tmp_path / "half")
-    config = json.loads((folder / "config.json").read_text())
-    write_json(folder / "config.json", {**config, "block_out_channels": [8, 8, 8]})
-    assert engine.resolve(make_spec(vae=str(folder), height=None, width=None)).spec.call.height == 64
-    engine.resolve(make_spec(vae=str(folder), height=60, width=60))
+def test_the_scale_is_the_new_vaes(engine, make_spec, tiny, mini):
+    """Pipelines divide by the factor of the VAE that is there: the same latents reach both decoders, each scaled."""
+    import torch
+
+    seen = []
+    for vae in (str(mini / "vae"), str(tiny)):
+        pictures(engine, make_spec(vae=vae, dtype="float32"))
+        loaded = engine._pipelines._pipeline.vae
+        decode = loaded.decode
+        loaded.decode = lambda latents, *args, to=decode, **named: seen.append(latents) or to(latents, *args, **named)
+        pictures(engine, make_spec(vae=vae, dtype="float32"))
+        loaded.decode = decode
+        seen[-1] = seen[-1] * loaded.config.scaling_factor
+    assert torch.allclose(*seen, rtol=1e-5)
+    assert loaded.config.scaling_factor == 1.0

@@ -39,7 +39,7 @@ __all__ = ["ALLOWED_MODELS", "ALLOWED_VAES", "Finder", "Source", "find_model", "
 Kind = Literal["bundled", "folder", "file", "hub"]
 _NOWHERE: Final = Path(os.devnull) / "nowhere"
 ALLOWED_MODELS: Final = "a Hub id, a folder, a .safetensors file, or a bundled model"
-ALLOWED_VAES: Final = "a Hub id, a folder or a .safetensors file with an AutoencoderKL or AutoencoderTiny"
+ALLOWED_VAES: Final = "a Hub id, a folder or a .safetensors file with an autoencoder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,14 +9,15 @@ pipeline.
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
+from math import isclose, prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from promptlab.engine.finding.configuration import Configuration, latent_channels
+from promptlab.engine.finding.configuration import Configuration, latent_channels, vae_factor
 from promptlab.engine.finding.files import read_header, read_json
 from promptlab.engine.finding.sources import Finder, Source
 from promptlab.errors import InputError, UnknownValue
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
 
 __all__ = ["CLASSES", "VaeSource", "load_vae", "resolve_vae"]
 
-CLASSES: Final = ("AutoencoderKL", "AutoencoderTiny")
-"""The classes a VAE may have. The one its configuration names is taken: ``AutoencoderKL.from_pretrained`` on the folder
-of an AutoencoderTiny gives random weights."""
+CLASSES: Final = ("AutoencoderKL", "AutoencoderTiny", "ConsistencyDecoderVAE")
+"""The classes that stand in for one another, where their latents are the same. Any other (AutoencoderDC,
+AutoencoderKLQwenImage, AutoencoderKLFlux2 …) is replaced by its own class only. The class that a configuration names is
+taken: ``AutoencoderKL.from_pretrained`` on the folder of an AutoencoderTiny gives random weights."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,16 +46,15 @@ def resolve_vae(name: str, config: Configuration, finder: Finder) -> VaeSource:
     """The VAE called ``name`` for this model.
 
     Raises:
-        InputError: when it is no VAE, or its latents have other channels than the model's.
+        InputError: when it is no VAE, or its latents have other channels, or another scale, than the model's.
         UnknownValue: when it is a VAE of another class.
     """
-    if config.vae is None or config.parts["vae"] not in CLASSES:
-        own = config.parts.get("vae")
+    if config.vae is None:
         raise InputError(
-            "--vae", name,
-            problem=f"cannot replace this model's {own}" if own else "means nothing to this model, which has none",
-            allowed="a model with an AutoencoderKL or AutoencoderTiny", hint="the command without --vae",
+            "--vae", name, problem="means nothing to this model, which has none", allowed="a model with a VAE",
+            hint="the command without --vae",
         )  # fmt: skip
+    classes = CLASSES if config.parts["vae"] in CLASSES else (config.parts["vae"],)
     source = finder.vae(name)
     if source.file is None:
         own_config = read_json(source.folder / "config.json")
@@ -61,9 +62,10 @@ def resolve_vae(name: str, config: Configuration, finder: Finder) -> VaeSource:
     else:
         own_config, class_name = dict(config.vae), "AutoencoderKL"
         _check_file(source.file, config)
-    if class_name not in CLASSES:
-        raise UnknownValue("--vae", name, CLASSES, problem=f"is a {class_name}", hint="the command without --vae")
+    if class_name not in classes:
+        raise UnknownValue("--vae", name, classes, problem=f"is a {class_name}", hint="the command without --vae")
     _check_channels(name, latent_channels(config.vae), latent_channels(own_config))
+    _check_scale(name, config, class_name, own_config)
     return VaeSource(source=source, class_name=class_name, config=own_config)
 
 
@@ -116,6 +118,40 @@ def _check_channels(name: str, mine: int | None, theirs: int | None) -> None:
         )  # fmt: skip
 
 
+def _check_scale(name: str, config: Configuration, class_name: str, theirs: Mapping[str, Any]) -> None:
+    """Latents of another compression, or scaled and moved otherwise, are another space: a picture of mud.
+
+    Between classes only the compression is compared, for an AutoencoderTiny takes latents as the denoiser has them and
+    says so by a ``scaling_factor`` of its own.
+    """
+    mine = config.vae or {}
+    if vae_factor(mine) != vae_factor(theirs):
+        raise InputError(
+            "--vae", name,
+            problem=f"makes {vae_factor(theirs)} × {vae_factor(theirs)} pixels of a latent, this model's VAE "
+            f"{vae_factor(mine)} × {vae_factor(mine)}",
+            allowed=f"a VAE of factor {vae_factor(mine)}", hint="the command without --vae",
+        )  # fmt: skip
+    if class_name != config.parts["vae"]:
+        return
+    for key in ("scaling_factor", "shift_factor"):
+        ours, other = (_number(class_name, key, each) for each in (mine, theirs))
+        if not isclose(ours, other, rel_tol=1e-3, abs_tol=1e-6):
+            raise InputError(
+                "--vae", name, problem=f"has latents of {key} {other:g}, this model of {ours:g}",
+                allowed=f"a VAE with {key} {ours:g}", hint="the command without --vae",
+            )  # fmt: skip
+
+
+def _number(class_name: str, key: str, config: Mapping[str, Any]) -> float:
+    """What a configuration says, or else its class; 0 where neither knows of it."""
+    import diffusers
+
+    parameter = inspect.signature(getattr(diffusers, class_name)).parameters.get(key)
+    value = config.get(key, None if parameter is None else parameter.default)
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
 def _stored_dtype(source: Source) -> torch.dtype:
     """The dtype most of the weights are stored in; float32 when they are of no floating kind we know."""
     import torch
@@ -141,6 +177,7 @@ def _cast_latents(vae: Any) -> None:
 
     def decode_in_own_dtype(latents: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         # asked anew each time: some pipelines widen their VAE for a moment, and move it back
-        return decode(latents.to(next(vae.decoder.parameters()).dtype), *args, **kwargs)
+        weights = vae.decoder if hasattr(vae, "decoder") else vae
+        return decode(latents.to(next(weights.parameters()).dtype), *args, **kwargs)
 
     vae.decode = decode_in_own_dtype
