@@ -116,7 +116,8 @@ def test_a_vae_from_the_hub_cache(engine, make_spec, wide, tmp_path):
         ({"_class_name": "AutoencoderKL", "latent_channels": 4, "block_out_channels": [1] * 4, "scaling_factor": 9.5},
          InputError, r"has latents of scaling_factor 9.5, this model of .*; allowed: a VAE with scaling_factor"),
         ({"_class_name": "AutoencoderKL", "latent_channels": 4, "block_out_channels": [1] * 4, "shift_factor": 0.1,
-          "scaling_factor": 1.0}, InputError, r"has latents of shift_factor 0.1, this model of 0; allowed: a VAE with shift_factor 0"),
+          "scaling_factor": 1.0},
+         InputError, r"has latents of shift_factor 0.1, this model of 0; allowed: a VAE with shift_factor 0"),
     ],
 )  # fmt: skip
 def test_a_vae_that_does_not_fit_is_refused(engine, make_spec, tmp_path, config, error, sentence):
