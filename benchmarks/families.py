@@ -92,7 +92,8 @@ def in_company(folder):
     seeds, texts = (not np.array_equal(together[0], together[other]) for other in (1, 2))
     told = [] if seeds else ["seeds change nothing"]
     told += [] if texts else ["words change nothing"]
-    return [*told, "mixes words" if np.array_equal(together[1], alone) else "does not mix words"]
+    company = np.array_equal(together[1], alone)
+    return [*told, "the same in company" if company else "other bytes in mixed company"]
 
 
 def _mixed(task):
@@ -143,8 +144,8 @@ def main(names):
                 flush=True,
             )
             rows.append((family, kind, told))
-    if not names:
-        TABLE.write_text(table(rows), encoding="utf-8")
+            if not names:
+                TABLE.write_text(table(rows), encoding="utf-8")
 
 
 def table(rows):
