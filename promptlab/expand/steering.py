@@ -24,6 +24,7 @@ STEERING = (
 )  # fmt: skip
 """Every name that :func:`steering_of` has, in its order: columns of tables."""
 
+_USUAL = re.compile(r"[\\/](?:pytorch_lora_weights|learned_embeds)\.(?:safetensors|bin)$")
 _ENDINGS = (".safetensors", ".ckpt", ".bin", ".pt", ".pth")
 
 
@@ -50,8 +51,9 @@ def together(parts: Sequence[Lora | Embedding]) -> str:
 
 
 def short_source(name: str) -> str:
-    """A file by its own name, a Hub id as it is, without the commit."""
+    """A file by its own name, or by its folder where all are called so; a Hub id as it is, without the commit."""
     plain = re.sub(r"@[0-9a-f]{40}(?=/|$)", "", name)
+    plain = _USUAL.sub("", plain)
     is_hub_id = re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", plain) is not None and not plain.endswith(_ENDINGS)
     short = plain if is_hub_id else plain.replace("\\", "/").rstrip("/").rpartition("/")[2] or plain
     for ending in _ENDINGS:

@@ -7,6 +7,7 @@ from promptlab.errors import InputError
 from promptlab.expand import Experiment
 from promptlab.expand.fields import FIELDS
 from promptlab.expand.reading import understood
+from promptlab.expand.steering import short_part, short_source
 from promptlab.expand.values import read_values
 from promptlab.spec import Embedding, Lora
 
@@ -106,3 +107,20 @@ def test_what_used_to_be_arguments_is_what_it_is_now():
     assert (spec.call.clip_skip, spec.call.arguments) == (1, (("eta", 0.5),))
     (spec,) = made(Experiment().with_options(prompts=("a fox",), arguments=(("guidance_rescale", 0.7),))).specs
     assert (spec.call.guidance_rescale, spec.call.arguments) == (0.7, ())
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("/home/jane/loras/ink.safetensors", "ink"),
+        ("/home/jane/loras/ink/pytorch_lora_weights.safetensors", "ink"),
+        (f"org/wash@{'a' * 40}/pytorch_lora_weights.safetensors", "org/wash"),
+        (f"org/wash@{'a' * 40}/soft.safetensors", "soft"),
+        ("org/wash", "org/wash"),
+        ("C:\\loras\\ink.bin", "ink"),
+    ],
+)
+def test_where_someone_keeps_them_is_nobodys_business(name, short):
+    """Labels, tables and pictures say the file, or the repository, and no more."""
+    assert short_source(name) == short
+    assert short_part(f"{name}:0.5") == f"{short}:0.5"
