@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +15,7 @@ from promptlab.cli.make import lab_in
 from promptlab.cli.options import in_workspace, told_to, whole
 from promptlab.cli.places import shown_path
 from promptlab.cli.progress import Progress
-from promptlab.cli.text import judgement, table
+from promptlab.cli.text import counted, judgement, table
 from promptlab.errors import InputError, one_line
 from promptlab.records import ImageRecord
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from promptlab.lab import Lab
     from promptlab.lab.favour import Best
     from promptlab.lab.ranking import Ranking
+    from promptlab.store.judging import Standing
     from promptlab.store.opinions import Judged
 
 __all__ = ["best", "compare", "favourite", "rate"]
@@ -76,13 +77,17 @@ def _said(image: ImageRecord) -> str:
 @click.command()
 @click.argument("refs", nargs=-1, required=True, metavar="RUN|last|sweep:N...")
 @click.option("--pairs", type=whole("--pairs", "10"), default=10, show_default=True, help="Ask about so many pairs.")
+@click.option("--votes", metavar="LINE", help="Keep the votes that were given in a report, and ask nothing.")
 @in_workspace
 @told_to
-def compare(refs: tuple[str, ...], pairs: int, workspace: str | None, tracking_uri: str | None) -> None:
+def compare(
+    refs: tuple[str, ...], pairs: int, votes: str | None, workspace: str | None, tracking_uri: str | None
+) -> None:
     """Which of two pictures is better? Pairs of one seed, of other words or settings; then their ranking.
 
     Answer a or b, = when neither is, q to stop. Every answer is kept at once. The pairs asked about are those that met
-    least often and stand closest; the ranking is Bradley and Terry's, with 95 % intervals.
+    least often and stand closest; the ranking is Bradley and Terry's, with 95 % intervals. Reports ask as well (V), and
+    give a line with --votes to type here; typed twice it says nothing new.
 
     \b
     promptlab compare last
@@ -95,6 +100,10 @@ def compare(refs: tuple[str, ...], pairs: int, workspace: str | None, tracking_u
     from promptlab.lab.favour import contender, next_pair, ranked
 
     lab = lab_in(workspace, tracking_uri)
+    if votes is not None:
+        pairs = 0
+        with Progress(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
+            click.echo(_kept(lab.cast(refs, votes, watch=progress)))
     said = lab.judged(refs, every=True)
     every = said.pictures.values()
     runs, variants = len({one.run_id for one in every}), len({(one.label, one.prompt) for one in every})
@@ -118,6 +127,14 @@ def compare(refs: tuple[str, ...], pairs: int, workspace: str | None, tracking_u
         click.echo("no votes yet" + (f"; {why}" if next_pair(said, names) is None else ""))
         return
     click.echo("\n".join([*_ranking_lines("CONTENDER", ranking), _verdict(ranking)]))
+
+
+def _kept(said: Mapping[Standing, int]) -> str:
+    """``3 votes kept: 2 new, 1 changed; 4 known already``."""
+    fresh = [f"{said[what]} {what}" for what in ("new", "changed") if said.get(what)]
+    kept = f"{counted(said.get('new', 0) + said.get('changed', 0), 'vote')} kept: {', '.join(fresh)}" if fresh else ""
+    known = f"{counted(said['known'], 'vote')} known already" if said.get("known") else ""
+    return "; ".join(filter(None, (kept, known)))
 
 
 def _asked(lab: Lab, pair: tuple[Judged, Judged], place: str) -> str | None:

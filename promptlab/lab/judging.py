@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from promptlab.errors import InputError
+from promptlab.lab.ballot import read_ballot
 from promptlab.lab.desk import Desk
 from promptlab.lab.events import Watch, unwatched
 from promptlab.lab.favour import Best, best
 from promptlab.records import ImageRecord, ImageStatus, RunStatus
 from promptlab.store.opinions import Opinions, opinions
+
+if TYPE_CHECKING:
+    from promptlab.store.judging import Standing
 
 __all__ = ["Judging"]
 
@@ -42,6 +48,29 @@ class Judging(Desk):
         """Note that one picture was liked better than another, or with ``tie`` neither; see :meth:`tell_votes`."""
         first, second = self._picture(winner), self._picture(loser)
         self.notebook.vote((first.run_id, first.position), (second.run_id, second.position), tie=tie)
+
+    def cast(self, refs: Sequence[str], votes: str, *, watch: Watch = unwatched) -> Counter[Standing]:
+        """Keep the votes that were given in a report, and tell MLflow; all of them or none.
+
+        Of each pair what was thought last is kept; a line that is given twice changes nothing the second time.
+
+        Args:
+            refs: the runs or sweeps that the report is of.
+            votes: as :func:`promptlab.lab.ballot.read_ballot` knows them.
+
+        Returns:
+            How many were ``new``, were otherwise before (``changed``), and were ``known``.
+
+        Raises:
+            NotFound, InputError: when there is no such run, and for a line that is not whole or not of these runs.
+        """
+        runs = [self.notebook.run(number) for number in dict.fromkeys(run for ref in refs for run in self._runs(ref))]
+        given = read_ballot(votes, runs)
+        pairs = [((one.winner.run_id, one.winner.position), (one.loser.run_id, one.loser.position)) for one in given]
+        said = self.notebook.cast([(*pair, one.tie) for pair, one in zip(pairs, given, strict=True)])
+        if said["new"] or said["changed"]:
+            self.tell_votes([image.ref for one in given for image in (one.winner, one.loser)], watch=watch)
+        return said
 
     def tell_votes(self, refs: Sequence[str], *, watch: Watch = unwatched) -> None:
         """Tell MLflow what was thought of these pictures."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import func, or_, select
 
@@ -13,10 +14,13 @@ from promptlab.store.tables import ImageRow, RatingRow, VoteRow
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-__all__ = ["Place", "rate", "runs_showing", "vote"]
+__all__ = ["Place", "Standing", "cast", "rate", "runs_showing", "vote"]
 
 Place = tuple[int, int]
 """An image, as its run's number and its position there."""
+
+Standing = Literal["new", "changed", "known"]
+"""What a vote was to the notebook."""
 
 
 def rate(session: Session, places: Sequence[Place], *, stars: int | None, favourite: bool | None) -> None:
@@ -36,6 +40,34 @@ def vote(session: Session, winner: Place, loser: Place, *, tie: bool) -> None:
     ids = _sources(session, (winner, loser))
     row = VoteRow(winner_image_id=ids[winner], loser_image_id=ids[loser], tie=tie, voted_at=datetime.now(UTC))
     session.add(row)
+
+
+def cast(session: Session, votes: Sequence[tuple[Place, Place, bool]]) -> Counter[Standing]:
+    """Note a whole ballot: of each pair what was thought last. What was known already is not noted again.
+
+    Args:
+        votes: winner, loser, and whether neither was liked better.
+
+    Returns:
+        How many were new, were thought otherwise before, and were known.
+    """
+    ids = _sources(session, [place for winner, loser, _ in votes for place in (winner, loser)])
+    said: Counter[Standing] = Counter()
+    for winner, loser, tie in votes:
+        first, second = ids[winner], ids[loser]
+        about = or_(
+            (VoteRow.winner_image_id == first) & (VoteRow.loser_image_id == second),
+            (VoteRow.winner_image_id == second) & (VoteRow.loser_image_id == first),
+        )
+        before = session.scalars(select(VoteRow).where(about)).all()
+        if before and all(one.tie if tie else not one.tie and one.winner_image_id == first for one in before):
+            said["known"] += 1
+            continue
+        for one in before:
+            session.delete(one)
+        session.add(VoteRow(winner_image_id=first, loser_image_id=second, tie=tie, voted_at=datetime.now(UTC)))
+        said["changed" if before else "new"] += 1
+    return said
 
 
 def runs_showing(session: Session, places: Iterable[Place]) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ one workspace while MLflow's server reads it. A run's images are rows before the
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -192,6 +193,11 @@ class Notebook(Lookup):
         """Keep which of two images was liked better, or that neither was."""
         with self._writing("noting a vote") as session:
             judging.vote(session, winner, loser, tie=tie)
+
+    def cast(self, votes: Sequence[tuple[judging.Place, judging.Place, bool]]) -> Counter[judging.Standing]:
+        """Keep a whole ballot, or nothing of it; see :func:`promptlab.store.judging.cast`."""
+        with self._writing("noting votes") as session:
+            return judging.cast(session, votes)
 
     def link_images(self, run_id: int, earlier: Mapping[int, ImageRecord]) -> RunRecord:
         """Take pictures that exist for pictures of this run: position → the image that was made (see :meth:`known`)."""

@@ -7,6 +7,7 @@ import json
 import pytest
 from mlflow import MlflowClient
 
+from promptlab.lab.ballot import Given, written_ballot
 from promptlab.store.notebook import Notebook
 from promptlab.tracking.schema import database_uri
 
@@ -127,6 +128,58 @@ def test_a_sweep_is_compared_by_its_settings(promptlab, monkeypatch):
     answering(monkeypatch)
     assert promptlab("compare", "sweep:1").out.count("pair ") == 1
     assert "not enough votes: 1 vote of 10" in promptlab("best", "sweep:1", "--by", "steps").out
+
+
+def line(workspace, *votes):
+    """What the report of run 1 gives for these votes: (better, worse), or (one, other, "=")."""
+    run = Notebook.at(workspace).run(1)
+    given = [Given(winner=run.images[a], loser=run.images[b], tie=bool(tie)) for a, b, *tie in votes]
+    return written_ballot(given, [run])
+
+
+def test_votes_given_in_a_report_are_kept_once(foxes, workspace):
+    """Ranked and told to MLflow; typed twice they say nothing new; thought otherwise, the last word counts."""
+    first = line(workspace, (0, 12), (13, 1), (2, 14, "="))
+    said = foxes("compare", "1", "--votes", first)
+    assert said.out.splitlines()[0] == "3 votes kept: 3 new"
+    assert said.out.splitlines()[-1] == "not enough votes: 3 votes of 10 at least; type: promptlab compare last"
+    assert told(workspace).metrics["votes_won"] == 1
+    assert foxes("compare", "1", "--votes", first).out.splitlines()[0] == "3 votes known already"
+    second = line(workspace, (12, 0), (13, 1), (3, 15))
+    assert foxes("compare", "1", "--votes", second).out.splitlines()[0] == (
+        "2 votes kept: 1 new, 1 changed; 1 vote known already"
+    )
+    images = Notebook.at(workspace).run(1).images
+    assert [(images[at].votes_won, images[at].votes_lost) for at in (0, 12, 13, 2, 3)] == [
+        (0, 1), (1, 0), (1, 0), (0, 0), (1, 0),
+    ]  # fmt: skip
+    assert foxes("doctor").code == 0
+
+
+@pytest.mark.parametrize(
+    ("votes", "message"),
+    [
+        ("", "--votes '' is not whole"),
+        ("0>12", "is not whole: it has votes and ends in # and eight signs; allowed: the line that a report gives"),
+        ("0>12 #00000000", "was changed on the way, or was given by a report of other runs"),
+        ("0>1 #00000000", "--votes '0>1' is about pictures of the seeds 0 and 1; allowed: two pictures of one seed"),
+        ("0<12 #00000000", "--votes '0<12' is no vote; allowed: 0>4 (the first is better), 0=4 (neither)"),
+        ("0>0 #00000000", "'0>0' names one picture twice"),
+        ("0>99 #00000000", "'0>99' names 1/99; allowed: 1/0 to 1/23"),
+        ("2/0>1/12 #00000000", "is about run 2; allowed: pictures of run 1"),
+    ],
+)
+def test_a_line_that_is_not_a_report_s_is_refused_whole(foxes, workspace, votes, message):
+    """What is wrong with which vote; nothing is kept of any."""
+    said = foxes("compare", "1", "--votes", votes)
+    assert (said.code, message in said.err) == (2, True), said.err
+    assert sum(one.votes_won for one in Notebook.at(workspace).run(1).images) == 0
+
+
+def test_a_vote_that_stands_twice_is_refused(foxes, workspace):
+    """Which of the two is meant nobody can tell."""
+    both = line(workspace, (0, 12), (12, 0))
+    assert "is about two pictures that another vote of the line is about" in foxes("compare", "1", "--votes", both).err
 
 
 @pytest.mark.parametrize(

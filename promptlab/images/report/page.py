@@ -31,7 +31,17 @@ __all__ = ["LIMIT", "address_report", "rendered", "room", "safe_json"]
 LIMIT: Final = 14_900_000
 """Bytes of a whole report, as far as that is thumbnails: what a browser opens at once, from a server too."""
 
-_SCRIPTS: Final = ("words.js", "data.js", "arrange.js", "grid.js", "table.js", "viewer.js", "compare.js", "report.js")
+_SCRIPTS: Final = (
+    "words.js",
+    "data.js",
+    "arrange.js",
+    "grid.js",
+    "table.js",
+    "viewer.js",
+    "compare.js",
+    "vote.js",
+    "report.js",
+)
 """In the order in which they come to be one."""
 
 _ADDRESSES: Final = re.compile(rb'(<script type="application/json" id="addresses">)[^<]*(</script>)')

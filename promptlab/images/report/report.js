@@ -46,6 +46,12 @@ $("arrange").hidden = axes.length === 0;
 $("as-grid").addEventListener("click", () => setView("grid"));
 $("as-table").addEventListener("click", () => setView("table"));
 $("compare").addEventListener("click", () => openCompare(...state.marked));
+$("voting").addEventListener("click", openVote);
+$("voting").hidden = fields().length === 0;
+for (const [id, which] of [["vote-a", "A"], ["vote-b", "B"], ["vote-tie", "="], ["vote-skip", "skip"]]) $(id).addEventListener("click", () => answer(which));
+$("vote-undo").addEventListener("click", undoAnswer);
+$("vote-copy").addEventListener("click", copyVotes);
+$("vote-close").addEventListener("click", () => $("vote").close());
 $("theme").addEventListener("click", setTheme);
 $("help").addEventListener("click", () => $("keys").showModal());
 $("close").addEventListener("click", () => $("viewer").close());
@@ -61,11 +67,11 @@ $("viewer").addEventListener("close", () => {
   viewing.image = viewing.pair = null;
   if (state.view === "grid" && viewing.back) moveTo(...viewing.back);
 });
-for (const dialog of [$("viewer"), $("keys")]) dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+for (const dialog of [$("viewer"), $("keys"), $("vote")]) dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || $("keys").open) return;
-  if ($("viewer").open ? viewerKey(event) : gridKey(event) || pageKey(event)) event.preventDefault();
+  if ($("vote").open ? voteKey(event) : $("viewer").open ? viewerKey(event) : gridKey(event) || pageKey(event)) event.preventDefault();
 });
 
 function closeValues(except = null) {
@@ -80,6 +86,7 @@ function pageKey(event) {
   if (typed) return false;
   if (event.key === "?") $("keys").showModal();
   else if (event.key === "/") $("query").focus();
+  else if (event.key.toLowerCase() === "v" && !$("voting").hidden) openVote();
   else if (event.key === "[") turnPage(turned, -1);
   else if (event.key === "]") turnPage(turned, 1);
   else if (event.key.toLowerCase() === "t") setView(state.view === "grid" ? "table" : "grid");

@@ -141,13 +141,16 @@ async function copy(text, done, from) {
   }
   box.focus();
   box.select();
-  let copied = false;
-  try { copied = document.execCommand("copy"); } catch { /* refused */ }
-  if (!copied) try { await navigator.clipboard.writeText(text); copied = true; } catch { /* refused */ }
-  const said = copied ? done : "Selected: press Ctrl+C to copy.";
+  const said = await copied(text) ? done : "Selected: press Ctrl+C to copy.";
   $("facts").querySelector(".done")?.remove();
   if ($("viewer").open) box.parentElement.after(el("p", { class: "done", role: "status" }, said));
   else { box.after(said); }
+}
+
+// Whether what is selected, which is `text`, is on the clipboard now.
+async function copied(text) {
+  try { if (document.execCommand("copy")) return true; } catch { /* refused */ }
+  try { await navigator.clipboard.writeText(text); return true; } catch { return false; }
 }
 
 function step(key) {
