@@ -79,9 +79,9 @@ def _ranks() -> int:
 
 
 def _begin(options: argparse.Namespace) -> None:
-    from training.encoding import begin_from
+    from training.encoding import PARTS, begin_from
 
-    begin_from(options.work, options.start)
+    begin_from(options.work, options.start, tuple(options.parts or PARTS))
 
 
 def _render(options: argparse.Namespace) -> None:

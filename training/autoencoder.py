@@ -20,9 +20,18 @@ from training.loop import Plan, averaged, train
 from training.networks import LATENT, autoencoder
 from training.ranks import Ranks
 
-__all__ = ["as_tensor", "emphasis", "picture_loss", "psnr", "reconstruct", "train_autoencoder", "whitened"]
+__all__ = [
+    "as_tensor",
+    "begun_or_new",
+    "emphasis",
+    "picture_loss",
+    "psnr",
+    "reconstruct",
+    "train_autoencoder",
+    "whitened",
+]
 
-MICRO_BATCH = 1
+MICRO_BATCH = 2
 NAME = "autoencoder"
 
 
@@ -73,16 +82,14 @@ def reconstruct(vae: nn.Module, pictures: np.ndarray, batch: int = 16) -> tuple[
 def train_autoencoder(work: Path, minutes: float, ranks: Ranks) -> None:
     """Train for ``minutes`` in all; pictures of reconstructions are left in ``work/looks``."""
     torch.manual_seed(0)
-    vae, head = autoencoder().to(ranks.device), nn.Conv2d(LATENT, 3, 1).to(ranks.device)
-    with torch.no_grad():
-        vae.quant_conv.bias[
-            LATENT:
-        ] = -5.0  # next to no noise at first: a decoder that begins with noise learns to overlook its input
+    vae = begun_or_new(work).to(ranks.device)
+    channels, cell = vae.config.latent_channels, 2 ** (len(vae.config.block_out_channels) - 1)
+    head = nn.Conv2d(channels, 3, 1).to(ranks.device)
     pictures, weights = load_pictures(work), emphasis(ranks.device)
 
     def loss_of(share: float) -> tuple[Tensor, dict[str, float]]:
         index = torch.randint(
-            HELD_OUT, len(pictures), (MICRO_BATCH * (16 if ranks.device.type == "cuda" else 1),)
+            HELD_OUT, len(pictures), (MICRO_BATCH * (8 if ranks.device.type == "cuda" else 1),)
         ).numpy()
         x = as_tensor(pictures[np.sort(index)], ranks.device)
         with torch.autocast(ranks.device.type, torch.bfloat16):
@@ -90,7 +97,7 @@ def train_autoencoder(work: Path, minutes: float, ranks: Ranks) -> None:
             made = vae.decode(posterior.sample()).sample.float()
         mean, logvar = posterior.mean.float(), posterior.logvar.float()
         kl = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
-        colour = (head(mean) - F.avg_pool2d(x, 16)).abs().mean()
+        colour = (head(mean) - F.avg_pool2d(x, cell)).abs().mean()
         picture = picture_loss(made, x, weights)
         loss = picture + 5e-4 * kl + 0.8 * (1 - 0.9 * share) * colour
         error = ((made.detach() - x) ** 2).mean().item()
@@ -99,15 +106,29 @@ def train_autoencoder(work: Path, minutes: float, ranks: Ranks) -> None:
     def look(step: int) -> None:
         from training.sheets import pairs
 
-        shown = autoencoder().to(ranks.device)
+        shown = begun_or_new(work).to(ranks.device)
         averaged(work, NAME, {"vae": shown})
         real, made = reconstruct(shown, pictures[:32])
         pairs(real, made, work / "looks" / f"autoencoder-{step:06}.png")
         box = [t[..., FACE_BOX[1] : FACE_BOX[3], FACE_BOX[0] : FACE_BOX[2]] for t in (made, real)]
         print(f"autoencoder, step {step}: {psnr(made, real):.2f} dB, faces {psnr(*box):.2f} dB", flush=True)
 
-    plan = Plan(name=NAME, minutes=minutes, rate=2e-3, hold=0.45, logged=("loss", "mse", "kl", "colour"), decay=0.997)
+    going_on = (work / "start" / "vae").is_dir()
+    plan = Plan(
+        name=NAME, minutes=minutes, rate=6e-4 if going_on else 2e-3, hold=0.4, save_every=200, micro=2, decay=0.995,
+        muon=not going_on, logged=("loss", "mse", "kl", "colour"),
+    )  # fmt: skip
     train(plan, work, ranks, {"vae": vae, "head": head}, loss_of, look)
+
+
+def begun_or_new(work: Path) -> AutoencoderKL:
+    """A released model's autoencoder where the work began from one, else a new one."""
+    if (work / "start" / "vae").is_dir():
+        return AutoencoderKL.from_pretrained(work / "start" / "vae", torch_dtype=torch.float32)
+    vae = autoencoder()
+    with torch.no_grad():  # next to no noise at first: a decoder that begins with noise learns to overlook its input
+        vae.quant_conv.bias[LATENT:] = -5.0
+    return vae
 
 
 def whitened(work: Path, device: torch.device | str = "cpu") -> AutoencoderKL:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from training.autoencoder import as_tensor, emphasis, picture_loss, psnr, reconstruct
 from training.classifier import load_reader
 from training.dataset import HELD_OUT, load_pictures
-from training.encoding import encoded, load_vae
+from training.encoding import begun, encoded, load_vae
 from training.frame import FACE_BOX
 from training.loop import Plan, averaged, train
 from training.networks import fine_decoder, tiny_autoencoder
@@ -31,7 +31,7 @@ FEATURES = 0.1
 def _fresh_fine(work: Path) -> AutoencoderKL:
     """A wider decoder than the pipeline's; a released model's own where the work began from one. The encoder is always the pipeline's."""
     vae = load_vae(work)
-    if (work / "start").is_dir():
+    if begun(work, "vae"):
         return vae
     wide = fine_decoder()
     wide.register_to_config(**{k: v for k, v in vae.config.items() if k == "scaling_factor"})
@@ -97,7 +97,7 @@ def train_fine(work: Path, minutes: float, ranks: Ranks) -> None:
 
     plan = Plan(
         name="fine", minutes=minutes, rate=8e-4, hold=0.3, decay=0.995, save_every=200, logged=("loss", "features", "mse"),
-        muon=not (work / "start").is_dir(),
+        muon=not begun(work, "vae"),
     )  # fmt: skip
     train(plan, work, ranks, modules, loss_of, look)
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel
 
 from training.dataset import HELD_OUT
-from training.encoding import encoded
+from training.encoding import begun, encoded
 from training.labels import SIZES, cross_entropies
 from training.loop import Plan, train
 from training.networks import text_encoder, unet
@@ -34,7 +34,7 @@ SCHEDULE = {
     "prediction_type": "v_prediction",
 }
 """Stable Diffusion's noise, with v-prediction."""
-MICRO_BATCH = 24
+MICRO_BATCH = 32
 WITHOUT_WORDS = 0.12
 """The share of captions left empty, for guidance."""
 
@@ -43,11 +43,15 @@ def networks(work: Path) -> dict[str, nn.Module]:
     """UNet, text encoder and the head that reads attributes from the pooled text; a released model's where the work began from one."""
     torch.manual_seed(0)
     start = work / "start"
-    if start.is_dir():
-        noise = UNet2DConditionModel.from_pretrained(start / "unet", torch_dtype=torch.float32)
+    noise = (
+        UNet2DConditionModel.from_pretrained(start / "unet", torch_dtype=torch.float32)
+        if begun(work, "unet")
+        else unet()
+    )
+    if begun(work, "text_encoder"):
         words = CLIPTextModel.from_pretrained(start / "text_encoder", dtype=torch.float32)
     else:
-        noise, words = unet(), text_encoder(load_tokenizer(work / "tokenizer"))
+        words = text_encoder(load_tokenizer(work / "tokenizer"))
     return {
         "unet": noise.train(),
         "text": words.train(),
@@ -91,8 +95,9 @@ def train_denoiser(work: Path, minutes: float, ranks: Ranks, look: Callable[[int
         error = ((made - aim.to(ranks.device)) ** 2).mean()
         return error + 0.05 * heard, {"v_error": error.item(), "words": float(torch.as_tensor(heard).detach())}
 
+    going_on = begun(work, "unet")
     plan = Plan(
-        name=NAME, minutes=minutes, rate=6e-4 if (work / "start").is_dir() else 1.2e-3, hold=0.6, logged=("v_error", "words"),
-        betas=(0.9, 0.99), decay=0.9985, warm=80, micro=2, muon=not (work / "start").is_dir(), save_every=100,
+        name=NAME, minutes=minutes, rate=6e-4 if going_on else 1.2e-3, hold=0.6, logged=("v_error", "words"), betas=(0.9, 0.99),
+        decay=0.9985 if going_on else 0.998, warm=80, micro=2, muon=not going_on, save_every=200,
     )  # fmt: skip
     train(plan, work, ranks, modules, loss_of, look)

@@ -12,28 +12,44 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
-from training.autoencoder import as_tensor, whitened
+from training.autoencoder import as_tensor, begun_or_new, whitened
 from training.dataset import HELD_OUT, load_pictures
 from training.labels import label_rows
+from training.loop import averaged
 from training.ranks import Ranks
 from training.tokenizer import learn_tokenizer, load_tokenizer, write_tokens
 
-__all__ = ["begin_from", "encode", "encoded", "load_vae"]
+__all__ = ["PARTS", "begin_from", "begun", "encode", "encoded", "load_vae"]
 
 BLOCK = 32
 
 
-def begin_from(work: Path, folder: Path) -> None:
-    """Go on from a released model instead of from nothing: its latents and its words stay, its networks are trained on."""
-    for part in ("vae", "tokenizer", "unet", "text_encoder"):
+PARTS = ("vae", "tokenizer", "unet", "text_encoder")
+
+
+def begin_from(work: Path, folder: Path, parts: tuple[str, ...] = PARTS) -> None:
+    """Go on from ``parts`` of a released model instead of from nothing.
+
+    With its VAE the latents stay as they are, with its tokenizer the words; UNet and text encoder are where training begins.
+    """
+    for part in parts:
         shutil.copytree(folder / part, work / "start" / part, dirs_exist_ok=True)
-    for part in ("vae", "tokenizer"):
-        shutil.copytree(folder / part, work / part, dirs_exist_ok=True)
+        if part in ("vae", "tokenizer"):
+            shutil.copytree(folder / part, work / part, dirs_exist_ok=True)
+
+
+def begun(work: Path, part: str) -> bool:
+    """Whether ``part`` is a released model's."""
+    return (work / "start" / part).is_dir()
 
 
 def load_vae(work: Path, device: torch.device | str = "cpu") -> AutoencoderKL:
     """The autoencoder whose latents are trained on: a released model's, or our own, whitened."""
-    if not (work / "vae").is_dir():
+    if not (work / "vae").is_dir() and begun(work, "vae"):
+        vae = begun_or_new(work)
+        averaged(work, "autoencoder", {"vae": vae})
+        vae.save_pretrained(work / "vae")
+    elif not (work / "vae").is_dir():
         whitened(work, device).save_pretrained(work / "vae")
     return AutoencoderKL.from_pretrained(work / "vae", torch_dtype=torch.float32).to(device).eval()
 

@@ -37,7 +37,7 @@ def everything(options: argparse.Namespace, run: Callable[[list[str]], int]) -> 
 
     Drawing, encoding and measuring come on top of the budget: ten minutes or so on two cores.
     """
-    begun = (options.work / "start").is_dir()
+    begun = (options.work / "start" / "vae").is_dir()
     minutes = budgets(options.minutes, begun)
     where = [
         "--work",
