@@ -86,6 +86,8 @@ def train_autoencoder(work: Path, minutes: float, ranks: Ranks) -> None:
     channels, cell = vae.config.latent_channels, 2 ** (len(vae.config.block_out_channels) - 1)
     head = nn.Conv2d(channels, 3, 1).to(ranks.device)
     pictures, weights = load_pictures(work), emphasis(ranks.device)
+    going_on = (work / "start" / "vae").is_dir()
+    told = 0.0 if going_on else 0.8  # a new head would teach a trained encoder nonsense first
 
     def loss_of(share: float) -> tuple[Tensor, dict[str, float]]:
         index = torch.randint(
@@ -99,7 +101,7 @@ def train_autoencoder(work: Path, minutes: float, ranks: Ranks) -> None:
         kl = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
         colour = (head(mean) - F.avg_pool2d(x, cell)).abs().mean()
         picture = picture_loss(made, x, weights)
-        loss = picture + 5e-4 * kl + 0.8 * (1 - 0.9 * share) * colour
+        loss = picture + 5e-4 * kl + told * (1 - 0.9 * share) * colour
         error = ((made.detach() - x) ** 2).mean().item()
         return loss, {"loss": picture.item(), "mse": error, "kl": kl.item(), "colour": colour.item()}
 
@@ -113,9 +115,8 @@ def train_autoencoder(work: Path, minutes: float, ranks: Ranks) -> None:
         box = [t[..., FACE_BOX[1] : FACE_BOX[3], FACE_BOX[0] : FACE_BOX[2]] for t in (made, real)]
         print(f"autoencoder, step {step}: {psnr(made, real):.2f} dB, faces {psnr(*box):.2f} dB", flush=True)
 
-    going_on = (work / "start" / "vae").is_dir()
     plan = Plan(
-        name=NAME, minutes=minutes, rate=6e-4 if going_on else 2e-3, hold=0.4, save_every=200, micro=2, decay=0.995,
+        name=NAME, minutes=minutes, rate=2e-4 if going_on else 2e-3, hold=0.4, save_every=200, micro=2, decay=0.995,
         muon=not going_on, logged=("loss", "mse", "kl", "colour"),
     )  # fmt: skip
     train(plan, work, ranks, {"vae": vae, "head": head}, loss_of, look)

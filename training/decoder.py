@@ -96,7 +96,7 @@ def train_fine(work: Path, minutes: float, ranks: Ranks) -> None:
         _report("fine", step, fine(work).to(ranks.device), work)
 
     plan = Plan(
-        name="fine", minutes=minutes, rate=8e-4, hold=0.3, decay=0.995, save_every=200, logged=("loss", "features", "mse"),
+        name="fine", minutes=minutes, rate=2e-4 if begun(work, "vae") else 8e-4, hold=0.3, decay=0.995, save_every=200, logged=("loss", "features", "mse"),
         muon=not begun(work, "vae"),
     )  # fmt: skip
     train(plan, work, ranks, modules, loss_of, look)

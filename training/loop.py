@@ -54,7 +54,7 @@ class Plan:
     logged: tuple[str, ...] = ("loss",)
 
     def rate_at(self, share: float, steps: int) -> float:
-        """The rate when ``share`` of the budget is spent, ``steps`` after the (re)start."""
+        """The rate when ``share`` of the budget is spent at step ``steps``; the optimiser's state is kept, so a restart needs no warming."""
         fall = (
             1.0
             if share < self.hold
@@ -94,11 +94,11 @@ def train(
         if ranks.first
         else None
     )
-    first_step, start, seen = step, time.monotonic() - spent, []
+    start, seen = time.monotonic() - spent, []
     share = spent / (plan.minutes * 60)
     torch.manual_seed(time.time_ns() % 2**31 + ranks.rank)
     while share < 1:
-        rate = plan.rate_at(share, step - first_step)
+        rate = plan.rate_at(share, step)
         for group in (group for optimiser in optimisers for group in optimiser.param_groups):
             group["lr"] = rate
         sums: dict[str, float] = {}
