@@ -203,4 +203,4 @@ def _resolve_scheduler(asked: SchedulerSpec | None, config: Configuration) -> Sc
                 allowed="the model's own", hint="the command without --scheduler",
             )  # fmt: skip
         return None
-    return resolve_scheduler(asked, own, config.scheduler)
+    return resolve_scheduler(asked, own, config.scheduler, config.denoiser)

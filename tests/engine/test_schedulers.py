@@ -150,6 +150,65 @@ def test_options_that_change_nothing_are_dropped(engine, make_spec):
     assert own == engine.resolve(make_spec())
 
 
+def cases(config):
+    """Every scheduler that fits, with every value of every option that can be listed; one option at a time."""
+    from promptlab.engine.schedules.building import fitting_schedulers, scheduler_options
+
+    for name in fitting_schedulers("PNDMScheduler", config):
+        yield SchedulerSpec(name=name)
+        for option in scheduler_options(name):
+            values = option.choices or ((True, False) if option.kind == "bool" else WRITTEN_DOWN.get(option.name, ()))
+            yield from (SchedulerSpec(name=name, options=((option.name, value),)) for value in values)
+
+
+WRITTEN_DOWN = {
+    "beta_schedule": ("linear", "scaled_linear", "squaredcos_cap_v2"),
+    "prediction_type": ("epsilon", "sample", "v_prediction"),
+    "timestep_spacing": ("linspace", "leading", "trailing"),
+    "interpolation_type": ("linear", "log_linear"),
+}
+"""What some classes take as any text, and others list."""
+
+
+@pytest.mark.slow
+def test_every_option_of_every_scheduler_runs_or_is_refused_early(config):
+    """What resolving lets through was stepped to its end; what it refuses has a reason, and all plain ones run."""
+    from promptlab.engine.schedules.building import resolve_scheduler
+
+    fewer = {**config, "num_train_timesteps": 100}  # some tables take their time
+    refused, ran = {}, 0
+    for spec in cases(fewer):
+        try:
+            resolve_scheduler(spec, "PNDMScheduler", fewer, {"in_channels": 4, "out_channels": 4})
+            ran += 1
+        except InputError as error:
+            refused[str(spec)] = str(error)
+    assert ran > 250
+    assert not [spec for spec in refused if ":" not in spec]
+    assert all("; allowed: options that go together; type: " in each for each in refused.values())
+    assert "`mu` must be passed" in refused["UniPCMultistepScheduler:use_dynamic_shifting=true"]
+    assert len(refused) < 20, refused
+
+
+@pytest.mark.slow
+def test_a_flow_matching_scheduler_draws_from_the_images_seeds(engine, make_spec, tmp_path):
+    """FLUX's pipeline hands its scheduler no generator: noise of the steps is the image's all the same."""
+    import warnings
+
+    from promptlab.plan import tasks_of
+    from tests.families.transforming import flux
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        flux().save_pretrained(tmp_path / "flux")
+    for text in ("flow-euler:stochastic_sampling=true", "flow-lcm"):
+        spec = make_spec(model=str(tmp_path / "flux"), scheduler=parse_scheduler(text), seeds=(1, 2))
+        tasks = tasks_of(engine.resolve(spec))
+        first, second = ([picture.pixels.tobytes() for picture in engine.generate(some)] for some in (tasks, tasks[1:]))
+        assert first[1:] == second
+        assert first[0] != first[1]
+
+
 @pytest.mark.slow
 def test_every_scheduler_object_is_fresh(config):
     """Two batches never share a scheduler, and each gets the seeds of its own images."""

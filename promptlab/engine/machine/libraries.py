@@ -29,7 +29,7 @@ _NOT_NEWS: Final = (
     "__array__ implementation doesn't accept a copy keyword",  # torch's tensors under numpy 2, in most schedulers
     "__array_wrap__ must accept context and return_scalar",  # likewise; 12,000 times to build one KDPM2Discrete
     "Should have t[ab]<?>?=t[01] but got",  # torchsde's rounding at the ends of DPMSolverSDE's interval
-    r"`algorithm_types dpmsolver and sde-dpmsolver` is deprecated",  # whoever asks for it by name knows it
+    r"`algorithm_types[ =]dpmsolver.*` is deprecated",  # whoever asks for it by name knows it
     ".* does not have a deterministic implementation",  # see determinism
     "`callback_steps` is deprecated",  # Kandinsky 2.2's combined pipeline hands its own default on
     r"`torch\.jit\.\w+` is (deprecated|not supported)",  # torch's own, when torch.compile is imported

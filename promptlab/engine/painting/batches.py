@@ -29,12 +29,14 @@ from promptlab.engine.painting.decoding import BLACK, looking_at_decodings
 from promptlab.engine.painting.noise import generator_of, varied_noise
 from promptlab.engine.painting.steering import Texts, by_length, drop_when_due, tensors_wanted, unguided, with_noise
 from promptlab.engine.schedules.building import build_scheduler
+from promptlab.engine.schedules.rehearsing import drawing_from
 from promptlab.engine.words.encoding import needs_encoding
 from promptlab.plan import ImageTask
 from promptlab.spec import SchedulerSpec
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from numpy.typing import NDArray
 
 __all__ = ["Batch", "batches_of", "images_per_forward", "paint", "rows_of"]
@@ -140,16 +142,17 @@ def _paint(
     import torch
 
     first, rows = batch.tasks[0], len(batch.rows)
+    generators = [generator_of(task) for task in batch.rows]
     began = time.perf_counter()
     half = half_on_cpu(first.device, first.pipeline.dtype)
     with out_of_memory(rows, first.device), measured(first.device) as peak:
         check_rows(rows, most_rows)
         with (
-            quietly(), deterministic(), torch.inference_mode(), half, _fresh_schedulers(pipeline, batch),
+            quietly(), deterministic(), torch.inference_mode(), half, _fresh_schedulers(pipeline, batch, generators),
             varied_noise(pipeline, batch.rows), arranged(pipeline, first.machine),
             looking_at_decodings(pipeline) as decodings,
         ):  # fmt: skip
-            output = pipeline(**_arguments(pipeline, batch, texts, batches, watch))
+            output = pipeline(**_arguments(pipeline, batch, texts, generators, batches, watch))
             images = pictures_of(output, rows)
     seconds = time.perf_counter() - began
     unsafe = getattr(output, "nsfw_content_detected", None) or []
@@ -164,7 +167,9 @@ def _paint(
     ]  # fmt: skip
 
 
-def _arguments(pipeline: Any, batch: Batch, texts: Texts, batches: int, watch: Watch) -> dict[str, Any]:
+def _arguments(
+    pipeline: Any, batch: Batch, texts: Texts, generators: list[torch.Generator], batches: int, watch: Watch
+) -> dict[str, Any]:
     rows, first, call = batch.rows, batch.tasks[0], batch.tasks[0].call
     parameters: Mapping[str, Any] = call_parameters(type(pipeline))
     given: dict[str, Any] = {
@@ -182,7 +187,6 @@ def _arguments(pipeline: Any, batch: Batch, texts: Texts, batches: int, watch: W
             given[name] = _reporter(batch, batches, watch)
     if "callback" in parameters and "callback_on_step_end" not in parameters:  # older families have no other
         given["callback"] = _old_reporter(pipeline, batch, batches, watch)
-    generators = [generator_of(task) for task in rows]
     return {
         **given, **unguided(first), **tensors_wanted(pipeline, first),
         **texts.arguments(rows), **with_noise(pipeline, rows, generators),
@@ -212,13 +216,18 @@ def _steps(pipeline: Any, at_least: int) -> int:
     return max(int(steps), at_least)
 
 
-def _fresh_schedulers(pipeline: Any, batch: Batch) -> AbstractContextManager[None]:
-    """Scheduler objects of this batch's own, the chosen one and those that nobody chooses (a prior's)."""
+def _fresh_schedulers(
+    pipeline: Any, batch: Batch, generators: Sequence[torch.Generator]
+) -> AbstractContextManager[None]:
+    """Scheduler objects of this batch's own, the chosen one and those that nobody chooses (a prior's).
+
+    What noise they draw comes from the images' generators, whoever calls them.
+    """
     chosen, seeds = batch.tasks[0].pipeline.scheduler, [task.seed for task in batch.rows]
 
     def fresh(name: str, own: Any) -> Any:
         spec = chosen if chosen is not None and name == "scheduler" else SchedulerSpec(name=type(own).__name__)
-        return build_scheduler(spec, own.config, seeds)
+        return drawing_from(build_scheduler(spec, own.config, seeds), generators)
 
     return with_schedulers(pipeline, fresh)
 

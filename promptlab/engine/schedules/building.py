@@ -19,6 +19,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 
 from promptlab.engine.machine.libraries import quietly
 from promptlab.engine.schedules.names import ALIASES, short_name, short_names
+from promptlab.engine.schedules.rehearsing import rehearse
 from promptlab.errors import InputError, UnknownValue, one_line
 from promptlab.spec import Scalar, SchedulerSpec
 
@@ -128,7 +129,9 @@ def fitting_schedulers(own: str, config: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(sorted({own, *(name for name in names if hasattr(diffusers, name))}))
 
 
-def resolve_scheduler(asked: SchedulerSpec | None, own: str, config: Mapping[str, Any]) -> SchedulerSpec:
+def resolve_scheduler(
+    asked: SchedulerSpec | None, own: str, config: Mapping[str, Any], denoiser: Mapping[str, Any] | None = None
+) -> SchedulerSpec:
     """``asked``, checked against the model's own scheduler; that one when none is asked for. Loads no weights.
 
     Options that say what the configuration says already are dropped, so that both ways of asking are one recipe.
@@ -136,10 +139,11 @@ def resolve_scheduler(asked: SchedulerSpec | None, own: str, config: Mapping[str
     Args:
         own: class name of the model's scheduler.
         config: its configuration, as in ``scheduler_config.json``.
+        denoiser: the configuration of the model's denoiser, which tells the channels of its latents.
 
     Raises:
         UnknownValue: when the scheduler is unknown or does not fit, or an option is unknown.
-        InputError: when a value does not fit its option, or options exclude each other.
+        InputError: when a value does not fit its option, options exclude each other, or its steps fail.
     """
     if asked is None:
         return SchedulerSpec(name=own)
@@ -152,7 +156,12 @@ def resolve_scheduler(asked: SchedulerSpec | None, own: str, config: Mapping[str
         )  # fmt: skip
     _check_options(asked)
     plain = build_scheduler(SchedulerSpec(name=asked.name), config)
-    build_scheduler(asked, config)
+    wrong = _rehearsed(asked, json.dumps(dict(config), sort_keys=True), *_channels(denoiser), "FlowMatch" in own)
+    if wrong is not None:
+        raise InputError(
+            "--scheduler", str(asked), problem=f"cannot run with this model: {wrong}",
+            allowed="options that go together", hint=f"--scheduler {short_name(asked.name)}",
+        )  # fmt: skip
     return SchedulerSpec(
         name=asked.name,
         options=tuple((key, value) for key, value in asked.options if plain.config.get(key, ...) != value),
@@ -174,6 +183,19 @@ def build_scheduler(spec: SchedulerSpec, config: Mapping[str, Any], seeds: Seque
     if seeds is not None and hasattr(scheduler, "noise_sampler_seed"):
         scheduler.noise_sampler_seed = list(seeds)
     return scheduler
+
+
+@lru_cache(maxsize=256)
+def _rehearsed(spec: SchedulerSpec, config: str, channels: int, doubled: bool, shifted: bool) -> str | None:
+    return rehearse(_unused(spec, config), channels, doubled=doubled, shifted=shifted)
+
+
+def _channels(denoiser: Mapping[str, Any] | None) -> tuple[int, bool]:
+    """Channels of the latents, and whether the denoiser predicts as many again, for the variance."""
+    channels, predicted = ((denoiser or {}).get(name) for name in ("in_channels", "out_channels"))
+    if not isinstance(channels, int):
+        return 4, False
+    return channels, predicted == 2 * channels
 
 
 @lru_cache(maxsize=32)
