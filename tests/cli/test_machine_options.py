@@ -1,0 +1,57 @@
+"""How a machine carries a run out, typed: kept, inherited, switched off again, shown, told, an axis of both."""
+
+import dataclasses
+
+from promptlab.cli.odd_text import odd_lines
+
+
+def test_what_is_typed_is_kept_inherited_and_shown(promptlab, lab):
+    """A rerun has what its parent had, unless it says otherwise; diff and MLflow say it."""
+    from mlflow import MlflowClient
+
+    assert promptlab("run", "a fox", "--vae-slicing", "--attention-backend", "native", "--exact").code == 0
+    run = lab.source("1").run
+    assert run.spec.machine.said == {"vae_slicing": True, "attention_backend": "native", "exact": True}
+    assert promptlab("rerun", "1", "--append", ", red").code == 0
+    assert lab.source("2").run.spec.machine == run.spec.machine
+    assert promptlab("rerun", "1", "--no-vae-slicing", "--prompt", "a dog").code == 0
+    assert lab.source("3").run.spec.machine.said == {"attention_backend": "native", "exact": True}
+    shown = promptlab("show", "1").out
+    assert "vae slicing        yes" in shown
+    assert "attention backend  native" in shown
+    assert "vae_slicing: true → false" in promptlab("diff", "1", "3", "--no-picture").out
+    told = MlflowClient(f"sqlite:///{lab.workspace.database}").get_run(run.variants[0].mlflow_run_id)
+    assert (told.data.params["vae_slicing"], told.data.params["attention_backend"]) == ("True", "native")
+    assert '"vae_slicing"' in lab.workspace.report(1).read_text(encoding="utf-8")
+
+
+def test_both_ways_are_an_axis(promptlab, lab):
+    """Typed on and off, beside batch sizes: the tutorial's comparison as a sweep; a rerun is one run."""
+    said = promptlab("run", "a fox", "--attention-slicing", "--no-attention-slicing", "--batch-size", "1,2")
+    assert "4 runs" in said.out
+    assert {lab.notebook.run(one.run_id).spec.machine.attention_slicing for one in lab.sweep_record(1).runs} == {
+        True,
+        False,
+    }
+    refused = promptlab("rerun", "1", "--compile", "--no-compile")
+    assert "--compile has 2 values; allowed: one in a rerun" in refused.err
+    assert (
+        "--offload 'disk' is unknown; allowed: model, sequential, group"
+        in promptlab("run", "a", "--offload", "disk").err
+    )
+
+
+def test_black_and_decoded_again_pictures_are_listed(promptlab, lab):
+    """By the summary and by show: which they are, and why one should look."""
+    promptlab("run", "a fox", "--seeds", "0-2", "--dtype", "float16")
+    run = lab.source("1").run
+    images = [
+        dataclasses.replace(run.images[0], flag="black", decoded_in="float32"),
+        dataclasses.replace(run.images[2], decoded_in="float32"),
+    ]
+    lab.notebook.add_images(1, images)
+    said = promptlab("show", "1").out
+    assert "look again: 1/0 came out black" in said
+    assert "decoded again in float32, for in float16 nothing was to be seen: 1/0, 1/2" in said
+    assert odd_lines(run) == []
+    assert "decoded" in promptlab("show", "1/2").out

@@ -1,0 +1,60 @@
+"""How a machine carries a run out, in files: switches, names, the batch size that is to be found, and axes of these."""
+
+import pytest
+
+from promptlab.engine.schedules.names import parse_scheduler
+from promptlab.errors import InputError
+from promptlab.expand.reading import understood
+from promptlab.expand.remake import experiment_file
+from promptlab.spec import AUTO, MachineSpec, PipelineSpec, RunSpec, Variant
+
+
+def specs(text):
+    made = understood("prompts: a fox\n" + text, file="fox.yaml")
+    return made.sweep(default_model="mini", parse_scheduler=parse_scheduler).specs
+
+
+def test_switches_and_names_are_read():
+    """On and off as YAML says it, a name, and ``auto`` for a batch size."""
+    (spec,) = specs(
+        "attention_slicing: true\nvae_tiling: off\noffload: group\nattention_backend: native\nbatch_size: auto"
+    )
+    assert spec.machine == MachineSpec(attention_slicing=True, offload="group", attention_backend="native")
+    assert spec.batch_size == AUTO
+
+
+def test_the_tutorials_comparison_is_two_axes():
+    """Batch sizes with and without attention slicing; ``auto`` may stand among numbers."""
+    made = specs("axes:\n  batch_size: [1, 4, auto]\n  attention_slicing: [false, true]")
+    assert [(spec.batch_size, spec.machine.attention_slicing) for spec in made] == [
+        (1, False), (1, True), (4, False), (4, True), (AUTO, False), (AUTO, True),
+    ]  # fmt: skip
+    steps = specs("ladder:\n  - {steps: 10}\n  - {vae_slicing: true}\n  - {vae_slicing: default}")
+    assert [spec.machine.vae_slicing for spec in steps] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("compile: maybe", "fox.yaml, line 2, column 10: compile 'maybe' is unknown; allowed: true, false"),
+        ("offload: disk", "offload.*'disk' is unknown; allowed: model, sequential, group"),
+        ("batch_size: some", "batch_size 'some' is not a whole number; allowed: .* · auto"),
+    ],
+)
+def test_what_they_cannot_be_is_an_error_at_its_place(text, sentence):
+    """With what is allowed."""
+    with pytest.raises(InputError, match=sentence):
+        specs(text)
+
+
+def test_a_run_is_written_back_with_what_was_switched_on():
+    """The file that makes it again says it, and nothing of what was not."""
+    machine = MachineSpec(vae_slicing=True, offload="model", channels_last=True, exact=True)
+    spec = RunSpec(
+        pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="a", label="a"),), seeds=(0,), machine=machine
+    )
+    text = experiment_file(spec)
+    assert "vae_slicing: true" in text
+    assert "compile" not in text
+    (again,) = understood(text, file="x.yaml").sweep(default_model="mini", parse_scheduler=parse_scheduler).specs
+    assert again == spec
