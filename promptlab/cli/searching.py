@@ -46,6 +46,7 @@ def _since(text: str) -> datetime:
 @click.option("--model", metavar="NAME", help="Only models with this in their name.")
 @click.option("--scheduler", metavar="NAME", help="Only schedulers with this in their name.")
 @click.option("--vae", metavar="NAME", help="Only VAEs with this in their name.")
+@click.option("--lora", metavar="NAME", help="Only LoRAs with this in their name.")
 @click.option("--dtype", metavar="DTYPE", help="Only float32, float16 or bfloat16.")
 @click.option("--steps", "num_inference_steps", type=whole("--steps", "20"), metavar="N", help="Only so many steps.")
 @click.option("--experiment", metavar="NAME", help="Only this experiment.")

@@ -24,6 +24,7 @@ __all__ = ["FIELDS", "Best", "Stars", "best", "contender", "next_pair", "ranked"
 _OF: Final[Mapping[str, Callable[[Judged], object]]] = {
     "scheduler": lambda one: one.scheduler or "default",
     "vae": lambda one: one.vae or "default",
+    "lora": lambda one: one.lora or "none",
     "dtype": lambda one: one.dtype or "default",
     "steps": lambda one: one.steps,
     "guidance": lambda one: one.guidance,

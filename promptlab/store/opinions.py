@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from promptlab.expand.steering import together
+from promptlab.spec import Lora
 from promptlab.store.database import Database
 
 __all__ = ["Judged", "Opinions", "Vote", "opinions"]
@@ -35,6 +37,7 @@ class Judged:
     steps: int | None
     guidance: float | None
     sweep_values: tuple[tuple[str, str], ...]
+    lora: str | None = None
 
     @property
     def ref(self) -> str:
@@ -44,7 +47,7 @@ class Judged:
     @property
     def setting(self) -> tuple[object, ...]:
         """All that is neither seed nor words."""
-        return (self.model, self.vae, self.dtype, self.scheduler, self.steps, self.guidance)
+        return (self.model, self.vae, self.dtype, self.scheduler, self.steps, self.guidance, self.lora)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +73,7 @@ _PICTURES: Final = """
                    UNION SELECT winner_image_id FROM promptlab_votes UNION SELECT loser_image_id FROM promptlab_votes)
     SELECT coalesce(image.linked_image_id, image.id) AS source, image.run_id, image.position, image.seed, image.path,
            rating.stars, variant.prompt, variant.label, run.model, run.vae, run.dtype, run.scheduler,
-           run.num_inference_steps AS steps, run.guidance_scale AS guidance,
+           run.num_inference_steps AS steps, run.guidance_scale AS guidance, CAST(run.loras AS TEXT) AS lora,
            CAST(run.sweep_values AS TEXT) AS sweep_values
     FROM promptlab_images image
     JOIN promptlab_variants variant ON variant.id = image.variant_id
@@ -116,4 +119,11 @@ def opinions(
 
 def _judged(row: dict[str, Any]) -> Judged:
     values = json.loads(row["sweep_values"] or "null") or ()
-    return Judged(**{**row, "sweep_values": tuple((field, value) for field, value in values)})
+    loras = tuple(Lora(**each) for each in json.loads(row["lora"] or "null") or ())
+    return Judged(
+        **{
+            **row,
+            "sweep_values": tuple((field, value) for field, value in values),
+            "lora": together(loras) if loras else None,
+        }
+    )

@@ -31,7 +31,7 @@ class Query:
     Args:
         words: all of them; one in double quotes is a phrase.
         seed, num_inference_steps, dtype, experiment: exactly.
-        model, vae, scheduler: a part of the name.
+        model, vae, scheduler, lora: a part of the name.
         rating: at least so many stars.
         favourite: only such.
         since: made then or later, UTC.
@@ -43,6 +43,7 @@ class Query:
     model: str | None = None
     scheduler: str | None = None
     vae: str | None = None
+    lora: str | None = None
     dtype: str | None = None
     num_inference_steps: int | None = None
     experiment: str | None = None
@@ -152,10 +153,11 @@ def _filters(query: Query, dialect: Dialect, given: dict[str, Any]) -> Iterator[
         if (value := getattr(query, name)) is not None:
             given[name] = value
             yield f"{column} = :{name}"
-    for name in ("model", "vae", "scheduler"):
+    for name, text in (("model", "run.model"), ("vae", "run.vae"), ("scheduler", "run.scheduler"),
+                       ("lora", "CAST(run.loras AS TEXT)")):  # fmt: skip
         if (value := getattr(query, name)) is not None:
             given[name] = value
-            yield dialect.contains(f"lower(run.{name})", f"lower(:{name})")
+            yield dialect.contains(f"lower({text})", f"lower(:{name})")
     if query.rating is not None:
         given["rating"] = query.rating
         yield "rating.stars >= :rating"
