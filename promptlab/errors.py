@@ -4,7 +4,8 @@
 
     PromptLabError                exit code 1: it was asked rightly and still failed
     ├── EngineError               a model would not load, an image would not be made
-    │   └── OutOfMemory           … because a forward of so many images does not fit
+    │   ├── OutOfMemory           … because a forward of so many images does not fit
+    │   └── SomeUnmade            … while all the others of that call were
     ├── TrackerError              MLflow could not be told; the run itself is whole
     ├── StoreError                a row or a picture could not be written after the command had begun
     └── InputError                exit code 2: what was asked cannot be; nothing was written
@@ -20,9 +21,9 @@ the border of the room that raised them.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 __all__ = [
     "EngineError",
@@ -30,6 +31,7 @@ __all__ = [
     "NotFound",
     "OutOfMemory",
     "PromptLabError",
+    "SomeUnmade",
     "StoreError",
     "TrackerError",
     "UnknownValue",
@@ -75,6 +77,23 @@ class OutOfMemory(EngineError):
 
     def __reduce__(self) -> tuple[Callable[[], OutOfMemory], tuple[()]]:
         return partial(OutOfMemory, rows=self.rows), ()
+
+
+class SomeUnmade(EngineError):
+    """Some images could not be made; all the others of the call were, before this was raised.
+
+    Args:
+        reasons: why not, in a line, by the task of each.
+        of: how many images were asked for.
+    """
+
+    def __init__(self, reasons: Mapping[Any, str], *, of: int) -> None:
+        self.reasons, self.of = dict(reasons), of
+        first = next(iter(self.reasons.values()))
+        super().__init__(f"{len(self.reasons)} of {of} images could not be made: {first}")
+
+    def __reduce__(self) -> tuple[Callable[..., SomeUnmade], tuple[Any, ...]]:
+        return partial(SomeUnmade, of=self.of), (self.reasons,)
 
 
 class TrackerError(PromptLabError):

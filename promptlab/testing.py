@@ -13,15 +13,16 @@ from __future__ import annotations
 import hashlib
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
-from promptlab.engine import Denoising, EngineEvent, Loaded, Loading, Picture, Watch
+from promptlab.engine import Begun, Denoising, EngineEvent, Loaded, Loading, Picture, Watch
 from promptlab.errors import EngineError, OutOfMemory, UnknownValue
 from promptlab.expand.steering import short_source
 from promptlab.plan import CutPrompt, ImageTask, ResolvedSpec, chosen_batch_size
+from promptlab.plan.turns import Work
 from promptlab.records import Environment
 from promptlab.spec import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, options
 
@@ -97,7 +98,13 @@ class Painter:
         """More than a painter needs."""
         return 2**34
 
-    def generate(self, tasks: Sequence[ImageTask], watch: Watch = _unwatched) -> Iterator[Picture]:
+    def work(self, resolved: ResolvedSpec) -> Work | None:  # noqa: ARG002 - the engine's signature
+        """A batch has one setting."""
+        return None
+
+    def generate(
+        self, tasks: Sequence[ImageTask], watch: Watch = _unwatched, *, going: Callable[[], bool] = lambda: True
+    ) -> Iterator[Picture]:
         """Paint, in batches of each setting's batch size."""
         watch(Loading(what="the painter's brushes"))
         watch(Loaded(seconds=0.0))
@@ -107,6 +114,10 @@ class Painter:
             for batch in _chunks(list(group))
         ]
         for number, batch in enumerate(batches):
+            if not going():
+                return
+            for task in batch:
+                watch(Begun(task=task))
             time.sleep(self.seconds)
             if self.most_rows is not None and batch[0].batch_size > self.most_rows:
                 raise OutOfMemory(rows=batch[0].batch_size)

@@ -136,7 +136,7 @@ def _with_hint(sentence: str, error: BaseException) -> str:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Within it, SIGTERM does whatever Ctrl-C would: finish the batch in flight, or stop."""
+    """Within it, SIGTERM does whatever Ctrl-C would: finish the pictures under way, or stop."""
 
     def as_ctrl_c(_number: int, frame: FrameType | None) -> None:
         pressed = signal.getsignal(signal.SIGINT)

@@ -70,6 +70,7 @@ def _costs(plan: Plan) -> list[tuple[str, str | None]]:
         ("already there", f"{counted(plan.there, 'image')}, linked" if plan.there else None),
         ("made once", f"{counted(plan.repeated, 'image')} that several runs ask for" if plan.repeated else None),
         ("batches", None if single else f"{plan.batches:,}"),
+        ("forwards", f"{plan.forwards:,} of the denoiser" if plan.forwards else None),
         ("model loads", f"{plan.loads:,}"),
         ("order", None if single else f"{plan.order_line} (what takes longest to change, outermost)"),
         ("time", f"about {_duration(plan.seconds)}{guess}" if plan.owed else None),

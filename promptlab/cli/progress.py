@@ -43,7 +43,7 @@ __all__ = ["Progress"]
 
 
 class Progress:
-    """A context to pass as ``watch``: a bar for images, one for the steps of the batch, and a line for what waits.
+    """A context to pass as ``watch``: a bar for images, one for the steps that they take, and a line for what waits.
 
     An exception that leaves it after something was begun gets a note: what to type to have the rest made. ``began``
     has the numbers of the runs that were begun or taken up, ``made`` says how many images were made.
@@ -165,8 +165,8 @@ class Progress:
                 self._do(bars, "telling MLflow")
 
     def _run(self, bars: RichProgress, run: RunRecord) -> None:
-        """One bar for all images of a sweep, or of the runs that are resumed one after the other."""
-        self._before = self._asked + len(run.made)
+        """One bar for all images of a sweep, or of the runs that are resumed together."""
+        self._before += len(run.made)
         self._asked += len(run.images)
         if self._images is None:
             self._images = bars.add_task("images", total=self._asked)
@@ -200,7 +200,7 @@ def _sentence(event: Fitted | Smaller | Stopping) -> str:
             return fitted_line(batch_size, tried)
         case Smaller(rows=rows, batch_size=batch_size, images=images):
             return smaller_line(rows, batch_size, images)
-    return "finishing the batch in flight; Ctrl-C again stops at once"
+    return "finishing the pictures under way; Ctrl-C again stops at once"
 
 
 def _doing(event: Loading | Loaded | Trying) -> str | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from promptlab.plan import CutPrompt, ImageTask, ResolvedSpec
+from promptlab.plan.turns import Work
 from promptlab.records import Environment
 from promptlab.spec import RunSpec
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Denoising", "Engine", "EngineEvent", "Loaded", "Loading", "Picture", "Watch", "diffusers_engine"]
+__all__ = ["Begun", "Denoising", "Engine", "EngineEvent", "Loaded", "Loading", "Picture", "Watch", "diffusers_engine"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +30,9 @@ class Picture:
     Args:
         task: what it was made from.
         pixels: uint8, ``[height, width, 3]``, RGB, C-contiguous.
-        batch: number of the forward within this call of ``generate``, from 0.
+        batch: number, within this call of ``generate``, of the pictures that came out together, from 0.
         slot: place in that batch, from 0 to ``task.batch_size - 1``.
-        seconds: the image's share of its batch's time, denoising and decoding.
+        seconds: the image's share of the forwards that it took part in, denoising and decoding.
         peak_memory: bytes, of the batch: the accelerator's allocator, or the process's resident size on a CPU; see
             :mod:`promptlab.engine.machine.memory`.
         flag: ``nan`` when the decoder gave numbers that are none, ``unsafe`` when the model's own safety checker
@@ -64,8 +65,16 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """The image of ``task`` is begun."""
+
+    task: ImageTask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Denoising:
-    """Step ``step`` (from 1) of ``steps`` of batch ``batch`` of ``batches`` is done."""
+    """Step ``step`` (from 1) of ``steps`` is done: of batch ``batch`` of ``batches``, or of a whole stream of images
+    with steps of their own, of which batch ``batch`` comes out next."""
 
     batch: int
     batches: int
@@ -73,7 +82,7 @@ class Denoising:
     steps: int
 
 
-EngineEvent = Loading | Loaded | Denoising
+EngineEvent = Loading | Loaded | Begun | Denoising
 Watch = Callable[[EngineEvent], None]
 """Told what the engine is doing, for progress bars. Must be quick and must not raise."""
 
@@ -122,15 +131,27 @@ class Engine(Protocol):
         """
         ...
 
-    def generate(self, tasks: Sequence[ImageTask], watch: Watch = ...) -> Iterator[Picture]:
-        """Make the images in batches of equal setting, and yield each as soon as it is there.
+    def work(self, resolved: ResolvedSpec) -> Work | None:
+        """How often an image of a run asks the denoiser, with guidance and without, where forwards are shared with
+        images of other runs; ``None`` where a run's batches are its own."""
+        ...
+
+    def generate(
+        self, tasks: Sequence[ImageTask], watch: Watch = ..., *, going: Callable[[], bool] = ...
+    ) -> Iterator[Picture]:
+        """Make the images, in whatever order and company is quickest, and yield each as soon as it is there.
 
         The bytes of an image depend on its task and the environment alone: not on the other tasks, their order, its
-        batch or its slot.
+        batch or its slot. Tasks of any number of runs may be given at once: that is what fills forwards.
+
+        Args:
+            going: asked before an image is begun. Once it says no, those that are under way are finished and yielded,
+                and no other is begun.
 
         Raises:
-            OutOfMemory: when a batch does not fit; its images, and those of the batches after it, were not made.
-            EngineError: when weights will not load or an image cannot be made.
+            OutOfMemory: when a forward does not fit; what has not come out yet was not made.
+            SomeUnmade: at the end, when the others were made.
+            EngineError: when weights will not load or no image can be made.
         """
         ...
 

@@ -1,17 +1,21 @@
 """The engine that paints with diffusers: specs are completed and checked, tasks become batches, batches pictures.
 
-Invariant: what an image looks like is decided by its task alone. Every forward on one device has one shape, see
-:mod:`promptlab.engine.painting.batches`; every row has a generator of its own, made anew from its seed; every batch
-has a scheduler of its own; and tasks with and without a negative prompt never share a batch, because some pipelines
-treat "none" and an empty text differently.
+Stable Diffusion's pipelines are fed as streams (:mod:`promptlab.engine.painting.pool`), all others, and calls that ask
+for what a pool does not know, a batch of one setting at a time (:mod:`promptlab.engine.painting.batches`).
+
+Invariant: what an image looks like is decided by its task alone. Every forward of a stream has one shape; every image
+has a generator of its own, made anew from its seed, and every image of a pool, every batch elsewhere, a scheduler.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from promptlab.engine import Picture, Watch
+from promptlab.engine.families.calls import pipeline_class
 from promptlab.engine.finding.adapters import EMBEDDING, LORA
+from promptlab.engine.finding.configuration import Configuration
 from promptlab.engine.finding.sources import Finder
 from promptlab.engine.loading.pipelines import Pipelines, Setting, in_one_line
 from promptlab.engine.loading.placing import placement
@@ -19,19 +23,29 @@ from promptlab.engine.machine.devices import default_dtype, torch_dtype
 from promptlab.engine.machine.environment import environment
 from promptlab.engine.machine.libraries import prepare
 from promptlab.engine.machine.memory import available_memory, release
-from promptlab.engine.painting.batches import Batch, batches_of, images_per_forward, paint
+from promptlab.engine.painting.batches import images_per_forward, paint_all
+from promptlab.engine.painting.pool import Pool
+from promptlab.engine.painting.progress import Progress
+from promptlab.engine.painting.streams import batches_in, poolable, streams_of, work_of
 from promptlab.engine.resolving import Resolver, look_up
 from promptlab.engine.words.cut import Tokenizers
+from promptlab.errors import SomeUnmade
 from promptlab.expand.uncollected import uncollected
 from promptlab.plan import CutPrompt, ImageTask, ResolvedSpec
+from promptlab.plan.turns import Work
 from promptlab.records import Environment
-from promptlab.spec import RunSpec
+from promptlab.spec import CallSpec, MachineSpec, PipelineSpec, RunSpec
 
 __all__ = ["DiffusersEngine"]
 
 
 def _nobody(event: object) -> None:
     """Watch nothing."""
+
+
+def _always() -> bool:
+    """Stop for nobody."""
+    return True
 
 
 class DiffusersEngine:
@@ -49,6 +63,7 @@ class DiffusersEngine:
         self._pipelines = Pipelines()
         self._tokenizers = Tokenizers()
         self._finder = Finder(allow_pickle=allow_pickle)
+        self._known = _Known(self._finder)
 
     def resolve(self, spec: RunSpec) -> ResolvedSpec:
         """``spec`` with every default filled in. Resolving what is resolved changes nothing.
@@ -62,6 +77,7 @@ class DiffusersEngine:
     def resolve_all(self, specs: Sequence[RunSpec]) -> tuple[ResolvedSpec, ...]:
         """See :class:`promptlab.engine.resolving.Resolver`."""
         self._finder.forget()
+        self._known = _Known(self._finder)
         resolver = Resolver(self._finder)
         with uncollected():
             return tuple([resolver.resolve(spec) for spec in specs])
@@ -87,26 +103,50 @@ class DiffusersEngine:
         release(resolved.device)
         return available_memory(resolved.device)
 
-    def generate(self, tasks: Sequence[ImageTask], watch: Watch = _nobody) -> Iterator[Picture]:
-        """Make the images, batch by batch, in order of first appearance of each setting.
+    def work(self, resolved: ResolvedSpec) -> Work | None:
+        """See :func:`promptlab.engine.painting.streams.work_of`."""
+        return self._known.work_of(resolved.spec.pipeline, resolved.spec.call, resolved.spec.machine)
+
+    def generate(
+        self, tasks: Sequence[ImageTask], watch: Watch = _nobody, *, going: Callable[[], bool] = _always
+    ) -> Iterator[Picture]:
+        """Make the images, stream by stream, in order of first appearance of each.
 
         Raises:
-            OutOfMemory: when a batch does not fit.
-            EngineError: when weights will not load or an image cannot be made.
+            OutOfMemory: when a forward does not fit.
+            SomeUnmade: at the end, when the others were made.
+            EngineError: when weights will not load or no image can be made.
         """
-        batches = batches_of(tasks)
-        for batch in batches:
+        known = self._known = _Known(self._finder)
+        streams = streams_of(tasks, known.pooled)
+        counts = [batches_in(stream) for stream in streams]
+        first, unmade = 0, dict[Any, str]()
+        for stream, count in zip(streams, counts, strict=True):
+            if not going():
+                break
             with in_one_line("the images could not be made"):
-                pipeline = self._pipelines.ready(self._setting(batch), watch)
-                pictures = paint(pipeline, batch, len(batches), watch, most_rows=self.most_rows)
-            yield from pictures
+                pipeline = self._pipelines.ready(self._setting(stream.tasks[0]), watch)
+                progress = Progress(
+                    first=first, batches=sum(counts), watch=watch, going=going, most_rows=self.most_rows
+                )
+                if stream.pooled:
+                    pictures = Pool(pipeline, stream.tasks, known.work(stream.tasks), progress).pictures()
+                else:
+                    pictures = paint_all(pipeline, stream.tasks, progress)
+            try:
+                yield from _in_one_line(pictures)
+            except SomeUnmade as error:
+                unmade |= error.reasons
+            first += count
+        if unmade:
+            raise SomeUnmade(unmade, of=len(tasks))
 
     def free(self) -> None:
         """Let go of every weight; the next batch loads them again."""
         self._pipelines.free()
 
-    def _setting(self, batch: Batch) -> Setting:
-        task, pipeline = batch.tasks[0], batch.tasks[0].pipeline
+    def _setting(self, task: ImageTask) -> Setting:
+        pipeline = task.pipeline
         model = look_up(pipeline, self._finder)
         torch_dtype(pipeline.dtype)
         files = {each.name: self._finder.adapter(each.name, LORA).path for each in pipeline.loras}
@@ -115,3 +155,46 @@ class DiffusersEngine:
             model=model.source, vae=model.vae, dtype=pipeline.dtype or default_dtype(task.device), device=task.device,
             machine=placement(task.machine), loras=pipeline.loras, embeddings=pipeline.embeddings, files=files,
         )  # fmt: skip
+
+
+class _Known:
+    """What the configurations say of tasks' pipelines, each looked at once."""
+
+    def __init__(self, finder: Finder) -> None:
+        self._finder = finder
+        self._configurations: dict[tuple[str | None, ...], tuple[Configuration, Any]] = {}
+        self._work: dict[tuple[PipelineSpec, CallSpec, MachineSpec], Work | None] = {}
+
+    def pooled(self, task: ImageTask) -> bool:
+        """Whether a pool can make it."""
+        return self.work_of(task.pipeline, task.call, task.machine) is not None
+
+    def work(self, tasks: Sequence[ImageTask]) -> list[Work]:
+        """How often each asks the model; all can be made by a pool."""
+        return [work for task in tasks if (work := self.work_of(task.pipeline, task.call, task.machine)) is not None]
+
+    def work_of(self, pipeline: PipelineSpec, call: CallSpec, machine: MachineSpec) -> Work | None:
+        """How often such an image asks the model; ``None`` where a pool cannot make it."""
+        key = pipeline, call, machine
+        if key not in self._work:
+            config, kind = self._of(pipeline)
+            pooled = poolable(config, kind, pipeline, call, machine)
+            self._work[key] = work_of(config, pipeline, call) if pooled else None
+        return self._work[key]
+
+    def _of(self, pipeline: PipelineSpec) -> tuple[Configuration, Any]:
+        names = (pipeline.model, pipeline.revision, pipeline.variant)
+        if names not in self._configurations:
+            config = look_up(PipelineSpec(model=names[0], revision=names[1], variant=names[2]), self._finder).config
+            self._configurations[names] = config, pipeline_class(config, pipeline.model)
+        return self._configurations[names]
+
+
+def _in_one_line(pictures: Iterator[Picture]) -> Iterator[Picture]:
+    """The same, and no foreign exception."""
+    while True:
+        with in_one_line("the images could not be made"):
+            picture = next(pictures, None)
+        if picture is None:
+            return
+        yield picture

@@ -41,7 +41,7 @@ class RunBegan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generated:
-    """``count`` of the run's images have left the engine."""
+    """``count`` of the images of the runs that are made together have left the engine."""
 
     count: int
 
@@ -127,7 +127,7 @@ class Looking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopping:
-    """Ctrl-C was pressed: the batch in flight is finished; pressed again, everything stops at once."""
+    """Ctrl-C was pressed: the pictures under way are finished; pressed again, everything stops at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

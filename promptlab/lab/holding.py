@@ -6,8 +6,8 @@ looks for runs that were left does not find one that has only just been begun.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -80,18 +80,25 @@ class Holds:
         self._held[lock] = _locked(lock, "run", run.id)
 
     @contextmanager
-    def held(self, run_id: int) -> Iterator[None]:
-        """A context in which no other process makes the run.
+    def held(self, runs: Sequence[RunRecord]) -> Iterator[None]:
+        """A context in which no other process makes these runs. Those of a sweep that is held are held by that: a lock
+        each would be more files than a process may open.
 
         Raises:
-            InputError: when another process is making it.
+            InputError: when another process is making one of them.
         """
-        lock = self._lock(run_id)
-        held = self._held.pop(lock, None) or _locked(lock, "run", run_id)
-        try:
+        with ExitStack() as held:
+            for run in runs:
+                lock = self._lock(run.id)
+                sweep = None if run.sweep_id is None else self._sweep_lock(run.sweep_id)
+                if sweep is not None and sweep in self._held:
+                    if _is_held(lock):
+                        raise _busy("run", run.id)
+                    continue
+                held.callback((self._held.pop(lock, None) or _locked(lock, "run", run.id)).release)
+                if sweep is not None and _is_held(sweep):
+                    raise _busy("run", run.id)
             yield
-        finally:
-            held.release()
 
     def take_sweep(self, sweep_id: int) -> None:
         """Keep other processes from taking up the sweep's runs, from now until :meth:`sweep_held` ends.
@@ -129,8 +136,12 @@ def _locked(path: Path, what: str, number: int) -> BaseFileLock:
     try:
         lock.acquire(timeout=LOOKED_AT)
     except Timeout:
-        raise InputError(what, number, problem="is being made by another process", hint="promptlab list") from None
+        raise _busy(what, number) from None
     return lock
+
+
+def _busy(what: str, number: int) -> InputError:
+    return InputError(what, number, problem="is being made by another process", hint="promptlab list")
 
 
 def _is_held(lock: Path) -> bool:

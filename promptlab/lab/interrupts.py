@@ -1,7 +1,7 @@
-"""Ctrl-C while pictures are made: once, the batch in flight is finished and saved; twice, everything stops at once.
+"""Ctrl-C while pictures are made: once, those under way are finished and saved; twice, everything stops at once.
 
-A signal handler only notes that it was pressed. The next batch that begins (its first step, or its first picture) is
-then where :exc:`KeyboardInterrupt` is raised, so no engine has to know about signals.
+A signal handler only notes that it was pressed. The engine asks :meth:`Interrupts.going` before it begins an image, so
+none has to know about signals.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ class Interrupts:
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
         self._stopping = False
-        self._batch = -1
         self._before: Any = None
 
     def __enter__(self) -> Self:
@@ -36,25 +35,18 @@ class Interrupts:
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
 
-    def reached(self, batch: int) -> None:
-        """Batch number ``batch`` is being made.
+    def going(self) -> bool:
+        """Whether another image may be begun."""
+        return not self._stopping
+
+    def check(self) -> None:
+        """What was under way is saved: this is where it ends.
 
         Raises:
-            KeyboardInterrupt: when Ctrl-C was pressed during an earlier one.
-        """
-        if self._stopping and batch > self._batch:
-            raise KeyboardInterrupt
-        self._batch = max(batch, self._batch)
-
-    def next_pass(self) -> None:
-        """Batches are counted from 0 again.
-
-        Raises:
-            KeyboardInterrupt: when Ctrl-C was pressed before.
+            KeyboardInterrupt: when Ctrl-C was pressed.
         """
         if self._stopping:
             raise KeyboardInterrupt
-        self._batch = -1
 
     def _pressed(self, _number: int, _frame: FrameType | None) -> None:
         if self._stopping:

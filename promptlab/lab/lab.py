@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 from promptlab.errors import EngineError, TrackerError, one_line
 from promptlab.lab.choosing import sampled, wanted
 from promptlab.lab.events import Cut, ProbeUntold, Reused, SweepBegan, Telling, Watch, unwatched
-from promptlab.lab.survey import survey
+from promptlab.lab.making import Order
+from promptlab.lab.survey import environments_of, survey
 from promptlab.lab.sweeping import begun_sweep
 from promptlab.lab.upkeep import Upkeep
 from promptlab.lab.variation import Source, Wording, varied
 from promptlab.lab.verifying import Verdict, Verifier, check_weights
 from promptlab.plan import Plan, ResolvedSpec, tasks_of
-from promptlab.records import Environment, ProbeRecord, RunRecord, SweepRecord
+from promptlab.records import ProbeRecord, RunRecord, SweepRecord
 from promptlab.spec import AUTO, RunSpec
 from promptlab.store.migrate import HEAD
 
@@ -102,8 +103,9 @@ class Lab(Upkeep):
                 )
                 self._workshop.holds.take(run)
         if same is not None:
-            return self._complete(self.notebook.run(same), resolved, environment, watch)
-        return self._workshop.carry_out(run, resolved, environment, parent=parent, again=again, watch=watch)
+            return self._completed([self.notebook.run(same)], watch, resolved=[resolved])[0]
+        order = Order(run=run, resolved=resolved, environment=environment, parent=parent, again=again)
+        return self._workshop.carry_out(order, watch)
 
     def run_sweep(
         self,
@@ -165,12 +167,12 @@ class Lab(Upkeep):
             return tuple(self.notebook.run(run_id) for run_id in owing)
         if ref is not None:
             run = self.source(ref).run
-            return () if self._workshop.whole(run) else (self._resume(run, watch),)
+            return () if self._workshop.whole(run) else self._completed([run], watch)
         unfinished = [one for one in self.notebook.unfinished() if not self._workshop.busy(one)]
-        done = [self._resume(self.notebook.run(one), watch) for one in unfinished]
+        done = self._completed([self.notebook.run(one) for one in unfinished], watch)
         for sweep_id in dict.fromkeys(run.sweep_id for run in done if run.sweep_id is not None):
             self._workshop.show_sweep(self.notebook.sweep(sweep_id), watch)
-        return tuple(done)
+        return done
 
     def plan(self, specs: Sequence[RunSpec], *, again: bool = False) -> Plan:
         """What running ``specs`` would come to: order, images, loads, seconds, bytes, words that would be cut.
@@ -296,28 +298,55 @@ class Lab(Upkeep):
             if cut := self.engine.cut_words(resolved):
                 watch(Cut(prompts=cut))
 
-    def _complete(self, run: RunRecord, resolved: ResolvedSpec, environment: Environment, watch: Watch) -> RunRecord:
-        """A run that is there already: given back when it is whole, else taken up."""
-        if self._workshop.whole(run):
-            watch(Reused(run_id=run.id))
-            return self.notebook.ask_again(run.id)
-        parent = None if run.parent_run_id is None else self.notebook.run(run.parent_run_id)
-        return self._workshop.carry_out(run, resolved, environment, parent=parent, watch=watch)
+    def _completed(
+        self, runs: Sequence[RunRecord], watch: Watch, *, resolved: Sequence[ResolvedSpec] | None = None
+    ) -> tuple[RunRecord, ...]:
+        """Runs that are there already: given back when they are whole, else taken up, together.
 
-    def _resume(self, run: RunRecord, watch: Watch) -> RunRecord:
-        resolved = self._as_recorded(run)
-        return self._complete(run, resolved, self.engine.environment(resolved), watch)
+        Args:
+            resolved: of each run; found out where it is not given.
 
-    def _as_recorded(self, run: RunRecord) -> ResolvedSpec:
-        """The run's spec, resolved here and now to the weights that it was begun with.
+        Raises:
+            EngineError: when some failed; the others are made.
+        """
+        whole = {run.id for run in runs if self._workshop.whole(run)}
+        owing = [(place, run) for place, run in enumerate(runs) if run.id not in whole]
+        for run_id in whole:
+            watch(Reused(run_id=run_id))
+        given = self._as_recorded(runs) if resolved is None else resolved
+        orders = self._orders([run for _, run in owing], [given[place] for place, _ in owing])
+        outcomes = self._workshop.carry_out_all(orders, watch) if orders else ()
+        failures = [outcome.failure for outcome in outcomes if outcome.failure is not None]
+        if failures:
+            raise failures[0] if len(runs) == 1 else _failed(failures, len(runs))
+        made = {outcome.run.id: outcome.run for outcome in outcomes}
+        return tuple(made.get(run.id) or self.notebook.ask_again(run.id) for run in runs)
+
+    def _orders(
+        self, runs: Sequence[RunRecord], resolved: Sequence[ResolvedSpec], *, again: bool = False
+    ) -> list[Order]:
+        parents: dict[int | None, RunRecord] = {
+            run.parent_run_id: self.notebook.run(run.parent_run_id) for run in runs if run.parent_run_id
+        }
+        return [
+            Order(run=run, resolved=one, environment=where, parent=parents.get(run.parent_run_id), again=again)
+            for run, one, where in zip(runs, resolved, environments_of(self.engine, resolved), strict=True)
+        ]
+
+    def _as_recorded(self, runs: Sequence[RunRecord]) -> list[ResolvedSpec]:
+        """The runs' specs, resolved here and now to the weights that they were begun with.
 
         Raises:
             InputError: when a model changed under its name.
         """
-        return check_weights(
-            self.resolve(run.spec), run.spec, model=run.model_identity, vae=run.vae_identity, whose=f"run {run.id}",
-            hint=f"promptlab rerun {run.id}",
-        )  # fmt: skip
+        self.check()
+        return [
+            check_weights(
+                one, run.spec, model=run.model_identity, vae=run.vae_identity, whose=f"run {run.id}",
+                hint=f"promptlab rerun {run.id}",
+            )
+            for run, one in zip(runs, self.engine.resolve_all([run.spec for run in runs]), strict=True)
+        ]  # fmt: skip
 
     def _carry_out_sweep(self, sweep: SweepRecord, *, again: bool, watch: Watch) -> SweepRecord:
         """Every run of the sweep that is not whole; one that fails does not take the others along.
@@ -329,18 +358,18 @@ class Lab(Upkeep):
             return self._made_sweep(sweep, again=again, watch=watch)
 
     def _made_sweep(self, sweep: SweepRecord, *, again: bool, watch: Watch) -> SweepRecord:
-        failures: list[EngineError] = []
         runs = [self.notebook.run(one.run_id) for one in sweep.runs]
         owing = [run for run in runs if again or not self._workshop.whole(run)]
         if not owing and sweep.tracked_at is not None:
             return sweep
-        for run in owing:
-            resolved = self._as_recorded(run)
-            try:
-                self._workshop.carry_out(run, resolved, self.engine.environment(resolved), again=again, watch=watch)
-            except EngineError as error:
-                failures.append(error)
+        orders = self._orders(owing, self._as_recorded(owing), again=again)
+        outcomes = self._workshop.carry_out_all(orders, watch) if orders else ()
         shown = self._workshop.show_sweep(self.notebook.sweep(sweep.id), watch)
+        failures = [outcome.failure for outcome in outcomes if outcome.failure is not None]
         if failures:
-            raise EngineError(f"{len(failures)} of {len(sweep.runs)} runs failed: {one_line(failures[0])}")
+            raise _failed(failures, len(sweep.runs))
         return shown
+
+
+def _failed(failures: Sequence[EngineError], of: int) -> EngineError:
+    return EngineError(f"{len(failures)} of {of} runs failed: {one_line(failures[0])}")

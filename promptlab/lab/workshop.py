@@ -1,7 +1,8 @@
 """Where a run that is in the notebook is carried out: what exists is linked, what is owed is made, the faces are drawn.
 
-One path for a new run, one taken up after a crash, and one of a sweep. A run is locked while it is being made, by a
-file lock that ends with its process however that ends; so whether a RUNNING run is alive can be told.
+One path for a new run, one taken up after a crash, and all those of a sweep (:mod:`promptlab.lab.stream`). What is
+being made is locked, by a file lock that ends with its process however that ends; so whether a RUNNING run is alive can
+be told.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from promptlab.engine import Engine
-from promptlab.errors import InputError, StoreError, TrackerError, one_line
+from promptlab.errors import InputError, StoreError, TrackerError
 from promptlab.images.grid import save_grid, thumbnail
 from promptlab.lab.events import RunBegan, Telling, Undrawn, Untold, Watch
 from promptlab.lab.holding import Holds
-from promptlab.lab.making import Making
-from promptlab.lab.shrinking import tasks_for
+from promptlab.lab.making import Making, Order
+from promptlab.lab.stream import Outcome, Stream
 from promptlab.plan import Pace, ResolvedSpec
-from promptlab.records import Environment, ImageRecord, RunRecord, RunStatus, SweepRecord
+from promptlab.records import Environment, ImageRecord, RunRecord, SweepRecord
 from promptlab.store.notebook import Notebook
 from promptlab.tracking import AddressReport, Tracker
 from promptlab.workspace import Workspace
@@ -38,52 +39,50 @@ class Workshop:
         self._engine, self._notebook, self._workspace, self._tracker = engine, notebook, workspace, tracker
         self.holds = Holds(workspace, notebook.sweep_of)
 
-    def carry_out(
-        self,
-        run: RunRecord,
-        resolved: ResolvedSpec,
-        environment: Environment,
-        *,
-        parent: RunRecord | None = None,
-        again: bool = False,
-        watch: Watch,
-    ) -> RunRecord:
-        """Make what ``run`` owes, draw its grid, tell MLflow.
-
-        Args:
-            environment: the one it is carried out in.
-            again: make pictures anew that exist elsewhere in the workspace.
+    def carry_out(self, order: Order, watch: Watch) -> RunRecord:
+        """Make what one run owes, draw its grid, tell MLflow.
 
         Raises:
             InputError: when another process is making it.
             EngineError, StoreError: the run is FAILED; what was made stays.
             KeyboardInterrupt: the run is KILLED; what was made stays.
         """
-        with self.holds.held(run.id):
-            for leftover in self._workspace.run_folder(run.id).glob(".*.tmp"):
-                leftover.unlink(missing_ok=True)  # of a process that was killed while it wrote
-            run = self._notebook.take_up(run.id)
-            if not again:
-                run = self._link(run, environment)
-            watch(RunBegan(run=run))
-            tasks = tasks_for(resolved, run.owed)
-            making = Making(
-                self._engine(), self._notebook, self._workspace, self._tracker, run, resolved, environment, parent,
-                watch, link=(lambda one: one) if again else (lambda one: self._link(one, environment)),
+        (outcome,) = self.carry_out_all([order], watch)
+        if outcome.failure is not None:
+            raise outcome.failure
+        return outcome.run
+
+    def carry_out_all(self, orders: Sequence[Order], watch: Watch) -> tuple[Outcome, ...]:
+        """The same for many runs at once, whose pictures flow through the engine together.
+
+        Returns:
+            How each ended; one that failed does not take the others along.
+
+        Raises:
+            InputError: when another process is making one of them.
+            StoreError: those that were begun are FAILED; what was made stays.
+            KeyboardInterrupt: those that were begun are KILLED; what was made stays.
+        """
+        with self.holds.held([order.run for order in orders]):
+            stream = Stream(
+                self._engine(), self._notebook, self._workspace,
+                link=lambda making: self._link(making.run, making.order.environment),
+                show=lambda run: self.show(run, _told_before(watch)),
+                prepare=self._tracker.prepare, watch=watch,
             )  # fmt: skip
-            failure: BaseException | None = None
-            try:
-                if tasks:
-                    making.generate(tasks)
-                ended = making.end(RunStatus.FINISHED)
-            except KeyboardInterrupt as interrupt:
-                ended, failure = making.end(RunStatus.KILLED), interrupt
-            except Exception as error:  # noqa: BLE001 - whatever it was, the row must say so before it goes on
-                ended, failure = making.end(RunStatus.FAILED, error=one_line(error)), error
-            ended = self.show(ended, watch)
-        if failure is not None:
-            raise failure
-        return ended
+            return stream.carry_out([self._making(order, watch, alone=len(orders) == 1) for order in orders])
+
+    def _making(self, order: Order, watch: Watch, *, alone: bool) -> Making:
+        """The run, ready to be made: of several, each is taken up when its turn comes."""
+        folder = self._workspace.run_folder(order.run.id)
+        folder.mkdir(parents=True, exist_ok=True)
+        for leftover in folder.glob(".*.tmp"):
+            leftover.unlink(missing_ok=True)  # of a process that was killed while it wrote
+        run = self._notebook.take_up(order.run.id) if alone else order.run
+        if not order.again:
+            run = self._link(run, order.environment)
+        watch(RunBegan(run=run))
+        return Making(order, run, self._notebook, taken_up=alone)
 
     def existing(self, keys: Sequence[str], environment: Environment) -> dict[str, ImageRecord]:
         """Pictures that need not be made: by recipe key, made in this environment, their files still there."""
@@ -198,6 +197,11 @@ class Workshop:
 
     def _is_there(self, image: ImageRecord) -> bool:
         return image.path is not None and (self._workspace.root / image.path).is_file()
+
+
+def _told_before(watch: Watch) -> Watch:
+    """``watch``, who has heard already that MLflow is being told."""
+    return lambda event: None if isinstance(event, Telling) else watch(event)
 
 
 def _thumbnail(grid: Path) -> bytes:

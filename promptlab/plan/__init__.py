@@ -3,6 +3,7 @@
 - :mod:`~promptlab.plan.tasks`: a resolved spec → its images, one task each;
 - :mod:`~promptlab.plan.order`: which run comes before which, and what has to be loaded on the way;
 - :mod:`~promptlab.plan.pace`: how long, and how many bytes: from history, or by rule of thumb;
+- :mod:`~promptlab.plan.turns`, :mod:`~promptlab.plan.streams`: which images share a forward, and how many forwards;
 - :mod:`~promptlab.plan.planning`: all of these, put together for a person to look at and for the lab to follow.
 """
 

@@ -13,7 +13,9 @@ from typing import Final
 from promptlab.expand.uncollected import uncollected
 from promptlab.plan.order import loads_of, order_line, ordered
 from promptlab.plan.pace import Pace, rule_of_thumb
+from promptlab.plan.streams import Planned, stream_of
 from promptlab.plan.tasks import ImageTask, ResolvedSpec, keys_of, tasks_of
+from promptlab.plan.turns import Work
 
 __all__ = ["CutPrompt", "Plan", "PlannedRun", "plan"]
 
@@ -45,6 +47,8 @@ class PlannedRun:
         original: its place in the order as written, from 0.
         keys: the recipe keys of its images, in the grid's order.
         rows: images per forward, as the engine makes them.
+        work: evaluations of the denoiser that an image takes, where the run is a part of a stream; see
+            :mod:`promptlab.plan.streams`.
         there: those of them that are made already.
         repeated: those that an earlier run of this plan makes, or has by then.
     """
@@ -53,6 +57,7 @@ class PlannedRun:
     original: int
     keys: tuple[str, ...]
     rows: int
+    work: Work | None = None
     there: frozenset[str] = frozenset()
     repeated: frozenset[str] = frozenset()
 
@@ -88,9 +93,11 @@ class PlannedRun:
 
     @property
     def batches(self) -> int:
-        """Forwards of the pipeline for what is owed. Rows with and without a negative prompt never share one, and rows
-        of different words not where the pipeline cannot mix them."""
+        """Batches in which what is owed comes out, were the run alone. Only in a stream do pictures with and without a
+        negative prompt share one; and elsewhere those of different words not where the pipeline cannot mix them."""
         size, owed = self.rows, self._owed_by_kind()
+        if self.work is not None:
+            owed = (sum(owed), 0)
         return sum([-(-count // size) for count in owed])
 
     def _owes(self, key: str) -> bool:
@@ -115,7 +122,8 @@ class Plan:
     Args:
         runs: in the order chosen.
         varying: what changes from run to run, slowest first, in the words of the command line.
-        batches: forwards of the pipeline for all that is owed.
+        batches: batches of pictures for all that is owed.
+        forwards: of the denoiser, for what is owed and made in streams.
         loads: how often a pipeline, or a VAE, must be loaded for what is owed, from nothing in memory.
         seconds: estimated, for what is owed and its loads.
         bytes: estimated, of the PNGs that are owed.
@@ -126,6 +134,7 @@ class Plan:
     runs: tuple[PlannedRun, ...]
     varying: tuple[str, ...]
     batches: int
+    forwards: int
     loads: int
     seconds: float
     bytes: int
@@ -164,6 +173,7 @@ def plan(
     *,
     there: Collection[str] = frozenset(),
     rows: Callable[[ResolvedSpec], int] | None = None,
+    work: Callable[[ResolvedSpec], Work | None] = lambda _: None,
     pace: Callable[[ResolvedSpec], Pace | None] = lambda _: None,
     cut: Iterable[CutPrompt] = (),
 ) -> Plan:
@@ -173,6 +183,7 @@ def plan(
         resolved: the runs, as written.
         there: recipe keys of images that need not be made; a mapping from them will do.
         rows: how many images of a run share a forward, padding included; its batch size unless the engine says less.
+        work: how often an image of a run asks the denoiser, where its run shares forwards with others.
         pace: what history says about a run's setting; ``None`` when it says nothing. Asked once for each run that owes
             an image, so it should remember its answers.
         cut: what :meth:`promptlab.engine.Engine.cut_words` says, passed on.
@@ -183,25 +194,39 @@ def plan(
         places,
         there if isinstance(there, frozenset) else frozenset(there),
         rows or (lambda one: one.batch_size),
+        work,
     )
     owing = [run for run in runs if run.owed_count]
     seconds = size = 0.0
     batches = loads = 0
     guess = False
+    streams: dict[object, Planned] = {}
     for run, loading in zip(owing, loads_of(run.resolved for run in owing), strict=True):
         found = pace(run.resolved) or rule_of_thumb(run.resolved)
-        forwards = run.batches
-        batches, loads, guess = batches + forwards, loads + loading, guess or found.guess
-        seconds += forwards * run.rows * found.seconds_per_image + loading * found.load_seconds
+        loads, guess = loads + loading, guess or found.guess
+        seconds += loading * found.load_seconds
         size += run.owed_count * found.bytes_per_image
+        if run.work is not None:
+            streams.setdefault(_stream_of(run), Planned(run.rows)).add(
+                run.owed_count, run.work, found.seconds_per_image
+            )
+            continue
+        batches += run.batches
+        seconds += run.batches * run.rows * found.seconds_per_image
     return Plan(
-        runs=runs, varying=varying, batches=batches, loads=loads, seconds=seconds, bytes=round(size), guess=guess,
+        runs=runs, varying=varying, batches=batches + sum(each.batches for each in streams.values()),
+        forwards=sum(each.forwards for each in streams.values()), loads=loads,
+        seconds=seconds + sum(each.seconds for each in streams.values()), bytes=round(size), guess=guess,
         cut=tuple(cut),
     )  # fmt: skip
 
 
 def _runs(
-    resolved: Sequence[ResolvedSpec], places: Sequence[int], made: frozenset[str], rows: Callable[[ResolvedSpec], int]
+    resolved: Sequence[ResolvedSpec],
+    places: Sequence[int],
+    made: frozenset[str],
+    rows: Callable[[ResolvedSpec], int],
+    work: Callable[[ResolvedSpec], Work | None],
 ) -> tuple[PlannedRun, ...]:
     seen: set[str] = set()
     runs = []
@@ -210,5 +235,14 @@ def _runs(
         repeated = _NONE if seen.isdisjoint(keys) else frozenset(seen.intersection(keys)) - there
         seen.update(keys)
         one = resolved[place]
-        runs.append(PlannedRun(resolved=one, original=place, keys=keys, rows=rows(one), there=there, repeated=repeated))
+        runs.append(
+            PlannedRun(
+                resolved=one, original=place, keys=keys, rows=rows(one), work=work(one), there=there, repeated=repeated
+            )
+        )
     return tuple(runs)
+
+
+def _stream_of(run: PlannedRun) -> object:
+    resolved, spec = run.resolved, run.resolved.spec
+    return stream_of(spec.pipeline, spec.call, spec.machine, batch_size=resolved.batch_size, device=resolved.device)

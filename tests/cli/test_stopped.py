@@ -61,7 +61,7 @@ def test_a_stop_finishes_the_batch_and_says_how_to_go_on(sign, promptlab, worksp
     assert said.code == 130
     lines = [line for line in said.err.splitlines() if line]
     assert lines == [
-        "finishing the batch in flight; Ctrl-C again stops at once",
+        "finishing the pictures under way; Ctrl-C again stops at once",
         "promptlab: stopped; what was made stays; type: promptlab resume 1",
     ]
     assert statuses(promptlab, 1) == ("KILLED", 8, 12)

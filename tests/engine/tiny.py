@@ -65,3 +65,27 @@ def save_tiny(folder: Path, *, unet=None, vae=None, encoder=None) -> Path:
     )  # fmt: skip
     pipeline.save_pretrained(folder)
     return folder
+
+
+def save_tiny_xl(folder: Path) -> Path:
+    """A whole model of Stable Diffusion XL's kind in ``folder``."""
+    import torch
+    from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline
+    from transformers import CLIPTextConfig, CLIPTextModelWithProjection
+
+    torch.manual_seed(1)
+    second = CLIPTextModelWithProjection(
+        CLIPTextConfig(
+            hidden_size=8, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2, vocab_size=300,
+            max_position_embeddings=77, bos_token_id=298, eos_token_id=299, projection_dim=8,
+        )
+    ).eval()  # fmt: skip
+    unet = tiny_unet(
+        cross_attention_dim=16, addition_embed_type="text_time", addition_time_embed_dim=4,
+        projection_class_embeddings_input_dim=8 + 6 * 4,
+    )  # fmt: skip
+    StableDiffusionXLPipeline(
+        vae=tiny_vae(), unet=unet, text_encoder=tiny_encoder(), text_encoder_2=second, tokenizer=tokenizer(),
+        tokenizer_2=tokenizer(), scheduler=EulerDiscreteScheduler(), add_watermarker=False,
+    ).save_pretrained(folder)  # fmt: skip
+    return folder

@@ -11,12 +11,12 @@ because numbers that are none (NaN) are only visible before it.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from promptlab.engine import Denoising, Picture, Watch
+from promptlab.engine import Begun, Denoising, Picture, Watch
 from promptlab.engine.families.calls import call_parameters
 from promptlab.engine.families.members import with_schedulers
 from promptlab.engine.families.outputs import pictures_of
@@ -27,6 +27,7 @@ from promptlab.engine.machine.libraries import quietly
 from promptlab.engine.machine.memory import check_rows, measured, out_of_memory
 from promptlab.engine.painting.decoding import BLACK, looking_at_decodings
 from promptlab.engine.painting.noise import generator_of, varied_noise
+from promptlab.engine.painting.progress import Progress
 from promptlab.engine.painting.steering import Texts, by_length, drop_when_due, tensors_wanted, unguided, with_noise
 from promptlab.engine.schedules.building import build_scheduler
 from promptlab.engine.schedules.rehearsing import drawing_from
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-__all__ = ["Batch", "batches_of", "images_per_forward", "paint", "rows_of"]
+__all__ = ["Batch", "batches_of", "images_per_forward", "paint", "paint_all", "rows_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,21 @@ def images_per_forward(device: str, batch_size: int, *, compiled: bool = False) 
     share, rest = divmod(batch_size, threads)
     even = rest == 0 and share & (share - 1) == 0
     return batch_size if threads == 1 or even else 1
+
+
+def paint_all(pipeline: Any, tasks: Sequence[ImageTask], progress: Progress) -> Iterator[Picture]:
+    """Make the images of ``tasks``, a batch of equal setting at a time.
+
+    Raises:
+        OutOfMemory: when a forward does not fit; what it took is free again.
+    """
+    for batch in batches_of(tasks):
+        if not progress.going():
+            return
+        for task in batch.tasks:
+            progress.watch(Begun(task=task))
+        numbered = replace(batch, number=progress.first + batch.number)
+        yield from paint(pipeline, numbered, progress.batches, progress.watch, most_rows=progress.most_rows)
 
 
 def paint(pipeline: Any, batch: Batch, batches: int, watch: Watch, *, most_rows: int | None = None) -> list[Picture]:
