@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from promptlab.engine import Engine
-from promptlab.plan import Plan, ResolvedSpec, keys_of, plan
+from promptlab.plan import DEFAULT_BATCH_SIZE, Plan, ResolvedSpec, keys_of, plan
+from promptlab.plan.streams import stream_of
 from promptlab.records import Environment
 from promptlab.spec import MachineSpec, RunSpec
 
@@ -35,7 +37,7 @@ def survey(
     Raises:
         InputError: for the first spec that is wrong.
     """
-    resolved = engine.resolve_all(specs)
+    resolved = _in_company(engine, specs, engine.resolve_all(specs))
     environments = environments_of(engine, resolved)
     if there is None:
         there = frozenset()
@@ -47,6 +49,27 @@ def survey(
     pace = (lambda _: None) if workshop is None else workshop.pace
     made = plan(resolved, there=there, rows=engine.images_per_forward, work=engine.work, pace=pace, cut=words)
     return made, environments
+
+
+def _in_company(engine: Engine, specs: Sequence[RunSpec], resolved: Sequence[ResolvedSpec]) -> tuple[ResolvedSpec, ...]:
+    """``resolved``, where runs of few images that name no batch size take that of the stream which they make together.
+
+    A run of one image would have forwards of its own shape, and share none. Two sizes only, so that a sweep that grows
+    keeps the recipes of what it has made.
+    """
+    streams = [
+        stream_of(one.spec.pipeline, one.spec.call, one.spec.machine, batch_size=0, device=one.device)
+        if spec.batch_size is None and engine.work(one) is not None else None
+        for spec, one in zip(specs, resolved, strict=True)
+    ]  # fmt: skip
+    images: Counter[object] = Counter()
+    for stream, one in zip(streams, resolved, strict=True):
+        images[stream] += one.spec.image_count
+    return tuple(
+        one.at(max(one.batch_size, DEFAULT_BATCH_SIZE if images[stream] > 2 else images[stream]))
+        if stream is not None and len(specs) > 1 else one
+        for stream, one in zip(streams, resolved, strict=True)
+    )  # fmt: skip
 
 
 def environments_of(engine: Engine, resolved: Iterable[ResolvedSpec]) -> tuple[Environment, ...]:

@@ -1,8 +1,9 @@
 """Kept pictures, made again exactly as recorded and compared: what this notebook claims, checked.
 
-A picture is made again in the batch in which it was made, with the same neighbours in the same slots, so that nothing
-but the environment can have changed; and of that the fields that did are named. Weights are told apart by content, so
-a model that changed under its name is found before anything is made. Nothing is claimed that was not compared.
+A picture is made again at the batch size at which it was made, with those of its run that came out with it, so that
+nothing but the environment can have changed; and of that the fields that did are named. Weights are told apart by
+content, so a model that changed under its name is found before anything is made. Nothing is claimed that was not
+compared.
 """
 
 from __future__ import annotations
