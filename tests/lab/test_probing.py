@@ -30,8 +30,8 @@ class Weighing(Painter):
     def room(self, resolved):
         return self.there
 
-    def generate(self, tasks, watch=lambda event: None):
-        for picture in super().generate(tasks, watch):
+    def generate(self, tasks, watch=lambda event: None, **more):
+        for picture in super().generate(tasks, watch, **more):
             watch(Denoising(batch=picture.batch, batches=1, step=1, steps=1))
             peak = self.base + self.each * picture.task.batch_size
             yield Picture(**{name: getattr(picture, name) for name in Picture.__slots__} | {"peak_memory": peak})

@@ -33,9 +33,9 @@ class Elsewhere(Painter):
     def environment(self, resolved):
         return Environment(facts={**super().environment(resolved).facts, **self.facts})
 
-    def generate(self, tasks, watch=lambda event: None):
+    def generate(self, tasks, watch=lambda event: None, **more):
         self.calls.append([(task.variant, task.seed) for task in tasks])
-        for picture in super().generate(tasks, watch):
+        for picture in super().generate(tasks, watch, **more):
             off = np.random.default_rng(1).integers(-self.noise, self.noise + 1, picture.pixels.shape)
             pixels = np.clip(picture.pixels + off, 0, 255).astype(np.uint8)
             yield dataclasses.replace(picture, pixels=pixels)
@@ -155,10 +155,10 @@ def test_a_batch_that_cannot_be_made_does_not_take_the_others_along(lab):
     """The engine's sentence stands beside the pictures of that batch."""
 
     class Failing(Painter):
-        def generate(self, tasks, watch=lambda event: None):
+        def generate(self, tasks, watch=lambda event: None, **more):
             if any(task.seed == 2 and task.variant == 1 for task in tasks):
                 raise EngineError("out of memory")
-            yield from super().generate(tasks, watch)
+            yield from super().generate(tasks, watch, **more)
 
     lab.run(SPEC)
     verdicts = {one.ref: one for one in Lab(lab.workspace, engine=Failing(), tracker=lab.tracker).verify(["1"])}
@@ -213,7 +213,7 @@ def test_what_was_never_made_cannot_be_verified(lab, painter):
     """A run that failed before its first picture names the command that makes it."""
 
     class Broken(Painter):
-        def generate(self, tasks, watch=lambda event: None) -> list[Picture]:
+        def generate(self, tasks, watch=lambda event: None, **more) -> list[Picture]:
             raise EngineError("no")
 
     with pytest.raises(EngineError):
