@@ -1,6 +1,7 @@
 """The promise: an image's bytes are decided by its task alone. And what happens when one cannot be made."""
 
 import gc
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -168,11 +169,14 @@ def test_a_change_of_scheduler_loads_nothing(engine, make_spec):
 
 
 def test_memory_and_time_are_told(engine, make_spec):
-    """Each image has its share of the batch's time, the padding's included, and the batch's peak memory."""
-    pictures = list(engine.generate(tasks_of(engine.resolve(make_spec(seeds=(0, 1, 2), batch_size=2)))))
+    """Each image has its share of the forwards that it took part in, padding included, and the batch's peak memory."""
+    tasks = tasks_of(engine.resolve(make_spec(seeds=(0, 1, 2), batch_size=2)))
+    began = time.perf_counter()
+    pictures = list(engine.generate(tasks))
+    took = time.perf_counter() - began
     assert [(p.batch, p.slot) for p in pictures] == [(0, 0), (0, 1), (1, 0)]
     assert all(0 < p.seconds < 60 and p.peak_memory > 50_000_000 for p in pictures)
-    assert pictures[0].seconds == pictures[1].seconds
+    assert sum(picture.seconds for picture in pictures) <= took  # no second is counted twice
 
 
 def test_the_process_keeps_its_own_flags(engine, make_spec):
