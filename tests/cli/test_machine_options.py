@@ -21,7 +21,7 @@ def test_what_is_typed_is_kept_inherited_and_shown(promptlab, lab):
     assert "attention backend  native" in shown
     assert "vae_slicing: true → false" in promptlab("diff", "1", "3", "--no-picture").out
     told = MlflowClient(f"sqlite:///{lab.workspace.database}").get_run(run.variants[0].mlflow_run_id)
-    assert (told.data.params["vae_slicing"], told.data.params["attention_backend"]) == ("True", "native")
+    assert (told.data.params["vae_slicing"], told.data.params["attention_backend"]) == ("true", "native")
     assert '"vae_slicing"' in lab.workspace.report(1).read_text(encoding="utf-8")
 
 
