@@ -13,7 +13,7 @@ from promptlab.cli.inline import show_option, show_picture
 from promptlab.cli.made_text import sweep_lines
 from promptlab.cli.make import lab_in
 from promptlab.cli.options import in_workspace, whole
-from promptlab.cli.text import image_lines, show_lines, summary_lines
+from promptlab.cli.record_text import image_lines, show_lines, summary_lines
 from promptlab.errors import InputError
 from promptlab.expand.steering import STEERING, steering_of
 from promptlab.records import ImageRecord, RunRecord, RunSummary, plain

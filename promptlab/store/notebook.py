@@ -8,42 +8,36 @@ one workspace while MLflow's server reads it. A run's images are rows before the
 from __future__ import annotations
 
 import uuid
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from sqlalchemy import delete, func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import func, select, update
 
 from promptlab.plan import ImageTask, ResolvedSpec
 from promptlab.records import (
     Environment,
     ImageRecord,
     ImageStatus,
-    Probed,
     RunRecord,
     RunStatus,
     SweepRecord,
     SweepRun,
-    Verification,
 )
 from promptlab.spec import Variant
-from promptlab.store import judging, migrate, recall
+from promptlab.store import migrate, recall
 from promptlab.store.database import Database
-from promptlab.store.engines import translated
 from promptlab.store.home import database_of
-from promptlab.store.lookup import Lookup
+from promptlab.store.remarks import Remarks
 from promptlab.store.restoring import restore_run, restore_sweep
-from promptlab.store.rows import made_columns, new_run_row, next_number, sweep_record
-from promptlab.store.tables import EnvironmentRow, ImageRow, ProbeRow, RunRow, SweepRow, VariantRow, VerificationRow
+from promptlab.store.rows import environment_row, made_columns, new_run_row, next_number, sweep_record
+from promptlab.store.tables import ImageRow, RunRow, SweepRow
 from promptlab.workspace import Workspace
 
 __all__ = ["Notebook"]
 
 
-class Notebook(Lookup):
+class Notebook(Remarks):
     """What a workspace remembers, to be read and written. Open one with :meth:`at`; SQL that fails is a
     :class:`StoreError`."""
 
@@ -96,7 +90,7 @@ class Notebook(Lookup):
                 row.status, row.sweep_id, row.sweep_place = RunStatus.SCHEDULED, sweep_id, list(place.place)
                 row.sweep_values = [list(pair) for pair in place.values]
             row.id, row.uid = next_number(session, RunRow), uuid.uuid4().hex
-            row.environment = _environment_row(session, environment)
+            row.environment = environment_row(session, environment)
             row.changes = []
             parents: Mapping[tuple[int, int], int] = {}
             if parent is not None:
@@ -130,7 +124,7 @@ class Notebook(Lookup):
         with self._writing("adding images") as session:
             elsewhere: dict[str, Any] = {}
             if environment is not None:
-                row = _environment_row(session, environment)
+                row = environment_row(session, environment)
                 session.add(row)
                 session.flush()
                 elsewhere["environment_id"] = row.id
@@ -140,64 +134,6 @@ class Notebook(Lookup):
                     .where(ImageRow.run_id == run_id, ImageRow.position == image.position)
                     .values(**made_columns(image), **elsewhere)
                 )
-
-    def add_verifications(self, run_id: int, found: Mapping[int, Verification], environment: Environment) -> None:
-        """Keep what came of making images again: by their places in the run.
-
-        Args:
-            environment: in which they were made again.
-        """
-        with self._writing("noting what was verified") as session:
-            where = _environment_row(session, environment)
-            session.add(where)
-            rows = session.execute(select(ImageRow.position, ImageRow.id).where(ImageRow.run_id == run_id))
-            ids = {position: row_id for position, row_id in rows}  # noqa: C416 - rows are no pairs to mypy
-            for position, one in found.items():
-                row = VerificationRow(
-                    image_id=ids[position],
-                    verified_at=one.verified_at,
-                    outcome=one.outcome,
-                    environment=where,
-                    pixel_sha256=one.pixel_sha256,
-                    differing_pixels=one.differing_pixels,
-                    greatest_difference=one.greatest_difference,
-                    mean_difference=one.mean_difference,
-                    psnr=one.psnr,
-                    changes=[[change.field, change.before, change.after] for change in one.changes],
-                )
-                session.add(row)
-
-    def remember_probe(self, setting: str, probed: Probed) -> None:
-        """Keep what a forward of one size took, in place of what was known of it.
-
-        Args:
-            setting: the hash of all that decides how much memory it takes.
-        """
-        with self._writing("noting what a batch took") as session:
-            session.execute(
-                delete(ProbeRow).where(ProbeRow.setting == setting, ProbeRow.batch_size == probed.batch_size)
-            )
-            session.add(
-                ProbeRow(
-                    setting=setting, batch_size=probed.batch_size, fits=probed.fits, seconds=probed.seconds,
-                    step_seconds=probed.step_seconds, peak_memory=probed.peak_memory, probed_at=datetime.now(UTC),
-                )
-            )  # fmt: skip
-
-    def rate(self, places: Sequence[judging.Place], *, stars: int | None = None, favourite: bool | None = None) -> None:
-        """Keep what was thought of images; ``None`` leaves what was thought before."""
-        with self._writing("noting stars") as session:
-            judging.rate(session, places, stars=stars, favourite=favourite)
-
-    def vote(self, winner: judging.Place, loser: judging.Place, *, tie: bool = False) -> None:
-        """Keep which of two images was liked better, or that neither was."""
-        with self._writing("noting a vote") as session:
-            judging.vote(session, winner, loser, tie=tie)
-
-    def cast(self, votes: Sequence[tuple[judging.Place, judging.Place, bool]]) -> Counter[judging.Standing]:
-        """Keep a whole ballot, or nothing of it; see :func:`promptlab.store.judging.cast`."""
-        with self._writing("noting votes") as session:
-            return judging.cast(session, votes)
 
     def link_images(self, run_id: int, earlier: Mapping[int, ImageRecord]) -> RunRecord:
         """Take pictures that exist for pictures of this run: position → the image that was made (see :meth:`known`)."""
@@ -277,7 +213,7 @@ class Notebook(Lookup):
     def restore(self, run: RunRecord, uids: Mapping[int, str]) -> RunRecord:
         """Write a run anew from its record, as it was told by its pictures; see :mod:`promptlab.store.restoring`."""
         with self._writing("writing a run anew") as session:
-            environment = _environment_row(session, run.environment)
+            environment = environment_row(session, run.environment)
             session.add(environment)
             return recall.run(session, restore_run(session, run, uids, environment))
 
@@ -325,40 +261,8 @@ class Notebook(Lookup):
             session.flush()
             return sweep_record(row, ())
 
-    def mark_sweep_tracked(self, sweep_id: int, mlflow_run_id: str) -> SweepRecord:
-        """Note that MLflow has been told of the whole sweep."""
-        with self._writing("noting what MLflow knows") as session:
-            session.execute(
-                update(SweepRow)
-                .where(SweepRow.id == sweep_id)
-                .values(mlflow_run_id=mlflow_run_id, tracked_at=datetime.now(UTC))
-            )
-        return self.sweep(sweep_id)
-
     def ask_again(self, run_id: int) -> RunRecord:
         """Note that a run was asked for once more, and is there already: ``last`` means it from now on."""
         with self._writing("noting what was asked") as session:
             session.execute(update(RunRow).where(RunRow.id == run_id).values(asked_at=datetime.now(UTC)))
             return recall.run(session, run_id)
-
-    def mark_tracked(self, run_id: int, mlflow_run_ids: Mapping[int, str]) -> RunRecord:
-        """Note that MLflow has been told: the MLflow run of each variant, by the variant's position."""
-        with self._writing("noting what MLflow knows") as session:
-            for position, mlflow_run_id in mlflow_run_ids.items():
-                session.execute(
-                    update(VariantRow)
-                    .where(VariantRow.run_id == run_id, VariantRow.position == position)
-                    .values(mlflow_run_id=mlflow_run_id)
-                )
-            session.execute(update(RunRow).where(RunRow.id == run_id).values(tracked_at=datetime.now(UTC)))
-            return recall.run(session, run_id)
-
-    @contextmanager
-    def _writing(self, doing: str) -> Iterator[Session]:
-        with translated(doing), Session(self._writer) as session, session.begin():
-            yield session
-
-
-def _environment_row(session: Session, environment: Environment) -> EnvironmentRow:
-    known = session.scalars(select(EnvironmentRow).where(EnvironmentRow.hash == environment.hash)).one_or_none()
-    return known or EnvironmentRow(hash=environment.hash, created_at=datetime.now(UTC), facts=dict(environment.facts))

@@ -40,12 +40,20 @@ from promptlab.spec import (
     Variant,
     options,
 )
-from promptlab.store.tables import ImageRow, RunRow, SweepRow, VariantRow, VerificationRow
+from promptlab.store.tables import EnvironmentRow, ImageRow, RunRow, SweepRow, VariantRow, VerificationRow
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-__all__ = ["image_record", "made_columns", "new_run_row", "next_number", "run_record", "sweep_record"]
+__all__ = [
+    "environment_row",
+    "image_record",
+    "made_columns",
+    "new_run_row",
+    "next_number",
+    "run_record",
+    "sweep_record",
+]
 
 
 def next_number(session: Session, table: type[RunRow | SweepRow]) -> int:
@@ -55,6 +63,12 @@ def next_number(session: Session, table: type[RunRow | SweepRow]) -> int:
     PostgreSQL's counters know nothing. Writers come one after the other, so no two are given the same.
     """
     return (session.scalar(select(func.max(table.id))) or 0) + 1
+
+
+def environment_row(session: Session, environment: Environment) -> EnvironmentRow:
+    """The row of an environment: the one that is there, or a new one, which the caller adds."""
+    known = session.scalars(select(EnvironmentRow).where(EnvironmentRow.hash == environment.hash)).one_or_none()
+    return known or EnvironmentRow(hash=environment.hash, created_at=datetime.now(UTC), facts=dict(environment.facts))
 
 
 def new_run_row(resolved: ResolvedSpec, *, experiment: str, name: str | None, note: str | None) -> RunRow:
