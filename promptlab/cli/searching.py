@@ -73,6 +73,8 @@ def search(
     check_one_format(as_json=as_json, as_csv=as_csv)
     if limit < 0:
         raise InputError("--limit", limit, problem="is too small", allowed="0 (for all) or more", hint="--limit 20")
+    if typed["rating"] is not None and not 1 <= typed["rating"] <= 5:
+        raise InputError("--rating", typed["rating"], problem="is out of range", allowed="1 to 5", hint="--rating 4")
     wanted = words_of(words)
     if words and not wanted:
         raise InputError("WORDS", " ".join(words), problem="hold no letter", hint="promptlab search fox")

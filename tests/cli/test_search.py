@@ -65,6 +65,7 @@ def test_lists_and_runs_are_tables_too(foxes):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["--rating", "9"], "--rating 9 is out of range; allowed: 1 to 5"),
         (["--since", "soon"], "--since 'soon' is no time; allowed: a day (2026-01-31)"),
         (["--limit", "-1"], "--limit -1 is too small"),
         (["--seed", "x"], "--seed 'x' is not a whole number"),
