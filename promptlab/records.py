@@ -17,6 +17,7 @@ from typing import Any
 from promptlab.spec import Change, RunSpec, Scalar, Variant, canonical_json
 
 __all__ = [
+    "CutWords",
     "Environment",
     "ImageRecord",
     "ImageStatus",
@@ -133,6 +134,21 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CutWords:
+    """Words of a prompt, or a negative prompt, that a text encoder did not see.
+
+    Args:
+        prompt: in full.
+        encoder: the part that cut, such as ``tokenizer_2``.
+        words: what was cut off.
+    """
+
+    prompt: str
+    encoder: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VariantRecord:
     """One wording of a run, and the MLflow run that shows it."""
 
@@ -233,6 +249,7 @@ class RunRecord:
         sweep_values: field and shown value of each of the sweep's axes, for this run.
         tracked_at: when MLflow was told; ``None`` while it has not been.
         origin: of a run that was not made in this workspace but taken in.
+        cut: words that text encoders did not see.
     """
 
     id: int
@@ -259,6 +276,7 @@ class RunRecord:
     sweep_values: tuple[tuple[str, str], ...] = ()
     tracked_at: datetime | None = None
     origin: Origin | None = None
+    cut: tuple[CutWords, ...] = ()
 
     @property
     def made(self) -> tuple[ImageRecord, ...]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from promptlab.cli.cut_text import cut_lines
 from promptlab.cli.text import change_line, counted, pairs, setting_pairs, table
-from promptlab.errors import one_line
 from promptlab.expand import Sweep
-from promptlab.plan import CutPrompt, Plan, PlannedRun
+from promptlab.plan import Plan, PlannedRun
 from promptlab.records import RunRecord
 
-__all__ = ["cut_lines", "plan_lines"]
+__all__ = ["plan_lines"]
 
 _MOST: Final = 40
 """Lines of one list."""
@@ -95,17 +95,6 @@ def _setting(run: PlannedRun) -> list[tuple[str, str | None]]:
 def _variants(runs: Sequence[PlannedRun]) -> list[str]:
     prompts = list(dict.fromkeys(variant.prompt for run in runs for variant in run.resolved.spec.variants))
     lines = [f"  variant {at}  {prompt}" for at, prompt in enumerate(prompts[:_MOST])]
-    return lines + _more(len(prompts))
-
-
-def cut_lines(prompts: Sequence[CutPrompt]) -> list[str]:
-    """The words that text encoders do not see, prompt by prompt."""
-    if not prompts:
-        return []
-    lines = ["too long: the text encoder does not see the last words of"]
-    for cut in prompts[:_MOST]:
-        lines.append(f"  {one_line(cut.prompt, limit=60)}")
-        lines.append(f"    cut by {cut.encoder}: {one_line(cut.words)}")
     return lines + _more(len(prompts))
 
 

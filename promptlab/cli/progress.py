@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
+from promptlab.cli.cut_text import cut_lines
 from promptlab.cli.odd_text import smaller_line
 from promptlab.cli.places import elsewhere
-from promptlab.cli.plan_text import cut_lines
 from promptlab.cli.probe_text import fitted_line, trying_words
 from promptlab.engine import Denoising, Loaded, Loading
 from promptlab.lab.events import (

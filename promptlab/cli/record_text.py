@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from promptlab.cli.cut_text import cut_lines
 from promptlab.cli.odd_text import odd_lines
 from promptlab.cli.places import shown_path
 from promptlab.cli.text import change_line, judgement, or_dash, pairs, plainly, setting_pairs, table, verification_line
@@ -77,6 +78,7 @@ def show_lines(run: RunRecord, workspace: Workspace) -> list[str]:
             ("MLflow run", record.mlflow_run_id),
         ]
         lines += [f"   {line}" for line in pairs(details)]
+    lines += ["", *cut_lines(run.cut)] if run.cut else []
     lines += ["", "images", *(f"  {line}" for line in _image_table(run))]
     lines += ["", "environment", *pairs([(name, plainly(value)) for name, value in run.environment.facts.items()])]
     return lines

@@ -20,8 +20,8 @@ from promptlab.lab.sweeping import begun_sweep
 from promptlab.lab.upkeep import Upkeep
 from promptlab.lab.variation import Source, Wording, varied
 from promptlab.lab.verifying import Verdict, Verifier, check_weights
-from promptlab.plan import Plan, ResolvedSpec, tasks_of
-from promptlab.records import ProbeRecord, RunRecord, SweepRecord
+from promptlab.plan import CutPrompt, Plan, ResolvedSpec, tasks_of
+from promptlab.records import CutWords, ProbeRecord, RunRecord, SweepRecord
 from promptlab.spec import AUTO, RunSpec
 from promptlab.store.migrate import HEAD
 
@@ -89,7 +89,7 @@ class Lab(Upkeep):
         if spec.batch_size == AUTO:
             (spec,) = self._prober(watch).settled((spec,))
             resolved = self.resolve(spec)
-        self._tell_what_is_cut((resolved,), watch)
+        cut = self._tell_what_is_cut((resolved,), watch)
         environment = self.engine.environment(resolved)
         tasks = tasks_of(resolved)
         with self._workshop.holds.beginning():
@@ -102,6 +102,7 @@ class Lab(Upkeep):
                     resolved, tasks, environment=environment, experiment=experiment, name=name, note=note, parent=parent
                 )
                 self._workshop.holds.take(run)
+                self._keep_what_is_cut(run, cut)
         if same is not None:
             return self._completed([self.notebook.run(same)], watch, resolved=[resolved])[0]
         order = Order(run=run, resolved=resolved, environment=environment, parent=parent, again=again)
@@ -293,10 +294,17 @@ class Lab(Upkeep):
 
         return Prober(self.engine, self.notebook, watch)
 
-    def _tell_what_is_cut(self, resolved: Sequence[ResolvedSpec], watch: Watch) -> None:
+    def _tell_what_is_cut(self, resolved: Sequence[ResolvedSpec], watch: Watch) -> tuple[CutPrompt, ...]:
         with suppress(EngineError):  # a tokenizer that will not load is the engine's to say, with the weights
             if cut := self.engine.cut_words(resolved):
                 watch(Cut(prompts=cut))
+                return cut
+        return ()
+
+    def _keep_what_is_cut(self, run: RunRecord, cut: Sequence[CutPrompt]) -> None:
+        if cut:
+            kept = [CutWords(prompt=each.prompt, encoder=each.encoder, words=each.words) for each in cut]
+            self.notebook.keep_cut(run.id, kept)
 
     def _completed(
         self, runs: Sequence[RunRecord], watch: Watch, *, resolved: Sequence[ResolvedSpec] | None = None
@@ -363,6 +371,9 @@ class Lab(Upkeep):
         if not owing and sweep.tracked_at is not None:
             return sweep
         orders = self._orders(owing, self._as_recorded(owing), again=again)
+        for order in orders:
+            with suppress(EngineError):
+                self._keep_what_is_cut(order.run, self.engine.cut_words((order.resolved,)))
         outcomes = self._workshop.carry_out_all(orders, watch) if orders else ()
         shown = self._workshop.show_sweep(self.notebook.sweep(sweep.id), watch)
         failures = [outcome.failure for outcome in outcomes if outcome.failure is not None]

@@ -16,6 +16,7 @@ from sqlalchemy import func, select, update
 
 from promptlab.plan import ImageTask, ResolvedSpec
 from promptlab.records import (
+    CutWords,
     Environment,
     ImageRecord,
     ImageStatus,
@@ -199,6 +200,12 @@ class Notebook(Remarks):
                 )
             )
             return recall.run(session, run_id)
+
+    def keep_cut(self, run_id: int, cut: Sequence[CutWords]) -> None:
+        """Write which words the run's text encoders do not see."""
+        plain = [[each.prompt, each.encoder, each.words] for each in cut]
+        with self._writing("keeping the words that were cut") as session:
+            session.execute(update(RunRow).where(RunRow.id == run_id).values(cut_words=plain))
 
     def take_up(self, run_id: int) -> RunRecord:
         """Write that a run is being made, now or again: RUNNING, without an end, and MLflow to be told."""

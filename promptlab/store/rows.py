@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 
 from promptlab.plan import ResolvedSpec
 from promptlab.records import (
+    CutWords,
     Environment,
     ImageRecord,
     ImageStatus,
@@ -154,6 +155,9 @@ def run_record(row: RunRow) -> RunRecord:
         sweep_values=tuple((field, value) for field, value in row.sweep_values or ()),
         tracked_at=row.tracked_at,
         origin=None if row.origin is None else _origin(row.origin),
+        cut=tuple(
+            CutWords(prompt=prompt, encoder=encoder, words=words) for prompt, encoder, words in row.cut_words or ()
+        ),
     )
 
 

@@ -178,6 +178,7 @@ class RunRow(Base):
     sweep_place: Mapped[list[Any] | None]
     sweep_values: Mapped[list[Any] | None]
     origin: Mapped[dict[str, Any] | None]
+    cut_words: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
 
     environment: Mapped[EnvironmentRow] = relationship()
     variants: Mapped[list[VariantRow]] = relationship(order_by="VariantRow.position")

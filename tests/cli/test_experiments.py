@@ -212,6 +212,18 @@ def test_a_plan_counts_what_is_there(promptlab, warrior):
     assert "would make 16 images in 2 runs" in again.out
 
 
+def test_words_that_were_cut_are_kept_with_the_run(promptlab):
+    """Runs and the runs of a sweep tell afterwards what their encoder did not see; of short words nothing is told."""
+    long = " ".join(f"w{count}" for count in range(80))
+    assert promptlab("run", "a fox", "--seeds", "0").code == 0
+    assert promptlab("run", long, "--seeds", "0", "--steps", "3", "--steps", "4").code == 0
+    assert "cut by" not in promptlab("show", "1").out
+    for run in ("2", "3"):
+        assert "cut by tokenizer: w75 w76 w77 w78 w79" in promptlab("show", run).out
+    told = json.loads(promptlab("show", "2", "--json").out)
+    assert told["run"]["cut"] == [{"prompt": long, "encoder": "tokenizer", "words": "w75 w76 w77 w78 w79"}]
+
+
 def test_words_that_would_be_cut_are_shown(promptlab):
     """The words behind what a text encoder reads, by prompt."""
     words = " ".join(f"w{number}" for number in range(80))
