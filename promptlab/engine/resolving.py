@@ -177,11 +177,9 @@ class Resolver:
         key = id(spec.call), id(spec.variants), id(model)  # a pipeline may take no negative prompt
         found = self._calls.get(key)
         if found is None:
-            call = resolve_call(spec, kind, model.config, model.vae and model.vae.config)
+            vae = model.vae and model.vae.config
+            call = resolve_call(spec, kind, model.config, vae, self._plain(model, kind))
             found = self._calls[key] = resolve_steering(call, spec.variants, kind, model.config, model.source)
-            found = self._calls[key] = resolve_call(
-                spec, kind, model.config, model.vae and model.vae.config, self._plain(model, kind)
-            )
         return found
 
     def _plain(self, model: Model, kind: Any) -> Any:

@@ -226,7 +226,7 @@ def test_tokens_are_nowhere(promptlab, workspace, monkeypatch, tmp_path):
         promptlab("list"),
         promptlab("show", "last"),
     ]
-    assert [said.code for said in answers] == [0, 0, 2, 1, 0, 0]
+    assert [said.code for said in answers] == [0, 0, 2, 2, 0, 0]
     assert not [said for said in answers if TOKEN in said.out + said.err]
     files = [path for path in workspace.root.rglob("*") if path.is_file()]
     assert {path.suffix for path in files} >= {".db", ".png"}

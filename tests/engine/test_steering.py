@@ -10,7 +10,7 @@ from promptlab.engine.painting.noise import generator_of, initial_latents, slerp
 from promptlab.engine.words.encoding import encode, of_one_length
 from promptlab.errors import InputError
 from promptlab.plan import tasks_of
-from promptlab.spec import CallSpec, SchedulerSpec
+from promptlab.spec import CallSpec, Embedding, SchedulerSpec
 
 LONG = ", ".join(["a red circle over a blue square"] * 20)
 ANCESTRAL = SchedulerSpec(name="EulerAncestralDiscreteScheduler")
@@ -221,3 +221,43 @@ def test_swap_is_refused_and_any_other_text_is_read(engine, make_spec):
     odd = "portrait photography--beta --ar 2:3  --beta --upbeta, (open, 50% {x} ((a) b)++"
     resolved = engine.resolve(make_spec(odd, weighting=True, num_inference_steps=1))
     assert np.ptp(next(iter(engine.generate(tasks_of(resolved)))).pixels) > 0
+
+
+@pytest.mark.slow
+def test_two_encoders_are_read_together(make, make_spec, tmp_path):
+    """Stable Diffusion XL: weights and long texts, guidance that stops, a word with vectors for both encoders; alone as
+    in company."""
+    from safetensors.torch import save_file
+    from torch import ones
+
+    from tests.families.unets import stable_diffusion_xl
+
+    pipeline = stable_diffusion_xl()
+    pipeline.save_pretrained(tmp_path / "xl")
+    encoders = {"clip_l": pipeline.text_encoder, "clip_g": pipeline.text_encoder_2}
+    sets = {name: ones(2, encoder.config.hidden_size) for name, encoder in encoders.items()}
+    save_file(sets, tmp_path / "word.safetensors")
+    spec = make_spec("a fox", LONG, model=str(tmp_path / "xl"), seeds=(0, 7))
+    plain = make(spec, [0])
+    word = Embedding(name=str(tmp_path / "word.safetensors"))
+    assert make(spec.vary(guidance_until=0.5), [0]) != plain
+    assert make(spec.vary(embeddings=(word,)), [0]) == plain  # a word that no prompt has
+    with pytest.raises(InputError, match="--clip-skip 1 leaves no layer"):  # there are two, and XL leaves one anyway
+        make(spec.vary(clip_skip=1))
+    weighted = spec.vary(weighting=True, variation_seed=3, variation_strength=0.5)
+    whole = make(weighted)
+    assert len(set(whole)) == 4
+    assert make(weighted, [3, 0]) == [whole[3], whole[0]]
+
+
+@pytest.mark.slow
+def test_any_family_that_draws_its_noise_in_one_place_mixes_it(make, make_spec, tmp_path):
+    """FLUX folds its latents into tokens: both noises are folded, and mixed then."""
+    from tests.families.transforming import flux
+
+    flux().save_pretrained(tmp_path / "flux")
+    spec = make_spec("a fox", model=str(tmp_path / "flux"), seeds=(0, 7))
+    plain = make(spec)
+    assert make(spec.vary(variation_seed=7, variation_strength=0.0)) == plain
+    assert make(spec.vary(variation_seed=7, variation_strength=1.0)) == [plain[1], plain[1]]
+    assert not set(make(spec.vary(variation_seed=7, variation_strength=0.5), [0])) & set(plain)
