@@ -10,13 +10,16 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from promptlab.errors import EngineError, OutOfMemory, one_line
 from promptlab.lab.recorder import Shelf
 from promptlab.lab.shrinking import smaller_keys, smaller_size, tasks_for
 from promptlab.plan import ImageTask, ResolvedSpec
 from promptlab.records import Environment, ImageRecord, ImageStatus, RunRecord, RunStatus
-from promptlab.store.notebook import Notebook
+
+if TYPE_CHECKING:
+    from promptlab.store.notebook import Notebook
 
 __all__ = ["Making", "Order"]
 

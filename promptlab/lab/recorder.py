@@ -17,14 +17,16 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from promptlab.engine import Picture
 from promptlab.images.png import pixel_sha256, write_png
 from promptlab.plan import ImageTask
 from promptlab.records import Environment, ImageRecord, ImageStatus, RunRecord
-from promptlab.store.notebook import Notebook
 from promptlab.workspace import Workspace
+
+if TYPE_CHECKING:
+    from promptlab.store.notebook import Notebook
 
 __all__ = ["UNSAVED", "Recorder", "Shelf"]
 
