@@ -39,6 +39,9 @@ docs: $(SETUP)  ## write the generated blocks of the README anew
 bench: $(SETUP)  ## the figures that the README quotes, side by side in one run
 	$(BIN)/python benchmarks/commands.py
 	$(BIN)/python benchmarks/tracking.py
+	$(BIN)/python benchmarks/saving.py
+	$(BIN)/python benchmarks/starting.py
+	$(BIN)/python benchmarks/sweeping.py
 
 wheel: $(SETUP)  ## dist/promptlab-*.whl
 	$(BIN)/python -m build --wheel --no-isolation

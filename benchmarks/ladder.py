@@ -1,0 +1,162 @@
+"""The tutorial's ladder, rung by rung: seconds an image, peak memory, share of what the device can multiply.
+
+    python benchmarks/ladder.py                              # SD 1.5's configuration, random weights, on what is there
+    python benchmarks/ladder.py --model FOLDER               # a real model
+    python benchmarks/ladder.py --device cpu --config tiny --steps 4 2 --images 4      # seconds, to see that it works
+
+float32 with PNDM, float16, DPM-Solver++ with fewer steps, batches of four, batches of eight with attention slicing: all
+by diffusers' own pipeline, pictures kept in memory. Then ours: the same images as the last rung in a pool of eight,
+PNGs, rows and MLflow included. The peak is a large matrix multiplication in the rung's dtype, timed here; the work of
+an image is counted by torch (`FlopCounterMode`), padding not included.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+from batch_invariance import CONFIGS, write_pipeline
+from machine import machine
+
+from promptlab.engine import diffusers_engine
+from promptlab.engine.machine.devices import choose_device
+from promptlab.engine.machine.libraries import quietly
+from promptlab.engine.machine.memory import measured
+from promptlab.engine.schedules.names import parse_scheduler
+from promptlab.lab import Lab
+from promptlab.spec import CallSpec, PipelineSpec, RunSpec, Variant
+
+PROMPT = "portrait photo of a old warrior chief"
+
+
+def matmul_peak(device: str, dtype) -> float:
+    """Operations a second of a large matrix multiplication; the best of five."""
+    import torch
+
+    side, rounds = (8192, 20) if device.startswith("cuda") else (1024, 2)
+    left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+    best = 0.0
+    for _ in range(5):
+        wait(device)
+        began = time.perf_counter()
+        for _ in range(rounds):
+            left @ right
+        wait(device)
+        best = max(best, rounds * 2 * side**3 / (time.perf_counter() - began))
+    return best
+
+
+def wait(device: str) -> None:
+    import torch
+
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)
+
+
+class Rungs:
+    def __init__(self, folder: str, device: str, size: int, steps: list[int], images: int) -> None:
+        self.folder, self.device, self.size, self.images = folder, device, size, images
+        self.many, self.few = steps
+
+    def stock(self, dtype, scheduler: str, steps: int, batch: int, *, slicing: bool = False):
+        """Seconds an image, peak bytes, operations an image: of diffusers' own call, warm."""
+        import diffusers
+        import torch
+        from torch.utils.flop_counter import FlopCounterMode
+
+        pipeline = diffusers.StableDiffusionPipeline.from_pretrained(self.folder, dtype=dtype).to(self.device)
+        pipeline.set_progress_bar_config(disable=True)
+        spec = parse_scheduler(scheduler)
+        kind = getattr(diffusers, spec.name)
+        pipeline.scheduler = kind.from_config(pipeline.scheduler.config, **dict(spec.options))
+        if slicing:
+            pipeline.enable_attention_slicing()
+
+        def call(first: int, how_many: int, of: int = steps) -> None:
+            generators = [torch.Generator("cpu").manual_seed(seed) for seed in range(first, first + how_many)]
+            pipeline(
+                [PROMPT] * how_many, num_inference_steps=of, generator=generators, height=self.size, width=self.size
+            )
+
+        with quietly():
+            with FlopCounterMode(display=False) as counted:
+                call(0, 1, 1)
+            one = counted.get_total_flops()
+            with FlopCounterMode(display=False) as counted:
+                call(0, 1, 2)
+            step = counted.get_total_flops() - one
+            call(0, batch, 1)
+            with measured(self.device) as peak:
+                wait(self.device)
+                began = time.perf_counter()
+                for first in range(0, self.images, batch):
+                    call(first, batch)
+                wait(self.device)
+                seconds = time.perf_counter() - began
+        made = -(-self.images // batch) * batch
+        return seconds / made, peak.bytes or 0, one + (steps - 1) * step
+
+    def ours(self, dtype: str, work: int):
+        """The last rung's images in a pool of eight, everything remembered."""
+        spec = RunSpec(
+            pipeline=PipelineSpec(model=self.folder, dtype=dtype, scheduler=parse_scheduler("dpmsolver++")),
+            call=CallSpec(num_inference_steps=self.few, height=self.size, width=self.size),
+            variants=(Variant(prompt=PROMPT),), seeds=tuple(range(self.images)), batch_size=8, device=self.device,
+        )  # fmt: skip
+        with tempfile.TemporaryDirectory() as folder:
+            lab = Lab(folder, engine=diffusers_engine())
+            lab.run(spec.vary(seeds=(0,), num_inference_steps=1))
+            began = time.perf_counter()
+            run = lab.run(spec, again=True)
+            return (time.perf_counter() - began) / len(run.made), run.peak_memory or 0, work
+
+
+def main() -> None:
+    import torch
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", help="a folder with a StableDiffusionPipeline; random weights of --config without")
+    parser.add_argument("--config", choices=CONFIGS, default="sd15")
+    parser.add_argument("--device")
+    parser.add_argument("--size", type=int)
+    parser.add_argument("--steps", type=int, nargs=2, default=[50, 20], help="of PNDM, of DPM-Solver++")
+    parser.add_argument("--images", type=int, default=8)
+    typed = parser.parse_args()
+    device = choose_device(typed.device)
+    size = typed.size or CONFIGS[typed.config]["vae"]["sample_size"]
+    half = torch.float16 if device.startswith("cuda") else torch.bfloat16  # a CPU has no float16
+    name = str(half).removeprefix("torch.")
+    with tempfile.TemporaryDirectory() as folder:
+        if typed.model is None:
+            write_pipeline(Path(folder), typed.config)
+        rungs = Rungs(typed.model or folder, device, size, typed.steps, typed.images)
+        peaks = {dtype: matmul_peak(device, dtype) for dtype in (torch.float32, half)}
+        print(f"{machine()}; {device}, {typed.model or typed.config}, {size} x {size}, {typed.images} images")
+        print(", ".join(f"{str(dtype)[6:]} peak {peak / 1e12:.3f} TFLOP/s" for dtype, peak in peaks.items()) + "\n")
+        print(f"{'':44}{'s/image':>10}{'GiB':>8}{'of peak':>10}{'times':>8}")
+        first = None
+        for what, dtype, rung in (
+            (f"float32, PNDM {rungs.many}", torch.float32, (torch.float32, "pndm", rungs.many, 1)),
+            (f"{name}, PNDM {rungs.many}", half, (half, "pndm", rungs.many, 1)),
+            (f"{name}, DPM-Solver++ {rungs.few}", half, (half, "dpmsolver++", rungs.few, 1)),
+            ("… in batches of 4", half, (half, "dpmsolver++", rungs.few, 4)),
+            ("… of 8 with attention slicing", half, (half, "dpmsolver++", rungs.few, 8)),
+        ):
+            seconds, memory, work = rungs.stock(*rung, slicing=rung[3] == 8)
+            first = first or seconds
+            print(line(what, seconds, memory, work / seconds / peaks[dtype], first / seconds), flush=True)
+        seconds, memory, work = rungs.ours(name, work)
+        print(line("ours: a pool of 8, all remembered", seconds, memory, work / seconds / peaks[half], first / seconds))
+
+
+def line(what: str, seconds: float, memory: int, share: float, times: float) -> str:
+    return f"{what:44}{seconds:10.3f}{memory / 2**30:8.2f}{share:10.1%}{times:8.2f}"
+
+
+if __name__ == "__main__":
+    main()
