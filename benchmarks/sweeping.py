@@ -47,7 +47,8 @@ class Loop:
 
         self.folder, self.mlflow, self.torch, self.diffusers = Path(folder), mlflow, torch, diffusers
         mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
-        mlflow.set_experiment("loop")
+        experiment = mlflow.create_experiment("loop", artifact_location=f"file://{folder}/mlruns")
+        mlflow.set_experiment(experiment_id=experiment)
         self.pipeline = diffusers.StableDiffusionPipeline.from_pretrained(bundled("mini"), dtype=torch.float32)
         self.pipeline.set_progress_bar_config(disable=True)
 
@@ -69,7 +70,7 @@ class Loop:
                         image.save(self.folder / f"{scheduler}-{prompt}-{seed}.png")
                         self.mlflow.log_image(image, key=f"seed/{seed}", step=0)
                         count += 1
-        self.mlflow.flush_artifact_async_logging()
+                    self.mlflow.flush_artifact_async_logging()  # it begins a run where none is active
         return count
 
 
