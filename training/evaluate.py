@@ -5,6 +5,7 @@ Everything is read from generated pictures by the classifier, whose own accuracy
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import time
@@ -16,6 +17,7 @@ import torch
 from diffusers import AutoModel, StableDiffusionPipeline
 
 from training.asks import STORY, four_ages, nonsense, whole
+from training.attributes import BY_NAME
 from training.autoencoder import psnr, reconstruct
 from training.classifier import Reader, accuracies, features, load_reader, read, scores
 from training.dataset import HELD_OUT, load_pictures
@@ -53,15 +55,42 @@ class Measured:
     machine: str = ""
 
 
+class Artist:
+    """Draws for the evaluation and keeps what was drawn, so that a stopped evaluation goes on and a better reader can read again.
+
+    Args:
+        folder: of the pipeline; its weights are loaded when something is really drawn.
+        kept: where the pictures go; of these weights only, which its name tells.
+    """
+
+    def __init__(self, folder: Path, kept: Path, dtype: torch.dtype) -> None:
+        self._folder, self._kept, self._dtype = folder, kept, dtype
+        self._pipe: StableDiffusionPipeline | None = None
+
+    def draw(self, what: str, asks: list[Ask]) -> np.ndarray:
+        """uint8 pictures of ``asks``."""
+        path = self._kept / f"{what}.npy"
+        if path.is_file() and len(found := np.load(path)) == len(asks):
+            return found
+        if self._pipe is None:
+            self._pipe = load(self._folder, self._dtype)
+        made = generate(self._pipe, asks)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, made)
+        return made
+
+
 def evaluate(work: Path, models: Path, name: str, *, pictures: int, seeds: int, dtype: torch.dtype) -> Measured:
     """Measure the pipeline ``models/name`` and the autoencoders beside it."""
-    reader, pipe = load_reader(work), load(models / name, dtype)
-    reader.to(pipe.device)
+    home = work / "evaluation"
+    artist, reader = Artist(models / name, home / f"{name}-{_digest(models / name)}", dtype), load_reader(work)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    reader.to(device)
     held = load_pictures(work)[:HELD_OUT]
     asks, wanted = whole(pictures)
-    made = generate(pipe, asks)
+    made = artist.draw("whole", asks)
     labels = np.array([label_row(a) for a in wanted])
-    order, kept, both = _ages(reader, pipe, seeds)
+    order, kept, both = _ages(reader, artist, seeds)
     result = Measured(
         pictures=len(asks),
         reader=accuracies(read(reader, held), label_rows(HELD_OUT)),
@@ -69,20 +98,23 @@ def evaluate(work: Path, models: Path, name: str, *, pictures: int, seeds: int, 
         ages_seeds=seeds, ages_order=order, ages_kept=kept, ages_all=both,
         frechet=frechet(features(reader, made), features(reader, held)),
         frechet_floor=frechet(features(reader, load_pictures(work)[HELD_OUT : HELD_OUT + len(made)]), features(reader, held)),
-        psnr=_sharpness(models, name, held[:256], pipe.device),
-        negative=_negative(reader, pipe), spread=_spread(reader, pipe),
-        nonsense=_harm(reader, pipe, asks[:48], labels[:48], made[:48]),
+        psnr=_sharpness(models, name, held[:256], device),
+        negative=_negative(reader, artist), spread=_spread(reader, artist),
+        nonsense=_harm(reader, artist, asks[:48], labels[:48], made[:48]),
         size=size_of(models / name), seconds=_speed(models / name), machine=f"{platform.machine()}, {torch.get_num_threads()} threads",
     )  # fmt: skip
-    path = work / "evaluation" / f"{name}.json"
-    path.parent.mkdir(exist_ok=True)
-    np.save(path.with_suffix(".npy"), made)
-    path.write_text(json.dumps(asdict(result), indent=1))
+    (home / f"{name}.json").write_text(json.dumps(asdict(result), indent=1))
     return result
 
 
-def _ages(reader: Reader, pipe: StableDiffusionPipeline, seeds: int) -> tuple[float, dict[str, float], float]:
-    made = generate(pipe, four_ages(seeds))
+def _digest(folder: Path) -> str:
+    """Twelve letters that tell a model's weights from any other's."""
+    parts = sorted(folder.rglob("*.safetensors"))
+    return hashlib.sha256(b"".join(hashlib.sha256(part.read_bytes()).digest() for part in parts)).hexdigest()[:12]
+
+
+def _ages(reader: Reader, artist: Artist, seeds: int) -> tuple[float, dict[str, float], float]:
+    made = artist.draw("ages", four_ages(seeds))
     rises = ages_in_order(scores(reader, made)["age"])
     kept = same_picture_kept(read(reader, made), ("background", "role", "view"))
     together = rises & np.stack(list(kept.values())).all(0)
@@ -98,7 +130,7 @@ def _sharpness(models: Path, name: str, held: np.ndarray, device: torch.device) 
         ("tiny", models / "mini-vae-tiny"),
     ):
         if (folder / "config.json").is_file():
-            vae = AutoModel.from_pretrained(folder, torch_dtype=torch.float32).to(device).eval()
+            vae = AutoModel.from_pretrained(str(folder), torch_dtype=torch.float32).to(device).eval()
             real, back = reconstruct(vae, held)
             left, top, right, bottom = FACE_BOX
             found[label] = (
@@ -108,41 +140,43 @@ def _sharpness(models: Path, name: str, held: np.ndarray, device: torch.device) 
     return found
 
 
-def _negative(reader: Reader, pipe: StableDiffusionPipeline, seeds: int = 24) -> dict[str, tuple[float, float]]:
+def _negative(reader: Reader, artist: Artist, seeds: int = 24) -> dict[str, tuple[float, float]]:
     """How often the unwanted is there, without and with the negative prompt."""
     found = {}
     beard, red = COLUMNS.index("beard"), COLUMNS.index("background")
     for negative, prompt, column, value in (
         ("beard", "portrait photo of an old man", beard, 1),
-        ("red background", "portrait photo of a king, red on red", red, 0),
+        ("red background", "portrait photo of a king, blue on red", red, BY_NAME["background"].index("red")),
     ):
         asks = [Ask(prompt=prompt, seed=500 + seed) for seed in range(seeds)]
-        before, after = (
-            read(reader, generate(pipe, some))[:, column]
-            for some in (asks, [replace(ask, negative=negative) for ask in asks])
-        )
+        word = negative.split()[0]
+        before = read(reader, artist.draw(f"with-{word}", asks))[:, column]
+        after = read(reader, artist.draw(f"without-{word}", [replace(ask, negative=negative) for ask in asks]))[
+            :, column
+        ]
         found[negative] = (float((before == value).mean()), float((after == value).mean()))
     return found
 
 
-def _spread(reader: Reader, pipe: StableDiffusionPipeline, seeds: int = 24) -> dict[str, float]:
+def _spread(reader: Reader, artist: Artist, seeds: int = 24) -> dict[str, float]:
     """Bits of what "portrait photo of a king" and the empty prompt leave open, over seeds."""
     found = {}
     for words, names in (
         ("portrait photo of a king", ("background", "colour", "view", "beard")),
         ("", ("role", "age", "background", "view")),
     ):
-        seen = read(reader, generate(pipe, [Ask(prompt=words, seed=900 + seed) for seed in range(seeds)]))
+        asks = [Ask(prompt=words, seed=900 + seed) for seed in range(seeds)]
+        seen = read(reader, artist.draw("king" if words else "empty", asks))
         found |= {f"{words or 'empty prompt'}: {name}": entropy(seen[:, COLUMNS.index(name)]) for name in names}
     return found
 
 
 def _harm(
-    reader: Reader, pipe: StableDiffusionPipeline, asks: list[Ask], labels: np.ndarray, made: np.ndarray
+    reader: Reader, artist: Artist, asks: list[Ask], labels: np.ndarray, made: np.ndarray
 ) -> dict[str, tuple[float, float]]:
     """Obedience without and with unknown words behind the prompt."""
     before = accuracies(read(reader, made), labels)
-    after = accuracies(read(reader, generate(pipe, nonsense(asks))), labels)
+    after = accuracies(read(reader, artist.draw("nonsense", nonsense(asks))), labels)
     return {name: (before[name], after[name]) for name in ASKED}
 
 
