@@ -205,6 +205,8 @@ def _sentence(event: Fitted | Smaller | Stopping) -> str:
 
 def _doing(event: Loading | Loaded | Trying) -> str | None:
     match event:
+        case Loading(what=what, done=done, total=total) if total:
+            return f"loading {what}: {(done or 0) / 1e6:,.0f} of {total / 1e6:,.0f} MB"
         case Loading(what=what):
             return f"loading {what}"
         case Trying(batch_size=batch_size, attention_slicing=sliced):

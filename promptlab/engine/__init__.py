@@ -52,9 +52,14 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loading:
-    """A pipeline, or a part of one, is being loaded: ``what`` in the user's words."""
+    """A pipeline, or a part of one, is being loaded: ``what`` in the user's words.
+
+    While it is downloaded, ``done`` bytes of the ``total`` known so far are here.
+    """
 
     what: str
+    done: int | None = None
+    total: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,9 @@ try:
     source = find_model(*sys.argv[1:])
     print(source.identity, source.revision, len(source.absent))
     if source.absent:
-        hub.fetch(source.name, source.revision, source.absent)
+        seen = []
+        hub.fetch(source.name, source.revision, source.absent, lambda *bytes: seen.append(bytes))
+        print(seen[-1][0] == seen[-1][1] > 0)
     print(len(find_model(*sys.argv[1:]).absent))
 except PromptLabError as error:
     print(type(error).__name__, error)
@@ -108,7 +110,9 @@ def look(home, *words, **environment):
 def test_a_model_is_downloaded_in_two_steps_and_then_needs_no_network(mini, tmp_path):
     """To check a command only configurations come; the weights follow when they are loaded; later all is cached."""
     with small_hub(mini) as (address, asked):
-        assert look(tmp_path / "home", "org/model", HF_ENDPOINT=address) == [f"commit:{COMMIT} {COMMIT} 3", "0"]
+        assert look(tmp_path / "home", "org/model", HF_ENDPOINT=address) == [
+            f"commit:{COMMIT} {COMMIT} 3", "True", "0",
+        ]  # fmt: skip
         weights = [at for at, line in enumerate(asked) if line.endswith(".safetensors")]
         configs = [at for at, line in enumerate(asked) if line.endswith("/config.json")]
         assert max(configs) < min(weights)

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Any, Final
 
 from promptlab.engine.finding.files import INDEX, PICKLES, choose_files, listing, read_json
 from promptlab.engine.machine.libraries import prepare
@@ -123,8 +124,13 @@ def find(
     )  # fmt: skip
 
 
-def fetch(name: str, commit: str, files: Sequence[str]) -> Path:
+def fetch(name: str, commit: str, files: Sequence[str], told: Callable[[int, int], None] | None = None) -> Path:
     """Download these files of one commit into the cache, and give the folder they lie in.
+
+    A download that was broken off goes on where it was: huggingface_hub keeps what came of a file.
+
+    Args:
+        told: the bytes that are here, and those there are of all files begun so far; called from several threads.
 
     Raises:
         EngineError: when they cannot be had.
@@ -132,7 +138,33 @@ def fetch(name: str, commit: str, files: Sequence[str]) -> Path:
     from huggingface_hub import snapshot_download
 
     with _in_one_line(f"{name} could not be downloaded"):
-        return Path(snapshot_download(name, revision=commit, allow_patterns=list(files), cache_dir=cache_home()))
+        return Path(
+            snapshot_download(
+                name,
+                revision=commit,
+                allow_patterns=list(files),
+                cache_dir=cache_home(),
+                tqdm_class=None if told is None else _counting(told),
+            )
+        )
+
+
+def _counting(told: Callable[[int, int], None]) -> type[Any]:
+    """A progress bar in huggingface_hub's sense that draws nothing and tells how many bytes were written."""
+    from tqdm import tqdm
+
+    class Counting(tqdm):
+        def __init__(self, *rest: Any, **named: Any) -> None:
+            self._bytes = named.get("unit") == "B" and "Downloading" not in str(named.get("desc"))
+            super().__init__(*rest, **{**named, "file": StringIO(), "mininterval": 3600})
+
+        def update(self, n: float | None = 1) -> bool | None:
+            drawn: bool | None = super().update(n)
+            if self._bytes:
+                told(int(self.n), int(self.total or 0))
+            return drawn
+
+    return Counting
 
 
 def cache_home() -> Path:

@@ -232,5 +232,9 @@ def _download(source: Source, watch: Watch) -> None:
     if source.prior is not None:
         _download(source.prior, watch)
     if source.revision is not None and not all((source.folder / file).is_file() for file in source.absent):
-        watch(Loading(what=f"{source.name} from the Hub"))
-        hub.fetch(source.name, source.revision, source.absent)
+        what = f"{source.name} from the Hub"
+        watch(Loading(what=what))
+        hub.fetch(
+            source.name, source.revision, source.absent,
+            lambda done, total: watch(Loading(what=what, done=done, total=total)),
+        )  # fmt: skip
