@@ -32,10 +32,10 @@ def test_resolving_twice_changes_nothing(engine, make_spec, mini):
 
 
 def test_a_transformer_models_defaults(engine, make_spec, flux):
-    """Nothing holds for one family only: here there is no negative guidance, and no size in the configuration."""
+    """Nothing holds for one family only: here guidance is a number for the model, and the size is in its code."""
     resolved = engine.resolve(make_spec(model=str(flux), num_inference_steps=None, height=None, width=None))
     assert (resolved.spec.call.num_inference_steps, resolved.spec.call.guidance_scale) == (28, 3.5)
-    assert (resolved.spec.call.height, resolved.spec.call.width) == (None, None)
+    assert (resolved.spec.call.height, resolved.spec.call.width) == (1024, 1024)
     assert resolved.spec.pipeline.scheduler == SchedulerSpec(name="FlowMatchEulerDiscreteScheduler")
 
 
@@ -101,7 +101,10 @@ def test_a_negative_prompt_needs_a_pipeline_that_takes_one(engine, make_spec, ma
             "StableDiffusionUpscalePipeline",
             "is a StableDiffusionUpscalePipeline, which makes no images from text alone",
         ),
-        ("StableVideoDiffusionPipeline", "makes no images from text alone; allowed: text-to-image models"),
+        (
+            "StableVideoDiffusionPipeline",
+            "makes no images from text alone: it makes videos; allowed: text-to-image models",
+        ),
         ("WanPipeline", "makes no images from text alone"),
         ("AudioLDM2Pipeline", "makes no images from text alone"),
         ("DDPMPipeline", "makes no images from text alone"),
