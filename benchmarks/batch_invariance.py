@@ -10,6 +10,7 @@ image is then made again in other company, and its pixels compared:
 - neighbours: same slot, same batch size, other prompts and seeds beside it;
 - slot: each place in the batch;
 - alone: the batch padded with the image itself, as a short last batch is;
+- pool: in a stream with images of other schedulers, steps, guidance and no guidance, in another order each time;
 - process: a fresh interpreter;
 - size: another batch size, which PromptLab does not promise.
 
@@ -88,7 +89,7 @@ LEGEND = """\
 Written by `benchmarks/batch_invariance.py`, whose head says what is asked. Cells: comparisons that differed, of how
 many, by how many levels of 255 at most. `flat`: whether the picture has one colour only, which would prove nothing."""
 PIPELINES = Pipelines()
-QUESTIONS = ("again", "neighbours", "slot", "alone", "process", "size")
+QUESTIONS = ("again", "neighbours", "slot", "alone", "pool", "process", "size")
 
 
 def unwatched(_event: object) -> None:
@@ -144,17 +145,26 @@ class Asked:
     size: int
     rows: bool
 
-    def tasks(self, engine, batch_size: int):
+    def tasks(self, engine, batch_size: int, guidance: float | None = None):
         """Enough images for two batches; the first is the one that is looked at."""
         spec = RunSpec(
             pipeline=PipelineSpec(model=self.folder, dtype=self.dtype, scheduler=parse_scheduler(self.scheduler)),
-            call=CallSpec(num_inference_steps=self.steps, height=self.size, width=self.size),
+            call=CallSpec(num_inference_steps=self.steps, guidance_scale=guidance, height=self.size, width=self.size),
             variants=tuple(Variant(prompt=prompt) for prompt in PROMPTS),
             seeds=tuple(range(max(1, (2 * batch_size + 3) // 4 + 1))),
             batch_size=batch_size,
             device=self.device,
         )
         return tasks_of(engine.resolve(spec))
+
+    def pooled(self, engine, target, batch_size: int, turn: int):
+        """The pixels of ``target`` out of a stream of images that have hardly anything in common."""
+        others = []
+        for scheduler, more, guidance in (("ddim", 1, 3.0), ("dpmsolver++", 2, 7.5), ("euler", 0, 1.0)):
+            one = replace(self, scheduler=scheduler, steps=self.steps + more)
+            others += one.tasks(engine, batch_size, guidance)[: batch_size + 1]
+        stream = [*others[turn::2], target, *others[1 - turn :: 2]]
+        return next(each.pixels for each in engine.generate(stream) if each.task == target)
 
     def first(self, engine, tasks, at: int):
         """The pixels at place ``at`` of the one batch that ``tasks`` are."""
@@ -203,6 +213,8 @@ def answers(engine, asked: Asked, batch_size: int, reference, elsewhere: str) ->
         compare("alone", asked.first(engine, (target,), 0))
     for slot in range(1, batch_size):
         compare("slot", asked.first(engine, (*others[:slot], target, *others[slot : batch_size - 1]), slot))
+    for turn in () if asked.rows else range(2):
+        compare("pool", asked.pooled(engine, target, batch_size, turn))
     cells["process"].add(0 if pixel_sha256(image) == elsewhere else 1)
     if reference is not None:
         compare("size", reference)
