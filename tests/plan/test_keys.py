@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptlab.spec import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant, canonical_json, options, setting_key
-from promptlab.spec import _setting_text as setting_text
+from promptlab.spec.keys import _setting_text as setting_text
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 VALUES = st.recursive(
