@@ -66,6 +66,7 @@ specs = st.builds(
         PipelineSpec,
         model=texts,
         revision=st.none() | texts,
+        config=st.none() | texts,
         vae=st.none() | texts,
         dtype=st.sampled_from([None, "float16", "float32"]),
         scheduler=st.none() | st.builds(SchedulerSpec, name=texts, options=option_sets),
@@ -233,6 +234,7 @@ CHANGED = {
 BY_OTHER_MEANS = {
     "model": "by its identity",
     "revision": "by the model's identity",
+    "config": "by the model's identity",
     "vae": "by its identity",
     "pipeline": "field by field",
     "call": "field by field",

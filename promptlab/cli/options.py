@@ -91,6 +91,8 @@ def setting_options(command: Command) -> Command:
                  help="Hub id, folder, .safetensors file, or a bundled model."),
         _several("--revision", metavar="REV", help="Branch, tag or commit of the model on the Hub."),
         _several("--variant", metavar="NAME", help="Weights variant on the Hub, such as fp16."),
+        _several("--config", metavar="FOLDER|ID",
+                 help="Configuration of a .safetensors model: folder or Hub id. [default: told from the file]"),
         _several("--vae", metavar="VAE", help="Another VAE: Hub id, folder or file; 'default' for the model's own."),
         _several("--scheduler", metavar="NAME[:OPTION=VALUE,…]", type=scheduler,
                  help="Class name or alias; 'promptlab schedulers' lists them. 'default' for the model's own."),

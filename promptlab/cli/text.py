@@ -82,6 +82,7 @@ def setting_pairs(
         ("model", f"{pipeline.model} ({_short_identity(model_identity)})"),
         ("revision", pipeline.revision),
         ("weights variant", pipeline.variant),
+        ("config", pipeline.config),
         ("vae", f"{pipeline.vae} ({_short_identity(vae_identity)})" if pipeline.vae else None),
         ("scheduler", str(pipeline.scheduler) if pipeline.scheduler else None),
         ("steps", _or_none(call.num_inference_steps)),

@@ -183,9 +183,11 @@ class _Known:
         return self._work[key]
 
     def _of(self, pipeline: PipelineSpec) -> tuple[Configuration, Any]:
-        names = (pipeline.model, pipeline.revision, pipeline.variant)
+        names = (pipeline.model, pipeline.revision, pipeline.variant, pipeline.config)
         if names not in self._configurations:
-            config = look_up(PipelineSpec(model=names[0], revision=names[1], variant=names[2]), self._finder).config
+            model, revision, variant, file_config = names
+            named = PipelineSpec(model=model, revision=revision, variant=variant, config=file_config)
+            config = look_up(named, self._finder).config
             self._configurations[names] = config, pipeline_class(config, pipeline.model)
         return self._configurations[names]
 

@@ -55,7 +55,7 @@ def look_up(pipeline: PipelineSpec, finder: Finder) -> Model:
     Raises:
         InputError: when there is no such model or VAE, or they do not go together.
     """
-    source = finder.model(pipeline.model, pipeline.revision, pipeline.variant)
+    source = finder.model(pipeline.model, pipeline.revision, pipeline.variant, pipeline.config)
     config = read_configuration(source.folder, source.name)
     vae = None if pipeline.vae is None else resolve_vae(pipeline.vae, config, finder)
     return Model(source=source, config=config, vae=vae)
@@ -138,6 +138,7 @@ class Resolver:
                 model=model.source.name,
                 revision=model.source.revision,
                 variant=model.source.variant,
+                config=model.source.config,
                 vae=None if model.vae is None else model.vae.source.name,
                 dtype=asked.dtype or default_dtype(device),
                 scheduler=self._scheduler(asked.scheduler, model),
@@ -148,7 +149,7 @@ class Resolver:
         return found
 
     def _model(self, asked: PipelineSpec) -> tuple[Model, Any]:
-        names = (asked.model, asked.revision, asked.variant, asked.vae)
+        names = (asked.model, asked.revision, asked.variant, asked.config, asked.vae)
         found = self._models.get(names)
         if found is None:
             model = look_up(asked, self._finder)

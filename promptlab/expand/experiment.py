@@ -63,7 +63,7 @@ class Experiment:
 
         An option that is named replaces what the file says of its field: the value, the axis, or its part of a zip
         group, whose rows that come out the same become one. Several values make an axis, where the old one was, or
-        behind all others. With another model, the file's revision and variant are gone: they were the old one's.
+        behind all others. With another model, the file's revision, variant and config are gone: the old one's.
 
         Args:
             typed: by the names of fields: a value or, in a list or tuple, several; each as text or as the spec has it.

@@ -107,6 +107,7 @@ FIELDS: Final[Mapping[str, Field]] = _fields(
     ("model", "text", "Hub id, folder, .safetensors file, or a bundled model.", "mini"),
     ("revision", "text", "Branch, tag or commit of the model on the Hub.", "main"),
     ("variant", "text", "Weights variant on the Hub.", "fp16"),
+    ("config", "text", "Configuration of a single-file model: folder or Hub id.", "org/model"),
     ("vae", "text", "Another VAE: Hub id, folder or file; default is the model's own.", "stabilityai/sd-vae-ft-mse"),
     ("scheduler", "scheduler", "Alias or class name, with NAME:option=value; default is the model's own.", "euler"),
     ("dtype", "dtype", "float32, float16 or bfloat16.", "float16"),

@@ -39,7 +39,7 @@ def overridden(experiment: Experiment, typed: Mapping[str, Any]) -> Experiment:
         raise InputError("--size", problem=f"is said beside --{beside[0]}", allowed="--size, or --height and --width")
     experiment = replace(experiment, **changed, phrasing=phrasing)
     if "model" in fields and _values(FIELDS["model"], fields["model"]) != (dict(experiment.settings).get("model"),):
-        for name in ("revision", "variant"):
+        for name in ("revision", "variant", "config"):
             experiment = _without(experiment, name)
     for name, said in fields.items():
         experiment = _with(experiment, field_named(name, what=f"--{name}"), said)

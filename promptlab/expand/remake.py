@@ -38,6 +38,7 @@ def experiment_file(
         ("model", pipeline.model or None),
         ("revision", pipeline.revision),
         ("variant", pipeline.variant),
+        ("config", pipeline.config),
         ("vae", pipeline.vae),
         ("dtype", pipeline.dtype),
         ("scheduler", None if pipeline.scheduler is None else str(pipeline.scheduler)),

@@ -50,7 +50,7 @@ ParseScheduler = Callable[[str], SchedulerSpec]
 DEFAULT: Final = "default"
 """Typed in place of a value: the model's own. Nothing at all (``null``) says the same."""
 
-_NO_DEFAULT: Final = frozenset({"model", "revision", "variant", "device", "generator_device", "negative"})
+_NO_DEFAULT: Final = frozenset({"model", "revision", "variant", "config", "device", "generator_device", "negative"})
 """Where the word ``default`` is a text like any other."""
 
 _DTYPE_WORDS: Final = MappingProxyType(

@@ -115,11 +115,11 @@ def _size(run: RunRecord, images: Sequence[ImageRecord]) -> int | Literal["auto"
 def varied(base: RunSpec, wording: Wording, changes: Mapping[str, Any]) -> RunSpec:
     """``base`` with its words and settings changed.
 
-    A size and a revision belong to their model: with another model they are that one's own again, unless named. Further
-    call arguments are added to the inherited ones.
+    A size, a revision and a configuration belong to their model: with another model they are that one's own again,
+    unless named. Further call arguments are added to the inherited ones.
     """
     if changes.get("model", base.pipeline.model) != base.pipeline.model:
-        changes = {"revision": None, "variant": None, "height": None, "width": None, **changes}
+        changes = {"revision": None, "variant": None, "config": None, "height": None, "width": None, **changes}
     if "arguments" in changes:
         changes = {**changes, "arguments": options({**dict(base.call.arguments), **dict(changes["arguments"])})}
     variants = _named_by_change(base.variants, wording.apply(base.variants))

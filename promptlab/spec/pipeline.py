@@ -83,6 +83,8 @@ class PipelineSpec:
         model: Hub id, local folder, single ``.safetensors`` file, or the name of a bundled model.
         revision: branch, tag or commit on the Hub; once resolved, the commit.
         variant: weights variant, such as ``fp16`` (diffusers' ``variant``).
+        config: configuration of a model in a single file: folder or Hub id (diffusers' ``config``); ``None`` tells it
+            from the file's tensors.
         vae: another VAE: Hub id, folder or file; ``None`` keeps the pipeline's own.
         dtype: of everything but a VAE that has its own.
         scheduler: ``None`` keeps the pipeline's own.
@@ -93,6 +95,7 @@ class PipelineSpec:
     model: str
     revision: str | None = None
     variant: str | None = None
+    config: str | None = None
     vae: str | None = None
     dtype: Dtype | None = None
     scheduler: SchedulerSpec | None = None

@@ -20,7 +20,7 @@ _PARTS: Final = {"loras": "lora", "embeddings": "textual_inversion"}
 """Fields that hold several things, and what people call one of them."""
 
 _LATER: Final = {
-    "pipeline": frozenset({"loras", "embeddings"}),
+    "pipeline": frozenset({"config", "loras", "embeddings"}),
     "call": frozenset(
         {"weighting", "clip_skip", "guidance_rescale", "variation_seed", "variation_strength", "guidance_until"}
     ),

@@ -86,6 +86,7 @@ def new_run_row(resolved: ResolvedSpec, *, experiment: str, name: str | None, no
         model_identity=resolved.model_identity,
         revision=pipeline.revision,
         weights_variant=pipeline.variant,
+        config=pipeline.config,
         vae=pipeline.vae,
         vae_identity=resolved.vae_identity,
         dtype=pipeline.dtype,
@@ -190,6 +191,7 @@ def _spec(row: RunRow) -> RunSpec:
             model=row.model,
             revision=row.revision,
             variant=row.weights_variant,
+            config=row.config,
             vae=row.vae,
             dtype=row.dtype,  # type: ignore[arg-type]  # a closed set, written by us
             scheduler=SchedulerSpec(name=row.scheduler, options=options(row.scheduler_options))

@@ -143,6 +143,7 @@ class RunRow(Base):
     model_identity: Mapped[str] = mapped_column(String(80))
     revision: Mapped[str | None] = mapped_column(Text)
     weights_variant: Mapped[str | None] = mapped_column(Text)
+    config: Mapped[str | None] = mapped_column(Text)
     vae: Mapped[str | None] = mapped_column(Text)
     vae_identity: Mapped[str | None] = mapped_column(String(80))
     dtype: Mapped[str | None] = mapped_column(String(16))

@@ -131,6 +131,7 @@ class VariantPage:
             "model": pipeline.model,
             "revision": pipeline.revision,
             "weights_variant": pipeline.variant,
+            "config": pipeline.config,
             "vae": pipeline.vae or "default",
             "dtype": pipeline.dtype,
             "scheduler": pipeline.scheduler.name if pipeline.scheduler else None,

@@ -37,6 +37,7 @@ class ProbePage:
         machine = {name: value for name, value in spec.machine.said.items() if name != "attention_slicing"}
         given = {
             "model": pipeline.model, "revision": pipeline.revision, "weights_variant": pipeline.variant,
+            "config": pipeline.config,
             "vae": pipeline.vae or "default", "dtype": pipeline.dtype,
             "scheduler": pipeline.scheduler and pipeline.scheduler.name,
             "num_inference_steps": call.num_inference_steps, "guidance_scale": call.guidance_scale,

@@ -1,14 +1,15 @@
 """A checkpoint in one file, as model pages offer them, makes the pictures that its folder makes."""
 
+import json
 import re
 import shutil
 
 import numpy as np
 import pytest
 
-from promptlab.errors import InputError
+from promptlab.errors import InputError, NotFound
 from promptlab.plan import tasks_of
-from tests.engine.folders import write_hub_cache
+from tests.engine.folders import write_hub_cache, write_json
 
 pytestmark = pytest.mark.slow
 
@@ -134,3 +135,48 @@ def test_a_file_has_no_revision(checkpoint, engine, make_spec):
     """Revisions are the Hub's."""
     with pytest.raises(InputError, match="--revision 'main' means nothing for"):
         engine.resolve(make_spec(model=str(checkpoint), revision="main"))
+
+
+def test_its_configuration_can_be_named(checkpoint, engine, make_spec, small, tmp_path, monkeypatch):
+    """A folder or a Hub id stands in for what diffusers would tell from the tensors; its content is part of the recipe,
+    wherever it lies."""
+    write_hub_cache(tmp_path / "hub", "org/small", small)
+    monkeypatch.chdir(small.parent)
+    spec = make_spec(model=str(checkpoint), config="./small", num_inference_steps=2)
+    of_folder, of_hub = engine.resolve(spec), engine.resolve(spec.vary(config="org/small"))
+    assert (of_folder.spec.pipeline.config, of_hub.spec.pipeline.config) == (str(small), "org/small")
+    assert of_folder.model_identity == of_hub.model_identity
+    assert engine.resolve(of_folder.spec) == of_folder
+    named = [picture.pixels for picture in engine.generate(tasks_of(of_folder))]
+    engine.free()
+    plain = engine.resolve(make_spec(model=str(small), num_inference_steps=2))
+    np.testing.assert_array_equal(named, [picture.pixels for picture in engine.generate(tasks_of(plain))])
+    other = shutil.copytree(small, tmp_path / "other", ignore=shutil.ignore_patterns("*.safetensors"))
+    assert engine.resolve(spec.vary(config=str(other))).model_identity == of_folder.model_identity
+    config = json.loads((other / "scheduler" / "scheduler_config.json").read_text())
+    write_json(other / "scheduler" / "scheduler_config.json", {**config, "beta_end": 0.013})
+    assert engine.resolve(spec.vary(config=str(other))).model_identity != of_folder.model_identity
+
+
+def test_a_configuration_that_is_none_is_refused(checkpoint, engine, make_spec, small, tmp_path):
+    """Nowhere, empty, a file, not cached: each one line, before a weight is read."""
+    spec = make_spec(model=str(checkpoint))
+    with pytest.raises(
+        NotFound, match=r"--config '\./nowhere' does not exist; allowed: a diffusers folder with a model_"
+    ):
+        engine.resolve(spec.vary(config="./nowhere"))
+    with pytest.raises(NotFound, match=r"--config '.*' does not exist; allowed: a diffusers folder"):
+        engine.resolve(spec.vary(config=str(checkpoint)))
+    with pytest.raises(InputError, match=r"--config '.*' has no model_index\.json, so it is no configuration of a pip"):
+        engine.resolve(spec.vary(config=str(tmp_path)))
+    with pytest.raises(InputError, match="--config 'org/model' is neither a folder here nor in the Hub cache, and the"):
+        engine.resolve(spec.vary(config="org/model"))
+
+
+@pytest.mark.parametrize("model", ["mini", "small", "org/model"])
+def test_only_a_single_file_takes_a_configuration(engine, make_spec, small, model):
+    """Everything else has its own, so one that is named would be ignored silently."""
+    with pytest.raises(
+        InputError, match=r"--config 'org/other' means nothing for .*, which has a configuration of its"
+    ):
+        engine.resolve(make_spec(model=str(small) if model == "small" else model, config="org/other"))

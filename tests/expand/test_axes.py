@@ -48,7 +48,8 @@ def test_axes_multiply_and_the_first_changes_slowest(base):
 def test_any_field_can_be_an_axis(base):
     """Each sets its own fields of the spec, and nothing else."""
     values = {
-        "model": "m", "revision": "r", "variant": "fp16", "vae": "v", "scheduler": EULER, "dtype": "float16",
+        "model": "m", "revision": "r", "variant": "fp16", "config": "c", "vae": "v",
+        "scheduler": EULER, "dtype": "float16",
         "steps": 3, "guidance": 2.5, "size": (64, 32), "height": 96, "width": 96, "batch_size": 2, "device": "cpu",
         "generator_device": "cuda", "negative": "blurry", "prompts": (Variant(prompt="b"),), "seeds": (7, 8),
         "arguments.eta": 0.5, "attention_slicing": True, "vae_slicing": True, "vae_tiling": True, "offload": "model",

@@ -50,7 +50,7 @@ schedulers = st.builds(
 specs = st.builds(
     RunSpec,
     pipeline=st.builds(
-        PipelineSpec, model=words, revision=maybe(words), variant=maybe(words), vae=maybe(words),
+        PipelineSpec, model=words, revision=maybe(words), variant=maybe(words), config=maybe(words), vae=maybe(words),
         dtype=maybe(st.sampled_from(DTYPES)), scheduler=maybe(schedulers),
         loras=st.lists(loras, max_size=2, unique_by=lambda each: each.name).map(tuple),
         embeddings=st.lists(embeddings, max_size=2, unique_by=lambda each: each.token or each.name).map(tuple),

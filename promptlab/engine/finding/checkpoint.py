@@ -1,21 +1,25 @@
 """Checkpoints in one file: they hold weights and no configuration, so that of the model they come from is taken.
 
-Which one it is, diffusers tells from the names and shapes of the tensors, which the file's header lists: no weight is
-read. The configuration comes from the Hub cache, or from the Hub, where it weighs a few kilobytes.
+Which one it is, is said (``--config``), or diffusers tells it from the names and shapes of the tensors, which the
+file's header lists: no weight is read. The configuration comes from a folder, from the Hub cache, or from the Hub,
+where it weighs a few kilobytes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from promptlab.engine.finding import hub
-from promptlab.engine.finding.files import INDEX, read_header, read_json
-from promptlab.errors import InputError, one_line
+from promptlab.engine.finding.files import INDEX, content_identity, listing, read_header, read_json
+from promptlab.errors import InputError, NotFound, one_line
+from promptlab.models import bundled
 
-__all__ = ["configuration_of"]
+__all__ = ["configuration_of", "named_configuration"]
 
 _CONFIGS: Final = (".json", ".txt", ".model", ".jinja")
+_ALLOWED: Final = "a diffusers folder with a model_index.json, or a Hub id whose configuration is cached"
 
 
 def configuration_of(path: Path) -> Path:
@@ -27,29 +31,78 @@ def configuration_of(path: Path) -> Path:
     import torch
     from diffusers.loaders.single_file_utils import fetch_diffusers_config
 
-    header = read_header(path, "--model")
-    if not any(name.startswith(("model.diffusion_model.", "double_blocks.", "diffusion_model.")) for name in header):
-        raise InputError(
-            "--model", str(path), problem="holds no text-to-image model", allowed="a whole checkpoint",
-            hint="--vae FILE for a VAE",
-        )  # fmt: skip
+    header = _header(path)
     shapes = {name: torch.empty(tensor["shape"], device="meta") for name, tensor in header.items()}
     try:
         origin = str(fetch_diffusers_config(shapes)["pretrained_model_name_or_path"])
     except Exception as error:
         raise InputError(
             "--model", str(path), problem=f"is of no kind that diffusers knows: {one_line(error)}",
-            allowed="a checkpoint of a known family", hint="promptlab models",
+            allowed="a checkpoint of a known family", hint="--config FOLDER",
         ) from error  # fmt: skip
     try:
         snapshot = hub.find(origin, None, "--model", "a diffusers folder", weights=False)
     except InputError as error:
         raise InputError(
             "--model", str(path), problem=f"needs the configuration of {origin}: {one_line(error)}",
-            allowed="a checkpoint whose configuration is in the Hub cache, or a diffusers folder",
+            allowed="a checkpoint whose configuration is in the Hub cache or given by --config, or a diffusers folder",
             hint=f"hf download {origin} --include '*.json' '*.txt'",
         ) from error  # fmt: skip
-    folder = snapshot.fetch([INDEX])
+    return _fetched(snapshot)[0]
+
+
+def named_configuration(path: Path, config: str, folder: Path) -> tuple[Path, str]:
+    """The folder with the configuration that was named for the checkpoint ``path``, and the identity of its content.
+
+    Args:
+        config: a folder, a bundled model or a Hub id, as typed.
+        folder: the same as a path; one that is nowhere, when it is none.
+
+    Raises:
+        NotFound: when there is nothing of that name.
+        InputError: when ``path`` is no checkpoint, or ``config`` has no ``model_index.json`` or is not cached and the
+            Hub cannot be reached.
+    """
+    _header(path)
+    home = bundled(config) or (folder if folder.is_dir() else None)
+    if home is not None:
+        if not (home / INDEX).is_file():
+            raise _no_index(config)
+        wanted = _wanted(home, listing(home))
+    elif folder.is_file() or not hub.is_id(config):
+        raise NotFound("--config", config, allowed=_ALLOWED, hint="--config FOLDER")
+    else:
+        snapshot = hub.find(config, None, "--config", _ALLOWED, weights=False)
+        if INDEX not in snapshot.files:
+            raise _no_index(config)
+        home, wanted = _fetched(snapshot)
+    return home, content_identity(home, wanted)
+
+
+def _header(path: Path) -> dict[str, dict[str, Any]]:
+    header = read_header(path, "--model")
+    if not any(name.startswith(("model.diffusion_model.", "double_blocks.", "diffusion_model.")) for name in header):
+        raise InputError(
+            "--model", str(path), problem="holds no text-to-image model", allowed="a whole checkpoint",
+            hint="--vae FILE for a VAE",
+        )  # fmt: skip
+    return header
+
+
+def _no_index(config: str) -> InputError:
+    return InputError(
+        "--config", config, problem=f"has no {INDEX}, so it is no configuration of a pipeline", allowed=_ALLOWED,
+        hint="--config FOLDER",
+    )  # fmt: skip
+
+
+def _fetched(snapshot: hub.Snapshot) -> tuple[Path, list[str]]:
+    """The configuration in a folder, and its files."""
+    wanted = _wanted(snapshot.fetch([INDEX]), snapshot.files)
+    return snapshot.fetch(wanted), wanted
+
+
+def _wanted(folder: Path, files: Sequence[str]) -> list[str]:
+    """What is read of a pipeline besides weights."""
     parts = {part for part, value in read_json(folder / INDEX).items() if isinstance(value, list) and value[0]}
-    wanted = [file for file in snapshot.files if file.endswith(_CONFIGS) and file.split("/")[0] in parts]
-    return snapshot.fetch([INDEX, *wanted])
+    return [INDEX, *(file for file in files if file.endswith(_CONFIGS) and file.split("/")[0] in parts)]

@@ -48,6 +48,7 @@ class Source:
 
     Args:
         name: as a spec holds it; local paths are absolute, so that a rerun from another folder finds them.
+        config: where a single file's configuration was said to be, as a spec holds it; ``identity`` tells its content.
         kind: where it comes from.
         folder: the folder that holds the configurations: the model's own, or the cached snapshot of the Hub.
         identity: ``commit:<sha>`` or ``sha256:<hex>``.
@@ -66,6 +67,7 @@ class Source:
     revision: str | None = None
     variant: str | None = None
     file: Path | None = None
+    config: str | None = None
     absent: tuple[str, ...] = ()
     pickled: bool = False
     prior: Source | None = None
@@ -83,9 +85,9 @@ class Finder:
         self._model = lru_cache(maxsize=16)(find_model)
         self._adapter = lru_cache(maxsize=64)(find_adapter)
 
-    def model(self, name: str, revision: str | None, variant: str | None) -> Source:
+    def model(self, name: str, revision: str | None, variant: str | None, config: str | None = None) -> Source:
         """See :func:`find_model`."""
-        return self._model(name, revision, variant, allow_pickle=self._allow_pickle)
+        return self._model(name, revision, variant, config, allow_pickle=self._allow_pickle)
 
     def vae(self, name: str) -> Source:
         """See :func:`find_vae`."""
@@ -102,23 +104,36 @@ class Finder:
 
 
 def find_model(
-    name: str, revision: str | None = None, variant: str | None = None, *, allow_pickle: bool = False
+    name: str,
+    revision: str | None = None,
+    variant: str | None = None,
+    config: str | None = None,
+    *,
+    allow_pickle: bool = False,
 ) -> Source:
     """The model called ``name``. Reads configurations; downloads those, and nothing else, when only the Hub has them.
+
+    Args:
+        config: a folder or Hub id with the configuration of a single file; ``None`` tells it from the tensors.
 
     Raises:
         NotFound: when nothing has that name.
         InputError: when it is no diffusers model, has only pickled weights and may not, or needs a network that is not
             there.
     """
-    home = bundled(name)
-    if home is not None and (home / INDEX).is_file():
+    home, path = bundled(name), _path(name)
+    is_bundled = home is not None and (home / INDEX).is_file()
+    if path.is_file() and not is_bundled:
+        return _single_file(path, revision, config, allow_pickle=allow_pickle)
+    if config is not None and (is_bundled or path.is_dir() or hub.is_id(name)):
+        raise InputError(
+            "--config", config, problem=f"means nothing for {name}, which has a configuration of its own",
+            allowed="with a model in a single .safetensors file", hint="the command without --config",
+        )  # fmt: skip
+    if home is not None and is_bundled:
         return _local(name, "bundled", home, variant, revision, allow_pickle=False)
-    path = _path(name)
     if path.is_dir():
         return _local(_absolute(path), "folder", path, variant, revision, allow_pickle=allow_pickle)
-    if path.is_file():
-        return _single_file(path, revision, allow_pickle=allow_pickle)
     allowed = f"{ALLOWED_MODELS}: {', '.join(bundled_models())}"
     if not hub.is_id(name):
         raise NotFound("--model", name, allowed=allowed, hint="promptlab models")
@@ -220,16 +235,23 @@ def _from_hub(name: str, snapshot: hub.Snapshot, files: FileSet) -> Source:
     )  # fmt: skip
 
 
-def _single_file(path: Path, revision: str | None, *, allow_pickle: bool) -> Source:
+def _single_file(path: Path, revision: str | None, config: str | None, *, allow_pickle: bool) -> Source:
     """A checkpoint in one file. It holds weights only: the configuration is that of the model it was trained from."""
-    from promptlab.engine.finding.checkpoint import configuration_of
+    from promptlab.engine.finding.checkpoint import configuration_of, named_configuration
 
     _check_suffix("--model", path, allow_pickle=allow_pickle)
     _refuse_revision(str(path), revision)
-    folder = configuration_of(path)
+    identity = file_identity(path)
+    if config is None:
+        folder = configuration_of(path)
+    else:
+        there = _path(config)
+        folder, content = named_configuration(path, config, there)
+        config = _absolute(there) if there.is_dir() and bundled(config) is None else config
+        identity = f"sha256:{sha256(f'{identity}+{content}'.encode()).hexdigest()}"
     return Source(
-        name=_absolute(path), kind="file", folder=folder, identity=file_identity(path), file=path.absolute(),
-        pickled=path.suffix in PICKLES,
+        name=_absolute(path), kind="file", folder=folder.absolute(), identity=identity, file=path.absolute(),
+        config=config, pickled=path.suffix in PICKLES,
     )  # fmt: skip
 
 

@@ -90,8 +90,9 @@ def _prompts_by_model(resolved: Iterable[ResolvedSpec]) -> dict[tuple[PipelineSp
 def _named(pipeline: PipelineSpec) -> PipelineSpec:
     """The model alone: what else a pipeline has reads no words."""
     return PipelineSpec(
-        model=pipeline.model, revision=pipeline.revision, variant=pipeline.variant, embeddings=pipeline.embeddings
-    )
+        model=pipeline.model, revision=pipeline.revision, variant=pipeline.variant, config=pipeline.config,
+        embeddings=pipeline.embeddings,
+    )  # fmt: skip
 
 
 def _own_words(
