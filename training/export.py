@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -41,6 +42,17 @@ def size_of(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.suffix != ".md")
 
 
+def _forget_paths(folder: Path) -> None:
+    """Configurations say nothing of the machine that wrote them; files are as readable as any others."""
+    for path in folder.rglob("*.json"):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(content, dict) and content.pop("_name_or_path", None) is not None:
+            path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(0o644)
+
+
 def export(work: Path, models: Path) -> None:
     """Write ``mini``, ``mini-vae-ft`` and ``mini-vae-tiny`` into ``models``; model cards stay as they are."""
     for part in ("scheduler", "text_encoder", "tokenizer", "unet", "vae"):
@@ -54,3 +66,5 @@ def export(work: Path, models: Path) -> None:
         if checkpoint(work, name).is_file():
             folder = models / {"fine": "mini-vae-ft", "tiny": "mini-vae-tiny"}[name]
             load(work).to(torch.float16).save_pretrained(folder, safe_serialization=True)
+    for folder in models.glob("mini*"):
+        _forget_paths(folder)
