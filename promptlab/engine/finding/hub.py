@@ -70,7 +70,14 @@ def is_id(name: str) -> bool:
 
 
 def find(
-    name: str, revision: str | None, what: str, allowed: str, *, weights: bool = True, allow_pickle: bool = False
+    name: str,
+    revision: str | None,
+    what: str,
+    allowed: str,
+    *,
+    weights: bool = True,
+    variant: str | None = None,
+    allow_pickle: bool = False,
 ) -> Snapshot:
     """The commit of ``name`` that ``revision`` means: as cached, or else as the Hub says.
 
@@ -80,14 +87,15 @@ def find(
         what: the option the name was given with, for the sentence of an error.
         allowed: what may be given instead.
         weights: whether a cached copy without weights will not do.
+        variant: of the weights; a cached copy without it will not do where the Hub can be asked.
         allow_pickle: whether pickles count as weights.
 
     Raises:
         NotFound: when the Hub has no such model or revision.
-        InputError: when it is not cached and the Hub cannot be reached.
+        InputError: when it is gated, or not cached and the Hub cannot be reached.
     """
     cached = _cached(name, revision)
-    if cached is not None and (not weights or _looks_whole(cached, allow_pickle=allow_pickle)):
+    if cached is not None and (not weights or _looks_whole(cached, variant, allow_pickle=allow_pickle)):
         return cached
     from huggingface_hub import HfApi
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
@@ -95,9 +103,7 @@ def find(
     try:
         about = HfApi().model_info(name, revision=revision, timeout=_SECONDS)
     except GatedRepoError as error:
-        raise InputError(
-            what, name, problem="is gated, and this account may not read it", allowed=allowed, hint="hf auth login"
-        ) from error
+        raise _gated(what, name) from error
     except RevisionNotFoundError as error:
         raise NotFound(
             "--revision", revision, allowed=f"a branch, tag or commit of {name}", hint=f"{what} {name}"
@@ -105,7 +111,8 @@ def find(
     except RepositoryNotFoundError as error:
         raise NotFound(what, name, allowed=allowed, hint="promptlab models") from error
     except Exception as error:
-        if cached is not None and any(file.endswith(PICKLES) for file in cached.files):
+        whole = cached is not None and _looks_whole(cached, None, allow_pickle=allow_pickle)
+        if cached is not None and (whole or any(file.endswith(PICKLES) for file in cached.files)):
             return cached  # whole, as far as it goes: what is wrong with it is said by whoever looks at its files
         reached = isinstance(error, HfHubHTTPError)
         absent = (
@@ -127,17 +134,19 @@ def find(
 def fetch(name: str, commit: str, files: Sequence[str], told: Callable[[int, int], None] | None = None) -> Path:
     """Download these files of one commit into the cache, and give the folder they lie in.
 
-    A download that was broken off goes on where it was: huggingface_hub keeps what came of a file.
+    A connection that breaks is taken up where it broke, give or take huggingface_hub's 10 MB. Files that came whole
+    before a download was stopped stay; one that was under way is fetched anew, for huggingface_hub keeps no part of it.
 
     Args:
         told: the bytes that are here, and those there are of all files begun so far; called from several threads.
 
     Raises:
+        InputError: when the model is gated: what it is, anyone may read; its files, only whoever accepted its terms.
         EngineError: when they cannot be had.
     """
     from huggingface_hub import snapshot_download
 
-    with _in_one_line(f"{name} could not be downloaded"):
+    with _in_one_line(name):
         return Path(
             snapshot_download(
                 name,
@@ -194,14 +203,14 @@ def _snapshot_folder(name: str, commit: str) -> Path | None:
     return folder if commit and folder.is_dir() else None
 
 
-def _looks_whole(snapshot: Snapshot, *, allow_pickle: bool) -> bool:
+def _looks_whole(snapshot: Snapshot, variant: str | None, *, allow_pickle: bool) -> bool:
     """Whether weights lie beside the configurations: an earlier look at the configurations leaves those alone."""
     folder = snapshot.folder
     if folder is None:
         return False
     try:
         index = read_json(folder / INDEX) if INDEX in snapshot.files else None
-        weights = set(choose_files(snapshot.name, snapshot.files, index, None, allow_pickle=allow_pickle).weights)
+        weights = set(choose_files(snapshot.name, snapshot.files, index, variant, allow_pickle=allow_pickle).weights)
         for name in snapshot.files:
             if name.endswith((".safetensors.index.json", ".bin.index.json")):
                 shards = read_json(folder / name).get("weight_map", {}).values()
@@ -213,11 +222,22 @@ def _looks_whole(snapshot: Snapshot, *, allow_pickle: bool) -> bool:
     return True
 
 
+def _gated(what: str, name: str | None = None) -> InputError:
+    return InputError(
+        what, name, problem="is gated, and this account may not read it",
+        allowed=f"models whose terms you accepted at https://huggingface.co/{name or what}", hint="hf auth login",
+    )  # fmt: skip
+
+
 @contextmanager
-def _in_one_line(what: str) -> Iterator[None]:
+def _in_one_line(name: str) -> Iterator[None]:
+    from huggingface_hub.errors import GatedRepoError
+
     try:
         yield
     except PromptLabError:
         raise
+    except GatedRepoError as error:
+        raise _gated(name) from error
     except Exception as error:
-        raise EngineError(f"{what}: {one_line(error)}") from error
+        raise EngineError(f"{name} could not be downloaded: {one_line(error)}") from error

@@ -137,7 +137,7 @@ def find_model(
     allowed = f"{ALLOWED_MODELS}: {', '.join(bundled_models())}"
     if not hub.is_id(name):
         raise NotFound("--model", name, allowed=allowed, hint="promptlab models")
-    snapshot = hub.find(name, revision, "--model", allowed, allow_pickle=allow_pickle)
+    snapshot = hub.find(name, revision, "--model", allowed, variant=variant, allow_pickle=allow_pickle)
     if INDEX not in snapshot.files:
         raise InputError(
             "--model",

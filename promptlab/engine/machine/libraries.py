@@ -19,6 +19,7 @@ _BEFORE_IMPORT: Final = {
     "DIFFUSERS_VERBOSITY": "error",  # theirs are log lines; ours are errors and progress bars
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_VERBOSITY": "error",
     # Threads that wait by spinning take the cores from those they wait for: 14 times slower on two busy cores.
     "OMP_WAIT_POLICY": "PASSIVE",
     "TOKENIZERS_PARALLELISM": "false",  # it warns after a fork, and a prompt is too short to split
