@@ -1,0 +1,331 @@
+"""Which way of running the denoiser and the VAE is quickest at the pool's fixed shape, and which keeps eager's bytes?
+
+    python benchmarks/kernels.py                          # SD 1.5's configuration on CUDA, the tiny one elsewhere
+    python benchmarks/kernels.py --size tiny              # seconds on a CPU, to see that it works
+    python benchmarks/kernels.py --compile --save         # torch.compile too; benchmarks/results/kernels-DEVICE.md
+
+Random weights. A forward is what the pool makes of a batch that is guided: twice its rows, the timesteps a vector; the
+VAE decodes a batch. Each in turn, round by round: eager; channels_last; a CUDA graph captured over the eager kernels,
+its inputs copied in and its output copied out, of either layout; torch.compile. Without CUDA the graphs are left out,
+and the table says so.
+
+Then one image, made again: by diffusers' own call, and by a pool of one slot that has such a forward put in.
+
+- seconds: the median of the rounds; times: eager's seconds through these.
+- of the product: the share of what a large matrix product reaches here in the same dtype (8192³, on a CPU 1024³).
+- same bytes: whether the sha256 over the outputs for three different inputs is eager's. `off by`: the greatest
+  difference, as a part of the greatest number in eager's output; of a picture, in levels of 255.
+"""
+
+import argparse
+import gc
+import hashlib
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import numpy as np
+from batch_invariance import CONFIGS, PIPELINES, PROMPTS, device_named, unwatched, write_pipeline
+from ladder import matmul_peak, wait
+from machine import machine
+from ways import Work, decoding, denoising, ways
+
+from promptlab.engine import diffusers_engine
+from promptlab.engine.finding.sources import find_model
+from promptlab.engine.loading.pipelines import Setting
+from promptlab.engine.machine.determinism import deterministic
+from promptlab.engine.machine.devices import choose_device, default_dtype, torch_dtype
+from promptlab.engine.machine.half import half_on_cpu
+from promptlab.engine.machine.libraries import quietly
+from promptlab.engine.painting.pool import Pool
+from promptlab.engine.painting.progress import Progress
+from promptlab.engine.schedules.names import parse_scheduler
+from promptlab.images.png import pixel_sha256
+from promptlab.plan import tasks_of
+from promptlab.spec import DTYPES, CallSpec, PipelineSpec, RunSpec, Variant
+
+SCHEDULER = "dpmsolver++"
+LEGEND = "Written by `benchmarks/kernels.py --save`, whose head says what the columns are."
+
+
+def outputs(run: Callable, work: Work) -> list:
+    return [run(*inputs).detach().contiguous().cpu() for inputs in work.inputs]
+
+
+def sha256(tensors: list) -> str:
+    import torch
+
+    digest = hashlib.sha256()
+    for each in tensors:
+        digest.update(each.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def apart(ours: list, theirs: list) -> float:
+    """The greatest difference, as a part of the greatest number of ``theirs``."""
+    pairs = [(one.double(), other.double()) for one, other in zip(ours, theirs, strict=True)]
+    return max(float((one - other).abs().max() / other.abs().max()) for one, other in pairs)
+
+
+def proves_something(tensors: list) -> bool:
+    """Numbers, and other ones for other inputs: what is empty or always the same would be equal whatever happened."""
+    import torch
+
+    return all(bool(torch.isfinite(each).all()) for each in tensors) and len({sha256([one]) for one in tensors}) == 3
+
+
+def operations(work: Work) -> int:
+    """Of one forward, counted by torch."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counted:
+        work.call(work.module, *work.inputs[0])
+    return counted.get_total_flops()
+
+
+def timed(runs: dict[str, Callable], turn: Callable, device: str, rounds: int) -> dict[str, float]:
+    """Median seconds of each, in turn, so that the machine's mood falls on all.
+
+    Args:
+        turn: given a way of ``runs``, runs it and says how many times it did.
+    """
+    taken: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            wait(device)
+            began = time.perf_counter()
+            count = turn(run)
+            wait(device)
+            taken[name].append((time.perf_counter() - began) / count)
+    return {name: statistics.median(each) for name, each in taken.items()}
+
+
+def compared(work: Work, device: str, peak: float, *, rounds: int, repeats: int, compiling: bool) -> Iterator[str]:
+    """A row of the table for each way."""
+    count = operations(work)
+    tried = ways(work, device, compiling=compiling)
+    runs = {name: run for name, run in tried.items() if not isinstance(run, str)}
+
+    def turn(run: Callable) -> int:
+        for at in range(repeats):
+            run(*work.inputs[at % len(work.inputs)])
+        return repeats
+
+    seconds = timed(runs, turn, device, rounds)
+    reference = outputs(runs["eager"], work)
+    if not proves_something(reference):
+        yield f"| {work.name} | eager | its outputs are no numbers, or always the same: nothing is proved | | | | | |"
+    for name, run in tried.items():
+        if isinstance(run, str):
+            yield f"| {work.name} | {name} | {run} | | | | | |"
+            continue
+        made = outputs(run, work)
+        same, off = sha256(made) == sha256(reference), apart(made, reference)
+        share = f"{count / seconds[name] / peak:.1%}"
+        yield row(work.name, name, seconds[name], seconds["eager"], share, same, f"{off:.1e}", sha256(made))
+
+
+def row(what: str, way: str, seconds: float, first: float, share: str, same: bool, off: str, sha: str) -> str:
+    answer = "yes" if same else "no"
+    return f"| {what} | {way} | {seconds:.5f} | {first / seconds:.2f} | {share} | {answer} | {off} | `{sha[:12]}` |"
+
+
+class Rerun:
+    """One image with one seed made again: diffusers' call of one, and a pool of one slot."""
+
+    def __init__(self, folder: str, device: str, dtype: str, size: int, steps: int) -> None:
+        import diffusers
+
+        self.engine, self.device, self.steps, self.size = diffusers_engine(), device, steps, size
+        spec = RunSpec(
+            pipeline=PipelineSpec(model=folder, dtype=dtype, scheduler=parse_scheduler(SCHEDULER)),
+            call=CallSpec(num_inference_steps=steps, guidance_scale=7.5, height=size, width=size),
+            variants=(Variant(prompt=PROMPTS[0]),), seeds=(0,), batch_size=1, device=device,
+        )  # fmt: skip
+        resolved = self.engine.resolve(spec)
+        self.tasks, self.work = tasks_of(resolved), self.engine.work(resolved)
+        self.pipeline = PIPELINES.ready(setting(folder, dtype, device), unwatched)
+        chosen = parse_scheduler(SCHEDULER)
+        scheduler = getattr(diffusers, chosen.name).from_config(self.pipeline.scheduler.config, **dict(chosen.options))
+        parts = {**self.pipeline.components, "scheduler": scheduler}
+        self.stock = diffusers.StableDiffusionPipeline(**parts, requires_safety_checker=False)
+        self.stock.set_progress_bar_config(disable=True)
+
+    def stocks(self) -> np.ndarray:
+        import torch
+
+        with quietly():
+            image = self.stock(
+                PROMPTS[0], num_inference_steps=self.steps, guidance_scale=7.5, height=self.size, width=self.size,
+                generator=torch.Generator("cpu").manual_seed(0),
+            ).images[0]  # fmt: skip
+        return np.asarray(image)
+
+    def ours(self, run: Callable | None) -> np.ndarray:
+        """The pool's, with ``run`` for its forward, the UNet's own without."""
+        progress = Progress(first=0, batches=1, watch=unwatched, going=lambda: True)
+        with forwarded(self.pipeline.unet, run):
+            return next(iter(list(Pool(self.pipeline, self.tasks, [self.work], progress).pictures()))).pixels
+
+    def rows(self, *, rounds: int, compiling: bool) -> Iterator[str]:
+        forward = denoising(self.pipeline, 2, self.size)
+        with the_engines_way(self.device, str(self.pipeline.unet.dtype)):
+            found = ways(forward, self.device, compiling=compiling)
+        makers = {"diffusers' own call": self.stocks, "pool": lambda: self.ours(None)}
+        for name, run in found.items():
+            if name != "eager":
+                makers[f"pool, {name}"] = run if isinstance(run, str) else lambda run=run: self.ours(run)
+        able = {name: make for name, make in makers.items() if not isinstance(make, str)}
+        images = {name: make() for name, make in able.items()}  # warm from here on
+        seconds = timed(able, lambda make: [make()] and 1, self.device, rounds)
+        reference, first = images["pool"], seconds["diffusers' own call"]
+        what = f"one image, {self.steps} steps"
+        if reference.std() < 1:
+            yield f"| {what} | pool | a picture of one colour: nothing is proved | | | | | |"
+        for name, make in makers.items():
+            if isinstance(make, str):
+                yield f"| {what} | {name} | {make} | | | | | |"
+                continue
+            off = int(np.abs(images[name].astype(int) - reference.astype(int)).max())
+            sha = pixel_sha256(images[name])
+            same = sha == pixel_sha256(reference)
+            yield row(what, name, seconds[name], first, "", same, f"{off} of 255", sha)
+
+
+@contextmanager
+def forwarded(unet, run: Callable | None) -> Iterator[None]:
+    """A block in which ``unet`` answers by ``run``, which takes sample, timesteps and embeddings."""
+    if run is None:
+        yield
+        return
+
+    def forward(sample, timesteps, *, encoder_hidden_states, timestep_cond, added_cond_kwargs, return_dict):
+        assert (timestep_cond, added_cond_kwargs, return_dict) == (None, None, False)
+        return (run(sample, timesteps, encoder_hidden_states),)
+
+    unet.forward = forward
+    try:
+        yield
+    finally:
+        del unet.forward
+
+
+def setting(folder: str, dtype: str, device: str) -> Setting:
+    return Setting(model=find_model(folder), vae=None, dtype=dtype, device=device)
+
+
+@contextmanager
+def the_engines_way(device: str, dtype: str) -> Iterator[None]:
+    """What holds while the pool makes a forward."""
+    import torch
+
+    with quietly(), deterministic(), torch.inference_mode(), half_on_cpu(device, dtype.removeprefix("torch.")):
+        yield
+
+
+def driver(device: str) -> str:
+    if not device.startswith("cuda"):
+        return "no driver"
+    words = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        found = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+    except (OSError, subprocess.CalledProcessError):
+        return "driver unknown"
+    return f"driver {found[0]}" if found else "driver unknown"
+
+
+def turn_to(device: str) -> None:
+    """Streams and graphs are of the current device."""
+    import torch
+
+    if device.startswith("cuda"):
+        torch.cuda.set_device(device)
+
+
+def let_go(device: str) -> None:
+    import torch
+
+    gc.collect()
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
+
+
+def load() -> str:
+    """What else the machine was doing."""
+    return f"load {os.getloadavg()[0]:.1f} when it began" if hasattr(os, "getloadavg") else "load unknown"
+
+
+def measured(typed: argparse.Namespace, device: str, size: int, folder: str) -> Iterator[str]:
+    """The table's lines."""
+    write_pipeline(Path(folder), typed.size)
+    pipeline = PIPELINES.ready(setting(folder, typed.dtype, device), unwatched)
+    with the_engines_way(device, typed.dtype):
+        peak = matmul_peak(device, torch_dtype(typed.dtype))
+    yield f"A large matrix product in {typed.dtype}: {peak / 1e12:.3f} TFLOP/s."
+    yield ""
+    yield "| what | way | seconds | times | of the product | same bytes | off by | sha256 |"
+    yield "| --- | --- | ---: | ---: | ---: | --- | --- | --- |"
+    of = {"rounds": typed.rounds, "compiling": typed.compile}
+    for work in (denoising(pipeline, 2 * typed.batch_size, size), decoding(pipeline, typed.batch_size, size)):
+        with the_engines_way(device, typed.dtype):
+            rows = list(compared(work, device, peak, repeats=typed.repeats, **of))
+        yield from rows
+        let_go(device)
+    yield from Rerun(folder, device, typed.dtype, size, typed.steps).rows(**of)
+
+
+def save(lines: list[str], device: str) -> None:
+    out = Path(__file__).parent / "results" / f"kernels-{device.replace(':', '')}.md"
+    out.parent.mkdir(exist_ok=True)
+    if not out.exists():
+        out.write_text(f"# {__doc__.splitlines()[0]}\n\n{LEGEND}\n\n", encoding="utf-8")
+    with out.open("a", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", help="cuda, cuda:1, cpu; the first that is there")
+    parser.add_argument("--size", choices=CONFIGS, help="of the model; sd15 on CUDA, tiny elsewhere")
+    parser.add_argument("--dtype", choices=DTYPES, help="float16 on CUDA, float32 on a CPU")
+    parser.add_argument("--batch-size", type=int, default=8, help="slots of the pool; 8")
+    parser.add_argument("--steps", type=int, default=20, help="of the one image; 20")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=5, help="forwards of a round; 5")
+    parser.add_argument("--compile", action="store_true", help="torch.compile too, which takes minutes to begin with")
+    parser.add_argument("--save", action="store_true", help="to benchmarks/results/kernels-DEVICE.md")
+    typed = parser.parse_args()
+    diffusers_engine()  # tells the libraries what they read when they are imported
+    device = choose_device(typed.device)
+    turn_to(device)
+    typed.size = typed.size or ("sd15" if device.startswith("cuda") else "tiny")
+    typed.dtype = typed.dtype or default_dtype(device)
+    size = CONFIGS[typed.size]["vae"]["sample_size"]
+    lines = [
+        f"### {typed.size}, {typed.dtype}, batches of {typed.batch_size}, {device_named(device)}, {driver(device)}",
+        "",
+        f"{machine()}; {load()}. {size} × {size}, random weights; {typed.rounds} rounds of {typed.repeats}.",
+        "",
+    ]  # fmt: skip
+    print("\n".join(lines))
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            for line in measured(typed, device, size, folder):
+                lines.append(line)
+                print(line, flush=True)
+    finally:  # on a machine that is lent for minutes, half a table counts
+        if typed.save:
+            save(lines, device)
+
+
+if __name__ == "__main__":
+    main()
