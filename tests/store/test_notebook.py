@@ -24,6 +24,7 @@ SPEC = RunSpec(
     pipeline=PipelineSpec(
         model="some/model",
         revision="c0ffee",
+        config="some/configuration",
         vae="some/vae",
         dtype="bfloat16",
         scheduler=SchedulerSpec(name="EulerDiscreteScheduler", options=options({"use_karras_sigmas": True})),
