@@ -26,11 +26,12 @@ def test_a_foreign_picture_is_taken_in_shown_and_gone_on_from(promptlab, theirs)
     """What could not be carried over is listed at once and stays with the run; the next command is there to copy."""
     said = promptlab("import", theirs)
     assert said.code == 0
-    assert said.out.startswith("run 1: theirs.png, made by AUTOMATIC1111\n  not carried over: <lora>: x:0.5 (")
+    assert said.out.startswith("run 1: theirs.png, made by AUTOMATIC1111\n  not carried over: Sampler: Euler a (")
     assert "\nnext: promptlab rerun 1 --model MODEL --workspace " in said.out
     shown = promptlab("show", "1").out
     assert "taken in  theirs.png, made by AUTOMATIC1111" in shown
-    assert "not carried over\n  <lora>: x:0.5" in shown
+    assert "not carried over\n  Sampler: Euler a" in shown
+    assert "lora            x:0.5" in shown
     assert "(unknown)" in shown
     assert promptlab("rerun", "1", "--model", "mini", "--append", ", snow").code == 0
     assert promptlab("import", theirs).out.startswith("run 1: is here already")

@@ -11,7 +11,10 @@ pytestmark = pytest.mark.slow
 ALLOWED_MODELS = "allowed: a Hub id, a folder, a .safetensors file, or a bundled model: mini"
 WRONG = {
     "model folder": (["--model", "./nowhere"], ["--model './nowhere' does not exist", ALLOWED_MODELS]),
-    "vae": (["--vae", "nowhere"], ["--vae 'nowhere' does not exist", "AutoencoderKL or AutoencoderTiny"]),
+    "vae": (
+        ["--vae", "nowhere"],
+        ["--vae 'nowhere' does not exist", "a folder or a .safetensors file with an autoencoder"],
+    ),
     "scheduler": (["--scheduler", "flow-euler"], ["--scheduler 'flow-euler' does not fit this model", "ddim, ddpm"]),
     "scheduler option": (
         ["--scheduler", "euler:use_karas_sigmas=true"],
