@@ -1,7 +1,7 @@
 """Which way of running the denoiser and the VAE is quickest at the pool's fixed shape, and which keeps eager's bytes?
 
     python benchmarks/kernels.py                          # SD 1.5's configuration on CUDA, the tiny one elsewhere
-    python benchmarks/kernels.py --size tiny              # seconds on a CPU, to see that it works
+    python benchmarks/kernels.py --size tiny              # minutes on a CPU, to see that it works
     python benchmarks/kernels.py --compile --save         # torch.compile too; benchmarks/results/kernels-DEVICE.md
 
 Random weights. A forward is what the pool makes of a batch that is guided: twice its rows, the timesteps a vector; the
