@@ -5,22 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-__all__ = ["DEFAULT_MODEL", "bundled", "bundled_models"]
+__all__ = ["DEFAULT_MODEL", "bundled", "bundled_models", "bundled_vaes"]
 
 DEFAULT_MODEL: Final = "mini"
 """What ``promptlab run`` uses when no model is named."""
 
 
 def bundled_models() -> dict[str, Path]:
-    """Name and folder of every bundled model and VAE: folders here that hold a diffusers configuration."""
-    home = Path(__file__).parent
-    return {
-        folder.name: folder
-        for folder in sorted(home.iterdir())
-        if (folder / "model_index.json").is_file() or (folder / "config.json").is_file()
-    }
+    """Name and folder of every bundled model: what ``--model`` takes."""
+    return _folders_with("model_index.json")
+
+
+def bundled_vaes() -> dict[str, Path]:
+    """Name and folder of every bundled VAE: what ``--vae`` takes."""
+    return _folders_with("config.json")
 
 
 def bundled(name: str) -> Path | None:
     """The folder of the bundled model or VAE called ``name``; ``None`` when there is none."""
-    return bundled_models().get(name)
+    return bundled_models().get(name) or bundled_vaes().get(name)
+
+
+def _folders_with(file: str) -> dict[str, Path]:
+    return {folder.name: folder for folder in sorted(Path(__file__).parent.iterdir()) if (folder / file).is_file()}

@@ -217,7 +217,7 @@ def test_known_models_are_those_that_need_no_download(mini, tmp_path):
     write_hub_cache(tmp_path / "hub", "stabilityai/sd-vae-ft-mse", mini / "vae", commit="d" * 40)
     write_hub_cache(tmp_path / "hub", "some/text-model", mini / "text_encoder", commit="e" * 40)
     found = {info.name: info for info in known_models(tmp_path / "hub")}
-    assert set(found) == {"mini", SD, "stabilityai/sd-vae-ft-mse"}
+    assert set(found) == {"mini", "mini-vae-ft", "mini-vae-tiny", SD, "stabilityai/sd-vae-ft-mse"}
     assert (found["mini"].kind, found["mini"].pipeline) == ("bundled", "StableDiffusionPipeline")
     assert (found[SD].kind, found[SD].revision) == ("hub cache", "c" * 40)
     assert found["stabilityai/sd-vae-ft-mse"].pipeline == "AutoencoderKL"
@@ -232,7 +232,7 @@ def test_known_models_without_a_cache(tmp_path):
         "sorted({'torch', 'diffusers', 'transformers'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout == "['mini'] []\n", done.stderr
+    assert done.stdout == "['mini', 'mini-vae-ft', 'mini-vae-tiny'] []\n", done.stderr
 
 
 def test_a_part_shared_between_files_is_read_whole(copy_of_mini):

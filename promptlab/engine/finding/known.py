@@ -13,7 +13,7 @@ from typing import Literal
 from promptlab.engine.finding.files import INDEX, read_json
 from promptlab.engine.finding.hub import cache_home
 from promptlab.errors import InputError
-from promptlab.models import bundled_models
+from promptlab.models import bundled_models, bundled_vaes
 
 __all__ = ["ModelInfo", "known_models"]
 
@@ -47,7 +47,7 @@ def known_models(cache: Path | None = None) -> tuple[ModelInfo, ...]:
     """
     inside = [
         ModelInfo(name=name, kind="bundled", pipeline=kind, size=_size(home), revision=None, path=str(home))
-        for name, home in bundled_models().items()
+        for name, home in {**bundled_models(), **bundled_vaes()}.items()
         if (kind := _class_of(home)) is not None
     ]
     return (*inside, *sorted(_cached(cache), key=lambda info: (info.name, info.revision)))

@@ -32,14 +32,14 @@ from promptlab.engine.finding.files import (
     read_json,
 )
 from promptlab.errors import InputError, NotFound
-from promptlab.models import bundled, bundled_models
+from promptlab.models import bundled, bundled_models, bundled_vaes
 
 __all__ = ["ALLOWED_MODELS", "ALLOWED_VAES", "Finder", "Source", "find_model", "find_vae"]
 
 Kind = Literal["bundled", "folder", "file", "hub"]
 _NOWHERE: Final = Path(os.devnull) / "nowhere"
 ALLOWED_MODELS: Final = "a Hub id, a folder, a .safetensors file, or a bundled model"
-ALLOWED_VAES: Final = "a Hub id, a folder or a .safetensors file with an autoencoder"
+ALLOWED_VAES: Final = "a Hub id, a folder or a .safetensors file with an autoencoder, or a bundled one"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +172,11 @@ def find_vae(name: str, *, allow_pickle: bool = False) -> Source:
         path = path / "vae" if (path / INDEX).is_file() and (path / "vae").is_dir() else path
         if not (path / "config.json").is_file():
             raise InputError(
-                "--vae", name, problem="has no config.json, so it is no VAE", allowed=ALLOWED_VAES, hint="--vae FOLDER"
+                "--vae",
+                name,
+                problem="has no config.json, so it is no VAE",
+                allowed=f"{ALLOWED_VAES}: {', '.join(bundled_vaes())}",
+                hint="--vae FOLDER",
             )
         files = choose_files(name, listing(path), None, None, what="--vae", allow_pickle=allow_pickle)
         return Source(
@@ -181,11 +185,15 @@ def find_vae(name: str, *, allow_pickle: bool = False) -> Source:
             variant=files.variant, pickled=_pickled(files),
         )  # fmt: skip
     if not hub.is_id(name):
-        raise NotFound("--vae", name, allowed=ALLOWED_VAES, hint="promptlab models")
+        raise NotFound("--vae", name, allowed=f"{ALLOWED_VAES}: {', '.join(bundled_vaes())}", hint="promptlab models")
     snapshot = hub.find(name, None, "--vae", ALLOWED_VAES, allow_pickle=allow_pickle)
     if "config.json" not in snapshot.files:
         raise InputError(
-            "--vae", name, problem="has no config.json, so it is no VAE", allowed=ALLOWED_VAES, hint="promptlab models"
+            "--vae",
+            name,
+            problem="has no config.json, so it is no VAE",
+            allowed=f"{ALLOWED_VAES}: {', '.join(bundled_vaes())}",
+            hint="promptlab models",
         )
     files = choose_files(name, snapshot.files, None, None, what="--vae", allow_pickle=allow_pickle)
     return _from_hub(name, snapshot, files)
