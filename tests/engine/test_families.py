@@ -111,6 +111,7 @@ def test_defaults_are_the_familys_own(engine, spec_of, name, steps, guidance, si
         ("qwenimage", {"guidance_scale": 3.0}, "means nothing to QwenImagePipeline; allowed: --set true_cfg_scale=3"),
         ("flux", {"negative_prompt": "blurry"}, "has no effect on FluxPipeline at true_cfg_scale 1; .* --set true_cfg"),
         ("flux", {"arguments": (("true_cfg", 3),)}, r"'true_cfg' is no argument of .* \(did you mean true_cfg_scale"),
+        ("ideogram4", {"num_inference_steps": 20}, "schedule; allowed: 48, or any number with one --guidance for all"),
         ("flux", {"height": 66, "width": 64}, "--size '64x66' is not divisible by 4"),
     ],
 )  # fmt: skip

@@ -76,6 +76,41 @@ def z_image():
     )  # fmt: skip
 
 
+def z_image_omni():
+    from diffusers import ZImageOmniPipeline, ZImageTransformer2DModel
+    from transformers import Siglip2ImageProcessorPil, Siglip2VisionConfig, Siglip2VisionModel
+
+    transformer = ZImageTransformer2DModel(
+        all_patch_size=(2,), all_f_patch_size=(1,), in_channels=4, dim=32, n_layers=1, n_refiner_layers=1, n_heads=2,
+        n_kv_heads=2, cap_feat_dim=16, siglip_feat_dim=16, axes_dims=[8, 4, 4], axes_lens=[1024, 32, 32],
+    )  # fmt: skip
+    config = Siglip2VisionConfig(
+        hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, num_patches=16, patch_size=8
+    )
+    return ZImageOmniPipeline(
+        scheduler=_flow(), vae=parts.kl_flow(), text_encoder=parts.qwen3(), tokenizer=words.qwen(),
+        transformer=parts.scrambled(transformer), siglip=Siglip2VisionModel(config).eval(),
+        siglip_processor=Siglip2ImageProcessorPil(patch_size=8),
+    )  # fmt: skip
+
+
+def ideogram_4():
+    from diffusers import Ideogram4Pipeline, Ideogram4Transformer2DModel
+
+    def transformer():
+        return parts.scrambled(
+            Ideogram4Transformer2DModel(
+                in_channels=16, num_layers=1, attention_head_dim=16, num_attention_heads=2, intermediate_size=32,
+                adaln_dim=16, llm_features_dim=16 * 13, rope_theta=1000, mrope_section=(4, 2, 2),
+            )
+        )  # fmt: skip
+
+    return Ideogram4Pipeline(
+        scheduler=_flow(), vae=parts.kl_flux2(), text_encoder=_qwen3_vl("Qwen3VLModel", layers=36),
+        tokenizer=words.qwen(), transformer=transformer(), unconditional_transformer=transformer(),
+    )  # fmt: skip
+
+
 def ovis():
     from diffusers import OvisImagePipeline, OvisImageTransformer2DModel
 

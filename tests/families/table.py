@@ -76,7 +76,8 @@ FAMILIES = (
     Family(name="flux2", build=language.flux_2),
     Family(
         name="ideogram4",
-        unproved="its encoder and two transformers were not built; nothing in its call is unlike the others",
+        build=language.ideogram_4,
+        words=("--guidance", "4", "--set", "max_sequence_length=400"),
     ),
     Family(name="krea2", build=language.krea_2),
     Family(name="lumina", build=transforming.lumina),
@@ -95,7 +96,7 @@ FAMILIES = (
     Family(name="z-image", build=language.z_image),
     Family(name="z-image-controlnet", refused=_CONTROL),
     Family(name="z-image-controlnet-inpaint", refused=_CONTROL),
-    Family(name="z-image-omni", unproved="its picture encoder (Siglip 2) was not built"),
+    Family(name="z-image-omni", build=language.z_image_omni),
     Family(name="ovis", build=language.ovis),
     Family(
         name="prx",

@@ -145,8 +145,21 @@ def resolve_call(spec: RunSpec, pipeline: Any, config: Configuration, vae: Any =
         height=height and int(height),
         width=width and int(width),
     )
+    _check_schedule(resolved, parameters, pipeline)
     _check_size(resolved, _side_multiple(config, vae, plain))
     return resolved
+
+
+def _check_schedule(call: CallSpec, parameters: Mapping[str, inspect.Parameter], pipeline: Any) -> None:
+    """Ideogram guides by a schedule, one number a step, unless one number is given for all of them."""
+    schedule = getattr(parameters.get("guidance_schedule"), "default", None)
+    if schedule is None or call.guidance_scale is not None or call.num_inference_steps == len(schedule):
+        return
+    raise InputError(
+        "--steps", call.num_inference_steps,
+        problem=f"is not the length of {pipeline.__name__}'s guidance schedule",
+        allowed=f"{len(schedule)}, or any number with one --guidance for all steps", hint=f"--guidance {schedule[0]:g}",
+    )  # fmt: skip
 
 
 def _default_size(pipeline: Any, config: Configuration, vae: Any, plain: Any) -> tuple[int, int] | None:

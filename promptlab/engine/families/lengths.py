@@ -18,6 +18,7 @@ MIXING: Final = frozenset(
     {
         "AuraFlowPipeline", "ChromaPipeline", "CogView3PlusPipeline", "Flux2KleinPipeline", "Flux2Pipeline",
         "FluxKontextPipeline", "FluxPipeline", "HunyuanDiTPAGPipeline", "HunyuanDiTPipeline", "IFPipeline",
+        "Ideogram4Pipeline",
         "KandinskyCombinedPipeline", "KandinskyV22CombinedPipeline", "LatentConsistencyModelPipeline",
         "Lumina2Pipeline", "OvisImagePipeline", "PixArtAlphaPipeline", "PixArtSigmaPAGPipeline", "PixArtSigmaPipeline",
         "SanaPAGPipeline", "SanaPipeline", "StableCascadeCombinedPipeline", "StableDiffusion3PAGPipeline",

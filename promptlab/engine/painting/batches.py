@@ -198,6 +198,8 @@ def _arguments(
         **dict(call.arguments),
     }
     given = {name: value for name, value in given.items() if value is not None or name in dict(call.arguments)}
+    if "guidance_schedule" in parameters and call.guidance_scale is not None:
+        given["guidance_schedule"] = None  # it takes one number or one a step, never both
     for name in ("callback_on_step_end", "prior_callback_on_step_end"):
         if name in parameters:
             given[name] = _reporter(batch, batches, watch)
