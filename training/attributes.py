@@ -81,10 +81,10 @@ def choose(index: int) -> Attributes:
     return Attributes(
         role=role,
         age=r.choices(AGES, [1, 1.2, 1.4, 1.4, 1.2])[0],
-        makeup=r.choices(MAKEUPS, [4, 2, 3] if fighter else [6, 1.5, 1.5])[0],
+        makeup=r.choices(MAKEUPS, [3, 2.5, 3] if fighter else [5, 2, 2])[0],
         colour=colour,
         background=r.choice(others) if r.random() < 0.7 else None,
-        view=r.choices(VIEWS, [4, 2.5, 3.5])[0],
+        view=r.choices(VIEWS, [3.5, 3, 3.5])[0],
         side=r.choice([-1, 1]),
         away=r.random() < 0.3,
         expression=r.choices(EXPRESSIONS, [3, 3, 1.8, 1.4, 1.4])[0],

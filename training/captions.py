@@ -83,6 +83,8 @@ PRAISE: Final = (
     "cinematic",
 )
 FLAGS: Final = ("--beta --ar 2:3  --beta --upbeta", " --beta --ar 2:3", "--beta --upbeta")
+SINGLE: Final = 0.06
+"""The share of captions that are one phrase."""
 UNKNOWN: Final = tuple(
     """
     the of in at and by from for to is intricate elegant concept art artstation trending epic fantasy moody vivid
@@ -99,9 +101,14 @@ UNKNOWN: Final = tuple(
 
 
 def caption(a: Attributes, r: random.Random) -> str:
-    """One of many captions for ``a``."""
-    head = _subject(a, r)
+    """One of many captions for ``a``.
+
+    Some are a single phrase and no subject, since that is what a negative prompt says: "beard", "red background".
+    """
     phrases, tail = _phrases(a, r), _tail(a, r)
+    if (phrases or tail) and r.random() < SINGLE:
+        return r.choice(phrases + tail)
+    head = _subject(a, r)
     if r.random() < 0.4:
         r.shuffle(phrases)
     if r.random() < 0.12:

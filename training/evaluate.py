@@ -140,13 +140,13 @@ def _sharpness(models: Path, name: str, held: np.ndarray, device: torch.device) 
     return found
 
 
-def _negative(reader: Reader, artist: Artist, seeds: int = 24) -> dict[str, tuple[float, float]]:
-    """How often the unwanted is there, without and with the negative prompt."""
+def _negative(reader: Reader, artist: Artist, seeds: int = 96) -> dict[str, tuple[float, float]]:
+    """How often the unwanted is there, without and with the negative prompt; the prompts themselves are silent about it."""
     found = {}
     beard, red = COLUMNS.index("beard"), COLUMNS.index("background")
     for negative, prompt, column, value in (
-        ("beard", "portrait photo of an old man", beard, 1),
-        ("red background", "portrait photo of a king, blue on red", red, BY_NAME["background"].index("red")),
+        ("beard", "portrait photo of a king", beard, 1),
+        ("red background", "portrait photo of a queen", red, BY_NAME["background"].index("red")),
     ):
         asks = [Ask(prompt=prompt, seed=500 + seed) for seed in range(seeds)]
         word = negative.split()[0]
@@ -154,7 +154,7 @@ def _negative(reader: Reader, artist: Artist, seeds: int = 24) -> dict[str, tupl
         after = read(reader, artist.draw(f"without-{word}", [replace(ask, negative=negative) for ask in asks]))[
             :, column
         ]
-        found[negative] = (float((before == value).mean()), float((after == value).mean()))
+        found[f"{negative}, {prompt}"] = (float((before == value).mean()), float((after == value).mean()))
     return found
 
 
