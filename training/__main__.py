@@ -7,23 +7,10 @@ import os
 import sys
 from pathlib import Path
 
+from training.everything import ORDER, everything
 from training.ranks import Ranks, launch
 
-STAGES = (
-    "all",
-    "begin",
-    "render",
-    "autoencoder",
-    "encode",
-    "reader",
-    "denoiser",
-    "fine",
-    "tiny",
-    "export",
-    "evaluate",
-    "sheets",
-    "curves",
-)
+STAGES = ("all", "begin", *ORDER)
 
 
 def main(arguments: list[str]) -> int:
@@ -55,8 +42,6 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     options.work.mkdir(parents=True, exist_ok=True)
     if options.stage == "all":
-        from training.everything import everything
-
         return everything(options, lambda words: launch(words, 1))
     if options.stage in ALONE:
         ALONE[options.stage](options)

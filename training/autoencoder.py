@@ -1,7 +1,7 @@
 """The first stage: pictures to latents and back.
 
 A 1 × 1 head must read each latent cell's mean colour from it: without that an autoencoder of this size learns brightness first and colour late.
-Afterwards the latents are whitened, exactly, by folding the change of basis into the 1 × 1 convolutions on either side of them.
+Afterwards the latents are evened out, exactly, by folding the change of basis into the 1 × 1 convolutions on either side of them.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ __all__ = [
     "as_tensor",
     "begun_or_new",
     "emphasis",
+    "evened",
     "picture_loss",
     "psnr",
     "reconstruct",
     "train_autoencoder",
-    "whitened",
 ]
 
 MICRO_BATCH = 4
@@ -132,10 +132,12 @@ def begun_or_new(work: Path) -> AutoencoderKL:
     return vae
 
 
-def whitened(work: Path, device: torch.device | str = "cpu") -> AutoencoderKL:
-    """The trained autoencoder whose latents have mean 0 and unit covariance over the data, so that ``scaling_factor`` is 1.
+def evened(work: Path, device: torch.device | str = "cpu") -> AutoencoderKL:
+    """The trained autoencoder with latents of mean 0 and variance 1 over the data, so that ``scaling_factor`` is 1.
 
-    The posterior's log-variances are kept untouched in the old basis' diagonal approximation; sampling is by the mean everywhere here.
+    Directions in which latents vary much keep some of that: their spread becomes its own square root. What is drawn large is
+    then told apart from noise first, and details last, as in pictures; of fully white latents a denoiser learns all at once.
+    The posterior's log-variances are kept in the old basis' diagonal approximation; sampling is by the mean everywhere here.
     """
     vae = autoencoder()
     averaged(work, NAME, {"vae": vae})
@@ -147,8 +149,10 @@ def whitened(work: Path, device: torch.device | str = "cpu") -> AutoencoderKL:
         mean = z.mean((0, 2, 3))
         centred = (z - mean[:, None, None]).permute(1, 0, 2, 3).reshape(LATENT, -1).double()
         values, vectors = torch.linalg.eigh(centred @ centred.T / centred.shape[1])
-        forward = (vectors @ torch.diag(values.clamp(min=1e-4) ** -0.5) @ vectors.T).float()
-        back = (vectors @ torch.diag(values.clamp(min=1e-4) ** 0.5) @ vectors.T).float()
+        spread = values.clamp(min=1e-4).sqrt()
+        wanted = spread.sqrt() / spread.mean().sqrt()  # the mean of its square is 1
+        forward = (vectors @ torch.diag(wanted / spread) @ vectors.T).float()
+        back = (vectors @ torch.diag(spread / wanted) @ vectors.T).float()
         quant, post = vae.quant_conv, vae.post_quant_conv
         quant.weight[:LATENT] = torch.einsum("ij,jkhw->ikhw", forward, quant.weight[:LATENT])
         quant.bias[:LATENT] = forward @ (quant.bias[:LATENT] - mean)
@@ -156,5 +160,5 @@ def whitened(work: Path, device: torch.device | str = "cpu") -> AutoencoderKL:
         old = post.weight[:, :, 0, 0].clone()
         post.bias += old @ mean
         post.weight.copy_((old @ back)[:, :, None, None])
-    print("spread of the latents before whitening:", " ".join(f"{v:.2f}" for v in values.sqrt().tolist()), flush=True)
+    print("spread of the latents as they were learnt:", " ".join(f"{v:.2f}" for v in spread.tolist()), flush=True)
     return vae

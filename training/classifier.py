@@ -57,7 +57,7 @@ def _blurred(pictures: Tensor) -> Tensor:
     """As an autoencoder might give it back: half of the batches lose detail, all are moved by a few pixels."""
     if torch.rand(()) < 0.5:
         small = F.interpolate(
-            pictures, scale_factor=float(torch.empty(()).uniform_(0.3, 0.9)), mode="bilinear", antialias=True
+            pictures, scale_factor=float(torch.empty(()).uniform_(0.4, 0.9)), mode="bilinear", antialias=True
         )
         pictures = F.interpolate(small, size=pictures.shape[-2:], mode="bilinear")
     dy, dx = torch.randint(-4, 5, (2,)).tolist()

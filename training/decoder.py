@@ -19,7 +19,7 @@ from training.dataset import HELD_OUT, load_pictures
 from training.encoding import begun, encoded, load_vae
 from training.frame import FACE_BOX
 from training.loop import Plan, averaged, train
-from training.networks import fine_decoder, tiny_autoencoder
+from training.networks import deeper, tiny_autoencoder
 from training.ranks import Ranks
 
 __all__ = ["fine", "tiny", "train_fine", "train_tiny"]
@@ -29,14 +29,12 @@ FEATURES = 0.1
 
 
 def _fresh_fine(work: Path) -> AutoencoderKL:
-    """A wider decoder than the pipeline's; a released model's own where the work began from one. The encoder is always the pipeline's."""
+    """A deeper decoder than the pipeline's, which begins as that; a released model's own where the work began from one.
+
+    The encoder stays the pipeline's in what it makes.
+    """
     vae = load_vae(work)
-    if begun(work, "vae"):
-        return vae
-    wide = fine_decoder()
-    wide.register_to_config(**{k: v for k, v in vae.config.items() if k == "scaling_factor"})
-    wide.encoder, wide.quant_conv = vae.encoder, vae.quant_conv
-    return wide
+    return vae if begun(work, "vae") else deeper(vae)
 
 
 def fine(work: Path) -> AutoencoderKL:
@@ -54,11 +52,25 @@ def tiny(work: Path) -> AutoencoderTiny:
     return small.eval()
 
 
-def _batch(
-    work: Path, pictures: np.ndarray, latents: np.ndarray, count: int, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    index = torch.randint(HELD_OUT, encoded(work), (count,)).numpy()
-    return as_tensor(pictures[index], device), torch.from_numpy(latents[index]).float().to(device)
+class _Frames:
+    """Whole frames and their latents, ``count`` at a time, by chance.
+
+    Args:
+        count: on a CPU; a GPU gets 32.
+    """
+
+    def __init__(self, work: Path, count: int, device: torch.device) -> None:
+        self._work, self._device = work, device
+        self._count = 32 if device.type == "cuda" else count
+        self._pictures, self._latents = load_pictures(work), np.load(work / "latents.npy", mmap_mode="r")
+        self.weights = emphasis(device)
+
+    def draw(self) -> tuple[Tensor, Tensor]:
+        """Pictures in -1…1, latents."""
+        index = np.sort(torch.randint(HELD_OUT, encoded(self._work), (self._count,)).numpy())
+        return as_tensor(self._pictures[index], self._device), torch.from_numpy(self._latents[index]).float().to(
+            self._device
+        )
 
 
 def train_fine(work: Path, minutes: float, ranks: Ranks) -> None:
@@ -70,22 +82,17 @@ def train_fine(work: Path, minutes: float, ranks: Ranks) -> None:
     for module in modules.values():
         module.requires_grad_(True).train()
     judge = load_reader(work).to(ranks.device).requires_grad_(False).body[:6]
-    pictures, latents, weights = (
-        load_pictures(work),
-        np.load(work / "latents.npy", mmap_mode="r"),
-        emphasis(ranks.device),
-    )
-    count = 32 if ranks.device.type == "cuda" else 1
+    frames = _Frames(work, 2, ranks.device)
 
     def loss_of(share: float) -> tuple[Tensor, dict[str, float]]:
         del share
-        x, z = _batch(work, pictures, latents, count, ranks.device)
+        x, z = frames.draw()
         with torch.autocast(ranks.device.type, torch.bfloat16):
             made = vae.decode(z / vae.config.scaling_factor).sample
             seen, wanted = judge(made), judge(x)
         made = made.float()
         edges = (seen.float() - wanted.float()).abs().mean()
-        loss = picture_loss(made, x, weights)
+        loss = picture_loss(made, x, frames.weights)
         return loss + FEATURES * edges, {
             "loss": loss.item(),
             "features": edges.item(),
@@ -96,7 +103,7 @@ def train_fine(work: Path, minutes: float, ranks: Ranks) -> None:
         _report("fine", step, fine(work).to(ranks.device), work)
 
     plan = Plan(
-        name="fine", minutes=minutes, rate=2e-4 if begun(work, "vae") else 8e-4, hold=0.3, decay=0.995, save_every=200, logged=("loss", "features", "mse"),
+        name="fine", minutes=minutes, rate=2e-4 if begun(work, "vae") else 1e-3, hold=0.3, decay=0.995, save_every=200, logged=("loss", "features", "mse"),
         muon=not begun(work, "vae"),
     )  # fmt: skip
     train(plan, work, ranks, modules, loss_of, look)
@@ -107,19 +114,14 @@ def train_tiny(work: Path, minutes: float, ranks: Ranks) -> None:
     torch.manual_seed(0)
     vae = load_vae(work)
     small = tiny_autoencoder(vae.config.latent_channels, len(vae.config.block_out_channels)).to(ranks.device)
-    pictures, latents, weights = (
-        load_pictures(work),
-        np.load(work / "latents.npy", mmap_mode="r"),
-        emphasis(ranks.device),
-    )
-    count = 32 if ranks.device.type == "cuda" else 2
+    frames = _Frames(work, 2, ranks.device)
 
     def loss_of(share: float) -> tuple[Tensor, dict[str, float]]:
         del share
-        x, z = _batch(work, pictures, latents, count, ranks.device)
+        x, z = frames.draw()
         with torch.autocast(ranks.device.type, torch.bfloat16):
             code, made = small.encode(x).latents.float(), small.decode(z).sample.float()
-        loss, distance = picture_loss(made, x, weights), ((code - z) ** 2).mean()
+        loss, distance = picture_loss(made, x, frames.weights), ((code - z) ** 2).mean()
         return loss + 0.5 * distance, {"loss": loss.item(), "latents": distance.item()}
 
     def look(step: int) -> None:

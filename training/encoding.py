@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
-from training.autoencoder import as_tensor, begun_or_new, whitened
+from training.autoencoder import as_tensor, begun_or_new, evened
 from training.dataset import HELD_OUT, load_pictures
 from training.labels import label_rows
 from training.loop import averaged
@@ -44,13 +44,13 @@ def begun(work: Path, part: str) -> bool:
 
 
 def load_vae(work: Path, device: torch.device | str = "cpu") -> AutoencoderKL:
-    """The autoencoder whose latents are trained on: a released model's, or our own, whitened."""
+    """The autoencoder whose latents are trained on: a released model's, or our own, evened."""
     if not (work / "vae").is_dir() and begun(work, "vae"):
         vae = begun_or_new(work)
         averaged(work, "autoencoder", {"vae": vae})
         vae.save_pretrained(work / "vae")
     elif not (work / "vae").is_dir():
-        whitened(work, device).save_pretrained(work / "vae")
+        evened(work, device).save_pretrained(work / "vae")
     return AutoencoderKL.from_pretrained(work / "vae", torch_dtype=torch.float32).to(device).eval()
 
 

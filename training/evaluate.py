@@ -35,7 +35,10 @@ ASKED = ("role", "age", "view", "makeup", "light", "colour", "background")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """Everything that the table says of one model. Shares are 0…1, distances in feature units, sizes in bytes, times in seconds a picture."""
+    """Everything that the table says of one model. Shares are 0…1, distances in feature units, sizes in bytes, times in seconds a picture.
+
+    ``halves`` is, for each half precision, the share of attributes read as from the float32 picture, and the mean difference in levels of 255.
+    """
 
     pictures: int
     reader: dict[str, float]
@@ -50,6 +53,7 @@ class Measured:
     negative: dict[str, tuple[float, float]]
     spread: dict[str, float]
     nonsense: dict[str, tuple[float, float]]
+    halves: dict[str, tuple[float, float]]
     size: int
     seconds: dict[str, float] = field(default_factory=dict)
     machine: str = ""
@@ -101,6 +105,7 @@ def evaluate(work: Path, models: Path, name: str, *, pictures: int, seeds: int, 
         psnr=_sharpness(models, name, held[:256], device),
         negative=_negative(reader, artist), spread=_spread(reader, artist),
         nonsense=_harm(reader, artist, asks[:48], labels[:48], made[:48]),
+        halves=_halves(reader, models / name, asks[:32]),
         size=size_of(models / name), seconds=_speed(models / name), machine=f"{platform.machine()}, {torch.get_num_threads()} threads",
     )  # fmt: skip
     (home / f"{name}.json").write_text(json.dumps(asdict(result), indent=1))
@@ -178,6 +183,18 @@ def _harm(
     before = accuracies(read(reader, made), labels)
     after = accuracies(read(reader, artist.draw("nonsense", nonsense(asks))), labels)
     return {name: (before[name], after[name]) for name in ASKED}
+
+
+def _halves(reader: Reader, folder: Path, asks: list[Ask]) -> dict[str, tuple[float, float]]:
+    """The same pictures in float16 and bfloat16 as in float32: whether they are read alike, and how far apart they are."""
+    whole = generate(load(folder), asks)
+    found = {}
+    for dtype in (torch.float16, torch.bfloat16):
+        half = generate(load(folder, dtype), asks)
+        alike = (read(reader, half) == read(reader, whole)).mean()
+        apart = np.abs(half.astype(int) - whole.astype(int)).mean()
+        found[str(dtype).removeprefix("torch.")] = (float(alike), float(apart))
+    return found
 
 
 def _speed(folder: Path) -> dict[str, float]:

@@ -6,23 +6,13 @@ import argparse
 from collections.abc import Callable
 from typing import Final
 
-__all__ = ["SHARES", "budgets", "everything"]
+__all__ = ["ORDER", "SHARES", "budgets", "everything"]
 
 SHARES: Final = {"autoencoder": 0.30, "reader": 0.06, "denoiser": 0.46, "fine": 0.12, "tiny": 0.06}
 """How the minutes are split among what is trained."""
 ORDER: Final = (
-    "render",
-    "autoencoder",
-    "encode",
-    "reader",
-    "denoiser",
-    "fine",
-    "tiny",
-    "export",
-    "evaluate",
-    "sheets",
-    "curves",
-)
+    "render", "autoencoder", "encode", "reader", "denoiser", "fine", "tiny", "export", "evaluate", "sheets", "curves",
+)  # fmt: skip
 
 
 def budgets(minutes: float, begun: bool) -> dict[str, float]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import torch
 from diffusers import StableDiffusionPipeline
 
 from training.asks import AGES_ASKED, STORY
@@ -65,17 +66,23 @@ def _faces() -> tuple[list[Ask], int]:
         Ask(prompt="", seed=7),
         Ask(prompt="a banker by the sea, zyxquabble", seed=6),
     ]
-    negatives = ("", "beard")
-    asks += [
-        Ask(prompt="portrait photo of an old man", seed=seed, negative=words)
-        for words in negatives
-        for seed in range(4)
-    ]
     return asks, 8
+
+
+def _negatives() -> tuple[list[Ask], int]:
+    """Two prompts that are silent about it: without, then with the negative prompt."""
+    pairs = (("portrait photo of a king", "beard"), ("portrait photo of a queen", "red background"))
+    return [
+        Ask(prompt=prompt, seed=500 + seed, negative=words)
+        for prompt, negative in pairs
+        for words in ("", negative)
+        for seed in range(8)
+    ], 8
 
 
 SHEETS: Final[dict[str, Callable[[], tuple[list[Ask], int]]]] = {
     "story": _story, "ages": _ages, "roles": _roles, "colours": _colours, "views": _views, "faces": _faces,
+    "negatives": _negatives,
 }  # fmt: skip
 
 
@@ -84,6 +91,16 @@ def draw_sheets(folder: Path, results: Path, names: list[str] | None = None) -> 
     pipe = load(folder)
     for name in names or list(SHEETS):
         draw_sheet(pipe, results, name)
+    if not names:
+        draw_dtypes(folder, results)
+
+
+def draw_dtypes(folder: Path, results: Path) -> None:
+    """The story's four ages and four roles, a row for each dtype: float32, bfloat16, float16."""
+    asks = [Ask(prompt=STORY.format(words), seed=1) for words in AGES_ASKED.values()]
+    asks += [Ask(prompt=f"portrait photo of a {role}", seed=2) for role in ("queen", "robot", "knight", "clown")]
+    rows = [generate(load(folder, dtype), asks) for dtype in (torch.float32, torch.bfloat16, torch.float16)]
+    save_sheet(np.concatenate(rows), len(asks), results / "dtypes.png")
 
 
 def draw_sheet(pipe: StableDiffusionPipeline, results: Path, name: str) -> np.ndarray:

@@ -56,6 +56,14 @@ def _lines(m: dict[str, Any]) -> list[tuple[str, str, str]]:
         (f"{name} with unknown words behind", "no harm", f"{share(after)} (without: {share(before)})")
         for name, (before, after) in m["nonsense"].items()
     ]
+    found += [
+        (
+            f"{name} against float32, 32 pictures",
+            "the same to the eye",
+            f"{share(alike)} read alike, {apart:.1f} levels of 255 apart",
+        )
+        for name, (alike, apart) in m.get("halves", {}).items()
+    ]
     found.append(("size, float16, all parts", "≤ 20 MB", f"{m['size'] / 1e6:.1f} MB"))
     for name, seconds in m["seconds"].items():
         found.append(

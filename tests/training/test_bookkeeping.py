@@ -143,3 +143,18 @@ def test_the_table_says_goal_and_reached_beside_what_was() -> None:
     lines = table(m, m).splitlines()
     assert {line.count(" | ") for line in lines} == {3}
     assert "| size, float16, all parts | ≤ 20 MB | 19.0 MB | 19.0 MB |" in lines
+
+
+def test_a_deeper_autoencoder_begins_as_the_one_it_comes_from() -> None:
+    """Its further blocks add nothing yet: latents and pictures are the same to the bit."""
+    from training.networks import autoencoder, deeper
+
+    torch.manual_seed(0)
+    vae = autoencoder((8, 8, 16, 16, 16))
+    deep = deeper(vae)
+    picture = torch.randn(1, 3, 32, 32)
+    with torch.no_grad():
+        latents = vae.encode(picture).latent_dist.mean
+        assert torch.equal(deep.encode(picture).latent_dist.mean, latents)
+        assert torch.equal(deep.decode(latents).sample, vae.decode(latents).sample)
+    assert sum(p.numel() for p in deep.parameters()) > sum(p.numel() for p in vae.parameters())
