@@ -63,11 +63,14 @@ def models(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([plain(info) for info in found], indent=2, ensure_ascii=False))
         return
-    rows = [
-        (info.name, info.kind, info.pipeline, f"{info.size / 2**20:,.0f} MiB", info.revision or "-") for info in found
-    ]
+    rows = [(info.name, info.kind, info.pipeline, _mebibytes(info.size), info.revision or "-") for info in found]
     click.echo("\n".join(table(("MODEL", "WHERE", "PIPELINE", "SIZE", "REVISION"), rows, right=frozenset({3}))))
     click.echo("\nAny other Hub id is downloaded when it is first run; a folder or a .safetensors file works too.")
+
+
+def _mebibytes(size: int) -> str:
+    """Whole ones, and a digit more where they are few: a VAE of 300 KB is not nothing."""
+    return f"{size / 2**20:,.{0 if size >= 10 * 2**20 else 1}f} MiB"
 
 
 @click.command()
