@@ -19,7 +19,8 @@ from promptlab.lab.survey import environments_of, survey
 from promptlab.lab.sweeping import begun_sweep
 from promptlab.lab.upkeep import Upkeep
 from promptlab.lab.variation import Source, Wording, varied
-from promptlab.lab.verifying import Verdict, Verifier, check_weights
+from promptlab.lab.verifying import Verdict, Verifier
+from promptlab.lab.weights import as_recorded
 from promptlab.plan import CutPrompt, Plan, ResolvedSpec, tasks_of
 from promptlab.records import CutWords, ProbeRecord, RunRecord, SweepRecord
 from promptlab.spec import AUTO, RunSpec
@@ -348,13 +349,7 @@ class Lab(Upkeep):
             InputError: when a model changed under its name.
         """
         self.check()
-        return [
-            check_weights(
-                one, run.spec, model=run.model_identity, vae=run.vae_identity, whose=f"run {run.id}",
-                hint=f"promptlab rerun {run.id}",
-            )
-            for run, one in zip(runs, self.engine.resolve_all([run.spec for run in runs]), strict=True)
-        ]  # fmt: skip
+        return as_recorded(self.engine, runs)
 
     def _carry_out_sweep(self, sweep: SweepRecord, *, again: bool, watch: Watch) -> SweepRecord:
         """Every run of the sweep that is not whole; one that fails does not take the others along.

@@ -21,10 +21,11 @@ from promptlab.images.png import pixel_sha256, read_pixels
 from promptlab.lab.choosing import PHOTOS
 from promptlab.lab.events import Compared, Comparing, Watch
 from promptlab.lab.shrinking import tasks_for
+from promptlab.lab.weights import check_weights, said_of
 from promptlab.plan import ImageTask, ResolvedSpec, tasks_of
 from promptlab.plan.order import ordered
 from promptlab.records import Environment, ImageRecord, Outcome, RunRecord, Verification
-from promptlab.spec import Change, Embedding, Lora, RunSpec
+from promptlab.spec import Change, RunSpec
 from promptlab.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from promptlab.store.notebook import Notebook
 
-__all__ = ["CLOSE", "Verdict", "Verifier", "check_weights"]
+__all__ = ["CLOSE", "Verdict", "Verifier"]
 
 CLOSE: Final = 25.0
 """dB of PSNR from which two pictures are taken for the same noise and words. With the bundled model, pictures of the
@@ -56,42 +57,6 @@ class Verdict:
     run_id: int | None = None
     verification: Verification | None = None
     problem: str | None = None
-
-
-def check_weights(
-    resolved: ResolvedSpec, recorded: RunSpec, *, model: str, vae: str | None, whose: str, hint: str
-) -> ResolvedSpec:
-    """``resolved``, when it names the weights that a picture or a run was made by.
-
-    Args:
-        recorded: what it was made from, with the identities of LoRAs and embeddings then.
-        model, vae: their identities then.
-        whose: ``run 3``, or a file.
-        hint: what to type to use the weights that are here.
-
-    Raises:
-        InputError: when a model, or what was added to it, changed under its name.
-    """
-    pipeline = resolved.spec.pipeline
-    for option, name, was, now in (
-        ("--model", pipeline.model, model, resolved.model_identity),
-        ("--vae", pipeline.vae, vae, resolved.vae_identity),
-        *_parts("--lora", recorded.pipeline.loras, pipeline.loras),
-        *_parts("--textual-inversion", recorded.pipeline.embeddings, pipeline.embeddings),
-    ):
-        if was != now:
-            raise InputError(
-                option, name, problem=f"is not what {whose} was made by ({was} then, {now} now)",
-                allowed="the same weights", hint=hint,
-            )  # fmt: skip
-    return resolved
-
-
-def _parts(
-    option: str, before: Sequence[Lora | Embedding], now: Sequence[Lora | Embedding]
-) -> Iterator[tuple[str, str, str | None, str | None]]:
-    pairs = zip(before, now, strict=True)
-    return ((option, new.name, old.identity, new.identity) for old, new in pairs if old.identity is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +119,10 @@ class Verifier:
                 "picture", str(path), problem="does not say how it was made", allowed="a picture made by PromptLab"
             )
         self._watch(Comparing(images=1))
+        with said_of(path.name, f"promptlab run --like {path}"):
+            found = self._resolve(told.spec, told.device)
         resolved = check_weights(
-            self._resolve(told.spec, told.device), told.spec, model=told.model_identity, vae=told.vae_identity,
+            found, told.spec, model=told.model_identity, vae=told.vae_identity,
             whose=path.name, hint=f"promptlab run --like {path}",
         )  # fmt: skip
         (task,) = tasks_of(resolved)
@@ -218,8 +185,10 @@ class Verifier:
                 "run", run.id, problem=f"was made by {run.origin.program}, which does not say by which weights",
                 hint=f"promptlab rerun {run.id} --model MODEL",
             )  # fmt: skip
+        with said_of(f"run {run.id}", f"promptlab rerun {run.id}"):
+            found = self._resolve(run.spec, run.device)
         return check_weights(
-            self._resolve(run.spec, run.device), run.spec, model=run.model_identity, vae=run.vae_identity,
+            found, run.spec, model=run.model_identity, vae=run.vae_identity,
             whose=f"run {run.id}", hint=f"promptlab rerun {run.id}",
         )  # fmt: skip
 
@@ -235,7 +204,8 @@ class Verifier:
     def _unmade(self, images: Sequence[ImageRecord], error: PromptLabError) -> Iterator[Verdict]:
         self._count(len(images))
         for image in images:
-            yield Verdict(ref=image.ref, run_id=image.run_id, problem=one_line(error))
+            # whole: what to type comes last
+            yield Verdict(ref=image.ref, run_id=image.run_id, problem=one_line(error, limit=1500))
 
     def _count(self, more: int) -> None:
         self._compared += more

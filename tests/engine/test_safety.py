@@ -135,7 +135,7 @@ def test_a_pickled_checkpoint_is_told_by_its_tensors(tmp_path):
     path = tmp_path / "v1.ckpt"
     weight = torch.zeros(4, 4, 3, 3)
     torch.save({"state_dict": {"model.diffusion_model.input_blocks.0.0.weight": weight}, "epoch": 3}, path)
-    with pytest.raises(InputError, match="needs the configuration of stable-diffusion-v1-5/stable-diffusion-v1-5: "):
+    with pytest.raises(InputError, match="needs the configuration of stable-diffusion-v1-5/stable-diffusion-v1-5, "):
         find_model(str(path), allow_pickle=True)
 
 

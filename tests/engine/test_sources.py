@@ -200,7 +200,7 @@ def test_a_single_file_says_which_configuration_it_lacks(tmp_path):
     save_file({"model.diffusion_model.input_blocks.0.0.weight": torch.zeros(4, 4, 3, 3)}, path)
     with pytest.raises(InputError) as caught:
         find_model(str(path))
-    assert f"'{path}' needs the configuration of {SD}: " in str(caught.value)
+    assert f"'{path}' needs the configuration of {SD}, which is neither a " in str(caught.value)
     assert f"type: hf download {SD} --include '*.json' '*.txt'" in str(caught.value)
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from promptlab.engine.finding import hub
 from promptlab.engine.finding.files import INDEX, content_identity, listing, read_header, read_json
+from promptlab.engine.finding.fitting import borrowed_weights, check_configuration
 from promptlab.errors import InputError, NotFound, one_line
 from promptlab.models import bundled
 
@@ -44,7 +45,7 @@ def configuration_of(path: Path) -> Path:
         snapshot = hub.find(origin, None, "--model", "a diffusers folder", weights=False)
     except InputError as error:
         raise InputError(
-            "--model", str(path), problem=f"needs the configuration of {origin}: {one_line(error)}",
+            "--model", str(path), problem=f"needs the configuration of {origin}, which {error.problem}",
             allowed="a checkpoint whose configuration is in the Hub cache or given by --config, or a diffusers folder",
             hint=f"hf download {origin} --include '*.json' '*.txt'",
         ) from error  # fmt: skip
@@ -61,14 +62,15 @@ def named_configuration(path: Path, config: str, folder: Path) -> tuple[Path, st
     Raises:
         NotFound: when there is nothing of that name.
         InputError: when ``path`` is no checkpoint, or ``config`` has no ``model_index.json`` or is not cached and the
-            Hub cannot be reached.
+            Hub cannot be reached, or cannot be the configuration of this checkpoint.
     """
-    _header(path)
+    header = _header(path)
     home = bundled(config) or (folder if folder.is_dir() else None)
     if home is not None:
         if not (home / INDEX).is_file():
             raise _no_index(config)
-        wanted = _wanted(home, listing(home))
+        files: Sequence[str] = listing(home)
+        wanted = _wanted(home, files)
     elif folder.is_file() or not hub.is_id(config):
         raise NotFound("--config", config, allowed=_ALLOWED, hint="--config FOLDER")
     else:
@@ -76,7 +78,9 @@ def named_configuration(path: Path, config: str, folder: Path) -> tuple[Path, st
         if INDEX not in snapshot.files:
             raise _no_index(config)
         home, wanted = _fetched(snapshot)
-    return home, content_identity(home, wanted)
+        files = listing(home)
+    check_configuration(path, header, config, home)
+    return home, content_identity(home, [*wanted, *borrowed_weights(header, home, files, config)])
 
 
 def _header(path: Path) -> dict[str, dict[str, Any]]:
