@@ -22,6 +22,7 @@ __all__ = ["read_parts", "read_ranged"]
 
 Part = Lora | Embedding
 
+_WEIGHT: Final = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)")
 _RANGE: Final = re.compile(r"(?P<name>.+):(?P<range>[-+0-9.][-+0-9.]*\.\.[^:]+|[-+0-9. ]+\(\+[0-9.]+\)[^:]*)")
 
 
@@ -42,6 +43,11 @@ def read_parts(field: Field, said: object, what: str) -> tuple[Part, ...]:
         texts = said if isinstance(said, list | tuple) else _apart(str(said))
     if not texts or [str(text).strip().lower() for text in texts] == [NONE]:
         return ()
+    if len(texts) > 1 and isinstance(said, str) and not all(str(text).strip() for text in texts):
+        raise InputError(
+            what, said, problem=f"has nothing on one side of a {TOGETHER}", allowed=field.help.rstrip("."),
+            hint=f"{what} with a name on both sides",
+        )  # fmt: skip
     parts = tuple(text if isinstance(text, Lora | Embedding) else _part(field, str(text), what) for text in texts)
     with said_at(what):
         PipelineSpec(model="probe", **{field.sets[0]: parts})  # type: ignore[arg-type]  # a name of one of its fields
@@ -67,11 +73,28 @@ def _part(field: Field, text: str, what: str) -> Part:
     name, colon, last = text.rpartition(":")
     # a colon may also stand behind a drive's letter, or in a folder's name
     told = bool(colon) and not re.search(r"[\\/]", last)
+    option = what if what.startswith("--") else f"--{field.name.replace('_', '-')}"
     if not (name if told else text).strip():
-        raise InputError(what, text, problem="names none", allowed=field.help)
+        raise InputError(
+            what, text, problem="names no file", allowed=field.help.rstrip("."), hint=f"{option} {NONE} for none"
+        )
+    if (name if told else text).strip().lower() == NONE:
+        raise InputError(
+            what, text, problem=f"is {NONE}, which stands alone", allowed=f"{NONE}, or files",
+            hint=f"{option} {NONE}",
+        )  # fmt: skip
     if field.name != "lora":
         if told and (not last or last.split() != [last]):
-            raise InputError(what, text, problem="has no word behind its colon", allowed="a word without blanks")
+            word = "-".join(last.strip("<> ").split())
+            raise InputError(
+                what, text, problem=f"has {'blanks in the' if word else 'no'} word behind its colon",
+                allowed="a word without blanks", hint=f"{option} '{name}:<{word or 'word'}>'",
+            )  # fmt: skip
+        if told and _WEIGHT.fullmatch(last):
+            raise InputError(
+                what, text, problem=f"has {last} behind its last colon, and an embedding has no weight",
+                allowed="NAME:token", hint=f"--weighting, and the token as (token){last} in the prompt",
+            )  # fmt: skip
         return Embedding(name=name, token=last) if told else Embedding(name=text)
     if not told:
         return Lora(name=text)

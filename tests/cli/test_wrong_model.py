@@ -24,6 +24,38 @@ WRONG = {
         ["--scheduler", "euler:timestep_spacing=wide"],
         ["timestep_spacing", "linspace, leading, trailing"],
     ),
+    "scheduler options": (
+        ["--scheduler", "euler:"],
+        ["--scheduler 'euler:' has no option behind its colon; allowed: NAME, or NAME:key=value"],
+    ),
+    "lora": (
+        ["--lora", "nowhere"],
+        ["--lora 'nowhere' does not exist; allowed: a .safetensors file with a LoRA, a folder with one"],
+    ),
+    "lora on the hub": (
+        ["--lora", "nobody/nothing"],
+        ["the Hub cannot be reached", "type: --lora with a file or folder"],
+    ),
+    "lora of a model": (["--lora", str(bundled_models()["mini"])], ["is a whole model, not a LoRA; allowed: "]),
+    "lora as text": (
+        ["--lora", __file__],
+        ["is no safetensors file: it does not begin with a list of tensors; allowed"],
+    ),
+    "embedding": (
+        ["--textual-inversion", "nowhere"],
+        ["--textual-inversion 'nowhere' does not exist; allowed: a .safetensors file with an embedding, a folder with"],
+    ),
+    "weights variant": (
+        ["--variant", "fp16"],
+        ["--variant 'fp16' is no variant of mini; allowed: none; type: the command without --variant"],
+    ),
+    "revision": (
+        ["--revision", "main"],
+        [
+            "--revision 'main' means nothing for mini, which does not come from the Hub",
+            "type: the command without --re",
+        ],
+    ),
     "device": (["--device", "cuda:77"], ["--device 'cuda:77' is not there", "allowed: "]),
     "size": (["--size", "100"], ["--size '100x100' is not divisible by 8", "type: --size 104x104"]),
 }

@@ -200,7 +200,7 @@ def test_variants_are_those_of_the_hub_and_not_of_the_cache(copy_of_mini, tmp_pa
     no_variant = "UnknownValue --variant 'bf16' is no variant of org/model"
     assert found[:3] == [f"commit:{COMMIT} {COMMIT} 3", "True", "0"]
     assert found[3].startswith(no_variant)
-    assert found[3].endswith("allowed: fp16; type: --model org/model")
+    assert found[3].endswith("allowed: fp16; type: --variant fp16")
     assert found[4:] == [f"commit:{COMMIT} {COMMIT} 1", "True", "0"]
     assert sum("fp16.safetensors" in line and line.startswith("GET") for line in asked) == 1
     (line,) = look(tmp_path / "home", ["org/model", None, "bf16"], HF_HUB_OFFLINE="1")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from promptlab.engine.finding import hub
-from promptlab.engine.finding.files import ALLOW_PICKLE, PICKLES, file_identity, listing, read_header
+from promptlab.engine.finding.files import ALLOW_PICKLE, INDEX, PICKLES, file_identity, listing, read_header
 from promptlab.errors import InputError, NotFound, UnknownValue
 
 __all__ = ["EMBEDDING", "LORA", "AdapterFile", "AdapterKind", "find_adapter"]
@@ -40,10 +40,10 @@ class AdapterKind:
 
 
 LORA: Final = AdapterKind(
-    option="--lora", usual=("pytorch_lora_weights.safetensors", "pytorch_lora_weights.bin"), what="LoRA"
+    option="--lora", usual=("pytorch_lora_weights.safetensors", "pytorch_lora_weights.bin"), what="a LoRA"
 )
 EMBEDDING: Final = AdapterKind(
-    option="--textual-inversion", usual=("learned_embeds.safetensors", "learned_embeds.bin"), what="embedding"
+    option="--textual-inversion", usual=("learned_embeds.safetensors", "learned_embeds.bin"), what="an embedding"
 )
 
 
@@ -99,6 +99,8 @@ def _from_hub(name: str, found: re.Match[str], kind: AdapterKind, *, allow_pickl
 
 def _chosen(name: str, files: Sequence[str], kind: AdapterKind, *, allow_pickle: bool) -> str:
     """The usual file, or the only one."""
+    if INDEX in files:
+        raise InputError(kind.option, name, problem=f"is a whole model, not {kind.what}", allowed=_allowed(kind))
     safe = [file for file in files if file.endswith(_SAFE)]
     pickled = [file for file in files if file.endswith(PICKLES)]
     some = safe or (pickled if allow_pickle else [])
@@ -112,7 +114,7 @@ def _chosen(name: str, files: Sequence[str], kind: AdapterKind, *, allow_pickle:
         )  # fmt: skip
     if pickled:
         raise _pickled(name, kind)
-    raise InputError(kind.option, name, problem=f"holds no {kind.what}", allowed=_allowed(kind))
+    raise InputError(kind.option, name, problem=f"holds no weights of {kind.what}", allowed=_allowed(kind))
 
 
 def _looked_at(name: str, path: Path, kind: AdapterKind, *, allow_pickle: bool) -> AdapterFile:
@@ -128,7 +130,7 @@ def _is_weights(file: str) -> bool:
 
 
 def _allowed(kind: AdapterKind) -> str:
-    return f"a {_SAFE} file with a {kind.what}, a folder with one, or a Hub id"
+    return f"a {_SAFE} file with {kind.what}, a folder with one, a Hub id, or none to have none"
 
 
 def _pickled(name: str, kind: AdapterKind) -> InputError:

@@ -104,8 +104,9 @@ def read_header(path: Path, what: str) -> dict[str, dict[str, Any]]:
             header = json.loads(file.read(length) if length <= _LONGEST_HEADER else b"")
         return {name: dict(tensor) for name, tensor in header.items() if name != "__metadata__"}
     except (OSError, ValueError, TypeError, AttributeError) as error:
+        reason = one_line(error) if isinstance(error, OSError) else "it does not begin with a list of tensors"
         raise InputError(
-            what, str(path), problem=f"is no safetensors file: {one_line(error)}", allowed="safetensors weights",
+            what, str(path), problem=f"is no safetensors file: {reason}", allowed="safetensors weights",
             hint=f"{what} FILE.safetensors",
         ) from error  # fmt: skip
 
@@ -148,7 +149,10 @@ def choose_files(
         safe = {part: found or _by_variant(files, part, _PICKLED_WEIGHTS) for part, found in safe.items()}
     there = sorted({str(found) for variants in safe.values() for found in variants if found})
     if variant is not None and variant not in there:
-        raise UnknownValue("--variant", variant, there, problem=f"is no variant of {name}", hint=f"{what} {name}")
+        raise UnknownValue(
+            "--variant", variant, there, problem=f"is no variant of {name}",
+            hint=f"--variant {there[0]}" if there else "the command without --variant",
+        )  # fmt: skip
     if variant is None:
         # A model may ship with one variant only; diffusers would then say that it has no weights at all.
         lacking = [set(variants) for variants in safe.values() if variants and None not in variants]

@@ -109,7 +109,7 @@ def find(
             "--revision", revision, allowed=f"a branch, tag or commit of {name}", hint=f"{what} {name}"
         ) from error
     except RepositoryNotFoundError as error:
-        raise NotFound(what, name, allowed=allowed, hint="promptlab models") from error
+        raise NotFound(what, name, allowed=allowed, hint=_next(what)) from error
     except Exception as error:
         whole = cached is not None and _looks_whole(cached, None, allow_pickle=allow_pickle)
         if cached is not None and (whole or any(file.endswith(PICKLES) for file in cached.files)):
@@ -122,7 +122,7 @@ def find(
             what, name if revision is None else f"{name} at {revision}",
             problem=f"cannot be asked for: the Hub says {one_line(error)}" if reached
             else f"{absent}, and the Hub cannot be reached",
-            allowed=allowed, hint="promptlab models",
+            allowed=allowed, hint=_next(what),
         ) from error  # fmt: skip
     commit = about.sha or ""
     return Snapshot(
@@ -220,6 +220,11 @@ def _looks_whole(snapshot: Snapshot, variant: str | None, *, allow_pickle: bool)
     except InputError:
         return False
     return True
+
+
+def _next(what: str) -> str:
+    """What to type where a name is nothing: ``promptlab models`` lists models and VAEs."""
+    return "promptlab models" if what in ("--model", "--vae") else f"{what} with a file or folder here"
 
 
 def _gated(what: str, name: str | None = None) -> InputError:

@@ -50,4 +50,4 @@ def _reason(error: Exception) -> str:
     """What torch says, less its advice to load the file without a fence."""
     text = str(error)
     _, marked, reason = text.partition("WeightsUnpickler error: ")
-    return reason.split("\n")[0] if marked else text or type(error).__name__
+    return reason.split("\n")[0] if marked and reason.strip() else text.strip() or type(error).__name__

@@ -45,7 +45,7 @@ def resolve_loras(
     if not hasattr(pipeline, "load_lora_weights"):
         raise InputError(
             LORA.option, str(asked[0]), problem=f"means nothing to {pipeline.__name__}, which takes none",
-            allowed="a model whose pipeline takes LoRAs", hint="the command without it",
+            allowed="a model whose pipeline takes LoRAs", hint=f"{LORA.option} none",
         )  # fmt: skip
     resolved = []
     for each in asked:
@@ -195,5 +195,5 @@ def _layer(key: str) -> tuple[str | None, bool]:
 def _another(file: AdapterFile, config: Configuration, problem: str) -> InputError:
     return InputError(
         LORA.option, file.name, problem=problem, allowed=f"a LoRA that was trained for this {config.pipeline_class}",
-        hint="the command without it",
+        hint=f"{LORA.option} none",
     )  # fmt: skip

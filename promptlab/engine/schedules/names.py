@@ -92,9 +92,14 @@ def parse_scheduler(text: str) -> SchedulerSpec:
         UnknownValue: for a name that is neither. A class that only diffusers knows is checked when it is resolved.
         InputError: for options that are not ``key=value``.
     """
-    name, _, tail = text.strip().partition(":")
+    name, colon, tail = text.strip().partition(":")
     known = _named(name)
     given: dict[str, Scalar] = {}
+    if colon and not tail.strip(" ,"):
+        raise InputError(
+            "--scheduler", text, problem="has no option behind its colon", allowed="NAME, or NAME:key=value,key=value",
+            hint=f"--scheduler {name}",
+        )  # fmt: skip
     for pair in filter(None, (part.strip() for part in tail.split(","))):
         key, _, value = (part.strip() for part in pair.partition("="))
         if not (key and value):

@@ -88,7 +88,7 @@ def resolve_embeddings(
     if not encoders:
         raise InputError(
             EMBEDDING.option, str(asked[0]), problem=f"means nothing to a {config.pipeline_class}, which has no CLIP",
-            allowed="models with a CLIP text encoder", hint="the command without it",
+            allowed="models with a CLIP text encoder", hint=f"{EMBEDDING.option} none",
         )  # fmt: skip
     resolved = []
     taken: set[str] = set()
@@ -200,8 +200,8 @@ def read_inversion(file: AdapterFile, token: str | None, encoders: Mapping[str, 
     if not vectors:
         raise InputError(
             EMBEDDING.option, file.name, problem=f"has vectors of {sets[0].shape[-1]} numbers",
-            allowed=f"one of {' or '.join(map(str, widths.values()))} numbers, trained for this model",
-            hint="the command without it",
+            allowed=f"one of {' or '.join(dict.fromkeys(map(str, widths.values())))} numbers, trained for this model",
+            hint=f"{EMBEDDING.option} none",
         )  # fmt: skip
     return Inversion(token=token or named or file.path.stem, vectors=vectors)
 
