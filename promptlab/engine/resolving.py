@@ -15,6 +15,7 @@ from promptlab.engine.families.calls import pipeline_class, resolve_call
 from promptlab.engine.families.lengths import ONE_BY_ONE, mixes_words
 from promptlab.engine.families.outline import outline
 from promptlab.engine.families.steering import resolve_steering
+from promptlab.engine.finding.adapters import EMBEDDING
 from promptlab.engine.finding.configuration import Configuration, read_configuration
 from promptlab.engine.finding.sources import Finder, Source
 from promptlab.engine.loading.adapters import resolve_loras
@@ -24,6 +25,7 @@ from promptlab.engine.machine.devices import choose_device, choose_generator_dev
 from promptlab.engine.machine.support import check_machine
 from promptlab.engine.schedules.building import resolve_scheduler
 from promptlab.engine.words.inversions import resolve_embeddings
+from promptlab.engine.words.pieces import pieces_of
 from promptlab.errors import InputError, UnknownValue
 from promptlab.plan import ResolvedSpec, chosen_batch_size
 from promptlab.spec import (
@@ -79,6 +81,7 @@ class Resolver:
         self._calls: dict[tuple[int, int, int], CallSpec] = {}
         self._checked: set[tuple[object, ...]] = set()
         self._outlines: dict[int, Any] = {}
+        self._read: dict[tuple[int, int, tuple[Embedding, ...]], tuple[int, ...]] = {}
 
     def resolve(self, spec: RunSpec) -> ResolvedSpec:
         """``spec`` with every default filled in. Resolving what is resolved changes nothing.
@@ -104,6 +107,7 @@ class Resolver:
                 model_identity=model.source.identity,
                 vae_identity=None if model.vae is None else model.vae.source.identity,
                 mixes_words=mixes_words(kind),
+                pieces=self._pieces(spec, pipeline, model) if spec.call.weighting else (),
             )
 
     def _check(self, machine: MachineSpec, pipeline: PipelineSpec, model: Model, kind: Any, device: str) -> None:
@@ -182,6 +186,16 @@ class Resolver:
             call = resolve_call(spec, kind, model.config, vae, self._plain(model, kind))
             found = self._calls[key] = resolve_steering(call, spec.variants, kind, model.config, model.source)
         return found
+
+    def _pieces(self, spec: RunSpec, pipeline: PipelineSpec, model: Model) -> tuple[int, ...]:
+        key = id(spec.variants), id(model), pipeline.embeddings
+        if key not in self._read:
+            pieces = pieces_of(
+                spec.variants, model.config, model.source, pipeline.embeddings,
+                lambda each: self._finder.adapter(each.name, EMBEDDING),
+            )  # fmt: skip
+            self._read[key] = pieces if len(set(pieces)) > 1 else ()
+        return self._read[key]
 
     def _plain(self, model: Model, kind: Any) -> Any:
         """The pipeline without weights. UNets' configurations tell all that it would."""

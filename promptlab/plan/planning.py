@@ -94,7 +94,8 @@ class PlannedRun:
     @property
     def batches(self) -> int:
         """Batches in which what is owed comes out, were the run alone. Only in a stream do pictures with and without a
-        negative prompt share one; and elsewhere those of different words not where the pipeline cannot mix them."""
+        negative prompt share one; and elsewhere those of different words not where the pipeline cannot mix them, nor
+        those of texts of different lengths."""
         size, owed = self.rows, self._owed_by_kind()
         if self.work is not None:
             owed = (sum(owed), 0)
@@ -105,12 +106,13 @@ class PlannedRun:
 
     def _owed_by_kind(self) -> Iterable[int]:
         """How many images are owed of each kind that can share a forward."""
-        width, mixed = len(self.resolved.spec.seeds), self.resolved.mixes_words
+        width, mixed, pieces = len(self.resolved.spec.seeds), self.resolved.mixes_words, self.resolved.pieces
         counts: dict[object, int] = {}
         for row, variant in enumerate(self.resolved.spec.variants):
             cells = self.keys[row * width : (row + 1) * width]
             owed = sum(map(self._owes, cells)) if self.there or self.repeated else width
-            kind = variant.negative_prompt != "" if mixed else (variant.prompt, variant.negative_prompt)
+            words = variant.negative_prompt != "" if mixed else (variant.prompt, variant.negative_prompt)
+            kind = words, pieces[row] if pieces else 1
             counts[kind] = counts.get(kind, 0) + owed
         return counts.values()
 

@@ -50,6 +50,8 @@ class ResolvedSpec:
         vae_identity: likewise, when another VAE was named.
         mixes_words: whether images of different words may share a forward: not where a pipeline pads each prompt to the
             longest of its batch.
+        pieces: of each variant, in how many pieces of the encoder's length its texts are read; empty where all have
+            one length. Only texts of one length share a forward.
     """
 
     spec: RunSpec
@@ -57,6 +59,7 @@ class ResolvedSpec:
     model_identity: str
     vae_identity: str | None = None
     mixes_words: bool = True
+    pieces: tuple[int, ...] = ()
 
     @property
     def batch_size(self) -> int:
@@ -93,6 +96,7 @@ class ImageTask:
         recipe_key: see :func:`promptlab.spec.recipe_key`.
         machine: how it is carried out.
         mixes_words: whether it may share a forward with images of other words.
+        pieces: in how many its texts are read; it shares a forward only with images of as many.
     """
 
     position: int
@@ -108,6 +112,7 @@ class ImageTask:
     recipe_key: str
     machine: MachineSpec = _AS_EVER
     mixes_words: bool = True
+    pieces: int = 1
 
 
 def keys_of(resolved: Iterable[ResolvedSpec]) -> list[tuple[str, ...]]:
@@ -142,6 +147,7 @@ def tasks_of(resolved: ResolvedSpec) -> tuple[ImageTask, ...]:
             recipe_key=keys[row * len(spec.seeds) + column],
             machine=spec.machine,
             mixes_words=resolved.mixes_words,
+            pieces=resolved.pieces[row] if resolved.pieces else 1,
         )
         for row, variant in enumerate(spec.variants)
         for column, seed in enumerate(spec.seeds)

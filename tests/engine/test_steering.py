@@ -1,16 +1,19 @@
 """Noise, guidance, layers and weights of words: what each promises, and the same bytes in any company."""
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from promptlab.engine.painting.guidance import guidance_at, guided_steps
 from promptlab.engine.painting.noise import generator_of, initial_latents, slerp
+from promptlab.engine.painting.steering import Texts
 from promptlab.engine.words.encoding import encode, of_one_length
 from promptlab.errors import InputError
-from promptlab.plan import tasks_of
+from promptlab.plan import plan, tasks_of
 from promptlab.spec import CallSpec, Embedding, SchedulerSpec
+from tests.engine.tiny import save_tiny
 
 LONG = ", ".join(["a red circle over a blue square"] * 20)
 ANCESTRAL = SchedulerSpec(name="EulerAncestralDiscreteScheduler")
@@ -18,12 +21,16 @@ ANCESTRAL = SchedulerSpec(name="EulerAncestralDiscreteScheduler")
 
 @pytest.fixture(scope="module")
 def make(engine):
-    """Spec → the hash of each of its pictures, in the grid's order; of those at ``some`` places alone, if any."""
+    """Spec → the hash of each of its pictures, in the grid's order; of those at ``some`` places alone, in their order,
+    if any."""
 
     def hashes(spec, some=None):
         tasks = tasks_of(engine.resolve(spec))
-        pictures = engine.generate(tasks if some is None else [tasks[place] for place in some])
-        return [hashlib.sha256(picture.pixels.tobytes()).hexdigest() for picture in pictures]
+        wanted = tasks if some is None else [tasks[place] for place in some]
+        made = {
+            each.task.position: hashlib.sha256(each.pixels.tobytes()).hexdigest() for each in engine.generate(wanted)
+        }
+        return [made[task.position] for task in wanted]
 
     return hashes
 
@@ -174,9 +181,34 @@ def test_company_changes_nothing_of_what_is_steered(make, make_spec):
 
 
 @pytest.mark.slow
+def test_a_plan_counts_the_batches_of_each_length_of_text(engine, make_spec, tmp_path):
+    """Texts over 77 tokens share no forward with shorter ones: what is planned is what is run, and a short negative
+    prompt is as long as its prompt."""
+    from diffusers import StableDiffusionPipeline
+
+    model = str(save_tiny(tmp_path / "tiny"))
+    words, weighed, long = "fox", "(fox)1.4 and .hat", ".".join(["fox"] * 60)
+    conjunction = '("fox", "hat").and()'
+    spec = make_spec(
+        words, weighed, long, conjunction, model=model, weighting=True, num_inference_steps=1, seeds=(0, 1)
+    )
+    resolved = engine.resolve(spec)
+    assert engine.resolve(resolved.spec) == resolved
+    planned = plan((resolved,), rows=engine.images_per_forward, work=engine.work)
+    pictures = list(engine.generate(tasks_of(resolved)))
+    texts = Texts(StableDiffusionPipeline.from_pretrained(model))
+    read = [texts.pair(task)[0].tokens // 77 for task in tasks_of(resolved)[::2]]
+    assert list(resolved.pieces) == read
+    assert len(set(read)) == 3
+    assert planned.batches == len({picture.batch for picture in pictures}) == 3
+    assert engine.resolve(spec.vary(weighting=False)).pieces == ()
+
+
+@pytest.mark.slow
 def test_slots_of_a_divided_batch_are_its_own(engine, make_spec):
     """Texts of two lengths in one batch are two forwards; the pictures still come in its order, each in its slot."""
-    tasks = tasks_of(engine.resolve(make_spec("a fox", LONG, "a dog", weighting=True, num_inference_steps=1)))
+    resolved = engine.resolve(make_spec("a fox", LONG, "a dog", weighting=True, num_inference_steps=1))
+    tasks = tasks_of(replace(resolved, pieces=()))  # as if it had not been known
     pictures = list(engine.generate(tasks))
     assert [picture.task.position for picture in pictures] == [0, 1, 2]
     assert len({(picture.batch, picture.slot) for picture in pictures}) == 3

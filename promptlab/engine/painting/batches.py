@@ -64,12 +64,12 @@ class Batch:
 
 
 def batches_of(tasks: Sequence[ImageTask]) -> tuple[Batch, ...]:
-    """Batches of equal setting, and of equal words where others cannot be mixed in, in order of first appearance."""
+    """Batches of equal setting and length of text, and of equal words where no others mix, in order of appearance."""
     groups: dict[object, list[ImageTask]] = {}
     for task in tasks:
         setting = (task.pipeline, task.call, task.batch_size, task.device, task.generator_device, task.machine)
         words = bool(task.negative_prompt) if task.mixes_words else (task.prompt, task.negative_prompt)
-        groups.setdefault((*setting, words), []).append(task)
+        groups.setdefault((*setting, words, task.pieces), []).append(task)
     packed = []
     for group in groups.values():
         rows = rows_of(group[0])
