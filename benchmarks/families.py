@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.machine import machine
@@ -97,8 +98,6 @@ def in_company(folder):
 
 
 def _mixed(task):
-    from dataclasses import replace
-
     return replace(task, mixes_words=True)
 
 
@@ -125,15 +124,21 @@ def main(names):
     import promptlab.engine.machine.libraries as libraries
 
     libraries.prepare()
+    from tests.families.optional import is_there
     from tests.families.table import FAMILIES
 
     rows = []
     with tempfile.TemporaryDirectory() as place:
-        for family in FAMILIES:
+        is_there("torchvision")  # before transformers looks for it
+        for each in FAMILIES:
+            family = each
             if names and family.name not in names:
                 continue
             began = time.perf_counter()
-            if family.build is not None:
+            if family.needs and not is_there(family.needs):
+                kind, told = "", []
+                family = replace(each, unproved=f"needs {each.needs}")
+            elif family.build is not None:
                 kind, told = tried(family, Path(place))
             elif family.refused:
                 kind, told = refused(family)

@@ -11,6 +11,7 @@
     └── InputError                exit code 2: what was asked cannot be; nothing was written
         ├── UnknownValue          a value outside a closed set: a scheduler, a dtype, a device …
         ├── NotFound              a run, an image, a model or a file that is not there
+        ├── MissingPackage        a model that needs a Python package that is not installed
         └── WorkspaceError        a folder or database that cannot serve as a workspace
 
 Errors take facts and compose the sentence: what, which value, why not, what is allowed, what to type next. The
@@ -28,6 +29,7 @@ from typing import Any, ClassVar
 __all__ = [
     "EngineError",
     "InputError",
+    "MissingPackage",
     "NotFound",
     "OutOfMemory",
     "PromptLabError",
@@ -161,6 +163,29 @@ class NotFound(InputError):
 
     def __init__(self, what: str, value: object, *, allowed: str | None = None, hint: str | None = None) -> None:
         super().__init__(what, value, problem="does not exist", allowed=allowed, hint=hint)
+
+
+class MissingPackage(InputError):
+    """A model needs a Python package that is not installed.
+
+    Args:
+        model: as its user knows it.
+        package: as Python imports it.
+    """
+
+    _SOLD_AS: ClassVar[Mapping[str, str]] = {
+        "bs4": "beautifulsoup4", "cv2": "opencv-python", "google": "protobuf", "PIL": "pillow", "vision": "pillow",
+    }  # fmt: skip
+
+    def __init__(self, model: str, package: str) -> None:
+        self.model, self.package = model, package
+        name = self._SOLD_AS.get(package, package)
+        super().__init__(
+            "--model", model, problem=f"needs the package {name}, which is not installed", hint=f"pip install {name}"
+        )
+
+    def __reduce__(self) -> tuple[Callable[..., MissingPackage], tuple[str, str]]:
+        return MissingPackage, (self.model, self.package)
 
 
 class WorkspaceError(InputError):

@@ -124,7 +124,8 @@ class DiffusersEngine:
         for stream, count in zip(streams, counts, strict=True):
             if not going():
                 break
-            with in_one_line("the images could not be made"):
+            model = stream.tasks[0].pipeline.model
+            with in_one_line("the images could not be made", model):
                 pipeline = self._pipelines.ready(self._setting(stream.tasks[0]), watch)
                 progress = Progress(
                     first=first, batches=sum(counts), watch=watch, going=going, most_rows=self.most_rows
@@ -134,7 +135,7 @@ class DiffusersEngine:
                 else:
                     pictures = paint_all(pipeline, stream.tasks, progress)
             try:
-                yield from _in_one_line(pictures)
+                yield from _in_one_line(pictures, model)
             except SomeUnmade as error:
                 unmade |= error.reasons
             first += count
@@ -192,10 +193,10 @@ class _Known:
         return self._configurations[names]
 
 
-def _in_one_line(pictures: Iterator[Picture]) -> Iterator[Picture]:
+def _in_one_line(pictures: Iterator[Picture], model: str) -> Iterator[Picture]:
     """The same, and no foreign exception."""
     while True:
-        with in_one_line("the images could not be made"):
+        with in_one_line("the images could not be made", model):
             picture = next(pictures, None)
         if picture is None:
             return

@@ -13,6 +13,7 @@ from typing import Any
 
 from promptlab.engine.families.calls import pipeline_class, resolve_call
 from promptlab.engine.families.lengths import ONE_BY_ONE, mixes_words
+from promptlab.engine.families.needs import check_arguments, check_packages
 from promptlab.engine.families.outline import outline
 from promptlab.engine.families.steering import resolve_steering
 from promptlab.engine.finding.adapters import EMBEDDING
@@ -90,7 +91,7 @@ class Resolver:
             InputError: for everything that can be found wrong before weights are loaded.
             EngineError: when a configuration cannot be downloaded or is damaged in a way that has no name.
         """
-        with in_one_line(f"{spec.pipeline.model} cannot be used"):
+        with in_one_line(f"{spec.pipeline.model} cannot be used", spec.pipeline.model):
             device, generator_device = self._placed(spec)
             pipeline, model, kind = self._pipeline(spec.pipeline, device)
             self._check(spec.machine, pipeline, model, kind, device)
@@ -157,7 +158,9 @@ class Resolver:
         found = self._models.get(names)
         if found is None:
             model = look_up(asked, self._finder)
-            found = self._models[names] = model, pipeline_class(model.config, model.source.name)
+            kind = pipeline_class(model.config, model.source.name)
+            check_packages(model.source.name, model.config, kind, model.source.folder)
+            found = self._models[names] = model, kind
         return found
 
     def _scheduler(self, asked: SchedulerSpec | None, model: Model) -> SchedulerSpec | None:
@@ -183,6 +186,7 @@ class Resolver:
         found = self._calls.get(key)
         if found is None:
             vae = model.vae and model.vae.config
+            check_arguments(model.source.name, kind, spec.call.arguments)
             call = resolve_call(spec, kind, model.config, vae, self._plain(model, kind))
             found = self._calls[key] = resolve_steering(call, spec.variants, kind, model.config, model.source)
         return found

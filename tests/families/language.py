@@ -3,7 +3,7 @@
 from tests.families import parts, words
 
 
-def _flow(**changes):
+def flow(**changes):
     from diffusers import FlowMatchEulerDiscreteScheduler
 
     return FlowMatchEulerDiscreteScheduler(**changes)
@@ -26,12 +26,12 @@ def qwen_image():
         vision_config={"depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "out_hidden_size": 16},
     )  # fmt: skip
     return QwenImagePipeline(
-        scheduler=_flow(), vae=parts.kl_qwen(), text_encoder=Qwen2_5_VLForConditionalGeneration(config).eval(),
+        scheduler=flow(), vae=parts.kl_qwen(), text_encoder=Qwen2_5_VLForConditionalGeneration(config).eval(),
         tokenizer=words.qwen(), transformer=parts.scrambled(transformer),
     )  # fmt: skip
 
 
-def _qwen3_vl(kind, layers=2):
+def qwen3_vl(kind, layers=2):
     import transformers
 
     config = transformers.Qwen3VLConfig(
@@ -58,7 +58,7 @@ def krea_2():
         num_refiner_text_blocks=1, axes_dims_rope=(4, 2, 2), rope_theta=1000.0,
     )  # fmt: skip
     return Krea2Pipeline(
-        scheduler=_flow(use_dynamic_shifting=True), vae=parts.kl_qwen(), text_encoder=_qwen3_vl("Qwen3VLModel"),
+        scheduler=flow(use_dynamic_shifting=True), vae=parts.kl_qwen(), text_encoder=qwen3_vl("Qwen3VLModel"),
         tokenizer=words.qwen(), transformer=parts.scrambled(transformer), text_encoder_select_layers=(0, 1, 2),
     )  # fmt: skip
 
@@ -71,7 +71,7 @@ def z_image():
         n_kv_heads=2, cap_feat_dim=16, axes_dims=[8, 4, 4], axes_lens=[1024, 32, 32],
     )  # fmt: skip
     return ZImagePipeline(
-        scheduler=_flow(), vae=parts.kl_flow(), text_encoder=parts.qwen3(), tokenizer=words.qwen(),
+        scheduler=flow(), vae=parts.kl_flow(), text_encoder=parts.qwen3(), tokenizer=words.qwen(),
         transformer=parts.scrambled(transformer),
     )  # fmt: skip
 
@@ -88,7 +88,7 @@ def z_image_omni():
         hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, num_patches=16, patch_size=8
     )
     return ZImageOmniPipeline(
-        scheduler=_flow(), vae=parts.kl_flow(), text_encoder=parts.qwen3(), tokenizer=words.qwen(),
+        scheduler=flow(), vae=parts.kl_flow(), text_encoder=parts.qwen3(), tokenizer=words.qwen(),
         transformer=parts.scrambled(transformer), siglip=Siglip2VisionModel(config).eval(),
         siglip_processor=Siglip2ImageProcessorPil(patch_size=8),
     )  # fmt: skip
@@ -106,7 +106,7 @@ def ideogram_4():
         )  # fmt: skip
 
     return Ideogram4Pipeline(
-        scheduler=_flow(), vae=parts.kl_flux2(), text_encoder=_qwen3_vl("Qwen3VLModel", layers=36),
+        scheduler=flow(), vae=parts.kl_flux2(), text_encoder=qwen3_vl("Qwen3VLModel", layers=36),
         tokenizer=words.qwen(), transformer=transformer(), unconditional_transformer=transformer(),
     )  # fmt: skip
 
@@ -119,7 +119,7 @@ def ovis():
         num_attention_heads=2, joint_attention_dim=16, axes_dims_rope=(4, 4, 8),
     )  # fmt: skip
     return OvisImagePipeline(
-        scheduler=_flow(), vae=parts.kl_flow(), text_encoder=parts.qwen3(), tokenizer=words.qwen(),
+        scheduler=flow(), vae=parts.kl_flow(), text_encoder=parts.qwen3(), tokenizer=words.qwen(),
         transformer=parts.scrambled(transformer),
     )  # fmt: skip
 
@@ -139,7 +139,7 @@ def flux_2_klein():
     from diffusers import Flux2KleinPipeline
 
     return Flux2KleinPipeline(
-        scheduler=_flow(), vae=parts.kl_flux2(), text_encoder=parts.qwen3("Qwen3ForCausalLM", layers=28),
+        scheduler=flow(), vae=parts.kl_flux2(), text_encoder=parts.qwen3("Qwen3ForCausalLM", layers=28),
         tokenizer=words.qwen(), transformer=_flux2_transformer(48, guidance_embeds=False),
     )  # fmt: skip
 
@@ -162,7 +162,7 @@ def flux_2():
     )  # fmt: skip
     tokenizer = words.byte_level(1024, left=True, special=("[IMG]", "[IMG_BREAK]", "[IMG_END]"))
     return Flux2Pipeline(
-        scheduler=_flow(), vae=parts.kl_flux2(), text_encoder=Mistral3ForConditionalGeneration(config).eval(),
+        scheduler=flow(), vae=parts.kl_flux2(), text_encoder=Mistral3ForConditionalGeneration(config).eval(),
         tokenizer=tokenizer, transformer=_flux2_transformer(48),
     )  # fmt: skip
 
@@ -179,10 +179,33 @@ def cogview_4():
         hidden_size=32, intermediate_size=8, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
         head_dim=8, vocab_size=272, pad_token_id=0,
     )  # fmt: skip
-    scheduler = _flow(
+    scheduler = flow(
         base_shift=0.25, max_shift=0.75, base_image_seq_len=256, use_dynamic_shifting=True, time_shift_type="linear"
     )
     return CogView4Pipeline(
         tokenizer=words.byte_level(1024, left=True), text_encoder=GlmModel(config).eval(),
         vae=parts.kl(blocks=(8, 8, 8, 8)), transformer=parts.scrambled(transformer), scheduler=scheduler,
+    )  # fmt: skip
+
+
+def prx():
+    from diffusers import PRXPipeline, PRXTransformer2DModel
+    from transformers import T5GemmaConfig
+    from transformers.models.t5gemma.modeling_t5gemma import T5GemmaEncoder
+
+    transformer = PRXTransformer2DModel(
+        in_channels=4, patch_size=2, context_in_dim=16, hidden_size=32, mlp_ratio=1.0, num_heads=2, depth=1,
+        axes_dim=[8, 8],
+    )  # fmt: skip
+    config = T5GemmaConfig(
+        encoder={
+            "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+            "num_key_value_heads": 2, "head_dim": 8, "vocab_size": 360, "layer_types": ["full_attention"] * 2,
+        }
+    )  # fmt: skip
+    encoder = T5GemmaEncoder(config.encoder).eval()
+    encoder.config = config  # as diffusers reads it: of encoder and decoder both
+    return PRXPipeline(
+        transformer=parts.scrambled(transformer), scheduler=flow(), vae=parts.kl_flow(), tokenizer=words.gemma(256),
+        text_encoder=encoder,
     )  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.families import language, transforming, unets
+from tests.families import language, processing, transforming, unets
 
 _CONTROL = "draws over a control picture, which a prompt does not give"
 _VIDEO = "makes videos"
@@ -21,6 +21,7 @@ class Family:
         build: gives the pipeline, tiny; ``None`` where none is built.
         refused: why such a model is refused; empty where it is not.
         unproved: why none was built and run.
+        needs: a package without which it cannot be built, and that PromptLab does not install.
         words: further words of the command line, for a picture small enough.
         size: of the picture, both sides.
         steps: of the command line; some families have none of that name.
@@ -30,6 +31,7 @@ class Family:
     build: Callable[[], Any] | None = None
     refused: str = ""
     unproved: str = ""
+    needs: str = ""
     words: tuple[str, ...] = ()
     size: int = 64
     steps: int | None = 2
@@ -85,23 +87,20 @@ FAMILIES = (
     Family(name="chroma", build=transforming.chroma),
     Family(name="cogview3", build=transforming.cogview_3),
     Family(name="cogview4", build=language.cogview_4),
-    Family(name="glm_image", unproved="its processor needs torchvision, which PromptLab does not install"),
+    Family(name="glm_image", build=processing.glm_image),
     Family(name="helios", refused=_VIDEO),
     Family(name="helios-pyramid", refused=_VIDEO),
     Family(name="cogview4-control", refused=_CONTROL),
-    Family(name="nucleusmoe-image", unproved="its processor needs torchvision, which PromptLab does not install"),
+    Family(name="nucleusmoe-image", build=processing.nucleus_moe_image, needs="torchvision"),
     Family(name="qwenimage", build=language.qwen_image),
-    Family(name="qwenimage21", unproved="its processor needs torchvision, which PromptLab does not install"),
+    Family(name="qwenimage21", build=processing.qwen_image_21, needs="torchvision"),
     Family(name="qwenimage-controlnet", refused=_CONTROL),
     Family(name="z-image", build=language.z_image),
     Family(name="z-image-controlnet", refused=_CONTROL),
     Family(name="z-image-controlnet-inpaint", refused=_CONTROL),
     Family(name="z-image-omni", build=language.z_image_omni),
     Family(name="ovis", build=language.ovis),
-    Family(
-        name="prx",
-        unproved="transformers 5.23 does not export its T5GemmaEncoder, so diffusers 0.42 cannot load it either",
-    ),
+    Family(name="prx", build=language.prx, needs="ftfy", words=_UNBINNED),
     Family(name="hidream (not mapped)", build=transforming.hidream, steps=1),
-    Family(name="omnigen (not mapped)", unproved="its processor needs torchvision, which PromptLab does not install"),
+    Family(name="omnigen (not mapped)", build=processing.omnigen, needs="torchvision"),
 )

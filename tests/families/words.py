@@ -86,7 +86,14 @@ def xlm_roberta(length=77):
     return XLMRobertaTokenizer(vocab=[(word, -1.0) for word in words], model_max_length=length)
 
 
-def byte_level(length=512, *, left=False, special=()):
+def glm_image():
+    """GLM-Image's: the marks around a picture's size, and the one that begins a picture."""
+    special = ("<|image|>", "<eop>", "<|begin_of_image|>")
+    named = {"image_token": special[0], "grid_bos_token": "<sop>", "grid_eos_token": special[1]}
+    return byte_level(1024, left=True, special=special, bos_token=special[2], extra_special_tokens=named)
+
+
+def byte_level(length=512, *, left=False, special=(), **named):
     """A plain byte-level tokenizer with a padding token and ``special`` ones: GLM's, ByT5's, Mistral's stand-in."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
@@ -97,7 +104,8 @@ def byte_level(length=512, *, left=False, special=()):
     tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="<|endoftext|>", eos_token="<|endoftext|>", model_max_length=length,
-        padding_side="left" if left else "right", chat_template=_CHAT, additional_special_tokens=list(special),
+        padding_side="left" if left else "right", chat_template=_CHAT,
+        **(named or {"additional_special_tokens": list(special)}),
     )  # fmt: skip
 
 

@@ -28,8 +28,9 @@ MIXING: Final = frozenset(
 )  # fmt: skip
 """Pipelines whose images were the same to the byte in any company."""
 
-ONE_BY_ONE: Final = frozenset({"WuerstchenCombinedPipeline"})
-"""Pipelines that fail on several prompts at once: this one's decoder repeats its texts once for each picture."""
+ONE_BY_ONE: Final = frozenset({"GlmImagePipeline", "WuerstchenCombinedPipeline"})
+"""Pipelines that make one picture at a time: GLM-Image draws the codes of all pictures of a batch with the seed of the
+first; Wuerstchen's decoder repeats its texts once for each picture, and fails on several."""
 
 
 def mixes_words(kind: Any) -> bool:

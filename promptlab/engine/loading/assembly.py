@@ -1,7 +1,8 @@
 """A model's folder as diffusers loads it: parts whose class has moved, and parts that lie elsewhere, are handed to it.
 
 A class may have moved since the folder was written (``["wuerstchen", "PaellaVQModel"]``), while the pipeline's
-constructor still names it. And a decoder may leave its prior in a repository of its own, which its model card names.
+constructor still names it; or its library may keep it to itself (transformers' ``T5GemmaEncoder``), and the pipeline
+brings one of its own. And a decoder may leave its prior in a repository of its own, which its model card names.
 
 Invariant: the model's own folder is never written to; what diffusers is shown instead is a folder of links.
 """
@@ -12,6 +13,7 @@ import inspect
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Union, get_args, get_origin
@@ -35,7 +37,7 @@ def moved_classes(kind: Any, folder: Path) -> Mapping[str, Any]:
         parameter = inspect.signature(kind.__init__).parameters.get(part)
         for named in _classes(parameter.annotation) if parameter is not None else ():
             if named.__name__ == value[1]:
-                found[part] = named
+                found[part] = getattr(_home(kind), value[1], named)
     return found
 
 
@@ -63,6 +65,11 @@ def _is_there(library: str, name: str) -> bool:
     homes = {"diffusers": diffusers, "transformers": transformers}
     home = homes[library] if library in homes else getattr(pipelines, library, None)
     return home is not None and hasattr(home, name)
+
+
+def _home(kind: Any) -> Any:
+    """The package of a pipeline, which may have a class of its own beside the one that its constructor names."""
+    return import_module(kind.__module__.rpartition(".")[0])
 
 
 def _classes(annotation: Any) -> tuple[type, ...]:

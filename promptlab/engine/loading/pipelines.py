@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from promptlab.engine import Loaded, Loading, Watch
 from promptlab.engine.families.calls import pipeline_class
+from promptlab.engine.families.needs import missing_package
 from promptlab.engine.finding import hub
 from promptlab.engine.finding.configuration import read_configuration
 from promptlab.engine.finding.files import INDEX, read_json
@@ -29,9 +30,10 @@ from promptlab.engine.loading.parts import Part, parts_of
 from promptlab.engine.loading.placing import offloaded, placed
 from promptlab.engine.loading.vaes import VaeSource, load_vae
 from promptlab.engine.machine.devices import torch_dtype
+from promptlab.engine.machine.libraries import quietly
 from promptlab.engine.machine.memory import release
 from promptlab.engine.words.inversions import Inversions
-from promptlab.errors import EngineError, PromptLabError, one_line
+from promptlab.errors import EngineError, MissingPackage, PromptLabError, one_line
 from promptlab.spec import Embedding, Lora, MachineSpec, canonical_json
 
 if TYPE_CHECKING:
@@ -108,7 +110,7 @@ class Pipelines:
         loaded = before is None or (before.base, before.own_vae) != (setting.base, setting.own_vae)
         if loaded:
             self._exchange(before, setting, watch)
-        with in_one_line(f"what {setting.model.name} is used with would not load"):
+        with in_one_line(f"what {setting.model.name} is used with would not load", setting.model.name):
             loaded = self._add(setting) or loaded
         watch(Loaded(seconds=time.perf_counter() - began if loaded else 0.0))
         return self._pipeline
@@ -137,7 +139,7 @@ class Pipelines:
                 _download(vae.source, watch)
                 loaded = load_vae(vae, model, torch_dtype(setting.dtype))
                 kept["vae"] = placed(loaded, setting.machine, setting.device)
-        with in_one_line(f"{model.name} would not load"):
+        with in_one_line(f"{model.name} would not load", model.name), quietly():
             self._pipeline = _load(setting, kept)
         components = self._pipeline.components
         self._parts = {part: components[name] for name, part in wanted.items() if components.get(name) is not None}
@@ -162,16 +164,23 @@ class Pipelines:
 
 
 @contextmanager
-def in_one_line(what: str) -> Iterator[None]:
+def in_one_line(what: str, model: str | None = None) -> Iterator[None]:
     """Turn whatever torch, diffusers or the system raise in the block into one :class:`EngineError` of one line.
 
     An interrupt passes through: it is not an error.
+
+    Args:
+        what: could not be done, as the beginning of the sentence.
+        model: whose code runs in the block; where that needs a package that is not there, it is named.
     """
     try:
         yield
     except PromptLabError:
         raise
     except Exception as error:
+        package = None if model is None else missing_package(error)
+        if model is not None and package is not None:
+            raise MissingPackage(model, package) from error
         advice = ""
         if (
             isinstance(error, MemoryError)

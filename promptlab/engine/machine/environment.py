@@ -23,6 +23,9 @@ _FLAGS: Final = ("attention_slicing", "vae_slicing", "vae_tiling", "offload", "c
 
 _LIBRARIES: Final = ("accelerate", "diffusers", "numpy", "scipy", "tokenizers", "torch", "torchsde", "transformers")
 
+_CLEANERS: Final = ("beautifulsoup4", "ftfy")
+"""Some families clean prompts with these where they are there, and leave them as they are where not."""
+
 
 def environment(resolved: ResolvedSpec) -> Environment:
     """The environment that ``resolved`` is carried out in."""
@@ -35,6 +38,7 @@ def environment(resolved: ResolvedSpec) -> Environment:
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         **{name: _version(name) for name in _LIBRARIES},
+        **{name: found for name in _CLEANERS if (found := _version(name)) is not None},
         "device": device.type,
         "generator_device": resolved.spec.generator_device.partition(":")[0],
         "threads": torch.get_num_threads(),

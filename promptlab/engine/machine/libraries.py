@@ -33,6 +33,7 @@ _NOT_NEWS: Final = (
     r"`algorithm_types[ =]dpmsolver.*` is deprecated",  # whoever asks for it by name knows it
     ".* does not have a deterministic implementation",  # see determinism
     "`callback_steps` is deprecated",  # Kandinsky 2.2's combined pipeline hands its own default on
+    "`FluxPosEmbed` is deprecated",  # Chroma's transformer still takes it from there
     r"`torch\.jit\.\w+` is (deprecated|not supported)",  # torch's own, when torch.compile is imported
 )
 

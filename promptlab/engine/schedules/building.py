@@ -145,7 +145,7 @@ def resolve_scheduler(
         UnknownValue: when the scheduler is unknown or does not fit, or an option is unknown.
         InputError: when a value does not fit its option, options exclude each other, or its steps fail.
     """
-    if asked is None:
+    if asked is None or asked == SchedulerSpec(name=own):
         return SchedulerSpec(name=own)
     fitting = fitting_schedulers(own, config)
     _class(asked.name, fitting)

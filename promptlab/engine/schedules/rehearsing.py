@@ -36,7 +36,8 @@ def rehearse(scheduler: Any, channels: int = 4, *, doubled: bool = False, shifte
         scheduler: as it would be used; a copy is stepped.
         channels: of the latents.
         doubled: whether the model predicts a variance beside, in as many channels again.
-        shifted: whether the pipeline tells ``set_timesteps`` its shift (``mu``), as those of flow-matching models do.
+        shifted: whether the pipeline tells ``set_timesteps`` its shift (``mu``) and its ``sigmas``, as those of
+            flow-matching models do.
     """
     import torch
 
@@ -47,7 +48,9 @@ def rehearse(scheduler: Any, channels: int = 4, *, doubled: bool = False, shifte
     generator = torch.Generator("cpu").manual_seed(0)
     try:
         with quietly(), torch.inference_mode():
-            told = {"mu": 1.0} if shifted and "mu" in inspect.signature(scheduler.set_timesteps).parameters else {}
+            sigmas = [1 - step / _STEPS for step in range(_STEPS)]
+            asks = inspect.signature(scheduler.set_timesteps).parameters
+            told = {name: value for name, value in (("mu", 1.0), ("sigmas", sigmas)) if shifted and name in asks}
             scheduler.set_timesteps(_STEPS, **told)
             latents = torch.randn((1, channels, _SIDE, _SIDE), generator=generator)
             latents = latents * getattr(scheduler, "init_noise_sigma", 1.0)
