@@ -138,6 +138,27 @@ def test_the_picture_is_the_same_and_company_changes_nothing(pictures, flags):
     assert all(np.array_equal(plain[seed], after[seed]) for seed in plain)  # the next setting is as if it had not been
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [{"attention_slicing": True, "vae_slicing": True}, {"vae_tiling": True, "channels_last": True}, {"compile": True},
+     {"attention_backend": "_native_math"}],
+    ids="+".join,
+)  # fmt: skip
+def test_on_two_threads_company_changes_nothing_either(pictures, torch, flags):
+    """Alone, in another slot, beside others: the same bytes, where two threads share a batch out."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    torch.compiler.set_stance("force_eager")
+    try:
+        made = pictures(seeds=(0, 1, 2, 3), **flags)
+        turned = pictures(seeds=(3, 0), **flags)
+    finally:
+        torch.compiler.set_stance("default")
+        torch.set_num_threads(threads)
+    assert len({each.tobytes() for each in made.values()}) == 4
+    assert all(np.array_equal(turned[seed], made[seed]) for seed in turned)
+
+
 def test_each_is_done_while_a_forward_runs_and_undone_afterwards(torch):
     """Looked at from within: processors, flags and kernels."""
     from diffusers.models.attention_dispatch import _AttentionBackendRegistry
