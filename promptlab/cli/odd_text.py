@@ -7,7 +7,7 @@ from typing import Final
 
 from promptlab.records import ImageRecord, RunRecord
 
-__all__ = ["odd_lines", "smaller_line"]
+__all__ = ["flag_words", "odd_lines", "smaller_line"]
 
 _MOST: Final = 12
 """Images that are named before the rest is counted."""
@@ -15,17 +15,28 @@ _MOST: Final = 12
 
 def odd_lines(run: RunRecord) -> list[str]:
     """A line for each thing, with the images that it is true of; none where all is as asked."""
-    flags = sorted({image.flag for image in run.made if image.flag})
-    lines = [
-        f"look again: {_named(image for image in run.made if image.flag == flag)} came out {flag}" for flag in flags
-    ]
-    again = [image for image in run.made if image.decoded_in]
-    if again:
+    lines = []
+    for flag in sorted({image.flag for image in run.made if image.flag}):
+        those = [image for image in run.made if image.flag == flag]
+        again = sorted({image.decoded_in for image in those if image.decoded_in})
+        too = f", decoded again in {again[0]} too" if again else ""
+        lines.append(f"look again: {_named(those)} {flag_words(flag, many=len(those) > 1)}{too}")
+    saved = [image for image in run.made if image.decoded_in and not image.flag]
+    if saved:
         dtype = run.spec.pipeline.dtype
-        lines.append(f"decoded again in {again[0].decoded_in}, for in {dtype} nothing was to be seen: {_named(again)}")
+        lines.append(f"decoded again in {saved[0].decoded_in}, for in {dtype} nothing was to be seen: {_named(saved)}")
     for size, images in run.made_smaller.items():
         lines.append(f"made in batches of {size} instead of {run.spec.batch_size}, out of memory: {_named(images)}")
     return lines
+
+
+def flag_words(flag: str, *, many: bool = False) -> str:
+    """What a flag means, behind the pictures that have it. One that is not known is shown as it is."""
+    were = "were" if many else "was"
+    return {
+        "nan": "came out black: what the VAE gave are no numbers (nan)",
+        "unsafe": f"{were} made black by the model's own safety checker",
+    }.get(flag, f"came out {flag}")
 
 
 def smaller_line(rows: int, batch_size: int, images: int) -> str:

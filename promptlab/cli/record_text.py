@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from promptlab.cli.cut_text import cut_lines
-from promptlab.cli.odd_text import odd_lines
+from promptlab.cli.odd_text import flag_words, odd_lines
 from promptlab.cli.places import shown_path
 from promptlab.cli.text import change_line, judgement, or_dash, pairs, plainly, setting_pairs, table, verification_line
 from promptlab.errors import one_line
@@ -103,11 +103,14 @@ def image_lines(run: RunRecord, image: ImageRecord, workspace: Workspace) -> lis
         ("size", size),
         ("place", place),
         ("smaller", fewer if image.batch_size else None),
-        ("decoded", again if image.decoded_in else None),
+        (
+            "decoded",
+            again if image.decoded_in and not image.flag else image.decoded_in and f"in {image.decoded_in} too",
+        ),
         ("seconds", None if image.seconds is None else f"{image.seconds:.3f}"),
         ("peak memory", _memory(image.peak_memory)),
         ("made at", None if image.made_at is None else f"{_when(image.made_at)} UTC"),
-        ("look again", image.flag),
+        ("look again", image.flag and f"it {flag_words(image.flag)}"),
         ("error", image.error),
         ("varied from", None if image.parent is None else f"image {_ref(image.parent)}"),
         ("same as", None if image.linked is None else f"image {_ref(image.linked)}, made before"),

@@ -47,11 +47,14 @@ def test_black_and_decoded_again_pictures_are_listed(promptlab, lab):
     run = lab.source("1").run
     images = [
         dataclasses.replace(run.images[0], flag="black", decoded_in="float32"),
+        dataclasses.replace(run.images[1], flag="nan"),
         dataclasses.replace(run.images[2], decoded_in="float32"),
     ]
     lab.notebook.add_images(1, images)
     said = promptlab("show", "1").out
-    assert "look again: 1/0 came out black" in said
-    assert "decoded again in float32, for in float16 nothing was to be seen: 1/0, 1/2" in said
+    assert "look again: 1/0 came out black, decoded again in float32 too\n" in said
+    assert "look again: 1/1 came out black: what the VAE gave are no numbers (nan)\n" in said
+    assert "decoded again in float32, for in float16 nothing was to be seen: 1/2\n" in said
+    assert "it came out black: what the VAE gave are no numbers (nan)" in promptlab("show", "1/1").out
     assert odd_lines(run) == []
     assert "decoded" in promptlab("show", "1/2").out

@@ -74,6 +74,7 @@ function factsOf(image) {
   parts.push(listed("Picture", [
     ["picture", image.ref], ["seed", image.seed], ["standing", standing(image) || "made"],
     ["flag", image.flag], ["seconds", image.seconds === undefined ? null : seconds(image.seconds)], ["size", image.width && `${image.width} × ${image.height}`],
+    ["decoded again in", image.decoded_in], ["made in batches of", image.batch_size],
     ["label", wording.label], ["template", wording.template], ["replaced", wording.replacement],
     ["varied from", image.parent], ["linked from", image.linked],
     ["batch, slot", image.batch === undefined ? null : `${image.batch}, ${image.slot}`],
