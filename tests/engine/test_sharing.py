@@ -55,13 +55,13 @@ def test_parts_are_told_apart_by_what_is_in_them(engine, models):
     }  # fmt: skip
 
 
-def test_what_two_models_share_is_loaded_once(make):
+def test_what_two_models_share_is_loaded_once(engine, make):
     """The very same modules, and pictures as if each model had been loaded by itself."""
     alone = {}
     for name in ("other words", "other vae", "other unet"):
-        make("all other")
+        engine.free()
         alone[name] = make(name)[1]
-    make("all other")
+    engine.free()
     first, _ = make("plain")
     unet, vae, encoder = first.unet, first.vae, first.text_encoder
     second, words = make("other words")
