@@ -3,9 +3,11 @@
 import json
 import shutil
 import warnings
+from pathlib import Path
 
 import pytest
 
+from promptlab.engine.families.lengths import MIXING
 from promptlab.engine.finding.sources import find_model
 from promptlab.errors import InputError
 from promptlab.spec import CallSpec, PipelineSpec, RunSpec, Variant
@@ -16,6 +18,7 @@ from tests.families.table import FAMILIES
 pytestmark = pytest.mark.slow
 
 BY_NAME = {family.name: family for family in FAMILIES}
+TABLE = Path(__file__).parents[2] / "docs" / "families.md"
 BUILT = [family for family in FAMILIES if family.build]
 
 
@@ -57,6 +60,13 @@ def test_every_family_of_the_installed_diffusers_is_in_the_table():
     assert set(AUTO_TEXT2IMAGE_PIPELINES_MAPPING) - BY_NAME.keys() == set()
     for family in FAMILIES:
         assert bool(family.build) + bool(family.refused) + bool(family.unproved) == 1, family.name
+
+
+def test_only_families_that_were_the_same_in_any_company_mix_words():
+    """What is promised is what was measured."""
+    rows = [line.split(" | ") for line in TABLE.read_text(encoding="utf-8").splitlines()]
+    told = {row[1]: row[2] for row in rows if len(row) == 3}
+    assert {kind: told.get(kind) for kind in MIXING if "the same in company" not in told.get(kind, "")} == {}
 
 
 @pytest.mark.parametrize("family", BUILT, ids=lambda family: family.name)

@@ -246,3 +246,13 @@ def test_a_part_shared_between_files_is_read_whole(copy_of_mini):
     assert sharded != before
     Path(part / "diffusion_pytorch_model-00002-of-00002.safetensors").write_bytes(b"\x02\0\0\0\0\0\0\0{}  ")
     assert find_model(str(folder)).identity != sharded
+
+
+def test_a_file_of_several_that_is_missing_is_named(copy_of_mini):
+    """A copy that broke off is found before anything of it is loaded."""
+    folder = copy_of_mini()
+    part = folder / "unet"
+    (part / "diffusion_pytorch_model.safetensors").rename(part / "diffusion_pytorch_model-00001-of-00003.safetensors")
+    write_safetensors(part / "diffusion_pytorch_model-00003-of-00003.safetensors")
+    with pytest.raises(InputError, match=r"lacks unet/diffusion_pytorch_model-00002-of-00003.safetensors, one of the"):
+        find_model(str(folder))

@@ -43,6 +43,7 @@ _PICKLED_WEIGHTS: Final = re.compile(
     r"(?:diffusion_pytorch_model|pytorch_model)(?:\.(?P<variant>[A-Za-z0-9_]+))?(?:-\d+-of-\d+)?"
     r"(?:\.(?P<legacy>[A-Za-z0-9_]+))?\.bin"
 )
+_SHARD: Final = re.compile(r"(?P<before>.+-)(?P<number>\d+)-of-(?P<of>\d+)(?P<after>\..+)")
 ALLOW_PICKLE: Final = "--allow-pickle"
 """The flag that must be typed, each time anew, for pickled weights to be read: no spec and no record holds it."""
 
@@ -140,7 +141,7 @@ def choose_files(
         allow_pickle: whether pickled weights will do, for a part that has no others.
 
     Raises:
-        InputError: when a part has only pickled weights and may not, or none.
+        InputError: when a part has only pickled weights and may not, or none, or not all files of them.
         UnknownValue: when no part has the variant.
     """
     parts = _parts(files, index)
@@ -163,6 +164,11 @@ def choose_files(
         chosen = safe[part].get(variant) or safe[part].get(None)
         if not chosen:
             raise _without_weights(name, part, files, what, sorted(filter(None, safe[part])))
+        if missing := _missing_shard(chosen):
+            raise InputError(
+                what, name, problem=f"lacks {missing}, one of the files that its weights are in",
+                allowed="all of them", hint=f"{what} with a whole copy",
+            )  # fmt: skip
         weights += chosen
     named = {part for part, value in (index or {}).items() if isinstance(value, list) and value and value[0]}
     configs = [
@@ -227,6 +233,20 @@ def _by_variant(files: Collection[str], part: str, names: re.Pattern[str]) -> di
         if match:
             found.setdefault(match["variant"] or match["legacy"], []).append(file)
     return found
+
+
+def _missing_shard(chosen: Collection[str]) -> str | None:
+    """The first that is not there of the files that a part's weights are divided into."""
+    there = set(chosen)
+    shards = [match for file in chosen if (match := _SHARD.fullmatch(file))]
+    if len(shards) < len(there):  # the whole is there, too
+        return None
+    for match in shards:
+        for number in range(1, int(match["of"]) + 1):
+            file = f"{match['before']}{number:0{len(match['number'])}}-of-{match['of']}{match['after']}"
+            if file not in there:
+                return file
+    return None
 
 
 def _without_weights(name: str, part: str, files: Collection[str], what: str, variants: list[str]) -> InputError:

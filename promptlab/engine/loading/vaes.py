@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CLASSES", "VaeSource", "load_vae", "resolve_vae"]
 
-CLASSES: Final = ("AutoencoderKL", "AutoencoderTiny", "ConsistencyDecoderVAE")
+CLASSES: Final = ("AutoencoderKL", "AutoencoderTiny")
 """The classes that stand in for one another, where their latents are the same. Any other (AutoencoderDC,
 AutoencoderKLQwenImage, AutoencoderKLFlux2 …) is replaced by its own class only. The class that a configuration names is
 taken: ``AutoencoderKL.from_pretrained`` on the folder of an AutoencoderTiny gives random weights."""
@@ -62,6 +62,11 @@ def resolve_vae(name: str, config: Configuration, finder: Finder) -> VaeSource:
     else:
         own_config, class_name = dict(config.vae), "AutoencoderKL"
         _check_file(source.file, config)
+    if class_name == "ConsistencyDecoderVAE":
+        raise UnknownValue(
+            "--vae", name, classes, hint="the command without --vae",
+            problem=f"is a {class_name}, which draws noise of its own as it decodes: no picture could be made again",
+        )  # fmt: skip
     if class_name not in classes:
         raise UnknownValue("--vae", name, classes, problem=f"is a {class_name}", hint="the command without --vae")
     _check_channels(name, latent_channels(config.vae), latent_channels(own_config))
