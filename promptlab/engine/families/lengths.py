@@ -28,9 +28,10 @@ MIXING: Final = frozenset(
 )  # fmt: skip
 """Pipelines whose images were the same to the byte in any company."""
 
-ONE_BY_ONE: Final = frozenset({"GlmImagePipeline", "WuerstchenCombinedPipeline"})
+ONE_BY_ONE: Final = frozenset({"GlmImagePipeline", "PRXPipeline", "WuerstchenCombinedPipeline"})
 """Pipelines that make one picture at a time: GLM-Image draws the codes of all pictures of a batch with the seed of the
-first; Wuerstchen's decoder repeats its texts once for each picture, and fails on several."""
+first; PRX tells its transformer the time of two rows, one guided and one not; Wuerstchen's decoder repeats its texts
+once for each picture, and fails on several."""
 
 
 def mixes_words(kind: Any) -> bool:
