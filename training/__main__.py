@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--results", type=Path, default=Path("training/results"), help="evaluate, sheets, curves: where they go"
     )
-    parser.add_argument("--pictures", type=int, default=36_000, help="how many are drawn or encoded")
+    parser.add_argument("--pictures", type=int, default=40_000, help="how many are drawn or encoded")
     options = parser.parse_args(arguments)
     options.work.mkdir(parents=True, exist_ok=True)
     if options.stage == "all":
