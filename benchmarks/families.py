@@ -44,6 +44,9 @@ def said(*words):
 def saved(family, home):
     """The tiny pipeline's folder, and its class's name."""
     folder = home / family.name.replace(" ", "-")
+    import torch
+
+    torch.manual_seed(0)  # the same weights every time, so that a row is the same when it is written anew
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pipeline = family.build()

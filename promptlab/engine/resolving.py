@@ -75,8 +75,8 @@ class Resolver:
         self._finder = finder
         self._devices: dict[tuple[str | None, str], tuple[str, str]] = {}
         self._models: dict[tuple[str | None, ...], tuple[Model, Any]] = {}
-        self._schedulers: dict[tuple[int, str], SchedulerSpec | None] = {}
-        self._pipelines: dict[tuple[int, str], tuple[PipelineSpec, Model, Any]] = {}
+        self._schedulers: dict[tuple[int, str, int | None], SchedulerSpec | None] = {}
+        self._pipelines: dict[tuple[int, str, int | None], tuple[PipelineSpec, Model, Any]] = {}
         self._put_on: dict[tuple[int, tuple[Lora, ...]], tuple[Lora, ...]] = {}
         self._put_in: dict[tuple[int, tuple[Embedding, ...]], tuple[Embedding, ...]] = {}
         self._calls: dict[tuple[int, int, int], CallSpec] = {}
@@ -93,7 +93,7 @@ class Resolver:
         """
         with in_one_line(f"{spec.pipeline.model} cannot be used", spec.pipeline.model):
             device, generator_device = self._placed(spec)
-            pipeline, model, kind = self._pipeline(spec.pipeline, device)
+            pipeline, model, kind = self._pipeline(spec, device)
             self._check(spec.machine, pipeline, model, kind, device)
             return ResolvedSpec(
                 spec=replace(
@@ -132,8 +132,9 @@ class Resolver:
             found = self._devices[asked] = device, choose_generator_device(spec.generator_device, device)
         return found
 
-    def _pipeline(self, asked: PipelineSpec, device: str) -> tuple[PipelineSpec, Model, Any]:
-        found = self._pipelines.get((id(asked), device))
+    def _pipeline(self, spec: RunSpec, device: str) -> tuple[PipelineSpec, Model, Any]:
+        asked, steps = spec.pipeline, spec.call.num_inference_steps
+        found = self._pipelines.get((id(asked), device, steps))
         if found is None:
             if asked.dtype is not None and asked.dtype not in DTYPES:
                 raise UnknownValue("--dtype", asked.dtype, DTYPES, hint="--dtype float32")
@@ -146,11 +147,11 @@ class Resolver:
                 config=model.source.config,
                 vae=None if model.vae is None else model.vae.source.name,
                 dtype=asked.dtype or default_dtype(device),
-                scheduler=self._scheduler(asked.scheduler, model),
+                scheduler=self._scheduler(asked.scheduler, model, steps),
                 loras=self._loras(asked, model, kind),
                 embeddings=self._embeddings(asked, model),
             )
-            found = self._pipelines[id(asked), device] = pipeline, model, kind
+            found = self._pipelines[id(asked), device, steps] = pipeline, model, kind
         return found
 
     def _model(self, asked: PipelineSpec) -> tuple[Model, Any]:
@@ -163,10 +164,10 @@ class Resolver:
             found = self._models[names] = model, kind
         return found
 
-    def _scheduler(self, asked: SchedulerSpec | None, model: Model) -> SchedulerSpec | None:
-        key = id(model), repr(asked)
+    def _scheduler(self, asked: SchedulerSpec | None, model: Model, steps: int | None) -> SchedulerSpec | None:
+        key = id(model), repr(asked), steps
         if key not in self._schedulers:
-            self._schedulers[key] = _resolve_scheduler(asked, model.config)
+            self._schedulers[key] = _resolve_scheduler(asked, model.config, steps)
         return self._schedulers[key]
 
     def _loras(self, asked: PipelineSpec, model: Model, kind: Any) -> tuple[Lora, ...]:
@@ -210,7 +211,7 @@ class Resolver:
         return self._outlines[id(model)]
 
 
-def _resolve_scheduler(asked: SchedulerSpec | None, config: Configuration) -> SchedulerSpec | None:
+def _resolve_scheduler(asked: SchedulerSpec | None, config: Configuration, steps: int | None) -> SchedulerSpec | None:
     own = config.parts.get("scheduler")
     if own is None or config.scheduler is None:
         if asked is not None:
@@ -220,4 +221,4 @@ def _resolve_scheduler(asked: SchedulerSpec | None, config: Configuration) -> Sc
                 allowed="the model's own", hint="the command without --scheduler",
             )  # fmt: skip
         return None
-    return resolve_scheduler(asked, own, config.scheduler, config.denoiser)
+    return resolve_scheduler(asked, own, config.scheduler, config.denoiser, config.pipeline_class, steps)

@@ -10,7 +10,7 @@ import pytest
 from promptlab.engine.families.lengths import MIXING
 from promptlab.engine.finding.sources import find_model
 from promptlab.errors import InputError
-from promptlab.spec import CallSpec, PipelineSpec, RunSpec, Variant
+from promptlab.spec import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant
 from tests.engine.folders import write_hub_cache, write_json
 from tests.families.optional import is_there
 from tests.families.table import FAMILIES
@@ -35,6 +35,9 @@ def saved(engine, tmp_path_factory):
             folder = home / name
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about configurations that are tiny on purpose
+                import torch
+
+                torch.manual_seed(0)
                 BY_NAME[name].build().save_pretrained(folder)
             made[name] = folder
         return made[name]
@@ -129,6 +132,31 @@ def test_what_would_be_dropped_is_refused(engine, spec_of, name, changes, senten
     """With the argument that does what was meant, where there is one."""
     with pytest.raises(InputError, match=sentence):
         engine.resolve(spec_of(name, **changes))
+
+
+@pytest.mark.parametrize(("name", "count"), [("stable-diffusion-3", 3), ("flux", 2), ("sana", 4), ("pixart-sigma", 15)])
+def test_every_scheduler_that_is_offered_runs(engine, saved, spec_of, name, count):
+    """FLUX hands its scheduler sigmas, which Heun's does not take; Stable Diffusion 3 hands none, and is offered it."""
+    from promptlab.engine.schedules.names import describe_schedulers
+    from promptlab.plan import tasks_of
+
+    offered = [info.name for info in describe_schedulers(str(saved(name)))]
+    assert len(offered) >= count
+    assert ("FlowMatchHeunDiscreteScheduler" in offered) is (name == "stable-diffusion-3")
+    for each in offered:
+        plain = {"arguments": (("use_resolution_binning", False),)} if name in {"sana", "pixart-sigma"} else {}
+        spec = spec_of(name, scheduler=SchedulerSpec(name=each), num_inference_steps=4, height=64, width=64, **plain)
+        (picture,) = engine.generate(tasks_of(engine.resolve(spec)))
+        assert picture.flag is None, (each, picture.flag, picture.pixels.mean())
+
+
+@pytest.mark.parametrize("scheduler", ["PNDMScheduler", "KDPM2AncestralDiscreteScheduler"])
+def test_a_scheduler_that_fails_on_few_steps_is_refused_with_them(engine, spec_of, scheduler):
+    """PNDM's first steps are four in one, and KDPM2's give numbers that are none; with more steps both run."""
+    spec = spec_of("pixart-sigma", scheduler=SchedulerSpec(name=scheduler), num_inference_steps=2)
+    with pytest.raises(InputError, match=r"--steps 2 are too few for .*; allowed: 8 and more; type: --steps 8"):
+        engine.resolve(spec)
+    assert engine.resolve(spec.vary(num_inference_steps=8)).spec.pipeline.scheduler.name == scheduler
 
 
 def test_prompts_of_different_length_stay_apart_where_they_would_change_each_other(engine, spec_of):

@@ -134,10 +134,10 @@ def test_what_does_not_fit_is_refused(engine, make_spec, text, sentence):
 def test_a_flow_matching_model_takes_flow_matching_schedulers_only(engine, make_spec, flux):
     """The model decides which schedulers fit: here the classic ones are refused."""
     spec = make_spec(model=str(flux))
-    with pytest.raises(UnknownValue, match=r"does not fit this model.*; allowed: flow-euler, flow-heun, flow-lcm;"):
+    with pytest.raises(UnknownValue, match=r"does not fit this model.*; allowed: flow-euler, flow-lcm;"):
         engine.resolve(spec.vary(scheduler=parse_scheduler("euler")))
-    resolved = engine.resolve(spec.vary(scheduler=parse_scheduler("flow-heun")))
-    assert resolved.spec.pipeline.scheduler == SchedulerSpec(name="FlowMatchHeunDiscreteScheduler")
+    resolved = engine.resolve(spec.vary(scheduler=parse_scheduler("flow-lcm")))
+    assert resolved.spec.pipeline.scheduler == SchedulerSpec(name="FlowMatchLCMScheduler")
 
 
 @pytest.mark.slow

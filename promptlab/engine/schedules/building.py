@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 
 from promptlab.engine.machine.libraries import quietly
 from promptlab.engine.schedules.names import ALIASES, short_name, short_names
-from promptlab.engine.schedules.rehearsing import rehearse
+from promptlab.engine.schedules.rehearsing import STEPS, rehearse
 from promptlab.errors import InputError, UnknownValue, one_line
 from promptlab.spec import Scalar, SchedulerSpec
 
@@ -109,8 +109,11 @@ def scheduler_options(name: str) -> tuple[OptionInfo, ...]:
     )
 
 
-def fitting_schedulers(own: str, config: Mapping[str, Any]) -> tuple[str, ...]:
+def fitting_schedulers(own: str, config: Mapping[str, Any], pipeline_class: str = "") -> tuple[str, ...]:
     """The scheduler classes that fit a model whose own is ``own`` with ``config``, by name. Imports diffusers.
+
+    Args:
+        pipeline_class: diffusers class name; some give their scheduler the ``sigmas``, which not every one takes.
 
     diffusers' ``compatibles`` knows the classic ones. It does not know that a flow-matching model takes only
     flow-matching schedulers, so these are told apart here: by name, or by the configuration's own flow settings.
@@ -120,6 +123,8 @@ def fitting_schedulers(own: str, config: Mapping[str, Any]) -> tuple[str, ...]:
     classic = set(getattr(diffusers.DDIMScheduler, "_compatibles", ()))
     if "FlowMatch" in own:
         names = {name for name in dir(diffusers) if re.fullmatch(r"FlowMatch\w+Scheduler", name)}
+        if _gives_sigmas(pipeline_class):
+            names = {name for name in names if "sigmas" in inspect.signature(_class(name).set_timesteps).parameters}
     elif config.get("use_flow_sigmas") or config.get("prediction_type") == "flow_prediction":
         names = {
             name for name in classic if any(option.name == "use_flow_sigmas" for option in scheduler_options(name))
@@ -129,9 +134,24 @@ def fitting_schedulers(own: str, config: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(sorted({own, *(name for name in names if hasattr(diffusers, name))}))
 
 
+@lru_cache(maxsize=64)
+def _gives_sigmas(pipeline_class: str) -> bool:
+    """Whether a pipeline hands its scheduler sigmas of its own, as FLUX does and Stable Diffusion 3 does not.
+
+    Its call takes ``sigmas`` either way; that it fills them in stands in its code only.
+    """
+    import diffusers
+
+    found = getattr(diffusers, pipeline_class, None)
+    return (
+        found is not None and re.search(r"^\s+sigmas = ", inspect.getsource(found.__call__), re.MULTILINE) is not None
+    )
+
+
 def resolve_scheduler(
-    asked: SchedulerSpec | None, own: str, config: Mapping[str, Any], denoiser: Mapping[str, Any] | None = None
-) -> SchedulerSpec:
+    asked: SchedulerSpec | None, own: str, config: Mapping[str, Any], denoiser: Mapping[str, Any] | None = None,
+    pipeline_class: str = "", steps: int | None = None,
+) -> SchedulerSpec:  # fmt: skip
     """``asked``, checked against the model's own scheduler; that one when none is asked for. Loads no weights.
 
     Options that say what the configuration says already are dropped, so that both ways of asking are one recipe.
@@ -140,6 +160,8 @@ def resolve_scheduler(
         own: class name of the model's scheduler.
         config: its configuration, as in ``scheduler_config.json``.
         denoiser: the configuration of the model's denoiser, which tells the channels of its latents.
+        pipeline_class: as for :func:`fitting_schedulers`.
+        steps: of the call, where it names them: some schedulers fail on few.
 
     Raises:
         UnknownValue: when the scheduler is unknown or does not fit, or an option is unknown.
@@ -147,7 +169,7 @@ def resolve_scheduler(
     """
     if asked is None or asked == SchedulerSpec(name=own):
         return SchedulerSpec(name=own)
-    fitting = fitting_schedulers(own, config)
+    fitting = fitting_schedulers(own, config, pipeline_class)
     _class(asked.name, fitting)
     if asked.name not in fitting:
         raise UnknownValue(
@@ -156,7 +178,13 @@ def resolve_scheduler(
         )  # fmt: skip
     _check_options(asked)
     plain = build_scheduler(SchedulerSpec(name=asked.name), config)
-    wrong = _rehearsed(asked, json.dumps(dict(config), sort_keys=True), *_channels(denoiser), "FlowMatch" in own)
+    stage = (json.dumps(dict(config), sort_keys=True), *_channels(denoiser), "FlowMatch" in own)
+    wrong = _rehearsed(asked, *stage, STEPS)
+    if wrong is None and steps is not None and 0 < steps < STEPS and (wrong := _rehearsed(asked, *stage, steps)):
+        raise InputError(
+            "--steps", steps, problem=f"are too few for {short_name(asked.name)} with this model: {wrong}",
+            allowed=f"{STEPS} and more", hint=f"--steps {STEPS}",
+        )  # fmt: skip
     if wrong is not None:
         raise InputError(
             "--scheduler", str(asked), problem=f"cannot run with this model: {wrong}",
@@ -186,8 +214,8 @@ def build_scheduler(spec: SchedulerSpec, config: Mapping[str, Any], seeds: Seque
 
 
 @lru_cache(maxsize=256)
-def _rehearsed(spec: SchedulerSpec, config: str, channels: int, doubled: bool, shifted: bool) -> str | None:
-    return rehearse(_unused(spec, config), channels, doubled=doubled, shifted=shifted)
+def _rehearsed(spec: SchedulerSpec, config: str, channels: int, doubled: bool, shifted: bool, steps: int) -> str | None:
+    return rehearse(_unused(spec, config), channels, doubled=doubled, shifted=shifted, steps=steps)
 
 
 def _channels(denoiser: Mapping[str, Any] | None) -> tuple[int, bool]:
@@ -270,7 +298,7 @@ def describe(model: str | None, revision: str | None = None) -> tuple[SchedulerI
         source = find_model(model, revision)
         config = read_configuration(source.folder, source.name)
         own = config.parts.get("scheduler")
-        names = () if own is None else fitting_schedulers(own, config.scheduler or {})
+        names = () if own is None else fitting_schedulers(own, config.scheduler or {}, config.pipeline_class)
     return tuple(
         SchedulerInfo(
             name=name,

@@ -20,16 +20,18 @@ from promptlab.errors import one_line
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["drawing_from", "rehearse"]
+__all__ = ["STEPS", "drawing_from", "rehearse"]
 
-_STEPS: Final = 8
+STEPS: Final = 8
 """Enough for the orders of all solvers: PNDM's first steps are four in one."""
 _SIDE: Final = 8
 _STEPPED_OTHERWISE: Final = frozenset({"DDPMWuerstchenScheduler"})
 """Its pipelines tell it the time once for each row and leave the last time out; it has no options that go wrong."""
 
 
-def rehearse(scheduler: Any, channels: int = 4, *, doubled: bool = False, shifted: bool = False) -> str | None:
+def rehearse(
+    scheduler: Any, channels: int = 4, *, doubled: bool = False, shifted: bool = False, steps: int = STEPS
+) -> str | None:
     """What is wrong with ``scheduler``, in one line; ``None`` where it runs.
 
     Args:
@@ -38,6 +40,7 @@ def rehearse(scheduler: Any, channels: int = 4, *, doubled: bool = False, shifte
         doubled: whether the model predicts a variance beside, in as many channels again.
         shifted: whether the pipeline tells ``set_timesteps`` its shift (``mu``) and its ``sigmas``, as those of
             flow-matching models do.
+        steps: how many; 8 tell what any greater number would.
     """
     import torch
 
@@ -48,10 +51,10 @@ def rehearse(scheduler: Any, channels: int = 4, *, doubled: bool = False, shifte
     generator = torch.Generator("cpu").manual_seed(0)
     try:
         with quietly(), torch.inference_mode():
-            sigmas = [1 - step / _STEPS for step in range(_STEPS)]
+            sigmas = [1 - step / steps for step in range(steps)]
             asks = inspect.signature(scheduler.set_timesteps).parameters
             told = {name: value for name, value in (("mu", 1.0), ("sigmas", sigmas)) if shifted and name in asks}
-            scheduler.set_timesteps(_STEPS, **told)
+            scheduler.set_timesteps(steps, **told)
             latents = torch.randn((1, channels, _SIDE, _SIDE), generator=generator)
             latents = latents * getattr(scheduler, "init_noise_sigma", 1.0)
             takes = inspect.signature(scheduler.step).parameters
