@@ -89,7 +89,7 @@ def glm_image():
     )  # fmt: skip
     return GlmImagePipeline(
         tokenizer=words.byte_level(512), processor=processor, text_encoder=parts.t5(),
-        vision_language_encoder=parts.scrambled(transformers.GlmImageForConditionalGeneration(config), 0.5),
+        vision_language_encoder=parts.scrambled(transformers.GlmImageForConditionalGeneration(config), 1.2),
         vae=parts.kl(blocks=(8, 8, 8, 8), latents_mean=[0.0] * 4, latents_std=[1.0] * 4),
         transformer=parts.scrambled(transformer),
         scheduler=flow(base_shift=0.25, max_shift=0.75, use_dynamic_shifting=True),

@@ -100,11 +100,7 @@ FAMILIES = (
     Family(name="z-image-controlnet-inpaint", refused=_CONTROL),
     Family(name="z-image-omni", build=language.z_image_omni),
     Family(name="ovis", build=language.ovis),
-    Family(
-        name="prx",
-        unproved="needs ftfy, and failed on several pictures at once; one at a time, as it is made now, it "
-        "has not been tried",
-    ),
+    Family(name="prx", build=language.prx, needs="ftfy", words=_UNBINNED),
     Family(name="hidream (not mapped)", build=transforming.hidream, steps=1),
     Family(name="omnigen (not mapped)", build=processing.omnigen, needs="torchvision"),
 )
