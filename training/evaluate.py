@@ -151,7 +151,7 @@ def _negative(reader: Reader, artist: Artist, seeds: int = 96) -> dict[str, tupl
     beard, red = COLUMNS.index("beard"), COLUMNS.index("background")
     for negative, prompt, column, value in (
         ("beard", "portrait photo of a king", beard, 1),
-        ("red background", "portrait photo of a queen", red, BY_NAME["background"].index("red")),
+        ("red background", "", red, BY_NAME["background"].index("red")),
     ):
         asks = [Ask(prompt=prompt, seed=500 + seed) for seed in range(seeds)]
         word = negative.split()[0]
@@ -159,7 +159,10 @@ def _negative(reader: Reader, artist: Artist, seeds: int = 96) -> dict[str, tupl
         after = read(reader, artist.draw(f"without-{word}", [replace(ask, negative=negative) for ask in asks]))[
             :, column
         ]
-        found[f"{negative}, {prompt}"] = (float((before == value).mean()), float((after == value).mean()))
+        found[f'`--negative "{negative}"`, prompt "{prompt}"'] = (
+            float((before == value).mean()),
+            float((after == value).mean()),
+        )
     return found
 
 

@@ -71,7 +71,7 @@ def _faces() -> tuple[list[Ask], int]:
 
 def _negatives() -> tuple[list[Ask], int]:
     """Two prompts that are silent about it: without, then with the negative prompt."""
-    pairs = (("portrait photo of a king", "beard"), ("portrait photo of a queen", "red background"))
+    pairs = (("portrait photo of a king", "beard"), ("portrait photo of a woman", "red background"))
     return [
         Ask(prompt=prompt, seed=500 + seed, negative=words)
         for prompt, negative in pairs

@@ -48,7 +48,7 @@ def _lines(m: dict[str, Any]) -> list[tuple[str, str, str]]:
         goal = {"own": "≥ 30 dB, face ≥ 27 dB", "ft": "1.5 dB more", "tiny": "a preview"}[name]
         found.append((f"autoencoder, held-out renders: {name}", goal, f"{whole:.1f} dB, face {face:.1f} dB"))
     found += [
-        (f'`--negative "{name}"`: still there', "less", f"{share(after)} (without: {share(before)})")
+        (f"{name}: still there", "less", f"{share(after)} (without: {share(before)})")
         for name, (before, after) in m["negative"].items()
     ]
     found += [(f"left open, bits over 24 seeds, {name}", "> 0", f"{bits:.1f}") for name, bits in m["spread"].items()]

@@ -57,7 +57,7 @@ WRONG = {
         ],
     ),
     "device": (["--device", "cuda:77"], ["--device 'cuda:77' is not there", "allowed: "]),
-    "size": (["--size", "100"], ["--size '100x100' is not divisible by 8", "type: --size 104x104"]),
+    "size": (["--size", "100"], ["--size '100x100' is not divisible by 16", "type: --size 112x112"]),
 }
 
 

@@ -42,9 +42,9 @@ def test_a_transformer_models_defaults(engine, make_spec, flux):
 @pytest.mark.parametrize(
     ("size", "sentence"),
     [
-        ((60, 64), "--size '64x60' is not divisible by 8.*; allowed: 64x56 or 64x64, the nearest; type: --size 64x64"),
-        ((64, 3), "--size '3x64' is not divisible by 8.*; allowed: 8x64 or 8x64, the nearest; type: --size 8x64"),
-        ((None, 130), "--size '130x128' .*; allowed: 128x128 or 136x128, the nearest"),
+        ((60, 64), "--size '64x60' is not divisible by 16.*; allowed: 64x48 or 64x64, the nearest; type: --size 64x64"),
+        ((64, 3), "--size '3x64' is not divisible by 16.*; allowed: 16x64 or 16x64, the nearest; type: --size 16x64"),
+        ((None, 130), "--size '130x128' .*; allowed: 128x128 or 144x128, the nearest"),
     ],
 )
 def test_a_size_that_the_vae_cannot_make_is_refused(engine, make_spec, size, sentence):
@@ -121,7 +121,7 @@ def test_an_inpainting_model_is_refused(engine, make_spec, copy_of_mini):
     """It would load as a text-to-image model and fail in its decoder: its denoiser wants a mask as well."""
     folder = copy_of_mini()
     config = json.loads((folder / "unet" / "config.json").read_text())
-    write_json(folder / "unet" / "config.json", {**config, "in_channels": 9})
+    write_json(folder / "unet" / "config.json", {**config, "in_channels": 9, "out_channels": 4})
     with pytest.raises(InputError, match="makes no images from text alone"):
         engine.resolve(make_spec(model=str(folder)))
 

@@ -15,13 +15,13 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
-    """An AutoencoderTiny with random weights, eight times smaller than the picture."""
+    """An AutoencoderTiny with random weights, for the bundled model's latents."""
     import torch
     from diffusers import AutoencoderTiny
 
     torch.manual_seed(0)
-    blocks = {"encoder_block_out_channels": (8, 8, 8, 8), "decoder_block_out_channels": (8, 8, 8, 8)}
-    numbers = {"num_encoder_blocks": (1, 1, 1, 1), "num_decoder_blocks": (1, 1, 1, 1)}
+    blocks = {"encoder_block_out_channels": (8,) * 5, "decoder_block_out_channels": (8,) * 5}
+    numbers = {"num_encoder_blocks": (1,) * 5, "num_decoder_blocks": (1,) * 5, "latent_channels": 32}
     folder = tmp_path_factory.mktemp("vaes") / "tiny"
     AutoencoderTiny(**blocks, **numbers).save_pretrained(folder)
     return folder
@@ -108,16 +108,16 @@ def test_a_vae_from_the_hub_cache(engine, make_spec, wide, tmp_path):
     ("config", "error", "sentence"),
     [
         ({"_class_name": "AutoencoderKL", "latent_channels": 16}, InputError,
-         "has latents of 16 channels, this model of 4; allowed: a VAE with 4 latent channels"),
-        ({"_class_name": "AutoencoderDC", "latent_channels": 4}, UnknownValue,
+         "has latents of 16 channels, this model of 32; allowed: a VAE with 32 latent channels"),
+        ({"_class_name": "AutoencoderDC", "latent_channels": 32}, UnknownValue,
          "is a AutoencoderDC; allowed: AutoencoderKL, AutoencoderTiny; type: the command"),
-        ({"_class_name": "ConsistencyDecoderVAE", "latent_channels": 4}, UnknownValue,
+        ({"_class_name": "ConsistencyDecoderVAE", "latent_channels": 32}, UnknownValue,
          "draws noise of its own as it decodes: no picture could be made again; allowed: AutoencoderKL, AutoencoderT"),
-        ({"_class_name": "AutoencoderKL", "latent_channels": 4, "block_out_channels": [1, 1, 1]}, InputError,
-         "makes 4 × 4 pixels of a latent, this model's VAE 8 × 8; allowed: a VAE of factor 8"),
-        ({"_class_name": "AutoencoderKL", "latent_channels": 4, "block_out_channels": [1] * 4, "scaling_factor": 9.5},
+        ({"_class_name": "AutoencoderKL", "latent_channels": 32, "block_out_channels": [1, 1, 1]}, InputError,
+         "makes 4 × 4 pixels of a latent, this model's VAE 16 × 16; allowed: a VAE of factor 16"),
+        ({"_class_name": "AutoencoderKL", "latent_channels": 32, "block_out_channels": [1] * 5, "scaling_factor": 9.5},
          InputError, r"has latents of scaling_factor 9.5, this model of .*; allowed: a VAE with scaling_factor"),
-        ({"_class_name": "AutoencoderKL", "latent_channels": 4, "block_out_channels": [1] * 4, "shift_factor": 0.1,
+        ({"_class_name": "AutoencoderKL", "latent_channels": 32, "block_out_channels": [1] * 5, "shift_factor": 0.1,
           "scaling_factor": 1.0},
          InputError, r"has latents of shift_factor 0.1, this model of 0; allowed: a VAE with shift_factor 0"),
     ],
@@ -137,7 +137,7 @@ def test_a_file_with_other_latents_is_refused(engine, make_spec, tmp_path):
 
     path = tmp_path / "flux-ae.safetensors"
     save_file({"decoder.conv_in.weight": torch.zeros(8, 16, 3, 3)}, path)
-    with pytest.raises(InputError, match="has latents of 16 channels, this model of 4"):
+    with pytest.raises(InputError, match="has latents of 16 channels, this model of 32"):
         engine.resolve(make_spec(vae=str(path)))
     save_file({"layers.0.weight": torch.zeros(1)}, path)
     with pytest.raises(
