@@ -25,18 +25,18 @@ BUILT = [family for family in FAMILIES if family.build]
 @pytest.fixture(scope="session")
 def saved(engine, tmp_path_factory):
     """The folder of a family's tiny pipeline, made once."""
+    import torch
+
     home, made = tmp_path_factory.mktemp("families"), {}
 
     def save(name):
         if name not in made:
             needs = BY_NAME[name].needs
             if needs and not is_there(needs):
-                pytest.skip(f"needs {needs}")
+                pytest.skip(f"needs {needs}")  # its processor is made by it; benchmarks/families.py proves these
             folder = home / name
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about configurations that are tiny on purpose
-                import torch
-
                 torch.manual_seed(0)
                 BY_NAME[name].build().save_pretrained(folder)
             made[name] = folder

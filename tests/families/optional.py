@@ -4,6 +4,7 @@ import sys
 from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
+from unittest import mock
 
 
 @lru_cache(maxsize=8)
@@ -25,7 +26,7 @@ def _import_torchvision():
     import fails where it tells torch the shapes that the first of them makes. Processors need none of them, only
     transforms, which are written in Python: so it is imported a second time without telling torch anything.
     """
-    import torch
+    from torch import library
 
     try:
         import_module("torchvision")
@@ -34,9 +35,5 @@ def _import_torchvision():
             raise
         for name in [each for each in sys.modules if each.partition(".")[0] == "torchvision"]:
             del sys.modules[name]
-        told = torch.library.register_fake
-        torch.library.register_fake = lambda *_, **__: lambda function: function
-        try:
+        with mock.patch.object(library, "register_fake", lambda *_, **__: lambda function: function):
             import_module("torchvision")
-        finally:
-            torch.library.register_fake = told
