@@ -35,5 +35,5 @@ def _import_torchvision():
             raise
         for name in [each for each in sys.modules if each.partition(".")[0] == "torchvision"]:
             del sys.modules[name]
-        with mock.patch.object(library, "register_fake", lambda *_, **__: lambda function: function):
+        with mock.patch.object(library, "register_fake", return_value=lambda function: function):
             import_module("torchvision")
