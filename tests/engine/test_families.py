@@ -126,6 +126,7 @@ def test_defaults_are_the_familys_own(engine, spec_of, name, steps, guidance, si
         ("flux", {"arguments": (("true_cfg", 3),)}, r"'true_cfg' is no argument of .* \(did you mean true_cfg_scale"),
         ("ideogram4", {"num_inference_steps": 20}, "schedule; allowed: 48, or any number with one --guidance for all"),
         ("flux", {"height": 66, "width": 64}, "--size '64x66' is not divisible by 4"),
+        ("flux-kontext", {"height": 512, "width": 512}, "512x512. is a size that FluxKontextPipeline changes to"),
     ],
 )  # fmt: skip
 def test_what_would_be_dropped_is_refused(engine, spec_of, name, changes, sentence):

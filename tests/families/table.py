@@ -101,6 +101,6 @@ FAMILIES = (
     Family(name="z-image-omni", build=language.z_image_omni),
     Family(name="ovis", build=language.ovis),
     Family(name="prx", build=language.prx, needs="ftfy", words=_UNBINNED),
-    Family(name="hidream (not mapped)", build=transforming.hidream, steps=1),
+    Family(name="hidream (not mapped)", build=transforming.hidream, size=128, steps=1),
     Family(name="omnigen (not mapped)", build=processing.omnigen, needs="torchvision"),
 )

@@ -9,15 +9,15 @@ import inspect
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any, Final, Literal, Union, get_args, get_origin
 
-from promptlab.engine.families.outline import default_size
+from promptlab.engine.families.signatures import call_parameters
+from promptlab.engine.families.sizes import as_made, check_size, size_of
 from promptlab.engine.finding.configuration import Configuration
 from promptlab.errors import InputError, UnknownValue
 from promptlab.spec import CallSpec, RunSpec, Scalar
 
-__all__ = ["call_parameters", "pipeline_class", "resolve_call"]
+__all__ = ["pipeline_class", "resolve_call"]
 
 _OURS: Final = frozenset({"callback_on_step_end", "callback_on_step_end_tensor_inputs", "output_type", "return_dict"})
 """Arguments that the engine itself gives or needs."""
@@ -102,19 +102,6 @@ def _wants_a_picture(config: Configuration) -> bool:
     return "unet" in config.parts and denoiser.get("in_channels") in {8, 9} and denoiser.get("out_channels") == 4
 
 
-def call_parameters(pipeline: Any) -> Mapping[str, inspect.Parameter]:
-    """The named parameters of the pipeline's call, without ``self``."""
-    return _parameters(pipeline)
-
-
-@lru_cache(maxsize=64)
-def _parameters(pipeline: Any) -> Mapping[str, inspect.Parameter]:
-    variable = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-    parameters = inspect.signature(pipeline.__call__).parameters
-    named = {name: each for name, each in parameters.items() if name != "self" and each.kind not in variable}
-    return types.MappingProxyType(named)
-
-
 def resolve_call(spec: RunSpec, pipeline: Any, config: Configuration, vae: Any = None, plain: Any = None) -> CallSpec:
     """The call with every default filled in that signature, configuration or the pipeline's own code tell.
 
@@ -134,20 +121,40 @@ def resolve_call(spec: RunSpec, pipeline: Any, config: Configuration, vae: Any =
         found = parameters[name].default if name in parameters else None
         return found if isinstance(found, int | float) else None
 
-    size = _default_size(pipeline, config, vae, plain) if "height" in parameters else None
+    size = size_of(pipeline, config, vae, plain) if "height" in parameters else None
     height = call.height or default("height") or (size and size[0])
     width = call.width or default("width") or (size and size[1])
     guidance = default("guidance_scale") if _embeds_guidance(parameters, config) is not False else None
     resolved = replace(
         call,
-        num_inference_steps=call.num_inference_steps or default("num_inference_steps"),
+        num_inference_steps=call.num_inference_steps or _own_steps(plain) or default("num_inference_steps"),
         guidance_scale=guidance if call.guidance_scale is None else call.guidance_scale,
         height=height and int(height),
         width=width and int(width),
     )
+    _check_steps(resolved, pipeline, plain)
     _check_schedule(resolved, parameters, pipeline)
-    _check_size(resolved, _side_multiple(config, vae, plain))
+    if call.height is None and call.width is None:
+        resolved = as_made(resolved, pipeline, plain)
+    check_size(resolved, pipeline, config, vae, plain)
     return resolved
+
+
+def _own_steps(plain: Any) -> int | None:
+    """How many steps a model was distilled for, where its ``model_index.json`` has the noise of each."""
+    sigmas = getattr(getattr(plain, "config", None), "sample_sigmas", None)
+    return len(sigmas) if sigmas else None
+
+
+def _check_steps(call: CallSpec, pipeline: Any, plain: Any) -> None:
+    """Qwen-Image 2.1 takes the steps that its model was distilled for, whatever number it is given."""
+    own = _own_steps(plain)
+    if own is not None and call.num_inference_steps != own:
+        raise InputError(
+            "--steps", call.num_inference_steps,
+            problem=f"has no effect on this {pipeline.__name__}, which was distilled for {own}",
+            allowed=f"{own}", hint=f"--steps {own}",
+        )  # fmt: skip
 
 
 def _check_schedule(call: CallSpec, parameters: Mapping[str, inspect.Parameter], pipeline: Any) -> None:
@@ -160,19 +167,6 @@ def _check_schedule(call: CallSpec, parameters: Mapping[str, inspect.Parameter],
         problem=f"is not the length of {pipeline.__name__}'s guidance schedule",
         allowed=f"{len(schedule)}, or any number with one --guidance for all steps", hint=f"--guidance {schedule[0]:g}",
     )  # fmt: skip
-
-
-def _default_size(pipeline: Any, config: Configuration, vae: Any, plain: Any) -> tuple[int, int] | None:
-    """UNets were trained at one size, which their configuration names; of other families the pipeline knows."""
-    if "unet" in config.parts:
-        return config.default_size(vae)
-    return (None if vae is not None else default_size(pipeline, plain)) or config.default_size(vae)
-
-
-def _side_multiple(config: Configuration, vae: Any, plain: Any) -> int:
-    own = config.side_multiple(vae)
-    told = getattr(getattr(getattr(plain, "image_processor", None), "config", None), "vae_scale_factor", None)
-    return max(own, told) if vae is None and isinstance(told, int) and "transformer" in config.parts else own
 
 
 def _embeds_guidance(parameters: Mapping[str, inspect.Parameter], config: Configuration) -> bool | None:
@@ -214,21 +208,6 @@ def _instead(name: str, parameters: Mapping[str, inspect.Parameter]) -> list[str
     """The arguments that do, under another name, what ``name`` does elsewhere: of a prior, of a decoder."""
     meant = ("cfg_scale", "guidance_scale") if name == "guidance_scale" else (name,)
     return [other for other in parameters if other.endswith(meant) and other != name]
-
-
-def _check_size(call: CallSpec, multiple: int) -> None:
-    if not any(side is not None and side % multiple for side in (call.height, call.width)):
-        return
-
-    def near(side: int | None) -> tuple[int, int]:
-        below = (side or multiple) // multiple * multiple
-        return (max(below, multiple), below + multiple if (side or multiple) % multiple else max(below, multiple))
-
-    (low_w, high_w), (low_h, high_h) = near(call.width), near(call.height)
-    raise InputError(
-        "--size", f"{call.width}x{call.height}", problem=f"is not divisible by {multiple}, as this model's VAE needs",
-        allowed=f"{low_w}x{low_h} or {high_w}x{high_h}, the nearest", hint=f"--size {high_w}x{high_h}",
-    )  # fmt: skip
 
 
 def _check_arguments(call: CallSpec, parameters: Mapping[str, inspect.Parameter], pipeline: Any) -> None:

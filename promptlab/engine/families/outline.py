@@ -20,8 +20,10 @@ from typing import Any, Final
 
 from promptlab.engine.machine.libraries import quietly
 
-__all__ = ["default_size", "outline"]
+__all__ = ["default_size", "multiples", "outline"]
 
+_MULTIPLES: Final = ("multiple_of", "multiple", "division")
+"""What calls name the number that sides are rounded to."""
 _CONFIGS: Final = ("config.json", "scheduler_config.json", "tokenizer_config.json", "preprocessor_config.json")
 
 
@@ -92,6 +94,12 @@ def default_size(kind: Any, pipeline: Any) -> tuple[int, int] | None:
     """
     sides = [_side(kind, name, pipeline) for name in ("height", "width")]
     return (sides[0], sides[1]) if sides[0] and sides[1] else None
+
+
+def multiples(kind: Any, pipeline: Any) -> tuple[int, ...]:
+    """What the call cuts sides to, in pixels, where it names such a number; mostly without a word to whoever asked."""
+    found = (_side(kind, name, pipeline) for name in _MULTIPLES) if pipeline is not None else ()
+    return tuple(each for each in found if each)
 
 
 def _side(kind: Any, name: str, pipeline: Any) -> int | None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from promptlab.engine.families.calls import call_parameters
+from promptlab.engine.families.signatures import call_parameters
 from promptlab.engine.finding.configuration import Configuration
 from promptlab.engine.finding.sources import Source
 from promptlab.engine.painting.guidance import HALVED

@@ -17,9 +17,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from promptlab.engine import Begun, Denoising, Picture, Watch
-from promptlab.engine.families.calls import call_parameters
 from promptlab.engine.families.members import with_schedulers
 from promptlab.engine.families.outputs import pictures_of
+from promptlab.engine.families.signatures import call_parameters
+from promptlab.engine.families.sizes import check_made
 from promptlab.engine.machine.arranging import arranged
 from promptlab.engine.machine.determinism import deterministic
 from promptlab.engine.machine.half import half_on_cpu
@@ -170,6 +171,7 @@ def _paint(
         ):  # fmt: skip
             output = pipeline(**_arguments(pipeline, batch, texts, generators, batches, watch))
             images = pictures_of(output, rows)
+    check_made(first.call, images[0].shape, type(pipeline))
     seconds = time.perf_counter() - began
     unsafe = getattr(output, "nsfw_content_detected", None) or []
     return [

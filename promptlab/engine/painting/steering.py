@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from promptlab.engine.families.calls import call_parameters
+from promptlab.engine.families.signatures import call_parameters
 from promptlab.engine.painting.guidance import HALVED, drop_guidance, guided_steps
 from promptlab.engine.painting.noise import has_plain_latents, initial_latents
 from promptlab.engine.words.encoding import Encoding, encode, needs_encoding, of_one_length

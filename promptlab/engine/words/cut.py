@@ -17,7 +17,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from promptlab.engine.families.calls import call_parameters, pipeline_class
+from promptlab.engine.families.calls import pipeline_class
+from promptlab.engine.families.signatures import call_parameters
 from promptlab.engine.finding.adapters import EMBEDDING
 from promptlab.engine.finding.configuration import Configuration
 from promptlab.engine.finding.sources import Finder, Source
