@@ -151,18 +151,28 @@ class UnknownValue(InputError):
         hint: str | None = None,
     ) -> None:
         names = list(allowed)
-        folded = {name.lower(): name for name in names}
-        near = difflib.get_close_matches(value.lower(), folded, n=1, cutoff=0.5)
-        if near:
-            problem += f" (did you mean {folded[near[0]]}?)"
+        problem += _nearest(value, names)
         super().__init__(what, value, problem=problem, allowed=", ".join(names) or "none", hint=hint)
 
 
 class NotFound(InputError):
-    """A run, an image, a seed, a model or a file that is not there."""
+    """A run, an image, a seed, a model or a file that is not there.
 
-    def __init__(self, what: str, value: object, *, allowed: str | None = None, hint: str | None = None) -> None:
-        super().__init__(what, value, problem="does not exist", allowed=allowed, hint=hint)
+    Args:
+        names: what is there, where that can be listed: the nearest is named.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        value: object,
+        *,
+        allowed: str | None = None,
+        hint: str | None = None,
+        names: Iterable[str] = (),
+    ) -> None:
+        problem = "does not exist" + _nearest(str(value), names)
+        super().__init__(what, value, problem=problem, allowed=allowed, hint=hint)
 
 
 class MissingPackage(InputError):
@@ -190,6 +200,12 @@ class MissingPackage(InputError):
 
 class WorkspaceError(InputError):
     """A folder or a database that cannot serve as a workspace."""
+
+
+def _nearest(value: str, names: Iterable[str]) -> str:
+    folded = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(value.lower(), folded, n=1, cutoff=0.5)
+    return f" (did you mean {folded[near[0]]}?)" if near else ""
 
 
 def _shown(value: object) -> str:

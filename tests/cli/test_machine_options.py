@@ -1,6 +1,7 @@
 """How a machine carries a run out, typed: kept, inherited, switched off again, shown, told, an axis of both."""
 
 import dataclasses
+import functools
 
 from promptlab.cli.odd_text import odd_lines
 
@@ -58,3 +59,20 @@ def test_black_and_decoded_again_pictures_are_listed(promptlab, lab):
     assert "it came out black: what the VAE gave are no numbers (nan)" in promptlab("show", "1/1").out
     assert odd_lines(run) == []
     assert "decoded" in promptlab("show", "1/2").out
+
+
+def test_memory_that_runs_out_is_told(promptlab, monkeypatch):
+    """Halved and said so; with --exact refused, in one line with what to type."""
+    from promptlab.testing import Painter
+
+    monkeypatch.setattr("promptlab.testing.Painter", functools.partial(Painter, most_rows=2))
+    halved = promptlab("run", "a fox", "--seeds", "0-3", "--batch-size", "4")
+    assert (halved.code, "4 images" in halved.out) == (0, True)
+    assert "out of memory" in halved.out + halved.err
+    refused = promptlab("run", "a dog", "--seeds", "0-3", "--batch-size", "4", "--exact")
+    assert refused.code == 1
+    assert refused.err.count("\n") == 1
+    assert (
+        "out of memory at 4 images in one forward, and --exact makes no smaller ones; type: --batch-size 2"
+        in refused.err
+    )

@@ -11,6 +11,8 @@ pytestmark = pytest.mark.slow
 ALLOWED_MODELS = "allowed: a Hub id, a folder, a .safetensors file, or a bundled model: mini"
 WRONG = {
     "model folder": (["--model", "./nowhere"], ["--model './nowhere' does not exist", ALLOWED_MODELS]),
+    "model, nearly": (["--model", "minni"], ["--model 'minni' does not exist (did you mean mini?); allowed: "]),
+    "vae, nearly": (["--vae", "mini-vae-f"], ["'mini-vae-f' does not exist (did you mean mini-vae-ft?); allowed: "]),
     "vae": (
         ["--vae", "nowhere"],
         ["--vae 'nowhere' does not exist", "a folder or a .safetensors file with an autoencoder"],

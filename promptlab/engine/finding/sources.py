@@ -136,7 +136,7 @@ def find_model(
         return _local(_absolute(path), "folder", path, variant, revision, allow_pickle=allow_pickle)
     allowed = f"{ALLOWED_MODELS}: {', '.join(bundled_models())}"
     if not hub.is_id(name):
-        raise NotFound("--model", name, allowed=allowed, hint="promptlab models")
+        raise NotFound("--model", name, allowed=allowed, hint="promptlab models", names=bundled_models())
     snapshot = hub.find(name, revision, "--model", allowed, variant=variant, allow_pickle=allow_pickle)
     if INDEX not in snapshot.files:
         raise InputError(
@@ -185,7 +185,8 @@ def find_vae(name: str, *, allow_pickle: bool = False) -> Source:
             variant=files.variant, pickled=_pickled(files),
         )  # fmt: skip
     if not hub.is_id(name):
-        raise NotFound("--vae", name, allowed=f"{ALLOWED_VAES}: {', '.join(bundled_vaes())}", hint="promptlab models")
+        allowed = f"{ALLOWED_VAES}: {', '.join(bundled_vaes())}"
+        raise NotFound("--vae", name, allowed=allowed, hint="promptlab models", names=bundled_vaes())
     snapshot = hub.find(name, None, "--vae", ALLOWED_VAES, allow_pickle=allow_pickle)
     if "config.json" not in snapshot.files:
         raise InputError(
