@@ -24,7 +24,7 @@ def write_small(folder):
     return folder
 
 
-def write_checkpoint(path, folder, *, encoder=True):
+def write_checkpoint(path, folder, *, encoder=True, vae=True):
     """The weights of :func:`write_small` in one file: its path."""
     from safetensors.torch import load_file, save_file
 
@@ -38,7 +38,7 @@ def write_checkpoint(path, folder, *, encoder=True):
             f"first_stage_model.{_vae(key)}": value[..., None, None]
             if "attn" in _vae(key) and value.ndim == 2
             else value
-            for key, value in weights("vae").items()
+            for key, value in (weights("vae").items() if vae else ())
         },
         **{
             f"cond_stage_model.transformer.text_model.{key.removeprefix('text_model.')}": value

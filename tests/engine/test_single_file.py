@@ -32,10 +32,37 @@ def test_one_file_makes_the_pictures_of_its_folder(engine, make_spec, small, che
     of_file = engine.resolve(make_spec(model=str(checkpoint), num_inference_steps=2))
     assert of_file.model_identity.startswith("sha256:")
     assert engine.resolve(of_file.spec) == of_file
+    named = engine.resolve(make_spec(model=str(checkpoint), config=str(small), num_inference_steps=2))
+    assert named.model_identity == of_file.model_identity
     from_file = [picture.pixels for picture in engine.generate(tasks_of(of_file))]
     engine.free()
     from_folder = [p.pixels for p in engine.generate(tasks_of(engine.resolve(make_spec(model=str(small)))))]
     np.testing.assert_array_equal(from_file, from_folder)
+
+
+def test_parts_that_the_file_lacks_come_from_where_its_configuration_is(engine, make_spec, small, tmp_path):
+    """As FLUX is offered: a denoiser alone. The encoder and the VAE of the cache are part of the recipe; without them
+    it is refused, with what to download."""
+    cached = write_hub_cache(tmp_path / "hub", SD, small)
+    bare = write_checkpoint(tmp_path / "bare.safetensors", small, encoder=False, vae=False)
+    spec = make_spec(model=str(bare), num_inference_steps=1)
+    before = engine.resolve(spec)
+    assert engine.resolve(spec.vary(config=str(small))).model_identity == before.model_identity
+    made = [picture.pixels for picture in engine.generate(tasks_of(before))]
+    engine.free()
+    whole = engine.resolve(make_spec(model=str(small), num_inference_steps=1))
+    np.testing.assert_array_equal(made, [picture.pixels for picture in engine.generate(tasks_of(whole))])
+    for part, name in (("text_encoder", "model"), ("vae", "diffusion_pytorch_model")):
+        weights = cached / part / f"{name}.safetensors"
+        content = bytearray(weights.read_bytes())
+        content[-1] ^= 1
+        weights.write_bytes(content)
+        assert engine.resolve(spec).model_identity != before.model_identity
+        weights.unlink()
+        said = rf"has no {part}, a .*, and nor has the Hub cache that of .*; type: hf download .* '{part}/\*'"
+        with pytest.raises(InputError, match=said):
+            engine.resolve(spec)
+        shutil.copy(small / part / f"{name}.safetensors", weights)
 
 
 def test_a_file_has_no_revision(checkpoint, engine, make_spec):

@@ -8,26 +8,43 @@ where it weighs a few kilobytes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from promptlab.engine.finding import hub
 from promptlab.engine.finding.files import INDEX, content_identity, listing, read_header, read_json
-from promptlab.engine.finding.fitting import borrowed_weights, check_configuration
+from promptlab.engine.finding.fitting import Borrowed, borrowed, check_configuration, refused_configuration
 from promptlab.errors import InputError, NotFound, one_line
 from promptlab.models import bundled
 
-__all__ = ["configuration_of", "named_configuration"]
+__all__ = ["Home", "configuration_of", "named_configuration"]
 
 _CONFIGS: Final = (".json", ".txt", ".model", ".jinja")
 _ALLOWED: Final = "a diffusers folder with a model_index.json, or a Hub id whose configuration is cached"
 
 
-def configuration_of(path: Path) -> Path:
-    """The folder with the configurations of the model that the checkpoint ``path`` was trained from.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """Where a checkpoint's configuration lies.
+
+    Args:
+        folder: a pipeline's, with or without weights.
+        identity: of the configuration's content, and of the weights that are borrowed.
+        borrowed: parts that the checkpoint lacks and that are there.
+    """
+
+    folder: Path
+    identity: str
+    borrowed: Borrowed
+
+
+def configuration_of(path: Path) -> Home:
+    """The configuration of the model that the checkpoint ``path`` was trained from.
 
     Raises:
-        InputError: when it is no checkpoint, or its configuration is not cached and the Hub cannot be reached.
+        InputError: when it is no checkpoint, its configuration is not cached and the Hub cannot be reached, or a
+            part that the file lacks is not cached either.
     """
     import torch
     from diffusers.loaders.single_file_utils import fetch_diffusers_config
@@ -49,11 +66,20 @@ def configuration_of(path: Path) -> Path:
             allowed="a checkpoint whose configuration is in the Hub cache or given by --config, or a diffusers folder",
             hint=f"hf download {origin} --include '*.json' '*.txt'",
         ) from error  # fmt: skip
-    return _fetched(snapshot)[0]
+    home, wanted = _fetched(snapshot)
+    lent = borrowed(header, home, listing(home))
+    if lent.lacking is not None:
+        part, class_name = lent.lacking
+        raise InputError(
+            "--model", str(path), problem=f"has no {part}, a {class_name}, and nor has the Hub cache that of {origin}",
+            allowed="a checkpoint whose parts are in it, in the Hub cache, or in the folder given by --config",
+            hint=f"hf download {origin} --include '{part}/*'",
+        )  # fmt: skip
+    return Home(folder=home, identity=content_identity(home, [*wanted, *lent.weights]), borrowed=lent)
 
 
-def named_configuration(path: Path, config: str, folder: Path) -> tuple[Path, str]:
-    """The folder with the configuration that was named for the checkpoint ``path``, and the identity of its content.
+def named_configuration(path: Path, config: str, folder: Path) -> Home:
+    """The configuration that was named for the checkpoint ``path``.
 
     Args:
         config: a folder, a bundled model or a Hub id, as typed.
@@ -80,7 +106,12 @@ def named_configuration(path: Path, config: str, folder: Path) -> tuple[Path, st
         home, wanted = _fetched(snapshot)
         files = listing(home)
     check_configuration(path, header, config, home)
-    return home, content_identity(home, [*wanted, *borrowed_weights(header, home, files, config)])
+    lent = borrowed(header, home, files)
+    if lent.lacking is not None:
+        part, class_name = lent.lacking
+        problem = f"has no safetensors weights of its {part}, a {class_name}, and the file has none either"
+        raise refused_configuration(config, problem)
+    return Home(folder=home, identity=content_identity(home, [*wanted, *lent.weights]), borrowed=lent)
 
 
 def _header(path: Path) -> dict[str, dict[str, Any]]:

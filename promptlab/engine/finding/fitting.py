@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +20,7 @@ from promptlab.errors import InputError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["borrowed_weights", "check_configuration"]
+__all__ = ["Borrowed", "borrowed", "check_configuration", "refused_configuration"]
 
 Header = Mapping[str, Mapping[str, Any]]
 _OPTIONAL: Final = ("safety_checker", "feature_extractor", "image_encoder")
@@ -53,7 +54,7 @@ def check_configuration(path: Path, header: Header, config: str, folder: Path) -
     if kind is None:
         return  # said by whoever looks at any model's class
     if not hasattr(kind, "from_single_file"):
-        raise _refused(config, f"is of a {kind.__name__}, which diffusers reads from no single file")
+        raise refused_configuration(config, f"is of a {kind.__name__}, which diffusers reads from no single file")
     parts = {
         name: value
         for name, value in index.items()
@@ -61,41 +62,64 @@ def check_configuration(path: Path, header: Header, config: str, folder: Path) -
     }
     for name, (_, class_name) in parts.items():
         if not any((folder / name).glob("*.*")):
-            raise _refused(config, f"has no folder {name} with the configuration of its {class_name}")
-    for name, (_, class_name) in parts.items():
+            raise refused_configuration(config, f"has no folder {name} with the configuration of its {class_name}")
+    for name, (library, class_name) in parts.items():
+        if _lacks(name, str(library), str(class_name), header):
+            continue
         problem = _problem(name, getattr(diffusers, str(class_name), None), header, folder)
         if problem is not None:
-            raise _refused(config, f"is not that of {path.name}: {problem}")
+            raise refused_configuration(config, f"is not that of {path.name}: {problem}")
 
 
-def borrowed_weights(header: Header, folder: Path, files: Collection[str], config: str) -> tuple[str, ...]:
-    """The weights that diffusers takes from the configuration's folder, because the file has none of these encoders.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Borrowed:
+    """Parts that the file lacks and that lie with the configuration; ``from_single_file`` wants them handed to it.
+
+    Args:
+        parts: library and class of each, by its name.
+        weights: their files, relative to the configuration's folder.
+        lacking: name and class of the first that is not there either.
+    """
+
+    parts: Mapping[str, tuple[str, str]]
+    weights: tuple[str, ...]
+    lacking: tuple[str, str] | None = None
+
+
+def borrowed(header: Header, folder: Path, files: Collection[str]) -> Borrowed:
+    """The encoders and the VAE that a file with little more than a denoiser takes from elsewhere.
 
     Args:
         files: all there are in ``folder``, relative.
-
-    Raises:
-        InputError: when neither has safetensors weights of an encoder.
     """
-    from diffusers.loaders.single_file_utils import is_clip_model_in_single_file, is_t5_in_single_file
-
-    borrowed: list[str] = []
+    parts: dict[str, tuple[str, str]] = {}
+    weights: list[str] = []
     for name, value in read_json(folder / INDEX).items():
-        if not (isinstance(value, list) and value[0] == "transformers" and f"{name}/config.json" in files):
+        if not (isinstance(value, list) and value[0] and f"{name}/config.json" in files) or name in _OPTIONAL:
             continue
-        class_name = str(value[1])
-        named = type(class_name, (), {})
-        if name in _OPTIONAL or is_clip_model_in_single_file(named, header):
+        library, class_name = str(value[0]), str(value[1])
+        if not _lacks(name, library, class_name, header):
             continue
-        if class_name.startswith("T5") and is_t5_in_single_file(header):
-            continue
-        weights = [file for file in files if file.startswith(f"{name}/") and file.endswith(".safetensors")]
-        if not weights:
-            raise _refused(
-                config, f"has no safetensors weights of its {name}, a {class_name}, and the file has none either"
-            )
-        borrowed += weights
-    return tuple(borrowed)
+        found = [file for file in files if file.startswith(f"{name}/") and file.endswith(".safetensors")]
+        if not found:
+            return Borrowed(parts=parts, weights=tuple(weights), lacking=(name, class_name))
+        parts[name] = (library, class_name)
+        weights += found
+    return Borrowed(parts=parts, weights=tuple(weights))
+
+
+def _lacks(name: str, library: str, class_name: str, header: Header) -> bool:
+    from diffusers.loaders.single_file_utils import (
+        LDM_VAE_KEYS,
+        is_clip_model_in_single_file,
+        is_t5_in_single_file,
+    )
+
+    if name == "vae" and library == "diffusers":
+        return not any(key.startswith((*LDM_VAE_KEYS, "encoder.", "decoder.")) for key in header)
+    if library != "transformers" or is_clip_model_in_single_file(type(class_name, (), {}), header):
+        return False
+    return not (class_name.startswith("T5") and is_t5_in_single_file(header))
 
 
 def _problem(name: str, kind: Any, header: Header, folder: Path) -> str | None:
@@ -150,7 +174,8 @@ def _shape(tensor: torch.Tensor) -> str:
     return "×".join(map(str, tensor.shape)) or "1"
 
 
-def _refused(config: str, problem: str) -> InputError:
+def refused_configuration(config: str, problem: str) -> InputError:
+    """What is said of a ``--config`` that cannot be the file's."""
     return InputError(
         "--config", config, problem=problem, allowed="the configuration of the model that the file was trained from",
         hint="the command without --config, which tells it from the file",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -55,6 +55,7 @@ class Source:
         revision: the commit, on the Hub.
         variant: of the weights.
         file: the single file, when it is one.
+        borrowed: library and class of parts that a single file lacks and that lie in ``folder``, by name.
         absent: weights that are still to be downloaded.
         pickled: whether some of the weights are pickles, which were allowed.
         prior: another model that this one is made of; ``identity`` tells the content of both.
@@ -68,6 +69,7 @@ class Source:
     variant: str | None = None
     file: Path | None = None
     config: str | None = None
+    borrowed: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     absent: tuple[str, ...] = ()
     pickled: bool = False
     prior: Source | None = None
@@ -252,15 +254,15 @@ def _single_file(path: Path, revision: str | None, config: str | None, *, allow_
     _refuse_revision(str(path), revision)
     identity = file_identity(path)
     if config is None:
-        folder = configuration_of(path)
+        home = configuration_of(path)
     else:
         there = _path(config)
-        folder, content = named_configuration(path, config, there)
+        home = named_configuration(path, config, there)
         config = _absolute(there) if there.is_dir() and bundled(config) is None else config
-        identity = f"sha256:{sha256(f'{identity}+{content}'.encode()).hexdigest()}"
+    identity = f"sha256:{sha256(f'{identity}+{home.identity}'.encode()).hexdigest()}"
     return Source(
-        name=_absolute(path), kind="file", folder=folder.absolute(), identity=identity, file=path.absolute(),
-        config=config, pickled=path.suffix in PICKLES,
+        name=_absolute(path), kind="file", folder=home.folder.absolute(), identity=identity, file=path.absolute(),
+        config=config, borrowed=home.borrowed.parts, pickled=path.suffix in PICKLES,
     )  # fmt: skip
 
 

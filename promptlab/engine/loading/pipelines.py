@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -201,6 +202,7 @@ def _load(setting: Setting, kept: Mapping[str, Any]) -> Any:
     diffusers.utils.logging.disable_progress_bar()  # ours is fed by watch()
     dtype, own = torch_dtype(setting.dtype), dict(kept)
     if model.file is not None:
+        own = {**_borrowed(model, dtype, own), **own}
         pipeline = kind.from_single_file(
             str(model.file), config=str(model.folder), dtype=dtype, local_files_only=True, **own
         )
@@ -211,6 +213,18 @@ def _load(setting: Setting, kept: Mapping[str, Any]) -> Any:
         if isinstance(part, torch.nn.Module):
             placed(part, setting.machine, setting.device)
     return offloaded(pipeline, setting.machine, setting.device)
+
+
+def _borrowed(model: Source, dtype: torch.dtype, own: Mapping[str, Any]) -> dict[str, Any]:
+    """Parts that a single file lacks, from where its configuration is: diffusers' own look for them knows no
+    transformers' names of weights."""
+    found = {}
+    for name, (library, class_name) in model.borrowed.items():
+        if name not in own:
+            kind = getattr(import_module(library), class_name)
+            options = {"dtype": dtype, "use_safetensors": True, "local_files_only": True}
+            found[name] = kind.from_pretrained(str(model.folder / name), **options).eval()
+    return found
 
 
 def _assembled(kind: Any, model: Source, dtype: torch.dtype, own: Mapping[str, Any]) -> Any:
