@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--work", type=Path, default=Path(".training"), help="the work folder (default: .training)")
     parser.add_argument("--minutes", type=float, default=10.0, help="the stage's whole budget")
     parser.add_argument(
-        "--ranks", type=int, default=1, help="processes of one thread each; 2 for two cores, 1 for a GPU"
+        "--ranks", type=int, help="processes of one thread each; by default 2 where there are two cores, 1 with a GPU"
     )
     parser.add_argument(
         "--start", type=Path, default=Path("promptlab/models/mini"), help="begin: the pipeline folder to go on from"
@@ -39,7 +39,11 @@ def main(arguments: list[str]) -> int:
         "--results", type=Path, default=Path("training/results"), help="evaluate, sheets, curves: where they go"
     )
     parser.add_argument("--pictures", type=int, default=40_000, help="how many are drawn or encoded")
+    parser.add_argument(
+        "--anew", action="store_true", help="encode: again, since the autoencoder was trained on or captions changed"
+    )
     options = parser.parse_args(arguments)
+    options.ranks = 1 if options.stage == "encode" else options.ranks or _ranks()
     options.work.mkdir(parents=True, exist_ok=True)
     if options.stage == "all":
         return everything(options, lambda words: launch(words, 1))
@@ -125,8 +129,10 @@ def _train(options: argparse.Namespace, ranks: Ranks) -> None:
 
         train_autoencoder(options.work, options.minutes, ranks)
     elif options.stage == "encode":
-        from training.encoding import encode
+        from training.encoding import encode, forget
 
+        if options.anew:
+            forget(options.work)
         encode(options.work, options.pictures, ranks)
     elif options.stage == "denoiser":
         from training.denoiser import train_denoiser

@@ -41,17 +41,17 @@ def as_tensor(pictures: np.ndarray, device: torch.device | str = "cpu") -> Tenso
 
 
 def emphasis(device: torch.device | str = "cpu") -> Tensor:
-    """Weights (1, 1, 128, 128) of mean 1 that count the face three times."""
+    """Weights (1, 1, 128, 128) of mean 1 that count the face five times."""
     weights = torch.ones(1, 1, 128, 128, device=device)
     left, top, right, bottom = FACE_BOX
-    weights[..., top:bottom, left:right] = 3.0
+    weights[..., top:bottom, left:right] = 5.0
     return weights / weights.mean()
 
 
 def picture_loss(made: Tensor, real: Tensor, weights: Tensor) -> Tensor:
     """Absolute and squared differences, and those of the gradients at three scales."""
     d = made - real
-    loss = (weights * d.abs()).mean() + 6.0 * (weights * d**2).mean()
+    loss = (weights * d.abs()).mean() + 15.0 * (weights * d**2).mean()
     for scale in range(3):
         loss = loss + 0.4 * ((d[..., 1:] - d[..., :-1]).abs().mean() + (d[..., 1:, :] - d[..., :-1, :]).abs().mean())
         d = F.avg_pool2d(d, 2)
@@ -132,12 +132,16 @@ def begun_or_new(work: Path) -> AutoencoderKL:
     return vae
 
 
-def evened(work: Path, device: torch.device | str = "cpu") -> AutoencoderKL:
+def evened(work: Path, device: torch.device | str = "cpu", before: AutoencoderKL | None = None) -> AutoencoderKL:
     """The trained autoencoder with latents of mean 0 and variance 1 over the data, so that ``scaling_factor`` is 1.
 
     Directions in which latents vary much keep some of that: their spread becomes its own square root. What is drawn large is
     then told apart from noise first, and details last, as in pictures; of fully white latents a denoiser learns all at once.
-    The posterior's log-variances are kept in the old basis' diagonal approximation; sampling is by the mean everywhere here.
+    The posterior's log-variances are moved by the mean gain; everything here goes by the means.
+
+    Args:
+        before: the same autoencoder as it was when a denoiser was trained. The latents are turned towards its latents (orthogonal
+            Procrustes, Schönemann 1966), so that the denoiser goes on instead of learning a new basis.
     """
     vae = autoencoder()
     averaged(work, NAME, {"vae": vae})
@@ -153,10 +157,21 @@ def evened(work: Path, device: torch.device | str = "cpu") -> AutoencoderKL:
         wanted = spread.sqrt() / spread.mean().sqrt()  # the mean of its square is 1
         forward = (vectors @ torch.diag(wanted / spread) @ vectors.T).float()
         back = (vectors @ torch.diag(spread / wanted) @ vectors.T).float()
+        if before is not None:
+            known = torch.cat(
+                [before.encode(as_tensor(pictures[i : i + 32], device)).latent_dist.mean.float() for i in index]
+            )
+            known = known.permute(1, 0, 2, 3).reshape(LATENT, -1).double()
+            mine = forward.double() @ centred
+            left, _, right = torch.linalg.svd(known @ mine.T)
+            turn = (left @ right).float()
+            forward, back = turn @ forward, back @ turn.T
+            kept = 1 - ((turn.double() @ mine - known) ** 2).mean() / (known**2).mean()
+            print(f"latents turned towards what they were: {kept:.1%} of their variance is the same", flush=True)
         quant, post = vae.quant_conv, vae.post_quant_conv
         quant.weight[:LATENT] = torch.einsum("ij,jkhw->ikhw", forward, quant.weight[:LATENT])
         quant.bias[:LATENT] = forward @ (quant.bias[:LATENT] - mean)
-        quant.bias[LATENT:] += 2 * forward.diag().log()
+        quant.bias[LATENT:] += 2 * (wanted / spread).log().mean().float()
         old = post.weight[:, :, 0, 0].clone()
         post.bias += old @ mean
         post.weight.copy_((old @ back)[:, :, None, None])

@@ -83,6 +83,13 @@ PRAISE: Final = (
     "cinematic",
 )
 FLAGS: Final = ("--beta --ar 2:3  --beta --upbeta", " --beta --ar 2:3", "--beta --upbeta")
+GREYS: Final = ("grey background",) * 4 + ("gray background", "on grey", "on a grey background")
+SAID: Final = 0.84
+"""The share of captions that name background, clothes' colour and view, whatever these are.
+
+Were one value named less often than another, silence would mean it, and guidance would make that certain: what is left open
+would no longer vary over seeds.
+"""
 SINGLE: Final = 0.06
 """The share of captions that are one phrase."""
 UNKNOWN: Final = tuple(
@@ -150,7 +157,7 @@ def _phrases(a: Attributes, r: random.Random) -> list[str]:
     if r.random() < (0.95 if a.makeup != "none" else 0.06):
         found.append(r.choice(MAKEUP_WORDS[a.makeup]))
     found += _colours(a, r)
-    if r.random() < {"front": 0.35, "three-quarter": 0.92, "profile": 0.97}[a.view]:
+    if r.random() < SAID:
         found.append(
             r.choice(VIEW_WORDS[a.view]) + (f" facing {left_right}" if a.view != "front" and r.random() < 0.12 else "")
         )
@@ -160,7 +167,7 @@ def _phrases(a: Attributes, r: random.Random) -> list[str]:
         found.append("looking at the camera")
     if r.random() < (0.95 if a.expression != "neutral" else 0.08):
         found.append(r.choice(EXPRESSION_WORDS[a.expression]))
-    if a.bearded and r.random() < 0.3:
+    if a.bearded and r.random() < 0.35:
         found.append(
             r.choice(
                 (
@@ -171,21 +178,23 @@ def _phrases(a: Attributes, r: random.Random) -> list[str]:
                 )
             )
         )
-    elif not a.bearded and r.random() < (0.5 if a.shaven and a.age in AGES[2:] and a.role not in FEMININE else 0.05):
+    elif not a.bearded and r.random() < (0.35 if a.shaven and a.age in AGES[2:] and a.role not in FEMININE else 0.05):
         found.append(r.choice(("no beard", "clean-shaven", "without a beard", "shaven")))
     return found
 
 
 def _colours(a: Attributes, r: random.Random) -> list[str]:
-    if a.colour and a.background and r.random() < 0.65:
+    clothes = a.colour is not None and r.random() < SAID
+    behind = r.random() < SAID
+    if clothes and behind and a.background and r.random() < 0.6:
         return [f"{a.colour} on {a.background}"]
     found = []
-    if a.colour and r.random() < 0.95:
+    if clothes:
         k = a.colour
         found.append(
             r.choice(
                 [
-                    k,
+                    f"{k}",
                     f"in {k}",
                     f"dressed in {k}",
                     f"{k} clothes",
@@ -195,13 +204,15 @@ def _colours(a: Attributes, r: random.Random) -> list[str]:
                 ]
             )
         )
-    if a.background and r.random() < 0.97:
+    if behind and a.background:
         found.append(
             r.choice(
                 [f"{a.background} background"] * 3
                 + [f"on {a.background}", f"on {a.background} background", f"on a {a.background} background"]
             )
         )
+    elif behind:
+        found.append(r.choice(GREYS))
     return found
 
 

@@ -19,7 +19,7 @@ from training.loop import averaged
 from training.ranks import Ranks
 from training.tokenizer import learn_tokenizer, load_tokenizer, write_tokens
 
-__all__ = ["PARTS", "begin_from", "begun", "encode", "encoded", "load_vae"]
+__all__ = ["PARTS", "begin_from", "begun", "encode", "encoded", "forget", "load_vae"]
 
 BLOCK = 32
 
@@ -43,6 +43,15 @@ def begun(work: Path, part: str) -> bool:
     return (work / "start" / part).is_dir()
 
 
+def forget(work: Path) -> None:
+    """Encode anew: the autoencoder was trained on, or captions have changed. What its latents were is remembered."""
+    for name in ("latents.npy", "tokens.npy", "encoded"):
+        (work / name).unlink(missing_ok=True)
+    if (work / "vae").is_dir() and not begun(work, "vae"):
+        shutil.rmtree(work / "vae-before", ignore_errors=True)
+        (work / "vae").replace(work / "vae-before")
+
+
 def load_vae(work: Path, device: torch.device | str = "cpu") -> AutoencoderKL:
     """The autoencoder whose latents are trained on: a released model's, or our own, evened."""
     if not (work / "vae").is_dir() and begun(work, "vae"):
@@ -50,7 +59,9 @@ def load_vae(work: Path, device: torch.device | str = "cpu") -> AutoencoderKL:
         averaged(work, "autoencoder", {"vae": vae})
         vae.save_pretrained(work / "vae")
     elif not (work / "vae").is_dir():
-        evened(work, device).save_pretrained(work / "vae")
+        known = work / "vae-before"
+        before = AutoencoderKL.from_pretrained(known).to(device).eval() if known.is_dir() else None
+        evened(work, device, before).save_pretrained(work / "vae")
     return AutoencoderKL.from_pretrained(work / "vae", torch_dtype=torch.float32).to(device).eval()
 
 

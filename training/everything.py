@@ -36,13 +36,20 @@ def everything(options: argparse.Namespace, run: Callable[[list[str]], int]) -> 
         str(options.work / "models"),
         "--results",
         str(options.work / "results"),
+        "--ranks",
+        str(options.ranks),
+        "--pictures",
+        str(options.pictures),
+        "--asked",
+        str(options.asked),
+        "--seeds",
+        str(options.seeds),
     ]
     for stage in ORDER:
         if stage == "autoencoder" and begun:
             continue
         more = ["--minutes", str(minutes[stage])] if stage in minutes else []
-        ranks = 1 if stage == "encode" else options.ranks
         print(f"— {stage}", *([f"{minutes[stage]:.1f} minutes"] if stage in minutes else []), flush=True)
-        if code := run([stage, *where, *more, "--ranks", str(ranks), "--pictures", str(options.pictures)]):
+        if code := run([stage, *where, *more]):
             return code
     return 0

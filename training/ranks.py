@@ -78,7 +78,10 @@ class Ranks:
 
 
 def launch(arguments: list[str], world: int) -> int:
-    """Run ``python -m training …`` as ``world`` ranks and wait; the first failure's exit code, or 0."""
+    """Run ``python -m training …`` as ``world`` ranks and wait; the first failure's exit code, or 0.
+
+    A single process is no rank: it may launch some of its own, and has all threads.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -86,7 +89,9 @@ def launch(arguments: list[str], world: int) -> int:
     processes = [
         subprocess.Popen(
             [sys.executable, "-m", "training", *arguments],
-            env={**os.environ, **threads, "RANK": str(rank), "WORLD_SIZE": str(world), "MASTER_PORT": str(port)},
+            env={**os.environ, **threads, "RANK": str(rank), "WORLD_SIZE": str(world), "MASTER_PORT": str(port)}
+            if world > 1
+            else None,
         )
         for rank in range(world)
     ]

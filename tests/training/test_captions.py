@@ -41,9 +41,22 @@ def test_what_is_not_there_is_not_named() -> None:
 @pytest.mark.parametrize("age", ["young", "old", "oldest"])
 def test_ages_are_nearly_always_said(age: str) -> None:
     """Silence means an adult, so the others must speak."""
-    texts = captions(Attributes(role="man", age=age))
+    texts = captions(Attributes(role="man", age=age), 2000)
     said = [any(word in text for word in AGE_WORDS[age]) for text in texts]
     assert sum(said) > 0.85 * len(said)
+
+
+@pytest.mark.parametrize("field", ["background", "view"])
+def test_silence_means_nothing(field: str) -> None:
+    """Whatever the value, it is named as often, so that what is left open varies."""
+    values = {"background": (None, "red", "teal"), "view": ("front", "three-quarter", "profile")}[field]
+    shares = []
+    for value in values:
+        texts = captions(Attributes(role="man", age="adult", **{field: value}), 2000)
+        words = VIEW_WORDS[value] if field == "view" else (value or "grey", "gray")
+        shares.append(sum(any(word in text for word in words) for text in texts) / len(texts))
+    assert max(shares) - min(shares) < 0.06
+    assert min(shares) > 0.7
 
 
 def test_labels_are_places_in_the_sets() -> None:

@@ -40,9 +40,9 @@ def render(a: Attributes, seed: int) -> np.ndarray:
     c = surface.getCanvas()
     c.clear(0)
     tall = a.role in TALL
-    c.translate(64 + shift, 62 + lift + (7 if tall else 0))
+    c.translate(64 + shift, 64 + lift + (8 if tall else 0))
     c.rotate(tilt)
-    zoom *= 0.96 if tall else 1.02
+    zoom *= 1.03 if tall else 1.16
     c.scale(-zoom if f.profile and a.side < 0 else zoom, zoom)
     _draw(c, f, r)
     rgba = np.asarray(surface.toarray(colorType=skia.kRGBA_8888_ColorType)).astype(np.float32) / 255

@@ -48,7 +48,7 @@ def compose(a: Attributes, rgb: Array, alpha: Array, back: Array, side: int) -> 
         return _rim(rgb, alpha, back, side)
     if a.light == "dramatic":
         dark = np.clip(0.5 - (_X - 0.5) * side * 7, 0, 1)
-        rgb = rgb * (1 - 0.80 * dark)[..., None]
+        rgb = rgb * (1 - 0.68 * dark)[..., None]
         back = back * (1 - 0.55 * np.clip(0.5 + (_X - 0.5) * side * 1.6, 0, 1))[..., None]
     else:
         rgb = rgb * (1 - 0.16 * np.clip(0.5 - (_X - 0.5) * side * 2, 0, 1))[..., None]

@@ -1,27 +1,18 @@
-"""Make-up: bold stripes, or a panther's mask with spots and whiskers, clipped to the face and laid under eyes and mouth."""
+"""Make-up: bold stripes, or a panther's mask with a muzzle and rosettes, clipped to the face and laid under eyes and mouth."""
 
 from __future__ import annotations
 
 import skia
 
 from training.drawing.figure import Figure
-from training.drawing.tools import dot, fill, oval, poly, shade, smooth, stroke
+from training.drawing.tools import dot, fill, mix, oval, poly, shade, smooth, stroke
 
 __all__ = ["face_paint"]
 
-SPOTS = (
-    (-0.78, 0.30),
-    (-0.62, 0.52),
-    (-0.86, 0.02),
-    (0.78, 0.30),
-    (0.62, 0.52),
-    (0.86, 0.02),
-    (-0.40, -0.62),
-    (0.40, -0.62),
-    (-0.62, -0.42),
-    (0.62, -0.42),
-)
-"""Where a panther's spots lie, in half heads; fixed, so that they can be learnt."""
+SPOTS = ((0.0, -0.66), (-0.62, -0.70), (0.62, -0.70), (-0.86, 0.42), (0.86, 0.42))
+"""Where a panther's rosettes lie on a face, in half heads; few and large, since one of them is six pixels wide."""
+SPOTS_ASIDE = ((0.42, -0.70), (0.02, 0.20), (0.30, 0.46))
+"""The same of a profile."""
 
 
 def face_paint(c: skia.Canvas, f: Figure, edge: skia.Path) -> None:
@@ -50,51 +41,32 @@ def _clown(c: skia.Canvas, f: Figure) -> None:
 
 
 def _panther(c: skia.Canvas, f: Figure) -> None:
+    """A cat's mask with tips at the temples, a dark nose on a pale muzzle, rosettes: shapes that a 16-pixel cell can hold."""
     w, h, k = f.w, f.h, f.ink
-    dark = shade(k, 0.45) if sum(k) > 0.4 else (0.0, 0.0, 0.0)
+    bright = sum(k) > 1.7
+    line, dark = (shade(k, 0.3) if bright else mix(k, (1.0, 1.0, 1.0), 0.62)), shade(k, 0.3 if bright else 0.12)
+    pale = (0.97, 0.94, 0.88)
     if f.profile:
-        c.drawPath(
-            smooth(
-                [
-                    (w * 1.0, h * 0.10),
-                    (w * 0.72, -h * 0.28),
-                    (w * 0.1, -h * 0.40),
-                    (w * 0.22, h * 0.06),
-                    (w * 0.62, h * 0.20),
-                ]
-            ),
-            fill(k),
-        )
-        c.drawPath(
-            poly([(w * 0.84, h * 0.12), (w * 1.6, h * 0.10), (w * 1.5, h * 0.33), (w * 0.9, h * 0.34)]), fill(dark)
-        )
-        spots = [(0.35 + 0.5 * x, y) for x, y in SPOTS if x < 0.5]
+        mask = [(1.02, 0.06), (0.84, -0.26), (0.50, -0.36), (-0.16, -0.66), (-0.02, -0.14), (0.26, 0.16), (0.66, 0.22)]
+        outline = smooth([(x * w, y * h) for x, y in mask])
+        oval(c, w * 0.94, h * 0.44, 7.0, h * 0.13, fill(pale))
+        spots = [(x * w, y * h) for x, y in SPOTS_ASIDE]
+        nose = [(w * 0.86, h * 0.16), (w * 1.6, h * 0.10), (w * 1.5, h * 0.34), (w * 0.94, h * 0.35)]
     else:
-        for d in (-1, 1):
-            mask = [
-                (f.x(d * 0.10), h * 0.14),
-                (f.x(d * 0.2), -h * 0.24),
-                (f.x(d * 0.62), -h * 0.32),
-                (f.x(d * 1.15), -h * 0.40),
-                (f.x(d * 0.9), h * 0.0),
-                (f.x(d * 0.5), h * 0.19),
-            ]
-            c.drawPath(smooth(mask), fill(k))
+        half = [(0.16, -0.24), (0.50, -0.36), (1.20, -0.64), (1.06, -0.06), (0.62, 0.22), (0.20, 0.16)]
+        mask = [*half, (0.0, 0.24), *((-x, y) for x, y in reversed(half)), (0.0, -0.20)]
+        outline = smooth([(f.x(x, y * h), y * h) for x, y in mask])
         x = f.x(0, h * 0.25) + f.yaw * 5
-        c.drawPath(poly([(x - 5, h * 0.17), (x + 5, h * 0.17), (x + 2, h * 0.36), (x - 2, h * 0.36)]), fill(dark))
-        spots = list(SPOTS)
+        for d in (-1, 1):
+            oval(c, x + d * 5.0, h * 0.45, 6.2, h * 0.14, fill(pale))
+        spots = [(f.x(x * 1.2, y * h), y * h) for x, y in SPOTS]
+        nose = [(x - 5.5, h * 0.17), (x + 5.5, h * 0.17), (x + 1.6, h * 0.38), (x - 1.6, h * 0.38)]
+    c.drawPath(outline, fill(k))
+    c.drawPath(outline, stroke(line, 1.5))
+    c.drawPath(poly(nose), fill(dark))
     for x, y in spots:
-        at = x * w if f.profile else f.x(x * 1.2, y * h)
-        oval(c, at, y * h, 2.7, 2.2, fill(k))
-        dot(c, at, y * h, 0.9, dark)
-    middle = w * 0.8 if f.profile else f.x(0)
-    c.drawPath(
-        poly([(middle - 2.6, -h), (middle + 2.6, -h), (middle + 0.8, -h * 0.26), (middle - 0.8, -h * 0.26)]), fill(k)
-    )
-    for d in f.sides:
-        for i in range(2):
-            start, end = (w * 0.66, w * 0.1) if f.profile else (f.x(d * 0.34), f.x(d * 0.98))
-            c.drawLine(start, h * (0.36 + 0.09 * i), end, h * (0.30 + 0.14 * i), stroke(dark, 1.5))
+        oval(c, x, y, 3.6, 3.1, fill(k))
+        dot(c, x, y, 1.5, dark if bright else line)
 
 
 def _stripes(c: skia.Canvas, f: Figure) -> None:
