@@ -10,6 +10,8 @@ from promptlab.engine.finding.configuration import Configuration
 from promptlab.errors import InputError
 from promptlab.spec import CallSpec, PipelineSpec, RunSpec, Variant
 
+pytestmark = pytest.mark.slow  # it imports diffusers
+
 VAE = {"block_out_channels": [8, 8, 8, 8], "latent_channels": 16}
 LISTED = [(1024, 1024), (640, 1408), (1408, 640), (768, 1280), (1280, 768)]
 
