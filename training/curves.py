@@ -22,7 +22,7 @@ def draw_curves(work: Path, path: Path) -> list[str]:
     figure, panels = plt.subplots(1, max(1, len(ran)), figsize=(3.4 * max(1, len(ran)), 2.8), squeeze=False)
     for panel, (stage, rows) in zip(panels[0], ran.items(), strict=False):
         panel.plot([row["seconds"] / 60 for row in rows], [row[STAGES[stage]] for row in rows], color="#2a5db0")
-        panel.set(title=stage, xlabel="minutes", ylabel=STAGES[stage].replace("_", " "))
+        panel.set(title=stage, xlabel="minutes", ylabel=STAGES[stage].replace("_", " "), yscale="log")
         panel.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
