@@ -7,7 +7,7 @@ from promptlab.store.notebook import Notebook
 from promptlab.workspace import Workspace
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def workspace(request, tmp_path):
     """A workspace in which nothing is yet."""
     url = None if request.param == "sqlite" else request.getfixturevalue("postgresql_url")

@@ -223,6 +223,7 @@ def test_numbers_have_no_holes_and_restored_ones_are_not_given_again(notebook):
     assert notebook.begin_sweep(**sweep, key="2").id == 3
 
 
+@pytest.mark.slow
 def test_many_processes_make_one_workspace_at_once(request, workspace):
     """Commands that start together where nothing is make one schema, a run each, and one environment."""
     url = workspace.database_url

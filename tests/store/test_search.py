@@ -136,7 +136,7 @@ def test_the_index_s_own_language_is_not_spoken(searchable, typed):
     search(searchable, Query(words=words_of([typed])))
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def searchable(request, tmp_path_factory):
     """A database with one run, only read."""
     url = None

@@ -28,11 +28,15 @@ from promptlab.workspace import Workspace
 from tests.store.test_notebook import ENVIRONMENT, begin
 
 KEPT = Path(__file__).parent / "databases"
-EVERY = [(revision, kind) for revision in migrate.REVISIONS[:-1] for kind in ("sqlite", "postgresql")]
+EVERY = [
+    pytest.param((revision, kind), id=f"{revision}-{kind}", marks=[pytest.mark.slow] if kind == "postgresql" else [])
+    for revision in migrate.REVISIONS[:-1]
+    for kind in ("sqlite", "postgresql")
+]
 IN_ORDER = ("environments", "sweeps", "runs", "variants", "images", "verifications", "ratings", "votes", "probes")
 
 
-@pytest.fixture(params=EVERY, ids="-".join)
+@pytest.fixture(params=EVERY)
 def older(request, tmp_path):
     """A database of an earlier schema."""
     revision, kind = request.param
@@ -113,7 +117,7 @@ def test_an_older_database_is_upgraded_and_used(older):
         assert (backup.revision(), counts(backup)) == (revision, had)
 
 
-@pytest.mark.parametrize("older", [one for one in EVERY if one[0] > "0001"], ids="-".join, indirect=True)
+@pytest.mark.parametrize("older", [one for one in EVERY if one.values[0][0] > "0001"], indirect=True)
 def test_sweeps_and_links_of_an_older_database_stay(older):
     """From the second schema on: the sweep with its places, and pictures that are links."""
     notebook = Notebook.of(older)
