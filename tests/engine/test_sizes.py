@@ -86,7 +86,6 @@ def test_what_a_family_makes_is_what_its_own_lines_say():
 
 def test_sides_that_a_call_would_cut_are_refused():
     """Qwen-Image 2.1 cuts sides to 32 where its VAE would do with 8; its own line says so."""
-    pytest.importorskip("diffusers.pipelines.qwenimage21")
     plain = {"vae_scale_factor": 16, "config": {}}
     with pytest.raises(InputError, match=r"'1040x1024' is not divisible by 32, .*: 1024x1024 or 1056x1024"):
         resolved("QwenImage21Pipeline", plain, width=1040, height=1024)
