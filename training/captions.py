@@ -189,12 +189,12 @@ def _colours(a: Attributes, r: random.Random) -> list[str]:
     if clothes and behind and a.background and r.random() < 0.6:
         return [f"{a.colour} on {a.background}"]
     found = []
-    if clothes:
+    if a.colour and clothes:
         k = a.colour
         found.append(
             r.choice(
                 [
-                    f"{k}",
+                    k,
                     f"in {k}",
                     f"dressed in {k}",
                     f"{k} clothes",

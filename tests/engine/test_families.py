@@ -145,6 +145,18 @@ def test_what_would_be_dropped_is_refused(engine, spec_of, name, changes, senten
         engine.resolve(spec_of(name, **changes))
 
 
+def test_a_picture_of_another_size_is_no_picture_of_the_run(engine, spec_of, monkeypatch):
+    """Whatever a family does to a size: the first picture is held against what was asked."""
+    from promptlab.engine.painting import batches
+    from promptlab.plan import tasks_of
+
+    whole = batches.pictures_of
+    monkeypatch.setattr(batches, "pictures_of", lambda output, rows: [each[:32] for each in whole(output, rows)])
+    spec = spec_of("stable-diffusion-3", num_inference_steps=1, height=64, width=64)
+    with pytest.raises(InputError, match="--size '64x64' is a size that StableDiffusion3Pipeline changes to 64x32"):
+        list(engine.generate(tasks_of(engine.resolve(spec))))
+
+
 @pytest.mark.parametrize(("name", "count"), [("stable-diffusion-3", 3), ("flux", 2), ("sana", 4), ("pixart-sigma", 15)])
 def test_every_scheduler_that_is_offered_runs(engine, saved, spec_of, name, count):
     """FLUX hands its scheduler sigmas, which Heun's does not take; Stable Diffusion 3 hands none, and is offered it."""
