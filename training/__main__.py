@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from training.everything import ORDER, everything
+from training.everything import ORDER, PARTS, everything
 from training.ranks import Ranks, launch
 
 STAGES = ("all", "begin", *ORDER)
@@ -25,6 +25,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--start", type=Path, default=Path("promptlab/models/mini"), help="begin: the pipeline folder to go on from"
     )
+    parser.add_argument("--parts", nargs="+", choices=PARTS, help="begin: which parts of it (default: all)")
     parser.add_argument(
         "--models", type=Path, default=Path("promptlab/models"), help="export, evaluate, sheets: where the models lie"
     )
@@ -39,9 +40,7 @@ def main(arguments: list[str]) -> int:
         "--results", type=Path, default=Path("training/results"), help="evaluate, sheets, curves: where they go"
     )
     parser.add_argument("--pictures", type=int, default=40_000, help="how many are drawn or encoded")
-    parser.add_argument(
-        "--anew", action="store_true", help="encode: again, since the autoencoder was trained on or captions changed"
-    )
+    parser.add_argument("--anew", action="store_true", help="encode: again, since the autoencoder was trained on")
     options = parser.parse_args(arguments)
     options.ranks = 1 if options.stage == "encode" else options.ranks or _ranks()
     options.work.mkdir(parents=True, exist_ok=True)
@@ -68,7 +67,7 @@ def _ranks() -> int:
 
 
 def _begin(options: argparse.Namespace) -> None:
-    from training.encoding import PARTS, begin_from
+    from training.encoding import begin_from
 
     begin_from(options.work, options.start, tuple(options.parts or PARTS))
 
@@ -76,7 +75,13 @@ def _begin(options: argparse.Namespace) -> None:
 def _render(options: argparse.Namespace) -> None:
     from training.dataset import render_all
 
-    render_all(options.work, options.pictures, options.ranks)
+    render_all(options.work, options.pictures, os.cpu_count() or 1)
+
+
+def _captions(options: argparse.Namespace) -> None:
+    from training.tokenizer import write_captions
+
+    write_captions(options.work, options.pictures)
 
 
 def _export(options: argparse.Namespace) -> None:
@@ -115,6 +120,7 @@ def _curves(options: argparse.Namespace) -> None:
 ALONE = {
     "begin": _begin,
     "render": _render,
+    "captions": _captions,
     "export": _export,
     "evaluate": _evaluate,
     "sheets": _sheets,

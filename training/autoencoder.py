@@ -1,6 +1,7 @@
 """The first stage: pictures to latents and back.
 
 A 1 × 1 head must read each latent cell's mean colour from it: without that an autoencoder of this size learns brightness first and colour late.
+On a GPU mini-vae-ft's decoder learns along, from the same latents: they then hold what only a larger decoder makes something of.
 Afterwards the latents are evened out, exactly, by folding the change of basis into the 1 × 1 convolutions on either side of them.
 """
 
@@ -17,10 +18,12 @@ from torch import Tensor, nn
 from training.dataset import HELD_OUT, load_pictures
 from training.frame import FACE_BOX
 from training.loop import Plan, averaged, train
-from training.networks import LATENT, autoencoder
+from training.networks import FINE, LATENT, autoencoder
 from training.ranks import Ranks
+from training.rows import Rows
 
 __all__ = [
+    "as_floats",
     "as_tensor",
     "begun_or_new",
     "emphasis",
@@ -37,7 +40,12 @@ NAME = "autoencoder"
 
 def as_tensor(pictures: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
     """uint8 (n, 128, 128, 3) to float32 (n, 3, 128, 128) in -1…1."""
-    return torch.from_numpy(np.array(pictures)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return as_floats(torch.from_numpy(np.array(pictures)).to(device))
+
+
+def as_floats(pictures: Tensor) -> Tensor:
+    """The same of pictures that are on their device already."""
+    return pictures.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def emphasis(device: torch.device | str = "cpu") -> Tensor:
@@ -86,24 +94,31 @@ def train_autoencoder(work: Path, minutes: float, ranks: Ranks) -> None:
     channels, cell = vae.config.latent_channels, 2 ** (len(vae.config.block_out_channels) - 1)
     head = nn.Conv2d(channels, 3, 1).to(ranks.device)
     pictures, weights = load_pictures(work), emphasis(ranks.device)
+    rows = Rows(pictures, ranks.device)
+    modules: dict[str, nn.Module] = {"vae": vae, "head": head}
+    on_gpu = ranks.device.type == "cuda"
+    decoders = [vae.decoder]
+    if on_gpu:
+        modules["fine"] = autoencoder(FINE).decoder.to(ranks.device)
+        decoders.append(modules["fine"])
+    count = 48 if on_gpu else MICRO_BATCH
     going_on = (work / "start" / "vae").is_dir()
     told = 0.0 if going_on else 0.8  # a new head would teach a trained encoder nonsense first
 
-    def loss_of(share: float) -> tuple[Tensor, dict[str, float]]:
-        index = torch.randint(
-            HELD_OUT, len(pictures), (MICRO_BATCH * (8 if ranks.device.type == "cuda" else 1),)
-        ).numpy()
-        x = as_tensor(pictures[np.sort(index)], ranks.device)
+    def loss_of(share: float) -> tuple[Tensor, dict[str, Tensor]]:
+        x = as_floats(rows[torch.randint(HELD_OUT, len(rows), (count,), device=ranks.device).sort().values])
         with torch.autocast(ranks.device.type, torch.bfloat16):
             posterior = vae.encode(x).latent_dist
-            made = vae.decode(posterior.sample()).sample.float()
+            z = vae.post_quant_conv(posterior.sample())
+            made, *others = (decoder(z).float() for decoder in decoders)
         mean, logvar = posterior.mean.float(), posterior.logvar.float()
         kl = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
         colour = (head(mean) - F.avg_pool2d(x, cell)).abs().mean()
         picture = picture_loss(made, x, weights)
         loss = picture + 3e-4 * kl + told * (1 - 0.9 * share) * colour
-        error = ((made.detach() - x) ** 2).mean().item()
-        return loss, {"loss": picture.item(), "mse": error, "kl": kl.item(), "colour": colour.item()}
+        for other in others:
+            loss = loss + picture_loss(other, x, weights)
+        return loss, {"loss": picture, "mse": ((made.detach() - x) ** 2).mean(), "kl": kl, "colour": colour}
 
     def look(step: int) -> None:
         from training.sheets import pairs
@@ -116,10 +131,10 @@ def train_autoencoder(work: Path, minutes: float, ranks: Ranks) -> None:
         print(f"autoencoder, step {step}: {psnr(made, real):.2f} dB, faces {psnr(*box):.2f} dB", flush=True)
 
     plan = Plan(
-        name=NAME, minutes=minutes, rate=2e-4 if going_on else 2e-3, hold=0.4, save_every=200, micro=2, decay=0.995,
+        name=NAME, minutes=minutes, rate=2e-4 if going_on else 2e-3, hold=0.4, micro=1 if on_gpu else 2, decay=0.995,
         muon=not going_on, logged=("loss", "mse", "kl", "colour"),
     )  # fmt: skip
-    train(plan, work, ranks, {"vae": vae, "head": head}, loss_of, look)
+    train(plan, work, ranks, modules, loss_of, look)
 
 
 def begun_or_new(work: Path) -> AutoencoderKL:

@@ -12,11 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.autoencoder import as_tensor
+from training.autoencoder import as_floats, as_tensor
 from training.dataset import HELD_OUT, load_pictures
 from training.labels import COLUMNS, SIZES, cross_entropies, label_rows
 from training.loop import Plan, averaged, train
 from training.ranks import Ranks
+from training.rows import Rows
 
 __all__ = ["NAME", "Reader", "accuracies", "features", "load_reader", "read", "scores", "train_reader"]
 
@@ -70,25 +71,28 @@ def train_reader(work: Path, minutes: float, ranks: Ranks) -> None:
     torch.manual_seed(0)
     reader = Reader().to(ranks.device)
     pictures = load_pictures(work)
-    labels = torch.from_numpy(label_rows(len(pictures)))
-    count = BATCH * (16 if ranks.device.type == "cuda" else 1)
+    rows, labels = Rows(pictures, ranks.device), Rows(label_rows(len(pictures)), ranks.device)
+    on_gpu = ranks.device.type == "cuda"
+    count = BATCH * (16 if on_gpu else 1)
 
-    def loss_of(share: float) -> tuple[Tensor, dict[str, float]]:
+    def loss_of(share: float) -> tuple[Tensor, dict[str, Tensor]]:
         del share
-        index = np.sort(torch.randint(HELD_OUT, len(pictures), (count,)).numpy())
-        x = _blurred(as_tensor(pictures[index], ranks.device))
+        index = torch.randint(HELD_OUT, len(rows), (count,), device=ranks.device).sort().values
+        x = _blurred(as_floats(rows[index]))
         with torch.autocast(ranks.device.type, torch.bfloat16):
             scores = reader(x)
-        losses = cross_entropies(scores, labels[index].to(ranks.device))
-        loss = sum(losses) / len(losses)
-        return loss, {"loss": loss.item()}
+        losses = cross_entropies(scores, labels[index])
+        loss = torch.stack(losses).mean()
+        return loss, {"loss": loss}
 
     def look(step: int) -> None:
         shown = load_reader(work).to(ranks.device)
         right = accuracies(read(shown, pictures[:512]), label_rows(512))
         print(f"reader, step {step}:", " ".join(f"{name} {value:.1%}" for name, value in right.items()), flush=True)
 
-    plan = Plan(name=NAME, minutes=minutes, rate=2e-3, hold=0.3, weight_decay=0.05, decay=0.995)
+    plan = Plan(
+        name=NAME, minutes=minutes, rate=2e-3, hold=0.3, weight_decay=0.05, decay=0.995, micro=1 if on_gpu else 4
+    )
     train(plan, work, ranks, {"reader": reader}, loss_of, look)
 
 

@@ -1,7 +1,8 @@
 """The last stage: decoders for latents that stay as they are.
 
-``fine`` is mini-vae-ft, trained on whole frames with a loss on the reader's first features besides the pixels': where the pixels' loss is
-content with an average, features ask for an edge. ``tiny`` is an AutoencoderTiny for previews, its encoder taught the same latents.
+``fine`` is mini-vae-ft, three times as wide at full size and trained with a loss on the reader's first features besides the pixels': where
+the pixels' loss is content with an average, features ask for an edge. ``tiny`` is an AutoencoderTiny for previews, its encoder taught
+the same latents.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
 from torch import Tensor, nn
 
-from training.autoencoder import as_tensor, emphasis, picture_loss, psnr, reconstruct
+from training.autoencoder import NAME as AUTOENCODER
+from training.autoencoder import as_floats, emphasis, picture_loss, psnr, reconstruct
 from training.classifier import load_reader
 from training.dataset import HELD_OUT, load_pictures
 from training.encoding import begun, encoded, load_vae
 from training.frame import FACE_BOX
 from training.loop import Plan, averaged, train
-from training.networks import deeper, tiny_autoencoder
+from training.networks import FINE, tiny_autoencoder, wider
 from training.ranks import Ranks
+from training.rows import Rows
 
 __all__ = ["fine", "tiny", "train_fine", "train_tiny"]
 
@@ -29,12 +32,16 @@ FEATURES = 0.1
 
 
 def _fresh_fine(work: Path) -> AutoencoderKL:
-    """A deeper decoder than the pipeline's, which begins as that; a released model's own where the work began from one.
+    """A wider decoder than the pipeline's, which begins as that unless it learnt along with the autoencoder.
 
-    The encoder stays the pipeline's in what it makes.
+    The encoder stays the pipeline's in what it makes. Where the work began from a released model, its own decoder is trained on.
     """
     vae = load_vae(work)
-    return vae if begun(work, "vae") else deeper(vae)
+    if begun(work, "vae"):
+        return vae
+    wide = wider(vae, FINE)
+    averaged(work, AUTOENCODER, {"fine": wide.decoder})
+    return wide
 
 
 def fine(work: Path) -> AutoencoderKL:
@@ -56,21 +63,20 @@ class _Frames:
     """Whole frames and their latents, ``count`` at a time, by chance.
 
     Args:
-        count: on a CPU; a GPU gets 32.
+        count: on a CPU; a GPU gets 64.
     """
 
     def __init__(self, work: Path, count: int, device: torch.device) -> None:
-        self._work, self._device = work, device
-        self._count = 32 if device.type == "cuda" else count
-        self._pictures, self._latents = load_pictures(work), np.load(work / "latents.npy", mmap_mode="r")
+        self._count, self._device = 64 if device.type == "cuda" else count, device
+        end = encoded(work)
+        self._pictures = Rows(load_pictures(work)[:end], device)
+        self._latents = Rows(np.load(work / "latents.npy", mmap_mode="r")[:end], device)
         self.weights = emphasis(device)
 
     def draw(self) -> tuple[Tensor, Tensor]:
         """Pictures in -1…1, latents."""
-        index = np.sort(torch.randint(HELD_OUT, encoded(self._work), (self._count,)).numpy())
-        return as_tensor(self._pictures[index], self._device), torch.from_numpy(self._latents[index]).float().to(
-            self._device
-        )
+        index = torch.randint(HELD_OUT, len(self._pictures), (self._count,), device=self._device).sort().values
+        return as_floats(self._pictures[index]), self._latents[index].float()
 
 
 def train_fine(work: Path, minutes: float, ranks: Ranks) -> None:
@@ -84,7 +90,7 @@ def train_fine(work: Path, minutes: float, ranks: Ranks) -> None:
     judge = load_reader(work).to(ranks.device).requires_grad_(False).body[:6]
     frames = _Frames(work, 2, ranks.device)
 
-    def loss_of(share: float) -> tuple[Tensor, dict[str, float]]:
+    def loss_of(share: float) -> tuple[Tensor, dict[str, Tensor]]:
         del share
         x, z = frames.draw()
         with torch.autocast(ranks.device.type, torch.bfloat16):
@@ -93,18 +99,15 @@ def train_fine(work: Path, minutes: float, ranks: Ranks) -> None:
         made = made.float()
         edges = (seen.float() - wanted.float()).abs().mean()
         loss = picture_loss(made, x, frames.weights)
-        return loss + FEATURES * edges, {
-            "loss": loss.item(),
-            "features": edges.item(),
-            "mse": ((made.detach() - x) ** 2).mean().item(),
-        }
+        mse = ((made.detach() - x) ** 2).mean()
+        return loss + FEATURES * edges, {"loss": loss, "features": edges, "mse": mse}
 
     def look(step: int) -> None:
         _report("fine", step, fine(work).to(ranks.device), work)
 
     plan = Plan(
-        name="fine", minutes=minutes, rate=2e-4 if begun(work, "vae") else 1e-3, hold=0.3, decay=0.995, save_every=200, logged=("loss", "features", "mse"),
-        muon=not begun(work, "vae"),
+        name="fine", minutes=minutes, rate=2e-4 if begun(work, "vae") else 1e-3, hold=0.3, decay=0.995, logged=("loss", "features", "mse"),
+        micro=1 if ranks.device.type == "cuda" else 4, muon=not begun(work, "vae"),
     )  # fmt: skip
     train(plan, work, ranks, modules, loss_of, look)
 
@@ -116,20 +119,21 @@ def train_tiny(work: Path, minutes: float, ranks: Ranks) -> None:
     small = tiny_autoencoder(vae.config.latent_channels, len(vae.config.block_out_channels)).to(ranks.device)
     frames = _Frames(work, 2, ranks.device)
 
-    def loss_of(share: float) -> tuple[Tensor, dict[str, float]]:
+    def loss_of(share: float) -> tuple[Tensor, dict[str, Tensor]]:
         del share
         x, z = frames.draw()
         with torch.autocast(ranks.device.type, torch.bfloat16):
             code, made = small.encode(x).latents.float(), small.decode(z).sample.float()
         loss, distance = picture_loss(made, x, frames.weights), ((code - z) ** 2).mean()
-        return loss + 0.5 * distance, {"loss": loss.item(), "latents": distance.item()}
+        return loss + 0.5 * distance, {"loss": loss, "latents": distance}
 
     def look(step: int) -> None:
         _report("tiny", step, tiny(work).to(ranks.device), work)
 
     plan = Plan(
-        name="tiny", minutes=minutes, rate=2e-3, hold=0.4, decay=0.995, save_every=200, logged=("loss", "latents")
-    )
+        name="tiny", minutes=minutes, rate=2e-3, hold=0.4, decay=0.995, logged=("loss", "latents"),
+        micro=1 if ranks.device.type == "cuda" else 4,
+    )  # fmt: skip
     train(plan, work, ranks, {"tiny": small}, loss_of, look)
 
 

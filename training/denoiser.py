@@ -21,6 +21,7 @@ from training.labels import SIZES, cross_entropies
 from training.loop import Plan, train
 from training.networks import text_encoder, unet
 from training.ranks import Ranks
+from training.rows import Rows
 from training.tokenizer import CAPTIONS, load_tokenizer
 
 __all__ = ["NAME", "SCHEDULE", "networks", "train_denoiser"]
@@ -63,41 +64,40 @@ def train_denoiser(work: Path, minutes: float, ranks: Ranks, look: Callable[[int
     """Train for ``minutes`` in all."""
     modules = {name: module.to(ranks.device) for name, module in networks(work).items()}
     noise, words, head = modules["unet"], modules["text"], modules["head"]
-    latents = np.load(work / "latents.npy", mmap_mode="r")
-    tokens = torch.from_numpy(np.load(work / "tokens.npy"))
-    labels = torch.from_numpy(np.load(work / "labels.npy"))
+    device, end = ranks.device, encoded(work)
+    latents, tokens, labels = (
+        Rows(np.load(work / f"{name}.npy", mmap_mode="r")[:end], device) for name in ("latents", "tokens", "labels")
+    )
     tokenizer = load_tokenizer(work / "tokenizer")
-    silent = torch.full((tokens.shape[-1],), tokenizer.eos_token_id, dtype=torch.long)
+    silent = torch.full((tokenizer.model_max_length,), tokenizer.eos_token_id, device=device)
     silent[0] = tokenizer.bos_token_id
-    kept = DDPMScheduler(**SCHEDULE).alphas_cumprod
-    count = MICRO_BATCH * (16 if ranks.device.type == "cuda" else 1)
+    kept = DDPMScheduler(**SCHEDULE).alphas_cumprod.to(device)
+    on_gpu = device.type == "cuda"
+    count = MICRO_BATCH * (32 if on_gpu else 1)
+    places = torch.arange(count, device=device)
 
-    def loss_of(share: float) -> tuple[Tensor, dict[str, float]]:
+    def loss_of(share: float) -> tuple[Tensor, dict[str, Tensor]]:
         del share
-        index = torch.randint(HELD_OUT, encoded(work), (count,))
-        z, said = (
-            torch.from_numpy(latents[index.numpy()]).float(),
-            tokens[index, torch.randint(0, CAPTIONS, (count,))].long(),
-        )
-        known = labels[index].clone()
-        mute = torch.rand(count) < WITHOUT_WORDS
-        said[mute], known[mute] = silent, -1
-        t = ((torch.rand(count) + torch.arange(count)) / count * 1000).long()[torch.randperm(count)]
+        index = torch.randint(HELD_OUT, end, (count,), device=device)
+        z = latents[index].float()
+        said = tokens[index][places, torch.randint(0, CAPTIONS, (count,), device=device)].long()
+        mute = (torch.rand(count, device=device) < WITHOUT_WORDS)[:, None]
+        said, known = torch.where(mute, silent, said), labels[index].masked_fill(mute, -1)
+        t = ((torch.rand(count, device=device) + places) / count * 1000).long()[torch.randperm(count, device=device)]
         a = kept[t].view(-1, 1, 1, 1)
         n = torch.randn_like(z)
         mixed, aim = a.sqrt() * z + (1 - a).sqrt() * n, a.sqrt() * n - (1 - a).sqrt() * z
-        with torch.autocast(ranks.device.type, torch.bfloat16):
-            hidden = words(said.to(ranks.device)).last_hidden_state
-            made = noise(mixed.to(ranks.device), t.to(ranks.device), hidden, return_dict=False)[0].float()
+        with torch.autocast(device.type, torch.bfloat16):
+            hidden = words(said).last_hidden_state
+            made = noise(mixed, t, hidden, return_dict=False)[0].float()
             read = head(noise.add_embedding(hidden))
-        losses = cross_entropies(read, known.to(ranks.device))
-        heard = sum(losses) / max(1, len(losses))
-        error = ((made - aim.to(ranks.device)) ** 2).mean()
-        return error + 0.05 * heard, {"v_error": error.item(), "words": float(torch.as_tensor(heard).detach())}
+        heard = torch.stack(cross_entropies(read, known)).mean()
+        error = ((made - aim) ** 2).mean()
+        return error + 0.05 * heard, {"v_error": error, "words": heard}
 
     going_on = begun(work, "unet")
     plan = Plan(
         name=NAME, minutes=minutes, rate=6e-4 if going_on else 1.2e-3, hold=0.6, logged=("v_error", "words"), betas=(0.9, 0.99),
-        decay=0.9985 if going_on else 0.998, warm=80, micro=2, muon=not going_on, save_every=200,
+        decay=0.9985 if going_on else 0.998, warm=80, micro=1 if on_gpu else 2, muon=not going_on,
     )  # fmt: skip
     train(plan, work, ranks, modules, loss_of, look)

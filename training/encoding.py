@@ -1,4 +1,4 @@
-"""Pictures to latents and captions to tokens, once: what the denoiser is trained on needs neither pictures nor words after that.
+"""Pictures to latents, once: what the denoiser is trained on needs no pictures after that.
 
 Latents are written in order and counted in a marker, so that training can begin on the first few thousand and find more at its next start.
 """
@@ -14,17 +14,13 @@ from diffusers import AutoencoderKL
 
 from training.autoencoder import as_tensor, begun_or_new, evened
 from training.dataset import HELD_OUT, load_pictures
-from training.labels import label_rows
+from training.everything import PARTS
 from training.loop import averaged
 from training.ranks import Ranks
-from training.tokenizer import learn_tokenizer, load_tokenizer, write_tokens
 
-__all__ = ["PARTS", "begin_from", "begun", "encode", "encoded", "forget", "load_vae"]
+__all__ = ["begin_from", "begun", "encode", "encoded", "forget", "load_vae"]
 
 BLOCK = 32
-
-
-PARTS = ("vae", "tokenizer", "unet", "text_encoder")
 
 
 def begin_from(work: Path, folder: Path, parts: tuple[str, ...] = PARTS) -> None:
@@ -44,8 +40,8 @@ def begun(work: Path, part: str) -> bool:
 
 
 def forget(work: Path) -> None:
-    """Encode anew: the autoencoder was trained on, or captions have changed. What its latents were is remembered."""
-    for name in ("latents.npy", "tokens.npy", "encoded"):
+    """Encode anew: the autoencoder was trained on. What its latents were is remembered."""
+    for name in ("latents.npy", "encoded"):
         (work / name).unlink(missing_ok=True)
     if (work / "vae").is_dir() and not begun(work, "vae"):
         shutil.rmtree(work / "vae-before", ignore_errors=True)
@@ -72,23 +68,18 @@ def encoded(work: Path) -> int:
 
 
 def encode(work: Path, count: int, ranks: Ranks) -> None:
-    """Latents (float16), tokens and labels of the first ``count`` pictures but those that are never trained on."""
+    """Latents (float16) of the first ``count`` pictures but those that are never trained on."""
     pictures, path = load_pictures(work), work / "latents.npy"
     vae = load_vae(work, ranks.device)
-    if not (work / "tokenizer").is_dir():
-        learn_tokenizer(work / "tokenizer")
-    if not (work / "tokens.npy").is_file() or len(np.load(work / "tokens.npy", mmap_mode="r")) != len(pictures):
-        write_tokens(work, len(pictures), load_tokenizer(work / "tokenizer"))
-        np.save(work / "labels.npy", label_rows(len(pictures)))
     if not path.is_file():
         size = pictures.shape[1] // 2 ** (len(vae.config.block_out_channels) - 1)
-        np.lib.format.open_memmap(
-            path, "w+", np.float16, (len(pictures), vae.config.latent_channels, size, size)
-        ).flush()
+        planned = len(np.load(work / "pictures.npy", mmap_mode="r"))  # some may not be drawn yet
+        np.lib.format.open_memmap(path, "w+", np.float16, (planned, vae.config.latent_channels, size, size)).flush()
     latents = np.lib.format.open_memmap(path, "r+")
-    for start in range(max(HELD_OUT, encoded(work)), min(count, len(pictures)), BLOCK):
+    block = BLOCK * (8 if ranks.device.type == "cuda" else 1)
+    for start in range(max(HELD_OUT, encoded(work)), min(count, len(pictures)), block):
         with torch.no_grad(), torch.autocast(ranks.device.type, torch.bfloat16):
-            z = vae.encode(as_tensor(pictures[start : start + BLOCK], ranks.device)).latent_dist.mean
-        latents[start : start + BLOCK] = z.float().cpu().numpy() * vae.config.scaling_factor
+            z = vae.encode(as_tensor(pictures[start : start + block], ranks.device)).latent_dist.mean
+        latents[start : start + block] = z.float().cpu().numpy() * vae.config.scaling_factor
         latents.flush()
-        (work / "encoded").write_text(str(min(start + BLOCK, len(pictures))))
+        (work / "encoded").write_text(str(min(start + block, len(pictures))))

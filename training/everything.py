@@ -6,13 +6,16 @@ import argparse
 from collections.abc import Callable
 from typing import Final
 
-__all__ = ["ORDER", "SHARES", "budgets", "everything"]
+__all__ = ["ORDER", "PARTS", "SHARES", "budgets", "everything"]
 
 SHARES: Final = {"autoencoder": 0.40, "reader": 0.05, "denoiser": 0.45, "fine": 0.07, "tiny": 0.03}
 """How the minutes are split among what is trained."""
 ORDER: Final = (
-    "render", "autoencoder", "encode", "reader", "denoiser", "fine", "tiny", "export", "evaluate", "sheets", "curves",
+    "render", "captions", "autoencoder", "encode", "reader", "denoiser", "fine", "tiny", "export", "evaluate", "sheets", "curves",
 )  # fmt: skip
+
+PARTS: Final = ("vae", "tokenizer", "unet", "text_encoder")
+"""Of a released model, what training can go on from."""
 
 
 def budgets(minutes: float, begun: bool) -> dict[str, float]:

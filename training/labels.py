@@ -28,10 +28,10 @@ def label_rows(count: int) -> np.ndarray:
 
 
 def cross_entropies(scores: Tensor, labels: Tensor) -> list[Tensor]:
-    """One loss an attribute, over the rows that have it; ``scores`` are all attributes' side by side."""
+    """One loss an attribute, over the rows that have it, 0 where none has; ``scores`` are all attributes' side by side."""
     parts = scores.float().split(SIZES, -1)
     return [
-        nn.functional.cross_entropy(part, labels[:, i], ignore_index=-1)
+        nn.functional.cross_entropy(part, labels[:, i], ignore_index=-1, reduction="sum")
+        / (labels[:, i] >= 0).sum().clamp(min=1)
         for i, part in enumerate(parts)
-        if bool((labels[:, i] >= 0).any())
     ]

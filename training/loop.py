@@ -1,6 +1,7 @@
 """The one training loop: a time budget, a learning rate that follows it, averaged weights, checkpoints that it goes on from.
 
 Time, not steps, is what one has: the budget is spent whole whatever the machine, and the rate comes down at its end.
+Nothing here waits for a GPU but every fiftieth step, when losses are read.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from training.ranks import Ranks
 __all__ = ["Plan", "averaged", "checkpoint", "train"]
 
 LOG_EVERY = 50
+SAVE_SECONDS = 90
 AVERAGE_EVERY = 4
 
 
@@ -35,7 +37,6 @@ class Plan:
         hold: the share of the budget at full rate; a cosine follows.
         micro: micro-batches of a step, shared among the ranks.
         decay: of the averaged weights, at most.
-        save_every: steps between checkpoints.
         muon: Muon for the hidden matrices; weights that AdamW has trained go on better with AdamW.
         logged: names of the numbers that ``loss_of`` hands back; the same on every rank, also on one that had no micro-batch.
     """
@@ -49,7 +50,6 @@ class Plan:
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.98)
     warm: int = 100
-    save_every: int = 400
     muon: bool = True
     logged: tuple[str, ...] = ("loss",)
 
@@ -69,7 +69,7 @@ def checkpoint(work: Path, name: str) -> Path:
 
 
 def train(
-    plan: Plan, work: Path, ranks: Ranks, modules: dict[str, nn.Module], loss_of: Callable[[float], tuple[Tensor, dict[str, float]]],
+    plan: Plan, work: Path, ranks: Ranks, modules: dict[str, nn.Module], loss_of: Callable[[float], tuple[Tensor, dict[str, Tensor]]],
     look: Callable[[int], None] | None = None,
 ) -> None:  # fmt: skip
     """Train ``modules`` until the budget is spent.
@@ -77,7 +77,7 @@ def train(
     Args:
         modules: what is trained, averaged and saved, by name; parameters that ask for no gradient stay as they are.
         loss_of: one micro-batch's loss and the numbers to log, given the spent share of the budget.
-        look: called by the first rank at every checkpoint.
+        look: called by the first rank at every checkpoint, which is every minute and a half, and at the end.
     """
     named = {f"{m}.{n}": p for m, module in modules.items() for n, p in module.named_parameters() if p.requires_grad}
     parameters = list(named.values())
@@ -94,30 +94,27 @@ def train(
         if ranks.first
         else None
     )
-    start, seen = time.monotonic() - spent, []
+    start, seen, saved = time.monotonic() - spent, [], spent
     share = spent / (plan.minutes * 60)
     torch.manual_seed(time.time_ns() % 2**31 + ranks.rank)
     while share < 1:
         rate = plan.rate_at(share, step)
         for group in (group for optimiser in optimisers for group in optimiser.param_groups):
             group["lr"] = rate
-        sums: dict[str, float] = {}
+        sums = torch.zeros(len(plan.logged), device=ranks.device)
         for _ in ranks.tickets(step, plan.micro):
             loss, values = loss_of(share)
             loss.backward()
-            for key, value in values.items():
-                sums[key] = sums.get(key, 0.0) + value
-        elapsed = time.monotonic() - start
-        extra = ranks.reduce(
-            parameters, plan.micro, [elapsed if ranks.first else 0.0, *(sums.get(n, 0.0) for n in plan.logged)]
-        )
-        share = extra[0] / (plan.minutes * 60)
+            sums += torch.stack([values[name].detach().float() for name in plan.logged])
+        sums = ranks.reduce(parameters, plan.micro, sums)
+        elapsed = ranks.first_clock(time.monotonic() - start)
+        share = elapsed / (plan.minutes * 60)
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         for optimiser in optimisers:
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
         step += 1
-        seen.append([value / plan.micro for value in extra[1:]])
+        seen.append(sums / plan.micro)
         if step % AVERAGE_EVERY == 0:
             decay = min(plan.decay, (step + 1) / (step + 20)) ** AVERAGE_EVERY
             with torch.no_grad():
@@ -125,11 +122,12 @@ def train(
         if log is None:
             continue
         if step % LOG_EVERY == 0:
-            means = [sum(column) / len(column) for column in zip(*seen[-LOG_EVERY:], strict=True)]
-            log.write(step, extra[0], {**dict(zip(plan.logged, means, strict=True)), "rate": rate})
+            means = torch.stack(seen[-LOG_EVERY:]).mean(0).tolist()
+            log.write(step, elapsed, {**dict(zip(plan.logged, means, strict=True)), "rate": rate})
             seen.clear()
-        if step % plan.save_every == 0 or share >= 1:
-            _save(path, named, average, optimisers, step, extra[0])
+        if elapsed - saved >= SAVE_SECONDS or share >= 1:
+            saved = elapsed
+            _save(path, named, average, optimisers, step, elapsed)
             if look is not None:
                 look(step)
     if log is not None:
@@ -154,7 +152,11 @@ def _resume(
 ) -> tuple[int, float]:
     if not path.is_file():
         return 0, 0.0
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, weights_only=True, map_location="cpu")
+    if state["now"].keys() != named.keys():
+        raise SystemExit(
+            f"{path} is of other networks than these (a GPU trains more of them at once): go on where it was made, or remove it"
+        )
     with torch.no_grad():
         for name, p in named.items():
             p.copy_(state["now"][name])
@@ -190,7 +192,7 @@ def _save(
 
 def averaged(work: Path, name: str, modules: dict[str, nn.Module]) -> int:
     """Give ``modules`` the averaged weights of stage ``name``; the step they are of."""
-    state = torch.load(checkpoint(work, name), weights_only=True)
+    state = torch.load(checkpoint(work, name), weights_only=True, map_location="cpu")
     with torch.no_grad():
         for m, module in modules.items():
             for n, p in module.named_parameters():

@@ -2,7 +2,8 @@
 
 Keller Jordan et al. 2024 (the quintic Newton-Schulz iteration and its coefficients) with the step size of Liu et al. 2025
 ("Muon is scalable for LLM training"), which gives an update the root mean square of AdamW's. Convolutions are matrices of
-outputs × everything else. Each rank makes its share of the matrices orthogonal and the updates are summed.
+outputs × everything else, and those of one shape are made orthogonal together, which a GPU is grateful for. Each rank takes its share
+of the matrices and the updates are summed.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ def suits(name: str, p: nn.Parameter) -> bool:
 
 
 def orthogonal(g: Tensor, iterations: int = 5) -> Tensor:
-    """The nearest (semi-)orthogonal matrix to ``g``, roughly: singular values come out between 0.7 and 1.2."""
+    """The nearest (semi-)orthogonal matrices to ``g``, (…, m, n), roughly: singular values come out between 0.7 and 1.2."""
     x = g.bfloat16()
-    flip = x.shape[0] > x.shape[1]
-    x = x.T if flip else x
-    x = x / (x.norm() + 1e-7)
+    flip = x.shape[-2] > x.shape[-1]
+    x = x.mT if flip else x
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(iterations):
-        gram = x @ x.T
+        gram = x @ x.mT
         x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
-    return (x.T if flip else x).float()
+    return (x.mT if flip else x).float()
 
 
 class Muon(torch.optim.Optimizer):
@@ -62,14 +63,18 @@ class Muon(torch.optim.Optimizer):
         rank, world = self._share
         for group in self.param_groups:
             ps = [p for p in group["params"] if p.grad is not None]
+            grads = [p.grad for p in ps]
+            momenta = [self.state[p].setdefault("momentum", torch.zeros_like(p)) for p in ps]
+            torch._foreach_lerp_(momenta, grads, 1 - group["momentum"])
+            torch._foreach_lerp_(grads, momenta, group["momentum"])  # Nesterov's look ahead
             flat = torch.zeros(sum(p.numel() for p in ps), device=ps[0].device)
-            for i, (p, part) in enumerate(zip(ps, flat.split([p.numel() for p in ps]), strict=True)):
-                momentum = self.state[p].setdefault("momentum", torch.zeros_like(p))
-                momentum.lerp_(p.grad, 1 - group["momentum"])
-                if i % world == rank:
-                    ahead = p.grad.lerp(momentum, group["momentum"]).flatten(1)
-                    part.copy_((orthogonal(ahead) * (0.2 * max(ahead.shape) ** 0.5)).flatten())
+            parts = flat.split([p.numel() for p in ps])
+            alike: dict[tuple[int, int], list[int]] = {}
+            for i in range(rank, len(ps), world):
+                alike.setdefault((ps[i].shape[0], ps[i][0].numel()), []).append(i)
+            for shape, places in alike.items():
+                made = orthogonal(torch.stack([grads[i].reshape(shape) for i in places])) * (0.2 * max(shape) ** 0.5)
+                torch._foreach_copy_([parts[i].view(shape) for i in places], list(made))
             self._summed(flat)
-            for p, part in zip(ps, flat.split([p.numel() for p in ps]), strict=True):
-                p.mul_(1 - group["lr"] * group["weight_decay"])
-                p.add_(part.view_as(p), alpha=-group["lr"])
+            torch._foreach_mul_(ps, 1 - group["lr"] * group["weight_decay"])
+            torch._foreach_add_(ps, [part.view_as(p) for p, part in zip(ps, parts, strict=True)], alpha=-group["lr"])

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-__all__ = ["LATENT", "autoencoder", "deeper", "text_encoder", "tiny_autoencoder", "unet"]
+__all__ = ["FINE", "LATENT", "WIDTHS", "autoencoder", "text_encoder", "tiny_autoencoder", "unet", "wider"]
 
 LATENT = 32
 """Channels of the latents."""
 LEVELS = 5
+WIDTHS = (16, 16, 48, 96, 112)
+"""Channels of the pipeline's own autoencoder, from full size to latents: 2.7 million parameters, almost none of them at full size."""
+FINE = (48, 64, 144, 96, 112)
+"""Those of mini-vae-ft: multiples of the pipeline's own, different where those are, for the encoder to be the same one."""
 
 
-def autoencoder(channels: tuple[int, ...] = (16, 16, 48, 96, 112), layers: int = 1) -> AutoencoderKL:
-    """2.7 million parameters, almost none of them at full size."""
+def autoencoder(channels: tuple[int, ...] = WIDTHS, layers: int = 1) -> AutoencoderKL:
+    """An AutoencoderKL of ``channels`` a level, with ``layers`` residual blocks each in the encoder and one more in the decoder."""
     return AutoencoderKL(
         in_channels=3, out_channels=3, latent_channels=LATENT, block_out_channels=channels, layers_per_block=layers, norm_num_groups=8,
         down_block_types=("DownEncoderBlock2D",) * LEVELS, up_block_types=("UpDecoderBlock2D",) * LEVELS,
@@ -25,18 +30,40 @@ def autoencoder(channels: tuple[int, ...] = (16, 16, 48, 96, 112), layers: int =
     )  # fmt: skip
 
 
-def deeper(vae: AutoencoderKL) -> AutoencoderKL:
-    """``vae`` with one more residual block a level, each of which begins as nothing: it makes the same until it is trained."""
-    channels = tuple(vae.config.block_out_channels)
-    deep = autoencoder(channels, vae.config.layers_per_block + 1)
+def wider(vae: AutoencoderKL, channels: tuple[int, ...]) -> AutoencoderKL:
+    """``vae`` with ``channels`` a level, which makes the same until it is trained.
+
+    Every channel becomes several, each a copy that its readers weigh by a share, so that group norms see the statistics they saw
+    (Net2Net, Chen et al. 2016).
+
+    Args:
+        channels: whole multiples of those that ``vae`` has, two neighbours different wherever its own are.
+    """
+    wide = autoencoder(channels, vae.config.layers_per_block)
     known = vae.state_dict()
-    missing, unexpected = deep.load_state_dict(known, strict=False)
-    assert not unexpected
     with torch.no_grad():
-        for name in missing:
-            if ".conv2." in name:
-                deep.get_parameter(name).zero_()
-    return deep
+        for name, p in wide.named_parameters():
+            if name in known:
+                p.copy_(_spread(known[name], p.shape))
+            elif name.endswith("shortcut.weight"):  # between levels of one width there was none: what came in went on
+                p.copy_(_spread(torch.eye(_width(known, name)), p.shape[:2])[..., None, None])
+            else:
+                p.zero_()
+    return wide
+
+
+def _width(known: dict[str, Tensor], shortcut: str) -> int:
+    """The width that the block of ``shortcut`` had."""
+    return known[shortcut.replace("conv_shortcut.weight", "conv2.bias")].numel()
+
+
+def _spread(weight: Tensor, shape: torch.Size) -> Tensor:
+    """Copies of every output; every input's weight is shared among its copies."""
+    weight = weight.repeat_interleave(shape[0] // weight.shape[0], 0)
+    if len(shape) > 1:
+        times = shape[1] // weight.shape[1]
+        weight = weight.repeat_interleave(times, 1) / times
+    return weight
 
 
 def tiny_autoencoder(latent_channels: int = LATENT, levels: int = LEVELS) -> AutoencoderTiny:

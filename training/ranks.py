@@ -29,6 +29,7 @@ class Ranks:
         self._store: dist.TCPStore | None = None
         if self.device.type == "cpu":
             torch.set_num_threads(1)
+        torch.backends.cudnn.benchmark = True  # shapes stay as they are
         if self.world > 1:
             port = int(os.environ["MASTER_PORT"])
             self._store = dist.TCPStore("127.0.0.1", port, self.world, is_master=self.rank == 0)
@@ -47,19 +48,27 @@ class Ranks:
         while (ticket := self._store.add(f"step{step}", 1)) <= count:
             yield ticket - 1
 
-    def reduce(self, parameters: list[torch.nn.Parameter], count: int, extra: list[float]) -> list[float]:
-        """Average the gradients of ``count`` micro-batches over all ranks; ``extra`` numbers are summed and handed back."""
+    def reduce(self, parameters: list[torch.nn.Parameter], count: int, extra: torch.Tensor) -> torch.Tensor:
+        """Average the gradients of ``count`` micro-batches over all ranks; ``extra`` numbers are summed and handed back, on the device."""
         grads = [(p.grad if p.grad is not None else torch.zeros_like(p)).reshape(-1) for p in parameters]
-        flat = torch.cat([*grads, torch.tensor(extra, dtype=torch.float32, device=parameters[0].device)])
+        flat = torch.cat([*grads, extra])
         if self.world > 1:
             dist.all_reduce(flat)
-        end = flat.numel() - len(extra)
+        end = flat.numel() - extra.numel()
         flat[:end] /= count
         at = 0
         for p in parameters:
             p.grad = flat[at : at + p.numel()].view_as(p)
             at += p.numel()
-        return flat[end:].tolist()
+        return flat[end:]
+
+    def first_clock(self, seconds: float) -> float:
+        """The first rank's ``seconds``, so that all of them end at the same step."""
+        if self.world == 1:
+            return seconds
+        clock = torch.tensor([seconds if self.first else 0.0], dtype=torch.float64)
+        dist.all_reduce(clock)
+        return clock.item()
 
     def add_up(self, values: torch.Tensor) -> None:
         """Sum ``values`` over all ranks, in place."""

@@ -12,8 +12,9 @@ from transformers import CLIPTokenizer
 
 from training.attributes import choose
 from training.captions import UNKNOWN, caption
+from training.labels import label_rows
 
-__all__ = ["CAPTIONS", "learn_tokenizer", "load_tokenizer", "tokens_of", "write_tokens"]
+__all__ = ["CAPTIONS", "learn_tokenizer", "load_tokenizer", "tokens_of", "write_captions"]
 
 CAPTIONS = 4
 """Captions kept for each picture."""
@@ -81,11 +82,14 @@ def tokens_of(tokenizer: CLIPTokenizer, texts: list[str]) -> np.ndarray:
     return np.array(tokenizer(texts, padding="max_length", max_length=LENGTH, truncation=True).input_ids, np.int16)
 
 
-def write_tokens(work: Path, pictures: int, tokenizer: CLIPTokenizer) -> None:
-    """``work/tokens.npy``: int16 (pictures, ``CAPTIONS``, 77)."""
+def write_captions(work: Path, pictures: int) -> None:
+    """``work/tokens.npy``: int16 (pictures, ``CAPTIONS``, 77), and ``work/labels.npy``; the tokenizer is learnt where there is none."""
+    folder = work / "tokenizer"
+    tokenizer = load_tokenizer(folder) if folder.is_dir() else learn_tokenizer(folder)
     r = random.Random(6)
     rows = []
     for start in range(0, pictures, 500):
         texts = [caption(choose(i), r) for i in range(start, min(start + 500, pictures)) for _ in range(CAPTIONS)]
         rows.append(tokens_of(tokenizer, texts).reshape(-1, CAPTIONS, LENGTH))
     np.save(work / "tokens.npy", np.concatenate(rows))
+    np.save(work / "labels.npy", label_rows(pictures))

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,19 @@ def test_the_budget_is_spent_whole() -> None:
     going_on = budgets(60, begun=True)
     assert "autoencoder" not in going_on
     assert sum(going_on.values()) == pytest.approx(60)
+
+
+@pytest.mark.slow
+def test_training_begins_from_parts_of_a_released_model(tmp_path: Path) -> None:
+    """Its tokenizer alone: the words are known, everything else is new."""
+    done = subprocess.run(
+        [sys.executable, "-m", "training", "begin", "--work", str(tmp_path), "--parts", "tokenizer"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["start", "tokenizer"]
+    assert [path.name for path in (tmp_path / "start").iterdir()] == ["tokenizer"]
 
 
 @pytest.mark.slow
