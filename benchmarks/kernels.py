@@ -49,6 +49,7 @@ from promptlab.engine.machine.libraries import quietly
 from promptlab.engine.painting.pool import Pool
 from promptlab.engine.painting.progress import Progress
 from promptlab.engine.schedules.names import parse_scheduler
+from promptlab.errors import one_line
 from promptlab.images.png import pixel_sha256
 from promptlab.plan import tasks_of
 from promptlab.spec import DTYPES, CallSpec, PipelineSpec, RunSpec, Variant
@@ -84,12 +85,16 @@ def proves_something(tensors: list) -> bool:
     return all(bool(torch.isfinite(each).all()) for each in tensors) and len({sha256([one]) for one in tensors}) == 3
 
 
-def operations(work: Work) -> int:
-    """Of one forward, counted by torch."""
+def operations(work: Work) -> int | None:
+    """Of one forward, counted by torch; ``None`` where it cannot."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    with FlopCounterMode(display=False) as counted:
-        work.call(work.module, *work.inputs[0])
+    try:
+        with FlopCounterMode(display=False) as counted:
+            work.call(work.module, *work.inputs[0])
+    except Exception as error:  # noqa: BLE001 - seconds and bytes still count
+        print(f"not counted: {one_line(error)}", file=sys.stderr)
+        return None
     return counted.get_total_flops()
 
 
@@ -131,7 +136,7 @@ def compared(work: Work, device: str, peak: float, *, rounds: int, repeats: int,
             continue
         made = outputs(run, work)
         same, off = sha256(made) == sha256(reference), apart(made, reference)
-        share = f"{count / seconds[name] / peak:.1%}"
+        share = "" if count is None else f"{count / seconds[name] / peak:.1%}"
         yield row(work.name, name, seconds[name], seconds["eager"], share, same, f"{off:.1e}", sha256(made))
 
 

@@ -31,6 +31,7 @@ from promptlab.engine.machine.devices import choose_device
 from promptlab.engine.machine.libraries import quietly
 from promptlab.engine.machine.memory import measured
 from promptlab.engine.schedules.names import parse_scheduler
+from promptlab.errors import one_line
 from promptlab.lab import Lab
 from promptlab.spec import CallSpec, PipelineSpec, RunSpec, Variant
 
@@ -97,10 +98,14 @@ class Rungs:
 
         if self._counted is None:
             found = []
-            for steps in (1, 2):
-                with FlopCounterMode(display=False) as counted:
-                    call(0, 1, steps)
-                found.append(counted.get_total_flops())
+            try:
+                for steps in (1, 2):
+                    with FlopCounterMode(display=False) as counted:
+                        call(0, 1, steps)
+                    found.append(counted.get_total_flops())
+            except Exception as error:  # noqa: BLE001 - seconds and memory still count
+                print(f"not counted: {one_line(error)}", file=sys.stderr)
+                found = [0, 0]
             one, two = found
             self._counted = 2 * one - two, two - one
         return self._counted
