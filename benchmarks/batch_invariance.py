@@ -2,6 +2,7 @@
 
     python benchmarks/batch_invariance.py                                  # SD 1.5's configuration, on what is there
     python benchmarks/batch_invariance.py --device cpu --config tiny       # seconds, to see that it works
+    python benchmarks/batch_invariance.py --weights FOLDER                 # kept there, for the other scripts too
 
 A pipeline of random weights is written to a folder and drawn with by PromptLab's own engine, as a run would be. One
 image is then made again in other company, and its pixels compared:
@@ -25,6 +26,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -39,6 +42,7 @@ from promptlab.engine.finding.sources import find_model
 from promptlab.engine.loading.pipelines import Pipelines, Setting
 from promptlab.engine.painting.batches import Batch, paint
 from promptlab.engine.schedules.names import parse_scheduler
+from promptlab.errors import one_line
 from promptlab.images.png import pixel_sha256
 from promptlab.plan import tasks_of
 from promptlab.spec import CallSpec, PipelineSpec, RunSpec, Variant
@@ -96,8 +100,25 @@ def unwatched(_event: object) -> None:
     """Nobody looks on."""
 
 
-def write_pipeline(folder: Path, config: str) -> None:
-    """A whole Stable Diffusion folder of random weights: its own tokenizer, no download. Always the same weights."""
+@contextmanager
+def weights_in(kept: Path | None, config: str, device: str = "cpu") -> Iterator[str]:
+    """The folder of a pipeline of random weights: ``kept``, written once, or one that is gone afterwards."""
+    if kept is None:
+        with tempfile.TemporaryDirectory() as folder:
+            write_pipeline(Path(folder), config, device)
+            yield folder
+        return
+    if not (kept / "model_index.json").is_file():
+        partly = kept.with_name(f"{kept.name}.{os.getpid()}")
+        write_pipeline(partly, config, device)
+        with suppress(OSError):  # another process was quicker
+            partly.rename(kept)
+    yield str(kept)
+
+
+def write_pipeline(folder: Path, config: str, device: str = "cpu") -> None:
+    """A whole Stable Diffusion folder of random weights: its own tokenizer, no download. On one kind of device always
+    the same weights; on CUDA they are drawn there, and kept in float16: seconds and gigabytes less."""
     import torch
     from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
@@ -117,9 +138,10 @@ def write_pipeline(folder: Path, config: str) -> None:
             "unet": UNet2DConditionModel(**about["unet"]), "vae": AutoencoderKL(**about["vae"]),
             "text_encoder": CLIPTextModel(text),
         }  # fmt: skip
-    generator = torch.Generator("cpu").manual_seed(0)
+    drawn_on = "cuda" if device.startswith("cuda") else "cpu"
+    generator = torch.Generator(drawn_on).manual_seed(0)
     for name, part in parts.items():
-        parts[name] = part.to_empty(device="cpu").eval()
+        parts[name] = part.to_empty(device=drawn_on).eval()
         for key, weight in parts[name].state_dict().items():
             if not weight.is_floating_point():
                 weight.copy_(torch.arange(weight.numel()).reshape(weight.shape))  # position_ids
@@ -127,6 +149,8 @@ def write_pipeline(folder: Path, config: str) -> None:
                 weight.fill_(1.0 if key.endswith("weight") else 0.0)
             else:
                 weight.normal_(0.0, weight[0].numel() ** -0.5, generator=generator)
+        if drawn_on == "cuda":
+            parts[name].to("cpu", torch.float16)
     StableDiffusionPipeline(
         **parts, tokenizer=tokenizer, scheduler=PNDMScheduler(**SCHEDULER), safety_checker=None,
         feature_extractor=None, requires_safety_checker=False,
@@ -192,12 +216,51 @@ class Cell:
         return f"{self.differed} of {self.asked}" + (f", ≤ {self.levels}" if self.levels else "")
 
 
-def answers(engine, asked: Asked, batch_size: int, reference, elsewhere: str) -> tuple[dict[str, Cell], np.ndarray]:
+class Elsewhere:
+    """A fresh interpreter that makes the image at each batch size, in its own time."""
+
+    def __init__(self, asked: Asked, dtypes: list[str], sizes: list[int]) -> None:
+        self._found: dict[tuple[str, int], str | None] = {}
+        words = json.dumps([asked.__dict__, dtypes, sizes])
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, "--elsewhere", words], stdout=subprocess.PIPE, text=True
+        )
+
+    def hash(self, dtype: str, size: int) -> str | None:
+        """Of the image there, waited for; ``None`` where it could not be made."""
+        while (dtype, size) not in self._found:
+            line = self._process.stdout.readline()
+            if not line:
+                return None
+            made_in, of_size, digest = json.loads(line)
+            self._found[made_in, of_size] = digest
+        return self._found[dtype, size]
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def elsewhere(words: str) -> None:
+    fields, dtypes, sizes = json.loads(words)
+    asked, engine = Asked(**fields), diffusers_engine()
+    for dtype in dtypes:
+        one = replace(asked, dtype=dtype)
+        for size in sizes:
+            try:
+                found = pixel_sha256(one.first(engine, one.tasks(engine, size)[:size], 0))
+            except Exception as error:  # noqa: BLE001 - the other sizes still count
+                print(error, file=sys.stderr)
+                found = None
+            print(json.dumps([dtype, size, found]), flush=True)
+
+
+def answers(engine, asked: Asked, batch_size: int, reference, elsewhere: Elsewhere):
     """Each question's cell, and the image itself.
 
     Args:
         reference: the image at the first batch size; ``None`` when this is the first.
-        elsewhere: its hash in another process.
+        elsewhere: says its hash in another process.
     """
     tasks = asked.tasks(engine, batch_size)
     target, others = tasks[0], tasks[1:]
@@ -215,29 +278,12 @@ def answers(engine, asked: Asked, batch_size: int, reference, elsewhere: str) ->
         compare("slot", asked.first(engine, (*others[:slot], target, *others[slot : batch_size - 1]), slot))
     for turn in () if asked.rows else range(2):
         compare("pool", asked.pooled(engine, target, batch_size, turn))
-    cells["process"].add(0 if pixel_sha256(image) == elsewhere else 1)
+    there = elsewhere.hash(asked.dtype, batch_size)
+    if there is not None:
+        cells["process"].add(0 if pixel_sha256(image) == there else 1)
     if reference is not None:
         compare("size", reference)
     return cells, image
-
-
-def hashes_elsewhere(asked: Asked, sizes: list[int]) -> dict[str, str]:
-    """The hash of the image at each batch size, made by a fresh interpreter."""
-    words = json.dumps([asked.__dict__, sizes])
-    done = subprocess.run([sys.executable, __file__, "--elsewhere", words], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def elsewhere(words: str) -> None:
-    fields, sizes = json.loads(words)
-    asked, engine = Asked(**fields), diffusers_engine()
-    found = {}
-    for size in sizes:
-        tasks = asked.tasks(engine, size)
-        found[size] = pixel_sha256(asked.first(engine, tasks[:size], 0))
-    print(json.dumps(found))
 
 
 def device_named(device: str) -> str:
@@ -249,31 +295,38 @@ def device_named(device: str) -> str:
     return f"{about.name}, CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
 
 
-def table(engine, asked: Asked, dtypes: list[str], sizes: list[int]) -> list[str]:
-    lines = [
-        f"| dtype | batch size | {' | '.join(QUESTIONS)} | flat |",
-        f"| --- | ---: |{' --- |' * (len(QUESTIONS) + 1)}",
-    ]
-    for dtype in dtypes:
-        one = replace(asked, dtype=dtype)
-        there, reference = hashes_elsewhere(one, sizes), None
-        for size in sizes:
-            cells, image = answers(engine, one, size, reference, there[str(size)])
-            reference = image if reference is None else reference
-            flat = "flat!" if image.std() < 1 else "no"  # a picture of one colour would be equal whatever happened
-            lines.append(f"| {dtype} | {size} | {' | '.join(str(cells[name]) for name in QUESTIONS)} | {flat} |")
-            print(lines[-1], flush=True)
-        engine.free()
-        PIPELINES.free()
-    return lines
+def table(engine, asked: Asked, dtypes: list[str], sizes: list[int]) -> Iterator[str]:
+    yield f"| dtype | batch size | {' | '.join(QUESTIONS)} | flat | sha256 |"
+    yield f"| --- | ---: |{' --- |' * (len(QUESTIONS) + 2)}"
+    there = Elsewhere(asked, dtypes, sizes)
+    try:
+        for dtype in dtypes:
+            one, reference = replace(asked, dtype=dtype), None
+            for size in sizes:
+                try:
+                    cells, image = answers(engine, one, size, reference, there)
+                except Exception as error:  # noqa: BLE001 - the other rows still count
+                    yield f"| {dtype} | {size} | failed: {type(error).__name__}, {one_line(error)} |"
+                    continue
+                reference = image if reference is None else reference
+                flat = "flat!" if image.std() < 1 else "no"  # one colour only would be equal whatever happened
+                said = " | ".join(str(cells[name]) for name in QUESTIONS)
+                yield f"| {dtype} | {size} | {said} | {flat} | `{pixel_sha256(image)[:12]}` |"
+            engine.free()
+            PIPELINES.free()
+    finally:
+        there.end()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", help="cuda, cuda:1, mps, cpu; the first that is there")
     parser.add_argument("--config", choices=CONFIGS, default="sd15")
+    parser.add_argument("--weights", type=Path, help="where the random weights lie, or are written to")
     parser.add_argument("--dtypes", default="float32,bfloat16,float16")
-    parser.add_argument("--batch-sizes", default="1,2,3,4,8")
+    parser.add_argument(
+        "--batch-sizes", default="1,2,3,4,8", help="the first is what others are held against in 'size'"
+    )
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--size", type=int, help="pixels; the configuration's own")
     parser.add_argument("--scheduler", default="euler-a")
@@ -298,29 +351,33 @@ def main() -> None:
     size = typed.size or CONFIGS[typed.config]["vae"]["sample_size"]
     sizes = [int(each) for each in typed.batch_sizes.split(",")]
     began = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        write_pipeline(Path(folder), typed.config)
-        asked = Asked(
-            folder=folder, device=device, dtype="float32", scheduler=typed.scheduler, steps=typed.steps, size=size,
-            rows=typed.rows,
-        )  # fmt: skip
-        rows = table(engine, asked, typed.dtypes.split(","), sizes)
     forwards = "as the engine shares forwards" if device == "cpu" and not typed.rows else "a batch a forward"
     what = f"{typed.scheduler}, {typed.steps} steps, {size} × {size}, random weights"
-    head = [
-        f"### {typed.config}, {device_named(device)}, {forwards}",
-        "",
-        f"{machine()}. {what}; {time.perf_counter() - began:.0f} s.",
-        "",
-    ]
-    print("\n" + "\n".join([*head, *rows]))
+    head = [f"### {typed.config}, {device_named(device)}, {forwards}", "", f"{machine()}. {what}.", ""]
+    rows: list[str] = []
+    print("\n".join(head), flush=True)
     out = typed.out or Path(__file__).parent / "results" / f"batch_invariance-{device.replace(':', '')}.md"
-    if str(out) != "-":
-        out.parent.mkdir(exist_ok=True)
-        if not out.exists():
-            out.write_text(f"# {__doc__.splitlines()[0]}\n\n{LEGEND}\n\n", encoding="utf-8")
-        with out.open("a", encoding="utf-8") as file:
-            file.write("\n".join([*head, *rows]) + "\n\n")
+    try:
+        with weights_in(typed.weights, typed.config, device) as folder:
+            asked = Asked(
+                folder=folder, device=device, dtype="float32", scheduler=typed.scheduler, steps=typed.steps, size=size,
+                rows=typed.rows,
+            )  # fmt: skip
+            for row in table(engine, asked, typed.dtypes.split(","), sizes):
+                rows.append(row)
+                print(row, flush=True)
+    finally:  # on a machine that is lent for minutes, half a table counts
+        print(f"\n{time.perf_counter() - began:.0f} s.")
+        if str(out) != "-":
+            save(out, [*head, *rows])
+
+
+def save(out: Path, lines: list[str]) -> None:
+    out.parent.mkdir(exist_ok=True)
+    if not out.exists():
+        out.write_text(f"# {__doc__.splitlines()[0]}\n\n{LEGEND}\n\n", encoding="utf-8")
+    with out.open("a", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n\n")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
     python benchmarks/kernels.py                          # SD 1.5's configuration on CUDA, the tiny one elsewhere
     python benchmarks/kernels.py --size tiny              # minutes on a CPU, to see that it works
     python benchmarks/kernels.py --compile --save         # torch.compile too; benchmarks/results/kernels-DEVICE.md
+    python benchmarks/kernels.py --batch-size 8 1 4 --parts unet image       # a batch size after the other, parts of it
 
 Random weights. A forward is what the pool makes of a batch that is guided: twice its rows, the timesteps a vector; the
 VAE decodes a batch. Each in turn, round by round: eager; channels_last; a CUDA graph captured over the eager kernels,
@@ -24,7 +25,6 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
-from batch_invariance import CONFIGS, PIPELINES, PROMPTS, device_named, unwatched, write_pipeline
+from batch_invariance import CONFIGS, PIPELINES, PROMPTS, device_named, unwatched, weights_in
 from ladder import matmul_peak, wait
 from machine import machine
 from ways import Work, decoding, denoising, ways
@@ -49,11 +49,13 @@ from promptlab.engine.machine.libraries import quietly
 from promptlab.engine.painting.pool import Pool
 from promptlab.engine.painting.progress import Progress
 from promptlab.engine.schedules.names import parse_scheduler
+from promptlab.errors import one_line
 from promptlab.images.png import pixel_sha256
 from promptlab.plan import tasks_of
 from promptlab.spec import DTYPES, CallSpec, PipelineSpec, RunSpec, Variant
 
 SCHEDULER = "dpmsolver++"
+PARTS = ("unet", "vae", "image")
 LEGEND = "Written by `benchmarks/kernels.py --save`, whose head says what the columns are."
 
 
@@ -83,12 +85,16 @@ def proves_something(tensors: list) -> bool:
     return all(bool(torch.isfinite(each).all()) for each in tensors) and len({sha256([one]) for one in tensors}) == 3
 
 
-def operations(work: Work) -> int:
-    """Of one forward, counted by torch."""
+def operations(work: Work) -> int | None:
+    """Of one forward, counted by torch; ``None`` where it cannot."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    with FlopCounterMode(display=False) as counted:
-        work.call(work.module, *work.inputs[0])
+    try:
+        with FlopCounterMode(display=False) as counted:
+            work.call(work.module, *work.inputs[0])
+    except Exception as error:  # noqa: BLE001 - seconds and bytes still count
+        print(f"not counted: {one_line(error)}", file=sys.stderr)
+        return None
     return counted.get_total_flops()
 
 
@@ -130,7 +136,7 @@ def compared(work: Work, device: str, peak: float, *, rounds: int, repeats: int,
             continue
         made = outputs(run, work)
         same, off = sha256(made) == sha256(reference), apart(made, reference)
-        share = f"{count / seconds[name] / peak:.1%}"
+        share = "" if count is None else f"{count / seconds[name] / peak:.1%}"
         yield row(work.name, name, seconds[name], seconds["eager"], share, same, f"{off:.1e}", sha256(made))
 
 
@@ -266,7 +272,6 @@ def load() -> str:
 
 def measured(typed: argparse.Namespace, device: str, size: int, folder: str) -> Iterator[str]:
     """The table's lines."""
-    write_pipeline(Path(folder), typed.size)
     pipeline = PIPELINES.ready(setting(folder, typed.dtype, device), unwatched)
     with the_engines_way(device, typed.dtype):
         peak = matmul_peak(device, torch_dtype(typed.dtype))
@@ -275,12 +280,18 @@ def measured(typed: argparse.Namespace, device: str, size: int, folder: str) -> 
     yield "| what | way | seconds | times | of the product | same bytes | off by | sha256 |"
     yield "| --- | --- | ---: | ---: | ---: | --- | --- | --- |"
     of = {"rounds": typed.rounds, "compiling": typed.compile}
-    for work in (denoising(pipeline, 2 * typed.batch_size, size), decoding(pipeline, typed.batch_size, size)):
+    forwards = [
+        (make, rows)
+        for part, make, images in (("unet", denoising, 2), ("vae", decoding, 1))
+        for rows in (each * images for each in typed.batch_size)
+        if part in typed.parts
+    ]
+    for make, rows in forwards:
         with the_engines_way(device, typed.dtype):
-            rows = list(compared(work, device, peak, repeats=typed.repeats, **of))
-        yield from rows
+            yield from list(compared(make(pipeline, rows, size), device, peak, repeats=typed.repeats, **of))
         let_go(device)
-    yield from Rerun(folder, device, typed.dtype, size, typed.steps).rows(**of)
+    if "image" in typed.parts:
+        yield from Rerun(folder, device, typed.dtype, size, typed.steps).rows(**of)
 
 
 def save(lines: list[str], device: str) -> None:
@@ -297,7 +308,9 @@ def main() -> None:
     parser.add_argument("--device", help="cuda, cuda:1, cpu; the first that is there")
     parser.add_argument("--size", choices=CONFIGS, help="of the model; sd15 on CUDA, tiny elsewhere")
     parser.add_argument("--dtype", choices=DTYPES, help="float16 on CUDA, float32 on a CPU")
-    parser.add_argument("--batch-size", type=int, default=8, help="slots of the pool; 8")
+    parser.add_argument("--batch-size", type=int, nargs="+", default=[8], help="slots of the pool; 8")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="all")
+    parser.add_argument("--weights", type=Path, help="where the random weights lie, or are written to")
     parser.add_argument("--steps", type=int, default=20, help="of the one image; 20")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=5, help="forwards of a round; 5")
@@ -310,15 +323,16 @@ def main() -> None:
     typed.size = typed.size or ("sd15" if device.startswith("cuda") else "tiny")
     typed.dtype = typed.dtype or default_dtype(device)
     size = CONFIGS[typed.size]["vae"]["sample_size"]
+    many = ", ".join(map(str, typed.batch_size))
     lines = [
-        f"### {typed.size}, {typed.dtype}, batches of {typed.batch_size}, {device_named(device)}, {driver(device)}",
+        f"### {typed.size}, {typed.dtype}, batches of {many}, {device_named(device)}, {driver(device)}",
         "",
         f"{machine()}; {load()}. {size} × {size}, random weights; {typed.rounds} rounds of {typed.repeats}.",
         "",
     ]  # fmt: skip
-    print("\n".join(lines))
+    print("\n".join(lines), flush=True)
     try:
-        with tempfile.TemporaryDirectory() as folder:
+        with weights_in(typed.weights, typed.size, device) as folder:
             for line in measured(typed, device, size, folder):
                 lines.append(line)
                 print(line, flush=True)

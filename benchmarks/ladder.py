@@ -2,25 +2,28 @@
 
     python benchmarks/ladder.py                              # SD 1.5's configuration, random weights, on what is there
     python benchmarks/ladder.py --model FOLDER               # a real model
+    python benchmarks/ladder.py --images 32 --alone 2        # of rungs that make one at a time, two are enough
     python benchmarks/ladder.py --device cpu --config tiny --steps 4 2 --images 4      # seconds, to see that it works
 
-float32 with PNDM, float16, DPM-Solver++ with fewer steps, batches of four, batches of eight with attention slicing: all
-by diffusers' own pipeline, pictures kept in memory. Then ours: the same images as the last rung in a pool of eight,
-PNGs, rows and MLflow included. The peak is a large matrix multiplication in the rung's dtype, timed here; the work of
-an image is counted by torch (`FlopCounterMode`), padding not included.
+float32 with PNDM, float16, DPM-Solver++ with fewer steps, batches of four, batches of eight, with attention slicing and
+without: all by diffusers' own pipeline, pictures kept in memory. Then ours: the same images in a pool of eight, PNGs,
+rows and MLflow included. The peak is a large matrix multiplication in the rung's dtype, timed here; the work of an
+image is counted by torch (`FlopCounterMode`), padding not included.
 """
 
 import argparse
+import gc
 import os
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from batch_invariance import CONFIGS, write_pipeline
+from batch_invariance import CONFIGS, weights_in
 from machine import machine
 
 from promptlab.engine import diffusers_engine
@@ -28,6 +31,7 @@ from promptlab.engine.machine.devices import choose_device
 from promptlab.engine.machine.libraries import quietly
 from promptlab.engine.machine.memory import measured
 from promptlab.engine.schedules.names import parse_scheduler
+from promptlab.errors import one_line
 from promptlab.lab import Lab
 from promptlab.spec import CallSpec, PipelineSpec, RunSpec, Variant
 
@@ -59,23 +63,58 @@ def wait(device: str) -> None:
 
 
 class Rungs:
-    def __init__(self, folder: str, device: str, size: int, steps: list[int], images: int) -> None:
-        self.folder, self.device, self.size, self.images = folder, device, size, images
+    def __init__(self, folder: str, device: str, size: int, steps: list[int], images: int, alone: int) -> None:
+        self.folder, self.device, self.size, self.images, self.alone = folder, device, size, images, alone
         self.many, self.few = steps
+        self._dtype = self._pipeline = self._own = None
+        self._counted: tuple[int, int] | None = None
+
+    def pipeline(self, dtype, scheduler: str, *, slicing: bool):
+        """diffusers' own, the weights loaded once for each dtype."""
+        import diffusers
+
+        if dtype != self._dtype:
+            self.free()
+            loaded = diffusers.StableDiffusionPipeline.from_pretrained(self.folder, dtype=dtype).to(self.device)
+            loaded.set_progress_bar_config(disable=True)
+            self._dtype, self._pipeline, self._own = dtype, loaded, loaded.scheduler.config
+        spec = parse_scheduler(scheduler)
+        self._pipeline.scheduler = getattr(diffusers, spec.name).from_config(self._own, **dict(spec.options))
+        if slicing:
+            self._pipeline.enable_attention_slicing()  # of the last rung: it is not taken back
+        return self._pipeline
+
+    def free(self) -> None:
+        self._dtype = self._pipeline = None
+        gc.collect()
+        if self.device.startswith("cuda"):
+            import torch
+
+            torch.cuda.empty_cache()
+
+    def work(self, call) -> tuple[int, int]:
+        """Operations of an image but for its steps, and those of a step: the same in every dtype."""
+        from torch.utils.flop_counter import FlopCounterMode
+
+        if self._counted is None:
+            found = []
+            try:
+                for steps in (1, 2):
+                    with FlopCounterMode(display=False) as counted:
+                        call(0, 1, steps)
+                    found.append(counted.get_total_flops())
+            except Exception as error:  # noqa: BLE001 - seconds and memory still count
+                print(f"not counted: {one_line(error)}", file=sys.stderr)
+                found = [0, 0]
+            one, two = found
+            self._counted = 2 * one - two, two - one
+        return self._counted
 
     def stock(self, dtype, scheduler: str, steps: int, batch: int, *, slicing: bool = False):
         """Seconds an image, peak bytes, operations an image: of diffusers' own call, warm."""
-        import diffusers
         import torch
-        from torch.utils.flop_counter import FlopCounterMode
 
-        pipeline = diffusers.StableDiffusionPipeline.from_pretrained(self.folder, dtype=dtype).to(self.device)
-        pipeline.set_progress_bar_config(disable=True)
-        spec = parse_scheduler(scheduler)
-        kind = getattr(diffusers, spec.name)
-        pipeline.scheduler = kind.from_config(pipeline.scheduler.config, **dict(spec.options))
-        if slicing:
-            pipeline.enable_attention_slicing()
+        pipeline = self.pipeline(dtype, scheduler, slicing=slicing)
 
         def call(first: int, how_many: int, of: int = steps) -> None:
             generators = [torch.Generator("cpu").manual_seed(seed) for seed in range(first, first + how_many)]
@@ -84,25 +123,22 @@ class Rungs:
             )
 
         with quietly():
-            with FlopCounterMode(display=False) as counted:
-                call(0, 1, 1)
-            one = counted.get_total_flops()
-            with FlopCounterMode(display=False) as counted:
-                call(0, 1, 2)
-            step = counted.get_total_flops() - one
+            once, step = self.work(call)
             call(0, batch, 1)
+            images = self.alone if batch == 1 else self.images
             with measured(self.device) as peak:
                 wait(self.device)
                 began = time.perf_counter()
-                for first in range(0, self.images, batch):
+                for first in range(0, images, batch):
                     call(first, batch)
                 wait(self.device)
                 seconds = time.perf_counter() - began
-        made = -(-self.images // batch) * batch
-        return seconds / made, peak.bytes or 0, one + (steps - 1) * step
+        made = -(-images // batch) * batch
+        return seconds / made, peak.bytes or 0, once + steps * step
 
     def ours(self, dtype: str, work: int):
         """The last rung's images in a pool of eight, everything remembered."""
+        self.free()
         spec = RunSpec(
             pipeline=PipelineSpec(model=self.folder, dtype=dtype, scheduler=parse_scheduler("dpmsolver++")),
             call=CallSpec(num_inference_steps=self.few, height=self.size, width=self.size),
@@ -126,17 +162,19 @@ def main() -> None:
     parser.add_argument("--size", type=int)
     parser.add_argument("--steps", type=int, nargs=2, default=[50, 20], help="of PNDM, of DPM-Solver++")
     parser.add_argument("--images", type=int, default=8)
+    parser.add_argument("--alone", type=int, help="images of the rungs that make one at a time; as many")
+    parser.add_argument("--weights", type=Path, help="where the random weights lie, or are written to")
     typed = parser.parse_args()
     device = choose_device(typed.device)
     size = typed.size or CONFIGS[typed.config]["vae"]["sample_size"]
     half = torch.float16 if device.startswith("cuda") else torch.bfloat16  # a CPU has no float16
     name = str(half).removeprefix("torch.")
-    with tempfile.TemporaryDirectory() as folder:
-        if typed.model is None:
-            write_pipeline(Path(folder), typed.config)
-        rungs = Rungs(typed.model or folder, device, size, typed.steps, typed.images)
+    with nullcontext(typed.model) if typed.model else weights_in(typed.weights, typed.config, device) as folder:
+        rungs = Rungs(folder, device, size, typed.steps, typed.images, typed.alone or typed.images)
         peaks = {dtype: matmul_peak(device, dtype) for dtype in (torch.float32, half)}
-        print(f"{machine()}; {device}, {typed.model or typed.config}, {size} x {size}, {typed.images} images")
+        print(
+            f"{machine()}; {device}, {typed.model or typed.config}, {size} x {size}, {typed.images} images", flush=True
+        )
         print(", ".join(f"{str(dtype)[6:]} peak {peak / 1e12:.3f} TFLOP/s" for dtype, peak in peaks.items()) + "\n")
         print(f"{'':44}{'s/image':>10}{'GiB':>8}{'of peak':>10}{'times':>8}")
         first = None
@@ -145,13 +183,15 @@ def main() -> None:
             (f"{name}, PNDM {rungs.many}", half, (half, "pndm", rungs.many, 1)),
             (f"{name}, DPM-Solver++ {rungs.few}", half, (half, "dpmsolver++", rungs.few, 1)),
             ("… in batches of 4", half, (half, "dpmsolver++", rungs.few, 4)),
+            ("… of 8", half, (half, "dpmsolver++", rungs.few, 8)),
             ("… of 8 with attention slicing", half, (half, "dpmsolver++", rungs.few, 8)),
         ):
-            seconds, memory, work = rungs.stock(*rung, slicing=rung[3] == 8)
+            seconds, memory, work = rungs.stock(*rung, slicing="slicing" in what)
             first = first or seconds
             print(line(what, seconds, memory, work / seconds / peaks[dtype], first / seconds), flush=True)
         seconds, memory, work = rungs.ours(name, work)
-        print(line("ours: a pool of 8, all remembered", seconds, memory, work / seconds / peaks[half], first / seconds))
+        share = work / seconds / peaks[half]
+        print(line("ours: a pool of 8, all remembered", seconds, memory, share, first / seconds), flush=True)
 
 
 def line(what: str, seconds: float, memory: int, share: float, times: float) -> str:

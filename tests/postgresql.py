@@ -1,4 +1,7 @@
-"""A PostgreSQL server for the tests: Debian's own program, in a temporary folder, behind a socket in that folder."""
+"""A PostgreSQL server for the tests: Debian's own program, in a temporary folder, behind a socket in that folder.
+
+psycopg is imported where it is used: tests that need no server run where it is not installed.
+"""
 
 import os
 import shutil
@@ -7,9 +10,6 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-import psycopg
-from psycopg import sql
 
 PROGRAMS = Path("/usr/lib/postgresql")
 PASSWORD = "s3cret/pass@word"
@@ -42,14 +42,20 @@ class Running:
         return f"postgresql://promptlab@/{name}?host={self.folder}&port={self.port}"
 
     def admin(self, statement):
+        import psycopg
+
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(statement)
 
     def create(self, name, template="template0", encoding="UTF8"):
+        from psycopg import sql
+
         given = {"name": sql.Identifier(name), "template": sql.Identifier(template), "encoding": sql.Literal(encoding)}
         self.admin(sql.SQL("CREATE DATABASE {name} TEMPLATE {template} ENCODING {encoding}").format(**given))
 
     def drop(self, name):
+        from psycopg import sql
+
         self.admin(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 

@@ -6,6 +6,7 @@ prints, as JSON, the hash of the last picture of each of those cases.
 """
 
 import json
+import os
 import sys
 
 from promptlab.engine import diffusers_engine
@@ -23,6 +24,9 @@ SCHEDULERS = (
 
 DTYPES = ("float32", "bfloat16")
 
+DEVICE = os.environ.get("PROMPTLAB_TEST_DEVICE", "cpu")
+"""Where the engine's tests draw: ``PROMPTLAB_TEST_DEVICE=cuda`` holds an accelerator to the promises of a CPU."""
+
 
 def spec_of(scheduler, dtype, *, size=64, steps=3, batch_size=3):
     return RunSpec(
@@ -31,7 +35,7 @@ def spec_of(scheduler, dtype, *, size=64, steps=3, batch_size=3):
         variants=(Variant(prompt="a red circle"), Variant(prompt="portrait of a blue square, side profile, at night")),
         seeds=(0, 7),
         batch_size=batch_size,
-        device="cpu",
+        device=DEVICE,
     )
 
 

@@ -9,6 +9,7 @@ from promptlab.engine import diffusers_engine
 from promptlab.engine.machine.libraries import prepare
 from promptlab.models import bundled
 from promptlab.spec import CallSpec, PipelineSpec, RunSpec, Variant
+from tests.engine.company import DEVICE
 from tests.engine.folders import write_json, write_safetensors
 
 prepare()  # as every door of the engine does, before a test imports diffusers by a back door
@@ -47,7 +48,7 @@ def make_spec():
             call=CallSpec(num_inference_steps=2, height=64, width=64),
             variants=tuple(Variant(prompt=p, negative_prompt=negative_prompt) for p in prompts or ("a red circle",)),
             seeds=tuple(seeds),
-            device="cpu",
+            device=DEVICE,
         )
         return spec.vary(**changes)
 

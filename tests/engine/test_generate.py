@@ -13,7 +13,7 @@ from promptlab.engine.schedules.names import parse_scheduler
 from promptlab.errors import EngineError
 from promptlab.images.png import pixel_sha256
 from promptlab.plan import tasks_of
-from tests.engine.company import hashes
+from tests.engine.company import DEVICE, hashes
 from tests.engine.test_schedulers import COMPATIBLE
 
 pytestmark = pytest.mark.slow
@@ -77,6 +77,7 @@ def test_it_is_the_picture_that_diffusers_makes(engine, make_spec, mini, schedul
     import diffusers
     import torch
 
+    from promptlab.engine.machine.determinism import deterministic
     from promptlab.engine.machine.libraries import quietly
 
     spec = make_spec(
@@ -84,9 +85,9 @@ def test_it_is_the_picture_that_diffusers_makes(engine, make_spec, mini, schedul
         scheduler=parse_scheduler(scheduler), guidance_scale=5.0,
     )  # fmt: skip
     ours = [picture.pixels for picture in engine.generate(tasks_of(engine.resolve(spec)))]
-    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(mini, dtype=torch.float32)
+    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(mini, dtype=torch.float32).to(DEVICE)
     pipeline.set_progress_bar_config(disable=True)
-    with quietly():
+    with quietly(), deterministic():  # a GPU would compute float32 in fewer bits
         kind = getattr(diffusers, parse_scheduler(scheduler).name)
         pipeline.scheduler = kind.from_config(pipeline.scheduler.config)
         theirs = pipeline(

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from promptlab.engine import Begun
+from promptlab.engine.machine.determinism import deterministic
 from promptlab.engine.machine.libraries import quietly
 from promptlab.engine.schedules.building import build_scheduler
 from promptlab.engine.schedules.names import parse_scheduler
 from promptlab.errors import SomeUnmade
 from promptlab.plan import plan, tasks_of
 from promptlab.spec import CallSpec, PipelineSpec, RunSpec, Variant
-from tests.engine.company import SCHEDULERS, hashes
+from tests.engine.company import DEVICE, SCHEDULERS, hashes
 from tests.engine.tiny import save_tiny, save_tiny_xl
 
 pytestmark = pytest.mark.slow
@@ -45,7 +46,7 @@ def spec_of(model, *, scheduler="ddim", steps=3, guidance=5.0, size=32, prompts=
         variants=tuple(Variant(prompt=prompt, negative_prompt="dull") for prompt in prompts),
         seeds=tuple(seeds),
         batch_size=4,
-        device="cpu",
+        device=DEVICE,
     )
     return spec.vary(**changes)
 
@@ -86,12 +87,12 @@ def stock():
     def of(kind, resolved, **arguments):
         folder = resolved.spec.pipeline.model
         if folder not in loaded:
-            loaded[folder] = getattr(diffusers, kind).from_pretrained(folder, dtype=torch.float32)
+            loaded[folder] = getattr(diffusers, kind).from_pretrained(folder, dtype=torch.float32).to(DEVICE)
             loaded[folder].set_progress_bar_config(disable=True)
         pipeline, rows, call = loaded[folder], tasks_of(resolved), resolved.spec.call
         own = pipeline.scheduler
         pipeline.scheduler = build_scheduler(resolved.spec.pipeline.scheduler, own.config, [task.seed for task in rows])
-        with quietly(), torch.inference_mode():
+        with quietly(), deterministic(), torch.inference_mode():
             images = pipeline(
                 [task.prompt for task in rows],
                 negative_prompt=[task.negative_prompt for task in rows] if rows[0].negative_prompt else None,

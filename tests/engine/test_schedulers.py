@@ -221,3 +221,35 @@ def test_every_scheduler_object_is_fresh(config):
         first.set_timesteps(3)
     assert (first.noise_sampler_seed, second.noise_sampler_seed) == ([1, 2], [3, 4])
     assert len(second.timesteps) != len(first.timesteps)
+
+
+@pytest.mark.slow
+def test_a_schedulers_own_noise_is_that_of_the_generators_device(config):
+    """Latents on an accelerator, generators on the CPU: the noise of the Brownian tree is the CPU's, to the bit. Here
+    the accelerator is torch's meta device, which has no numbers of its own."""
+    import torch
+
+    from promptlab.engine.machine.libraries import quietly
+    from promptlab.engine.schedules.brownian import noise_from
+    from promptlab.engine.schedules.building import build_scheduler
+
+    spec, latents = parse_scheduler("dpmsolver-sde"), torch.randn(2, 4, 8, 8)
+    plain, travelling = (noise_from(build_scheduler(spec, config, [1, 2]), "cpu") for _ in range(2))
+    with quietly():
+        for scheduler, sample in ((plain, latents), (travelling, latents.to("meta"))):
+            scheduler.set_timesteps(3)
+            moved = scheduler.step(sample, scheduler.timesteps[0], sample).prev_sample
+            assert moved.shape == latents.shape
+            scheduler.step(moved, scheduler.timesteps[1], moved)
+        assert type(plain.noise_sampler).__name__ == "BrownianTreeNoiseSampler"
+        travelling.noise_sampler._home = torch.device("cpu")
+        sigmas = plain.sigmas[2], plain.sigmas[3]
+        assert torch.equal(plain.noise_sampler(*sigmas), travelling.noise_sampler(*sigmas))
+
+
+def test_a_scheduler_that_draws_by_generators_is_left_as_it_is():
+    """Only one of them has a noise of its own."""
+    from promptlab.engine.schedules.brownian import noise_from
+
+    scheduler = object()
+    assert noise_from(scheduler, "cpu") is scheduler

@@ -30,6 +30,7 @@ from promptlab.engine.painting.decoding import BLACK, looking_at_decodings
 from promptlab.engine.painting.noise import generator_of, varied_noise
 from promptlab.engine.painting.progress import Progress
 from promptlab.engine.painting.steering import Texts, by_length, drop_when_due, tensors_wanted, unguided, with_noise
+from promptlab.engine.schedules.brownian import noise_from
 from promptlab.engine.schedules.building import build_scheduler
 from promptlab.engine.schedules.rehearsing import drawing_from
 from promptlab.engine.words.encoding import needs_encoding
@@ -247,7 +248,8 @@ def _fresh_schedulers(
 
     def fresh(name: str, own: Any) -> Any:
         spec = chosen if chosen is not None and name == "scheduler" else SchedulerSpec(name=type(own).__name__)
-        return drawing_from(build_scheduler(spec, own.config, seeds), generators)
+        built = noise_from(build_scheduler(spec, own.config, seeds), batch.tasks[0].generator_device)
+        return drawing_from(built, generators)
 
     return with_schedulers(pipeline, fresh)
 

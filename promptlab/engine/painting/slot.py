@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptlab.engine.painting.guidance import guided_steps
 from promptlab.engine.painting.noise import generator_of, initial_latents
+from promptlab.engine.schedules.brownian import noise_from
 from promptlab.engine.schedules.building import build_scheduler
 from promptlab.plan import ImageTask
 
@@ -62,7 +63,8 @@ class Slot:
         self._step = 0
         generator = generator_of(task)
         device = pipeline._execution_device  # noqa: SLF001 - where a pipeline puts its own tensors
-        self._scheduler = build_scheduler(task.pipeline.scheduler, pipeline.scheduler.config, [task.seed])
+        built = build_scheduler(task.pipeline.scheduler, pipeline.scheduler.config, [task.seed])
+        self._scheduler = noise_from(built, task.generator_device)
         self._scheduler.set_timesteps(task.call.num_inference_steps, device=device)
         self._timesteps = self._scheduler.timesteps
         if type(pipeline).__name__ == "StableDiffusionXLPipeline" and hasattr(self._scheduler, "set_begin_index"):
