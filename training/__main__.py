@@ -151,7 +151,8 @@ def _train(options: argparse.Namespace, ranks: Ranks) -> None:
     else:
         from training import decoder
 
-        {"fine": decoder.train_fine, "tiny": decoder.train_tiny}[options.stage](options.work, options.minutes, ranks)
+        stages = {"decoder": decoder.train_decoder, "fine": decoder.train_fine, "tiny": decoder.train_tiny}
+        stages[options.stage](options.work, options.minutes, ranks)
 
 
 if __name__ == "__main__":

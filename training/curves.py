@@ -8,7 +8,14 @@ from training.losses import read_losses
 
 __all__ = ["STAGES", "draw_curves"]
 
-STAGES = {"autoencoder": "mse", "denoiser": "v_error", "fine": "mse", "tiny": "loss", "reader": "loss"}
+STAGES = {
+    "autoencoder": "mse",
+    "denoiser": "v_error",
+    "decoder": "mse",
+    "fine": "mse",
+    "tiny": "loss",
+    "reader": "loss",
+}
 
 
 def draw_curves(work: Path, path: Path) -> list[str]:

@@ -1,12 +1,13 @@
-"""The last stage: decoders for latents that stay as they are.
+"""The last stages: decoders for latents that stay as they are, so that the denoiser need not learn anything anew.
 
-``fine`` is mini-vae-ft, three times as wide at full size and trained with a loss on the reader's first features besides the pixels': where
-the pixels' loss is content with an average, features ask for an edge. ``tiny`` is an AutoencoderTiny for previews, its encoder taught
-the same latents.
+``decoder`` is the pipeline's own, trained on. ``fine`` is mini-vae-ft, wider and trained with a loss on the reader's first features besides
+the pixels': where the pixels' loss is content with an average, features ask for an edge. ``tiny`` is an AutoencoderTiny for previews, its
+encoder taught the same latents.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,12 @@ from training.classifier import load_reader
 from training.dataset import HELD_OUT, load_pictures
 from training.encoding import begun, encoded, load_vae
 from training.frame import FACE_BOX
-from training.loop import Plan, averaged, train
+from training.loop import Plan, averaged, checkpoint, train
 from training.networks import FINE, tiny_autoencoder, wider
 from training.ranks import Ranks
 from training.rows import Rows
 
-__all__ = ["fine", "tiny", "train_fine", "train_tiny"]
+__all__ = ["fine", "own", "tiny", "train_decoder", "train_fine", "train_tiny"]
 
 FEATURES = 0.1
 """Weight of the features' loss."""
@@ -44,10 +45,23 @@ def _fresh_fine(work: Path) -> AutoencoderKL:
     return wide
 
 
+def _decoding(vae: AutoencoderKL) -> dict[str, nn.Module]:
+    """What is trained of it."""
+    return {"decoder": vae.decoder, "post": vae.post_quant_conv}
+
+
 def fine(work: Path) -> AutoencoderKL:
     """The trained mini-vae-ft."""
     vae = _fresh_fine(work)
-    averaged(work, "fine", {"decoder": vae.decoder, "post": vae.post_quant_conv})
+    averaged(work, "fine", _decoding(vae))
+    return vae.eval()
+
+
+def own(work: Path) -> AutoencoderKL:
+    """The pipeline's own autoencoder, its decoder as it was trained last."""
+    vae = load_vae(work)
+    if checkpoint(work, "decoder").is_file():
+        averaged(work, "decoder", _decoding(vae))
     return vae.eval()
 
 
@@ -79,15 +93,31 @@ class _Frames:
         return as_floats(self._pictures[index]), self._latents[index].float()
 
 
+def train_decoder(work: Path, minutes: float, ranks: Ranks) -> None:
+    """Train the pipeline's own decoder on, for ``minutes`` in all."""
+    _train("decoder", load_vae(work), own, work, minutes, ranks)
+
+
 def train_fine(work: Path, minutes: float, ranks: Ranks) -> None:
     """Train mini-vae-ft's decoder for ``minutes`` in all."""
+    _train("fine", _fresh_fine(work), fine, work, minutes, ranks, features=FEATURES)
+
+
+def _train(
+    name: str, vae: AutoencoderKL, load: Callable[[Path], AutoencoderKL], work: Path, minutes: float, ranks: Ranks, features: float = 0.0
+) -> None:  # fmt: skip
+    """Train the decoder of ``vae``.
+
+    Args:
+        load: gives what was trained so far.
+        features: weight of the loss on the reader's first features.
+    """
     torch.manual_seed(0)
-    vae = _fresh_fine(work).to(ranks.device)
-    vae.requires_grad_(False)
-    modules: dict[str, nn.Module] = {"decoder": vae.decoder, "post": vae.post_quant_conv}
+    vae = vae.to(ranks.device).requires_grad_(False)
+    modules = _decoding(vae)
     for module in modules.values():
         module.requires_grad_(True).train()
-    judge = load_reader(work).to(ranks.device).requires_grad_(False).body[:6]
+    judge = load_reader(work).to(ranks.device).requires_grad_(False).body[:6] if features else None
     frames = _Frames(work, 2, ranks.device)
 
     def loss_of(share: float) -> tuple[Tensor, dict[str, Tensor]]:
@@ -95,18 +125,18 @@ def train_fine(work: Path, minutes: float, ranks: Ranks) -> None:
         x, z = frames.draw()
         with torch.autocast(ranks.device.type, torch.bfloat16):
             made = vae.decode(z / vae.config.scaling_factor).sample
-            seen, wanted = judge(made), judge(x)
+            seen, wanted = (judge(made), judge(x)) if judge else (x, x)
         made = made.float()
         edges = (seen.float() - wanted.float()).abs().mean()
         loss = picture_loss(made, x, frames.weights)
         mse = ((made.detach() - x) ** 2).mean()
-        return loss + FEATURES * edges, {"loss": loss, "features": edges, "mse": mse}
+        return loss + features * edges, {"loss": loss, "features": edges, "mse": mse}
 
     def look(step: int) -> None:
-        _report("fine", step, fine(work).to(ranks.device), work)
+        _report(name, step, load(work).to(ranks.device), work)
 
     plan = Plan(
-        name="fine", minutes=minutes, rate=2e-4 if begun(work, "vae") else 1e-3, hold=0.3, decay=0.995, logged=("loss", "features", "mse"),
+        name=name, minutes=minutes, rate=2e-4 if begun(work, "vae") else 1e-3, hold=0.3, decay=0.995, logged=("loss", "features", "mse"),
         micro=1 if ranks.device.type == "cuda" else 4, muon=not begun(work, "vae"),
     )  # fmt: skip
     train(plan, work, ranks, modules, loss_of, look)

@@ -8,10 +8,10 @@ from typing import Final
 
 __all__ = ["ORDER", "PARTS", "SHARES", "budgets", "everything"]
 
-SHARES: Final = {"autoencoder": 0.40, "reader": 0.05, "denoiser": 0.45, "fine": 0.07, "tiny": 0.03}
+SHARES: Final = {"autoencoder": 0.35, "reader": 0.05, "denoiser": 0.40, "decoder": 0.05, "fine": 0.12, "tiny": 0.03}
 """How the minutes are split among what is trained."""
 ORDER: Final = (
-    "render", "captions", "autoencoder", "encode", "reader", "denoiser", "fine", "tiny", "export", "evaluate", "sheets", "curves",
+    "render", "captions", "autoencoder", "encode", "reader", "denoiser", "decoder", "fine", "tiny", "export", "evaluate", "sheets", "curves",
 )  # fmt: skip
 
 PARTS: Final = ("vae", "tokenizer", "unet", "text_encoder")

@@ -9,9 +9,8 @@ from pathlib import Path
 import torch
 from diffusers import PNDMScheduler, StableDiffusionPipeline
 
-from training.decoder import fine, tiny
+from training.decoder import fine, own, tiny
 from training.denoiser import NAME, SCHEDULE, networks
-from training.encoding import load_vae
 from training.loop import averaged, checkpoint
 from training.tokenizer import load_tokenizer
 
@@ -31,7 +30,7 @@ def pipeline(work: Path) -> StableDiffusionPipeline:
         clip_sample=False
     )  # PNDM does not know it, but those that are made from its configuration do
     return StableDiffusionPipeline(
-        vae=load_vae(work), text_encoder=parts["text"].eval(), tokenizer=load_tokenizer(work / "tokenizer"), unet=parts["unet"].eval(),
+        vae=own(work), text_encoder=parts["text"].eval(), tokenizer=load_tokenizer(work / "tokenizer"), unet=parts["unet"].eval(),
         scheduler=scheduler,
         safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip

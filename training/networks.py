@@ -15,7 +15,7 @@ __all__ = ["FINE", "LATENT", "WIDTHS", "autoencoder", "text_encoder", "tiny_auto
 LATENT = 32
 """Channels of the latents."""
 LEVELS = 5
-WIDTHS = (16, 16, 48, 96, 112)
+WIDTHS = (16, 32, 48, 96, 112)
 """Channels of the pipeline's own autoencoder, from full size to latents: 2.7 million parameters, almost none of them at full size."""
 FINE = (48, 64, 144, 96, 112)
 """Those of mini-vae-ft: multiples of the pipeline's own, different where those are, for the encoder to be the same one."""

@@ -1,15 +1,19 @@
 """How a machine carries a run out: what is refused before a weight is read, what is done, what is recorded."""
 
+import warnings
+
 import numpy as np
 import pytest
 
 from promptlab.engine.finding.configuration import read_configuration
 from promptlab.engine.loading.placing import offloaded, placed, placement
 from promptlab.engine.machine.arranging import arranged
+from promptlab.engine.machine.libraries import quietly
 from promptlab.engine.machine.support import NATIVE, allowed_backends, check_machine
-from promptlab.errors import InputError
+from promptlab.errors import EngineError, InputError
 from promptlab.plan import tasks_of
 from promptlab.spec import MachineSpec
+from tests.engine.company import DEVICE
 from tests.engine.folders import write_json
 from tests.engine.tiny import save_tiny, tiny_unet, tiny_vae
 
@@ -33,7 +37,10 @@ def pictures(engine, make_spec, tiny):
     """Pixels by seed, of the tiny model."""
 
     def make(seeds=(0, 1, 2), **changes):
-        given = {"model": str(tiny), "num_inference_steps": 2, "height": 32, "width": 32, "batch_size": 4, **changes}
+        given = {
+            "model": str(tiny), "dtype": "float32", "num_inference_steps": 2, "height": 32, "width": 32,
+            "batch_size": 4, **changes,
+        }  # fmt: skip
         tasks = tasks_of(engine.resolve(make_spec(seeds=seeds, **given)))
         return {picture.task.seed: picture.pixels for picture in engine.generate(tasks)}
 
@@ -72,7 +79,7 @@ def check(folder, machine, *, device="cpu", dtype="float32", kind="StableDiffusi
 def test_what_a_cpu_cannot_do_is_refused_in_one_line(engine, make_spec, tiny, flags, sentence):
     """Before a weight is read: when the spec is resolved."""
     with pytest.raises(InputError, match=sentence) as refused:
-        engine.resolve(make_spec(model=str(tiny), **flags))
+        engine.resolve(make_spec(model=str(tiny), device="cpu", **flags))
     assert "\n" not in str(refused.value)
 
 
@@ -183,6 +190,25 @@ def test_each_is_done_while_a_forward_runs_and_undone_afterwards(torch):
     assert state() == before
 
 
+def test_a_kernel_that_does_not_take_the_numbers_is_one_line(torch):
+    """torch's own four words and its page of warnings say nothing of the flag that was typed; other errors stay."""
+    numbers = torch.randn(1, 1, 4, 8)
+    with (
+        pytest.raises(EngineError, match=r"^--attention-backend _native_cudnn does not take .*; type: --attent"),
+        quietly(),
+        arranged(object(), MachineSpec(attention_backend="_native_cudnn")),
+    ):
+        torch.nn.functional.scaled_dot_product_attention(numbers, numbers, numbers)
+    with quietly():
+        warnings.warn(
+            "Flash attention kernel not used because: (Triggered internally at /aten/cuda/sdp_utils.cpp:988.)\n  x",
+            UserWarning,
+            stacklevel=1,
+        )
+    with pytest.raises(RuntimeError, match=r"^singular$"), arranged(object(), MachineSpec(attention_backend="native")):
+        raise RuntimeError("singular")
+
+
 def test_weights_are_laid_out_as_asked(torch):
     """Channels innermost, for convolutions; a compiled denoiser, and nothing else compiled."""
     unet, vae = tiny_unet(), tiny_vae()
@@ -196,13 +222,13 @@ def test_weights_are_laid_out_as_asked(torch):
 
 
 def test_a_compiled_denoiser_makes_the_same_picture(pictures, torch):
-    """Through the whole engine, alone in its forwards; the compiler itself stands aside, for it takes a minute."""
+    """Through the whole engine, on a CPU alone in its forwards; the compiler stands aside, for it takes a minute."""
     torch.compiler.set_stance("force_eager")
     try:
         made = pictures(compile=True)
     finally:
         torch.compiler.set_stance("default")
-    plain = pictures(batch_size=1)
+    plain = pictures(batch_size=1 if DEVICE == "cpu" else 4)
     assert all(np.array_equal(plain[seed], made[seed]) for seed in plain)
 
 

@@ -124,10 +124,14 @@ def differing(ours, theirs):
 
 @pytest.mark.parametrize("guidance", [5.0, 1.0])
 def test_every_scheduler_makes_what_its_pipeline_makes(engine, stock, tiny, guidance):
-    """All fifteen, and options of theirs, in one pool: to the byte the pipeline's own picture at that batch size."""
-    specs = [spec_of(tiny, scheduler=scheduler, guidance=guidance) for scheduler in ALL]
+    """All fifteen, and options of theirs, in one pool: to the byte the pipeline's own picture at that batch size.
+
+    But for dpmsolver-sde on an accelerator, whose pipeline draws the steps' noise there: ours is a CPU's everywhere.
+    """
+    names = [scheduler for scheduler in ALL if DEVICE == "cpu" or scheduler != "dpmsolver-sde"]
+    specs = [spec_of(tiny, scheduler=scheduler, guidance=guidance) for scheduler in names]
     ours = made(engine, tasks_for(engine, specs))
-    for resolved, scheduler in zip(engine.resolve_all(specs), ALL, strict=True):
+    for resolved, scheduler in zip(engine.resolve_all(specs), names, strict=True):
         assert differing(ours, stock("StableDiffusionPipeline", resolved)) == {}, scheduler
 
 

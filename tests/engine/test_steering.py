@@ -70,7 +70,7 @@ def test_initial_latents_are_what_the_pipeline_draws(pipeline, make_spec):
     """``[1, channels, height, width]``, equal to diffusers' own, whose generator is left alike."""
     import torch
 
-    task = task_of(make_spec)
+    task = task_of(make_spec, device="cpu")
     own, theirs = generator_of(task), generator_of(task)
     latents = initial_latents(task, pipeline, own)
     drawn = pipeline.prepare_latents(

@@ -32,7 +32,7 @@ from promptlab.engine.loading.placing import offloaded, placed
 from promptlab.engine.loading.vaes import VaeSource, load_vae
 from promptlab.engine.machine.devices import torch_dtype
 from promptlab.engine.machine.libraries import quietly
-from promptlab.engine.machine.memory import release
+from promptlab.engine.machine.memory import is_out_of_memory, release
 from promptlab.engine.words.inversions import Inversions
 from promptlab.errors import EngineError, MissingPackage, PromptLabError, one_line
 from promptlab.spec import Embedding, Lora, MachineSpec, canonical_json
@@ -182,14 +182,10 @@ def in_one_line(what: str, model: str | None = None) -> Iterator[None]:
         package = None if model is None else missing_package(error)
         if model is not None and package is not None:
             raise MissingPackage(model, package) from error
-        advice = ""
-        if (
-            isinstance(error, MemoryError)
-            or "OutOfMemoryError" in type(error).__name__
-            or "out of memory" in str(error)
-        ):
-            advice = "; type: --batch-size 1, a smaller --size, or --dtype float16"
-        raise EngineError(f"{what}: {one_line(error) or type(error).__name__}{advice}") from error
+        if is_out_of_memory(error):
+            advice = "--dtype float16, or on an accelerator --offload model or sequential"
+            raise EngineError(f"{what}: out of memory; end what else takes it, or type: {advice}") from error
+        raise EngineError(f"{what}: {one_line(error) or type(error).__name__}") from error
 
 
 def _load(setting: Setting, kept: Mapping[str, Any]) -> Any:

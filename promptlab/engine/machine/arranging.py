@@ -6,10 +6,12 @@ comes next.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
+from promptlab.errors import EngineError
 from promptlab.spec import MachineSpec
 
 __all__ = ["arranged"]
@@ -21,6 +23,9 @@ _KERNELS: Final = {
     "_native_cudnn": "CUDNN_ATTENTION",
 }
 """diffusers' names of torch's kernels, and torch's own (``torch.nn.attention.SDPBackend``)."""
+
+_NONE_FITS: Final = re.compile(r"No (available kernel|viable backend)")
+"""What torch says, on CUDA and on a CPU, when the only kernel it was left does not take these numbers."""
 
 
 @contextmanager
@@ -42,7 +47,11 @@ def arranged(pipeline: Any, machine: MachineSpec) -> Iterator[None]:
 
 @contextmanager
 def _attention(name: str) -> Iterator[None]:
-    """By diffusers' own dispatch, and for layers that call torch without asking, by torch's."""
+    """By diffusers' own dispatch, and for layers that call torch without asking, by torch's.
+
+    Raises:
+        EngineError: when the kernel does not take this model's numbers: another dtype, or heads of another size.
+    """
     from diffusers.models.attention_dispatch import attention_backend
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -50,7 +59,15 @@ def _attention(name: str) -> Iterator[None]:
         stack.enter_context(attention_backend(name))
         if name in _KERNELS:
             stack.enter_context(sdpa_kernel(getattr(SDPBackend, _KERNELS[name])))
-        yield
+        try:
+            yield
+        except RuntimeError as error:
+            if _NONE_FITS.search(str(error)) is None:
+                raise
+            raise EngineError(
+                f"--attention-backend {name} does not take this model's attention: not in this dtype, or not with "
+                "heads of this size; type: --attention-backend native"
+            ) from error
 
 
 @contextmanager

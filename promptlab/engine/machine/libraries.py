@@ -35,6 +35,7 @@ _NOT_NEWS: Final = (
     "`callback_steps` is deprecated",  # Kandinsky 2.2's combined pipeline hands its own default on
     "`FluxPosEmbed` is deprecated",  # Chroma's transformer still takes it from there
     r"`torch\.jit\.\w+` is (deprecated|not supported)",  # torch's own, when torch.compile is imported
+    r"(?s).*Triggered internally at \S*sdp_utils",  # why torch takes no other kernel than the one that was asked for
 )
 
 
