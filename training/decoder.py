@@ -22,7 +22,7 @@ from training.dataset import HELD_OUT, load_pictures
 from training.encoding import begun, encoded, load_vae
 from training.frame import FACE_BOX
 from training.loop import Plan, averaged, checkpoint, train
-from training.networks import FINE, tiny_autoencoder, wider
+from training.networks import FINE, tiny_autoencoder, told_apart, wider
 from training.ranks import Ranks
 from training.rows import Rows
 
@@ -41,7 +41,9 @@ def _fresh_fine(work: Path) -> AutoencoderKL:
     if begun(work, "vae"):
         return vae
     wide = wider(vae, FINE)
-    averaged(work, AUTOENCODER, {"fine": wide.decoder})
+    told_apart(wide.decoder)
+    if checkpoint(work, AUTOENCODER).is_file():
+        averaged(work, AUTOENCODER, {"fine": wide.decoder})
     return wide
 
 

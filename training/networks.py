@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-__all__ = ["FINE", "LATENT", "WIDTHS", "autoencoder", "text_encoder", "tiny_autoencoder", "unet", "wider"]
+__all__ = ["FINE", "LATENT", "WIDTHS", "autoencoder", "text_encoder", "tiny_autoencoder", "told_apart", "unet", "wider"]
 
 LATENT = 32
 """Channels of the latents."""
@@ -50,6 +50,14 @@ def wider(vae: AutoencoderKL, channels: tuple[int, ...]) -> AutoencoderKL:
             else:
                 p.zero_()
     return wide
+
+
+def told_apart(module: nn.Module, share: float = 0.02) -> None:
+    """Noise on the weights, a ``share`` of their spread, in place: copies that are alike would get the same gradients for ever."""
+    with torch.no_grad():
+        for p in module.parameters():
+            if p.ndim > 1:
+                p.add_(torch.randn_like(p) * p.std() * share)
 
 
 def _width(known: dict[str, Tensor], shortcut: str) -> int:

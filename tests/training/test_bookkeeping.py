@@ -16,7 +16,7 @@ from training.loop import Plan, averaged, train
 from training.losses import read_losses
 from training.measures import ages_in_order, entropy, frechet, same_picture_kept
 from training.muon import Muon, orthogonal
-from training.networks import autoencoder, wider
+from training.networks import autoencoder, told_apart, wider
 from training.ranks import Ranks
 from training.report import table
 from training.rows import Rows
@@ -212,4 +212,9 @@ def test_a_wider_autoencoder_begins_as_the_one_it_comes_from() -> None:
         latents = vae.encode(picture).latent_dist.mean
         torch.testing.assert_close(wide.encode(picture).latent_dist.mean, latents, rtol=0, atol=1e-5)
         torch.testing.assert_close(wide.decode(latents).sample, vae.decode(latents).sample, rtol=0, atol=1e-5)
-    assert sum(p.numel() for p in wide.parameters()) > 2 * sum(p.numel() for p in vae.parameters())
+        assert sum(p.numel() for p in wide.parameters()) > 2 * sum(p.numel() for p in vae.parameters())
+        copies = wide.decoder.conv_in.weight
+        assert torch.equal(copies[0], copies[1])  # and would stay so: told apart, they can learn different things
+        told_apart(wide.decoder)
+        assert not torch.equal(copies[0], copies[1])
+        torch.testing.assert_close(wide.decode(latents).sample, vae.decode(latents).sample, rtol=0, atol=0.3)
