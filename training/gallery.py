@@ -11,14 +11,14 @@ from typing import Final
 
 import numpy as np
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import AutoModel, StableDiffusionPipeline
 
 from training.asks import AGES_ASKED, STORY
 from training.attributes import COLOURS, EXPRESSIONS, LIGHTS, ROLES
 from training.generate import Ask, generate, load
 from training.sheets import save_sheet
 
-__all__ = ["SHEETS", "draw_sheets"]
+__all__ = ["SHEETS", "draw_decoders", "draw_sheets"]
 
 BASE: Final = "portrait photo of a old warrior chief"
 TRIBAL: Final = ", tribal panther make up, blue on red, side profile, looking away, serious eyes"
@@ -93,6 +93,7 @@ def draw_sheets(folder: Path, results: Path, names: list[str] | None = None) -> 
         draw_sheet(pipe, results, name)
     if not names:
         draw_dtypes(folder, results)
+        draw_decoders(folder, results)
 
 
 def draw_dtypes(folder: Path, results: Path) -> None:
@@ -101,6 +102,21 @@ def draw_dtypes(folder: Path, results: Path) -> None:
     asks += [Ask(prompt=f"portrait photo of a {role}", seed=2) for role in ("queen", "robot", "knight", "clown")]
     rows = [generate(load(folder, dtype), asks) for dtype in (torch.float32, torch.bfloat16, torch.float16)]
     save_sheet(np.concatenate(rows), len(asks), results / "dtypes.png")
+
+
+def draw_decoders(folder: Path, results: Path) -> None:
+    """Eight faces of which much is small, a row for each decoder: the pipeline's own, mini-vae-ft, mini-vae-tiny."""
+    asks = [Ask(prompt=STORY.format("the oldest"), seed=seed) for seed in (1, 2)]
+    roles = ("an old king", "a queen", "an old witch", "a pirate", "a robot", "the oldest woman")
+    asks += [Ask(prompt=f"portrait photo of {role}", seed=8) for role in roles]
+    rows, pipe = [], load(folder)
+    for beside in (None, "mini-vae-ft", "mini-vae-tiny"):
+        if beside is not None and not (folder.parent / beside / "config.json").is_file():
+            continue
+        if beside is not None:
+            pipe.vae = AutoModel.from_pretrained(str(folder.parent / beside), torch_dtype=torch.float32).to(pipe.device)
+        rows.append(generate(pipe, asks))
+    save_sheet(np.concatenate(rows), len(asks), results / "decoders.png")
 
 
 def draw_sheet(pipe: StableDiffusionPipeline, results: Path, name: str) -> np.ndarray:
