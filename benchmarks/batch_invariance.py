@@ -366,7 +366,7 @@ def main() -> None:
             for row in table(engine, asked, typed.dtypes.split(","), sizes):
                 rows.append(row)
                 print(row, flush=True)
-    finally:  # on a machine that is lent for minutes, half a table counts
+    finally:  # stopped early, half a table still counts
         print(f"\n{time.perf_counter() - began:.0f} s.")
         if str(out) != "-":
             save(out, [*head, *rows])
