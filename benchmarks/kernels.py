@@ -336,7 +336,7 @@ def main() -> None:
             for line in measured(typed, device, size, folder):
                 lines.append(line)
                 print(line, flush=True)
-    finally:  # on a machine that is lent for minutes, half a table counts
+    finally:  # stopped early, half a table still counts
         if typed.save:
             save(lines, device)
 
