@@ -131,7 +131,7 @@ def train_autoencoder(work: Path, minutes: float, ranks: Ranks) -> None:
         print(f"autoencoder, step {step}: {psnr(made, real):.2f} dB, faces {psnr(*box):.2f} dB", flush=True)
 
     plan = Plan(
-        name=NAME, minutes=minutes, rate=2e-4 if going_on else 2e-3, hold=0.4, micro=1 if on_gpu else 2, decay=0.995,
+        name=NAME, minutes=minutes, rate=2e-4 if going_on else 2e-3, hold=0.4, micro=2, decay=0.995,
         muon=not going_on, logged=("loss", "mse", "kl", "colour"),
     )  # fmt: skip
     train(plan, work, ranks, modules, loss_of, look)

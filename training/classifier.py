@@ -72,8 +72,7 @@ def train_reader(work: Path, minutes: float, ranks: Ranks) -> None:
     reader = Reader().to(ranks.device)
     pictures = load_pictures(work)
     rows, labels = Rows(pictures, ranks.device), Rows(label_rows(len(pictures)), ranks.device)
-    on_gpu = ranks.device.type == "cuda"
-    count = BATCH * (16 if on_gpu else 1)
+    count = BATCH * (16 if ranks.device.type == "cuda" else 1)
 
     def loss_of(share: float) -> tuple[Tensor, dict[str, Tensor]]:
         del share
@@ -90,9 +89,7 @@ def train_reader(work: Path, minutes: float, ranks: Ranks) -> None:
         right = accuracies(read(shown, pictures[:512]), label_rows(512))
         print(f"reader, step {step}:", " ".join(f"{name} {value:.1%}" for name, value in right.items()), flush=True)
 
-    plan = Plan(
-        name=NAME, minutes=minutes, rate=2e-3, hold=0.3, weight_decay=0.05, decay=0.995, micro=1 if on_gpu else 4
-    )
+    plan = Plan(name=NAME, minutes=minutes, rate=2e-3, hold=0.3, weight_decay=0.05, decay=0.995)
     train(plan, work, ranks, {"reader": reader}, loss_of, look)
 
 

@@ -19,7 +19,7 @@ from training.autoencoder import NAME as AUTOENCODER
 from training.autoencoder import as_floats, emphasis, picture_loss, psnr, reconstruct
 from training.classifier import load_reader
 from training.dataset import HELD_OUT, load_pictures
-from training.encoding import begun, encoded, load_vae
+from training.encoding import RELEASED_FINE, begun, encoded, load_vae
 from training.frame import FACE_BOX
 from training.loop import Plan, averaged, checkpoint, train
 from training.networks import FINE, tiny_autoencoder, told_apart, wider
@@ -35,8 +35,11 @@ FEATURES = 0.1
 def _fresh_fine(work: Path) -> AutoencoderKL:
     """A wider decoder than the pipeline's, which begins as that unless it learnt along with the autoencoder.
 
-    The encoder stays the pipeline's in what it makes. Where the work began from a released model, its own decoder is trained on.
+    The encoder stays the pipeline's in what it makes. Where the work began from a released model, the decoder that was released
+    beside it is trained on, or its own where there was none.
     """
+    if begun(work, RELEASED_FINE):
+        return AutoencoderKL.from_pretrained(work / "start" / RELEASED_FINE, torch_dtype=torch.float32)
     vae = load_vae(work)
     if begun(work, "vae"):
         return vae
@@ -139,7 +142,7 @@ def _train(
 
     plan = Plan(
         name=name, minutes=minutes, rate=2e-4 if begun(work, "vae") else 1e-3, hold=0.3, decay=0.995, logged=("loss", "features", "mse"),
-        micro=1 if ranks.device.type == "cuda" else 4, muon=not begun(work, "vae"),
+        muon=not begun(work, "vae"),
     )  # fmt: skip
     train(plan, work, ranks, modules, loss_of, look)
 
@@ -164,7 +167,6 @@ def train_tiny(work: Path, minutes: float, ranks: Ranks) -> None:
 
     plan = Plan(
         name="tiny", minutes=minutes, rate=2e-3, hold=0.4, decay=0.995, logged=("loss", "latents"),
-        micro=1 if ranks.device.type == "cuda" else 4,
     )  # fmt: skip
     train(plan, work, ranks, {"tiny": small}, loss_of, look)
 

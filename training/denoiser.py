@@ -72,8 +72,7 @@ def train_denoiser(work: Path, minutes: float, ranks: Ranks, look: Callable[[int
     silent = torch.full((tokenizer.model_max_length,), tokenizer.eos_token_id, device=device)
     silent[0] = tokenizer.bos_token_id
     kept = DDPMScheduler(**SCHEDULE).alphas_cumprod.to(device)
-    on_gpu = device.type == "cuda"
-    count = MICRO_BATCH * (32 if on_gpu else 1)
+    count = MICRO_BATCH * (32 if device.type == "cuda" else 1)
     places = torch.arange(count, device=device)
 
     def loss_of(share: float) -> tuple[Tensor, dict[str, Tensor]]:
@@ -98,6 +97,6 @@ def train_denoiser(work: Path, minutes: float, ranks: Ranks, look: Callable[[int
     going_on = begun(work, "unet")
     plan = Plan(
         name=NAME, minutes=minutes, rate=6e-4 if going_on else 1.2e-3, hold=0.6, logged=("v_error", "words"), betas=(0.9, 0.99),
-        decay=0.9985 if going_on else 0.998, warm=80, micro=1 if on_gpu else 2, muon=not going_on,
+        decay=0.9985 if going_on else 0.998, warm=80, micro=2, muon=not going_on,
     )  # fmt: skip
     train(plan, work, ranks, modules, loss_of, look)

@@ -15,16 +15,20 @@ from diffusers import AutoencoderKL
 from training.autoencoder import as_tensor, begun_or_new, evened
 from training.dataset import HELD_OUT, load_pictures
 from training.everything import PARTS
-from training.loop import averaged
+from training.loop import averaged, checkpoint
 from training.ranks import Ranks
 
-__all__ = ["begin_from", "begun", "encode", "encoded", "forget", "load_vae"]
+__all__ = ["RELEASED_FINE", "begin_from", "begun", "encode", "encoded", "forget", "load_vae"]
 
 BLOCK = 32
+RELEASED_FINE = "mini-vae-ft"
+"""The better decoder that lies beside a released model."""
+DECODERS = ("decoder", "fine", "tiny")
+"""Stages whose weights mean nothing for other latents."""
 
 
 def begin_from(work: Path, folder: Path, parts: tuple[str, ...] = PARTS) -> None:
-    """Go on from ``parts`` of a released model instead of from nothing.
+    """Go on from ``parts`` of a released model, and the decoder beside it, instead of from nothing.
 
     With its VAE the latents stay as they are, with its tokenizer the words; UNet and text encoder are where training begins.
     """
@@ -32,6 +36,8 @@ def begin_from(work: Path, folder: Path, parts: tuple[str, ...] = PARTS) -> None
         shutil.copytree(folder / part, work / "start" / part, dirs_exist_ok=True)
         if part in ("vae", "tokenizer"):
             shutil.copytree(folder / part, work / part, dirs_exist_ok=True)
+    if "vae" in parts and (folder.parent / RELEASED_FINE).is_dir():
+        shutil.copytree(folder.parent / RELEASED_FINE, work / "start" / RELEASED_FINE, dirs_exist_ok=True)
 
 
 def begun(work: Path, part: str) -> bool:
@@ -40,7 +46,9 @@ def begun(work: Path, part: str) -> bool:
 
 
 def forget(work: Path) -> None:
-    """Encode anew: the autoencoder was trained on. What its latents were is remembered."""
+    """Encode anew: the autoencoder was trained on. What its latents were is remembered, decoders of these are not."""
+    for name in DECODERS:
+        checkpoint(work, name).unlink(missing_ok=True)
     for name in ("latents.npy", "encoded"):
         (work / name).unlink(missing_ok=True)
     if (work / "vae").is_dir() and not begun(work, "vae"):

@@ -35,7 +35,7 @@ class Plan:
         minutes: the whole budget, over all calls.
         rate: the learning rate before it comes down.
         hold: the share of the budget at full rate; a cosine follows.
-        micro: micro-batches of a step, shared among the ranks.
+        micro: micro-batches of a step, shared among the ranks; a GPU takes a step's batch whole.
         decay: of the averaged weights, at most.
         muon: Muon for the hidden matrices; weights that AdamW has trained go on better with AdamW.
         logged: names of the numbers that ``loss_of`` hands back; the same on every rank, also on one that had no micro-batch.
@@ -81,6 +81,7 @@ def train(
     """
     named = {f"{m}.{n}": p for m, module in modules.items() for n, p in module.named_parameters() if p.requires_grad}
     parameters = list(named.values())
+    micro = 1 if ranks.device.type == "cuda" else plan.micro
     optimisers = _optimisers(plan, named, ranks)
     average = {name: p.detach().clone() for name, p in named.items()}
     path = checkpoint(work, plan.name)
@@ -102,11 +103,11 @@ def train(
         for group in (group for optimiser in optimisers for group in optimiser.param_groups):
             group["lr"] = rate
         sums = torch.zeros(len(plan.logged), device=ranks.device)
-        for _ in ranks.tickets(step, plan.micro):
+        for _ in ranks.tickets(step, micro):
             loss, values = loss_of(share)
             loss.backward()
             sums += torch.stack([values[name].detach().float() for name in plan.logged])
-        sums = ranks.reduce(parameters, plan.micro, sums)
+        sums = ranks.reduce(parameters, micro, sums)
         elapsed = ranks.first_clock(time.monotonic() - start)
         share = elapsed / (plan.minutes * 60)
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -114,7 +115,7 @@ def train(
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
         step += 1
-        seen.append(sums / plan.micro)
+        seen.append(sums / micro)
         if step % AVERAGE_EVERY == 0:
             decay = min(plan.decay, (step + 1) / (step + 20)) ** AVERAGE_EVERY
             with torch.no_grad():

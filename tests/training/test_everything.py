@@ -1,5 +1,6 @@
 """Nothing of the package needs training, and its stages share one budget."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,32 @@ def test_training_begins_from_parts_of_a_released_model(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["start", "tokenizer"]
     assert [path.name for path in (tmp_path / "start").iterdir()] == ["tokenizer"]
+
+
+@pytest.mark.slow
+def test_what_was_learnt_of_other_latents_is_forgotten(tmp_path: Path) -> None:
+    """A decoder of the old latents would decode the new ones, and be shipped; the denoiser goes on with turned ones."""
+    from training.encoding import forget
+
+    (tmp_path / "checkpoints").mkdir()
+    for name in ("autoencoder", "denoiser", "decoder", "fine", "tiny"):
+        (tmp_path / "checkpoints" / f"{name}.pt").touch()
+    (tmp_path / "vae").mkdir()
+    forget(tmp_path)
+    assert {path.stem for path in (tmp_path / "checkpoints").iterdir()} == {"autoencoder", "denoiser"}
+    assert (tmp_path / "vae-before").is_dir()
+
+
+@pytest.mark.slow
+def test_the_decoder_beside_a_released_model_is_trained_on(tmp_path: Path) -> None:
+    """Not the narrower one of the model itself, which would take its place."""
+    from training.decoder import _fresh_fine
+    from training.encoding import begin_from
+
+    models = Path(__file__).parents[2] / "promptlab" / "models"
+    begin_from(tmp_path, models / "mini")
+    released = json.loads((models / "mini-vae-ft" / "config.json").read_text())
+    assert list(_fresh_fine(tmp_path).config.block_out_channels) == released["block_out_channels"]
 
 
 @pytest.mark.slow
