@@ -85,9 +85,11 @@ def encode(work: Path, count: int, ranks: Ranks) -> None:
         np.lib.format.open_memmap(path, "w+", np.float16, (planned, vae.config.latent_channels, size, size)).flush()
     latents = np.lib.format.open_memmap(path, "r+")
     block = BLOCK * (8 if ranks.device.type == "cuda" else 1)
-    for start in range(max(HELD_OUT, encoded(work)), min(count, len(pictures)), block):
+    count = min(count, len(pictures))
+    for start in range(max(HELD_OUT, encoded(work)), count, block):
+        end = min(start + block, count)
         with torch.no_grad(), torch.autocast(ranks.device.type, torch.bfloat16):
-            z = vae.encode(as_tensor(pictures[start : start + block], ranks.device)).latent_dist.mean
-        latents[start : start + block] = z.float().cpu().numpy() * vae.config.scaling_factor
+            z = vae.encode(as_tensor(pictures[start:end], ranks.device)).latent_dist.mean
+        latents[start:end] = z.float().cpu().numpy() * vae.config.scaling_factor
         latents.flush()
-        (work / "encoded").write_text(str(min(start + block, len(pictures))))
+        (work / "encoded").write_text(str(end))
