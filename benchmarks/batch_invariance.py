@@ -37,15 +37,15 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 from machine import machine
 
-from promptlab.engine import diffusers_engine
-from promptlab.engine.finding.sources import find_model
-from promptlab.engine.loading.pipelines import Pipelines, Setting
-from promptlab.engine.painting.batches import Batch, paint
-from promptlab.engine.schedules.names import parse_scheduler
+from promptlab.engine import create_engine
+from promptlab.engine.loading.pipeline_cache import PipelineCache, PipelineSetting
+from promptlab.engine.sampling.static_batching import Batch, paint
+from promptlab.engine.sources.finder import find_model
 from promptlab.errors import one_line
 from promptlab.images.png import pixel_sha256
-from promptlab.plan import tasks_of
-from promptlab.spec import CallSpec, PipelineSpec, RunSpec, Variant
+from promptlab.plan import requests_of
+from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant
+from promptlab.specs.schedulers import parse_scheduler
 
 CONFIGS = {
     # runwayml/stable-diffusion-v1-5, as its configuration files have it
@@ -92,7 +92,7 @@ PROMPTS = ("portrait photo of a old warrior chief", "a fox", "a red circle on a 
 LEGEND = """\
 Written by `benchmarks/batch_invariance.py`, whose head says what is asked. Cells: comparisons that differed, of how
 many, by how many levels of 255 at most. `flat`: whether the picture has one colour only, which would prove nothing."""
-PIPELINES = Pipelines()
+PIPELINES = PipelineCache()
 QUESTIONS = ("again", "neighbours", "slot", "alone", "pool", "process", "size")
 
 
@@ -179,7 +179,7 @@ class Asked:
             batch_size=batch_size,
             device=self.device,
         )
-        return tasks_of(engine.resolve(spec))
+        return requests_of(engine.resolve(spec))
 
     def pooled(self, engine, target, batch_size: int, turn: int):
         """The pixels of ``target`` out of a stream of images that have hardly anything in common."""
@@ -195,7 +195,7 @@ class Asked:
         if not self.rows:
             return list(engine.generate(tasks))[at].pixels
         model = find_model(self.folder)
-        setting = Setting(model=model, vae=None, dtype=self.dtype, device=self.device)
+        setting = PipelineSetting(model=model, vae=None, dtype=self.dtype, device=self.device)
         padded = (*tasks, *(tasks[-1],) * (tasks[0].batch_size - len(tasks)))
         return paint(PIPELINES.ready(setting, unwatched), Batch(number=0, tasks=padded), 1, unwatched)[at].pixels
 
@@ -243,7 +243,7 @@ class Elsewhere:
 
 def elsewhere(words: str) -> None:
     fields, dtypes, sizes = json.loads(words)
-    asked, engine = Asked(**fields), diffusers_engine()
+    asked, engine = Asked(**fields), create_engine()
     for dtype in dtypes:
         one = replace(asked, dtype=dtype)
         for size in sizes:
@@ -340,7 +340,7 @@ def main() -> None:
         return
     if typed.threads:
         os.environ["OMP_NUM_THREADS"] = str(typed.threads)  # for the other process
-    engine = diffusers_engine()
+    engine = create_engine()
     import torch
 
     from promptlab.engine.machine.devices import choose_device

@@ -17,9 +17,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from machine import machine
 
-from promptlab.plan import tasks_of
+from promptlab.plan import requests_of
 from promptlab.records import RunStatus
-from promptlab.spec import PipelineSpec, RunSpec, Variant
+from promptlab.specs import PipelineSpec, RunSpec, Variant
 from promptlab.store.notebook import Notebook
 from promptlab.testing import Painter
 from promptlab.workspace import Workspace
@@ -39,7 +39,7 @@ def fill(workspace: Workspace) -> None:
     resolved = painter.resolve(spec)
     for _ in range(RUNS):
         run = notebook.begin_run(
-            resolved, tasks_of(resolved), environment=painter.environment(resolved), experiment="warrior"
+            resolved, requests_of(resolved), environment=painter.environment(resolved), experiment="warrior"
         )
         notebook.end_run(run.id, RunStatus.FINISHED)
 

@@ -82,13 +82,13 @@ def in_company(folder):
     import numpy as np
 
     from promptlab.lab import Lab
-    from promptlab.plan import tasks_of
+    from promptlab.plan import requests_of
 
     lab = Lab(os.environ["PROMPTLAB_WORKSPACE"])
     run = next(
         lab.source(str(each.id)).run for each in lab.summaries() if each.model == str(folder) and each.images == 4
     )
-    tasks = tasks_of(lab.engine.resolve(run.spec))
+    tasks = requests_of(lab.engine.resolve(run.spec))
     forced = [_mixed(task) for task in tasks]
     together = [picture.pixels for picture in lab.engine.generate(forced)]
     alone = next(iter(lab.engine.generate(forced[1:2]))).pixels
@@ -108,8 +108,8 @@ def refused(family):
     """The sentence with which a model of this family is refused."""
     from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING
 
-    from promptlab.engine.families.calls import pipeline_class
-    from promptlab.engine.finding.configuration import Configuration
+    from promptlab.engine.pipelines.calls import pipeline_class
+    from promptlab.engine.sources.configuration import Configuration
     from promptlab.errors import InputError
 
     kind = AUTO_TEXT2IMAGE_PIPELINES_MAPPING[family.name].__name__
@@ -124,7 +124,7 @@ def refused(family):
 
 def main(names):
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    import promptlab.engine.machine.libraries as libraries
+    import promptlab.engine.machine.torch_setup as libraries
 
     libraries.prepare()
     from tests.families.optional import is_there

@@ -39,20 +39,20 @@ from ladder import matmul_peak, wait
 from machine import machine
 from ways import Work, decoding, denoising, ways
 
-from promptlab.engine import diffusers_engine
-from promptlab.engine.finding.sources import find_model
-from promptlab.engine.loading.pipelines import Setting
+from promptlab.engine import create_engine
+from promptlab.engine.loading.pipeline_cache import PipelineSetting
 from promptlab.engine.machine.determinism import deterministic
 from promptlab.engine.machine.devices import choose_device, default_dtype, torch_dtype
 from promptlab.engine.machine.half import half_on_cpu
-from promptlab.engine.machine.libraries import quietly
-from promptlab.engine.painting.pool import Pool
-from promptlab.engine.painting.progress import Progress
-from promptlab.engine.schedules.names import parse_scheduler
+from promptlab.engine.machine.torch_setup import quietly
+from promptlab.engine.sampling.continuous_batching import ContinuousBatching
+from promptlab.engine.sampling.progress import SamplingProgress
+from promptlab.engine.sources.finder import find_model
 from promptlab.errors import one_line
 from promptlab.images.png import pixel_sha256
-from promptlab.plan import tasks_of
-from promptlab.spec import DTYPES, CallSpec, PipelineSpec, RunSpec, Variant
+from promptlab.plan import requests_of
+from promptlab.specs import DTYPES, CallSpec, PipelineSpec, RunSpec, Variant
+from promptlab.specs.schedulers import parse_scheduler
 
 SCHEDULER = "dpmsolver++"
 PARTS = ("unet", "vae", "image")
@@ -151,14 +151,14 @@ class Rerun:
     def __init__(self, folder: str, device: str, dtype: str, size: int, steps: int) -> None:
         import diffusers
 
-        self.engine, self.device, self.steps, self.size = diffusers_engine(), device, steps, size
+        self.engine, self.device, self.steps, self.size = create_engine(), device, steps, size
         spec = RunSpec(
             pipeline=PipelineSpec(model=folder, dtype=dtype, scheduler=parse_scheduler(SCHEDULER)),
             call=CallSpec(num_inference_steps=steps, guidance_scale=7.5, height=size, width=size),
             variants=(Variant(prompt=PROMPTS[0]),), seeds=(0,), batch_size=1, device=device,
         )  # fmt: skip
         resolved = self.engine.resolve(spec)
-        self.tasks, self.work = tasks_of(resolved), self.engine.work(resolved)
+        self.tasks, self.work = requests_of(resolved), self.engine.work(resolved)
         self.pipeline = PIPELINES.ready(setting(folder, dtype, device), unwatched)
         chosen = parse_scheduler(SCHEDULER)
         scheduler = getattr(diffusers, chosen.name).from_config(self.pipeline.scheduler.config, **dict(chosen.options))
@@ -178,9 +178,11 @@ class Rerun:
 
     def ours(self, run: Callable | None) -> np.ndarray:
         """The pool's, with ``run`` for its forward, the UNet's own without."""
-        progress = Progress(first=0, batches=1, watch=unwatched, going=lambda: True)
+        progress = SamplingProgress(first=0, batches=1, watch=unwatched, going=lambda: True)
         with forwarded(self.pipeline.unet, run):
-            return next(iter(list(Pool(self.pipeline, self.tasks, [self.work], progress).pictures()))).pixels
+            return next(
+                iter(list(ContinuousBatching(self.pipeline, self.tasks, [self.work], progress).pictures()))
+            ).pixels
 
     def rows(self, *, rounds: int, compiling: bool) -> Iterator[str]:
         forward = denoising(self.pipeline, 2, self.size)
@@ -225,8 +227,8 @@ def forwarded(unet, run: Callable | None) -> Iterator[None]:
         del unet.forward
 
 
-def setting(folder: str, dtype: str, device: str) -> Setting:
-    return Setting(model=find_model(folder), vae=None, dtype=dtype, device=device)
+def setting(folder: str, dtype: str, device: str) -> PipelineSetting:
+    return PipelineSetting(model=find_model(folder), vae=None, dtype=dtype, device=device)
 
 
 @contextmanager
@@ -317,7 +319,7 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="torch.compile too, which takes minutes to begin with")
     parser.add_argument("--save", action="store_true", help="to benchmarks/results/kernels-DEVICE.md")
     typed = parser.parse_args()
-    diffusers_engine()  # tells the libraries what they read when they are imported
+    create_engine()  # tells the libraries what they read when they are imported
     device = choose_device(typed.device)
     turn_to(device)
     typed.size = typed.size or ("sd15" if device.startswith("cuda") else "tiny")

@@ -26,14 +26,14 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 from batch_invariance import CONFIGS, weights_in
 from machine import machine
 
-from promptlab.engine import diffusers_engine
+from promptlab.engine import create_engine
 from promptlab.engine.machine.devices import choose_device
-from promptlab.engine.machine.libraries import quietly
 from promptlab.engine.machine.memory import measured
-from promptlab.engine.schedules.names import parse_scheduler
+from promptlab.engine.machine.torch_setup import quietly
 from promptlab.errors import one_line
 from promptlab.lab import Lab
-from promptlab.spec import CallSpec, PipelineSpec, RunSpec, Variant
+from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant
+from promptlab.specs.schedulers import parse_scheduler
 
 PROMPT = "portrait photo of a old warrior chief"
 
@@ -145,7 +145,7 @@ class Rungs:
             variants=(Variant(prompt=PROMPT),), seeds=tuple(range(self.images)), batch_size=8, device=self.device,
         )  # fmt: skip
         with tempfile.TemporaryDirectory() as folder:
-            lab = Lab(folder, engine=diffusers_engine())
+            lab = Lab(folder, engine=create_engine())
             lab.run(spec.vary(seeds=(0,), num_inference_steps=1))
             began = time.perf_counter()
             run = lab.run(spec, again=True)

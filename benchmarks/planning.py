@@ -19,10 +19,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from machine import machine
 
-from promptlab.engine import Engine, diffusers_engine
-from promptlab.expand.axes import Axis, sweep
+from promptlab.engine import Engine, create_engine
+from promptlab.expand.sweep import Axis, build_sweep
 from promptlab.plan import Pace, plan
-from promptlab.spec import PipelineSpec, RunSpec, SchedulerSpec, Variant
+from promptlab.specs import PipelineSpec, RunSpec, SchedulerSpec, Variant
 from promptlab.testing import Painter
 
 CELLS = 100_000
@@ -47,12 +47,12 @@ def measure(shape: str, *, real: bool) -> None:
         Axis(field="scheduler", values=SCHEDULERS),
         Axis(field="guidance", values=tuple(1 + place / 1000 for place in range(guidances))),
     )
-    engine: Engine = diffusers_engine() if real else Painter()
+    engine: Engine = create_engine() if real else Painter()
     engine.resolve(base)
     pace = Pace(seconds_per_image=1, load_seconds=5, bytes_per_image=4e5)
     began_with = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     times = [time.perf_counter()]
-    made = sweep(base, axes)
+    made = build_sweep(base, axes)
     times.append(time.perf_counter())
     resolved = engine.resolve_all(made.specs)
     times.append(time.perf_counter())

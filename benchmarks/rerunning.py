@@ -14,9 +14,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from machine import machine
 
-from promptlab.engine.schedules.names import parse_scheduler
-from promptlab.expand.reading import understood
+from promptlab.expand.experiment_file.reader import understood
 from promptlab.lab import Lab
+from promptlab.specs.schedulers import parse_scheduler
 from promptlab.testing import Painter
 
 FILE = """

@@ -20,22 +20,22 @@ from machine import machine
 from matplotlib import cbook
 from PIL import Image
 
-from promptlab.engine import diffusers_engine
+from promptlab.engine import create_engine
 from promptlab.images.png import encode_png
-from promptlab.plan import tasks_of
-from promptlab.spec import CallSpec, PipelineSpec, RunSpec, Variant
+from promptlab.plan import requests_of
+from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant
 
 
 def pictures() -> dict[str, np.ndarray]:
     with Image.open(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)) as image:
         photo = np.asarray(image.convert("RGB"))[:512, :512].copy()
     noise = np.random.default_rng(0).integers(0, 256, photo.shape, dtype=np.uint8)
-    engine = diffusers_engine()
+    engine = create_engine()
     spec = RunSpec(
         pipeline=PipelineSpec(model="mini"), call=CallSpec(num_inference_steps=10),
         variants=(Variant(prompt="portrait photo of a old warrior chief"),), seeds=(1,),
     )  # fmt: skip
-    (made,) = engine.generate(tasks_of(engine.resolve(spec)))
+    (made,) = engine.generate(requests_of(engine.resolve(spec)))
     return {
         "photograph": photo,
         "with grain": np.clip(photo.astype(int) + noise // 32 - 4, 0, 255).astype(np.uint8),

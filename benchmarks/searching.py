@@ -26,10 +26,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 from machine import machine
 
 from promptlab.store.database import Database
-from promptlab.store.glance import summaries
 from promptlab.store.notebook import Notebook
-from promptlab.store.searching import Query, search
+from promptlab.store.run_list import summaries
 from promptlab.store.tables import Base, EnvironmentRow, ImageRow, RatingRow, RunRow, VariantRow
+from promptlab.store.text_search import SearchQuery, search
 from promptlab.workspace import Workspace
 
 SUBJECTS = ("fox", "owl", "warrior chief", "castle", "glass", "robot", "old fisherman", "young queen", "여우", "전사")
@@ -41,19 +41,19 @@ WORDS = [
 ]
 SCHEDULERS = ("EulerDiscreteScheduler", "DPMSolverMultistepScheduler", "PNDMScheduler", "UniPCMultistepScheduler")
 QUERIES = {
-    "portrait (in a seventh of all)": Query(words=("portrait",)),
-    "a (in all)": Query(words=("a",)),
-    "fox watercolour": Query(words=("fox", "watercolour")),
-    "warr (a beginning)": Query(words=("warr",)),
-    "전사 (looked for in the texts)": Query(words=("전사",)),
-    "a --seed 3": Query(words=("a",), seed=3),
-    "a --rating 5": Query(words=("a",), rating=5),
-    "portrait --scheduler euler --since 30d": Query(
+    "portrait (in a seventh of all)": SearchQuery(words=("portrait",)),
+    "a (in all)": SearchQuery(words=("a",)),
+    "fox watercolour": SearchQuery(words=("fox", "watercolour")),
+    "warr (a beginning)": SearchQuery(words=("warr",)),
+    "전사 (looked for in the texts)": SearchQuery(words=("전사",)),
+    "a --seed 3": SearchQuery(words=("a",), seed=3),
+    "a --rating 5": SearchQuery(words=("a",), rating=5),
+    "portrait --scheduler euler --since 30d": SearchQuery(
         words=("portrait",), scheduler="euler", since=datetime.now(UTC) - timedelta(days=30)
     ),
-    "nothing that is there": Query(words=("zeppelin",)),
-    "--rating 5, no words": Query(rating=5),
-    "--seed 3, no words": Query(seed=3),
+    "nothing that is there": SearchQuery(words=("zeppelin",)),
+    "--rating 5, no words": SearchQuery(rating=5),
+    "--seed 3, no words": SearchQuery(seed=3),
 }
 
 

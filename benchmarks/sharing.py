@@ -18,10 +18,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from machine import machine  # noqa: E402
 
-from promptlab.engine import diffusers_engine  # noqa: E402
+from promptlab.engine import create_engine  # noqa: E402
 from promptlab.engine.machine.memory import measured, release  # noqa: E402
-from promptlab.plan import tasks_of  # noqa: E402
-from promptlab.spec import CallSpec, PipelineSpec, RunSpec, Variant  # noqa: E402
+from promptlab.plan import requests_of  # noqa: E402
+from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant  # noqa: E402
 
 MIB = 2**20
 
@@ -56,7 +56,7 @@ def size_of(module):
 def main():
     from tests.engine.tiny import save_tiny
 
-    engine = diffusers_engine()
+    engine = create_engine()
     folder = Path(tempfile.mkdtemp())
     try:
         first, second = parts(0), parts(1)
@@ -102,7 +102,7 @@ def changed(engine, model):
         pipeline=PipelineSpec(model=str(model)), variants=(Variant(prompt="a"),), seeds=(0,), device="cpu",
         call=CallSpec(num_inference_steps=1, height=64, width=64),
     )  # fmt: skip
-    tasks, before = tasks_of(engine.resolve(spec)), engine._pipelines._pipeline  # noqa: SLF001 - what it is about
+    tasks, before = requests_of(engine.resolve(spec)), engine._pipelines._pipeline  # noqa: SLF001 - what it is about
     parts_before = [] if before is None else [before.unet, before.vae, before.text_encoder]
     references = [weakref.ref(part) for part in parts_before]
     del before, parts_before

@@ -22,13 +22,13 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 from machine import machine
 
-from promptlab.engine import diffusers_engine
-from promptlab.engine.machine.libraries import quietly
-from promptlab.engine.schedules.names import parse_scheduler
-from promptlab.expand.axes import Axis, sweep
+from promptlab.engine import create_engine
+from promptlab.engine.machine.torch_setup import quietly
+from promptlab.expand.sweep import Axis, build_sweep
 from promptlab.lab import Lab
 from promptlab.models import bundled
-from promptlab.spec import CallSpec, PipelineSpec, RunSpec, Variant
+from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant
+from promptlab.specs.schedulers import parse_scheduler
 
 SCHEDULERS = ("pndm", "ddim", "euler", "dpmsolver++")
 AGES = ("oldest", "old", "adult", "young")
@@ -86,7 +86,7 @@ def main() -> None:
     )
     schedulers = Axis(field="scheduler", values=tuple(map(parse_scheduler, SCHEDULERS)))
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as theirs:
-        lab, loop = Lab(folder, engine=diffusers_engine()), Loop(theirs)
+        lab, loop = Lab(folder, engine=create_engine()), Loop(theirs)
         lab.run(spec.vary(seeds=(0, 1), num_inference_steps=2))
         loop.run(2, SCHEDULERS[:1])
         taken: dict[str, list[float]] = {"loop": [], "ours": []}
@@ -95,7 +95,7 @@ def main() -> None:
             assert loop.run(steps) == 64
             taken["loop"].append(time.perf_counter() - began)
             began = time.perf_counter()
-            record = lab.run_sweep(sweep(spec, [schedulers]), again=True)
+            record = lab.run_sweep(build_sweep(spec, [schedulers]), again=True)
             taken["ours"].append(time.perf_counter() - began)
             runs = [lab.notebook.run(one.run_id) for one in record.runs]
             assert len(list(itertools.chain.from_iterable(run.made for run in runs))) == 64

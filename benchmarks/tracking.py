@@ -16,10 +16,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from machine import machine
 
-from promptlab.engine import diffusers_engine
+from promptlab.engine import create_engine
 from promptlab.lab import Lab
-from promptlab.plan import tasks_of
-from promptlab.spec import CallSpec, PipelineSpec, RunSpec, Variant
+from promptlab.plan import requests_of
+from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant
 
 AGES = ("oldest", "old", "adult", "young")
 SPEC = RunSpec(
@@ -33,7 +33,7 @@ SPEC = RunSpec(
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    engine = diffusers_engine()
+    engine = create_engine()
     with tempfile.TemporaryDirectory() as folder:
         lab = Lab(folder, engine=engine)
         lab.run(SPEC.vary(seeds=(0, 1), num_inference_steps=2))  # weights, tables, imports
@@ -42,7 +42,7 @@ def main() -> None:
         remembered: list[float] = []
         for _ in range(rounds):
             began = time.perf_counter()
-            count = sum(1 for _ in engine.generate(tasks_of(resolved)))
+            count = sum(1 for _ in engine.generate(requests_of(resolved)))
             alone.append(time.perf_counter() - began)
             began = time.perf_counter()
             run = lab.run(SPEC, again=True)

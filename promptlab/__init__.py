@@ -8,19 +8,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from promptlab.lab import Lab, Wording
-    from promptlab.spec import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant
+    from promptlab.lab import Lab, PromptEdit
+    from promptlab.specs import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant
 
 __version__ = "0.1.0"
-__all__ = ["CallSpec", "Lab", "PipelineSpec", "RunSpec", "SchedulerSpec", "Variant", "Wording", "__version__"]
+__all__ = ["CallSpec", "Lab", "PipelineSpec", "PromptEdit", "RunSpec", "SchedulerSpec", "Variant", "__version__"]
 
-_ROOMS = {"Lab": "promptlab.lab", "Wording": "promptlab.lab"}
+_ROOMS = {"Lab": "promptlab.lab", "PromptEdit": "promptlab.lab"}
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_ROOMS.get(name, "promptlab.spec")), name)
+    return getattr(import_module(_ROOMS.get(name, "promptlab.specs")), name)
 
 
 def __dir__() -> list[str]:

@@ -14,23 +14,23 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from promptlab.spec import Change, RunSpec, Scalar, Variant, canonical_json
+from promptlab.specs import Change, RunSpec, Scalar, Variant, canonical_json
 
 __all__ = [
-    "CutWords",
     "Environment",
     "ImageRecord",
     "ImageStatus",
-    "Loss",
+    "ImportGap",
     "Origin",
     "Outcome",
     "ProbeRecord",
-    "Probed",
+    "ProbeTrial",
     "RunRecord",
     "RunStatus",
     "RunSummary",
     "SweepRecord",
     "SweepRun",
+    "TruncatedText",
     "VariantRecord",
     "Verification",
     "plain",
@@ -107,7 +107,7 @@ class Verification:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loss:
+class ImportGap:
     """One thing that a foreign picture says of itself and that could not be carried over.
 
     Args:
@@ -130,11 +130,11 @@ class Origin:
 
     program: str
     file: str
-    lost: tuple[Loss, ...] = ()
+    lost: tuple[ImportGap, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CutWords:
+class TruncatedText:
     """Words of a prompt, or a negative prompt, that a text encoder did not see.
 
     Args:
@@ -276,7 +276,7 @@ class RunRecord:
     sweep_values: tuple[tuple[str, str], ...] = ()
     tracked_at: datetime | None = None
     origin: Origin | None = None
-    cut: tuple[CutWords, ...] = ()
+    cut: tuple[TruncatedText, ...] = ()
 
     @property
     def made(self) -> tuple[ImageRecord, ...]:
@@ -365,7 +365,7 @@ class SweepRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Probed:
+class ProbeTrial:
     """A forward of so many images, tried out in a few steps.
 
     Args:
@@ -417,7 +417,7 @@ class ProbeRecord:
     measured_steps: int
     available: int
     limit: int
-    tried: tuple[Probed, ...]
+    tried: tuple[ProbeTrial, ...]
     unsliced_only: str | None = None
 
     def largest(self, *, attention_slicing: bool) -> int | None:

@@ -18,13 +18,13 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
-from promptlab.engine import Begun, Denoising, EngineEvent, Loaded, Loading, Picture, Watch
+from promptlab.engine import Begun, Denoising, EngineEvent, GeneratedImage, Loaded, Loading, Watch
 from promptlab.errors import EngineError, OutOfMemory, UnknownValue
-from promptlab.expand.steering import short_source
-from promptlab.plan import CutPrompt, ImageTask, ResolvedSpec, chosen_batch_size
-from promptlab.plan.turns import Work
+from promptlab.expand.settings_text import short_source
+from promptlab.plan import ImageRequest, ResolvedSpec, TruncatedPrompt, chosen_batch_size
+from promptlab.plan.step_scheduler import DenoisingSteps
 from promptlab.records import Environment
-from promptlab.spec import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, options
+from promptlab.specs import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, options
 
 __all__ = ["Painter"]
 
@@ -48,7 +48,7 @@ class Painter:
         self.seconds = seconds
         self.most_rows = most_rows
         self.fail_on = fail_on
-        self.painted: list[ImageTask] = []
+        self.painted: list[ImageRequest] = []
 
     def resolve(self, spec: RunSpec) -> ResolvedSpec:
         """Everything is known here but devices other than the CPU."""
@@ -77,14 +77,14 @@ class Painter:
             vae_identity=pipeline.vae and _identity(pipeline.vae),
         )  # fmt: skip
 
-    def cut_words(self, resolved: Sequence[ResolvedSpec]) -> tuple[CutPrompt, ...]:
+    def cut_words(self, resolved: Sequence[ResolvedSpec]) -> tuple[TruncatedPrompt, ...]:
         """More than 75 words, told by the blanks between them, are more than the painter reads."""
         prompts = dict.fromkeys(
             text for each in resolved for variant in each.spec.variants
             for text in (variant.prompt, variant.negative_prompt)
         )  # fmt: skip
         cut = ((prompt, " ".join(prompt.split()[_WORDS_READ:])) for prompt in prompts)
-        return tuple(CutPrompt(prompt=prompt, encoder="tokenizer", words=words) for prompt, words in cut if words)
+        return tuple(TruncatedPrompt(prompt=prompt, encoder="tokenizer", words=words) for prompt, words in cut if words)
 
     def environment(self, resolved: ResolvedSpec) -> Environment:
         """One fact: who painted."""
@@ -98,13 +98,13 @@ class Painter:
         """More than a painter needs."""
         return 2**34
 
-    def work(self, resolved: ResolvedSpec) -> Work | None:  # noqa: ARG002 - the engine's signature
+    def work(self, resolved: ResolvedSpec) -> DenoisingSteps | None:  # noqa: ARG002 - the engine's signature
         """A batch has one setting."""
         return None
 
     def generate(
-        self, tasks: Sequence[ImageTask], watch: Watch = _unwatched, *, going: Callable[[], bool] = lambda: True
-    ) -> Iterator[Picture]:
+        self, tasks: Sequence[ImageRequest], watch: Watch = _unwatched, *, going: Callable[[], bool] = lambda: True
+    ) -> Iterator[GeneratedImage]:
         """Paint, in batches of each setting's batch size."""
         watch(Loading(what="the painter's brushes"))
         watch(Loaded(seconds=0.0))
@@ -128,7 +128,7 @@ class Painter:
                 yield self._paint(task, batch=number, slot=slot)
             watch(Denoising(batch=number, batches=len(batches), step=1, steps=1))
 
-    def _paint(self, task: ImageTask, *, batch: int, slot: int) -> Picture:
+    def _paint(self, task: ImageRequest, *, batch: int, slot: int) -> GeneratedImage:
         import numpy as np
 
         height, width = task.call.height or 32, task.call.width or 32
@@ -142,7 +142,7 @@ class Painter:
             (0.1 + radius / 4) * min(height, width)
         ) ** 2
         pixels[sun] = ink[9:12]
-        return Picture(
+        return GeneratedImage(
             task=task,
             pixels=np.ascontiguousarray(pixels.round(), dtype=np.uint8),
             batch=batch,
@@ -152,7 +152,7 @@ class Painter:
         )
 
 
-def _chunks(tasks: list[ImageTask]) -> Iterator[list[ImageTask]]:
+def _chunks(tasks: list[ImageRequest]) -> Iterator[list[ImageRequest]]:
     size = tasks[0].batch_size
     return (tasks[start : start + size] for start in range(0, len(tasks), size))
 

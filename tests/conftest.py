@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 import pytest
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported; see promptlab.engine.machine.libraries
+os.environ.setdefault(
+    "OMP_WAIT_POLICY", "PASSIVE"
+)  # before torch is imported; see promptlab.engine.machine.torch_setup
 
 from filelock import FileLock
 from hypothesis import settings

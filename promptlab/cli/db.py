@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from promptlab.cli.make import lab_in
+from promptlab.cli.generate import lab_in
 from promptlab.cli.options import in_workspace
-from promptlab.cli.places import shown_path
+from promptlab.cli.paths import shown_path
 
 __all__ = ["db"]
 

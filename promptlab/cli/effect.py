@@ -9,15 +9,15 @@ from typing import Any
 
 import click
 
-from promptlab.cli.inline import show_option, show_picture
-from promptlab.cli.make import lab_in
+from promptlab.cli.generate import lab_in
+from promptlab.cli.inline_pictures import show_option, show_picture
 from promptlab.cli.options import in_workspace, told_to
-from promptlab.cli.places import elsewhere, shown_path
-from promptlab.cli.progress import Progress
-from promptlab.cli.text import table
+from promptlab.cli.paths import elsewhere, shown_path
+from promptlab.cli.progress import ProgressDisplay
+from promptlab.cli.render.text import table
 from promptlab.errors import InputError, UnknownValue
-from promptlab.lab.effect import Effect, Estimate, in_words
-from promptlab.lab.variation import Source
+from promptlab.lab.history.rerun import RunOrImage
+from promptlab.lab.preferences.prompt_effect import Estimate, PromptEffect, in_words
 from promptlab.records import RunRecord, plain
 from promptlab.workspace import Workspace
 
@@ -66,8 +66,8 @@ def effect(
     if as_json and as_csv:
         raise InputError("--csv", problem="is said beside --json", allowed="one of them")
     lab = lab_in(workspace, tracking_uri)
-    source: Source = lab.source(ref)
-    with Progress(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
+    source: RunOrImage = lab.source(ref)
+    with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
         found = lab.effect(str(source.run.id), clip_model=clip_model, score=score is not None, device=device,
                            watch=progress)  # fmt: skip
     if as_json:
@@ -79,8 +79,8 @@ def effect(
         click.echo("\n".join(_lines(found, source.run, lab.workspace)))
 
 
-def _lines(found: Effect, run: RunRecord, workspace: Workspace) -> list[str]:
-    from promptlab.lab.weighing import estimate_text, label_of
+def _lines(found: PromptEffect, run: RunRecord, workspace: Workspace) -> list[str]:
+    from promptlab.lab.preferences.effect_report import estimate_text, label_of
 
     sure = "" if found.measured[0].wordings[0].effect.low is not None else "; four or more would say how sure it is"
     lines = [f"run {run.id}: {len(run.variants)} wordings at {len(found.seeds)} seeds{sure}", ""]
@@ -114,7 +114,7 @@ def _lines(found: Effect, run: RunRecord, workspace: Workspace) -> list[str]:
     return [*lines, "", f"plot: {shown_path(workspace.effect(run.id))}", f"next: promptlab ui{elsewhere(workspace)}"]
 
 
-def _told(found: Effect, run: RunRecord) -> dict[str, Any]:
+def _told(found: PromptEffect, run: RunRecord) -> dict[str, Any]:
     return plain(found) | {  # type: ignore[no-any-return]
         "wordings": [
             {"position": one.position, "label": one.variant.label, "prompt": one.variant.prompt,
@@ -124,7 +124,7 @@ def _told(found: Effect, run: RunRecord) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _csv(found: Effect, run: RunRecord) -> str:
+def _csv(found: PromptEffect, run: RunRecord) -> str:
     """Long: a line for each kind of distance and wording, or pair of wordings."""
     written = io.StringIO()
     lines = csv.writer(written, lineterminator="\n")

@@ -1,6 +1,6 @@
 """The options that commands share, each with the name diffusers has for it beside the short one.
 
-What was typed stays text: :mod:`promptlab.cli.asked` hands it to :mod:`promptlab.expand`, which reads options and files
+What was typed stays text: :mod:`promptlab.cli.parse` hands it to :mod:`promptlab.expand`, which reads options and files
 alike and names the option that is wrong. An option that is not named is empty: on ``run`` the file's value or the
 pipeline's own default, on ``rerun`` the parent's. So the same decorators serve both.
 """
@@ -15,12 +15,12 @@ import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
-from promptlab.cli.places import DATABASE
-from promptlab.engine.schedules.names import ALIASES
+from promptlab.cli.paths import DATABASE
 from promptlab.errors import InputError
 from promptlab.expand.values import DEFAULT
 from promptlab.models import bundled_models
-from promptlab.spec import DTYPES, OFFLOADS, Scalar, parse_scalar
+from promptlab.specs import DTYPES, OFFLOADS, Scalar, parse_scalar
+from promptlab.specs.schedulers import ALIASES
 from promptlab.tracking.address import TrackingAddress
 
 __all__ = [

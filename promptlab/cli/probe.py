@@ -8,17 +8,17 @@ from typing import Any
 
 import click
 
-from promptlab.cli.asked import changes_asked
-from promptlab.cli.make import lab_in
+from promptlab.cli.generate import lab_in
 from promptlab.cli.options import in_workspace, setting_options, told_to
-from promptlab.cli.probe_text import probe_lines
-from promptlab.cli.progress import Progress
+from promptlab.cli.parse import changes_asked
+from promptlab.cli.progress import ProgressDisplay
+from promptlab.cli.render.probe import probe_lines
 from promptlab.errors import InputError
 from promptlab.expand.fields import FIELDS
 from promptlab.expand.values import read_values
 from promptlab.models import DEFAULT_MODEL
 from promptlab.records import plain
-from promptlab.spec import AUTO, PipelineSpec, RunSpec, Variant
+from promptlab.specs import AUTO, PipelineSpec, RunSpec, Variant
 
 __all__ = ["probe"]
 
@@ -43,7 +43,7 @@ def probe(
     promptlab probe --model stable-diffusion-v1-5/stable-diffusion-v1-5 --dtype float16 --steps 20
     promptlab probe --batch-size 1,2,4,8,16 --size 768 --no-attention-slicing
     """
-    from promptlab.lab.probing import SHARE, SIZES
+    from promptlab.lab.maintenance.batch_size_probe import SHARE, SIZES
 
     sizes = _sizes(typed.pop("batch_size")) or SIZES
     slicing = tuple(dict.fromkeys(typed.pop("attention_slicing"))) or (False, True)
@@ -53,7 +53,7 @@ def probe(
     variant = Variant(prompt=prompt, negative_prompt=negative[0] if negative else "")
     spec = RunSpec(pipeline=PipelineSpec(model=DEFAULT_MODEL), variants=(variant,), seeds=(0,)).vary(**changes)
     lab = lab_in(workspace, tracking_uri)
-    with Progress(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
+    with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
         found = lab.probe(spec, sizes=sizes, slicing=slicing, experiment=experiment, watch=progress)
     if as_json:
         click.echo(json.dumps(plain(found), indent=2, ensure_ascii=False))

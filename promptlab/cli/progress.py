@@ -9,28 +9,28 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from promptlab.cli.cut_text import cut_lines
-from promptlab.cli.odd_text import smaller_line
-from promptlab.cli.places import elsewhere
-from promptlab.cli.probe_text import fitted_line, trying_words
+from promptlab.cli.paths import elsewhere
+from promptlab.cli.render.probe import fitted_line, trying_words
+from promptlab.cli.render.truncation import cut_lines
+from promptlab.cli.render.warnings import smaller_line
 from promptlab.engine import Denoising, Loaded, Loading
-from promptlab.lab.events import (
-    Compared,
-    Comparing,
-    Cut,
+from promptlab.lab.execution.events import (
+    BatchSizeChosen,
+    BatchSizeReduced,
     Event,
-    Fitted,
-    Generated,
-    Looking,
-    ProbeUntold,
-    RunBegan,
-    Smaller,
-    Stopping,
-    SweepBegan,
-    Telling,
-    Trying,
-    Undrawn,
-    Untold,
+    GridFailed,
+    ImagesGenerated,
+    ImagesVerified,
+    Interrupted,
+    ProbeStarted,
+    ProbeTrackingFailed,
+    Progress,
+    PromptsTruncated,
+    RunStarted,
+    SweepStarted,
+    TrackingFailed,
+    TrackingStarted,
+    VerifyStarted,
 )
 from promptlab.records import RunRecord
 from promptlab.workspace import Workspace
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
-__all__ = ["Progress"]
+__all__ = ["ProgressDisplay"]
 
 
-class Progress:
+class ProgressDisplay:
     """A context to pass as ``watch``: a bar for images, one for the steps that they take, and a line for what waits.
 
     An exception that leaves it after something was begun gets a note: what to type to have the rest made. ``began``
@@ -109,25 +109,25 @@ class Progress:
     def __call__(self, event: Event) -> None:
         """Show ``event``."""
         match event:
-            case Untold(run_id=run_id, reason=reason):
+            case TrackingFailed(run_id=run_id, reason=reason):
                 self._untold(run_id, reason)
-            case Undrawn(run_id=run_id, reason=reason):
+            case GridFailed(run_id=run_id, reason=reason):
                 self._bad_news.append(f"run {run_id} is whole, but its grid was not drawn: {reason}")
-            case Cut(prompts=prompts):
+            case PromptsTruncated(prompts=prompts):
                 for line in cut_lines(prompts):
                     self._say(line)
-            case Fitted() | Smaller() | Stopping():
+            case BatchSizeChosen() | BatchSizeReduced() | Interrupted():
                 self._say(_sentence(event))
-            case ProbeUntold(reason=reason):
+            case ProbeTrackingFailed(reason=reason):
                 self._bad_news.append(f"MLflow was not told: {reason}")
-            case SweepBegan(sweep_id=sweep_id):
+            case SweepStarted(sweep_id=sweep_id):
                 self._sweep, self._begun = True, f"sweep:{sweep_id}"
-            case RunBegan(run=run):
+            case RunStarted(run=run):
                 self.began.add(run.id)
                 self._of_run = 0
                 if not self._sweep:
                     self._begun = str(run.id)
-            case Generated(count=count):
+            case ImagesGenerated(count=count):
                 self.made, self._of_run = self.made + count - self._of_run, count
         if self._bars is not None:
             self._draw(self._bars, event)
@@ -142,26 +142,26 @@ class Progress:
 
     def _draw(self, bars: RichProgress, event: Event) -> None:
         match event:
-            case SweepBegan(images=images):
+            case SweepStarted(images=images):
                 self._images = bars.add_task("images", total=images)
                 self._before = self._asked = 0
-            case RunBegan(run=run):
+            case RunStarted(run=run):
                 self._run(bars, run)
-            case Loading() | Loaded() | Trying():
+            case Loading() | Loaded() | ProbeStarted():
                 self._do(bars, _doing(event))
             case Denoising(step=step, steps=steps):
                 if self._steps is None:
                     self._steps = bars.add_task("steps", total=steps)
                 bars.update(self._steps, completed=step, total=steps)
-            case Generated(count=count) if self._images is not None:
+            case ImagesGenerated(count=count) if self._images is not None:
                 bars.update(self._images, completed=self._before + count)
-            case Comparing(images=images):
+            case VerifyStarted(images=images):
                 self._images = bars.add_task("images", total=images)
-            case Compared(count=count) if self._images is not None:
+            case ImagesVerified(count=count) if self._images is not None:
                 bars.update(self._images, completed=count)
-            case Looking(what=what, count=count, of=of):
+            case Progress(what=what, count=count, of=of):
                 self._look(bars, what, count, of)
-            case Telling():
+            case TrackingStarted():
                 self._do(bars, "telling MLflow")
 
     def _run(self, bars: RichProgress, run: RunRecord) -> None:
@@ -194,21 +194,21 @@ class Progress:
                 self._bars.console.print(sentence)
 
 
-def _sentence(event: Fitted | Smaller | Stopping) -> str:
+def _sentence(event: BatchSizeChosen | BatchSizeReduced | Interrupted) -> str:
     match event:
-        case Fitted(batch_size=batch_size, tried=tried):
+        case BatchSizeChosen(batch_size=batch_size, tried=tried):
             return fitted_line(batch_size, tried)
-        case Smaller(rows=rows, batch_size=batch_size, images=images):
+        case BatchSizeReduced(rows=rows, batch_size=batch_size, images=images):
             return smaller_line(rows, batch_size, images)
     return "finishing the pictures under way; Ctrl-C again stops at once"
 
 
-def _doing(event: Loading | Loaded | Trying) -> str | None:
+def _doing(event: Loading | Loaded | ProbeStarted) -> str | None:
     match event:
         case Loading(what=what, done=done, total=total) if total:
             return f"loading {what}: {(done or 0) / 1e6:,.0f} of {total / 1e6:,.0f} MB"
         case Loading(what=what):
             return f"loading {what}"
-        case Trying(batch_size=batch_size, attention_slicing=sliced):
+        case ProbeStarted(batch_size=batch_size, attention_slicing=sliced):
             return trying_words(batch_size, sliced=sliced)
     return None

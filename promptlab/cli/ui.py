@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from promptlab.cli.make import lab_in
+from promptlab.cli.generate import lab_in
 from promptlab.cli.options import in_workspace, told_to, whole
-from promptlab.cli.progress import Progress
+from promptlab.cli.progress import ProgressDisplay
 from promptlab.errors import NotFound
 
 __all__ = ["sync", "ui"]
@@ -66,7 +66,7 @@ def sync(everything: bool, workspace: str | None, tracking_uri: str | None) -> N
     Told twice it changes nothing. Runs that are being made at this moment are left alone.
     """
     lab = lab_in(workspace, tracking_uri)
-    with Progress(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
+    with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
         told = lab.sync(progress, everything=everything)
     parts = [f"{what} {', '.join(map(str, ids))}" for what, ids in (("run", told.runs), ("sweep", told.sweeps)) if ids]
     click.echo(f"MLflow now knows {' and '.join(parts)}" if parts else "MLflow knows every run already")

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from promptlab.cli.make import lab_in
+from promptlab.cli.generate import lab_in
 from promptlab.cli.options import allow_pickle_option, in_workspace, whole
-from promptlab.cli.progress import Progress
-from promptlab.cli.text import counted, verification_line
+from promptlab.cli.progress import ProgressDisplay
+from promptlab.cli.render.text import counted, verification_line
 from promptlab.errors import InputError, UnknownValue
 from promptlab.records import Outcome, plain
 
 if TYPE_CHECKING:
-    from promptlab.lab.verifying import Verdict
+    from promptlab.lab.maintenance.verify import Verdict
 
 __all__ = ["verify"]
 
@@ -54,7 +54,7 @@ def verify(
     if sample is not None and sample < 1:
         raise InputError("--sample", sample, problem="is too small", allowed="1 or more", hint="--sample 20")
     lab = lab_in(workspace)
-    with Progress(lab.workspace) as progress:
+    with ProgressDisplay(lab.workspace) as progress:
         verdicts = lab.verify(refs, everything=everything, sample=sample, watch=progress)
     if as_json:
         click.echo(json.dumps([plain(verdict) for verdict in verdicts], indent=2, ensure_ascii=False))

@@ -1,7 +1,7 @@
 """Draws pixels. The only room that imports torch, diffusers and transformers, and only inside functions.
 
 This file is the room's door: the seam that :mod:`promptlab.lab` talks to and that the painter in
-:mod:`promptlab.testing` stands in for. Importing it costs nothing; :func:`diffusers_engine` is where the heavy
+:mod:`promptlab.testing` stands in for. Importing it costs nothing; :func:`create_engine` is where the heavy
 libraries come in.
 """
 
@@ -11,20 +11,30 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from promptlab.plan import CutPrompt, ImageTask, ResolvedSpec
-from promptlab.plan.turns import Work
+from promptlab.plan import ImageRequest, ResolvedSpec, TruncatedPrompt
+from promptlab.plan.step_scheduler import DenoisingSteps
 from promptlab.records import Environment
-from promptlab.spec import RunSpec
+from promptlab.specs import RunSpec
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Begun", "Denoising", "Engine", "EngineEvent", "Loaded", "Loading", "Picture", "Watch", "diffusers_engine"]
+__all__ = [
+    "Begun",
+    "Denoising",
+    "Engine",
+    "EngineEvent",
+    "GeneratedImage",
+    "Loaded",
+    "Loading",
+    "Watch",
+    "create_engine",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class GeneratedImage:
     """One image, made.
 
     Args:
@@ -40,7 +50,7 @@ class Picture:
         decoded_in: the dtype that it was decoded in, where its VAE's own gave no picture: ``float32``.
     """
 
-    task: ImageTask
+    task: ImageRequest
     pixels: NDArray[np.uint8]
     batch: int
     slot: int
@@ -73,7 +83,7 @@ class Loaded:
 class Begun:
     """The image of ``task`` is begun."""
 
-    task: ImageTask
+    task: ImageRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +122,7 @@ class Engine(Protocol):
         """
         ...
 
-    def cut_words(self, resolved: Sequence[ResolvedSpec]) -> tuple[CutPrompt, ...]:
+    def cut_words(self, resolved: Sequence[ResolvedSpec]) -> tuple[TruncatedPrompt, ...]:
         """What the text encoders would not see of the prompts and negative prompts: once each, with every encoder
         that cuts it. Loads tokenizers and nothing else, once each.
 
@@ -136,14 +146,14 @@ class Engine(Protocol):
         """
         ...
 
-    def work(self, resolved: ResolvedSpec) -> Work | None:
+    def work(self, resolved: ResolvedSpec) -> DenoisingSteps | None:
         """How often an image of a run asks the denoiser, with guidance and without, where forwards are shared with
         images of other runs; ``None`` where a run's batches are its own."""
         ...
 
     def generate(
-        self, tasks: Sequence[ImageTask], watch: Watch = ..., *, going: Callable[[], bool] = ...
-    ) -> Iterator[Picture]:
+        self, tasks: Sequence[ImageRequest], watch: Watch = ..., *, going: Callable[[], bool] = ...
+    ) -> Iterator[GeneratedImage]:
         """Make the images, in whatever order and company is quickest, and yield each as soon as it is there.
 
         The bytes of an image depend on its task and the environment alone: not on the other tasks, their order, its
@@ -161,12 +171,12 @@ class Engine(Protocol):
         ...
 
 
-def diffusers_engine(*, allow_pickle: bool = False) -> Engine:
+def create_engine(*, allow_pickle: bool = False) -> Engine:
     """The real one. Imports torch and diffusers: seconds, so call it once something is certain to be generated.
 
     Args:
         allow_pickle: whether pickled weights are read, where a model has no others.
     """
-    from promptlab.engine.diffusion import DiffusersEngine
+    from promptlab.engine.diffusers_engine import DiffusersEngine
 
     return DiffusersEngine(allow_pickle=allow_pickle)

@@ -15,8 +15,8 @@ from typing import Final
 from promptlab.errors import InputError
 from promptlab.expand.fields import Field, said_at
 from promptlab.expand.ranges import parse_numbers
-from promptlab.expand.steering import NONE, TOGETHER
-from promptlab.spec import Embedding, Lora, PipelineSpec
+from promptlab.expand.settings_text import NONE, TOGETHER
+from promptlab.specs import Embedding, Lora, PipelineSpec
 
 __all__ = ["read_parts", "read_ranged"]
 

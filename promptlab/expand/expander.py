@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from promptlab.errors import InputError, UnknownValue
+from promptlab.expand.gaps import Pieces, gap, is_blank, merge
 from promptlab.expand.grammar import MAX_DEPTH, Body, Choice, ListName, Node, Option, read_entry
-from promptlab.expand.tidy import Pieces, gap, is_blank, merge
 
 if TYPE_CHECKING:
     import random

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from promptlab.errors import InputError
-from promptlab.expand.axes import Axis, Exclude, Sweep, sweep
 from promptlab.expand.fields import Field, field_named, what_is
 from promptlab.expand.labels import labelled
-from promptlab.expand.phrasing import Entry, Phrasing
+from promptlab.expand.prompt_steps import Entry, PromptSteps
+from promptlab.expand.sweep import Axis, Exclude, Sweep, build_sweep
 from promptlab.expand.values import ParseScheduler, changed, read_value
-from promptlab.expand.words import cut
-from promptlab.spec import PipelineSpec, RunSpec, Variant
+from promptlab.expand.word_diff import cut
+from promptlab.specs import PipelineSpec, RunSpec, Variant
 
 __all__ = ["Experiment", "Settings", "check_said_once"]
 
@@ -51,7 +51,7 @@ class Experiment:
     settings: Settings = ()
     entries: tuple[Entry, ...] = ()
     seeds: tuple[int, ...] | None = None
-    phrasing: Phrasing = dataclasses.field(default_factory=Phrasing)
+    phrasing: PromptSteps = dataclasses.field(default_factory=PromptSteps)
     axes: tuple[Axis, ...] = ()
     zips: tuple[tuple[Axis, ...], ...] = ()
     excludes: tuple[Exclude, ...] = ()
@@ -115,7 +115,7 @@ class Experiment:
         )
         for name, value in settings.items():
             base = changed(base, field_named(name, what=name), value)
-        return sweep(base, axes, zips, self._excludes(varied, settings, negative, parse_scheduler))
+        return build_sweep(base, axes, zips, self._excludes(varied, settings, negative, parse_scheduler))
 
     def _axis(self, axis: Axis, negative: str, parse_scheduler: ParseScheduler) -> Axis:
         field = field_named(axis.field, what=axis.said)

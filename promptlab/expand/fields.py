@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from promptlab.errors import InputError, UnknownValue
-from promptlab.expand.yaml_tree import where
+from promptlab.expand.experiment_file.located_yaml import where
 
 __all__ = ["ARGUMENT", "FIELDS", "Field", "Kind", "field_named", "said_at", "what_is"]
 

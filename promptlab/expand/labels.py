@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from promptlab.expand.wording import replacements
-from promptlab.expand.words import cut, key, matches, split_words
-from promptlab.spec import Variant
+from promptlab.expand.prompt_edits import replacements
+from promptlab.expand.word_diff import cut, key, matches, split_words
+from promptlab.specs import Variant
 
 __all__ = ["MAX_LABEL", "labelled", "numbered"]
 

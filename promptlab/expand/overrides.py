@@ -11,13 +11,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from promptlab.errors import InputError
-from promptlab.expand.axes import Axis
 from promptlab.expand.fields import FIELDS, Field, field_named
-from promptlab.expand.phrasing import Entry, Phrasing
+from promptlab.expand.prompt_steps import Entry, PromptSteps
 from promptlab.expand.ranges import parse_numbers
+from promptlab.expand.sweep import Axis
 from promptlab.expand.templates import MAX_PROMPTS
 from promptlab.expand.values import read_value, read_values
-from promptlab.spec import MAX_SEED, Embedding, Lora
+from promptlab.specs import MAX_SEED, Embedding, Lora
 
 if TYPE_CHECKING:
     from promptlab.expand.experiment import Experiment
@@ -58,7 +58,7 @@ def whole_between(said: object, least: int, most: int, *, what: str) -> int:
     return int(numbers[0])
 
 
-def _phrasing(phrasing: Phrasing, named: dict[str, Any]) -> Phrasing:
+def _phrasing(phrasing: PromptSteps, named: dict[str, Any]) -> PromptSteps:
     changed: dict[str, Any] = {key: tuple(map(str, _several(named.pop(key)))) for key in _WORDS if key in named}
     if "sample" in named:
         changed["sample"] = whole_between(named.pop("sample"), 1, MAX_PROMPTS, what="--sample")

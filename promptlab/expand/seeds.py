@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from promptlab.errors import InputError, one_line
-from promptlab.spec import MAX_SEED
+from promptlab.specs import MAX_SEED
 
 __all__ = ["MAX_SEEDS", "Draw", "parse_seeds", "show_seeds"]
 

@@ -17,8 +17,8 @@ from typing import Final
 
 from promptlab.errors import InputError
 from promptlab.expand.expander import COUNTED, Expander, Lists
+from promptlab.expand.gaps import Pieces, tidy
 from promptlab.expand.grammar import Body, read
-from promptlab.expand.tidy import Pieces, tidy
 
 __all__ = ["COUNTED", "MAX_CHARACTERS", "MAX_PROMPTS", "Lists", "Template", "parse"]
 

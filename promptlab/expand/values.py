@@ -14,13 +14,13 @@ from typing import Any, Final
 
 from promptlab.errors import InputError, UnknownValue
 from promptlab.expand.adapters import read_parts, read_ranged
+from promptlab.expand.experiment_file.located_yaml import LocatedStr
 from promptlab.expand.fields import ARGUMENT, Field, Kind, said_at
 from promptlab.expand.ranges import parse_numbers, show_number
 from promptlab.expand.seeds import parse_seeds
-from promptlab.expand.steering import together
-from promptlab.expand.words import cut
-from promptlab.expand.yaml_tree import Word
-from promptlab.spec import (
+from promptlab.expand.settings_text import together
+from promptlab.expand.word_diff import cut
+from promptlab.specs import (
     AUTO,
     DTYPES,
     Embedding,
@@ -77,7 +77,7 @@ def read_value(field: Field, said: object, *, what: str, parse_scheduler: ParseS
         InputError: for what the field cannot be.
     """
     if field.kind == "argument":
-        value = said.value if isinstance(said, Word) else said
+        value = said.value if isinstance(said, LocatedStr) else said
         if value is not None and not isinstance(value, bool | int | float | str):
             raise InputError(
                 what, value, problem="is no value of a call argument", allowed="text, a number, true, false"
@@ -162,7 +162,7 @@ def _text(field: Field, said: object, what: str) -> str:
 
 
 def _scheduler(field: Field, said: object, what: str) -> str | SchedulerSpec:
-    return said if isinstance(said, SchedulerSpec | Word) else _text(field, said, what)
+    return said if isinstance(said, SchedulerSpec | LocatedStr) else _text(field, said, what)
 
 
 def _dtype(_: Field, said: object, what: str) -> str:
@@ -194,7 +194,7 @@ def _batch(_: Field, said: object, what: str) -> int | float | str:
 
 
 def _switch(_: Field, said: object, what: str) -> bool:
-    value = said.value if isinstance(said, Word) else said
+    value = said.value if isinstance(said, LocatedStr) else said
     if not isinstance(value, bool):
         found = _SWITCHES.get(str(value).strip().lower())
         if found is None:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final
 
 from promptlab import __version__
 from promptlab.errors import InputError
-from promptlab.images.difference import Difference, difference, difference_picture, visible_gain
+from promptlab.images.canvas import Canvas
+from promptlab.images.difference import PixelDifference, difference, difference_picture, visible_gain
 from promptlab.images.layout import Box, Label, lay_out
 from promptlab.images.png import encode_png, read_pixels, write_atomically
-from promptlab.images.sheet import Sheet
 from promptlab.records import ImageRecord
 from promptlab.workspace import Workspace
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-__all__ = ["MOST", "Compared", "compared", "draw_comparison", "save_comparison"]
+__all__ = ["MOST", "ComparedRow", "compared", "draw_comparison", "save_comparison"]
 
 MOST: Final = 64
 """Rows of one picture; more are told in numbers only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
+class ComparedRow:
     """Two pictures, compared.
 
     Args:
@@ -43,11 +43,11 @@ class Compared:
 
     before: ImageRecord
     after: ImageRecord
-    difference: Difference | None = None
+    difference: PixelDifference | None = None
     problem: str | None = None
 
 
-def compared(before: ImageRecord, after: ImageRecord, workspace: Workspace) -> Compared:
+def compared(before: ImageRecord, after: ImageRecord, workspace: Workspace) -> ComparedRow:
     """The files of two images against one another. One that is owed, gone or damaged is a ``problem``, not an error."""
     found = None
     problem = None
@@ -57,7 +57,7 @@ def compared(before: ImageRecord, after: ImageRecord, workspace: Workspace) -> C
         problem = f"{error.value} {error.problem}"
     if found is None and problem is None:
         problem = f"sizes differ: {before.width}x{before.height} and {after.width}x{after.height}"
-    return Compared(before=before, after=after, difference=found, problem=problem)
+    return ComparedRow(before=before, after=after, difference=found, problem=problem)
 
 
 def save_comparison(image: Image, path: Path) -> None:
@@ -74,7 +74,7 @@ def save_comparison(image: Image, path: Path) -> None:
 
 
 def draw_comparison(
-    rows: Sequence[tuple[Label, Compared]],
+    rows: Sequence[tuple[Label, ComparedRow]],
     workspace: Workspace,
     *,
     title: str,
@@ -105,7 +105,7 @@ def draw_comparison(
         marked=frozenset(range(len(shown))),
         notes=notes,
     )
-    sheet = Sheet(layout)
+    sheet = Canvas(layout)
     sheet.write_words()
     for band in layout.bands:
         for row in band.rows:
@@ -115,7 +115,9 @@ def draw_comparison(
     return sheet.image
 
 
-def _draw_cell(sheet: Sheet, box: Box, place: int, pair: Compared, gain: int, note: str, workspace: Workspace) -> None:
+def _draw_cell(
+    sheet: Canvas, box: Box, place: int, pair: ComparedRow, gain: int, note: str, workspace: Workspace
+) -> None:
     if place < 2:
         side = (pair.before, pair.after)[place]
         sheet.put(box, side, workspace)
@@ -128,13 +130,13 @@ def _draw_cell(sheet: Sheet, box: Box, place: int, pair: Compared, gain: int, no
         sheet.write_note(box, note)
 
 
-def _gain(pair: Compared, workspace: Workspace) -> int:
+def _gain(pair: ComparedRow, workspace: Workspace) -> int:
     if pair.difference is None or pair.difference.identical:
         return 1
     return visible_gain(_pixels(pair.before, workspace), _pixels(pair.after, workspace))
 
 
-def _note(pair: Compared, gain: int) -> str:
+def _note(pair: ComparedRow, gain: int) -> str:
     """What stands under the picture of a difference."""
     found = pair.difference
     if found is None:

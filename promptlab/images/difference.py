@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["GAINS", "Difference", "difference", "difference_picture", "visible_gain"]
+__all__ = ["GAINS", "PixelDifference", "difference", "difference_picture", "visible_gain"]
 
 GAINS: Final = (1, 2, 4, 8, 16, 32, 64, 128)
 """What a picture of differences may be multiplied by: few steps, so that pictures can be compared by eye."""
@@ -22,7 +22,7 @@ _LEVELS: Final = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class PixelDifference:
     """Two pictures of one size, compared.
 
     Args:
@@ -45,7 +45,7 @@ class Difference:
         return self.differing_pixels == 0
 
 
-def difference(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> Difference | None:
+def difference(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> PixelDifference | None:
     """What differs between two pictures; ``None`` when their sizes do.
 
     Args:
@@ -55,7 +55,7 @@ def difference(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> Differenc
         return None
     apart = _apart(before, after)
     squares = float((apart.astype("uint32") ** 2).sum(dtype="uint64")) / apart.size
-    return Difference(
+    return PixelDifference(
         differing_pixels=int(apart.any(axis=2).sum()),
         pixels=apart.shape[0] * apart.shape[1],
         greatest=int(apart.max()),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from promptlab import __version__
 from promptlab.images.layout import INK, MUTED
 from promptlab.images.png import encode_png, write_atomically
-from promptlab.images.text import Block, Style, wrapped
+from promptlab.images.text import Style, TextBlock, wrapped
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -96,7 +96,7 @@ def save_effect(image: Image, path: Path) -> None:
     write_atomically(path, encode_png(np.asarray(image), {"Software": f"PromptLab {__version__}"}))
 
 
-def _height(row: Bars, label: Block) -> int:
+def _height(row: Bars, label: TextBlock) -> int:
     said = sum(max(_BAR, wrapped(bar.said, _SMALL, _SAID).height) + 4 for bar in row.bars)
     return max(label.height, said) + 12
 
@@ -117,7 +117,7 @@ def _axis(canvas: ImageDraw, scale: float, top: int, bottom: int) -> None:
         _SMALL.draw(canvas, x - _SMALL.width(said) / 2, top - _SMALL.line_height - 6, said)
 
 
-def _row(canvas: ImageDraw, row: Bars, label: Block, top: int, scale: float) -> None:
+def _row(canvas: ImageDraw, row: Bars, label: TextBlock, top: int, scale: float) -> None:
     label.draw(canvas, _MARGIN, top + 4)
     left = 2 * _MARGIN + _LABEL - _MARGIN // 2
     at = top + 6

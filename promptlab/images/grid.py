@@ -13,12 +13,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from promptlab.images.chronicle import describe_grid
-from promptlab.images.facts import cell_size, seconds_text, settings_of
+from promptlab.images.canvas import Canvas
+from promptlab.images.captions import cell_size, seconds_text, settings_of
 from promptlab.images.fonts import scripts_without_font
+from promptlab.images.grid_metadata import describe_grid
 from promptlab.images.layout import Label, Layout, lay_out
 from promptlab.images.png import encode_png, read_pixels, write_atomically
-from promptlab.images.sheet import Sheet
 from promptlab.records import RunRecord, RunStatus
 from promptlab.workspace import Workspace
 
@@ -40,7 +40,7 @@ def draw_grid(run: RunRecord, workspace: Workspace) -> Image:
     picture of 16,000 pixels a side and 80 million in all are they averaged down by a whole factor; the head says so.
     """
     layout = grid_layout(run)
-    sheet = Sheet(layout)
+    sheet = Canvas(layout)
     sheet.write_words()
     by_place = {(image.variant, image.seed): image for image in run.images}
     for band in layout.bands:

@@ -21,9 +21,9 @@ from typing import Final
 
 from promptlab import __version__
 from promptlab.expand.ranges import show_number
-from promptlab.expand.steering import short_source
+from promptlab.expand.settings_text import short_source
 from promptlab.images.samplers import sampler_of
-from promptlab.plan import ImageTask
+from promptlab.plan import ImageRequest
 
 __all__ = ["display_name", "infotext"]
 
@@ -34,7 +34,7 @@ _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _WEIGHTS: Final = (".safetensors", ".ckpt", ".bin", ".pt", ".pth")
 
 
-def infotext(task: ImageTask, *, size: tuple[int, int] | None = None) -> str:
+def infotext(task: ImageRequest, *, size: tuple[int, int] | None = None) -> str:
     """The ``parameters`` chunk of one image.
 
     The first line break is there even when the prompt is empty: sd-prompt-reader finds the other lines by it.

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from promptlab.images.text import Block, Style, wrapped
+from promptlab.images.text import Style, TextBlock, wrapped
 
 __all__ = ["Box", "Label", "Layout", "Row", "lay_out"]
 
@@ -65,7 +65,7 @@ class Row:
 
     variant: int
     top: int
-    label: tuple[Block, ...]
+    label: tuple[TextBlock, ...]
     cells: tuple[tuple[int, Box], ...]
 
 
@@ -101,10 +101,10 @@ class Layout:
     shrink: int
     text: Style
     small: Style
-    head: tuple[Block, ...]
+    head: tuple[TextBlock, ...]
     rule_top: int
-    headers: tuple[Block, ...]
-    foot: Block | None
+    headers: tuple[TextBlock, ...]
+    foot: TextBlock | None
     foot_top: int
     bands: tuple[Band, ...]
 
@@ -186,7 +186,7 @@ def _arranged(
     facts: Sequence[str],
     labels: Sequence[Label],
     columns: int,
-    headers: Sequence[Block],
+    headers: Sequence[TextBlock],
     pitch: int,
     cell: tuple[int, int],
     shrink: int,
@@ -247,13 +247,13 @@ def _small(size: int) -> Style:
     return Style(size=max(12, round(size * 0.85)), colour=MUTED)
 
 
-def _headers(headers: Sequence[str], cell_width: int) -> tuple[Block, ...]:
+def _headers(headers: Sequence[str], cell_width: int) -> tuple[TextBlock, ...]:
     """The headers as blocks about as wide as a cell, or as a short line of text above a narrow one."""
     style = _small(_font_size(cell_width))
     return tuple(wrapped(header, style, max(cell_width, 14 * style.size)) for header in headers)
 
 
-def _pitch(headers: Sequence[Block], notes: Sequence[str], cell_width: int) -> int:
+def _pitch(headers: Sequence[TextBlock], notes: Sequence[str], cell_width: int) -> int:
     """Pixels from one column to the next: the cell's, the header's or the note's width, the most, and the gap."""
     style, gap = _small(_font_size(cell_width)), _gap(cell_width)
     words = max((*(block.width for block in headers), *(style.width(note) for note in set(notes))), default=0)
@@ -266,12 +266,12 @@ def _gap(cell_width: int) -> int:
 
 def _labels(
     labels: Sequence[Label], text: Style, small: Style, cell_height: int
-) -> tuple[list[tuple[Block, ...]], int]:
+) -> tuple[list[tuple[TextBlock, ...]], int]:
     """The labels as blocks, in the narrowest column in which they are no taller than a cell, and its width.
 
     Where even the widest column makes a label taller than its cell, the row grows.
     """
-    blocks: list[tuple[Block, ...]] = []
+    blocks: list[tuple[TextBlock, ...]] = []
     limit = 0
     for ems in (20, 24, 28, 32):
         limit = ems * text.size
@@ -282,7 +282,7 @@ def _labels(
     return blocks, min(limit, max(10 * text.size, math.ceil(widest))) if widest else 0
 
 
-def _label(label: Label, text: Style, small: Style, width: int) -> tuple[Block, ...]:
+def _label(label: Label, text: Style, small: Style, width: int) -> tuple[TextBlock, ...]:
     blocks = []
     if label.title:
         blocks.append(wrapped(label.title, Style(size=text.size, colour=INK, bold=True), width))
@@ -293,7 +293,7 @@ def _label(label: Label, text: Style, small: Style, width: int) -> tuple[Block, 
     return tuple(blocks)
 
 
-def _head(title: str, facts: Sequence[str], text: Style, small: Style, width: int) -> tuple[Block, ...]:
+def _head(title: str, facts: Sequence[str], text: Style, small: Style, width: int) -> tuple[TextBlock, ...]:
     """The title, then the facts in as few lines as they fit in, broken between two facts where that is possible."""
     lines: list[str] = []
     for fact in facts:

@@ -3,7 +3,7 @@
 ``promptlab`` is JSON that :func:`self_description` gives back equal to what was made: enough to make the picture again,
 to say in which environment it was made, to put its row back into an empty database, and to find its parent.
 ``parameters`` is AUTOMATIC1111's format (:mod:`promptlab.images.infotext`). A third, ``prompt``, is never written: to
-other tools it means ComfyUI. Grids and overviews describe whole runs and sweeps: :mod:`promptlab.images.chronicle`.
+other tools it means ComfyUI. Grids and overviews describe whole runs and sweeps: :mod:`promptlab.images.grid_metadata`.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from promptlab.errors import InputError
 from promptlab.expand.seeds import parse_seeds, show_seeds
 from promptlab.images.foreign.texts import texts_of
 from promptlab.images.infotext import infotext
-from promptlab.plan import ImageTask
+from promptlab.plan import ImageRequest
 from promptlab.records import Environment, ImageRecord, RunRecord, plain
-from promptlab.spec import Change, RunSpec
+from promptlab.specs import Change, RunSpec
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-__all__ = ["CHUNK", "FORMAT", "Ancestor", "SelfDescription", "chunk_of", "damaged", "describe", "self_description"]
+__all__ = ["CHUNK", "FORMAT", "ImageMetadata", "ParentImage", "chunk_of", "damaged", "describe", "self_description"]
 
 CHUNK: Final = "promptlab"
 """The keyword of our own chunk."""
@@ -38,7 +38,7 @@ FORMAT: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ancestor:
+class ParentImage:
     """The image that a picture was varied from: the run's uid and the place in it, and its recipe key."""
 
     recipe_key: str
@@ -47,7 +47,7 @@ class Ancestor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SelfDescription:
+class ImageMetadata:
     """What a picture says about itself.
 
     Args:
@@ -77,7 +77,7 @@ class SelfDescription:
     model_identity: str
     vae_identity: str | None
     device: str
-    parent: Ancestor | None
+    parent: ParentImage | None
     spec: RunSpec
     environment: Environment | None = None
     variant: int | None = None
@@ -104,7 +104,7 @@ class SelfDescription:
         return json.dumps({"kind": "image", "format": FORMAT, **plain(self)})
 
     @classmethod
-    def from_json(cls, written: Mapping[str, Any]) -> SelfDescription:
+    def from_json(cls, written: Mapping[str, Any]) -> ImageMetadata:
         """The description that :meth:`to_json` wrote, or that of format 1.
 
         Raises:
@@ -117,11 +117,11 @@ class SelfDescription:
 
 
 @cache
-def _reader() -> TypeAdapter[SelfDescription]:
+def _reader() -> TypeAdapter[ImageMetadata]:
     """Made once: making it takes longer than reading a picture."""
     from pydantic import TypeAdapter
 
-    return TypeAdapter(SelfDescription)
+    return TypeAdapter(ImageMetadata)
 
 
 def _of_format_1(written: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,12 +133,17 @@ def _of_format_1(written: Mapping[str, Any]) -> dict[str, Any]:
         "experiment": run["experiment"],
         "environment_hash": written["environment"],
         "environment": None,
-        "parent": None if parent is None else Ancestor(recipe_key=str(parent)),
+        "parent": None if parent is None else ParentImage(recipe_key=str(parent)),
     }
 
 
 def describe(
-    run: RunRecord, image: ImageRecord, task: ImageTask, *, environment: Environment, parent: Ancestor | None = None
+    run: RunRecord,
+    image: ImageRecord,
+    task: ImageRequest,
+    *,
+    environment: Environment,
+    parent: ParentImage | None = None,
 ) -> dict[str, str]:
     """The two text chunks of one picture, for :func:`promptlab.images.png.write_png`.
 
@@ -149,7 +154,7 @@ def describe(
         environment: what it was made in, which after a resume may not be the run's own.
         parent: the image it was varied from.
     """
-    own = SelfDescription(
+    own = ImageMetadata(
         version=__version__,
         run_uid=run.uid,
         run_id=run.id,
@@ -182,7 +187,7 @@ def describe(
     return {CHUNK: own.to_json(), "parameters": infotext(task, size=size)}
 
 
-def self_description(path: Path) -> SelfDescription | None:
+def self_description(path: Path) -> ImageMetadata | None:
     """What the picture at ``path`` says about itself; ``None`` when another program made it, or when it is a grid
     or the like.
 
@@ -194,7 +199,7 @@ def self_description(path: Path) -> SelfDescription | None:
     if written is None or written.get("kind", "image") != "image":
         return None
     try:
-        return SelfDescription.from_json(written)
+        return ImageMetadata.from_json(written)
     except (InputError, LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise damaged(path, f"{type(error).__name__}: {error}") from error
 

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from promptlab.images.block import Block
-from promptlab.images.chronicle import describe_sweep
-from promptlab.images.facts import said, seconds_text, settings_of
+from promptlab.images.canvas import Canvas
+from promptlab.images.captions import said, seconds_text, settings_of
+from promptlab.images.grid_metadata import describe_sweep
 from promptlab.images.layout import Box, Label, Layout, lay_out
 from promptlab.images.png import encode_png, write_atomically
-from promptlab.images.sheet import Sheet
+from promptlab.images.run_block import RunBlock
 from promptlab.records import ImageRecord, RunRecord, SweepRecord
 from promptlab.workspace import Workspace
 
@@ -52,7 +52,7 @@ class Page:
     """One picture of the overview, ready to be drawn: ``cells`` by row, then column."""
 
     layout: Layout
-    block: Block
+    block: RunBlock
     cells: tuple[tuple[_Cell, ...], ...]
 
 
@@ -88,7 +88,7 @@ def save_overview(sweep: SweepRecord, runs: Sequence[RunRecord], workspace: Work
 
 def draw_overview(page: Page, workspace: Workspace) -> Image:
     """One page, RGB. Pictures are averaged down by a whole factor where the head says so."""
-    sheet = Sheet(page.layout)
+    sheet = Canvas(page.layout)
     sheet.write_words()
     for band in page.layout.bands:
         for row in band.rows:
@@ -102,7 +102,7 @@ def overview_pages(sweep: SweepRecord, runs: Sequence[RunRecord]) -> Iterator[Pa
     records = {run.id: run for run in runs}
     at = {each.place: records.get(each.run_id) for each in sweep.runs}
     names = [_names(sweep, dimension) for dimension in range(len(sweep.dimensions))]
-    block = Block.of([record for record in at.values() if record is not None])
+    block = RunBlock.of([record for record in at.values() if record is not None])
     outer = len(sweep.dimensions) - 2
     stacks = {place[:outer] for place in at} if outer > 0 and at else {()}
     sheets: list[tuple[str, list[str], list[str], list[list[_Cell]]]] = []
@@ -140,7 +140,7 @@ def _names(sweep: SweepRecord, dimension: int) -> Mapping[int, str]:
 
 
 def _table(
-    at: Mapping[Place, RunRecord | None], stack: Place, names: Sequence[Mapping[int, str]], block: Block
+    at: Mapping[Place, RunRecord | None], stack: Place, names: Sequence[Mapping[int, str]], block: RunBlock
 ) -> tuple[list[str], list[str], list[list[_Cell]]]:
     """Names of the rows and of the columns, and the cells, of one value on each of the first dimensions."""
     if not at:
@@ -161,7 +161,7 @@ def _table(
 
 
 def _readable(
-    rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequence[_Cell]], block: Block
+    rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequence[_Cell]], block: RunBlock
 ) -> Iterable[slice]:
     """The rows in as few parts as keep the pictures recognisable, all as even as can be."""
     least = min(block.side, _RECOGNISABLE)
@@ -180,7 +180,7 @@ def _laid_out(
     rows: Sequence[str],
     columns: Sequence[str],
     cells: Sequence[Sequence[_Cell]],
-    block: Block,
+    block: RunBlock,
 ) -> Layout:
     single = all(cell.only is not None for row in cells for cell in row)
     return lay_out(
@@ -194,7 +194,7 @@ def _laid_out(
     )
 
 
-def _facts(sweep: SweepRecord, runs: Sequence[RunRecord], block: Block) -> Iterator[str]:
+def _facts(sweep: SweepRecord, runs: Sequence[RunRecord], block: RunBlock) -> Iterator[str]:
     """What all runs share, what the cells show, and how far the sweep has come."""
     settings = [list(settings_of(run)) for run in runs]
     yield from (fact for fact in (settings[0] if settings else []) if all(fact in others for others in settings))
@@ -206,7 +206,7 @@ def _facts(sweep: SweepRecord, runs: Sequence[RunRecord], block: Block) -> Itera
         yield "below each: seconds an image"
 
 
-def _draw_cell(sheet: Sheet, box: Box, cell: _Cell, block: Block, workspace: Workspace) -> None:
+def _draw_cell(sheet: Canvas, box: Box, cell: _Cell, block: RunBlock, workspace: Workspace) -> None:
     if cell.run is None:
         sheet.leave_empty(box, "no run")
         return
@@ -221,7 +221,7 @@ def _draw_cell(sheet: Sheet, box: Box, cell: _Cell, block: Block, workspace: Wor
     sheet.write_note(box, note, warning=warning)
 
 
-def _note(cell: _Cell, block: Block) -> tuple[str, bool]:
+def _note(cell: _Cell, block: RunBlock) -> tuple[str, bool]:
     """What stands under a cell, and whether it is a warning."""
     if cell.run is None:
         return "", False

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from promptlab.spec import Scalar, SchedulerSpec, options
+from promptlab.specs import Scalar, SchedulerSpec, options
 
 __all__ = ["Sampler", "automatic_schedule", "sampler_of", "scheduler_of", "split_sampler", "with_schedule"]
 

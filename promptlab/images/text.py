@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
     from PIL.ImageFont import FreeTypeFont
 
-__all__ = ["Block", "Style", "wrapped"]
+__all__ = ["Style", "TextBlock", "wrapped"]
 
 _CJK: Final = "\u1100-\u11ff\u2e80-\u303f\u3040-\u30ff\u3130-\u318f\u3400-\u4dbf\u4e00-\u9fff\uff00-\uffef"
 _OPENING: Final = "「『（【〔〈《［｛"
@@ -68,7 +68,7 @@ class Style:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
+class TextBlock:
     """Lines of one style, one under the other."""
 
     lines: tuple[str, ...]
@@ -90,12 +90,12 @@ class Block:
             self.style.draw(canvas, x, top + at * self.style.line_height, line)
 
 
-def wrapped(text: str, style: Style, width: int) -> Block:
+def wrapped(text: str, style: Style, width: int) -> TextBlock:
     """``text`` in full, made legible, in lines of at most ``width`` pixels.
 
     Line breaks in it stay. Only a character that is wider than ``width`` by itself sticks out.
     """
-    return Block(lines=_lines(text, style, width), style=style)
+    return TextBlock(lines=_lines(text, style, width), style=style)
 
 
 @lru_cache(maxsize=1024)

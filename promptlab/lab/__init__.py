@@ -4,12 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from promptlab.lab.history.rerun import PromptEdit, RunOrImage
     from promptlab.lab.lab import DEFAULT_EXPERIMENT, Lab
-    from promptlab.lab.variation import Source, Wording
 
-__all__ = ["DEFAULT_EXPERIMENT", "Lab", "Source", "Wording"]
+__all__ = ["DEFAULT_EXPERIMENT", "Lab", "PromptEdit", "RunOrImage"]
 
-_HOMES = {"DEFAULT_EXPERIMENT": "lab", "Lab": "lab", "Source": "variation", "Wording": "variation"}
+_HOMES = {"DEFAULT_EXPERIMENT": "lab", "Lab": "lab", "RunOrImage": "history.rerun", "PromptEdit": "history.rerun"}
 
 
 def __getattr__(name: str) -> Any:

@@ -12,23 +12,31 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from promptlab.errors import EngineError, TrackerError, one_line
-from promptlab.lab.choosing import sampled, wanted
-from promptlab.lab.events import Cut, ProbeUntold, Reused, SweepBegan, Telling, Watch, unwatched
-from promptlab.lab.making import Order
-from promptlab.lab.survey import environments_of, survey
-from promptlab.lab.sweeping import begun_sweep
-from promptlab.lab.upkeep import Upkeep
-from promptlab.lab.variation import Source, Wording, varied
-from promptlab.lab.verifying import Verdict, Verifier
-from promptlab.lab.weights import as_recorded
-from promptlab.plan import CutPrompt, Plan, ResolvedSpec, tasks_of
-from promptlab.records import CutWords, ProbeRecord, RunRecord, SweepRecord
-from promptlab.spec import AUTO, RunSpec
+from promptlab.lab.execution.active_run import RunJob
+from promptlab.lab.execution.begin_sweep import begun_sweep
+from promptlab.lab.execution.events import (
+    ProbeTrackingFailed,
+    PromptsTruncated,
+    RunReused,
+    SweepStarted,
+    TrackingStarted,
+    Watch,
+    unwatched,
+)
+from promptlab.lab.execution.preflight import environments_of, survey
+from promptlab.lab.execution.weights import as_recorded
+from promptlab.lab.history.rerun import PromptEdit, RunOrImage, rerun_spec
+from promptlab.lab.maintenance.service import Upkeep
+from promptlab.lab.maintenance.verify import Verdict, Verifier
+from promptlab.lab.maintenance.verify_selection import sampled, wanted
+from promptlab.plan import Plan, ResolvedSpec, TruncatedPrompt, requests_of
+from promptlab.records import ProbeRecord, RunRecord, SweepRecord, TruncatedText
+from promptlab.specs import AUTO, RunSpec
 from promptlab.store.migrate import HEAD
 
 if TYPE_CHECKING:
-    from promptlab.expand.axes import Sweep
-    from promptlab.lab.probing import Prober
+    from promptlab.expand.sweep import Sweep
+    from promptlab.lab.maintenance.batch_size_probe import Prober
 
 __all__ = ["DEFAULT_EXPERIMENT", "Lab"]
 
@@ -92,7 +100,7 @@ class Lab(Upkeep):
             resolved = self.resolve(spec)
         cut = self._tell_what_is_cut((resolved,), watch)
         environment = self.engine.environment(resolved)
-        tasks = tasks_of(resolved)
+        tasks = requests_of(resolved)
         with self._workshop.holds.beginning():
             same = None
             if not again and name is None and note is None:
@@ -106,7 +114,7 @@ class Lab(Upkeep):
                 self._keep_what_is_cut(run, cut)
         if same is not None:
             return self._completed([self.notebook.run(same)], watch, resolved=[resolved])[0]
-        order = Order(run=run, resolved=resolved, environment=environment, parent=parent, again=again)
+        order = RunJob(run=run, resolved=resolved, environment=environment, parent=parent, again=again)
         return self._workshop.carry_out(order, watch)
 
     def run_sweep(
@@ -142,7 +150,7 @@ class Lab(Upkeep):
             )  # fmt: skip
             self._workshop.holds.take_sweep(found.id)
         self._tell_what_is_cut(self.engine.resolve_all(sweep.specs), watch)
-        watch(SweepBegan(sweep_id=found.id, runs=len(found.runs), images=sweep.image_count))
+        watch(SweepStarted(sweep_id=found.id, runs=len(found.runs), images=sweep.image_count))
         return self._carry_out_sweep(found, again=again, watch=watch)
 
     def resume(self, ref: str | None = None, *, watch: Watch = unwatched) -> tuple[RunRecord, ...]:
@@ -164,7 +172,7 @@ class Lab(Upkeep):
         if ref is not None and (sweep_id := self.sweep_named(ref)) is not None:
             sweep = self.notebook.sweep(sweep_id)
             owing = [run.run_id for run in sweep.runs if not self._workshop.whole(self.notebook.run(run.run_id))]
-            watch(SweepBegan(sweep_id=sweep.id, runs=len(owing), images=0))
+            watch(SweepStarted(sweep_id=sweep.id, runs=len(owing), images=0))
             self._carry_out_sweep(sweep, again=False, watch=watch)
             return tuple(self.notebook.run(run_id) for run_id in owing)
         if ref is not None:
@@ -210,19 +218,19 @@ class Lab(Upkeep):
         """
         self.resolve(spec.vary(batch_size=None, attention_slicing=False))
         found = self._prober(watch).table(spec, sizes, slicing)
-        watch(Telling())
+        watch(TrackingStarted())
         try:
             self.tracker.record_probe(found, experiment)
         except TrackerError as error:
-            watch(ProbeUntold(reason=str(error)))
+            watch(ProbeTrackingFailed(reason=str(error)))
         return found
 
     def rerun(
         self,
-        source: Source,
+        source: RunOrImage,
         *,
         seeds: tuple[int, ...] = (),
-        wording: Wording | None = None,
+        wording: PromptEdit | None = None,
         changes: Mapping[str, Any] | None = None,
         experiment: str | None = None,
         name: str | None = None,
@@ -236,7 +244,7 @@ class Lab(Upkeep):
             source: see :meth:`source`.
             seeds: picked out of the source's own; all of them when none are named.
             wording: what to do to the prompts.
-            changes: fields of the spec by their names, as :meth:`promptlab.spec.RunSpec.vary` takes them.
+            changes: fields of the spec by their names, as :meth:`promptlab.specs.RunSpec.vary` takes them.
             again: make pictures anew that exist already.
         """
         return self.run(
@@ -251,14 +259,14 @@ class Lab(Upkeep):
 
     @staticmethod
     def variation(
-        source: Source,
+        source: RunOrImage,
         *,
         seeds: tuple[int, ...] = (),
-        wording: Wording | None = None,
+        wording: PromptEdit | None = None,
         changes: Mapping[str, Any] | None = None,
     ) -> RunSpec:
         """The spec that :meth:`rerun` would run."""
-        return varied(source.spec(seeds), wording or Wording(), changes or {})
+        return rerun_spec(source.spec(seeds), wording or PromptEdit(), changes or {})
 
     def verify(
         self,
@@ -291,20 +299,20 @@ class Lab(Upkeep):
         return tuple(verdicts)
 
     def _prober(self, watch: Watch) -> Prober:
-        from promptlab.lab.probing import Prober
+        from promptlab.lab.maintenance.batch_size_probe import Prober
 
         return Prober(self.engine, self.notebook, watch)
 
-    def _tell_what_is_cut(self, resolved: Sequence[ResolvedSpec], watch: Watch) -> tuple[CutPrompt, ...]:
+    def _tell_what_is_cut(self, resolved: Sequence[ResolvedSpec], watch: Watch) -> tuple[TruncatedPrompt, ...]:
         with suppress(EngineError):  # a tokenizer that will not load is the engine's to say, with the weights
             if cut := self.engine.cut_words(resolved):
-                watch(Cut(prompts=cut))
+                watch(PromptsTruncated(prompts=cut))
                 return cut
         return ()
 
-    def _keep_what_is_cut(self, run: RunRecord, cut: Sequence[CutPrompt]) -> None:
+    def _keep_what_is_cut(self, run: RunRecord, cut: Sequence[TruncatedPrompt]) -> None:
         if cut:
-            kept = [CutWords(prompt=each.prompt, encoder=each.encoder, words=each.words) for each in cut]
+            kept = [TruncatedText(prompt=each.prompt, encoder=each.encoder, words=each.words) for each in cut]
             self.notebook.keep_cut(run.id, kept)
 
     def _completed(
@@ -321,7 +329,7 @@ class Lab(Upkeep):
         whole = {run.id for run in runs if self._workshop.whole(run)}
         owing = [(place, run) for place, run in enumerate(runs) if run.id not in whole]
         for run_id in whole:
-            watch(Reused(run_id=run_id))
+            watch(RunReused(run_id=run_id))
         given = self._as_recorded(runs) if resolved is None else resolved
         orders = self._orders([run for _, run in owing], [given[place] for place, _ in owing])
         outcomes = self._workshop.carry_out_all(orders, watch) if orders else ()
@@ -333,12 +341,12 @@ class Lab(Upkeep):
 
     def _orders(
         self, runs: Sequence[RunRecord], resolved: Sequence[ResolvedSpec], *, again: bool = False
-    ) -> list[Order]:
+    ) -> list[RunJob]:
         parents: dict[int | None, RunRecord] = {
             run.parent_run_id: self.notebook.run(run.parent_run_id) for run in runs if run.parent_run_id
         }
         return [
-            Order(run=run, resolved=one, environment=where, parent=parents.get(run.parent_run_id), again=again)
+            RunJob(run=run, resolved=one, environment=where, parent=parents.get(run.parent_run_id), again=again)
             for run, one, where in zip(runs, resolved, environments_of(self.engine, resolved), strict=True)
         ]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from promptlab.plan.tasks import ResolvedSpec
+from promptlab.plan.requests import ResolvedSpec
 
 __all__ = ["loads_of", "order_line", "ordered"]
 
@@ -66,7 +66,8 @@ def loads_of(resolved: Iterable[ResolvedSpec]) -> Iterator[int]:
 
     A pipeline counts as one, though parts of it may be there: which ones, only their files tell.
 
-    Source: :class:`promptlab.engine.loading.pipelines.Pipelines`, which keeps one pipeline and what the next one shares
+    Source: :class:`promptlab.engine.loading.pipeline_cache.PipelineCache`, which keeps one pipeline and what the next
+    one shares
     with it. A test holds both to the same count.
     """
     base: tuple[object, ...] | None = None

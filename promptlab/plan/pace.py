@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from promptlab.plan.tasks import ResolvedSpec
-from promptlab.spec import CallSpec
+from promptlab.plan.requests import ResolvedSpec
+from promptlab.specs import CallSpec
 
 __all__ = ["Pace", "rule_of_thumb"]
 

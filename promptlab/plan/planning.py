@@ -10,21 +10,21 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from promptlab.expand.uncollected import uncollected
+from promptlab._gc import uncollected
+from promptlab.plan.batch_key import StreamEstimate, stream_key
 from promptlab.plan.order import loads_of, order_line, ordered
 from promptlab.plan.pace import Pace, rule_of_thumb
-from promptlab.plan.streams import Planned, stream_of
-from promptlab.plan.tasks import ImageTask, ResolvedSpec, keys_of, tasks_of
-from promptlab.plan.turns import Work
+from promptlab.plan.requests import ImageRequest, ResolvedSpec, keys_of, requests_of
+from promptlab.plan.step_scheduler import DenoisingSteps
 
-__all__ = ["CutPrompt", "Plan", "PlannedRun", "plan"]
+__all__ = ["Plan", "PlannedRun", "TruncatedPrompt", "plan"]
 
 
 _NONE: Final[frozenset[str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CutPrompt:
+class TruncatedPrompt:
     """Words that a text encoder would not get to see.
 
     Args:
@@ -48,7 +48,7 @@ class PlannedRun:
         keys: the recipe keys of its images, in the grid's order.
         rows: images per forward, as the engine makes them.
         work: evaluations of the denoiser that an image takes, where the run is a part of a stream; see
-            :mod:`promptlab.plan.streams`.
+            :mod:`promptlab.plan.batch_key`.
         there: those of them that are made already.
         repeated: those that an earlier run of this plan makes, or has by then.
     """
@@ -57,17 +57,17 @@ class PlannedRun:
     original: int
     keys: tuple[str, ...]
     rows: int
-    work: Work | None = None
+    work: DenoisingSteps | None = None
     there: frozenset[str] = frozenset()
     repeated: frozenset[str] = frozenset()
 
     @property
-    def tasks(self) -> tuple[ImageTask, ...]:
+    def tasks(self) -> tuple[ImageRequest, ...]:
         """All its images, in the grid's order."""
-        return tasks_of(self.resolved)
+        return requests_of(self.resolved)
 
     @property
-    def owed(self) -> tuple[ImageTask, ...]:
+    def owed(self) -> tuple[ImageRequest, ...]:
         """The images that are still to be made, in the grid's order."""
         return tuple(task for task in self.tasks if self._owes(task.recipe_key))
 
@@ -141,7 +141,7 @@ class Plan:
     seconds: float
     bytes: int
     guess: bool
-    cut: tuple[CutPrompt, ...] = ()
+    cut: tuple[TruncatedPrompt, ...] = ()
 
     @property
     def images(self) -> int:
@@ -175,9 +175,9 @@ def plan(
     *,
     there: Collection[str] = frozenset(),
     rows: Callable[[ResolvedSpec], int] | None = None,
-    work: Callable[[ResolvedSpec], Work | None] = lambda _: None,
+    work: Callable[[ResolvedSpec], DenoisingSteps | None] = lambda _: None,
     pace: Callable[[ResolvedSpec], Pace | None] = lambda _: None,
-    cut: Iterable[CutPrompt] = (),
+    cut: Iterable[TruncatedPrompt] = (),
 ) -> Plan:
     """The order to make ``resolved`` in, what is owed, and what it takes.
 
@@ -202,14 +202,14 @@ def plan(
     seconds = size = 0.0
     batches = loads = 0
     guess = False
-    streams: dict[object, Planned] = {}
+    streams: dict[object, StreamEstimate] = {}
     for run, loading in zip(owing, loads_of(run.resolved for run in owing), strict=True):
         found = pace(run.resolved) or rule_of_thumb(run.resolved)
         loads, guess = loads + loading, guess or found.guess
         seconds += loading * found.load_seconds
         size += run.owed_count * found.bytes_per_image
         if run.work is not None:
-            streams.setdefault(_stream_of(run), Planned(run.rows)).add(
+            streams.setdefault(_stream_of(run), StreamEstimate(run.rows)).add(
                 run.owed_count, run.work, found.seconds_per_image
             )
             continue
@@ -228,7 +228,7 @@ def _runs(
     places: Sequence[int],
     made: frozenset[str],
     rows: Callable[[ResolvedSpec], int],
-    work: Callable[[ResolvedSpec], Work | None],
+    work: Callable[[ResolvedSpec], DenoisingSteps | None],
 ) -> tuple[PlannedRun, ...]:
     seen: set[str] = set()
     runs = []
@@ -247,4 +247,4 @@ def _runs(
 
 def _stream_of(run: PlannedRun) -> object:
     resolved, spec = run.resolved, run.resolved.spec
-    return stream_of(spec.pipeline, spec.call, spec.machine, batch_size=resolved.batch_size, device=resolved.device)
+    return stream_key(spec.pipeline, spec.call, spec.machine, batch_size=resolved.batch_size, device=resolved.device)

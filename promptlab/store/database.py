@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from promptlab.errors import WorkspaceError
 from promptlab.store.migrate import HEAD, check
-from promptlab.store.reading import Reading
+from promptlab.store.readonly import Reading
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
-__all__ = ["Dialect", "Postgresql", "Sqlite", "moment"]
+__all__ = ["Dialect", "PostgresqlDialect", "SqliteDialect", "moment"]
 
 _SCRIPTS: Final = (
     r"[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u30ff"
@@ -72,7 +72,7 @@ class Dialect(ABC):
     def _matching(self, whole: Sequence[str], parts: Sequence[str], given: dict[str, Any]) -> str: ...
 
 
-class Sqlite(Dialect):
+class SqliteDialect(Dialect):
     """SQLite, with FTS5: ``promptlab_search`` has a document for each variant, kept by triggers (migration 0004)."""
 
     _WEIGHTS: Final[Mapping[str, int]] = {
@@ -106,10 +106,11 @@ class Sqlite(Dialect):
         )
 
 
-class Postgresql(Dialect):
+class PostgresqlDialect(Dialect):
     """PostgreSQL, with a ``tsvector`` for each variant in ``promptlab_search``, kept by triggers (migration 0004).
 
-    Its four classes of weight hold the seven texts as :class:`Sqlite` weighs them: A the prompt, B the run's name and
+    Its four classes of weight hold the seven texts as :class:`SqliteDialect` weighs them: A the prompt, B the run's
+    name and
     note, C negative prompt, label and experiment, D the template.
     """
 

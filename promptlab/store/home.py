@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from promptlab.store.database import Database
-from promptlab.store.sqlite import SqliteFile
+from promptlab.store.sqlite import SqliteDatabase
 from promptlab.workspace import Workspace
 
 __all__ = ["database_of"]
@@ -18,12 +18,12 @@ def database_of(workspace: Workspace) -> Database:
         InputError: when its address is none.
     """
     if workspace.database_url is None:
-        return SqliteFile(workspace.database)
+        return SqliteDatabase(workspace.database)
     from promptlab.store.address import read_address
 
     address = read_address(workspace.database_url)
     if isinstance(address, Path):
-        return SqliteFile(address)
-    from promptlab.store.postgresql import Server
+        return SqliteDatabase(address)
+    from promptlab.store.postgresql import PostgresqlDatabase
 
-    return Server(address)
+    return PostgresqlDatabase(address)

@@ -14,9 +14,8 @@ from typing import Any, Self
 
 from sqlalchemy import func, select, update
 
-from promptlab.plan import ImageTask, ResolvedSpec
+from promptlab.plan import ImageRequest, ResolvedSpec
 from promptlab.records import (
-    CutWords,
     Environment,
     ImageRecord,
     ImageStatus,
@@ -24,14 +23,15 @@ from promptlab.records import (
     RunStatus,
     SweepRecord,
     SweepRun,
+    TruncatedText,
 )
-from promptlab.spec import Variant
-from promptlab.store import migrate, recall
+from promptlab.specs import Variant
+from promptlab.store import loaders, migrate
+from promptlab.store.annotations import Remarks
 from promptlab.store.database import Database
 from promptlab.store.home import database_of
-from promptlab.store.remarks import Remarks
-from promptlab.store.restoring import restore_run, restore_sweep
-from promptlab.store.rows import environment_row, made_columns, new_run_row, next_number, sweep_record
+from promptlab.store.mapping import environment_row, made_columns, new_run_row, next_number, sweep_record
+from promptlab.store.restore import restore_run, restore_sweep
 from promptlab.store.tables import ImageRow, RunRow, SweepRow
 from promptlab.workspace import Workspace
 
@@ -66,7 +66,7 @@ class Notebook(Remarks):
     def begin_run(
         self,
         resolved: ResolvedSpec,
-        tasks: Sequence[ImageTask],
+        tasks: Sequence[ImageRequest],
         *,
         environment: Environment,
         experiment: str,
@@ -97,7 +97,7 @@ class Notebook(Remarks):
             if parent is not None:
                 row.parent_run_id = parent.id
                 row.changes = [[c.field, c.before, c.after] for c in parent.spec.diff(resolved.spec)]
-                parents = recall.ids_by_variant(session, parent.id)
+                parents = loaders.ids_by_variant(session, parent.id)
             session.add(row)
             session.flush()
             for task in tasks:
@@ -114,7 +114,7 @@ class Notebook(Remarks):
                 )
                 row.images.append(image)
             session.flush()
-            return recall.run(session, row.id)
+            return loaders.run(session, row.id)
 
     def add_images(self, run_id: int, images: Sequence[ImageRecord], *, environment: Environment | None = None) -> None:
         """Mark images as MADE (or FAILED), with all that is known about them, in one transaction.
@@ -139,14 +139,14 @@ class Notebook(Remarks):
     def link_images(self, run_id: int, earlier: Mapping[int, ImageRecord]) -> RunRecord:
         """Take pictures that exist for pictures of this run: position → the image that was made (see :meth:`known`)."""
         with self._writing("linking images") as session:
-            roots = recall.row_ids(session, earlier.values())
+            roots = loaders.row_ids(session, earlier.values())
             for position, image in earlier.items():
                 session.execute(
                     update(ImageRow)
                     .where(ImageRow.run_id == run_id, ImageRow.position == position)
                     .values(**made_columns(image), linked_image_id=roots[image.run_id, image.position])
                 )
-            return recall.run(session, run_id)
+            return loaders.run(session, run_id)
 
     def make_smaller(self, run_id: int, batch_size: int, keys: Mapping[int, str]) -> RunRecord:
         """Write that owed images are to be made in smaller batches than their run's, which did not fit.
@@ -165,7 +165,7 @@ class Notebook(Remarks):
                         batch_size=batch_size,
                     )
                 )
-            return recall.run(session, run_id)
+            return loaders.run(session, run_id)
 
     def owe_images(self, run_id: int, positions: Sequence[int]) -> RunRecord:
         """Mark images as OWED again: their files are gone."""
@@ -175,7 +175,7 @@ class Notebook(Remarks):
                 .where(ImageRow.run_id == run_id, ImageRow.position.in_(positions))
                 .values(status=ImageStatus.OWED, path=None, pixel_sha256=None, linked_image_id=None)
             )
-            return recall.run(session, run_id)
+            return loaders.run(session, run_id)
 
     def end_run(
         self,
@@ -199,9 +199,9 @@ class Notebook(Remarks):
                     error=error,
                 )
             )
-            return recall.run(session, run_id)
+            return loaders.run(session, run_id)
 
-    def keep_cut(self, run_id: int, cut: Sequence[CutWords]) -> None:
+    def keep_cut(self, run_id: int, cut: Sequence[TruncatedText]) -> None:
         """Write which words the run's text encoders do not see."""
         plain = [[each.prompt, each.encoder, each.words] for each in cut]
         with self._writing("keeping the words that were cut") as session:
@@ -215,14 +215,14 @@ class Notebook(Remarks):
             if row.status == RunStatus.SCHEDULED:
                 row.created_at = now
             row.status, row.ended_at, row.error, row.tracked_at, row.asked_at = RunStatus.RUNNING, None, None, None, now
-            return recall.run(session, run_id)
+            return loaders.run(session, run_id)
 
     def restore(self, run: RunRecord, uids: Mapping[int, str]) -> RunRecord:
-        """Write a run anew from its record, as it was told by its pictures; see :mod:`promptlab.store.restoring`."""
+        """Write a run anew from its record, as it was told by its pictures; see :mod:`promptlab.store.restore`."""
         with self._writing("writing a run anew") as session:
             environment = environment_row(session, run.environment)
             session.add(environment)
-            return recall.run(session, restore_run(session, run, uids, environment))
+            return loaders.run(session, restore_run(session, run, uids, environment))
 
     def restore_sweep(self, sweep: SweepRecord, uids: Mapping[int, str]) -> SweepRecord:
         """Write a sweep anew above its runs, which must be here already."""
@@ -272,4 +272,4 @@ class Notebook(Remarks):
         """Note that a run was asked for once more, and is there already: ``last`` means it from now on."""
         with self._writing("noting what was asked") as session:
             session.execute(update(RunRow).where(RunRow.id == run_id).values(asked_at=datetime.now(UTC)))
-            return recall.run(session, run_id)
+            return loaders.run(session, run_id)

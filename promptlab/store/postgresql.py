@@ -18,13 +18,13 @@ from promptlab.errors import InputError
 from promptlab.store import migrate
 from promptlab.store.address import ServerAddress
 from promptlab.store.database import Database
-from promptlab.store.reading import PostgresqlReading, Reading
+from promptlab.store.readonly import PostgresqlReading, Reading
 from promptlab.store.refusals import connection_refused, refused, said
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-__all__ = ["Server"]
+__all__ = ["PostgresqlDatabase"]
 
 _OLDEST: Final = 13
 """The first that has ``normalize``, by which accents are taken off words."""
@@ -38,7 +38,7 @@ _FITNESS: Final = """
 """
 
 
-class Server(Database):
+class PostgresqlDatabase(Database):
     """The database at ``address``. Connections are kept for the next question, and closed with this object."""
 
     def __init__(self, address: ServerAddress) -> None:

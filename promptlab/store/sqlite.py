@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Final
 from promptlab.errors import StoreError, WorkspaceError, one_line
 from promptlab.store import migrate
 from promptlab.store.database import Database
-from promptlab.store.reading import Reading, SqliteReading
+from promptlab.store.readonly import Reading, SqliteReading
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-__all__ = ["BUSY_TIMEOUT", "SqliteFile", "connect_reading"]
+__all__ = ["BUSY_TIMEOUT", "SqliteDatabase", "connect_reading"]
 
 BUSY_TIMEOUT: Final = 30.0
 """Seconds to wait for another writer. MLflow's own is 20 s; no transaction of ours lasts longer than a moment."""
@@ -35,7 +35,7 @@ _MOST: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class SqliteFile(Database):
+class SqliteDatabase(Database):
     """The file at ``path``, which need not be there yet."""
 
     path: Path

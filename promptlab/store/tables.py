@@ -12,7 +12,7 @@
 
 ``promptlab_probes`` stands by itself: how large batches took how much memory, by the hash of their setting.
 ``promptlab_search``, SQLite's full-text index of the variants' words and their runs' notes, is kept by triggers and is
-no class here: migration 0004 makes it and :mod:`promptlab.store.searching` asks it.
+no class here: migration 0004 makes it and :mod:`promptlab.store.text_search` asks it.
 
 Every parameter that one filters by is a column; call arguments and scheduler options are JSON. An image is a row
 from the moment it is asked for (``OWED``), so that what is missing can be counted and made later. Names follow

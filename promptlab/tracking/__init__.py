@@ -18,22 +18,22 @@ from promptlab.records import ProbeRecord, RunRecord, SweepRecord
 from promptlab.tracking.address import TrackingAddress
 
 if TYPE_CHECKING:
-    from promptlab.tracking.comparing import Difference
-    from promptlab.tracking.server import Server, serve
+    from promptlab.tracking.audit_fields import MlflowDifference
+    from promptlab.tracking.server import MlflowServer, serve
     from promptlab.tracking.tracker import MlflowTracker
 
 __all__ = [
     "AddressReport",
-    "Difference",
+    "MlflowDifference",
+    "MlflowServer",
     "MlflowTracker",
-    "Server",
     "Tracker",
     "TrackingAddress",
     "no_report",
     "serve",
 ]
 
-_HOMES = {"Difference": "comparing", "MlflowTracker": "tracker", "Server": "server", "serve": "server"}
+_HOMES = {"MlflowDifference": "audit_fields", "MlflowTracker": "tracker", "MlflowServer": "server", "serve": "server"}
 
 AddressReport = Callable[[str, Mapping[tuple[int, int], str]], None]
 """Tells a report where MLflow shows its pictures: called with MLflow's experiment and, by run and variant, MLflow's
@@ -125,7 +125,7 @@ class Tracker(Protocol):
         sweeps: Iterable[tuple[SweepRecord, Sequence[RunRecord]]],
         *,
         known: frozenset[str],
-    ) -> Iterator[Difference]:
+    ) -> Iterator[MlflowDifference]:
         """Where what is shown differs from the records, one difference at most for each of them. Changes nothing.
 
         Args:

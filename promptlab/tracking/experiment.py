@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from promptlab.records import RunRecord, SweepRecord
-from promptlab.tracking.page import SEEDS_PARAM, SWEEP_TAG, UID_TAG, VARIANT_TAG, seeds_of
-from promptlab.tracking.sweep_page import SweepPage
+from promptlab.tracking.sweep_run import SweepParentRun
+from promptlab.tracking.variant_run import SEEDS_PARAM, SWEEP_TAG, UID_TAG, VARIANT_TAG, seeds_of
 from promptlab.tracking.view import RUNS_SHOWN, SEEDS_SHOWN, address_path, sweep_key, sweep_view_tag, view_tag
 
 if TYPE_CHECKING:
@@ -22,9 +22,11 @@ NOTE_TAG: Final = "mlflow.note.content"
 PARENT_TAG: Final = "mlflow.parentRunId"
 
 
-def sweep_page(sweep: SweepRecord, runs: Sequence[RunRecord], below: Sequence[Run], experiment_id: str) -> SweepPage:
+def sweep_page(
+    sweep: SweepRecord, runs: Sequence[RunRecord], below: Sequence[Run], experiment_id: str
+) -> SweepParentRun:
     """The page of ``sweep``, whose runs MLflow shows as ``below``."""
-    return SweepPage(
+    return SweepParentRun(
         sweep=sweep,
         runs=runs,
         children={run.id: [one.info.run_id for one in below if one.data.tags[UID_TAG] == run.uid] for run in runs},
@@ -54,7 +56,7 @@ def runs_below(client: MlflowClient, experiment_id: str, sweep: SweepRecord, run
     return found
 
 
-def put_below(client: MlflowClient, shown: Run, page: SweepPage, run_id: str) -> None:
+def put_below(client: MlflowClient, shown: Run, page: SweepParentRun, run_id: str) -> None:
     """Put one of the sweep's runs below the sweep's, ``run_id``, and let its description point there.
 
     It was told before there was a run above it. What a reader made of the description stays.
@@ -80,7 +82,7 @@ def save_view(client: MlflowClient, experiment_id: str) -> None:
     _save_view(client, experiment_id, *view_tag(seeds, now_ms=_now()))
 
 
-def save_sweep_view(client: MlflowClient, page: SweepPage) -> None:
+def save_sweep_view(client: MlflowClient, page: SweepParentRun) -> None:
     """Keep the view of a sweep: its runs without the one above them, which has no pictures and no pace of its own."""
     view = sweep_view_tag(
         page.sweep.uid,

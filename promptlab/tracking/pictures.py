@@ -26,13 +26,13 @@ from pathlib import Path
 from uuid import NAMESPACE_OID, uuid5
 
 from promptlab.records import ImageRecord, RunRecord
-from promptlab.tracking.page import VariantPage
-from promptlab.tracking.sweep_page import SweepPage
+from promptlab.tracking.sweep_run import SweepParentRun
+from promptlab.tracking.variant_run import VariantRun
 from promptlab.workspace import Workspace
 
 __all__ = [
     "REPORT",
-    "Placed",
+    "PlacedImage",
     "image_key",
     "lay_out",
     "lay_out_sweep",
@@ -55,14 +55,14 @@ def image_key(seed: int) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
+class PlacedImage:
     """``source``, a file or what makes its bytes, to be at ``name`` in the folder."""
 
     name: str
     source: Path | Callable[[], bytes]
 
 
-def lay_out(folder: Path, page: VariantPage, *, workspace: Workspace, thumbnail: bytes) -> None:
+def lay_out(folder: Path, page: VariantRun, *, workspace: Workspace, thumbnail: bytes) -> None:
     """Make ``folder`` hold what MLflow shows of ``page``'s variant; what is there already is kept or replaced.
 
     Raises:
@@ -71,7 +71,7 @@ def lay_out(folder: Path, page: VariantPage, *, workspace: Workspace, thumbnail:
     _put(folder, placed(page, workspace=workspace, thumbnail=thumbnail))
 
 
-def _put(folder: Path, files: Iterable[Placed]) -> None:
+def _put(folder: Path, files: Iterable[PlacedImage]) -> None:
     for one in files:
         target = folder / one.name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -81,53 +81,53 @@ def _put(folder: Path, files: Iterable[Placed]) -> None:
             _write(target, one.source())
 
 
-def placed(page: VariantPage, *, workspace: Workspace, thumbnail: bytes) -> Iterator[Placed]:
+def placed(page: VariantRun, *, workspace: Workspace, thumbnail: bytes) -> Iterator[PlacedImage]:
     """What belongs into the folder of ``page``'s variant. Raises OSError where a picture is not there."""
     run = page.run
     grid = workspace.grid(run.id)
     if grid.is_file():
-        yield Placed(name="grid.png", source=grid)
+        yield PlacedImage(name="grid.png", source=grid)
     effect = workspace.effect(run.id)
     if page.measured and effect.is_file():
-        yield Placed(name=effect.name, source=effect)
+        yield PlacedImage(name=effect.name, source=effect)
     report = workspace.report(run.id)
     if report.is_file():
-        yield Placed(name=REPORT, source=report)
+        yield PlacedImage(name=REPORT, source=report)
     if thumbnail:
-        yield Placed(name="thumb.png", source=lambda: thumbnail)
-    yield Placed(name="prompt.txt", source=lambda: page.prompt_file().encode())
+        yield PlacedImage(name="thumb.png", source=lambda: thumbnail)
+    yield PlacedImage(name="prompt.txt", source=lambda: page.prompt_file().encode())
     greatest = max(run.spec.seeds)
     for image in page.made:
         if image.path is None:
             continue
         picture = workspace.root / image.path
         stem = f"images/{image_key(image.seed).replace('/', '~')}+step+0+timestamp+{_stamp(run)}+{_uid(run, image)}"
-        yield Placed(name=workspace.artifact_name(image.seed, greatest), source=picture)
-        yield Placed(name=f"{stem}.png", source=picture)
+        yield PlacedImage(name=workspace.artifact_name(image.seed, greatest), source=picture)
+        yield PlacedImage(name=f"{stem}.png", source=picture)
         if picture.stat().st_size <= SMALL_ENOUGH:
-            yield Placed(name=f"{stem}+compressed.png", source=picture)
+            yield PlacedImage(name=f"{stem}+compressed.png", source=picture)
         else:
-            yield Placed(name=f"{stem}+compressed.webp", source=partial(_preview, picture))
+            yield PlacedImage(name=f"{stem}+compressed.webp", source=partial(_preview, picture))
 
 
 def lay_out_sweep(
-    folder: Path, page: SweepPage, *, thumbnail: bytes, overviews: Sequence[Path], report: Path | None = None
+    folder: Path, page: SweepParentRun, *, thumbnail: bytes, overviews: Sequence[Path], report: Path | None = None
 ) -> None:
     """Put a sweep's files into ``folder``: report and overview, hard-linked, a thumbnail, and the table of runs."""
     _put(folder, placed_of_sweep(page, thumbnail=thumbnail, overviews=overviews, report=report))
 
 
 def placed_of_sweep(
-    page: SweepPage, *, thumbnail: bytes, overviews: Sequence[Path], report: Path | None = None
-) -> Iterator[Placed]:
+    page: SweepParentRun, *, thumbnail: bytes, overviews: Sequence[Path], report: Path | None = None
+) -> Iterator[PlacedImage]:
     """What belongs into the folder of a sweep."""
     if report is not None and report.is_file():
-        yield Placed(name=REPORT, source=report)
+        yield PlacedImage(name=REPORT, source=report)
     for path in overviews:
-        yield Placed(name=path.name, source=path)
+        yield PlacedImage(name=path.name, source=path)
     if thumbnail:
-        yield Placed(name="thumb.png", source=lambda: thumbnail)
-    yield Placed(name="runs.csv", source=lambda: page.runs_file().encode())
+        yield PlacedImage(name="thumb.png", source=lambda: thumbnail)
+    yield PlacedImage(name="runs.csv", source=lambda: page.runs_file().encode())
 
 
 def _stamp(run: RunRecord) -> int:

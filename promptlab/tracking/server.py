@@ -29,12 +29,12 @@ from types import FrameType
 from typing import Any, Final
 
 from promptlab.errors import InputError, TrackerError, one_line
-from promptlab.tracking.pages import APP_NAME
 from promptlab.tracking.schema import database_uri, make_schema, translated
+from promptlab.tracking.ui_app import APP_NAME
 from promptlab.tracking.view import address_path
 from promptlab.workspace import Workspace
 
-__all__ = ["DEFAULT_PORT", "Server", "serve"]
+__all__ = ["DEFAULT_PORT", "MlflowServer", "serve"]
 
 DEFAULT_PORT: Final = 5000
 PORTS_TRIED: Final = 50
@@ -46,7 +46,7 @@ _DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
+class MlflowServer:
     """A server that answers.
 
     Args:
@@ -118,7 +118,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int | None = None,
     allowed_hosts: Sequence[str] = (),
-) -> Iterator[Server]:
+) -> Iterator[MlflowServer]:
     """Serve the workspace's MLflow pages for as long as the block lasts.
 
     Args:
@@ -138,7 +138,7 @@ def serve(
         log = Path(folder, "server.log")
         process = _start(workspace, host=host, port=chosen, allowed_hosts=allowed_hosts, log=log, home=Path(folder))
         try:
-            server = Server(url=_url(host, chosen), process=process, log=log)
+            server = MlflowServer(url=_url(host, chosen), process=process, log=log)
             _await_answer(server)
             yield server
         finally:
@@ -173,7 +173,7 @@ def _start(
         )  # fmt: skip
 
 
-def _await_answer(server: Server) -> None:
+def _await_answer(server: MlflowServer) -> None:
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until:
         if server.process.poll() is not None:

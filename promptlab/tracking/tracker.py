@@ -21,7 +21,7 @@ from promptlab.errors import NotFound, TrackerError
 from promptlab.records import ProbeRecord, RunRecord, RunStatus, SweepRecord
 from promptlab.tracking import AddressReport, no_report
 from promptlab.tracking.address import TrackingAddress
-from promptlab.tracking.comparing import Difference, stale_tags
+from promptlab.tracking.audit_fields import MlflowDifference, stale_tags
 from promptlab.tracking.experiment import (
     NOTE_TAG,
     PARENT_TAG,
@@ -31,11 +31,9 @@ from promptlab.tracking.experiment import (
     save_view,
     sweep_page,
 )
-from promptlab.tracking.line import Line
 from promptlab.tracking.measures import measures_of
-from promptlab.tracking.page import UID_TAG, VARIANT_TAG, ParentLink, VariantPage, origin_of, run_address
 from promptlab.tracking.pictures import REPORT, lay_out, lay_out_sweep
-from promptlab.tracking.probe_page import TABLE, ProbePage
+from promptlab.tracking.probe_run import TABLE, ProbeRun
 from promptlab.tracking.prompts import LINK_TAG, line_of, register
 from promptlab.tracking.schema import (
     database_uri,
@@ -45,7 +43,9 @@ from promptlab.tracking.schema import (
     make_schema,
     translated,
 )
-from promptlab.tracking.sweep_page import SweepPage
+from promptlab.tracking.server_health import CircuitBreaker
+from promptlab.tracking.sweep_run import SweepParentRun
+from promptlab.tracking.variant_run import UID_TAG, VARIANT_TAG, ParentRunLink, VariantRun, origin_of, run_address
 from promptlab.tracking.view import address_path
 from promptlab.workspace import Workspace
 
@@ -72,13 +72,13 @@ class MlflowTracker:
     workspace: Workspace
     tracking_uri: str | None = None
     _client: MlflowClient | None = field(default=None, init=False, repr=False)
-    _line: Line | None = field(default=None, init=False, repr=False)
+    _line: CircuitBreaker | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.tracking_uri is not None:
             address = TrackingAddress.read(self.tracking_uri)
             address.hand_over()
-            self.tracking_uri, self._line = address.url, Line(address.url)
+            self.tracking_uri, self._line = address.url, CircuitBreaker(address.url)
 
     def prepare(self) -> None:
         """Make MLflow's tables in the workspace's file unless they are there, import MLflow, and open the file.
@@ -115,12 +115,12 @@ class MlflowTracker:
             known = self._known(client, experiment_id, run)
             links = self._parent_links(client, run, parent)
             measured = measures_of(run, self.workspace)
-            shown: list[tuple[VariantPage, Run]] = []
+            shown: list[tuple[VariantRun, Run]] = []
             for variant in run.variants:
                 before, link = known.get(variant.position), links.get(variant.position)
                 above = None if before is None else before.data.tags.get(PARENT_TAG)
                 address = None if above is None else run_address(experiment_id, above)
-                page = VariantPage(
+                page = VariantRun(
                     run=run, variant=variant, parent=parent, parent_link=link, sweep_address=address,
                     measured=measured.get(variant.position, {}),
                 )  # fmt: skip
@@ -178,7 +178,7 @@ class MlflowTracker:
         with translated("MLflow could not be told of the probe"), self._alone():
             from mlflow.entities import Metric, Param
 
-            client, page, at = self._connected(), ProbePage(probe), int(probe.probed_at.timestamp() * 1000)
+            client, page, at = self._connected(), ProbeRun(probe), int(probe.probed_at.timestamp() * 1000)
             tags = page.tags() | {NOTE_TAG: page.table()}
             shown = client.create_run(
                 self._experiment(client, experiment), start_time=at, tags=tags, run_name=page.name
@@ -201,13 +201,13 @@ class MlflowTracker:
         sweeps: Iterable[tuple[SweepRecord, Sequence[RunRecord]]],
         *,
         known: frozenset[str],
-    ) -> Iterator[Difference]:
+    ) -> Iterator[MlflowDifference]:
         """Where MLflow says something else than the records; see :class:`promptlab.tracking.Tracker`.
 
         Raises:
             TrackerError: when MLflow cannot be read.
         """
-        from promptlab.tracking.auditing import Audit
+        from promptlab.tracking.audit import Audit
 
         with translated("MLflow could not be read"), self._answering():
             there = self.tracking_uri is not None or has_schema(self.workspace)
@@ -262,7 +262,7 @@ class MlflowTracker:
         self,
         client: MlflowClient,
         experiment_id: str,
-        page: SweepPage,
+        page: SweepParentRun,
         shown: Run | None,
         thumbnail: bytes,
         overviews: Sequence[Path],
@@ -359,13 +359,13 @@ class MlflowTracker:
         )
         return {int(shown.data.tags[VARIANT_TAG]): shown for shown in found if VARIANT_TAG in shown.data.tags}
 
-    def _parent_links(self, client: MlflowClient, run: RunRecord, parent: RunRecord | None) -> dict[int, ParentLink]:
+    def _parent_links(self, client: MlflowClient, run: RunRecord, parent: RunRecord | None) -> dict[int, ParentRunLink]:
         experiment = client.get_experiment_by_name(parent.experiment) if parent else None
         if parent is None or experiment is None:
             return {}
         known = self._known(client, experiment.experiment_id, parent)
         return {
-            variant.position: ParentLink(
+            variant.position: ParentRunLink(
                 experiment_id=experiment.experiment_id, run_id=known[origin.position].info.run_id, variant=origin
             )
             for variant, origin in ((variant, origin_of(variant, parent)) for variant in run.variants)
@@ -373,7 +373,7 @@ class MlflowTracker:
         }
 
     @staticmethod
-    def _begun(client: MlflowClient, experiment_id: str, page: VariantPage, shown: Run | None) -> Run:
+    def _begun(client: MlflowClient, experiment_id: str, page: VariantRun, shown: Run | None) -> Run:
         """The MLflow run that shows a variant, made or brought back."""
         if shown is None:
             return client.create_run(experiment_id, start_time=page.start_ms, tags=page.tags(), run_name=page.name)
@@ -382,7 +382,7 @@ class MlflowTracker:
         return shown
 
     def _tell(
-        self, client: MlflowClient, page: VariantPage, shown: Run, thumbnail: bytes, prompt: str | None = None
+        self, client: MlflowClient, page: VariantRun, shown: Run, thumbnail: bytes, prompt: str | None = None
     ) -> None:
         tags, run_id = page.tags(), shown.info.run_id
         if prompt is not None:

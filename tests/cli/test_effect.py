@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from promptlab.models import bundled
-from tests.engine.test_scores import tiny_clip  # noqa: F401 - a fixture
+from tests.engine.test_clip import tiny_clip  # noqa: F401 - a fixture
 
 WORDS = "portrait photo of a {old|young} warrior chief"
 

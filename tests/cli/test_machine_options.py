@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 
-from promptlab.cli.odd_text import odd_lines
+from promptlab.cli.render.warnings import odd_lines
 
 
 def test_what_is_typed_is_kept_inherited_and_shown(promptlab, lab):

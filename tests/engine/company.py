@@ -9,11 +9,11 @@ import json
 import os
 import sys
 
-from promptlab.engine import diffusers_engine
-from promptlab.engine.schedules.names import parse_scheduler
+from promptlab.engine import create_engine
 from promptlab.images.png import pixel_sha256
-from promptlab.plan import tasks_of
-from promptlab.spec import CallSpec, PipelineSpec, RunSpec, Variant
+from promptlab.plan import requests_of
+from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant
+from promptlab.specs.schedulers import parse_scheduler
 
 SCHEDULERS = (
     "ddim", "ddpm", "deis", "dpmsolver++", "dpmsolver++-singlestep", "dpmsolver-sde", "edm-euler", "euler", "euler-a",
@@ -45,9 +45,9 @@ def hashes(engine, tasks):
 
 
 def main():
-    engine = diffusers_engine()
+    engine = create_engine()
     cases = [(case, *case.rsplit(":", 1)) for case in sys.argv[1:]]
-    made = {case: hashes(engine, tasks_of(engine.resolve(spec_of(*words)))[3:]) for case, *words in cases}
+    made = {case: hashes(engine, requests_of(engine.resolve(spec_of(*words)))[3:]) for case, *words in cases}
     json.dump(made, sys.stdout)
 
 

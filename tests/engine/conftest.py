@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from promptlab.engine import diffusers_engine
-from promptlab.engine.machine.libraries import prepare
+from promptlab.engine import create_engine
+from promptlab.engine.machine.torch_setup import prepare
 from promptlab.models import bundled
-from promptlab.spec import CallSpec, PipelineSpec, RunSpec, Variant
+from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant
 from tests.engine.company import DEVICE
 from tests.engine.folders import write_json, write_safetensors
 
@@ -18,7 +18,7 @@ prepare()  # as every door of the engine does, before a test imports diffusers b
 @pytest.fixture(scope="session")
 def engine():
     """One engine for all tests: the bundled model's weights are loaded once."""
-    engine = diffusers_engine()
+    engine = create_engine()
     import torch
 
     torch.set_num_threads(1)  # small pictures gain nothing by more, and several workers on few cores lose much

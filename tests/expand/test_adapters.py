@@ -2,14 +2,14 @@
 
 import pytest
 
-from promptlab.engine.schedules.names import parse_scheduler
 from promptlab.errors import InputError
 from promptlab.expand import Experiment
+from promptlab.expand.experiment_file.reader import understood
 from promptlab.expand.fields import FIELDS
-from promptlab.expand.reading import understood
-from promptlab.expand.steering import short_part, short_source
+from promptlab.expand.settings_text import short_part, short_source
 from promptlab.expand.values import read_values
-from promptlab.spec import Embedding, Lora
+from promptlab.specs import Embedding, Lora
+from promptlab.specs.schedulers import parse_scheduler
 
 LORA, WORD = FIELDS["lora"], FIELDS["textual_inversion"]
 

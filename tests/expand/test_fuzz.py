@@ -12,14 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from promptlab.engine.schedules.names import parse_scheduler
 from promptlab.errors import InputError, PromptLabError
 from promptlab.expand import Template, from_prompts, parse, parse_seeds, read_experiment
-from promptlab.expand.matrix import in_every_order, switched
+from promptlab.expand.experiment_file.reader import understood
+from promptlab.expand.prompt_edits import appended, replaced
+from promptlab.expand.prompt_matrix import in_every_order, switched
 from promptlab.expand.ranges import MAX_NUMBERS, parse_numbers
-from promptlab.expand.reading import understood
 from promptlab.expand.templates import MAX_CHARACTERS, MAX_PROMPTS
-from promptlab.expand.wording import appended, replaced
+from promptlab.specs.schedulers import parse_scheduler
 
 pytestmark = pytest.mark.slow
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptlab.expand.labels import MAX_LABEL, labelled
-from promptlab.expand.wording import from_prompts, inherited, replaced
-from promptlab.expand.words import Piece, cut, word_diff
-from promptlab.spec import Variant
+from promptlab.expand.prompt_edits import from_prompts, inherited, replaced
+from promptlab.expand.word_diff import Piece, cut, word_diff
+from promptlab.specs import Variant
 
 BASE = "portrait photo of a old warrior chief"
 TRIBAL = ", tribal panther make up, blue on red, side profile, looking away, serious eyes"

@@ -2,11 +2,11 @@
 
 import pytest
 
-from promptlab.engine.schedules.names import parse_scheduler
 from promptlab.errors import InputError
-from promptlab.expand.reading import understood
-from promptlab.expand.remake import experiment_file
-from promptlab.spec import AUTO, MachineSpec, PipelineSpec, RunSpec, Variant
+from promptlab.expand.experiment_file.reader import understood
+from promptlab.expand.experiment_file.writer import write_experiment
+from promptlab.specs import AUTO, MachineSpec, PipelineSpec, RunSpec, Variant
+from promptlab.specs.schedulers import parse_scheduler
 
 
 def specs(text):
@@ -53,7 +53,7 @@ def test_a_run_is_written_back_with_what_was_switched_on():
     spec = RunSpec(
         pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="a", label="a"),), seeds=(0,), machine=machine
     )
-    text = experiment_file(spec)
+    text = write_experiment(spec)
     assert "vae_slicing: true" in text
     assert "compile" not in text
     (again,) = understood(text, file="x.yaml").sweep(default_model="mini", parse_scheduler=parse_scheduler).specs

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from promptlab.errors import InputError
 from promptlab.expand.seeds import MAX_SEEDS, parse_seeds, show_seeds
-from promptlab.spec import MAX_SEED
+from promptlab.specs import MAX_SEED
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from contextlib import closing
 from pathlib import Path
 
 import promptlab
-from promptlab.spec import (
+from promptlab.specs import (
     AUTO,
     MAX_SEED,
     CallSpec,
@@ -47,7 +47,7 @@ from promptlab.spec import (
     setting_key,
     words_key,
 )
-from promptlab.spec.keys import _setting_text as setting_text
+from promptlab.specs.keys import _setting_text as setting_text
 from tests.golden.reading import HOME, told_to_mlflow, type_in, weights_in
 
 SMALL = ("--size", "64", "--steps", "2", "--device", "cpu")

@@ -11,8 +11,8 @@ from datetime import UTC
 import pytest
 
 from promptlab.errors import InputError, NotFound
-from promptlab.lab.looking import columns, rows
-from promptlab.spec import PipelineSpec, RunSpec, Variant
+from promptlab.lab.history.display import columns, rows
+from promptlab.specs import PipelineSpec, RunSpec, Variant
 from tests.house.readme import ROOT
 
 NOTEBOOK = ROOT / "examples" / "notebook.ipynb"

@@ -11,7 +11,7 @@ import pytest
 from promptlab.images.png import pixel_sha256, write_png
 from promptlab.plan import ResolvedSpec
 from promptlab.records import Environment, ImageRecord, ImageStatus, RunRecord, RunStatus, VariantRecord
-from promptlab.spec import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant
+from promptlab.specs import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant
 from promptlab.workspace import Workspace
 
 UID = "0123456789abcdef" * 2

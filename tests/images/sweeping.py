@@ -19,7 +19,7 @@ from promptlab.records import (
     SweepRun,
     VariantRecord,
 )
-from promptlab.spec import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant
+from promptlab.specs import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant
 
 LONG_AGO = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 CHIEF = (Variant(prompt="portrait photo of a old warrior chief"),)

@@ -12,7 +12,7 @@ from promptlab.images.grid import draw_grid, grid_layout, save_grid, thumbnail
 from promptlab.images.layout import Label, lay_out
 from promptlab.images.png import read_pixels
 from promptlab.records import RunStatus
-from promptlab.spec import Variant
+from promptlab.specs import Variant
 
 A = "portrait photo of a old warrior chief"
 B = A + ", tribal panther make up, blue on red, side profile, looking away, serious eyes"

@@ -13,15 +13,15 @@ from sd_parsers import ParserManager
 from promptlab import __version__
 from promptlab.errors import InputError
 from promptlab.expand import parse_seeds
-from promptlab.images.chronicle import Chronicle, chronicle, named_by
 from promptlab.images.foreign import recognise
 from promptlab.images.grid import save_grid
+from promptlab.images.grid_metadata import GridMetadata, chronicle, named_by
 from promptlab.images.infotext import display_name, infotext
-from promptlab.images.metadata import Ancestor, describe, self_description
+from promptlab.images.metadata import ParentImage, describe, self_description
 from promptlab.images.png import read_text, write_png
-from promptlab.plan import tasks_of
+from promptlab.plan import requests_of
 from promptlab.records import Environment, ImageRecord, ImageStatus, RunRecord, RunStatus
-from promptlab.spec import Change, Lora, SchedulerSpec, Variant
+from promptlab.specs import Change, Lora, SchedulerSpec, Variant
 
 UID = "0123456789abcdef" * 2
 PIXELS = np.zeros((32, 48, 3), np.uint8)
@@ -48,7 +48,7 @@ NASTY = [
 
 
 def chunks(resolve, variant, *, seed=7, **changes):
-    return described(resolve((variant,), (seed,), **changes), parent=Ancestor(recipe_key="p" * 64))
+    return described(resolve((variant,), (seed,), **changes), parent=ParentImage(recipe_key="p" * 64))
 
 
 ENVIRONMENT = Environment(facts={"torch": "2.13", "threads": 2, "tf32": False, "driver": None, "eta": 0.5})
@@ -56,7 +56,7 @@ ENVIRONMENT = Environment(facts={"torch": "2.13", "threads": 2, "tf32": False, "
 
 def described(resolved, position=0, **about):
     """The chunks of one picture of a run of ``resolved``."""
-    tasks = tasks_of(resolved)
+    tasks = requests_of(resolved)
     image = ImageRecord(
         run_id=3, position=position, variant=tasks[position].variant, seed=tasks[position].seed,
         status=ImageStatus.MADE, recipe_key=tasks[position].recipe_key, width=32, height=32, batch=1, slot=2,
@@ -125,7 +125,7 @@ def test_sd_parsers_reads_every_field_right(tmp_path, resolve, prompt, negative)
 @settings(deadline=None)
 def test_every_reader_finds_the_same_words(resolve, prompt, negative):
     """For any text at all, three readers with different habits agree on where the prompts end."""
-    (task,) = tasks_of(resolve((Variant(prompt=prompt, negative_prompt=negative),)))
+    (task,) = requests_of(resolve((Variant(prompt=prompt, negative_prompt=negative),)))
     text = infotext(task)
     web_ui = as_the_web_ui_reads(text)
     reader = as_the_prompt_reader_reads(text)
@@ -147,8 +147,8 @@ def test_a_picture_gives_back_what_it_was_made_from(tmp_path, resolve, prompt, n
     """The promptlab chunk is lossless: the spec of this image alone, to the last character, and all that names it."""
     variant = Variant(prompt=prompt, negative_prompt=negative, label="x", replacement="a=>b", source=1)
     resolved = resolve((Variant(prompt="other"), variant), (1 if seed != 1 else 2, seed))
-    task = tasks_of(resolved)[3]
-    parent = Ancestor(recipe_key="p" * 64, run_uid=UID, position=3)
+    task = requests_of(resolved)[3]
+    parent = ParentImage(recipe_key="p" * 64, run_uid=UID, position=3)
     text = described(resolved, 3, parent=parent)
     write_png(tmp_path / "a.png", PIXELS, text)
     own = self_description(tmp_path / "a.png")
@@ -167,7 +167,7 @@ def test_a_picture_gives_back_what_it_was_made_from(tmp_path, resolve, prompt, n
 
 def test_a_picture_of_the_first_format_is_still_read(tmp_path, resolve):
     """What 0.1's first pictures say of themselves: no environment's facts, a parent by its recipe alone."""
-    (task,) = tasks_of(resolve((Variant(prompt="a fox"),), (7,)))
+    (task,) = requests_of(resolve((Variant(prompt="a fox"),), (7,)))
     first = {
         "kind": "image", "format": 1, "version": "0.1.0", "run": {"uid": UID, "id": 3, "experiment": "foxes"},
         "position": 0, "recipe_key": task.recipe_key, "environment": "e" * 64, "model_identity": "sha256:1",
@@ -177,7 +177,7 @@ def test_a_picture_of_the_first_format_is_still_read(tmp_path, resolve):
     write_png(tmp_path / "a.png", PIXELS, {"promptlab": json.dumps(first)})
     own = self_description(tmp_path / "a.png")
     assert (own.run_uid, own.run_id, own.experiment, own.environment_hash) == (UID, 3, "foxes", "e" * 64)
-    assert (own.environment, own.parent) == (None, Ancestor(recipe_key="p" * 64))
+    assert (own.environment, own.parent) == (None, ParentImage(recipe_key="p" * 64))
 
 
 def test_two_chunks_and_never_one_called_prompt(tmp_path, resolve):
@@ -189,7 +189,7 @@ def test_two_chunks_and_never_one_called_prompt(tmp_path, resolve):
 
 def test_what_is_not_known_or_not_so_is_not_written(resolve):
     """No hash for a folder, no size that the call leaves to the model, no VAE that was not named."""
-    (task,) = tasks_of(resolve(height=None, width=None))
+    (task,) = requests_of(resolve(height=None, width=None))
     assert not {"Size", "VAE", "Model hash", "Eta", "Clip skip"} & as_the_web_ui_reads(infotext(task)).keys()
     assert as_the_web_ui_reads(infotext(task, size=(48, 32)))["Size"] == "48x32"
 
@@ -200,7 +200,7 @@ def test_other_settings_have_the_web_uis_words(resolve):
         vae="stabilityai/sd-vae-ft-mse", guidance_scale=7.0, generator_device="cuda",
         arguments=(("eta", 0.5),), clip_skip=1, scheduler=SchedulerSpec(name="DDIMScheduler"),
     )  # fmt: skip
-    read = as_the_web_ui_reads(infotext(tasks_of(given)[0]))
+    read = as_the_web_ui_reads(infotext(requests_of(given)[0]))
     assert (read["VAE"], read["CFG scale"]) == ("stabilityai/sd-vae-ft-mse", "7")
     assert (read["Clip skip"], read["Eta DDIM"], read["RNG"]) == ("2", "0.5", "GPU")
 
@@ -212,7 +212,7 @@ def test_what_steers_a_picture_has_the_web_uis_words(resolve):
         loras=(Lora(name="/l/ink.safetensors", weight=0.8), Lora(name="o/wash")),
         variants=(Variant(prompt="a <lora:fox:1>, <lora:fox:1>", negative_prompt="blurry"),),
     )  # fmt: skip
-    text = infotext(tasks_of(given)[0])
+    text = infotext(requests_of(given)[0])
     read = as_the_web_ui_reads(text)
     assert text.startswith("a <lora:fox:1>, <lora:fox:1> <lora:ink:0.8> <lora:o/wash:1>\nNegative prompt: blurry\n")
     assert (read["Variation seed"], read["Variation seed strength"]) == ("9", "0.25")
@@ -224,7 +224,7 @@ def test_what_steers_a_picture_has_the_web_uis_words(resolve):
 
 def test_a_model_name_cannot_break_the_line(resolve):
     """A name with a comma or a colon is quoted, as the web UI quotes it."""
-    read = as_the_web_ui_reads(infotext(tasks_of(resolve(model="/models/a, b: c"))[0]))
+    read = as_the_web_ui_reads(infotext(requests_of(resolve(model="/models/a, b: c"))[0]))
     assert (read["Model"], read["RNG"]) == ("a, b: c", "CPU")
 
 
@@ -265,7 +265,7 @@ def test_a_grid_tells_its_whole_run(make_run, workspace):
     """The record comes out of the grid equal to the one it was drawn from, the numbers of other runs explained."""
     run = make_run((Variant(prompt="a fox", label="전사 🦊"), Variant(prompt="b", source=0)), (1, 2), owed=(1,))
     told = chronicle(save_grid(run, workspace, uids={2: "b" * 32}))
-    assert told == Chronicle(record=run, uids={2: "b" * 32})
+    assert told == GridMetadata(record=run, uids={2: "b" * 32})
     assert chronicle(workspace.root / run.images[0].path) is None
 
 

@@ -17,7 +17,7 @@ from promptlab.images.png import write_png
 from promptlab.images.report import address_report, save_report, save_sweep_report
 from promptlab.images.report.page import LIMIT, safe_json
 from promptlab.images.report.thumbnails import thumbnails
-from promptlab.spec import Change, Variant
+from promptlab.specs import Change, Variant
 from tests.images.sweeping import paint_sweep
 
 NASTY = (

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from promptlab.expand.words import word_diff
+from promptlab.expand.word_diff import word_diff
 from promptlab.images.report import address_report, save_report, save_sweep_report
-from promptlab.spec import Variant
+from promptlab.specs import Variant
 from promptlab.workspace import Workspace
 from tests.browsing import chromium, needs_browser
 from tests.images.sweeping import paint_sweep

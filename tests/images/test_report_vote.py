@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from promptlab.images.report import save_report, save_sweep_report
-from promptlab.lab.ballot import read_ballot
+from promptlab.lab.preferences.ballot import parse_votes
 from promptlab.workspace import Workspace
 from tests.browsing import chromium, needs_browser
 from tests.images.sweeping import paint_sweep
@@ -55,7 +55,7 @@ def line(page):
 def votes(page, runs, start):
     """What the page's line says, read as ``promptlab compare`` reads it."""
     told = re.fullmatch(rf'promptlab compare {start} --votes "([^"]*)"', line(page))
-    return [(one.winner.ref, one.loser.ref, one.tie) for one in read_ballot(told[1], runs)]
+    return [(one.winner.ref, one.loser.ref, one.tie) for one in parse_votes(told[1], runs)]
 
 
 def shown(page):

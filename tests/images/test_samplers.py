@@ -3,7 +3,7 @@
 import pytest
 
 from promptlab.images.samplers import sampler_of
-from promptlab.spec import SchedulerSpec, options
+from promptlab.specs import SchedulerSpec, options
 
 SDE = {"algorithm_type": "sde-dpmsolver++"}
 

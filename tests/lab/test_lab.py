@@ -7,13 +7,13 @@ import pytest
 from PIL import Image
 
 from promptlab.errors import EngineError, InputError, NotFound, StoreError, TrackerError
-from promptlab.images.metadata import Ancestor, self_description
+from promptlab.images.metadata import ParentImage, self_description
 from promptlab.images.png import pixel_sha256, read_pixels
-from promptlab.lab import Lab, Wording
-from promptlab.lab.events import Generated, RunBegan, Telling, Untold
-from promptlab.lab.variation import varied
+from promptlab.lab import Lab, PromptEdit
+from promptlab.lab.execution.events import ImagesGenerated, RunStarted, TrackingFailed, TrackingStarted
+from promptlab.lab.history.rerun import rerun_spec
 from promptlab.records import ImageStatus, RunStatus
-from promptlab.spec import PipelineSpec, RunSpec, Variant
+from promptlab.specs import PipelineSpec, RunSpec, Variant
 from promptlab.testing import Painter
 from promptlab.workspace import Workspace
 
@@ -65,7 +65,9 @@ def test_what_is_remembered_is_what_was_asked(lab):
 def test_one_seed_with_other_words(lab):
     """The tutorial's last step: four ages at seed 1, each image pointing at the one it came from, batch size kept."""
     parent = lab.run(SPEC, experiment="warrior")
-    child = lab.rerun(lab.source("last"), seeds=(1,), wording=Wording(replace=("a old=>{the oldest|a old|a|a young}",)))
+    child = lab.rerun(
+        lab.source("last"), seeds=(1,), wording=PromptEdit(replace=("a old=>{the oldest|a old|a|a young}",))
+    )
     assert [variant.variant.prompt for variant in child.variants] == [
         f"portrait photo of {age} warrior chief" for age in ("the oldest", "a old", "a", "a young")
     ]
@@ -76,7 +78,7 @@ def test_one_seed_with_other_words(lab):
     assert {change.field for change in child.changes} == {"prompts", "seeds"}
     assert child.images[1].pixel_sha256 == parent.images[1].pixel_sha256
     described = self_description(lab.workspace.root / child.images[0].path)
-    assert described.parent == Ancestor(recipe_key=parent.images[1].recipe_key, run_uid=parent.uid, position=1)
+    assert described.parent == ParentImage(recipe_key=parent.images[1].recipe_key, run_uid=parent.uid, position=1)
 
 
 def test_an_image_is_rerun_by_its_number_or_its_file(lab, tmp_path):
@@ -143,7 +145,7 @@ def test_ctrl_c_leaves_what_was_made(lab):
     """An interrupted run is KILLED; what was made before stays made."""
 
     def stop_at_the_fifth(event):
-        if event == Generated(count=5):
+        if event == ImagesGenerated(count=5):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -155,16 +157,16 @@ def test_ctrl_c_leaves_what_was_made(lab):
 
 def test_a_full_disk_fails_the_run_and_no_row_lies(lab, monkeypatch):
     """When a file cannot be written the run fails with a sentence, and only whole files are called made."""
-    from promptlab.lab import recorder
+    from promptlab.lab.execution import image_writer
 
-    honest = recorder.write_png
+    honest = image_writer.write_png
 
     def full(path, pixels, text):
         if "seed6" in path.name:
             raise StoreError(f"{path} could not be written: No space left on device")
         honest(path, pixels, text)
 
-    monkeypatch.setattr(recorder, "write_png", full)
+    monkeypatch.setattr(image_writer, "write_png", full)
     with pytest.raises(StoreError, match="No space left on device"):
         lab.run(SPEC)
     run = lab.source("last").run
@@ -177,7 +179,9 @@ def test_a_deaf_tracker_takes_nothing_down(workspace, painter):
     heard = []
     run = Lab(workspace, engine=painter, tracker=Deaf()).run(SPEC, watch=heard.append)
     assert (run.status, run.tracked_at) == (RunStatus.FINISHED, None)
-    assert [event for event in heard if isinstance(event, Untold)] == [Untold(run_id=1, reason="MLflow is down")]
+    assert [event for event in heard if isinstance(event, TrackingFailed)] == [
+        TrackingFailed(run_id=1, reason="MLflow is down")
+    ]
     lab = Lab(workspace, engine=painter)
     assert lab.sync().runs == (1,)
     assert lab.source("1").run.tracked_at is not None
@@ -192,16 +196,16 @@ def test_whoever_watches_hears_it_in_order(lab):
     """RunBegan first, Generated 1 … n, Telling last."""
     heard = []
     lab.run(SPEC, watch=heard.append)
-    assert isinstance(heard[0], RunBegan)
-    assert [event.count for event in heard if isinstance(event, Generated)] == list(range(1, 9))
-    assert heard[-1] == Telling()
+    assert isinstance(heard[0], RunStarted)
+    assert [event.count for event in heard if isinstance(event, ImagesGenerated)] == list(range(1, 9))
+    assert heard[-1] == TrackingStarted()
 
 
 def test_many_pictures_wait_for_the_disk(lab, monkeypatch):
     """A slow disk makes the engine wait: no more than UNSAVED pictures are ever held."""
-    from promptlab.lab import recorder
+    from promptlab.lab.execution import image_writer
 
-    honest, waiting, most = recorder.write_png, set(), []
+    honest, waiting, most = image_writer.write_png, set(), []
     unsaved = lambda: len(lab.engine.painted) - len(saved)  # noqa: E731
     saved = []
 
@@ -211,38 +215,38 @@ def test_many_pictures_wait_for_the_disk(lab, monkeypatch):
         honest(path, pixels, text)
         saved.append(path)
 
-    monkeypatch.setattr(recorder, "write_png", slow)
+    monkeypatch.setattr(image_writer, "write_png", slow)
     run = lab.run(SPEC.vary(seeds=tuple(range(120))))
     assert len(run.made) == 120
-    assert max(most) <= recorder.UNSAVED + 2
+    assert max(most) <= image_writer.UNSAVED + 2
 
 
 def test_another_model_brings_its_own_size_and_revision():
     """What belongs to a model is not inherited by another; what was named is kept."""
     base = SPEC.vary(revision="c0ffee", height=128, width=128, num_inference_steps=9)
-    other = varied(base, Wording(), {"model": "other"})
+    other = rerun_spec(base, PromptEdit(), {"model": "other"})
     assert (other.pipeline.revision, other.call.height, other.call.width) == (None, None, None)
     assert other.call.num_inference_steps == 9
-    named = varied(base, Wording(), {"model": "other", "height": 64, "width": 64})
+    named = rerun_spec(base, PromptEdit(), {"model": "other", "height": 64, "width": 64})
     assert (named.call.height, named.call.width) == (64, 64)
-    assert varied(base, Wording(), {"model": "mini"}).pipeline.revision == "c0ffee"
+    assert rerun_spec(base, PromptEdit(), {"model": "mini"}).pipeline.revision == "c0ffee"
 
 
 def test_call_arguments_are_added_to_the_inherited():
     """A rerun with one more argument keeps the others."""
     base = SPEC.vary(arguments=(("shift", 1), ("eta", 0.5)))
-    assert varied(base, Wording(), {"arguments": (("eta", 0.7),)}).call.arguments == (("eta", 0.7), ("shift", 1))
+    assert rerun_spec(base, PromptEdit(), {"arguments": (("eta", 0.7),)}).call.arguments == (("eta", 0.7), ("shift", 1))
 
 
 def test_words_are_changed_in_one_order():
     """prompt → replace → prepend → append, several appended ones one after the other."""
-    wording = Wording(prompts=("a cat",), replace=("cat=>dog",), prepend=("see ",), append=(", one", ", two"))
+    wording = PromptEdit(prompts=("a cat",), replace=("cat=>dog",), prepend=("see ",), append=(", one", ", two"))
     assert [variant.prompt for variant in wording.apply(SPEC.variants)] == ["see a dog, one, two"]
 
 
 def test_the_negative_prompt_is_replaced_or_taken_away():
     """Empty text takes it away; leaving it out keeps it."""
     variants = (dataclasses.replace(SPEC.variants[0], negative_prompt="beard"),)
-    assert Wording().apply(variants)[0].negative_prompt == "beard"
-    assert Wording(negative_prompt="").apply(variants)[0].negative_prompt == ""
-    assert Wording(prompts=("x",)).apply(variants)[0].negative_prompt == "beard"
+    assert PromptEdit().apply(variants)[0].negative_prompt == "beard"
+    assert PromptEdit(negative_prompt="").apply(variants)[0].negative_prompt == ""
+    assert PromptEdit(prompts=("x",)).apply(variants)[0].negative_prompt == "beard"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptlab.plan import CutPrompt, Pace, plan, rule_of_thumb, tasks_of
-from promptlab.spec import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant, options
+from promptlab.plan import Pace, TruncatedPrompt, plan, requests_of, rule_of_thumb
+from promptlab.specs import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant, options
 from promptlab.testing import Painter
 
 PAINTER = Painter()
@@ -55,7 +55,7 @@ def settings_of(made):
 def test_no_cell_is_lost_or_doubled(specs, chance):
     """Every run is there once; what is there, repeated and owed are its images; and only what was given is there."""
     resolved = resolve(*specs)
-    every = [task.recipe_key for each in resolved for task in tasks_of(each)]
+    every = [task.recipe_key for each in resolved for task in requests_of(each)]
     there = {key for key in every if chance.random() < 0.4}
     made = plan(resolved, there=there, pace=lambda _: PACE)
     assert sorted(run.original for run in made.runs) == list(range(len(resolved)))
@@ -82,8 +82,9 @@ def test_equal_models_stand_together_and_so_do_equal_pipelines(specs):
 
 @given(specs=st.lists(SPECS, min_size=1, max_size=8))
 def test_batches_are_those_that_the_engine_makes(specs):
-    """Counted as ``promptlab.engine.painting.batches.batches_of`` packs them, short and negative ones included."""
-    from promptlab.engine.painting.batches import batches_of, images_per_forward
+    """Counted as ``promptlab.engine.sampling.static_batching.batches_of`` packs them, short and negative ones
+    included."""
+    from promptlab.engine.sampling.static_batching import batches_of, images_per_forward
 
     made = plan(resolve(*specs), rows=lambda one: images_per_forward(one.device, one.batch_size), pace=lambda _: PACE)
     assert made.batches == sum(len(batches_of(run.owed)) for run in made.runs)
@@ -188,7 +189,7 @@ def test_whatever_decides_pixels_changes_the_key(change):
 def test_only_what_is_owed_is_estimated():
     """A short last batch takes as long as a full one; a setting that owes nothing loads nothing."""
     resolved = resolve(spec_of(seeds=range(6), batch_size=4), spec_of(model="other"))
-    there = {*(task.recipe_key for task in tasks_of(resolved[0])[:1]), tasks_of(resolved[1])[0].recipe_key}
+    there = {*(task.recipe_key for task in requests_of(resolved[0])[:1]), requests_of(resolved[1])[0].recipe_key}
     asked = []
     made = plan(resolved, there=there, pace=lambda each: asked.append(each) or PACE)
     assert (made.owed, made.batches, made.loads) == (5, 2, 1)
@@ -223,7 +224,7 @@ def test_history_of_another_setting_is_scaled_and_called_a_guess():
 
 def test_what_is_cut_is_passed_on():
     """The plan shows it; it decides nothing."""
-    cut = CutPrompt(prompt="a b", encoder="tokenizer", words="b")
+    cut = TruncatedPrompt(prompt="a b", encoder="tokenizer", words="b")
     assert plan(resolve(spec_of("a b")), cut=[cut]).cut == (cut,)
 
 

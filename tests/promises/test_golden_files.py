@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 import promptlab as package
-from promptlab.images.chronicle import describe_grid, describe_sweep
-from promptlab.images.metadata import Ancestor, describe, self_description
-from promptlab.plan import ResolvedSpec, tasks_of
+from promptlab.images.grid_metadata import describe_grid, describe_sweep
+from promptlab.images.metadata import ParentImage, describe, self_description
+from promptlab.plan import ResolvedSpec, requests_of
 from promptlab.records import plain
-from promptlab.spec import RunSpec, canonical_json, recipe_key, setting_key, words_key
-from promptlab.spec.keys import _setting_text as setting_text
+from promptlab.specs import RunSpec, canonical_json, recipe_key, setting_key, words_key
+from promptlab.specs.keys import _setting_text as setting_text
 from promptlab.store.notebook import Notebook
 from promptlab.workspace import Workspace
 from tests.golden import reading
@@ -212,12 +212,12 @@ def test_text_chunks_of_a_picture_described_again_are_the_same(generation, works
         resolved = ResolvedSpec(
             spec=run.spec, device=run.device, model_identity=run.model_identity, vae_identity=run.vae_identity
         )
-        for image, task in zip(run.images, tasks_of(resolved), strict=True):
+        for image, task in zip(run.images, requests_of(resolved), strict=True):
             if image.linked is not None:
                 continue
             assert task.recipe_key == image.recipe_key
             above = None if image.parent is None else notebook.run(image.parent[0])
-            parent = above and Ancestor(
+            parent = above and ParentImage(
                 recipe_key=above.images[image.parent[1]].recipe_key, run_uid=above.uid, position=image.parent[1]
             )
             then = reading.texts_in(paths[image.path])

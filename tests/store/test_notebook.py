@@ -12,10 +12,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import IntegrityError
 
 from promptlab.errors import NotFound, StoreError, WorkspaceError
-from promptlab.plan import ResolvedSpec, tasks_of
+from promptlab.plan import ResolvedSpec, requests_of
 from promptlab.records import Environment, ImageStatus, RunStatus
-from promptlab.spec import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant, options
-from promptlab.store import glance, migrate
+from promptlab.specs import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant, options
+from promptlab.store import migrate, run_list
 from promptlab.store.home import database_of
 from promptlab.store.notebook import Notebook
 from promptlab.store.tables import Base
@@ -43,7 +43,7 @@ ENVIRONMENT = Environment(facts={"torch": "2.13", "threads": 2, "tf32": False})
 
 def begin(notebook, resolved=RESOLVED, **given):
     return notebook.begin_run(
-        resolved, tasks_of(resolved), **{"environment": ENVIRONMENT, "experiment": "warrior", **given}
+        resolved, requests_of(resolved), **{"environment": ENVIRONMENT, "experiment": "warrior", **given}
     )
 
 
@@ -135,9 +135,9 @@ def test_the_quick_look_agrees_with_the_whole_record(database, notebook):
         run = begin(notebook, experiment=experiment)
         notebook.add_images(run.id, [made(image) for image in run.images[:3]])
         notebook.end_run(run.id, RunStatus.KILLED)
-    quick = glance.summaries(database)
+    quick = run_list.summaries(database)
     assert [summary.id for summary in quick] == [3, 2, 1]
-    assert [summary.id for summary in glance.summaries(database, experiment="one", limit=1)] == [3]
+    assert [summary.id for summary in run_list.summaries(database, experiment="one", limit=1)] == [3]
     for summary in quick:
         run = notebook.run(summary.id)
         assert (summary.experiment, summary.status, summary.created_at) == (run.experiment, run.status, run.created_at)
@@ -175,7 +175,12 @@ def test_the_known_revisions_are_the_migrations():
 def test_a_newer_database_is_refused_and_left_alone(workspace, database, execute):
     """The refusal names both schemas, whether one reads or writes."""
     execute("UPDATE promptlab_alembic_version SET version_num = '9999'")
-    for look in (lambda: Notebook.at(workspace), lambda: glance.summaries(database), database.upgrade, database.check):
+    for look in (
+        lambda: Notebook.at(workspace),
+        lambda: run_list.summaries(database),
+        database.upgrade,
+        database.check,
+    ):
         with pytest.raises(
             WorkspaceError, match=rf"newer PromptLab \(schema 9999\); allowed: schema {migrate.HEAD} and older"
         ):
@@ -237,6 +242,6 @@ def test_many_processes_make_one_workspace_at_once(request, workspace):
     running = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(3)]
     assert [(process.communicate()[1], process.returncode) for process in running] == [(b"", 0)] * 3
     database = database_of(dataclasses.replace(workspace, database_url=url))
-    assert [summary.id for summary in glance.summaries(database)] == [3, 2, 1]
+    assert [summary.id for summary in run_list.summaries(database)] == [3, 2, 1]
     with database.reading("counting") as reading:
         assert list(reading.rows("SELECT count(*) AS n FROM promptlab_environments")) == [{"n": 1}]

@@ -6,9 +6,9 @@ from contextlib import closing
 import pytest
 
 from promptlab.errors import WorkspaceError
-from promptlab.store import glance
+from promptlab.store import run_list
 from promptlab.store.notebook import Notebook
-from promptlab.store.sqlite import SqliteFile, connect_reading
+from promptlab.store.sqlite import SqliteDatabase, connect_reading
 from tests.store.test_notebook import begin
 
 
@@ -54,8 +54,8 @@ def test_an_empty_file_is_a_new_database(in_file):
 def test_a_backup_is_a_whole_database(in_file):
     """The copy beside the file opens and has the rows, also while the original is in WAL mode."""
     begin(Notebook.at(in_file))
-    copy = SqliteFile(in_file.database).backup(None)
-    assert [summary.id for summary in glance.summaries(SqliteFile(copy))] == [1]
+    copy = SqliteDatabase(in_file.database).backup(None)
+    assert [summary.id for summary in run_list.summaries(SqliteDatabase(copy))] == [1]
     assert not list(in_file.root.glob("*.part*"))
 
 

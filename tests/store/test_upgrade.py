@@ -20,10 +20,10 @@ from sqlalchemy import JSON, DateTime, MetaData, inspect, text
 from promptlab.errors import StoreError, WorkspaceError
 from promptlab.plan import ResolvedSpec, keys_of
 from promptlab.records import ImageStatus, Outcome, RunStatus
-from promptlab.store import glance, migrate
+from promptlab.store import migrate, run_list
 from promptlab.store.home import database_of
 from promptlab.store.notebook import Notebook
-from promptlab.store.sqlite import SqliteFile
+from promptlab.store.sqlite import SqliteDatabase
 from promptlab.workspace import Workspace
 from tests.store.test_notebook import ENVIRONMENT, begin
 
@@ -108,12 +108,12 @@ def test_an_older_database_is_upgraded_and_used(older):
     child = notebook.run(2)
     assert (child.parent_run_id, child.images[0].parent) == (1, (1, 1))
     assert [change.field for change in child.changes] == ["prompts", "seeds"]
-    before = len(glance.summaries(older))
+    before = len(run_list.summaries(older))
     new = begin(notebook)
     assert (new.id, new.environment) == (before + 1, ENVIRONMENT)
-    assert len(glance.summaries(older)) == before + 1
+    assert len(run_list.summaries(older)) == before + 1
     if older.file is not None:
-        (backup,) = map(SqliteFile, older.file.parent.glob("*.bak"))
+        (backup,) = map(SqliteDatabase, older.file.parent.glob("*.bak"))
         assert (backup.revision(), counts(backup)) == (revision, had)
 
 
@@ -134,9 +134,9 @@ def test_a_list_says_what_to_type_for_an_older_database(older):
     """Reading does not upgrade: it says which command does."""
     revision = older.revision()
     with pytest.raises(WorkspaceError, match=rf"has the older schema {revision}.*type: promptlab db upgrade"):
-        glance.summaries(older)
+        run_list.summaries(older)
     assert older.upgrade() == revision
-    assert len(glance.summaries(older)) >= 2
+    assert len(run_list.summaries(older)) >= 2
 
 
 @pytest.mark.parametrize("older", [("0005", "sqlite"), ("0005", "postgresql")], ids="-".join, indirect=True)

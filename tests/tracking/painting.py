@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
 from promptlab.records import Environment, ImageRecord, ImageStatus, RunRecord, RunStatus, VariantRecord
-from promptlab.spec import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant
+from promptlab.specs import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant
 from promptlab.workspace import Workspace
 
 LONG_AGO = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from promptlab.tracking import pictures
-from promptlab.tracking.page import VariantPage
 from promptlab.tracking.pictures import lay_out
+from promptlab.tracking.variant_run import VariantRun
 from promptlab.workspace import Workspace
 from tests.tracking.painting import paint_run, spec, thumbnail
 
@@ -23,7 +23,7 @@ def empty(tmp_path):
 
 def laid_out(workspace, run, at=0):
     folder = workspace.artifacts / "here"
-    page = VariantPage(run=run, variant=run.variants[at])
+    page = VariantRun(run=run, variant=run.variants[at])
     lay_out(folder, page, workspace=workspace, thumbnail=thumbnail(workspace, run))
     return folder, {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
@@ -119,4 +119,4 @@ def test_a_lost_picture_is_an_error_not_an_empty_file(empty):
     run = paint_run(empty, 1, spec(["x"], [3]))
     shutil.rmtree(empty.run_folder(1))
     with pytest.raises(FileNotFoundError):
-        lay_out(empty.root / "a", VariantPage(run=run, variant=run.variants[0]), workspace=empty, thumbnail=b"")
+        lay_out(empty.root / "a", VariantRun(run=run, variant=run.variants[0]), workspace=empty, thumbnail=b"")

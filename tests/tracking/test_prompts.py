@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from promptlab.spec import Variant
+from promptlab.specs import Variant
 from promptlab.tracking import MlflowTracker, serve
 from promptlab.tracking.prompts import LINK_TAG, MOST, prompt_name
 from tests.browsing import chromium, needs_browser
 from tests.tracking.painting import paint_run, spec, thumbnail
-from tests.tracking.test_browser import NASTY
+from tests.tracking.test_mlflow_browser import NASTY
 from tests.tracking.test_tracker import client_of, shown
 
 CHIEF = "portrait photo of a old warrior chief"

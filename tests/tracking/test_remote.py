@@ -17,10 +17,10 @@ import pytest
 
 from promptlab.errors import InputError, TrackerError
 from promptlab.lab import Lab
-from promptlab.lab.checkup import Kind
-from promptlab.lab.events import Generated, Untold
+from promptlab.lab.execution.events import ImagesGenerated, TrackingFailed
+from promptlab.lab.maintenance.doctor import Kind
 from promptlab.records import RunStatus
-from promptlab.spec import PipelineSpec, RunSpec, Variant
+from promptlab.specs import PipelineSpec, RunSpec, Variant
 from promptlab.testing import Painter
 from promptlab.tracking import MlflowTracker, TrackingAddress
 from promptlab.tracking.address import redacted
@@ -107,13 +107,13 @@ def test_a_server_that_is_killed_in_the_middle_of_a_run_is_synced_when_it_is_bac
 
     def kill_between_pictures(event):
         heard.append(event)
-        if event == Generated(count=3):
+        if event == ImagesGenerated(count=3):
             elsewhere.kill()
 
     run = lab.run(SPEC.vary(num_inference_steps=9), parent=first, watch=kill_between_pictures)
     assert (run.status, len(run.made), run.tracked_at) == (RunStatus.FINISHED, 4, None)
     reason = f"MLflow could not be told of run 2: the server at {elsewhere.url} refuses the connection"
-    assert [event for event in heard if isinstance(event, Untold)] == [Untold(run_id=2, reason=reason)]
+    assert [event for event in heard if isinstance(event, TrackingFailed)] == [TrackingFailed(run_id=2, reason=reason)]
     assert [finding.kind for finding in lab.checkup()] == [Kind.MLFLOW]
     asked = ("--tracking-uri", address)
     said = promptlab("sync", *asked)

@@ -12,7 +12,7 @@ import pytest
 
 from promptlab.errors import TrackerError
 from promptlab.records import RunStatus
-from promptlab.spec import Variant
+from promptlab.specs import Variant
 from promptlab.tracking import MlflowTracker, Tracker
 from promptlab.tracking.schema import database_uri
 from promptlab.tracking.tracker import NOTE_TAG

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from promptlab.errors import UnknownValue
-from promptlab.spec import DTYPES, Dtype
+from promptlab.specs import DTYPES, Dtype
 
 if TYPE_CHECKING:
     import torch
@@ -57,7 +57,7 @@ def torch_dtype(name: str | None) -> torch.dtype:
     """The ``torch.dtype`` called ``name``; float32 when there is none.
 
     Raises:
-        UnknownValue: for a name outside :data:`promptlab.spec.DTYPES`.
+        UnknownValue: for a name outside :data:`promptlab.specs.DTYPES`.
     """
     import torch
 

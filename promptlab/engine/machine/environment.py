@@ -14,7 +14,7 @@ import promptlab
 from promptlab.engine.machine.determinism import deterministic
 from promptlab.plan import ResolvedSpec
 from promptlab.records import Environment
-from promptlab.spec import Scalar
+from promptlab.specs import Scalar
 
 __all__ = ["environment"]
 
@@ -57,7 +57,7 @@ def environment(resolved: ResolvedSpec) -> Environment:
     if device.type == "cpu" and resolved.spec.pipeline.dtype == "float16":
         facts["float16_computed_in"] = "float32"  # see promptlab.engine.machine.half
     if device.type == "cpu":
-        facts["shared_forwards"] = "equal shares"  # see promptlab.engine.painting.batches.images_per_forward
+        facts["shared_forwards"] = "equal shares"  # see promptlab.engine.sampling.static_batching.images_per_forward
     if device.type != "cuda":
         facts |= {"device_name": _cpu_name(), "mkldnn": torch.backends.mkldnn.is_available()}
     return Environment(facts=dict(sorted(facts.items())))

@@ -19,10 +19,10 @@ from typing import Final
 
 from promptlab.errors import InputError
 from promptlab.images.foreign import automatic1111, comfyui, dgenerate, fooocus, invokeai
-from promptlab.images.foreign.record import Foreign
+from promptlab.images.foreign.record import ForeignMetadata
 from promptlab.images.foreign.texts import texts_of
 
-__all__ = ["Foreign", "read_foreign", "recognise"]
+__all__ = ["ForeignMetadata", "read_foreign", "recognise"]
 
 _READERS: Final = (dgenerate.read, invokeai.read, fooocus.read, comfyui.read, automatic1111.read)
 """Those who sign their text first. ComfyUI's graph before the ``parameters`` that some of its nodes write beside it,
@@ -32,7 +32,7 @@ _LONGEST: Final = 8_000_000
 """Characters of one text. Workflows have a few hundred thousand."""
 
 
-def read_foreign(path: Path) -> Foreign | None:
+def read_foreign(path: Path) -> ForeignMetadata | None:
     """What the program that made the picture at ``path`` wrote about it; ``None`` when no known program did.
 
     A picture of PromptLab's is read from its ``parameters``, as others see it; everything else of it is in
@@ -52,7 +52,7 @@ def read_foreign(path: Path) -> Foreign | None:
     return recognise(texts)
 
 
-def recognise(texts: Mapping[str, str]) -> Foreign | None:
+def recognise(texts: Mapping[str, str]) -> ForeignMetadata | None:
     """What the texts of a picture, by keyword, say; ``None`` when no known program wrote them."""
     for read in _READERS:
         found = read(texts)

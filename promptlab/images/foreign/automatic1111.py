@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from promptlab.images.foreign.draft import Draft
-from promptlab.images.foreign.record import Foreign, cleaned, json_object, real, whole
+from promptlab.images.foreign.record import ForeignMetadata, cleaned, json_object, real, whole
+from promptlab.images.foreign.spec_builder import SpecBuilder
 from promptlab.images.samplers import split_sampler
 
 __all__ = ["Infotext", "parse", "read"]
@@ -56,7 +56,7 @@ class Infotext:
     fields: Mapping[str, str]
 
 
-def read(texts: Mapping[str, str]) -> Foreign | None:
+def read(texts: Mapping[str, str]) -> ForeignMetadata | None:
     """What ``parameters`` says; ``None`` when there is none, or when it is not in this format."""
     written = texts.get("parameters")
     if written is None or json_object(written) is not None:
@@ -83,10 +83,10 @@ def parse(written: str) -> Infotext | None:
     return Infotext(prompt=prompt, negative_prompt=negative_prompt, fields=fields)
 
 
-def described(text: Infotext, *, program: str) -> Draft:
+def described(text: Infotext, *, program: str) -> SpecBuilder:
     """``text`` as a draft of ``program``, also for programs that write this format with additions of their own."""
     left = dict(text.fields)
-    draft = Draft(program=program, flow="Distilled CFG Scale" in left)
+    draft = SpecBuilder(program=program, flow="Distilled CFG Scale" in left)
     if program == "PromptLab":
         prompt, negative = _restored(text.prompt), _restored(text.negative_prompt)
         draft.words(_without_loras(draft, prompt, left.pop("LoRA", "")), negative)
@@ -167,7 +167,7 @@ def _program(fields: Mapping[str, str]) -> str:
     return "Forge" if re.match(r"f[0-9]", version) or version.lower().startswith(("forge", "neo")) else "AUTOMATIC1111"
 
 
-def _guidance(draft: Draft, left: dict[str, str]) -> None:
+def _guidance(draft: SpecBuilder, left: dict[str, str]) -> None:
     """Forge runs Flux with two scales; the one that was distilled into the model is diffusers' ``guidance_scale``."""
     scale = left.pop("CFG scale", None)
     distilled = left.pop("Distilled CFG Scale", None)
@@ -179,14 +179,14 @@ def _guidance(draft: Draft, left: dict[str, str]) -> None:
         draft.others([("CFG scale", scale)], why="the model is guided by the distilled scale alone here")
 
 
-def _size(draft: Draft, left: dict[str, str]) -> None:
+def _size(draft: SpecBuilder, left: dict[str, str]) -> None:
     size = left.pop("Size", None)
     if size is not None:
         found = _SIZE.fullmatch(size)
         draft.size("Size", *(found.groups() if found else (size, None)))
 
 
-def _sampler(draft: Draft, left: dict[str, str]) -> None:
+def _sampler(draft: SpecBuilder, left: dict[str, str]) -> None:
     given = left.pop("Sampler", "")
     name, combined = split_sampler(given)
     kind = left.pop("Schedule type", None) or combined
@@ -204,7 +204,7 @@ def _sampler(draft: Draft, left: dict[str, str]) -> None:
         draft.arguments["eta"] = eta
 
 
-def _call(draft: Draft, left: dict[str, str]) -> None:
+def _call(draft: SpecBuilder, left: dict[str, str]) -> None:
     """Clip skip: the web UI counts the layer taken from the end, diffusers those left out."""
     layer = left.pop("Clip skip", None)
     counted = whole(layer)
@@ -215,7 +215,7 @@ def _call(draft: Draft, left: dict[str, str]) -> None:
         draft.others([("Clip skip", layer)])
 
 
-def _without_loras(draft: Draft, prompt: str, said: str) -> str:
+def _without_loras(draft: SpecBuilder, prompt: str, said: str) -> str:
     """The prompt without the ``<lora:…>`` that PromptLab wrote behind it: only those that the field ``LoRA`` names, for
     in a prompt of PromptLab's such a text is words."""
     parts = [part for part in said.split(" + ") if part]
@@ -227,7 +227,7 @@ def _without_loras(draft: Draft, prompt: str, said: str) -> str:
     return prompt
 
 
-def _noise(draft: Draft, source: str | None) -> None:
+def _noise(draft: SpecBuilder, source: str | None) -> None:
     if source != "CPU" and draft.program not in ("ComfyUI", "Fooocus"):  # both draw it on the CPU
         draft.noise("RNG", source or "GPU")
 

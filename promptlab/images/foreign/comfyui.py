@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from promptlab.images.foreign.comfyui_names import WEIGHTED, take_sampler
-from promptlab.images.foreign.draft import Draft
 from promptlab.images.foreign.graph import Graph, Link, Node
-from promptlab.images.foreign.record import Foreign, cleaned, json_object, real, whole
+from promptlab.images.foreign.record import ForeignMetadata, cleaned, json_object, real, whole
+from promptlab.images.foreign.spec_builder import SpecBuilder
 
 __all__ = ["read"]
 
@@ -60,7 +60,7 @@ _SCHEDULES: Final = {
 }
 
 
-def read(texts: Mapping[str, str]) -> Foreign | None:
+def read(texts: Mapping[str, str]) -> ForeignMetadata | None:
     """What the graph in ``prompt`` draws; ``None`` when there is no graph, or no sampler in it."""
     plain = json_object(texts.get("prompt"))
     if plain is None and (both := json_object(texts.get("parameters"))):  # some nodes put both into a UserComment
@@ -101,7 +101,7 @@ class _Walk:
 
     def __init__(self, graph: Graph, sampler: Node) -> None:
         self.graph, self.sampler = graph, sampler
-        self.draft = Draft(program=PROGRAM)
+        self.draft = SpecBuilder(program=PROGRAM)
         self.taken = {sampler.key}
 
     def take(self) -> None:

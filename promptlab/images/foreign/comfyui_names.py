@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from promptlab.images.foreign.draft import Draft
 from promptlab.images.foreign.record import cleaned
-from promptlab.spec import SchedulerSpec, options
+from promptlab.images.foreign.spec_builder import SpecBuilder
+from promptlab.specs import SchedulerSpec, options
 
 __all__ = ["WEIGHTED", "take_sampler"]
 
@@ -54,7 +54,7 @@ WEIGHTED: Final = re.compile(r"(?<!\\)\([^()]{1,300}\)|\bembedding:\S{1,100}")
 """What ``comfy/sd1_clip.py`` reads as weights and embeddings: ``(word)``, ``(word:1.2)``, ``embedding:name``."""
 
 
-def take_sampler(draft: Draft, sampler: tuple[str, object], schedule: tuple[str, object]) -> None:
+def take_sampler(draft: SpecBuilder, sampler: tuple[str, object], schedule: tuple[str, object]) -> None:
     """Put ComfyUI's sampler and schedule, each with the name of its field, into ``draft``."""
     given = cleaned(sampler[1]).strip()
     kind = cleaned(schedule[1]).strip()

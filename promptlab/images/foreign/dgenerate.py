@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, get_args
 
-from promptlab.images.foreign.draft import Draft
-from promptlab.images.foreign.record import Foreign, cleaned, real, whole
-from promptlab.spec import Dtype, SchedulerSpec, options, parse_scalar
+from promptlab.images.foreign.record import ForeignMetadata, cleaned, real, whole
+from promptlab.images.foreign.spec_builder import SpecBuilder
+from promptlab.specs import Dtype, SchedulerSpec, options, parse_scalar
 
 __all__ = ["read"]
 
@@ -41,7 +41,7 @@ _WHY: Final = {
 }
 
 
-def read(texts: Mapping[str, str]) -> Foreign | None:
+def read(texts: Mapping[str, str]) -> ForeignMetadata | None:
     """What ``DgenerateConfig`` says; ``None`` when it is not there, or names no model."""
     written = texts.get("DgenerateConfig")
     if written is None:
@@ -49,7 +49,7 @@ def read(texts: Mapping[str, str]) -> Foreign | None:
     model, given = _command(cleaned(written))
     if not model:
         return None
-    draft = Draft(program=PROGRAM)
+    draft = SpecBuilder(program=PROGRAM)
     draft.named_model("model", model)
     _prompts(draft, given.pop("--prompts", []))
     draft.steps("--inference-steps", _first(draft, given, "--inference-steps"))
@@ -70,7 +70,7 @@ def read(texts: Mapping[str, str]) -> Foreign | None:
     return draft.foreign()
 
 
-def _loras(draft: Draft, values: Iterable[str]) -> None:
+def _loras(draft: SpecBuilder, values: Iterable[str]) -> None:
     """``name;scale=0.5``; what else is said of one is said of no LoRA here."""
     for value in values:
         name, *said = value.split(";")
@@ -148,7 +148,7 @@ def _quoted(line: str, start: int) -> tuple[str, int]:
     return "".join(pieces), at
 
 
-def _first(draft: Draft, given: dict[str, list[str]], name: str) -> str | None:
+def _first(draft: SpecBuilder, given: dict[str, list[str]], name: str) -> str | None:
     """The first value of an option; the others would have made other pictures."""
     values = given.pop(name, [])
     for other in values[1:]:
@@ -156,7 +156,7 @@ def _first(draft: Draft, given: dict[str, list[str]], name: str) -> str | None:
     return values[0] if values else None
 
 
-def _prompts(draft: Draft, values: list[str]) -> None:
+def _prompts(draft: SpecBuilder, values: list[str]) -> None:
     """``positive; negative`` (``dgenerate/prompt.py``)."""
     for other in values[1:]:
         draft.lose("--prompts", other, "made another picture")
@@ -164,7 +164,7 @@ def _prompts(draft: Draft, values: list[str]) -> None:
     draft.words(positive.strip(), negative.strip())
 
 
-def _pipeline(draft: Draft, given: dict[str, list[str]]) -> None:
+def _pipeline(draft: SpecBuilder, given: dict[str, list[str]]) -> None:
     draft.revision = _first(draft, given, "--revision")
     draft.weights = _first(draft, given, "--variant")
     dtype = _first(draft, given, "--dtype")
@@ -183,7 +183,7 @@ def _pipeline(draft: Draft, given: dict[str, list[str]]) -> None:
         _scheduler(draft, scheduler)
 
 
-def _scheduler(draft: Draft, uri: str) -> None:
+def _scheduler(draft: SpecBuilder, uri: str) -> None:
     """``DPMSolverMultistepScheduler;use-karras-sigmas=true``; the name may be its beginning only."""
     parts = _uri(uri)
     name = parts.pop("", "")
@@ -216,7 +216,7 @@ def _uri(text: str) -> dict[str, str]:
     return parts
 
 
-def _call(draft: Draft, given: dict[str, list[str]]) -> None:
+def _call(draft: SpecBuilder, given: dict[str, list[str]]) -> None:
     size = _first(draft, given, "--output-size")
     if size is not None:
         sides = _SIZE.fullmatch(size)

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from promptlab.images.foreign.automatic1111 import described, parse
 from promptlab.images.foreign.comfyui_names import WEIGHTED, take_sampler
-from promptlab.images.foreign.draft import Draft
-from promptlab.images.foreign.record import Foreign, cleaned, json_object, whole
+from promptlab.images.foreign.record import ForeignMetadata, cleaned, json_object, whole
+from promptlab.images.foreign.spec_builder import SpecBuilder
 
 __all__ = ["read"]
 
@@ -54,7 +54,7 @@ _WHY: Final = {
 }
 
 
-def read(texts: Mapping[str, str]) -> Foreign | None:
+def read(texts: Mapping[str, str]) -> ForeignMetadata | None:
     """What Fooocus wrote in ``parameters``; ``None`` when it was not Fooocus."""
     written = texts.get("parameters")
     plain = json_object(written)
@@ -90,9 +90,9 @@ def _is_fooocus(plain: dict[str, Any]) -> bool:
     )
 
 
-def _json(plain: dict[str, Any]) -> Foreign:
+def _json(plain: dict[str, Any]) -> ForeignMetadata:
     left = {key: value for key, value in plain.items() if key not in _SILENT}
-    draft = Draft(program=PROGRAM)
+    draft = SpecBuilder(program=PROGRAM)
     draft.words(left.pop("prompt", ""), left.pop("negative_prompt", ""), weighted=WEIGHTED)
     draft.named_model("base_model", left.pop("base_model", None))
     vae = cleaned(left.pop("vae", "")).strip()
@@ -120,7 +120,7 @@ def _json(plain: dict[str, Any]) -> Foreign:
     return draft.foreign()
 
 
-def _clip_skip(draft: Draft, layer: object) -> None:
+def _clip_skip(draft: SpecBuilder, layer: object) -> None:
     """Fooocus runs SDXL alone, for which the second layer from the end is diffusers' own choice, its ``None``."""
     counted = whole(layer)
     if counted is not None and 2 < counted <= 12:

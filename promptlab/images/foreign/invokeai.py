@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from promptlab.images.foreign.draft import Draft
-from promptlab.images.foreign.record import Foreign, brief, cleaned, json_object, real, whole
+from promptlab.images.foreign.record import ForeignMetadata, brief, cleaned, json_object, real, whole
+from promptlab.images.foreign.spec_builder import SpecBuilder
 
 __all__ = ["read"]
 
@@ -65,7 +65,7 @@ _WHY: Final = {
 }
 
 
-def read(texts: Mapping[str, str]) -> Foreign | None:
+def read(texts: Mapping[str, str]) -> ForeignMetadata | None:
     """What the newest of the three chunks says; ``None`` when there is none that can be read."""
     plain = json_object(texts.get("invokeai_metadata"))
     if plain is not None:
@@ -77,11 +77,11 @@ def read(texts: Mapping[str, str]) -> Foreign | None:
     return _dream(cleaned(dream)) if dream else None
 
 
-def _core(plain: dict[str, Any]) -> Foreign:
+def _core(plain: dict[str, Any]) -> ForeignMetadata:
     """Version 3 and later. Noise is drawn on the CPU unless ``rand_device`` says otherwise."""
     left = {key: value for key, value in plain.items() if key not in _IGNORED}
     mode = cleaned(plain.get("generation_mode"))
-    draft = Draft(program=PROGRAM, flow=mode.startswith(("flux", "sd3", "cogview4")))
+    draft = SpecBuilder(program=PROGRAM, flow=mode.startswith(("flux", "sd3", "cogview4")))
     draft.words(left.pop("positive_prompt", ""), left.pop("negative_prompt", ""), weighted=_WEIGHTED, compel=True)
     style = plain.get("positive_style_prompt")
     if style and style != plain.get("positive_prompt"):
@@ -115,10 +115,10 @@ def _core(plain: dict[str, Any]) -> Foreign:
     return draft.foreign()
 
 
-def _version_2(plain: dict[str, Any], image: dict[str, Any]) -> Foreign:
+def _version_2(plain: dict[str, Any], image: dict[str, Any]) -> ForeignMetadata:
     """Version 2: noise was drawn where the model ran."""
     left = {key: value for key, value in image.items() if key not in _IGNORED}
-    draft = Draft(program=PROGRAM)
+    draft = SpecBuilder(program=PROGRAM)
     _split(draft, _joined(draft, left.pop("prompt", "")))
     draft.named_model("model_weights", plain.get("model_weights") or plain.get("model_id"))
     draft.others([("model_hash", plain.get("model_hash"))], why="weights are found by name here")
@@ -133,12 +133,12 @@ def _version_2(plain: dict[str, Any], image: dict[str, Any]) -> Foreign:
     return draft.foreign()
 
 
-def _dream(line: str) -> Foreign | None:
+def _dream(line: str) -> ForeignMetadata | None:
     """``"a fox [blurry]" -s 50 -S 7 -W 512 -H 512 -C 7.5 -A k_lms``; the quotes may be missing, the blanks too."""
     first = _FIRST_SWITCH.search(line)
     if first is None:
         return None
-    draft = Draft(program=PROGRAM)
+    draft = SpecBuilder(program=PROGRAM)
     _split(draft, line[: first.start()].strip().strip('"'))
     switches = dict(_SWITCH.findall(line, first.start()))
     draft.steps("-s", switches.pop("s", None))
@@ -159,7 +159,7 @@ def _image(plain: dict[str, Any]) -> dict[str, Any] | None:
     return image if isinstance(image, dict) else None
 
 
-def _joined(draft: Draft, prompt: object) -> str:
+def _joined(draft: SpecBuilder, prompt: object) -> str:
     """The prompt of version 2: a text, or a list of parts with weights, the first of which is taken."""
     if not isinstance(prompt, list):
         return cleaned(prompt)
@@ -169,13 +169,13 @@ def _joined(draft: Draft, prompt: object) -> str:
     return parts[0] if parts else ""
 
 
-def _split(draft: Draft, prompt: str) -> None:
+def _split(draft: SpecBuilder, prompt: str) -> None:
     """Version 2 wrote what was not wanted in brackets inside the prompt."""
     unwanted = ", ".join(part.strip() for part in _UNWANTED.findall(prompt))
     draft.words(_UNWANTED.sub("", prompt).strip(), unwanted, weighted=_WEIGHTED, compel=True)
 
 
-def _scheduler(draft: Draft, value: object, *, name: str = "scheduler") -> None:
+def _scheduler(draft: SpecBuilder, value: object, *, name: str = "scheduler") -> None:
     given = cleaned(value).strip()
     if not given:
         draft.others([(name, value)])
@@ -193,7 +193,7 @@ def _name(model: object) -> str:
     return cleaned(model).strip()
 
 
-def _networks(draft: Draft, loras: object) -> None:
+def _networks(draft: SpecBuilder, loras: object) -> None:
     if not isinstance(loras, list):
         draft.others([("loras", loras)])
         return

@@ -1,7 +1,7 @@
 """What another program wrote about a picture, in our words, and the values in it made safe to hold.
 
 Nothing here trusts what it is given: numbers may be endless or none, texts may hold half a surrogate pair, lists may
-nest without end. What comes out fits a :class:`~promptlab.spec.RunSpec` and every database and terminal.
+nest without end. What comes out fits a :class:`~promptlab.specs.RunSpec` and every database and terminal.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from math import isfinite
 from typing import Any, Final
 
 from promptlab.errors import one_line
-from promptlab.records import Loss
-from promptlab.spec import RunSpec
+from promptlab.records import ImportGap
+from promptlab.specs import RunSpec
 
-__all__ = ["Foreign", "brief", "cleaned", "json_object", "real", "whole"]
+__all__ = ["ForeignMetadata", "brief", "cleaned", "json_object", "real", "whole"]
 
 _MOST: Final = 6
 """Entries of a list shown in one line."""
@@ -28,7 +28,7 @@ _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,40}(\.0{0,40})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Foreign:
+class ForeignMetadata:
     """What another program wrote about a picture, in our words.
 
     Args:
@@ -40,7 +40,7 @@ class Foreign:
 
     program: str
     spec: RunSpec
-    lost: tuple[Loss, ...] = ()
+    lost: tuple[ImportGap, ...] = ()
 
 
 def json_object(text: str | None) -> dict[str, Any] | None:

@@ -10,10 +10,10 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from promptlab.images.report.facts import Shelf, words_of
+from promptlab.images.report.details import UniqueTexts, words_of
 from promptlab.records import RunRecord, SweepRecord
 
-__all__ = ["Axis", "axes_of", "seeds_of", "wordings_of"]
+__all__ = ["ReportAxis", "axes_of", "seeds_of", "wordings_of"]
 
 _NAMES = {"num_inference_steps": "steps", "guidance_scale": "guidance"}
 
@@ -22,7 +22,7 @@ Places = Mapping[tuple[int, int], int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Axis:
+class ReportAxis:
     """A question, and its answers in order.
 
     Args:
@@ -45,14 +45,14 @@ class Axis:
         """The place of a picture on this axis."""
         return {"setting": self.runs.get(run.id, 0), "words": wording, "seed": seed}[self.kind]
 
-    def to_json(self, words: Shelf) -> dict[str, Any]:
+    def to_json(self, words: UniqueTexts) -> dict[str, Any]:
         """As the page reads it; wordings by their place among ``words``."""
         plain: dict[str, Any] = {"kind": self.kind, "name": self.name, "values": list(self.values)}
         plain |= {"fields": list(self.fields)} if self.fields else {}
         return plain | ({"words": [words.place(one) for one in self.words]} if self.words else {})
 
 
-def axes_of(sweep: SweepRecord | None, runs: Sequence[RunRecord]) -> list[Axis]:
+def axes_of(sweep: SweepRecord | None, runs: Sequence[RunRecord]) -> list[ReportAxis]:
     """All axes that have more than one value."""
     axes = [_setting(sweep, dimension) for dimension in range(len(sweep.dimensions))] if sweep else []
     return [axis for axis in (*axes, _words(runs), _seeds(runs)) if len(axis.values) > 1]
@@ -69,14 +69,14 @@ def seeds_of(runs: Sequence[RunRecord]) -> Places:
     return {(run.id, seed): places[run.id, at] for run in runs for at, seed in enumerate(run.spec.seeds)}
 
 
-def _setting(sweep: SweepRecord, dimension: int) -> Axis:
+def _setting(sweep: SweepRecord, dimension: int) -> ReportAxis:
     fields = sweep.dimensions[dimension]
     names: dict[int, str] = {}
     for one in sorted(sweep.runs, key=lambda one: one.place[dimension]):
         values = dict(one.values)
         names.setdefault(one.place[dimension], " · ".join(values.get(name, "") for name in fields))
     order = {place: at for at, place in enumerate(names)}
-    return Axis(
+    return ReportAxis(
         kind="setting",
         name=" + ".join(_NAMES.get(name, name) for name in fields),
         values=tuple(names.values()),
@@ -85,7 +85,7 @@ def _setting(sweep: SweepRecord, dimension: int) -> Axis:
     )
 
 
-def _words(runs: Sequence[RunRecord]) -> Axis:
+def _words(runs: Sequence[RunRecord]) -> ReportAxis:
     places = wordings_of(runs)
     count = max(places.values(), default=0) + 1
     shown: dict[int, dict[str, Any]] = {}
@@ -96,18 +96,18 @@ def _words(runs: Sequence[RunRecord]) -> Axis:
             first = shown.setdefault(places[run.id, at], found)
             same = same and (first["prompt"], first.get("negative")) == (found["prompt"], found.get("negative"))
     if not same:
-        return Axis(kind="words", name="words", values=tuple(f"wording {at + 1}" for at in range(count)))
+        return ReportAxis(kind="words", name="words", values=tuple(f"wording {at + 1}" for at in range(count)))
     words = tuple(shown[at] for at in range(len(shown)))
     labels = tuple(one.get("label") or one["prompt"] for one in words)
-    return Axis(kind="words", name="words", values=labels, words=words)
+    return ReportAxis(kind="words", name="words", values=labels, words=words)
 
 
-def _seeds(runs: Sequence[RunRecord]) -> Axis:
+def _seeds(runs: Sequence[RunRecord]) -> ReportAxis:
     shown: dict[int, set[int]] = {}
     for (_, seed), place in seeds_of(runs).items():
         shown.setdefault(place, set()).add(seed)
     values = (f"{next(iter(seeds))}" if len(seeds) == 1 else f"no. {at + 1}" for at, seeds in sorted(shown.items()))
-    return Axis(kind="seed", name="seed", values=tuple(values))
+    return ReportAxis(kind="seed", name="seed", values=tuple(values))
 
 
 def _places(keys: Mapping[int, Sequence[Hashable]]) -> Places:

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from promptlab.errors import one_line
-from promptlab.images.facts import seconds_text, settings_of
-from promptlab.images.report.axes import Axis, axes_of, seeds_of, wordings_of
-from promptlab.images.report.facts import Shelf, image_facts, run_facts, words_of
+from promptlab.images.captions import seconds_text, settings_of
+from promptlab.images.report.axes import ReportAxis, axes_of, seeds_of, wordings_of
+from promptlab.images.report.details import UniqueTexts, image_facts, run_facts, words_of
 from promptlab.records import RunRecord, RunStatus, SweepRecord
 from promptlab.workspace import Workspace
 
@@ -70,9 +70,9 @@ def of_sweep(sweep: SweepRecord, runs: Sequence[RunRecord], workspace: Workspace
 
 
 def _data(
-    runs: Sequence[RunRecord], axes: Sequence[Axis], folder: Path, workspace: Workspace
+    runs: Sequence[RunRecord], axes: Sequence[ReportAxis], folder: Path, workspace: Workspace
 ) -> tuple[dict[str, Any], tuple[Path | None, ...]]:
-    words, environments = Shelf(), Shelf()
+    words, environments = UniqueTexts(), UniqueTexts()
     wordings, seeds = wordings_of(runs), seeds_of(runs)
     images: list[dict[str, Any]] = []
     pictures: list[Path | None] = []

@@ -14,7 +14,7 @@ from promptlab.images.exif import comment_text, fields_of, write_photo
 from promptlab.images.foreign import read_foreign
 from promptlab.images.foreign.texts import texts_of
 from promptlab.images.metadata import self_description
-from promptlab.spec import Variant
+from promptlab.specs import Variant
 from tests.images.foreign import samples
 from tests.images.foreign.words import NASTY, as_read, two_texts
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from promptlab.errors import InputError
 from promptlab.images.exif import comment_text, fields_of
-from promptlab.images.foreign import Foreign, read_foreign, recognise
+from promptlab.images.foreign import ForeignMetadata, read_foreign, recognise
 from promptlab.images.foreign.texts import texts_of
 from promptlab.images.png import encode_png
-from promptlab.spec import MAX_SEED, RunSpec
+from promptlab.specs import MAX_SEED, RunSpec
 from tests.images.foreign import samples
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -96,7 +96,7 @@ def checked(texts):
     found = recognise(texts)
     if found is None:
         return
-    assert isinstance(found, Foreign)
+    assert isinstance(found, ForeignMetadata)
     assert RunSpec.from_dict(json.loads(json.dumps(found.spec.to_dict(), allow_nan=False))) == found.spec
     assert found.spec.image_count == 1
     assert 0 <= found.spec.seeds[0] <= MAX_SEED

@@ -13,8 +13,8 @@ from promptlab.images.foreign import read_foreign, recognise
 from promptlab.images.foreign.automatic1111 import parse
 from promptlab.images.infotext import infotext
 from promptlab.images.png import write_png
-from promptlab.plan import tasks_of
-from promptlab.spec import Lora, RunSpec, SchedulerSpec, Variant, options
+from promptlab.plan import requests_of
+from promptlab.specs import Lora, RunSpec, SchedulerSpec, Variant, options
 from tests.images.foreign import samples
 from tests.images.foreign.words import as_read, nasty
 
@@ -122,7 +122,7 @@ def test_what_is_wrong_in_a_field_is_lost_with_its_reason():
 def test_it_reads_back_what_promptlab_writes(resolve, prompt, negative, seed):
     """For any words at all: prompts up to white space, the whole setting, and nothing lost."""
     resolved = resolve((Variant(prompt=prompt, negative_prompt=negative),), (seed,))
-    (task,) = tasks_of(resolved)
+    (task,) = requests_of(resolved)
     found = recognise({"parameters": infotext(task)})
     (variant,) = found.spec.variants
     assert found.program == "PromptLab"
@@ -138,7 +138,7 @@ def test_it_reads_back_what_promptlab_writes(resolve, prompt, negative, seed):
 def test_promptlabs_schedulers_come_back(resolve, name, scale):
     """Also those whose names in the web UI need a second field."""
     resolved = resolve(scheduler=scheduler(name), guidance_scale=scale, clip_skip=1)
-    found = recognise({"parameters": infotext(tasks_of(resolved)[0])})
+    found = recognise({"parameters": infotext(requests_of(resolved)[0])})
     assert found.spec.pipeline.scheduler == scheduler(name)
     assert found.spec.call == resolved.spec.call
 

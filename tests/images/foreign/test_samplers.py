@@ -3,7 +3,7 @@
 import pytest
 
 from promptlab.images.samplers import automatic_schedule, sampler_of, scheduler_of, split_sampler, with_schedule
-from promptlab.spec import SchedulerSpec, options
+from promptlab.specs import SchedulerSpec, options
 
 SDE = {"algorithm_type": "sde-dpmsolver++"}
 

@@ -6,7 +6,7 @@ import re
 from hypothesis import strategies as st
 
 from promptlab.images.infotext import infotext
-from promptlab.plan import tasks_of
+from promptlab.plan import requests_of
 
 nasty = st.text(st.characters(codec="utf-8"), max_size=60) | st.lists(
     st.sampled_from(["Steps: 20, Sampler: Euler, CFG scale: 7, Seed: 1", "Negative prompt:", "\n", ", ", '"', "전",
@@ -33,7 +33,7 @@ def as_read(prompt):
 def two_texts(resolve, variant, **changes):
     """Both texts of a picture, ours as it was written first, in format 1."""
     resolved = resolve((variant,), (7,), **changes)
-    (task,) = tasks_of(resolved)
+    (task,) = requests_of(resolved)
     ours = {
         "kind": "image", "format": 1, "version": "0.1.0", "run": {"uid": "0f" * 16, "id": 3, "experiment": "foxes"},
         "position": 0, "recipe_key": task.recipe_key, "environment": "e" * 64,

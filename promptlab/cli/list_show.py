@@ -1,0 +1,117 @@
+"""``promptlab list`` and ``promptlab show``: what was done, as text or JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable
+
+import click
+
+from promptlab.cli.generate import lab_in
+from promptlab.cli.inline_pictures import show_option, show_picture
+from promptlab.cli.options import in_workspace, whole
+from promptlab.cli.render.csv import check_one_format, csv_lines
+from promptlab.cli.render.made import sweep_lines
+from promptlab.cli.render.records import image_lines, show_lines, summary_lines
+from promptlab.errors import InputError
+from promptlab.expand.settings_text import STEERING, steering_of
+from promptlab.records import ImageRecord, RunRecord, RunSummary, plain
+
+__all__ = ["list_runs", "show"]
+
+
+@click.command("list")
+@click.option("--experiment", metavar="NAME", help="Only the runs of this experiment.")
+@click.option("--limit", type=whole("--limit", "20"), default=20, show_default=True, help="At most so many; 0 for all.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--csv", "as_csv", is_flag=True, help="As CSV.")
+@in_workspace
+def list_runs(experiment: str | None, limit: int, as_json: bool, as_csv: bool, workspace: str | None) -> None:
+    """The runs of the workspace, newest first."""
+    check_one_format(as_json=as_json, as_csv=as_csv)
+    if limit < 0:
+        raise InputError("--limit", limit, problem="is too small", allowed="0 (for all) or more", hint="--limit 20")
+    lab = lab_in(workspace)
+    summaries = lab.summaries(experiment=experiment, limit=limit or None)
+    if as_json:
+        click.echo(json.dumps([plain(summary) for summary in summaries], indent=2, ensure_ascii=False))
+    elif as_csv:
+        columns = [field.name for field in dataclasses.fields(RunSummary)]
+        click.echo(csv_lines(columns, map(plain, summaries)))
+    elif summaries:
+        click.echo("\n".join(summary_lines(summaries)))
+    else:
+        among = f" in the experiment '{experiment}'" if experiment else ""
+        click.echo(f'no runs yet{among}; type: promptlab run "portrait photo of a old warrior chief" --seeds 0-7')
+
+
+@click.command()
+@click.argument("ref", metavar="RUN|last|IMAGE|sweep:N")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--csv", "as_csv", is_flag=True, help="The images as CSV, each with its words and setting.")
+@show_option
+@in_workspace
+def show(ref: str, as_json: bool, as_csv: bool, inline: bool | None, workspace: str | None) -> None:
+    """Everything recorded about a run (3, last), an image (3/12, or its file) or a sweep (sweep:2)."""
+    check_one_format(as_json=as_json, as_csv=as_csv)
+    lab = lab_in(workspace)
+    if (sweep_id := lab.sweep_named(ref)) is not None:
+        sweep = lab.sweep_record(sweep_id)
+        if as_json:
+            click.echo(json.dumps({"sweep": plain(sweep)}, indent=2, ensure_ascii=False))
+        elif as_csv:
+            click.echo(_images_csv(lab.source(str(one.run_id)).run for one in sweep.runs))
+        else:
+            show_picture(lab.workspace.sweep_grid(sweep_id, 1), inline)
+            click.echo("\n".join(sweep_lines(sweep, lab.summaries(), lab.workspace, most=len(sweep.runs))))
+        return
+    source = lab.source(ref)
+    image = None if source.position is None else source.run.images[source.position]
+    if as_json:
+        record = {"run": plain(source.run)} | ({} if image is None else {"image": plain(image)})
+        click.echo(json.dumps(record, indent=2, ensure_ascii=False))
+    elif as_csv:
+        click.echo(_images_csv([source.run], source.position))
+    elif image is None:
+        show_picture(lab.workspace.grid(source.run.id), inline)
+        click.echo("\n".join(show_lines(source.run, lab.workspace)))
+    else:
+        if image.path is not None:
+            show_picture(lab.workspace.root / image.path, inline)
+        click.echo("\n".join(image_lines(source.run, image, lab.workspace)))
+
+
+def _images_csv(runs: Iterable[RunRecord], position: int | None = None) -> str:
+    """The images of ``runs``, or the one at ``position``, as a table: what is known of each, its words, its setting."""
+    of_image = ("run_id", "position", "seed", "status", "path", "width", "height", "seconds", "peak_memory", "made_at",
+                "stars", "favourite", "votes_won", "votes_lost", "flag", "error", "pixel_sha256",
+                "recipe_key")  # fmt: skip
+    of_run = ("prompt", "negative_prompt", "label", "model", "vae", "dtype", "scheduler", "num_inference_steps",
+              "guidance_scale", *STEERING, "verified")  # fmt: skip
+    rows = (
+        plain(image) | _setting(run, image)
+        for run in runs
+        for image in run.images
+        if position is None or image.position == position
+    )
+    return csv_lines(("image", *of_image, *of_run), rows)
+
+
+def _setting(run: RunRecord, image: ImageRecord) -> dict[str, object]:
+    """What a row of the table says that is not the image's own."""
+    variant, pipeline, call = run.spec.variants[image.variant], run.spec.pipeline, run.spec.call
+    return {
+        "image": image.ref,
+        "prompt": variant.prompt,
+        "negative_prompt": variant.negative_prompt,
+        "label": variant.label,
+        "model": pipeline.model,
+        "vae": pipeline.vae,
+        "dtype": pipeline.dtype,
+        "scheduler": None if pipeline.scheduler is None else str(pipeline.scheduler),
+        "num_inference_steps": call.num_inference_steps,
+        "guidance_scale": call.guidance_scale,
+        **dict(steering_of(run.spec)),
+        "verified": image.verified and image.verified.outcome.value,
+    }

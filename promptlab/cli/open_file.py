@@ -1,0 +1,61 @@
+"""``promptlab open``: a grid, a picture or a report in the program that this system opens such files with."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from promptlab.cli.generate import lab_in
+from promptlab.cli.options import in_workspace
+from promptlab.cli.paths import shown_path
+from promptlab.errors import InputError, NotFound, PromptLabError
+
+if TYPE_CHECKING:
+    from promptlab.lab import Lab
+
+__all__ = ["open_file"]
+
+
+@click.command("open")
+@click.argument("ref", metavar="RUN|last|IMAGE|sweep:N")
+@click.option("--report", is_flag=True, help="The report instead of the grid.")
+@in_workspace
+def open_file(ref: str, report: bool, workspace: str | None) -> None:
+    """Open the grid of a run (3, last), a picture (3/12) or a sweep's overview (sweep:2) in the system's viewer.
+
+    Says the file's path, also where there is no screen to open it on.
+    """
+    path = _file(lab_in(workspace), ref, report=report)
+    if not path.is_file():
+        raise NotFound("file", shown_path(path), hint="promptlab doctor")
+    click.echo(shown_path(path))
+    if not _has_screen():
+        raise PromptLabError("there is no screen here to open it on: neither DISPLAY nor WAYLAND_DISPLAY is set")
+    if click.launch(str(path)) != 0:
+        raise PromptLabError("no program was found to open it with: xdg-open is not there or failed")
+
+
+def _file(lab: Lab, ref: str, *, report: bool) -> Path:
+    if (sweep_id := lab.sweep_named(ref)) is not None:
+        lab.sweep_record(sweep_id)  # so that one that is not there is said to be so
+        return lab.workspace.sweep_report(sweep_id) if report else lab.workspace.sweep_grid(sweep_id, 1)
+    source = lab.source(ref)
+    if report:
+        return lab.workspace.report(source.run.id)
+    if source.position is None:
+        return lab.workspace.grid(source.run.id)
+    image = source.run.images[source.position]
+    if image.path is None:
+        raise InputError("image", image.ref, problem="is not made yet", hint=f"promptlab resume {image.run_id}")
+    return lab.workspace.root / image.path
+
+
+def _has_screen() -> bool:
+    """Whether a viewer has somewhere to draw. Where there is none, ``xdg-open`` may start a browser made of letters."""
+    if sys.platform in ("darwin", "win32", "cygwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

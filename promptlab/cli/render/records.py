@@ -1,0 +1,214 @@
+"""Whole records as lines of text: what a list of runs, a run and a picture look like in a terminal. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from promptlab.cli.paths import shown_path
+from promptlab.cli.render.text import (
+    change_line,
+    judgement,
+    or_dash,
+    pairs,
+    plainly,
+    setting_pairs,
+    table,
+    verification_line,
+)
+from promptlab.cli.render.truncation import cut_lines
+from promptlab.cli.render.warnings import flag_words, odd_lines
+from promptlab.errors import one_line
+from promptlab.records import ImageRecord, ImageStatus, Outcome, RunRecord, RunStatus, RunSummary
+from promptlab.workspace import Workspace
+
+__all__ = ["image_lines", "show_lines", "summary_lines"]
+
+
+def summary_lines(summaries: Sequence[RunSummary]) -> list[str]:
+    """``promptlab list``: a line a run."""
+    rows = [
+        (
+            str(run.id),
+            _when(run.created_at),
+            one_line(run.experiment, limit=20),
+            run.status + ("" if run.tracked or run.status is RunStatus.RUNNING else " (unsynced)"),
+            f"{run.made}/{run.images}",
+            _short_scheduler(run.scheduler),
+            or_dash(run.num_inference_steps),
+            or_dash(run.dtype),
+            one_line(Path(run.model).name or run.model, limit=24),
+            "-" if run.seconds_per_image is None else f"{run.seconds_per_image:.2f}",
+            or_dash(run.parent_run_id),
+            one_line(run.name or run.prompt, limit=60) + (f" (+{run.variants - 1})" if run.variants > 1 else ""),
+        )
+        for run in summaries
+    ]
+    headers = ("RUN", "MADE AT (UTC)", "EXPERIMENT", "STATUS", "IMAGES", "SCHEDULER", "STEPS", "DTYPE", "MODEL",
+               "S/IMAGE", "FROM", "PROMPT")  # fmt: skip
+    return table(headers, rows, right=frozenset({0, 4, 6, 9, 10}))
+
+
+def show_lines(run: RunRecord, workspace: Workspace) -> list[str]:
+    """``promptlab show RUN``: everything recorded, in the order in which people ask for it."""
+    title = " · ".join(part for part in (f"run {run.id}", run.name, run.status, run.experiment) if part)
+    about = [
+        ("note", run.note),
+        ("taken in", None if run.origin is None else f"{run.origin.file}, made by {run.origin.program}"),
+        ("error", run.error),
+        ("sweep", None if run.sweep_id is None else " · ".join([str(run.sweep_id), *map(" ".join, run.sweep_values)])),
+        ("made at", f"{_when(run.created_at)} UTC"),
+        ("grid", shown_path(workspace.grid(run.id)) if workspace.grid(run.id).exists() else None),
+        ("report", shown_path(workspace.report(run.id)) if workspace.report(run.id).exists() else None),
+        ("images", _made_of(run)),
+        ("verified", _verified_of(run)),
+        ("seconds", _seconds(run)),
+        ("peak memory", _memory(run.peak_memory)),
+        ("MLflow", f"told at {_when(run.tracked_at)} UTC" if run.tracked_at else "not told yet; type: promptlab sync"),
+        ("uid", run.uid),
+    ]
+    lines = [title, *pairs(about), *(f"  {line}" for line in odd_lines(run))]
+    if run.parent_run_id is not None:
+        lines += ["", f"varied from {_origin(run)}", *(f"  {change_line(change)}" for change in run.changes)]
+    if run.origin is not None and run.origin.lost:
+        lines += ["", "not carried over", *(f"  {loss}" for loss in run.origin.lost)]
+    lines += ["", "setting", *pairs(setting_pairs(run.spec, run.device, run.model_identity, run.vae_identity))]
+    lines += ["", "variants"]
+    for record in run.variants:
+        variant = record.variant
+        lines.append(f"  {record.position}  {variant.prompt}")
+        details = [
+            ("label", variant.label if variant.label != variant.prompt else None),
+            ("negative", variant.negative_prompt or None),
+            ("template", variant.template),
+            ("replaced", variant.replacement),
+            ("MLflow run", record.mlflow_run_id),
+        ]
+        lines += [f"   {line}" for line in pairs(details)]
+    lines += ["", *cut_lines(run.cut)] if run.cut else []
+    lines += ["", "images", *(f"  {line}" for line in _image_table(run))]
+    lines += ["", "environment", *pairs([(name, plainly(value)) for name, value in run.environment.facts.items()])]
+    return lines
+
+
+def image_lines(run: RunRecord, image: ImageRecord, workspace: Workspace) -> list[str]:
+    """``promptlab show IMAGE``: everything recorded about one picture."""
+    variant = run.spec.variants[image.variant]
+    size = None if image.width is None else f"{image.width}x{image.height}"
+    place = (
+        None
+        if image.batch is None
+        else f"batch {image.batch}, slot {image.slot} of {image.batch_size or run.spec.batch_size}"
+    )
+    fewer = f"asked for in batches of {run.spec.batch_size}: out of memory"
+    again = f"in {image.decoded_in}, for in {run.spec.pipeline.dtype} nothing was to be seen"
+    about = [
+        ("file", None if image.path is None else shown_path(workspace.root / image.path)),
+        ("prompt", variant.prompt),
+        ("negative", variant.negative_prompt or None),
+        ("seed", str(image.seed)),
+        ("size", size),
+        ("place", place),
+        ("smaller", fewer if image.batch_size else None),
+        (
+            "decoded",
+            again if image.decoded_in and not image.flag else image.decoded_in and f"in {image.decoded_in} too",
+        ),
+        ("seconds", None if image.seconds is None else f"{image.seconds:.3f}"),
+        ("peak memory", _memory(image.peak_memory)),
+        ("made at", None if image.made_at is None else f"{_when(image.made_at)} UTC"),
+        ("look again", image.flag and f"it {flag_words(image.flag)}"),
+        ("error", image.error),
+        ("varied from", None if image.parent is None else f"image {_ref(image.parent)}"),
+        ("same as", None if image.linked is None else f"image {_ref(image.linked)}, made before"),
+        ("verified", _verified(image)),
+        ("rated", judgement(image)),
+        ("recipe key", image.recipe_key),
+        ("pixel sha256", image.pixel_sha256),
+    ]
+    lines = [f"image {image.ref} · {image.status} · run {run.id} · {run.experiment}", *pairs(about)]
+    if run.changes:
+        lines += ["", f"changed from run {run.parent_run_id}", *(f"  {change_line(change)}" for change in run.changes)]
+    lines += ["", "setting", *pairs(setting_pairs(run.spec, run.device, run.model_identity, run.vae_identity))]
+    lines += ["", "environment", *pairs([(name, plainly(value)) for name, value in run.environment.facts.items()])]
+    return [*lines, "", f'next: promptlab rerun {image.ref} --append ", …"']
+
+
+def _image_table(run: RunRecord) -> list[str]:
+    rows = [
+        (
+            image.ref,
+            str(image.variant),
+            str(image.seed),
+            ("" if image.linked is None else f"= {_ref(image.linked)}")
+            or image.status + (f" ({image.flag})" if image.flag else ""),
+            "-" if image.batch is None else f"{image.batch}.{image.slot}",
+            "-" if image.seconds is None else f"{image.seconds:.2f}",
+            (image.pixel_sha256 or "-")[:12],
+            "-" if image.verified is None else image.verified.outcome,
+            "★" * (image.stars or 0) + ("♥" if image.favourite else "") or "-",
+            "-" if image.parent is None else _ref(image.parent),
+            image.error or image.path or "",
+        )
+        for image in run.images
+    ]
+    headers = ("IMAGE", "VARIANT", "SEED", "STATUS", "BATCH.SLOT", "SECONDS", "PIXELS", "VERIFIED", "RATED", "FROM",
+               "FILE")  # fmt: skip
+    return table(headers, rows, right=frozenset({1, 2, 5}))
+
+
+def _made_of(run: RunRecord) -> str:
+    counts = {status: sum(image.status is status for image in run.images) for status in ImageStatus}
+    linked = len(run.made) - len(run.made_here)
+    said = [f"{count} {status.lower()}" for status, count in counts.items() if count]
+    return ", ".join(said) + (f", {linked} of them before" if linked else "")
+
+
+def _verified(image: ImageRecord) -> str | None:
+    found = image.verified
+    if found is None:
+        return None
+    since = "; ".join(map(str, found.changes)) or "nothing that is recorded of the environment"
+    causes = "" if found.outcome is Outcome.EXACT else f"; changed since it was made: {since}"
+    return f"{verification_line(found)}, {_when(found.verified_at)} UTC{causes}"
+
+
+def _verified_of(run: RunRecord) -> str | None:
+    found = [image.verified for image in run.images if image.verified is not None]
+    if not found:
+        return None
+    counts = Counter(one.outcome for one in found)
+    tally = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
+    return f"{tally} of {len(run.images)}, last {_when(max(one.verified_at for one in found))} UTC"
+
+
+def _seconds(run: RunRecord) -> str | None:
+    parts = [
+        (run.load_seconds, "loading"),
+        (run.generate_seconds, "generating and saving"),
+        (run.seconds_per_image, "an image"),
+    ]
+    return ", ".join(f"{seconds:.2f} {what}" for seconds, what in parts if seconds is not None) or None
+
+
+def _origin(run: RunRecord) -> str:
+    image = run.parent_image
+    return f"run {run.parent_run_id}" if image is None else f"image {_ref(image)}"
+
+
+def _ref(image: tuple[int, int]) -> str:
+    return f"{image[0]}/{image[1]}"
+
+
+def _when(time: datetime) -> str:
+    return time.strftime("%Y-%m-%d %H:%M")
+
+
+def _memory(size: int | None) -> str | None:
+    return None if size is None else f"{size / 2**20:,.0f} MiB"
+
+
+def _short_scheduler(name: str | None) -> str:
+    return "-" if name is None else name.removesuffix("Scheduler")

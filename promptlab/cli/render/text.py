@@ -1,0 +1,145 @@
+"""Pieces of text that commands share: tables, pairs, settings, changes, judgements. Pure."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from promptlab.expand import show_seeds
+from promptlab.expand.settings_text import steering_of
+from promptlab.expand.word_diff import marked, word_diff
+from promptlab.records import ImageRecord, Outcome, Verification
+from promptlab.specs import Change, RunSpec
+
+__all__ = [
+    "change_line",
+    "counted",
+    "judgement",
+    "or_dash",
+    "pairs",
+    "plainly",
+    "setting_pairs",
+    "shown_width",
+    "table",
+    "verification_line",
+]
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset()) -> list[str]:
+    """Aligned columns, two blanks apart. Wide characters count as two; columns in ``right`` are flush right."""
+    cells = [list(headers), *(list(row) for row in rows)]
+    widths = [max(shown_width(row[at]) for row in cells) for at in range(len(headers))]
+    lines = []
+    for row in cells:
+        padded = [
+            " " * (width - shown_width(cell)) + cell if at in right else cell + " " * (width - shown_width(cell))
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(padded).rstrip())
+    return lines
+
+
+def shown_width(text: str) -> int:
+    """Columns that ``text`` takes in a terminal."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )
+
+
+def judgement(image: ImageRecord) -> str | None:
+    """What was thought of a picture: ``4 of 5 stars · favourite · 3 votes won, 1 lost``."""
+    said = (
+        None if image.stars is None else f"{image.stars} of 5 stars",
+        "favourite" if image.favourite else None,
+        f"{counted(image.votes_won, 'vote')} won, {image.votes_lost} lost"
+        if image.votes_won or image.votes_lost
+        else None,
+    )
+    return " · ".join(part for part in said if part) or None
+
+
+def verification_line(found: Verification) -> str:
+    """``exact``, or how far a picture that was made again is from the one that is kept."""
+    if found.outcome is Outcome.EXACT:
+        return "exact"
+    if found.differing_pixels is None:
+        return f"{found.outcome}: it has another size"
+    how_many = counted(found.differing_pixels, "pixel differs", "pixels differ")
+    noise = "" if found.psnr is None else f", PSNR {found.psnr:.1f} dB"
+    most, mean = found.greatest_difference, found.mean_difference
+    return f"{found.outcome}: {how_many}, by {most} of 255 at most, {mean:.3g} on average{noise}"
+
+
+def setting_pairs(
+    spec: RunSpec, device: str, model_identity: str, vae_identity: str | None
+) -> list[tuple[str, str | None]]:
+    """Name and value of everything that is set."""
+    pipeline, call = spec.pipeline, spec.call
+    size = None if call.width is None else f"{call.width}x{call.height}"
+    return [
+        ("model", f"{pipeline.model} ({_short_identity(model_identity)})"),
+        ("revision", pipeline.revision),
+        ("weights variant", pipeline.variant),
+        ("config", pipeline.config),
+        ("vae", f"{pipeline.vae} ({_short_identity(vae_identity)})" if pipeline.vae else None),
+        ("scheduler", str(pipeline.scheduler) if pipeline.scheduler else None),
+        ("steps", _or_none(call.num_inference_steps)),
+        ("guidance", None if call.guidance_scale is None else f"{call.guidance_scale:g}"),
+        ("size", size),
+        *((name.replace("_", " "), value) for name, value in steering_of(spec)),
+        *((name, plainly(value)) for name, value in call.arguments),
+        ("dtype", pipeline.dtype),
+        ("device", device),
+        ("batch size", _or_none(spec.batch_size)),
+        ("noise drawn on", spec.generator_device),
+        *((name.replace("_", " "), plainly(value)) for name, value in spec.machine.said.items()),
+        ("seeds", show_seeds(spec.seeds)),
+    ]
+
+
+def change_line(change: Change) -> str:
+    """A change in a line: seeds as ranges, one prompt against another as the words that went and came."""
+    before, after = change.before, change.after
+    if change.field == "seeds":
+        return f"seeds: {show_seeds(before)} → {show_seeds(after)}"
+    if change.field.endswith("prompts") and len(before) == len(after) == 1:
+        words = marked(word_diff(before[0], after[0]))
+        return f"{change.field.removesuffix('s')}: {words}"
+    if change.field.endswith("prompts"):
+        return f"{change.field}: {counted(len(before), 'wording')} → {len(after)}"
+    return str(change)
+
+
+def pairs(named: Iterable[tuple[str, str | None]]) -> list[str]:
+    """A line each, values aligned; those without a value are left out."""
+    known = [(name, value) for name, value in named if value is not None]
+    width = max((len(name) for name, _ in known), default=0)
+    return [f"  {name:<{width}}  {value}" for name, value in known]
+
+
+def _short_identity(identity: str | None) -> str:
+    kind, _, digest = (identity or "?").partition(":")
+    return f"{kind}:{digest[:12]}" if digest else kind
+
+
+def or_dash(value: object) -> str:
+    """``-`` for what is not known."""
+    return "-" if value is None else str(value)
+
+
+def _or_none(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def plainly(value: object) -> str:
+    """A value as a person says it: yes, no, unknown."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "unknown" if value is None else str(value)
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """``1 image``, ``2,000 images``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -1,0 +1,155 @@
+"""What a CLIP model sees: pictures and prompts as directions in one space, and how far they point apart.
+
+Distance is ``1 − cos`` of two pictures; score is ``100 · max(cos, 0)`` of a picture and its prompt (Hessel et al. 2021,
+CLIPScore, with the factor that torchmetrics uses). Pictures are prepared as CLIP's own code does: the shorter side to
+the model's size, bicubic, the middle cut out, normalised; ``transformers``' image processor would need torchvision.
+
+Invariant: only safetensors are loaded, and every failure leaves as one line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from promptlab.engine.machine.devices import choose_device
+from promptlab.engine.machine.torch_setup import prepare, quietly
+from promptlab.engine.sources import hub
+from promptlab.engine.sources.files import listing, read_json
+from promptlab.errors import EngineError, InputError, NotFound, one_line
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Clip", "clip_folder"]
+
+_TOGETHER: Final = 16
+"""Pictures or prompts of one forward."""
+
+_MEAN: Final = (0.48145466, 0.4578275, 0.40821073)
+_DEVIATION: Final = (0.26862954, 0.26130258, 0.27577711)
+"""Of CLIP's training pictures, where the model says nothing else."""
+
+_NEEDED: Final = (".safetensors", "config.json", "vocab.json", "merges.txt", "index.json", "tokenizer.json")
+_ALLOWED: Final = "a folder or a Hub id of a CLIP model with safetensors"
+_HINT: Final = "--clip-model openai/clip-vit-large-patch14"
+
+
+def clip_folder(name: str) -> Path:
+    """The folder that ``name`` means, fetched from the Hub where it is not here. Reads configurations only.
+
+    Args:
+        name: a local folder, or a Hub id.
+
+    Raises:
+        NotFound, InputError: when there is no CLIP model of that name, or none without pickles.
+        EngineError: when it cannot be downloaded.
+    """
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        if not hub.is_id(name):
+            raise NotFound("--clip-model", name, allowed=_ALLOWED, hint=_HINT)
+        snapshot = hub.find(name, None, "--clip-model", _ALLOWED, weights=False)
+        files = [file for file in snapshot.files if "/" not in file and file.endswith(_NEEDED)]
+        _check(name, files)
+        folder = snapshot.fetch(files)
+    else:
+        _check(name, listing(folder))
+    kind = read_json(folder / "config.json").get("model_type")
+    if kind != "clip":
+        raise InputError("--clip-model", name, problem=f"is no CLIP model but {kind}", allowed=_ALLOWED, hint=_HINT)
+    return folder
+
+
+def _check(name: str, files: Sequence[str]) -> None:
+    if "config.json" not in files:
+        raise InputError("--clip-model", name, problem="has no config.json", allowed=_ALLOWED, hint=_HINT)
+    if not any(file.endswith(".safetensors") for file in files):
+        raise InputError("--clip-model", name, problem="has no safetensors", allowed=_ALLOWED, hint=_HINT)
+
+
+class Clip:
+    """A CLIP model in memory. Imports torch and transformers.
+
+    Args:
+        name: see :func:`clip_folder`.
+        device: the first of cuda, mps and cpu that is there by default.
+
+    Raises:
+        InputError: see :func:`clip_folder`.
+        EngineError: when it would not load.
+    """
+
+    def __init__(self, name: str, *, device: str | None = None) -> None:
+        folder = clip_folder(name)
+        prepare()
+        self.device = choose_device(device)
+        try:
+            with quietly():
+                from transformers import AutoTokenizer, CLIPModel
+
+                model: Any = CLIPModel.from_pretrained(str(folder), use_safetensors=True, local_files_only=True)
+                self._tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        except Exception as error:
+            raise EngineError(f"the CLIP model {name} would not load: {one_line(error)}") from error
+        self._model = model.eval().to(self.device)
+        self._size = int(model.config.vision_config.image_size)
+        self._words = int(model.config.text_config.max_position_embeddings)
+        own = folder / "preprocessor_config.json"
+        said = read_json(own) if own.is_file() else {}
+        self._mean, self._deviation = said.get("image_mean", _MEAN), said.get("image_std", _DEVIATION)
+
+    def pictures(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Their directions, ``[pictures, features]``, each of length 1.
+
+        Args:
+            pictures: uint8, ``[height, width, 3]`` each.
+        """
+        return self._directions([self._prepared(one) for one in pictures], self._see)
+
+    def prompts(self, prompts: Sequence[str]) -> NDArray[np.float32]:
+        """Their directions, ``[prompts, features]``, each of length 1; words beyond what the model reads are cut."""
+        return self._directions(list(prompts), self._read)
+
+    def _directions(self, things: list[Any], embed: Any) -> NDArray[np.float32]:
+        import numpy as np
+        import torch
+
+        found = []
+        with torch.inference_mode():
+            for first in range(0, len(things), _TOGETHER):
+                some = embed(things[first : first + _TOGETHER]).float()
+                found.append(torch.nn.functional.normalize(some, dim=-1).cpu().numpy())
+        return np.concatenate(found)
+
+    def _see(self, prepared: list[Any]) -> Any:
+        import numpy as np
+        import torch
+
+        values = torch.from_numpy(np.stack(prepared)).to(self.device)
+        return self._model.visual_projection(self._model.vision_model(pixel_values=values).pooler_output)
+
+    def _read(self, prompts: list[str]) -> Any:
+        tokens = self._tokenizer(
+            prompts, padding=True, truncation=True, max_length=self._words, return_tensors="pt", verbose=False
+        )
+        read = self._model.text_model(
+            input_ids=tokens["input_ids"].to(self.device), attention_mask=tokens["attention_mask"].to(self.device)
+        )
+        return self._model.text_projection(read.pooler_output)
+
+    def _prepared(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """``[3, size, size]``, normalised."""
+        import numpy as np
+        from PIL import Image
+
+        picture, size = Image.fromarray(pixels), self._size
+        scale = size / min(picture.size)
+        width, height = (max(size, round(side * scale)) for side in picture.size)
+        left, top = (width - size) // 2, (height - size) // 2
+        resized = picture.resize((width, height), Image.Resampling.BICUBIC)
+        middle = np.asarray(resized.crop((left, top, left + size, top + size)), np.float32) / 255
+        normal = (middle - np.asarray(self._mean, np.float32)) / np.asarray(self._deviation, np.float32)
+        return np.ascontiguousarray(normal.transpose(2, 0, 1))

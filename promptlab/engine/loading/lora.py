@@ -1,0 +1,199 @@
+"""LoRAs on a loaded pipeline: put on, weighed and taken off without the model's own weights being read again.
+
+peft adds them as layers around the model's; nothing is fused, because fused weights do not come apart to the same bits.
+Invariant: a denoiser that is handed out has exactly the LoRAs that its setting names, in that order (sums of floats
+depend on it), and one without has the layers it was loaded with.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from promptlab.engine.machine.torch_setup import quietly
+from promptlab.engine.sources.adapters import LORA, AdapterFile
+from promptlab.engine.sources.configuration import Configuration
+from promptlab.engine.sources.files import read_json
+from promptlab.engine.sources.finder import ModelSource, SourceFinder
+from promptlab.errors import InputError, one_line
+from promptlab.specs import Lora
+
+__all__ = ["Loras", "resolve_loras"]
+
+_DENOISERS: Final = ("unet", "transformer")
+_ENDS: Final = (".lora_A.weight", ".lora_B.weight", ".lora.down.weight", ".lora.up.weight")
+
+
+def resolve_loras(
+    asked: Sequence[Lora], config: Configuration, source: ModelSource, pipeline: Any, finder: SourceFinder
+) -> tuple[Lora, ...]:
+    """``asked``, each with its file and its identity.
+
+    Args:
+        pipeline: diffusers class of the model.
+
+    Raises:
+        InputError: when the pipeline takes no LoRA, a file is none, or one for another model.
+    """
+    if not asked:
+        return ()
+    if not hasattr(pipeline, "load_lora_weights"):
+        raise InputError(
+            LORA.option, str(asked[0]), problem=f"means nothing to {pipeline.__name__}, which takes none",
+            allowed="a model whose pipeline takes LoRAs", hint=f"{LORA.option} none",
+        )  # fmt: skip
+    resolved = []
+    for each in asked:
+        file = finder.adapter(each.name, LORA)
+        if not any("lora" in name.lower() for name in file.header):
+            raise InputError(
+                LORA.option, file.name, problem="holds no LoRA", allowed="low-rank weights: lora_A and lora_B",
+                hint=f"{LORA.option} FILE.safetensors",
+            )  # fmt: skip
+        _check_fits(file, config, source, pipeline)
+        resolved.append(Lora(name=file.name, weight=each.weight, identity=file.identity))
+    return tuple(resolved)
+
+
+@dataclass(slots=True)
+class _On:
+    """What a denoiser has on: identities in the order of their adapters' numbers, and their weights."""
+
+    identities: tuple[str | None, ...] = ()
+    weights: tuple[float, ...] = ()
+
+
+class Loras:
+    """Remembers what is on each denoiser, which pipelines may share."""
+
+    def __init__(self) -> None:
+        self._on: WeakKeyDictionary[Any, _On] = WeakKeyDictionary()
+
+    def put(self, pipeline: Any, wanted: Sequence[Lora], files: Mapping[str, Path]) -> bool:
+        """Have exactly ``wanted`` on ``pipeline``; whether anything was read for it.
+
+        Args:
+            files: where each lies, by its name.
+        """
+        denoiser = next((getattr(pipeline, name) for name in _DENOISERS if getattr(pipeline, name, None)), None)
+        on = _On() if denoiser is None else self._on.setdefault(denoiser, _On())
+        identities, weights = tuple(each.identity for each in wanted), tuple(each.weight for each in wanted)
+        read = identities != on.identities
+        if read and on.identities:
+            _take_off(pipeline)
+            on.identities, on.weights = (), ()
+        names = [f"lora_{number}" for number in range(len(wanted))]
+        if read:
+            try:
+                for each, name in zip(wanted, names, strict=True):
+                    _load(pipeline, files[each.name], name)
+            except BaseException:
+                _take_off(pipeline)  # half a LoRA is none
+                raise
+        if wanted and (read or weights != on.weights):
+            pipeline.set_adapters(names, list(weights))
+        on.identities, on.weights = identities, weights
+        return read
+
+
+def _load(pipeline: Any, path: Path, name: str) -> None:
+    with quietly(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # peft: "Already found a peft_config", which is what several LoRAs are
+        pipeline.load_lora_weights(
+            str(path.parent), weight_name=path.name, adapter_name=name, local_files_only=True,
+            use_safetensors=path.suffix == ".safetensors",
+        )  # fmt: skip
+
+
+def _take_off(pipeline: Any) -> None:
+    with quietly():
+        if "reset_to_overwritten_params" in inspect.signature(pipeline.unload_lora_weights).parameters:
+            pipeline.unload_lora_weights(reset_to_overwritten_params=True)
+        else:
+            pipeline.unload_lora_weights()
+
+
+def _check_fits(file: AdapterFile, config: Configuration, source: ModelSource, pipeline: Any) -> None:
+    """Whether each of its layers is one of the model, with the same number of inputs and outputs.
+
+    The names of the layers are diffusers' once ``lora_state_dict`` has read the file, whatever program wrote it; the
+    model's layers are those of its configuration, made without weights.
+    """
+    part = next((name for name in _DENOISERS if name in config.parts), None)
+    try:
+        with quietly(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            state = _read(file, config, pipeline)
+            layers = {} if part is None else _layers(source, part, config.parts[part])
+    except Exception as error:
+        raise _another(file, config, f"cannot be read as one for it: {one_line(error, limit=160)}") from error
+    own = {key.removeprefix(f"{part}."): value for key, value in state.items() if key.startswith(f"{part}.")}
+    if state and not own and not any(key.startswith("text_encoder") for key in state):
+        raise _another(file, config, f"has no layer of a {part}")
+    for key, value in own.items():
+        name, down = _layer(key)
+        if name is None or not layers:
+            continue
+        if name not in layers:
+            raise _another(file, config, f"has the layer {name}, which this model has not")
+        inputs, outputs = layers[name]
+        sides = (int(value.shape[1]), inputs) if down else (int(value.shape[0]), outputs)
+        if sides[0] != sides[1]:
+            raise _another(file, config, f"has {sides[0]} {'inputs' if down else 'outputs'} at {name}, not {sides[1]}")
+
+
+def _read(file: AdapterFile, config: Configuration, pipeline: Any) -> Mapping[str, Any]:
+    given: dict[str, Any] = {}
+    if "XL" in pipeline.__name__:
+        from types import SimpleNamespace
+
+        given["unet_config"] = SimpleNamespace(**(config.denoiser or {}))
+    found = pipeline.lora_state_dict(
+        str(file.path.parent), weight_name=file.path.name, local_files_only=True,
+        use_safetensors=file.path.suffix == ".safetensors", **given,
+    )  # fmt: skip
+    state: Mapping[str, Any] = found[0] if isinstance(found, tuple) else found
+    return state
+
+
+def _layers(source: ModelSource, part: str, kind: str) -> dict[str, tuple[int, int]]:
+    """Inputs and outputs of the model's linear layers and convolutions, by name."""
+    import diffusers
+    import torch
+
+    with torch.device("meta"):
+        model = getattr(diffusers, kind).from_config(read_json(source.folder / part / "config.json"))
+    sizes = {
+        torch.nn.Linear: ("in_features", "out_features"),
+        torch.nn.Conv2d: ("in_channels", "out_channels"),
+    }
+    return {
+        name: (getattr(module, names[0]), getattr(module, names[1]))
+        for name, module in model.named_modules()
+        for plain, names in sizes.items()
+        if isinstance(module, plain)
+    }
+
+
+def _layer(key: str) -> tuple[str | None, bool]:
+    """The layer that a tensor of a LoRA belongs to, and whether it is the half that reads its inputs."""
+    for place, end in enumerate(_ENDS):
+        if key.endswith(end):
+            return key.removesuffix(end), place % 2 == 0
+    attention, old, rest = key.partition(".processor.")  # diffusers before peft
+    if old and "_lora." in rest:
+        projection = rest.partition("_lora.")[0]
+        return f"{attention}.{projection}{'.0' if projection == 'to_out' else ''}", rest.endswith("down.weight")
+    return None, False
+
+
+def _another(file: AdapterFile, config: Configuration, problem: str) -> InputError:
+    return InputError(
+        LORA.option, file.name, problem=problem, allowed=f"a LoRA that was trained for this {config.pipeline_class}",
+        hint=f"{LORA.option} none",
+    )  # fmt: skip

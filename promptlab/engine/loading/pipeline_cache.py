@@ -1,0 +1,259 @@
+"""One pipeline in memory, ready for the next batch, and the shortest way from the last setting to this one.
+
+A change of scheduler loads nothing, a change of VAE the VAE alone. A change of model frees what the next setting has no
+use for before anything is loaded: two models side by side are what runs an accelerator out of memory. Parts that both
+have (the same files, dtype and device: a text encoder, a VAE, a UNet) stay, and are loaded once.
+
+Invariant: a pipeline that is handed out holds exactly the parts that its setting names, whatever was loaded before; the
+one that was handed out before holds none.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from promptlab.engine import Loaded, Loading, Watch
+from promptlab.engine.loading.component_overrides import moved_classes, without
+from promptlab.engine.loading.components import Part, parts_of
+from promptlab.engine.loading.lora import Loras
+from promptlab.engine.loading.placement import offloaded, placed
+from promptlab.engine.loading.vae import VaeSource, load_vae
+from promptlab.engine.machine.devices import torch_dtype
+from promptlab.engine.machine.memory import is_out_of_memory, release
+from promptlab.engine.machine.torch_setup import quietly
+from promptlab.engine.pipelines.calls import pipeline_class
+from promptlab.engine.pipelines.required_packages import missing_package
+from promptlab.engine.sources import hub
+from promptlab.engine.sources.configuration import read_configuration
+from promptlab.engine.sources.files import INDEX, read_json
+from promptlab.engine.sources.finder import ModelSource
+from promptlab.engine.text.textual_inversion import Inversions
+from promptlab.errors import EngineError, MissingPackage, PromptLabError, one_line
+from promptlab.specs import Embedding, Lora, MachineSpec, canonical_json
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["PipelineCache", "PipelineSetting", "translate_errors"]
+
+_AS_EVER: Final = MachineSpec()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineSetting:
+    """What decides which weights are in memory, and where.
+
+    Args:
+        model: the source of the pipeline.
+        vae: another VAE than its own.
+        dtype: of everything but that VAE.
+        device: where it lies.
+        machine: as far as weights are loaded for it; see :func:`promptlab.engine.loading.placement.placement`.
+        loras, embeddings: what is added to the weights.
+        files: where each of these lies, by its name.
+    """
+
+    model: ModelSource
+    vae: VaeSource | None
+    dtype: str
+    device: str
+    machine: MachineSpec = _AS_EVER
+    loras: tuple[Lora, ...] = ()
+    embeddings: tuple[Embedding, ...] = ()
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def base(self) -> tuple[object, ...]:
+        """What tells it from another, the VAE apart."""
+        return self.model.identity, self.model.variant, self.dtype, self.device, self.machine
+
+    @property
+    def own_vae(self) -> Part | None:
+        """The other VAE, as it lies in memory."""
+        if self.vae is None:
+            return None
+        about = canonical_json({**self.vae.config, "_class_name": self.vae.class_name})
+        return self._part(f"{self.vae.source.identity} {about}")
+
+    def parts(self) -> dict[str, Part]:
+        """What its pipeline is made of, by name. Its model must have been downloaded."""
+        named = {name: self._part(identity) for name, identity in parts_of(self.model).items()}
+        return named if self.own_vae is None else {**named, "vae": self.own_vae}
+
+    def _part(self, identity: str) -> Part:
+        return Part(identity=identity, dtype=self.dtype, device=self.device, machine=self.machine)
+
+
+class PipelineCache:
+    """Keeps one pipeline, and of its parts those that the next one shares."""
+
+    def __init__(self) -> None:
+        self._setting: PipelineSetting | None = None
+        self._pipeline: Any = None
+        self._parts: dict[Part, Any] = {}
+        self._loras, self._inversions = Loras(), Inversions()
+
+    def ready(self, setting: PipelineSetting, watch: Watch) -> Any:
+        """The diffusers pipeline for ``setting``, loaded as far as it is not there yet.
+
+        Whoever has the one that was handed out before has an empty one now.
+
+        Raises:
+            EngineError: when weights cannot be downloaded or loaded.
+        """
+        began, before = time.perf_counter(), self._setting
+        loaded = before is None or (before.base, before.own_vae) != (setting.base, setting.own_vae)
+        if loaded:
+            self._exchange(before, setting, watch)
+        with translate_errors(f"what {setting.model.name} is used with would not load", setting.model.name):
+            loaded = self._add(setting) or loaded
+        watch(Loaded(seconds=time.perf_counter() - began if loaded else 0.0))
+        return self._pipeline
+
+    def _add(self, setting: PipelineSetting) -> bool:
+        """Have exactly the setting's LoRAs and words in the pipeline; whether anything was read for it."""
+        read = self._inversions.put(self._pipeline, setting.embeddings, setting.files)
+        return self._loras.put(self._pipeline, setting.loras, setting.files) or read
+
+    def _exchange(self, before: PipelineSetting | None, setting: PipelineSetting, watch: Watch) -> None:
+        """Load the pipeline of ``setting``, as far as it is not there yet, in place of the one before."""
+        model, vae = setting.model, setting.vae
+        if before is not None:
+            self._add(replace(before, loras=(), embeddings=()))  # parts that stay are handed on as they came
+        with translate_errors(f"{model.name} would not load"):
+            _download(model, watch)
+            wanted = setting.parts()
+        other = before is None or before.base != setting.base or setting.machine.offload is not None
+        had_vae = setting.own_vae in self._parts
+        kept = self._keep(wanted, setting)
+        if other or (vae is None and "vae" in wanted and "vae" not in kept):
+            watch(Loading(what=Path(model.name).name if model.kind in {"folder", "file"} else model.name))
+        if vae is not None and not (had_vae and "vae" in kept):
+            watch(Loading(what=f"VAE {Path(vae.source.name).name}"))
+            with translate_errors(f"the VAE {vae.source.name} would not load"):
+                _download(vae.source, watch)
+                loaded = load_vae(vae, model, torch_dtype(setting.dtype))
+                kept["vae"] = placed(loaded, setting.machine, setting.device)
+        with translate_errors(f"{model.name} would not load", model.name), quietly():
+            self._pipeline = _load(setting, kept)
+        components = self._pipeline.components
+        self._parts = {part: components[name] for name, part in wanted.items() if components.get(name) is not None}
+        self._setting = setting
+
+    def free(self) -> None:
+        """Let go of every weight."""
+        self._keep({}, None)
+
+    def _keep(self, wanted: Mapping[str, Part], setting: PipelineSetting | None) -> dict[str, Any]:
+        """Let go of all that is not wanted; what is, by name. Weights that hooks fetch belong to one pipeline."""
+        hooked = setting is None or setting.machine.offload is not None
+        kept = {} if hooked else {name: self._parts[part] for name, part in wanted.items() if part in self._parts}
+        pipeline, device = self._pipeline, "cpu" if self._setting is None else self._setting.device
+        self._setting, self._pipeline, self._parts = None, None, {}
+        if pipeline is not None:
+            for name in pipeline.components:  # whoever still has it would keep all of it alive
+                vars(pipeline)[name] = None
+            del pipeline
+            release(device)
+        return kept
+
+
+@contextmanager
+def translate_errors(what: str, model: str | None = None) -> Iterator[None]:
+    """Turn whatever torch, diffusers or the system raise in the block into one :class:`EngineError` of one line.
+
+    An interrupt passes through: it is not an error.
+
+    Args:
+        what: could not be done, as the beginning of the sentence.
+        model: whose code runs in the block; where that needs a package that is not there, it is named.
+    """
+    try:
+        yield
+    except PromptLabError:
+        raise
+    except Exception as error:
+        package = None if model is None else missing_package(error)
+        if model is not None and package is not None:
+            raise MissingPackage(model, package) from error
+        if is_out_of_memory(error):
+            advice = "--dtype float16, or on an accelerator --offload model or sequential"
+            raise EngineError(f"{what}: out of memory; end what else takes it, or type: {advice}") from error
+        raise EngineError(f"{what}: {one_line(error) or type(error).__name__}") from error
+
+
+def _load(setting: PipelineSetting, kept: Mapping[str, Any]) -> Any:
+    """The pipeline around the parts that are there already; the others are loaded."""
+    import diffusers
+    import torch
+
+    model = setting.model
+    kind = pipeline_class(read_configuration(model.folder, model.name), model.name)
+    diffusers.utils.logging.disable_progress_bar()  # ours is fed by watch()
+    dtype, own = torch_dtype(setting.dtype), dict(kept)
+    if model.file is not None:
+        own = {**_borrowed(model, dtype, own), **own}
+        pipeline = kind.from_single_file(
+            str(model.file), config=str(model.folder), dtype=dtype, local_files_only=True, **own
+        )
+    else:
+        pipeline = _assembled(kind, model, dtype, own)
+    pipeline.set_progress_bar_config(disable=True)
+    for part in pipeline.components.values():
+        if isinstance(part, torch.nn.Module):
+            placed(part, setting.machine, setting.device)
+    return offloaded(pipeline, setting.machine, setting.device)
+
+
+def _borrowed(model: ModelSource, dtype: torch.dtype, own: Mapping[str, Any]) -> dict[str, Any]:
+    """Parts that a single file lacks, from where its configuration is: diffusers' own look for them knows no
+    transformers' names of weights."""
+    found = {}
+    for name, (library, class_name) in model.borrowed.items():
+        if name not in own:
+            kind = getattr(import_module(library), class_name)
+            options = {"dtype": dtype, "use_safetensors": True, "local_files_only": True}
+            found[name] = kind.from_pretrained(str(model.folder / name), **options).eval()
+    return found
+
+
+def _assembled(kind: Any, model: ModelSource, dtype: torch.dtype, own: Mapping[str, Any]) -> Any:
+    """The pipeline in the folder of ``model``; parts that diffusers would not find there are loaded before it.
+
+    Args:
+        own: parts that are there already.
+    """
+    import diffusers
+
+    options = {"dtype": dtype, "use_safetensors": None if model.pickled else True, "local_files_only": True}
+    moved = moved_classes(kind, model.folder)
+    parts: dict[str, Any] = {
+        name: own[name]
+        if name in own
+        else each.from_pretrained(str(model.folder / name), variant=model.variant, **options).eval()
+        for name, each in moved.items()
+    }
+    if model.prior is not None:
+        index = read_json(model.prior.folder / INDEX)
+        prior = _assembled(getattr(diffusers, str(index["_class_name"])), model.prior, dtype, {})
+        parts |= {f"prior_{name}": part for name, part in prior.components.items()}
+    with without(model.folder, parts) as folder:
+        return kind.from_pretrained(str(folder), variant=model.variant, **options, **{**own, **parts})
+
+
+def _download(source: ModelSource, watch: Watch) -> None:
+    if source.prior is not None:
+        _download(source.prior, watch)
+    if source.revision is not None and not all((source.folder / file).is_file() for file in source.absent):
+        what = f"{source.name} from the Hub"
+        watch(Loading(what=what))
+        hub.fetch(
+            source.name, source.revision, source.absent,
+            lambda done, total: watch(Loading(what=what, done=done, total=total)),
+        )  # fmt: skip

@@ -1,0 +1,250 @@
+"""What a pipeline's call takes, read from its signature: defaults to fill in, names and kinds to check.
+
+diffusers drops a keyword argument that it does not know without a word, so each is looked up here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, Union, get_args, get_origin
+
+from promptlab.engine.pipelines.signatures import call_parameters
+from promptlab.engine.pipelines.sizes import as_made, check_size, size_of
+from promptlab.engine.sources.configuration import Configuration
+from promptlab.errors import InputError, UnknownValue
+from promptlab.specs import CallSpec, RunSpec, Scalar
+
+__all__ = ["pipeline_class", "resolve_call"]
+
+_OURS: Final = frozenset({"callback_on_step_end", "callback_on_step_end_tensor_inputs", "output_type", "return_dict"})
+"""Arguments that the engine itself gives or needs."""
+
+_OWN_OPTIONS: Final = {
+    "num_inference_steps": "--steps", "guidance_scale": "--guidance", "height": "--size", "width": "--size",
+    "negative_prompt": "--negative", "clip_skip": "--clip-skip", "guidance_rescale": "--guidance-rescale",
+    "generator": "--seeds", "num_images_per_prompt": "--seeds", "prompt": "PROMPT",
+}  # fmt: skip
+_OTHER_THINGS: Final = frozenset(
+    {"image", "images", "input_images", "mask_image", "video", "video_length", "audio_length_in_s", "audio_end_in_s"}
+)
+"""Arguments of pipelines that make, or need, something else: asked where AutoPipelineForText2Image lists no class."""
+_PICTURES_OPTIONAL: Final = frozenset(
+    {"OmniGenPipeline", "BriaFibo2Pipeline", "DreamLitePipeline", "DreamLiteMobilePipeline"}
+)
+"""Pipelines that AutoPipelineForText2Image does not list and that take pictures besides the words, or none."""
+
+_CONTROL: Final = ("control_image", "controlnet")
+"""An argument, or a part, of pipelines that draw over a picture they are given: without one they fail."""
+_TYPEABLE: Final = (bool, int, float, str)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kind:
+    types: frozenset[type]
+    choices: tuple[Any, ...]
+
+    def admits(self, value: Scalar) -> bool:
+        if value is None:
+            return True
+        if self.choices and value in self.choices:
+            return True
+        if isinstance(value, int) and not isinstance(value, bool) and float in self.types:
+            return True
+        return type(value) in self.types
+
+
+def pipeline_class(config: Configuration, name: str) -> Any:
+    """The diffusers class that makes images from text with this model: the one ``AutoPipelineForText2Image`` takes.
+
+    Raises:
+        InputError: when the model makes something else than images, or from something else than text.
+    """
+    import diffusers
+    from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING, _get_task_class
+
+    found = _get_task_class(AUTO_TEXT2IMAGE_PIPELINES_MAPPING, config.pipeline_class, throw_error_if_not_exist=False)
+    known = found is not None
+    found = found or getattr(diffusers, config.pipeline_class, None)
+    parameters = call_parameters(found) if found is not None else {}
+    if found is None or not _makes_images(found, parameters, listed=known) or _wants_a_picture(config):
+        problem = f"is a {config.pipeline_class}, which makes no images from text alone"
+        if found is None:
+            problem = f"is a {config.pipeline_class}, which this diffusers ({diffusers.__version__}) does not know"
+        elif _controlled(found, parameters):
+            problem += ": it draws over a picture"
+        elif "num_frames" in parameters:
+            problem += ": it makes videos"
+        raise InputError("--model", name, problem=problem, allowed="text-to-image models", hint="promptlab models")
+    return found
+
+
+def _makes_images(kind: Any, parameters: Mapping[str, inspect.Parameter], *, listed: bool) -> bool:
+    needs = [each.name for each in parameters.values() if each.default is each.empty and each.name != "prompt"]
+    if not {"prompt", "generator"} <= parameters.keys() or needs or "num_frames" in parameters:
+        return False
+    if _controlled(kind, parameters):
+        return False
+    others = _OTHER_THINGS & parameters.keys() and kind.__name__ not in _PICTURES_OPTIONAL
+    return listed or ({"height", "width"} <= parameters.keys() and not others)
+
+
+def _controlled(kind: Any, parameters: Mapping[str, inspect.Parameter]) -> bool:
+    return any(name in parameters or name in inspect.signature(kind.__init__).parameters for name in _CONTROL)
+
+
+def _wants_a_picture(config: Configuration) -> bool:
+    """Whether the denoiser gets a picture besides the latents: inpainting (9 channels) and editing (8) models of the
+    Stable Diffusion family, which would load as text-to-image models and then fail."""
+    denoiser = config.denoiser or {}
+    return "unet" in config.parts and denoiser.get("in_channels") in {8, 9} and denoiser.get("out_channels") == 4
+
+
+def resolve_call(spec: RunSpec, pipeline: Any, config: Configuration, vae: Any = None, plain: Any = None) -> CallSpec:
+    """The call with every default filled in that signature, configuration or the pipeline's own code tell.
+
+    Args:
+        vae: configuration of another VAE than the model's own.
+        plain: the pipeline without its weights, where there is one; see
+        :mod:`promptlab.engine.pipelines.meta_pipeline`.
+
+    Raises:
+        UnknownValue: for an argument that the pipeline does not take.
+        InputError: for a value of the wrong kind, one that has no effect, or a size that the VAE cannot make.
+    """
+    parameters, call = call_parameters(pipeline), spec.call
+    _check_asked(spec, parameters, pipeline, embedded=_embeds_guidance(parameters, config))
+    _check_arguments(call, parameters, pipeline)
+
+    def default(name: str) -> Any:
+        found = parameters[name].default if name in parameters else None
+        return found if isinstance(found, int | float) else None
+
+    size = size_of(pipeline, config, vae, plain) if "height" in parameters else None
+    height = call.height or default("height") or (size and size[0])
+    width = call.width or default("width") or (size and size[1])
+    guidance = default("guidance_scale") if _embeds_guidance(parameters, config) is not False else None
+    resolved = replace(
+        call,
+        num_inference_steps=call.num_inference_steps or _own_steps(plain) or default("num_inference_steps"),
+        guidance_scale=guidance if call.guidance_scale is None else call.guidance_scale,
+        height=height and int(height),
+        width=width and int(width),
+    )
+    _check_steps(resolved, pipeline, plain)
+    _check_schedule(resolved, parameters, pipeline)
+    if call.height is None and call.width is None:
+        resolved = as_made(resolved, pipeline, plain)
+    check_size(resolved, pipeline, config, vae, plain)
+    return resolved
+
+
+def _own_steps(plain: Any) -> int | None:
+    """How many steps a model was distilled for, where its ``model_index.json`` has the noise of each."""
+    sigmas = getattr(getattr(plain, "config", None), "sample_sigmas", None)
+    return len(sigmas) if sigmas else None
+
+
+def _check_steps(call: CallSpec, pipeline: Any, plain: Any) -> None:
+    """Qwen-Image 2.1 takes the steps that its model was distilled for, whatever number it is given."""
+    own = _own_steps(plain)
+    if own is not None and call.num_inference_steps != own:
+        raise InputError(
+            "--steps", call.num_inference_steps,
+            problem=f"has no effect on this {pipeline.__name__}, which was distilled for {own}",
+            allowed=f"{own}", hint=f"--steps {own}",
+        )  # fmt: skip
+
+
+def _check_schedule(call: CallSpec, parameters: Mapping[str, inspect.Parameter], pipeline: Any) -> None:
+    """Ideogram guides by a schedule, one number a step, unless one number is given for all of them."""
+    schedule = getattr(parameters.get("guidance_schedule"), "default", None)
+    if schedule is None or call.guidance_scale is not None or call.num_inference_steps == len(schedule):
+        return
+    raise InputError(
+        "--steps", call.num_inference_steps,
+        problem=f"is not the length of {pipeline.__name__}'s guidance schedule",
+        allowed=f"{len(schedule)}, or any number with one --guidance for all steps", hint=f"--guidance {schedule[0]:g}",
+    )  # fmt: skip
+
+
+def _embeds_guidance(parameters: Mapping[str, inspect.Parameter], config: Configuration) -> bool | None:
+    """Whether the model was distilled to be told its guidance, where that is a question: elsewhere ``None``.
+
+    FLUX and Qwen-Image take ``guidance_scale`` for that and ``true_cfg_scale`` for guidance proper. Of a model that was
+    not distilled so they drop the first without a word.
+    """
+    embeds = (config.denoiser or {}).get("guidance_embeds")
+    return embeds if "true_cfg_scale" in parameters and isinstance(embeds, bool) else None
+
+
+def _check_asked(
+    spec: RunSpec, parameters: Mapping[str, inspect.Parameter], pipeline: Any, *, embedded: bool | None
+) -> None:
+    """Refuse what was asked for and would be dropped.
+
+    Raises:
+        InputError: naming the argument that does what was meant, where the pipeline has one.
+    """
+    call = spec.call
+    for name, words in (("num_inference_steps", "steps"), ("guidance_scale", "guidance"), ("height", "size")):
+        value = getattr(call, name)
+        if value is not None and (name not in parameters or (words == "guidance" and embedded is False)):
+            raise _not_taken(f"--{words}", value, pipeline, _instead(name, parameters))
+    scale = dict(call.arguments).get("true_cfg_scale", getattr(parameters.get("true_cfg_scale"), "default", None))
+    for variant in spec.variants:
+        if variant.negative_prompt and "negative_prompt" not in parameters:
+            raise _not_taken("--negative", variant.negative_prompt, pipeline)
+        if variant.negative_prompt and isinstance(scale, int | float) and scale <= 1:
+            raise InputError(
+                "--negative", variant.negative_prompt,
+                problem=f"has no effect on {pipeline.__name__} at true_cfg_scale {scale:g}",
+                allowed="a true_cfg_scale over 1, which takes a second forward a step", hint="--set true_cfg_scale=4",
+            )  # fmt: skip
+
+
+def _instead(name: str, parameters: Mapping[str, inspect.Parameter]) -> list[str]:
+    """The arguments that do, under another name, what ``name`` does elsewhere: of a prior, of a decoder."""
+    meant = ("cfg_scale", "guidance_scale") if name == "guidance_scale" else (name,)
+    return [other for other in parameters if other.endswith(meant) and other != name]
+
+
+def _check_arguments(call: CallSpec, parameters: Mapping[str, inspect.Parameter], pipeline: Any) -> None:
+    if not call.arguments:
+        return
+    kinds = {name: _kind(each.annotation) for name, each in parameters.items() if name not in _OURS}
+    typeable = {name: kind for name, kind in kinds.items() if kind.types or kind.choices}
+    for name, value in call.arguments:
+        if name in _OWN_OPTIONS:
+            raise InputError(
+                "--set", name, problem="has an option of its own", allowed=_OWN_OPTIONS[name], hint=_OWN_OPTIONS[name]
+            )
+        if name not in typeable:
+            raise UnknownValue(
+                "--set", name, typeable, problem=f"is no argument of {pipeline.__name__} that can be typed",
+                hint="the command without it",
+            )  # fmt: skip
+        if not typeable[name].admits(value):
+            words = ", ".join(
+                sorted(kind.__name__ for kind in typeable[name].types) or map(str, typeable[name].choices)
+            )
+            raise InputError(
+                "--set", f"{name}={value}", problem="is of the wrong kind", allowed=words, hint=f"--set {name}=VALUE"
+            )
+
+
+def _kind(annotation: Any) -> _Kind:
+    inner = get_args(annotation) if get_origin(annotation) in {Union, types.UnionType} else (annotation,)
+    choices = tuple(value for each in inner if get_origin(each) is Literal for value in get_args(each))
+    return _Kind(types=frozenset(each for each in inner if each in _TYPEABLE), choices=choices)
+
+
+def _not_taken(what: str, value: object, pipeline: Any, instead: Sequence[str] = ()) -> InputError:
+    shown = f"{value:g}" if isinstance(value, int | float) else value
+    hints = " ".join(f"--set {name}={shown}" for name in instead)
+    return InputError(
+        what, value, problem=f"means nothing to {pipeline.__name__}",
+        allowed=hints or f"a model that takes {what}", hint=hints or f"the command without {what}",
+    )  # fmt: skip

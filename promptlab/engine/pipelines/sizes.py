@@ -1,0 +1,138 @@
+"""What size a picture becomes: a family's default, what sides must be divisible by, and sizes that it would change.
+
+Some families make another size than they are asked for, with a warning in a log or none: what was recorded would then
+not be what was made. Each is asked here what it would make, by its own code or numbers, before weights are read.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from promptlab.engine.pipelines.meta_pipeline import default_size, multiples
+from promptlab.engine.pipelines.signatures import call_parameters
+from promptlab.engine.sources.configuration import Configuration
+from promptlab.errors import InputError
+from promptlab.specs import CallSpec
+
+__all__ = ["as_made", "check_made", "check_size", "size_of"]
+
+
+def size_of(pipeline: Any, config: Configuration, vae: Mapping[str, Any] | None, plain: Any) -> tuple[int, int] | None:
+    """Height and width, in pixels, of a call that is told none; ``None`` where nothing tells.
+
+    UNets were trained at one size, which their configuration names; of other families the pipeline knows.
+
+    Args:
+        vae: configuration of another VAE than the model's own.
+        plain: the pipeline without its weights, where there is one; see
+        :mod:`promptlab.engine.pipelines.meta_pipeline`.
+    """
+    if "unet" in config.parts:
+        return config.default_size(vae)
+    return (None if vae is not None else default_size(pipeline, plain)) or config.default_size(vae)
+
+
+def as_made(call: CallSpec, pipeline: Any, plain: Any) -> CallSpec:
+    """``call`` with the size that the family makes of its size."""
+    if call.width is None or call.height is None:
+        return call
+    width, height = _made(pipeline, plain, (call.width, call.height), dict(call.arguments))
+    return replace(call, width=width, height=height)
+
+
+def check_size(call: CallSpec, pipeline: Any, config: Configuration, vae: Mapping[str, Any] | None, plain: Any) -> None:
+    """Refuse sizes that the VAE cannot make and sizes that the family would change.
+
+    Raises:
+        InputError: naming the nearest sizes that can be made.
+    """
+    _check_divisible(call, _side_multiple(pipeline, config, vae, plain))
+    made = as_made(call, pipeline, plain)
+    if made != call:
+        raise _changed(call, (made.width, made.height), pipeline)
+
+
+def check_made(call: CallSpec, pixels: Sequence[int], pipeline: Any) -> None:
+    """The last word on a size: that of the picture, ``[height, width, …]``.
+
+    Raises:
+        InputError: when it is not the one that was asked for.
+    """
+    made = (int(pixels[1]), int(pixels[0]))
+    if call.width is not None and call.height is not None and made != (call.width, call.height):
+        raise _changed(call, made, pipeline)
+
+
+def _changed(call: CallSpec, made: tuple[int | None, int | None], pipeline: Any) -> InputError:
+    shown = f"{made[0]}x{made[1]}"
+    return InputError(
+        "--size", f"{call.width}x{call.height}", problem=f"is a size that {pipeline.__name__} changes to {shown}",
+        allowed=f"{shown}, the nearest that it keeps", hint=f"--size {shown}",
+    )  # fmt: skip
+
+
+def _made(pipeline: Any, plain: Any, asked: tuple[int, int], arguments: Mapping[str, Any]) -> tuple[int, int]:
+    """Width and height that the family makes of ``asked``, for families whose sizes are a list or an area."""
+    width, height = asked
+    standard = getattr(sys.modules.get(pipeline.__module__), "map_to_standard_shapes", None)
+    if standard is not None and arguments.get("use_resolution_binning", True):  # HunyuanDiT
+        shapes = sys.modules[pipeline.__module__].SUPPORTED_SHAPE
+        made = asked if asked in shapes else standard(width, height)
+        return int(made[0]), int(made[1])
+    listed = getattr(plain, "resolutions", None)
+    if listed:  # Kandinsky 5
+        made = asked if asked in listed else min(listed, key=lambda each: abs(each[0] / each[1] - width / height))
+        return int(made[0]), int(made[1])
+    if plain is None:
+        return asked
+    if "max_area" in call_parameters(pipeline):  # FLUX.1 Kontext
+        area = arguments.get("max_area") or call_parameters(pipeline)["max_area"].default
+        return _of_one_area(asked, area, plain.vae_scale_factor * 2, round)
+    if pipeline.__name__ == "HiDreamImagePipeline":
+        area = (plain.default_sample_size * plain.vae_scale_factor) ** 2
+        return _of_one_area(asked, area, plain.vae_scale_factor * 2)
+    return asked
+
+
+def _of_one_area(
+    asked: tuple[int, int], area: int, multiple: int, whole: Callable[[float], float] = float
+) -> tuple[int, int]:
+    """A picture of ``area`` pixels in the shape of ``asked``, its sides made ``whole`` and cut to ``multiple``.
+
+    What comes out may itself be a size that would be changed again: it is followed until it stays.
+    """
+    size = asked
+    for _ in range(8):
+        scale = math.sqrt(area / (size[0] * size[1]))
+        width, height = (int(whole(side * scale) // multiple * multiple) for side in size)
+        if (width, height) == size:
+            break
+        size = (width, height)
+    return size
+
+
+def _side_multiple(pipeline: Any, config: Configuration, vae: Mapping[str, Any] | None, plain: Any) -> int:
+    own = config.side_multiple(vae)
+    if vae is not None or "transformer" not in config.parts:
+        return own
+    told = getattr(getattr(getattr(plain, "image_processor", None), "config", None), "vae_scale_factor", None)
+    return math.lcm(max(own, told) if isinstance(told, int) else own, *multiples(pipeline, plain))
+
+
+def _check_divisible(call: CallSpec, multiple: int) -> None:
+    if not any(side is not None and side % multiple for side in (call.height, call.width)):
+        return
+
+    def near(side: int | None) -> tuple[int, int]:
+        below = (side or multiple) // multiple * multiple
+        return (max(below, multiple), below + multiple if (side or multiple) % multiple else max(below, multiple))
+
+    (low_w, high_w), (low_h, high_h) = near(call.width), near(call.height)
+    raise InputError(
+        "--size", f"{call.width}x{call.height}", problem=f"is not divisible by {multiple}, as this model needs",
+        allowed=f"{low_w}x{low_h} or {high_w}x{high_h}, the nearest", hint=f"--size {high_w}x{high_h}",
+    )  # fmt: skip

@@ -1,0 +1,224 @@
+"""Specs completed and checked: every default filled in, everything refused that can be found wrong without weights.
+
+A sweep's specs share their models, VAEs and schedulers, and looking at one takes milliseconds: files are hashed,
+classes inspected. So a :class:`Resolver` looks once at each, and lives for one call: a folder may change between two.
+
+Invariant: what a spec resolves to does not depend on the specs resolved before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from promptlab.engine.loading.lora import resolve_loras
+from promptlab.engine.loading.pipeline_cache import translate_errors
+from promptlab.engine.loading.vae import VaeSource, resolve_vae
+from promptlab.engine.machine.capabilities import check_machine
+from promptlab.engine.machine.devices import choose_device, choose_generator_device, default_dtype
+from promptlab.engine.pipelines.calls import pipeline_class, resolve_call
+from promptlab.engine.pipelines.lengths import ONE_BY_ONE, mixes_words
+from promptlab.engine.pipelines.meta_pipeline import outline
+from promptlab.engine.pipelines.optional_features import resolve_steering
+from promptlab.engine.pipelines.required_packages import check_arguments, check_packages
+from promptlab.engine.schedulers.registry import resolve_scheduler
+from promptlab.engine.sources.adapters import EMBEDDING
+from promptlab.engine.sources.configuration import Configuration, read_configuration
+from promptlab.engine.sources.finder import ModelSource, SourceFinder
+from promptlab.engine.text.pieces import pieces_of
+from promptlab.engine.text.textual_inversion import resolve_embeddings
+from promptlab.errors import InputError, UnknownValue
+from promptlab.plan import ResolvedSpec, chosen_batch_size
+from promptlab.specs import (
+    DTYPES,
+    CallSpec,
+    Embedding,
+    Lora,
+    MachineSpec,
+    PipelineSpec,
+    RunSpec,
+    SchedulerSpec,
+)
+
+__all__ = ["ModelFiles", "Resolver", "look_up"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFiles:
+    """What a pipeline's names stand for: the model's source and configuration, and another VAE if one was named."""
+
+    source: ModelSource
+    config: Configuration
+    vae: VaeSource | None
+
+
+def look_up(pipeline: PipelineSpec, finder: SourceFinder) -> ModelFiles:
+    """The model and VAE of ``pipeline``.
+
+    Raises:
+        InputError: when there is no such model or VAE, or they do not go together.
+    """
+    source = finder.model(pipeline.model, pipeline.revision, pipeline.variant, pipeline.config)
+    config = read_configuration(source.folder, source.name)
+    vae = None if pipeline.vae is None else resolve_vae(pipeline.vae, config, finder)
+    return ModelFiles(source=source, config=config, vae=vae)
+
+
+class Resolver:
+    """Resolves specs one after the other, which must stay alive between them.
+
+    Parts that specs share are known again by their identity: equal ones may be spelled differently (``1`` and ``True``
+    are equal), and what is refused depends on the spelling.
+    """
+
+    def __init__(self, finder: SourceFinder) -> None:
+        self._finder = finder
+        self._devices: dict[tuple[str | None, str], tuple[str, str]] = {}
+        self._models: dict[tuple[str | None, ...], tuple[ModelFiles, Any]] = {}
+        self._schedulers: dict[tuple[int, str, int | None], SchedulerSpec | None] = {}
+        self._pipelines: dict[tuple[int, str, int | None], tuple[PipelineSpec, ModelFiles, Any]] = {}
+        self._put_on: dict[tuple[int, tuple[Lora, ...]], tuple[Lora, ...]] = {}
+        self._put_in: dict[tuple[int, tuple[Embedding, ...]], tuple[Embedding, ...]] = {}
+        self._calls: dict[tuple[int, int, int], CallSpec] = {}
+        self._checked: set[tuple[object, ...]] = set()
+        self._outlines: dict[int, Any] = {}
+        self._read: dict[tuple[int, int, tuple[Embedding, ...]], tuple[int, ...]] = {}
+
+    def resolve(self, spec: RunSpec) -> ResolvedSpec:
+        """``spec`` with every default filled in. Resolving what is resolved changes nothing.
+
+        Raises:
+            InputError: for everything that can be found wrong before weights are loaded.
+            EngineError: when a configuration cannot be downloaded or is damaged in a way that has no name.
+        """
+        with translate_errors(f"{spec.pipeline.model} cannot be used", spec.pipeline.model):
+            device, generator_device = self._placed(spec)
+            pipeline, model, kind = self._pipeline(spec, device)
+            self._check(spec.machine, pipeline, model, kind, device)
+            return ResolvedSpec(
+                spec=replace(
+                    spec,
+                    pipeline=pipeline,
+                    call=self._call(spec, model, kind),
+                    batch_size=1 if kind.__name__ in ONE_BY_ONE else chosen_batch_size(spec),
+                    # The device stays as it was asked for: a rerun on another machine takes what is there.
+                    generator_device=generator_device,
+                ),
+                device=device,
+                model_identity=model.source.identity,
+                vae_identity=None if model.vae is None else model.vae.source.identity,
+                mixes_words=mixes_words(kind),
+                pieces=self._pieces(spec, pipeline, model) if spec.call.weighting else (),
+            )
+
+    def _check(self, machine: MachineSpec, pipeline: PipelineSpec, model: ModelFiles, kind: Any, device: str) -> None:
+        key = machine, id(model), device, pipeline.dtype, bool(pipeline.embeddings)
+        if not machine.said or key in self._checked:
+            return
+        vae = None if model.vae is None else model.vae.config
+        check_machine(machine, model.config, vae, kind, device, str(pipeline.dtype))
+        if pipeline.embeddings and machine.offload in ("sequential", "group"):
+            raise InputError(
+                "--offload", machine.offload, problem="cannot be used with --textual-inversion, whose words are put "
+                "into weights that are not there yet", allowed="model", hint="--offload model",
+            )  # fmt: skip
+        self._checked.add(key)
+
+    def _placed(self, spec: RunSpec) -> tuple[str, str]:
+        asked = (spec.device, spec.generator_device)
+        found = self._devices.get(asked)
+        if found is None:
+            device = choose_device(spec.device)
+            found = self._devices[asked] = device, choose_generator_device(spec.generator_device, device)
+        return found
+
+    def _pipeline(self, spec: RunSpec, device: str) -> tuple[PipelineSpec, ModelFiles, Any]:
+        asked, steps = spec.pipeline, spec.call.num_inference_steps
+        found = self._pipelines.get((id(asked), device, steps))
+        if found is None:
+            if asked.dtype is not None and asked.dtype not in DTYPES:
+                raise UnknownValue("--dtype", asked.dtype, DTYPES, hint="--dtype float32")
+            model, kind = self._model(asked)
+            pipeline = replace(
+                asked,
+                model=model.source.name,
+                revision=model.source.revision,
+                variant=model.source.variant,
+                config=model.source.config,
+                vae=None if model.vae is None else model.vae.source.name,
+                dtype=asked.dtype or default_dtype(device),
+                scheduler=self._scheduler(asked.scheduler, model, steps),
+                loras=self._loras(asked, model, kind),
+                embeddings=self._embeddings(asked, model),
+            )
+            found = self._pipelines[id(asked), device, steps] = pipeline, model, kind
+        return found
+
+    def _model(self, asked: PipelineSpec) -> tuple[ModelFiles, Any]:
+        names = (asked.model, asked.revision, asked.variant, asked.config, asked.vae)
+        found = self._models.get(names)
+        if found is None:
+            model = look_up(asked, self._finder)
+            kind = pipeline_class(model.config, model.source.name)
+            check_packages(model.source.name, model.config, kind, model.source.folder)
+            found = self._models[names] = model, kind
+        return found
+
+    def _scheduler(self, asked: SchedulerSpec | None, model: ModelFiles, steps: int | None) -> SchedulerSpec | None:
+        key = id(model), repr(asked), steps
+        if key not in self._schedulers:
+            self._schedulers[key] = _resolve_scheduler(asked, model.config, steps)
+        return self._schedulers[key]
+
+    def _loras(self, asked: PipelineSpec, model: ModelFiles, kind: Any) -> tuple[Lora, ...]:
+        key = id(model), asked.loras
+        if key not in self._put_on:
+            self._put_on[key] = resolve_loras(asked.loras, model.config, model.source, kind, self._finder)
+        return self._put_on[key]
+
+    def _embeddings(self, asked: PipelineSpec, model: ModelFiles) -> tuple[Embedding, ...]:
+        key = id(model), asked.embeddings
+        if key not in self._put_in:
+            self._put_in[key] = resolve_embeddings(asked.embeddings, model.config, model.source, self._finder)
+        return self._put_in[key]
+
+    def _call(self, spec: RunSpec, model: ModelFiles, kind: Any) -> CallSpec:
+        key = id(spec.call), id(spec.variants), id(model)  # a pipeline may take no negative prompt
+        found = self._calls.get(key)
+        if found is None:
+            vae = model.vae and model.vae.config
+            check_arguments(model.source.name, kind, spec.call.arguments)
+            call = resolve_call(spec, kind, model.config, vae, self._plain(model, kind))
+            found = self._calls[key] = resolve_steering(call, spec.variants, kind, model.config, model.source)
+        return found
+
+    def _pieces(self, spec: RunSpec, pipeline: PipelineSpec, model: ModelFiles) -> tuple[int, ...]:
+        key = id(spec.variants), id(model), pipeline.embeddings
+        if key not in self._read:
+            pieces = pieces_of(
+                spec.variants, model.config, model.source, pipeline.embeddings,
+                lambda each: self._finder.adapter(each.name, EMBEDDING),
+            )  # fmt: skip
+            self._read[key] = pieces if len(set(pieces)) > 1 else ()
+        return self._read[key]
+
+    def _plain(self, model: ModelFiles, kind: Any) -> Any:
+        """The pipeline without weights. UNets' configurations tell all that it would."""
+        if "unet" in model.config.parts:
+            return None
+        if id(model) not in self._outlines:
+            self._outlines[id(model)] = outline(kind, model.source.folder, model.config.parts)
+        return self._outlines[id(model)]
+
+
+def _resolve_scheduler(asked: SchedulerSpec | None, config: Configuration, steps: int | None) -> SchedulerSpec | None:
+    own = config.parts.get("scheduler")
+    if own is None or config.scheduler is None:
+        if asked is not None:
+            raise InputError(
+                "--scheduler", str(asked),
+                problem=f"means nothing to {config.pipeline_class}, which has several or none",
+                allowed="the model's own", hint="the command without --scheduler",
+            )  # fmt: skip
+        return None
+    return resolve_scheduler(asked, own, config.scheduler, config.denoiser, config.pipeline_class, steps)

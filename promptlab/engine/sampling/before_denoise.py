@@ -1,0 +1,120 @@
+"""The noise an image starts from: its seed's own, or on the way from there to that of a variation seed.
+
+Two noises are mixed along the great circle between them (Shoemake, *Animating rotation with quaternion curves*, 1985):
+a straight mix would have less variance than noise has, and come out grey. Invariants: the noise of an image depends on
+its task alone; strength 0 is the seed's noise and strength 1 the variation seed's, to the byte; and the seed's
+generator is left in the state in which plain noise leaves it, so that schedulers which draw more of it draw the same.
+Those keep drawing from the seed, whatever the strength.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from promptlab.plan import ImageRequest
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["generator_of", "has_plain_latents", "initial_latents", "slerp", "varied_noise"]
+
+
+def generator_of(task: ImageRequest) -> torch.Generator:
+    """One generator an image, made anew: shared by a batch, it would give every image the noise of its place."""
+    import torch
+
+    return torch.Generator(task.generator_device).manual_seed(task.seed)
+
+
+def initial_latents(task: ImageRequest, pipeline: Any, generator: torch.Generator | None = None) -> torch.Tensor:
+    """The noise of one image of a UNet pipeline, before the scheduler scales it: ``[1, channels, height, width]``.
+
+    What ``prepare_latents`` of diffusers' Stable Diffusion pipelines draws for this generator, on the device where it
+    is drawn; mixed, where the task has a variation.
+
+    Args:
+        generator: of the task, in its first state; it is left as plain noise leaves it.
+    """
+    import torch
+
+    generator = generator_of(task) if generator is None else generator
+    factor = pipeline.vae_scale_factor
+    encoder = getattr(pipeline, "text_encoder", None)
+    shape = (
+        1, int(pipeline.unet.config.in_channels), int(task.call.height or 0) // factor,
+        int(task.call.width or 0) // factor,
+    )  # fmt: skip
+
+    def drawn(by: torch.Generator) -> torch.Tensor:
+        return torch.randn(
+            shape, generator=by, device=by.device, dtype=pipeline.unet.dtype if encoder is None else encoder.dtype
+        )
+
+    own = drawn(generator)
+    return slerp(_strength(task), own, drawn(_variation(task))) if task.call.varied else own
+
+
+def has_plain_latents(pipeline: Any) -> bool:
+    """Whether :func:`initial_latents` knows the shape of this pipeline's latents: those of Stable Diffusion's kind."""
+    parameters = inspect.signature(type(pipeline).prepare_latents).parameters
+    return hasattr(pipeline, "unet") and "num_channels_latents" in parameters
+
+
+@contextmanager
+def varied_noise(pipeline: Any, tasks: Sequence[ImageRequest]) -> Iterator[None]:
+    """Have ``prepare_latents`` of any pipeline mix the noises of ``tasks``, one a row, in the block.
+
+    It is called twice, with the seeds' generators and with those of the variation seeds: whatever a family does to its
+    noise (scale it, fold it into tokens) it does to both, and the mix of both is that of the mix.
+    """
+    if not tasks[0].call.varied or has_plain_latents(pipeline):  # those are given latents
+        yield
+        return
+    prepare = pipeline.prepare_latents
+    signature = inspect.signature(prepare)
+
+    def mixed(*args: Any, **kwargs: Any) -> Any:
+        import torch
+
+        bound = signature.bind(*args, **kwargs)
+        own = prepare(*bound.args, **bound.kwargs)
+        bound.arguments["generator"] = [_variation(task) for task in tasks]
+        other = prepare(*bound.args, **bound.kwargs)
+        first, second = (made[0] if isinstance(made, tuple) else made for made in (own, other))
+        rows = [slerp(_strength(task), first[row : row + 1], second[row : row + 1]) for row, task in enumerate(tasks)]
+        latents = torch.cat(rows)
+        return (latents, *own[1:]) if isinstance(own, tuple) else latents
+
+    pipeline.prepare_latents = mixed
+    try:
+        yield
+    finally:
+        del pipeline.prepare_latents
+
+
+def slerp(strength: float, own: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """From ``own`` (0) to ``other`` (1) along the great circle, each taken as one vector; same shape and dtype."""
+    import torch
+
+    if strength in (0, 1):
+        return other if strength else own
+    first, second = own.float(), other.float()
+    cosine = (first * second).sum() / (first.norm() * second.norm())
+    angle = torch.arccos(cosine.clamp(-1, 1))
+    if angle.sin() < 1e-4:  # one seed twice: any path between them is a straight one
+        return torch.lerp(first, second, strength).to(own.dtype)
+    mixed = first * (((1 - strength) * angle).sin() / angle.sin()) + second * ((strength * angle).sin() / angle.sin())
+    return mixed.to(own.dtype)
+
+
+def _strength(task: ImageRequest) -> float:
+    return task.call.variation_strength or 0.0
+
+
+def _variation(task: ImageRequest) -> torch.Generator:
+    import torch
+
+    return torch.Generator(task.generator_device).manual_seed(task.call.variation_seed or 0)

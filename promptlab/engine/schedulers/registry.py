@@ -1,0 +1,310 @@
+"""Schedulers as diffusers has them: which fit a model, which options they have, and a fresh one for every batch.
+
+diffusers ignores a configuration key that it does not know without a word, so ``use_karas_sigmas=true`` would give the
+picture of the plain scheduler under another name. Here every option is looked up in the signature of its class.
+
+Invariant: a scheduler that has been used is never used again, for it remembers its last images.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, Literal, get_args, get_origin
+
+from promptlab.engine.machine.torch_setup import quietly
+from promptlab.engine.schedulers.dry_run import STEPS, rehearse
+from promptlab.errors import InputError, UnknownValue, one_line
+from promptlab.specs import Scalar, SchedulerSpec
+from promptlab.specs.schedulers import ALIASES, short_name, short_names
+
+__all__ = [
+    "OptionInfo",
+    "SchedulerInfo",
+    "build_scheduler",
+    "describe",
+    "fitting_schedulers",
+    "resolve_scheduler",
+    "scheduler_options",
+]
+
+_CLASS_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*Scheduler")
+_NOT_OURS_TO_SET: Final = frozenset({"self", "noise_sampler_seed"})
+"""The noise's seeds are the images' own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionInfo:
+    """One option of a scheduler.
+
+    Args:
+        name: the config key.
+        default: what the class itself has; a model's configuration may say otherwise.
+        kind: ``bool``, ``int``, ``float``, ``text``, or ``other`` for what cannot be typed (arrays).
+        choices: every allowed text, where the class names them.
+        optional: whether ``none`` may be given.
+    """
+
+    name: str
+    default: Scalar
+    kind: Literal["bool", "int", "float", "text", "other"]
+    choices: tuple[str, ...] = ()
+    optional: bool = False
+
+    @property
+    def allowed(self) -> str:
+        """What may be given, in words."""
+        words = {
+            "bool": "true, false",
+            "int": "a whole number",
+            "float": "a number",
+            "text": ", ".join(self.choices) or "text",
+            "other": "nothing that can be typed",
+        }[self.kind]
+        return f"{words}, none" if self.optional else words
+
+    def admits(self, value: Scalar) -> bool:
+        """Whether ``value`` is of this option's kind and among its choices."""
+        if value is None:
+            return self.optional
+        if isinstance(value, bool):
+            return self.kind == "bool"
+        if isinstance(value, int | float):
+            return self.kind == "float" or (self.kind == "int" and isinstance(value, int))
+        return self.kind == "text" and (not self.choices or value in self.choices)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerInfo:
+    """One scheduler as ``promptlab schedulers`` shows it.
+
+    Args:
+        name: diffusers class name.
+        aliases: the short names that lead to it, options included.
+        options: what can be set.
+        is_default: whether it is the model's own.
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    options: tuple[OptionInfo, ...]
+    is_default: bool = False
+
+
+def scheduler_options(name: str) -> tuple[OptionInfo, ...]:
+    """The options of the scheduler class ``name``, in the order of its signature. Imports diffusers.
+
+    Raises:
+        UnknownValue: when diffusers has no such scheduler.
+    """
+    return tuple(
+        _option(parameter)
+        for parameter in inspect.signature(_class(name).__init__).parameters.values()
+        if parameter.name not in _NOT_OURS_TO_SET and parameter.kind is not parameter.VAR_KEYWORD
+    )
+
+
+def fitting_schedulers(own: str, config: Mapping[str, Any], pipeline_class: str = "") -> tuple[str, ...]:
+    """The scheduler classes that fit a model whose own is ``own`` with ``config``, by name. Imports diffusers.
+
+    Args:
+        pipeline_class: diffusers class name; some give their scheduler the ``sigmas``, which not every one takes.
+
+    diffusers' ``compatibles`` knows the classic ones. It does not know that a flow-matching model takes only
+    flow-matching schedulers, so these are told apart here: by name, or by the configuration's own flow settings.
+    """
+    import diffusers
+
+    classic = set(getattr(diffusers.DDIMScheduler, "_compatibles", ()))
+    if "FlowMatch" in own:
+        names = {name for name in dir(diffusers) if re.fullmatch(r"FlowMatch\w+Scheduler", name)}
+        if _gives_sigmas(pipeline_class):
+            names = {name for name in names if "sigmas" in inspect.signature(_class(name).set_timesteps).parameters}
+    elif config.get("use_flow_sigmas") or config.get("prediction_type") == "flow_prediction":
+        names = {
+            name for name in classic if any(option.name == "use_flow_sigmas" for option in scheduler_options(name))
+        }
+    else:
+        names = set(getattr(_class(own), "_compatibles", ())) or (classic if "beta_schedule" in config else set())
+    return tuple(sorted({own, *(name for name in names if hasattr(diffusers, name))}))
+
+
+@lru_cache(maxsize=64)
+def _gives_sigmas(pipeline_class: str) -> bool:
+    """Whether a pipeline hands its scheduler sigmas of its own, as FLUX does and Stable Diffusion 3 does not.
+
+    Its call takes ``sigmas`` either way; that it fills them in stands in its code only.
+    """
+    import diffusers
+
+    found = getattr(diffusers, pipeline_class, None)
+    return (
+        found is not None and re.search(r"^\s+sigmas = ", inspect.getsource(found.__call__), re.MULTILINE) is not None
+    )
+
+
+def resolve_scheduler(
+    asked: SchedulerSpec | None, own: str, config: Mapping[str, Any], denoiser: Mapping[str, Any] | None = None,
+    pipeline_class: str = "", steps: int | None = None,
+) -> SchedulerSpec:  # fmt: skip
+    """``asked``, checked against the model's own scheduler; that one when none is asked for. Loads no weights.
+
+    Options that say what the configuration says already are dropped, so that both ways of asking are one recipe.
+
+    Args:
+        own: class name of the model's scheduler.
+        config: its configuration, as in ``scheduler_config.json``.
+        denoiser: the configuration of the model's denoiser, which tells the channels of its latents.
+        pipeline_class: as for :func:`fitting_schedulers`.
+        steps: of the call, where it names them: some schedulers fail on few.
+
+    Raises:
+        UnknownValue: when the scheduler is unknown or does not fit, or an option is unknown.
+        InputError: when a value does not fit its option, options exclude each other, or its steps fail.
+    """
+    if asked is None or asked == SchedulerSpec(name=own):
+        return SchedulerSpec(name=own)
+    fitting = fitting_schedulers(own, config, pipeline_class)
+    _class(asked.name, fitting)
+    if asked.name not in fitting:
+        raise UnknownValue(
+            "--scheduler", short_name(asked.name), short_names(fitting), problem="does not fit this model",
+            hint="promptlab schedulers",
+        )  # fmt: skip
+    _check_options(asked)
+    plain = build_scheduler(SchedulerSpec(name=asked.name), config)
+    stage = (json.dumps(dict(config), sort_keys=True), *_channels(denoiser), "FlowMatch" in own)
+    wrong = _rehearsed(asked, *stage, STEPS)
+    if wrong is None and steps is not None and 0 < steps < STEPS and (wrong := _rehearsed(asked, *stage, steps)):
+        raise InputError(
+            "--steps", steps, problem=f"are too few for {short_name(asked.name)} with this model: {wrong}",
+            allowed=f"{STEPS} and more", hint=f"--steps {STEPS}",
+        )  # fmt: skip
+    if wrong is not None:
+        raise InputError(
+            "--scheduler", str(asked), problem=f"cannot run with this model: {wrong}",
+            allowed="options that go together", hint=f"--scheduler {short_name(asked.name)}",
+        )  # fmt: skip
+    return SchedulerSpec(
+        name=asked.name,
+        options=tuple((key, value) for key, value in asked.options if plain.config.get(key, ...) != value),
+    )
+
+
+def build_scheduler(spec: SchedulerSpec, config: Mapping[str, Any], seeds: Sequence[int] | None = None) -> Any:
+    """A fresh scheduler object from the model's ``config`` and the spec's options.
+
+    Args:
+        seeds: of the images of one batch. ``DPMSolverSDEScheduler`` draws noise of its own and ignores the pipeline's
+            generators; with one seed an image it becomes as repeatable as the others.
+
+    Raises:
+        InputError: when the options exclude each other (``use_karras_sigmas`` and ``use_beta_sigmas``).
+    """
+    # a copy of one that was never used: building a KDPM2DiscreteScheduler takes a fifth of a second, a copy nothing
+    scheduler = copy.deepcopy(_unused(spec, json.dumps(dict(config), sort_keys=True)))
+    if seeds is not None and hasattr(scheduler, "noise_sampler_seed"):
+        scheduler.noise_sampler_seed = list(seeds)
+    return scheduler
+
+
+@lru_cache(maxsize=256)
+def _rehearsed(spec: SchedulerSpec, config: str, channels: int, doubled: bool, shifted: bool, steps: int) -> str | None:
+    return rehearse(_unused(spec, config), channels, doubled=doubled, shifted=shifted, steps=steps)
+
+
+def _channels(denoiser: Mapping[str, Any] | None) -> tuple[int, bool]:
+    """Channels of the latents, and whether the denoiser predicts as many again, for the variance."""
+    channels, predicted = ((denoiser or {}).get(name) for name in ("in_channels", "out_channels"))
+    if not isinstance(channels, int):
+        return 4, False
+    return channels, predicted == 2 * channels
+
+
+@lru_cache(maxsize=32)
+def _unused(spec: SchedulerSpec, config: str) -> Any:
+    try:
+        with quietly():
+            return _class(spec.name).from_config(json.loads(config), **dict(spec.options))
+    except Exception as error:
+        raise InputError(
+            "--scheduler", str(spec), problem=f"cannot be built: {one_line(error)}",
+            allowed="options that go together", hint=f"--scheduler {short_name(spec.name)}",
+        ) from error  # fmt: skip
+
+
+def _class(name: str, fitting: Iterable[str] | None = None) -> Any:
+    import diffusers
+
+    found = getattr(diffusers, name, None) if _CLASS_NAME.fullmatch(name) else None
+    if not (isinstance(found, type) and issubclass(found, diffusers.SchedulerMixin)):
+        allowed = ALIASES if fitting is None else short_names(fitting)
+        raise UnknownValue("--scheduler", name, allowed, hint="promptlab schedulers")
+    return found
+
+
+def _check_options(spec: SchedulerSpec) -> None:
+    there = {option.name: option for option in scheduler_options(spec.name)}
+    for key, value in spec.options:
+        if key not in there:
+            typeable = [name for name, option in there.items() if option.kind != "other"]
+            raise UnknownValue(
+                "--scheduler", key, typeable, problem=f"is no option of {short_name(spec.name)}",
+                hint=f"--scheduler {short_name(spec.name)}",
+            )  # fmt: skip
+        if not there[key].admits(value):
+            raise InputError(
+                "--scheduler", f"{short_name(spec.name)}:{key}={value}", problem="does not fit the option",
+                allowed=f"{key}={there[key].allowed}", hint=f"--scheduler {short_name(spec.name)}",
+            )  # fmt: skip
+
+
+def _option(parameter: inspect.Parameter) -> OptionInfo:
+    wanted = {*(get_args(parameter.annotation) or (parameter.annotation,))}
+    if get_origin(parameter.annotation) is Literal:
+        wanted = {parameter.annotation}
+    choices: tuple[str, ...] = ()
+    kind: Literal["bool", "int", "float", "text", "other"] = "other"
+    for each in wanted:
+        if get_origin(each) is Literal:
+            choices, kind = get_args(each), "text"
+    for plain, word in ((float, "float"), (int, "int"), (bool, "bool"), (str, "text")):
+        if plain in wanted:
+            kind = word  # type: ignore[assignment]
+            break
+    default = None if parameter.default is parameter.empty else parameter.default
+    return OptionInfo(
+        name=parameter.name,
+        default=default,
+        kind=kind,
+        choices=choices,
+        optional=type(None) in wanted or default is None,
+    )
+
+
+def describe(model: str | None, revision: str | None = None) -> tuple[SchedulerInfo, ...]:
+    """See :func:`promptlab.specs.schedulers.describe_schedulers`."""
+    from promptlab.engine.sources.configuration import read_configuration
+    from promptlab.engine.sources.finder import find_model
+
+    own: str | None = None
+    names: Iterable[str] = {spec.name for spec in ALIASES.values()}
+    if model is not None:
+        source = find_model(model, revision)
+        config = read_configuration(source.folder, source.name)
+        own = config.parts.get("scheduler")
+        names = () if own is None else fitting_schedulers(own, config.scheduler or {}, config.pipeline_class)
+    return tuple(
+        SchedulerInfo(
+            name=name,
+            aliases=tuple(alias for alias, spec in ALIASES.items() if spec.name == name),
+            options=tuple(option for option in scheduler_options(name) if option.kind != "other"),
+            is_default=name == own,
+        )
+        for name in sorted(names)
+    )

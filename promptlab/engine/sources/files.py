@@ -1,0 +1,266 @@
+"""Which files of a model are read, told from their names alone: a listing of a folder or of a Hub repository will do.
+
+Invariant: only safetensors are weights, unless pickles were allowed. A part that has nothing else than pickled weights
+is refused here, before a byte of it is opened, because a pickle may hold a program.
+
+The names are those of diffusers (``diffusion_pytorch_model``) and transformers (``model``), each with an optional
+variant and shard number: ``model.fp16-00001-of-00002.safetensors``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import file_digest, sha256
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from promptlab.errors import InputError, UnknownValue, one_line
+
+__all__ = [
+    "ALLOW_PICKLE",
+    "INDEX",
+    "PICKLES",
+    "FileSet",
+    "choose_files",
+    "content_identity",
+    "file_identity",
+    "listing",
+    "read_header",
+    "read_json",
+]
+
+INDEX: Final = "model_index.json"
+_WEIGHTS: Final = re.compile(
+    r"(?:diffusion_pytorch_model|model)(?:\.(?P<variant>[A-Za-z0-9_]+))?(?:-\d+-of-\d+)?(?:\.(?P<legacy>[A-Za-z0-9_]+))?"
+    r"\.safetensors"
+)
+_PICKLED_WEIGHTS: Final = re.compile(
+    r"(?:diffusion_pytorch_model|pytorch_model)(?:\.(?P<variant>[A-Za-z0-9_]+))?(?:-\d+-of-\d+)?"
+    r"(?:\.(?P<legacy>[A-Za-z0-9_]+))?\.bin"
+)
+_SHARD: Final = re.compile(r"(?P<before>.+-)(?P<number>\d+)-of-(?P<of>\d+)(?P<after>\..+)")
+ALLOW_PICKLE: Final = "--allow-pickle"
+"""The flag that must be typed, each time anew, for pickled weights to be read: no spec and no record holds it."""
+
+PICKLES: Final = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
+_TEXTS: Final = (".json", ".txt", ".model", ".jinja")
+_LONGEST_HEADER: Final = 100_000_000  # bytes; the format's own limit
+_WEIGHTLESS: Final = re.compile(r"Tokenizer|Processor|Extractor|Scheduler")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSet:
+    """What ``from_pretrained`` reads, as paths relative to the model, with forward slashes.
+
+    Args:
+        configs: configurations, vocabularies.
+        weights: safetensors, or, where they are allowed, pickles of parts that have no others.
+        variant: of the weights, as diffusers takes it; chosen when a model has no others.
+    """
+
+    configs: tuple[str, ...]
+    weights: tuple[str, ...]
+    variant: str | None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in ``path``.
+
+    Raises:
+        InputError: when it cannot be read or holds something else.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError("--model", str(path), problem=f"cannot be read: {one_line(error)}", allowed="JSON") from error
+    if not isinstance(value, dict):
+        raise InputError("--model", str(path), problem="is not a configuration", allowed="a JSON object")
+    return value
+
+
+def read_header(path: Path, what: str) -> dict[str, dict[str, Any]]:
+    """The tensors of a safetensors file by name, each with ``dtype`` (``F32``, ``BF16`` …) and ``shape``.
+
+    A file with the suffix of a pickle is left to :mod:`promptlab.engine.sources.pickles`: the caller knows that it may
+    be read.
+
+    Source: the format's description in the safetensors README: 8 bytes of length, then that much JSON.
+
+    Raises:
+        InputError: when it is no safetensors file.
+    """
+    if path.suffix in PICKLES:
+        from promptlab.engine.sources.pickles import pickled_header
+
+        return pickled_header(path, what)
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            # what the bytes of another kind of file happen to say must not fill the memory
+            header = json.loads(file.read(length) if length <= _LONGEST_HEADER else b"")
+        return {name: dict(tensor) for name, tensor in header.items() if name != "__metadata__"}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        reason = one_line(error) if isinstance(error, OSError) else "it does not begin with a list of tensors"
+        raise InputError(
+            what, str(path), problem=f"is no safetensors file: {reason}", allowed="safetensors weights",
+            hint=f"{what} FILE.safetensors",
+        ) from error  # fmt: skip
+
+
+def listing(folder: Path) -> tuple[str, ...]:
+    """Every file of a model folder down to its parts' folders, relative, with forward slashes."""
+    return tuple(
+        sorted(
+            path.relative_to(folder).as_posix() for path in (*folder.glob("*"), *folder.glob("*/*")) if path.is_file()
+        )
+    )
+
+
+def choose_files(
+    name: str,
+    files: Collection[str],
+    index: Mapping[str, Any] | None,
+    variant: str | None,
+    *,
+    what: str = "--model",
+    allow_pickle: bool = False,
+) -> FileSet:
+    """The files to read of the model ``name``.
+
+    Args:
+        name: as the user typed it, for the sentence of an error.
+        files: all there is; see :func:`listing`.
+        index: the content of ``model_index.json``, which names the parts; ``None`` for a single model such as a VAE.
+        variant: as asked for. A part without it is read plain, as diffusers does.
+        what: the option the name was given with.
+        allow_pickle: whether pickled weights will do, for a part that has no others.
+
+    Raises:
+        InputError: when a part has only pickled weights and may not, or none, or not all files of them.
+        UnknownValue: when no part has the variant.
+    """
+    parts = _parts(files, index)
+    safe = {part: _by_variant(files, part, _WEIGHTS) for part in parts}
+    if allow_pickle:
+        safe = {part: found or _by_variant(files, part, _PICKLED_WEIGHTS) for part, found in safe.items()}
+    there = sorted({str(found) for variants in safe.values() for found in variants if found})
+    if variant is not None and variant not in there:
+        raise UnknownValue(
+            "--variant", variant, there, problem=f"is no variant of {name}",
+            hint=f"--variant {there[0]}" if there else "the command without --variant",
+        )  # fmt: skip
+    if variant is None:
+        # A model may ship with one variant only; diffusers would then say that it has no weights at all.
+        lacking = [set(variants) for variants in safe.values() if variants and None not in variants]
+        shared = set.intersection(*lacking) if lacking else set()
+        variant = min(filter(None, shared), default=None)
+    weights: list[str] = []
+    for part in parts:
+        chosen = safe[part].get(variant) or safe[part].get(None)
+        if not chosen:
+            raise _without_weights(name, part, files, what, sorted(filter(None, safe[part])))
+        if missing := _missing_shard(chosen):
+            raise InputError(
+                what, name, problem=f"lacks {missing}, one of the files that its weights are in",
+                allowed="all of them", hint=f"{what} with a whole copy",
+            )  # fmt: skip
+        weights += chosen
+    named = {part for part, value in (index or {}).items() if isinstance(value, list) and value and value[0]}
+    configs = [
+        file
+        for file in files
+        if PurePosixPath(file).suffix in _TEXTS
+        and (file == INDEX or _part(file) in (named if index is not None else {""}))
+    ]
+    return FileSet(configs=tuple(sorted(configs)), weights=tuple(sorted(weights)), variant=variant)
+
+
+def content_identity(folder: Path, names: Collection[str]) -> str:
+    """``sha256:<hex>`` over the names and contents of these files of ``folder``."""
+    with ThreadPoolExecutor(
+        max_workers=4
+    ) as pool:  # hashing leaves the interpreter lock, and a model has a few big files
+        digests = list(pool.map(lambda name: _digest_of(folder / name), sorted(names)))
+    lines = (f"{name}\0{digest}\n" for name, digest in zip(sorted(names), digests, strict=True))
+    return f"sha256:{sha256(''.join(lines).encode()).hexdigest()}"
+
+
+def file_identity(path: Path) -> str:
+    """``sha256:<hex>`` of one file: the hash that model pages show."""
+    return f"sha256:{_digest_of(path)}"
+
+
+def _digest_of(path: Path) -> str:
+    about = path.stat()
+    return _digest(str(path.absolute()), about.st_size, about.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _digest(path: str, size: int, changed: int) -> str:  # noqa: ARG001 - size and time make it another file
+    with Path(path).open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def _part(file: str) -> str:
+    folder = PurePosixPath(file).parent.as_posix()
+    return "" if folder == "." else folder
+
+
+def _parts(files: Collection[str], index: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """The parts that have weights: those with a configuration of a model, not of a tokenizer."""
+    if index is None:
+        return ("",)
+    return tuple(
+        part
+        for part, value in sorted(index.items())
+        if isinstance(value, list)
+        and len(value) == 2
+        and isinstance(value[1], str)
+        and not _WEIGHTLESS.search(value[1])
+        and f"{part}/config.json" in files
+    )
+
+
+def _by_variant(files: Collection[str], part: str, names: re.Pattern[str]) -> dict[str | None, list[str]]:
+    found: dict[str | None, list[str]] = {}
+    for file in files:
+        match = names.fullmatch(PurePosixPath(file).name) if _part(file) == part else None
+        if match:
+            found.setdefault(match["variant"] or match["legacy"], []).append(file)
+    return found
+
+
+def _missing_shard(chosen: Collection[str]) -> str | None:
+    """The first that is not there of the files that a part's weights are divided into."""
+    there = set(chosen)
+    shards = [match for file in chosen if (match := _SHARD.fullmatch(file))]
+    if len(shards) < len(there):  # the whole is there, too
+        return None
+    for match in shards:
+        for number in range(1, int(match["of"]) + 1):
+            file = f"{match['before']}{number:0{len(match['number'])}}-of-{match['of']}{match['after']}"
+            if file not in there:
+                return file
+    return None
+
+
+def _without_weights(name: str, part: str, files: Collection[str], what: str, variants: list[str]) -> InputError:
+    where = f" in {part}" if part else ""
+    if variants:
+        return UnknownValue(
+            "--variant", "none", variants, problem=f"is no variant{where} of {name}", hint=f"{what} {name}"
+        )
+    pickled = any(_part(file) == part and PurePosixPath(file).suffix in PICKLES for file in files)
+    return InputError(
+        what, name,
+        problem=f"has only pickled weights{where}, which may hold programs" if pickled
+        else f"has no weights{where}",
+        allowed=f"safetensors weights{f', or {ALLOW_PICKLE}' if pickled else ''}",
+        hint=f"{ALLOW_PICKLE} if you trust whoever made it" if pickled
+        else f"{what} with the name of a safetensors version",
+    )  # fmt: skip

@@ -1,0 +1,248 @@
+"""The Hub and its cache: which commit a name means, which files it has, and having them here.
+
+The cache comes first and is believed: a model that is there needs no network and stays the one it was. Only a revision
+that is not in it is asked for over the network, with one quick question, so that a missing connection is said within
+seconds instead of after diffusers' half a minute of retries.
+
+Invariant: every failure of the Hub, the network or the cache leaves this module as one line.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from promptlab.engine.machine.torch_setup import prepare
+from promptlab.engine.sources.files import INDEX, PICKLES, choose_files, listing, read_json
+from promptlab.errors import EngineError, InputError, NotFound, PromptLabError, one_line
+
+__all__ = ["Snapshot", "cache_home", "fetch", "find", "is_id"]
+
+_ID: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}")
+_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One commit of a Hub repository.
+
+    Args:
+        name: ``organisation/repository``.
+        commit: 40 hex digits.
+        revision: what was asked for: a branch, a tag or the commit.
+        files: every file it has, or, without network, every file of it that is here.
+        folder: where the cached part of it lies; ``None`` when there is none.
+    """
+
+    name: str
+    commit: str
+    revision: str
+    files: tuple[str, ...]
+    folder: Path | None
+
+    def fetch(self, files: Sequence[str]) -> Path:
+        """The folder with these files in it, downloaded if need be.
+
+        Raises:
+            EngineError: when the download fails.
+        """
+        if self.folder is not None and all((self.folder / file).is_file() for file in files):
+            return self.folder
+        folder = fetch(self.name, self.commit, files)
+        if not _COMMIT.fullmatch(self.revision):
+            # huggingface_hub notes what a branch meant only when it is asked for the branch, which may have moved since
+            ref = folder.parent.parent / "refs" / self.revision
+            ref.parent.mkdir(parents=True, exist_ok=True)
+            ref.write_text(self.commit, encoding="utf-8")
+        return folder
+
+
+def is_id(name: str) -> bool:
+    """Whether ``name`` can be a Hub id: ``organisation/repository``."""
+    return bool(_ID.fullmatch(name)) and ".." not in name and not name.endswith(".safetensors")
+
+
+def find(
+    name: str,
+    revision: str | None,
+    what: str,
+    allowed: str,
+    *,
+    weights: bool = True,
+    variant: str | None = None,
+    allow_pickle: bool = False,
+) -> Snapshot:
+    """The commit of ``name`` that ``revision`` means: as cached, or else as the Hub says.
+
+    Args:
+        name: a Hub id.
+        revision: branch, tag or commit; ``None`` is ``main``.
+        what: the option the name was given with, for the sentence of an error.
+        allowed: what may be given instead.
+        weights: whether a cached copy without weights will not do.
+        variant: of the weights; a cached copy without it will not do where the Hub can be asked.
+        allow_pickle: whether pickles count as weights.
+
+    Raises:
+        NotFound: when the Hub has no such model or revision.
+        InputError: when it is gated, or not cached and the Hub cannot be reached.
+    """
+    cached = _cached(name, revision)
+    if cached is not None and (not weights or _looks_whole(cached, variant, allow_pickle=allow_pickle)):
+        return cached
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+
+    try:
+        about = HfApi().model_info(name, revision=revision, timeout=_SECONDS)
+    except GatedRepoError as error:
+        raise _gated(what, name) from error
+    except RevisionNotFoundError as error:
+        raise NotFound(
+            "--revision", revision, allowed=f"a branch, tag or commit of {name}", hint=f"{what} {name}"
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise NotFound(what, name, allowed=allowed, hint=_next(what)) from error
+    except Exception as error:
+        whole = cached is not None and _looks_whole(cached, None, allow_pickle=allow_pickle)
+        if cached is not None and (whole or any(file.endswith(PICKLES) for file in cached.files)):
+            return cached  # whole, as far as it goes: what is wrong with it is said by whoever looks at its files
+        reached = isinstance(error, HfHubHTTPError)
+        absent = (
+            "is neither a folder here nor in the Hub cache" if cached is None else "is in the Hub cache only in part"
+        )
+        raise InputError(
+            what, name if revision is None else f"{name} at {revision}",
+            problem=f"cannot be asked for: the Hub says {one_line(error)}" if reached
+            else f"{absent}, and the Hub cannot be reached",
+            allowed=allowed, hint=_next(what),
+        ) from error  # fmt: skip
+    commit = about.sha or ""
+    return Snapshot(
+        name=name, commit=commit, revision=revision or "main", folder=_snapshot_folder(name, commit),
+        files=tuple(sorted(file.rfilename for file in about.siblings or ())),
+    )  # fmt: skip
+
+
+def fetch(name: str, commit: str, files: Sequence[str], told: Callable[[int, int], None] | None = None) -> Path:
+    """Download these files of one commit into the cache, and give the folder they lie in.
+
+    A connection that breaks is taken up where it broke, give or take huggingface_hub's 10 MB. Files that came whole
+    before a download was stopped stay; one that was under way is fetched anew, for huggingface_hub keeps no part of it.
+
+    Args:
+        told: the bytes that are here, and those there are of all files begun so far; called from several threads.
+
+    Raises:
+        InputError: when the model is gated: what it is, anyone may read; its files, only whoever accepted its terms.
+        EngineError: when they cannot be had.
+    """
+    from huggingface_hub import snapshot_download
+
+    with _in_one_line(name):
+        return Path(
+            snapshot_download(
+                name,
+                revision=commit,
+                allow_patterns=list(files),
+                cache_dir=cache_home(),
+                tqdm_class=None if told is None else _counting(told),
+            )
+        )
+
+
+def _counting(told: Callable[[int, int], None]) -> type[Any]:
+    """A progress bar in huggingface_hub's sense that draws nothing and tells how many bytes were written."""
+    from tqdm import tqdm
+
+    class Counting(tqdm):
+        def __init__(self, *rest: Any, **named: Any) -> None:
+            self._bytes = named.get("unit") == "B" and "Downloading" not in str(named.get("desc"))
+            super().__init__(*rest, **{**named, "file": StringIO(), "mininterval": 3600})
+
+        def update(self, n: float | None = 1) -> bool | None:
+            drawn: bool | None = super().update(n)
+            if self._bytes:
+                told(int(self.n), int(self.total or 0))
+            return drawn
+
+    return Counting
+
+
+def cache_home() -> Path:
+    """The folder of the Hub cache, from the same variables that huggingface_hub reads."""
+    prepare()
+    from huggingface_hub import constants
+
+    return Path(os.environ.get("HF_HUB_CACHE") or constants.HF_HUB_CACHE)
+
+
+def _cached(name: str, revision: str | None) -> Snapshot | None:
+    home = cache_home() / f"models--{name.replace('/', '--')}"
+    wanted = revision or "main"
+    if not _COMMIT.fullmatch(wanted):
+        ref = home / "refs" / wanted
+        if not (ref.resolve().is_relative_to(home.resolve()) and ref.is_file()):
+            return None
+        wanted = ref.read_text(encoding="utf-8").strip()
+    folder = _snapshot_folder(name, wanted)
+    if folder is None:
+        return None
+    return Snapshot(name=name, commit=wanted, revision=revision or "main", files=listing(folder), folder=folder)
+
+
+def _snapshot_folder(name: str, commit: str) -> Path | None:
+    folder = cache_home() / f"models--{name.replace('/', '--')}" / "snapshots" / commit
+    return folder if commit and folder.is_dir() else None
+
+
+def _looks_whole(snapshot: Snapshot, variant: str | None, *, allow_pickle: bool) -> bool:
+    """Whether weights lie beside the configurations: an earlier look at the configurations leaves those alone."""
+    folder = snapshot.folder
+    if folder is None:
+        return False
+    try:
+        index = read_json(folder / INDEX) if INDEX in snapshot.files else None
+        weights = set(choose_files(snapshot.name, snapshot.files, index, variant, allow_pickle=allow_pickle).weights)
+        for name in snapshot.files:
+            if name.endswith((".safetensors.index.json", ".bin.index.json")):
+                shards = read_json(folder / name).get("weight_map", {}).values()
+                wanted = {str(PurePosixPath(name).with_name(shard)) for shard in shards}
+                if wanted & weights and not wanted <= weights:
+                    return False
+    except InputError:
+        return False
+    return True
+
+
+def _next(what: str) -> str:
+    """What to type where a name is nothing: ``promptlab models`` lists models and VAEs."""
+    return "promptlab models" if what in ("--model", "--vae") else f"{what} with a file or folder here"
+
+
+def _gated(what: str, name: str | None = None) -> InputError:
+    return InputError(
+        what, name, problem="is gated, and this account may not read it",
+        allowed=f"models whose terms you accepted at https://huggingface.co/{name or what}", hint="hf auth login",
+    )  # fmt: skip
+
+
+@contextmanager
+def _in_one_line(name: str) -> Iterator[None]:
+    from huggingface_hub.errors import GatedRepoError
+
+    try:
+        yield
+    except PromptLabError:
+        raise
+    except GatedRepoError as error:
+        raise _gated(name) from error
+    except Exception as error:
+        raise EngineError(f"{name} could not be downloaded: {one_line(error)}") from error

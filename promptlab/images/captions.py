@@ -1,0 +1,54 @@
+"""Settings and measures of a run in the few words that stand in a picture's head and under its cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from promptlab.expand.settings_text import steering_of
+from promptlab.images.infotext import display_name
+from promptlab.records import RunRecord
+
+__all__ = ["UNKNOWN_SIZE", "cell_size", "said", "seconds_text", "settings_of"]
+
+UNKNOWN_SIZE: Final = 256
+
+
+def settings_of(run: RunRecord) -> Iterator[str]:
+    """What decided the pictures, in the order people ask for it."""
+    pipeline, call = run.spec.pipeline, run.spec.call
+    yield display_name(pipeline.model)
+    if pipeline.scheduler is not None:
+        yield str(pipeline.scheduler).replace("Scheduler", "", 1).replace(":", " ", 1)
+    if call.num_inference_steps is not None:
+        yield f"{call.num_inference_steps} steps"
+    if call.guidance_scale is not None:
+        yield f"guidance {call.guidance_scale:g}"
+    yield from (f"{name.replace('_', ' ')} {value}" for name, value in steering_of(run.spec))
+    width, height = cell_size(run)
+    yield f"{width} × {height}"
+    if pipeline.dtype is not None:
+        yield pipeline.dtype
+    if pipeline.vae is not None:
+        yield f"VAE {display_name(pipeline.vae)}"
+
+
+def seconds_text(seconds: float) -> str:
+    """As long as it is precise: ``40 ms``, ``0.25 s``, ``12 s``."""
+    if seconds < 0.1:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.0f} s"
+
+
+def cell_size(run: RunRecord) -> tuple[int, int]:
+    """Width and height that hold every picture of the run, pixels."""
+    sizes = [(image.width, image.height) for image in run.images if image.width and image.height]
+    if not sizes:
+        return run.spec.call.width or UNKNOWN_SIZE, run.spec.call.height or UNKNOWN_SIZE
+    return max(width for width, _ in sizes), max(height for _, height in sizes)
+
+
+def said(field: str, value: str) -> str:
+    """A setting as labels say it: ``steps 20``, ``scheduler euler use_karras_sigmas=true``; the value in full."""
+    short = {"num_inference_steps": "steps", "guidance_scale": "guidance"}.get(field, field)
+    return f"{short} {value.replace(':', ' ', 1) if field == 'scheduler' else value}"

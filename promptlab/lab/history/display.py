@@ -1,0 +1,156 @@
+"""Runs and images that show themselves, in a notebook or wherever else ``_repr_html_`` or ``_repr_png_`` is asked.
+
+A record is a value: it can be pickled, compared and taken elsewhere, so it knows no folder and cannot open its own
+pictures. What can is this pair of a record and its workspace, which :meth:`promptlab.lab.Lab.look` makes of a run, an
+image or a name of either. Nothing is read before it is shown.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from promptlab.errors import InputError
+from promptlab.expand.settings_text import STEERING, steering_of
+from promptlab.records import ImageRecord, RunRecord
+from promptlab.workspace import Workspace
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["ImageDisplay", "RunDisplay", "columns", "rows"]
+
+_WIDEST: Final = 1600
+"""Pixels of a grid in a notebook: the file holds every picture twice otherwise, and grows with every run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageDisplay:
+    """One image of a run that shows itself: its picture, its words and its seed beside it."""
+
+    run: RunRecord
+    record: ImageRecord
+    workspace: Workspace
+
+    @property
+    def path(self) -> Path:
+        """The PNG's.
+
+        Raises:
+            InputError: when it is not made yet.
+        """
+        if self.record.path is None:
+            raise InputError(
+                "image", self.record.ref, problem="is not made yet", hint=f"promptlab resume {self.run.id}"
+            )
+        return self.workspace.root / self.record.path
+
+    @property
+    def prompt(self) -> str:
+        """The words that it was made from."""
+        return self.run.variants[self.record.variant].variant.prompt
+
+    def open(self) -> Image:
+        """The picture for Pillow, RGB.
+
+        Raises:
+            InputError: when it is not made yet, or its file is gone or damaged.
+        """
+        from PIL import Image
+
+        from promptlab.images.png import read_pixels
+
+        return Image.fromarray(read_pixels(self.path))
+
+    def __repr__(self) -> str:
+        return f"<image {self.record.ref}, seed {self.record.seed}: {self.prompt}>"
+
+    def _repr_png_(self) -> bytes | None:
+        return self.path.read_bytes() if self.record.path is not None and self.path.is_file() else None
+
+    def _repr_html_(self) -> str:
+        shown = _picture(self._repr_png_(), alt=f"image {self.record.ref}") or "<i>not made yet</i>"
+        told = f"<code>{escape(self.record.ref)}</code> seed {self.record.seed}: {escape(self.prompt)}"
+        return f"<figure style='margin:0'>{shown}<figcaption>{told}</figcaption></figure>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDisplay:
+    """A run that shows itself: its grid, in which all its words and settings stand. ``look[3]`` is one image of it."""
+
+    record: RunRecord
+    workspace: Workspace
+
+    @property
+    def path(self) -> Path:
+        """The grid's PNG."""
+        return self.workspace.grid(self.record.id)
+
+    def __len__(self) -> int:
+        return len(self.record.images)
+
+    def __getitem__(self, position: int) -> ImageDisplay:
+        return ImageDisplay(run=self.record, record=self.record.images[position], workspace=self.workspace)
+
+    def __iter__(self) -> Iterator[ImageDisplay]:
+        return (self[position] for position in range(len(self)))
+
+    def __repr__(self) -> str:
+        run = self.record
+        return f"<run {run.id}, {run.status.lower()}: {len(run.made)} of {len(run.images)} images>"
+
+    def _repr_png_(self) -> bytes | None:
+        from promptlab.images.grid import thumbnail
+
+        return thumbnail(self.path, _WIDEST) if self.path.is_file() else None
+
+    def _repr_html_(self) -> str:
+        shown = _picture(self._repr_png_(), alt=f"grid of run {self.record.id}")
+        return shown or f"<p>{escape(repr(self))}</p>"
+
+
+def _picture(png: bytes | None, *, alt: str) -> str:
+    if png is None:
+        return ""
+    return f"<img alt='{escape(alt)}' style='max-width:100%' src='data:image/png;base64,{b64encode(png).decode()}'>"
+
+
+def rows(runs: Iterable[RunRecord]) -> Iterator[dict[str, Any]]:
+    """A flat row for each image, made or owed: what a table needs to be filtered, grouped and joined."""
+    for run in runs:
+        pipeline, call, steering = run.spec.pipeline, run.spec.call, dict(steering_of(run.spec))
+        for image in run.images:
+            variant = run.variants[image.variant].variant
+            yield {
+                "run": run.id, "position": image.position, "experiment": run.experiment, "name": run.name,
+                "variant": image.variant, "label": variant.label, "prompt": variant.prompt,
+                "negative_prompt": variant.negative_prompt, "seed": image.seed, "status": str(image.status),
+                "model": pipeline.model, "vae": pipeline.vae, "dtype": pipeline.dtype,
+                "scheduler": None if pipeline.scheduler is None else pipeline.scheduler.name,
+                "num_inference_steps": call.num_inference_steps, "guidance_scale": call.guidance_scale,
+                **{name: steering.get(name) for name in STEERING},
+                "width": image.width, "height": image.height, "seconds": image.seconds,
+                "batch_size": image.batch_size or run.spec.batch_size, "decoded_in": image.decoded_in,
+                "batch": image.batch, "slot": image.slot, "made_at": image.made_at, "flag": image.flag,
+                "verified": None if image.verified is None else str(image.verified.outcome),
+                "parent": _ref(image.parent), "linked": _ref(image.linked), "path": image.path,
+                "pixel_sha256": image.pixel_sha256, "recipe_key": image.recipe_key,
+            }  # fmt: skip
+
+
+def columns() -> Sequence[str]:
+    """The names of a row's fields, so that a table without rows has its columns."""
+    return (
+        "run", "position", "experiment", "name", "variant", "label", "prompt", "negative_prompt", "seed", "status",
+        "model", "vae", "dtype", "scheduler", "num_inference_steps", "guidance_scale", *STEERING,
+        "width", "height", "seconds", "batch_size", "decoded_in", "batch", "slot", "made_at", "flag", "verified",
+        "parent", "linked", "path", "pixel_sha256", "recipe_key",
+    )  # fmt: skip
+
+
+def _ref(place: tuple[int, int] | None) -> str | None:
+    return None if place is None else f"{place[0]}/{place[1]}"

@@ -1,0 +1,127 @@
+"""A rerun's spec: the parent's, with what was named changed and all the rest inherited. Pure.
+
+Words are changed by the verbs of :mod:`promptlab.expand.prompt_edits`, in the order prompt → replace → prepend →
+append,
+whatever order they were typed in; settings by :meth:`promptlab.specs.RunSpec.vary`. All texts are templates: ``{a|b}``
+in any of them gives a variant each, and several multiply.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from promptlab.errors import NotFound
+from promptlab.expand import appended, from_prompts, inherited, prepended, replaced, show_seeds
+from promptlab.expand.labels import MAX_LABEL, labelled
+from promptlab.expand.word_diff import cut, word_diff
+from promptlab.records import ImageRecord, RunRecord
+from promptlab.specs import RunSpec, Variant, options
+
+__all__ = ["PromptEdit", "RunOrImage", "rerun_spec"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptEdit:
+    """What a rerun does to the words.
+
+    Args:
+        prompts: in place of the parent's; several are several variants.
+        append, prepend: after or before every prompt, several of them in the order given.
+        replace: ``old=>new`` each, one after the other.
+        negative_prompt: in place of the parent's; empty takes it away.
+    """
+
+    prompts: tuple[str, ...] = ()
+    append: tuple[str, ...] = ()
+    prepend: tuple[str, ...] = ()
+    replace: tuple[str, ...] = ()
+    negative_prompt: str | None = None
+
+    def apply(self, variants: tuple[Variant, ...]) -> tuple[Variant, ...]:
+        """The new variants.
+
+        Raises:
+            InputError: when a text to replace is not in a prompt, or two variants come out the same.
+        """
+        if self.prompts:
+            source = 0 if len(variants) == 1 else None
+            new = from_prompts(self.prompts, negative_prompt=variants[0].negative_prompt, what="--prompt")
+            variants = tuple(dataclasses.replace(variant, source=source) for variant in new)
+        for rule in self.replace:
+            variants = replaced(variants, rule)
+        for text in reversed(self.prepend):
+            variants = prepended(variants, text)
+        for text in self.append:
+            variants = appended(variants, text)
+        if self.negative_prompt is not None:
+            variants = tuple(dataclasses.replace(each, negative_prompt=self.negative_prompt) for each in variants)
+        return labelled(variants)
+
+
+def _named_by_change(before: tuple[Variant, ...], after: tuple[Variant, ...]) -> tuple[Variant, ...]:
+    """One wording made of one other is called by what came or went, so that both can stand side by side."""
+    if not (len(before) == len(after) == 1) or after[0].replacement or before[0].prompt == after[0].prompt:
+        return after
+    pieces = word_diff(before[0].prompt, after[0].prompt)
+    for sign, kind in (("+", "added"), ("-", "removed")):
+        words = "".join(piece.text for piece in pieces if piece.kind == kind).strip(" ,;\n")
+        if words:
+            return (dataclasses.replace(after[0], label=f"{sign} {cut(words, MAX_LABEL - 2)}"),)
+    return after
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOrImage:
+    """What is rerun: a run, or one image of it (``position``)."""
+
+    run: RunRecord
+    position: int | None = None
+
+    def spec(self, seeds: tuple[int, ...] = ()) -> RunSpec:
+        """The spec of this source alone, ``seeds`` picked out of the run's own.
+
+        Raises:
+            NotFound: when a seed or the image is not in the run.
+        """
+        run = self.run
+        missing = next((seed for seed in seeds if seed not in run.spec.seeds), None)
+        if missing is not None:
+            raise NotFound(
+                "--seed", missing,
+                allowed=f"the seeds of run {run.id}: {show_seeds(run.spec.seeds)}",
+                hint=f"--seeds {missing} to make a new one",
+            )  # fmt: skip
+        if self.position is None:
+            size = _size(run, [image for image in run.images if not seeds or image.seed in seeds])
+            return run.spec.vary(variants=inherited(run.spec.variants), seeds=seeds or run.spec.seeds, batch_size=size)
+        image = next((image for image in run.images if image.position == self.position), None)
+        if image is None:
+            raise NotFound(
+                "image", f"{run.id}/{self.position}",
+                allowed=f"{run.id}/0 to {run.id}/{len(run.images) - 1}", hint=f"promptlab show {run.id}",
+            )  # fmt: skip
+        variants = inherited(run.spec.variants, only=image.variant)
+        return run.spec.vary(variants=variants, seeds=seeds or (image.seed,), batch_size=_size(run, [image]))
+
+
+def _size(run: RunRecord, images: Sequence[ImageRecord]) -> int | Literal["auto"] | None:
+    """The batch size that ``images`` were made at; their run's, where they were not made at one."""
+    sizes = {image.batch_size or run.spec.batch_size for image in images}
+    return sizes.pop() if len(sizes) == 1 else run.spec.batch_size
+
+
+def rerun_spec(base: RunSpec, wording: PromptEdit, changes: Mapping[str, Any]) -> RunSpec:
+    """``base`` with its words and settings changed.
+
+    A size, a revision and a configuration belong to their model: with another model they are that one's own again,
+    unless named. Further call arguments are added to the inherited ones.
+    """
+    if changes.get("model", base.pipeline.model) != base.pipeline.model:
+        changes = {"revision": None, "variant": None, "config": None, "height": None, "width": None, **changes}
+    if "arguments" in changes:
+        changes = {**changes, "arguments": options({**dict(base.call.arguments), **dict(changes["arguments"])})}
+    variants = _named_by_change(base.variants, wording.apply(base.variants))
+    return base.vary(**{**changes, "variants": variants})

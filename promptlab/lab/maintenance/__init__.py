@@ -1,0 +1,1 @@
+"""Keeps a workspace whole: doctor, sync, verify, import, export, backup, batch size probes."""

@@ -1,0 +1,217 @@
+"""Pictures taken in: ours put back where they were, others' made parents that one can go on from.
+
+A picture of PromptLab says which run it is of; with the grid beside it, the run's record comes back word for word, and
+without it as far as its pictures tell. So a notebook that is lost is written anew from the folder of pictures. Other
+programs' pictures are read as data, and what our words cannot say is listed and kept with the run.
+
+Invariant: no picture is changed, moved or deleted, and no row that is here is lost.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from promptlab.errors import StoreError, one_line
+from promptlab.expand.labels import labelled
+from promptlab.images.foreign import ForeignMetadata
+from promptlab.images.foreign.texts import texts_of
+from promptlab.images.grid_metadata import GridMetadata
+from promptlab.images.metadata import ImageMetadata
+from promptlab.images.png import pixel_sha256, read_pixels, write_png
+from promptlab.lab.maintenance.rebuild import run_of_pictures
+from promptlab.lab.maintenance.scan import ImportedFile, read_files
+from promptlab.records import (
+    Environment,
+    ImageRecord,
+    ImageStatus,
+    Origin,
+    RunRecord,
+    RunStatus,
+    SweepRecord,
+    VariantRecord,
+)
+from promptlab.store.notebook import Notebook
+from promptlab.workspace import Workspace
+
+__all__ = ["Importer"]
+
+
+class Importer:
+    """Takes pictures into one workspace.
+
+    Args:
+        notebook: opens the one to write to, once there is something to write.
+        workspace: where pictures are put.
+    """
+
+    def __init__(self, notebook: Callable[[], Notebook], workspace: Workspace) -> None:
+        self._open, self._workspace = notebook, workspace
+
+    @cached_property
+    def _notebook(self) -> Notebook:
+        return self._open()
+
+    def take(self, files: Iterable[Path], *, experiment: str) -> Iterator[ImportedFile]:
+        """Read all ``files``, then write what they tell, oldest run first.
+
+        Args:
+            experiment: of other programs' pictures; ours say theirs.
+        """
+        found = read_files(files)
+        oldest_first = sorted(found.pictures.keys() | found.runs.keys(), key=lambda uid: (found.number(uid), uid))
+        for uid in oldest_first:
+            yield self._run(found.runs.get(uid), found.pictures.get(uid, {}))
+        for told in found.sweeps.values():
+            self._sweep(told)
+        for picture, path in found.foreign:
+            yield self._foreign(picture, path, experiment)
+        yield from found.silent
+
+    def _run(self, told: GridMetadata | None, pictures: dict[int, tuple[ImageMetadata, Path]]) -> ImportedFile:
+        if told is not None and isinstance(told.record, RunRecord):
+            uid, uids, record = told.record.uid, dict(told.uids), told.record
+        else:
+            record, uids = run_of_pictures([picture for picture, _ in pictures.values()])
+            uid = record.uid
+        here = self._notebook.run_by_uid(uid)
+        if here is not None:
+            return self._mend(here, pictures)
+        images = [_unplaced(image) for image in record.images]
+        run = self._notebook.restore(dataclasses.replace(record, images=tuple(images)), uids)
+        return dataclasses.replace(self._placed(run, pictures), new=True)
+
+    def _placed(self, run: RunRecord, pictures: dict[int, tuple[ImageMetadata, Path]]) -> ImportedFile:
+        """Every picture of ``run`` in its place, and its row MADE."""
+        known, by_recipe = 0, {image.recipe_key: image for image in run.images if image.linked is None}
+        made = []
+        for told, path in pictures.values():
+            image = by_recipe.get(told.recipe_key)
+            known += image is not None and image.status is ImageStatus.MADE
+            if image is None or image.status is ImageStatus.MADE or path.suffix.lower() != ".png":
+                continue  # a JPEG has other pixels: its recipe is taken, the picture can be made again
+            made.append(self._made(image, told, path))
+        if made:
+            self._notebook.add_images(run.id, made)
+        return ImportedFile(run=self._notebook.run(run.id), files=len(made), known=known)
+
+    def _made(self, image: ImageRecord, told: ImageMetadata, path: Path) -> ImageRecord:
+        home = self._workspace.run_folder(image.run_id) / self._workspace.image_name(image.variant, image.seed)
+        _put(path, home, link=self._workspace.root in path.resolve().parents)
+        pixels = read_pixels(home)
+        height, width, _ = pixels.shape
+        return dataclasses.replace(
+            image,
+            status=ImageStatus.MADE,
+            path=self._workspace.relative(home),
+            width=width,
+            height=height,
+            pixel_sha256=pixel_sha256(pixels),
+            batch=told.batch,
+            slot=told.slot,
+            seconds=told.seconds,
+            peak_memory=told.peak_memory,
+            made_at=datetime.fromtimestamp(path.stat().st_mtime, UTC),
+            flag=told.flag,
+            decoded_in=told.decoded_in,
+        )
+
+    def _mend(self, run: RunRecord, pictures: dict[int, tuple[ImageMetadata, Path]]) -> ImportedFile:
+        """A run that is here: words that were edited and pictures that are gone are put back from the files."""
+        words = 0
+        for told, _ in pictures.values():
+            if told.position >= len(run.images):
+                continue
+            image, variant = run.images[told.position], told.spec.variants[0]
+            here = run.spec.variants[image.variant]
+            same = (here.prompt, here.negative_prompt, image.recipe_key)
+            if image.seed == told.spec.seeds[0] and same != (variant.prompt, variant.negative_prompt, told.recipe_key):
+                self._notebook.restore_words(run.id, image.position, variant, told.recipe_key)
+                words += 1
+        gone = [
+            image.position
+            for image in self._notebook.run(run.id).made_here
+            if not (self._workspace.root / (image.path or "")).is_file()
+        ]
+        if gone:
+            self._notebook.owe_images(run.id, gone)
+        taken = self._placed(self._notebook.run(run.id), pictures)
+        return dataclasses.replace(taken, files=taken.files + words, known=max(0, taken.known - words))
+
+    def _sweep(self, told: GridMetadata) -> None:
+        record = told.record
+        if isinstance(record, SweepRecord) and self._notebook.sweep_by_uid(record.uid) is None:
+            self._notebook.restore_sweep(record, told.uids)
+
+    def _foreign(self, picture: ForeignMetadata, path: Path, experiment: str) -> ImportedFile:
+        pixels = read_pixels(path, formats=("PNG", "JPEG", "WEBP"))
+        digest = pixel_sha256(pixels)
+        uid = hashlib.sha256(f"{picture.program}:{digest}".encode()).hexdigest()[:32]
+        if (here := self._notebook.run_by_uid(uid)) is not None:
+            return ImportedFile(run=here, known=1, file=str(path))
+        height, width, _ = pixels.shape
+        spec = picture.spec.vary(variants=labelled(picture.spec.variants))
+        when = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        image = ImageRecord(
+            run_id=0, position=0, variant=0, seed=spec.seeds[0], status=ImageStatus.OWED,
+            recipe_key=hashlib.sha256(f"foreign:{digest}".encode()).hexdigest(),
+        )  # fmt: skip
+        record = RunRecord(
+            id=0, uid=uid, experiment=experiment, name=one_line(path.name, limit=60), note=None,
+            status=RunStatus.FINISHED, spec=spec, device="unknown", model_identity="unknown", vae_identity=None,
+            created_at=when, ended_at=when, variants=(VariantRecord(position=0, variant=spec.variants[0]),),
+            images=(image,), environment=Environment(facts={"made_by": picture.program}),
+            origin=Origin(program=picture.program, file=path.name, lost=picture.lost),
+        )  # fmt: skip
+        run = self._notebook.restore(record, {})
+        home = self._workspace.run_folder(run.id) / self._workspace.image_name(0, spec.seeds[0])
+        home.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix.lower() == ".png":
+            _put(path, home, link=self._workspace.root in path.resolve().parents)
+        else:
+            write_png(home, pixels, {name: text for name, text in texts_of(path).items() if "\0" not in text})
+        made = dataclasses.replace(
+            run.images[0], status=ImageStatus.MADE, path=self._workspace.relative(home), width=width, height=height,
+            pixel_sha256=digest, made_at=when,
+        )  # fmt: skip
+        self._notebook.add_images(run.id, [made])
+        return ImportedFile(run=self._notebook.run(run.id), new=True, files=1, file=str(path))
+
+
+def _unplaced(image: ImageRecord) -> ImageRecord:
+    """The image as it can be written before its file is in its place: owed, unless it failed. No path is believed."""
+    if image.linked is not None:
+        return dataclasses.replace(image, path=None)
+    status = ImageStatus.OWED if image.status is ImageStatus.MADE else image.status
+    return dataclasses.replace(image, path=None, pixel_sha256=None, status=status)
+
+
+def _put(path: Path, home: Path, *, link: bool) -> None:
+    """A PNG in its place, unless it is there.
+
+    Args:
+        link: whether both may be one file: one that is not the workspace's own may be changed by others.
+    """
+    home.parent.mkdir(parents=True, exist_ok=True)
+    if home.exists() and home.samefile(path):
+        return
+    beside = home.with_name(f".{home.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        if link:
+            with suppress(OSError):
+                os.link(path, beside)
+        if not beside.exists():
+            shutil.copyfile(path, beside)
+        beside.replace(home)
+    except OSError as error:
+        raise StoreError(f"{home} could not be written: {error.strerror or error}") from error
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,82 @@
+"""Which pictures are meant when some are to be verified: each once, and files of others told apart from ours.
+
+A file is taken for the picture it was made as only while its pixels are that one's.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from promptlab.errors import NotFound
+from promptlab.images.png import pixel_sha256, read_pixels
+from promptlab.lab.history.rerun import RunOrImage
+from promptlab.records import ImageRecord
+
+if TYPE_CHECKING:
+    from promptlab.lab.context import Desk
+
+__all__ = ["PHOTOS", "sampled", "wanted"]
+
+PHOTOS = ("PNG", "JPEG", "WEBP")
+"""The formats in which pictures say of themselves how they were made."""
+
+
+def sampled(images: Sequence[ImageRecord], count: int | None) -> list[ImageRecord]:
+    """``count`` of ``images`` at random, in their order; all, where it is ``None`` or there are no more."""
+    if count is None or count >= len(images):
+        return list(images)
+    picked = sorted(random.sample(range(len(images)), count))
+    return [images[place] for place in picked]
+
+
+def wanted(refs: Sequence[str], desk: Desk, *, everything: bool) -> tuple[list[ImageRecord], list[Path]]:
+    """The pictures of this workspace that ``refs`` name, each once, and the files that are others'.
+
+    A file is taken for the picture it was made as only while its pixels are that one's.
+
+    Args:
+        everything: all pictures that were made here, too.
+
+    Raises:
+        NotFound: for what is not there, or was not made.
+        InputError: for what names no picture.
+    """
+    ours: dict[str, ImageRecord] = {}
+    files: list[Path] = []
+    for ref in refs:
+        path, sweep_id = Path(ref), desk.sweep_named(ref)
+        if sweep_id is not None:
+            for one in desk.notebook.sweep(sweep_id).runs:
+                ours |= {image.ref: image for image in desk.notebook.run(one.run_id).made}
+        elif path.is_file() and _is_foreign(path, desk):
+            files.append(path)
+        else:
+            ours |= {image.ref: image for image in _picked(desk.source(ref))}
+    if everything and desk.database.is_begun:
+        ours |= {image.ref: image for image in desk.notebook.made()}
+    return list(ours.values()), files
+
+
+def _is_foreign(path: Path, desk: Desk) -> bool:
+    """Whether a file is no picture of this workspace, or not any more."""
+    from promptlab.images.metadata import self_description
+
+    told = self_description(path)
+    if told is None or not desk.database.is_begun:
+        return told is not None
+    run = desk.notebook.run_by_uid(told.run_uid)
+    if run is None or told.position >= len(run.images):
+        return True
+    return run.images[told.position].pixel_sha256 != pixel_sha256(read_pixels(path, formats=PHOTOS))
+
+
+def _picked(source: RunOrImage) -> tuple[ImageRecord, ...]:
+    run, position = source.run, source.position
+    images = run.made if position is None else tuple(image for image in run.made if image.position == position)
+    if not images:
+        ref = str(run.id) if position is None else f"{run.id}/{position}"
+        raise NotFound("picture", ref, allowed="one that was made", hint=f"promptlab resume {run.id}")
+    return images

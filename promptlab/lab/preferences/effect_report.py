@@ -1,0 +1,154 @@
+"""A run's wordings weighed against its seeds: pictures read, distances taken, plot and figures put beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from promptlab.errors import InputError, one_line
+from promptlab.images.effect_plot import Bar, Bars, draw_effect, save_effect
+from promptlab.images.png import read_pixels, write_atomically
+from promptlab.lab.preferences.prompt_effect import (
+    FEWEST_SEEDS,
+    Estimate,
+    PromptEffect,
+    comparable,
+    euclidean,
+    in_words,
+    measure,
+    seen_vectors,
+)
+from promptlab.records import RunRecord, plain
+from promptlab.tracking.measures import measures_json
+from promptlab.workspace import Workspace
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+__all__ = ["estimate_text", "label_of", "metrics_of", "save", "weigh"]
+
+MOST_PAIRS: Final = 28
+"""Pairs that a plot has room for: of eight wordings."""
+
+
+def weigh(
+    run: RunRecord,
+    workspace: Workspace,
+    *,
+    clip_model: str | None = None,
+    score: bool = False,
+    device: str | None = None,
+) -> PromptEffect:
+    """Measure ``run``; see :mod:`promptlab.lab.preferences.prompt_effect`.
+
+    Raises:
+        InputError: when there is too little to compare, a picture is gone, or the CLIP model is none.
+        EngineError: when the CLIP model would not load.
+    """
+    seeds = comparable(run)
+    pictures = _pictures(run, workspace, seeds)
+    shapes = {one.shape for row in pictures for one in row}
+    if len(shapes) > 1:
+        raise InputError("run", run.id, problem="has pictures of several sizes", allowed="pictures of one size")
+    measured = [measure("pixels", *euclidean(seen_vectors(pictures)))]
+    if clip_model is None:
+        return PromptEffect(run_id=run.id, seeds=seeds, measured=tuple(measured))
+    from promptlab.engine.clip import Clip
+
+    clip = Clip(clip_model, device=device)
+    flat = clip.pictures([one for row in pictures for one in row])
+    directions = flat.astype("float64").reshape(len(pictures), len(seeds), -1)
+    words, seed = euclidean(directions)
+    measured.append(measure("clip", words**2 / 2, seed**2 / 2))  # of directions of length 1, that is 1 - cos
+    scores: tuple[float, ...] = ()
+    if score:
+        prompts = clip.prompts([one.variant.prompt for one in run.variants]).astype("float64")
+        cosines = (directions * prompts[:, None, :]).sum(axis=-1)
+        scores = tuple(float(one) for one in 100 * cosines.clip(min=0).mean(axis=1))
+    return PromptEffect(run_id=run.id, seeds=seeds, measured=tuple(measured), scores=scores, clip_model=clip_model)
+
+
+def save(effect: PromptEffect, run: RunRecord, workspace: Workspace) -> Path:
+    """Put the plot and the figures beside the pictures; the plot's path.
+
+    Raises:
+        StoreError: when they cannot be written.
+    """
+    path = workspace.effect(run.id)
+    text = measures_json(run, metrics_of(effect), plain(effect))
+    save_effect(_plot(effect, run), path)
+    write_atomically(path.with_suffix(".json"), text.encode())
+    return path
+
+
+def metrics_of(effect: PromptEffect) -> dict[int, dict[str, float]]:
+    """What MLflow calls them, by the variant's position: ``effect``, ``clip_effect``, with ``_low`` and ``_high``."""
+    found: dict[int, dict[str, float]] = {}
+    for measured in effect.measured:
+        name = "effect" if measured.kind == "pixels" else f"{measured.kind}_effect"
+        for one in measured.wordings:
+            values = {name: one.effect.value, f"{name}_low": one.effect.low, f"{name}_high": one.effect.high}
+            held = found.setdefault(one.position, {})
+            held.update({key: value for key, value in values.items() if value is not None})
+    for position, score in enumerate(effect.scores):
+        found[position]["clip_score"] = score
+    return found
+
+
+def label_of(run: RunRecord, position: int, *, limit: int = 60) -> str:
+    """A few words for a wording."""
+    variant = run.variants[position].variant
+    return one_line(variant.label or variant.prompt or "(empty prompt)", limit=limit)
+
+
+def estimate_text(effect: Estimate) -> str:
+    """``0.42 (0.31 to 0.55)``."""
+    if effect.value is None:
+        return "-"
+    if effect.low is None or effect.high is None:
+        return f"{effect.value:.2f}"
+    return f"{effect.value:.2f} ({effect.low:.2f} to {effect.high:.2f})"
+
+
+def _pictures(run: RunRecord, workspace: Workspace, seeds: Sequence[int]) -> list[list[NDArray[np.uint8]]]:
+    by_place = {(image.variant, image.seed): image.path for image in run.images}
+    return [[read_pixels(workspace.root / str(by_place[one.position, seed])) for seed in seeds] for one in run.variants]
+
+
+def _plot(effect: PromptEffect, run: RunRecord) -> Image:
+    facts = [
+        "How far two wordings lie apart at one seed, against how far two seeds lie apart under one wording.",
+        f"{len(effect.seeds)} seeds"
+        + (", with the interval of a bootstrap over them" if len(effect.seeds) >= FEWEST_SEEDS else
+           f"; fewer than {FEWEST_SEEDS} say nothing about how sure that is"),
+    ]  # fmt: skip
+    kinds = {"pixels": "pixels, from a step away", "clip": f"CLIP ({effect.clip_model})"}
+    rows = [Bars(label="Each wording against the others")]
+    scores = effect.scores
+    for one in run.variants:
+        label = label_of(run, one.position, limit=160)
+        label += f"\nCLIP score {scores[one.position]:.1f}" if scores else ""
+        estimates = [each.wordings[one.position].effect for each in effect.measured]
+        rows.append(Bars(label=label, bars=_bars(estimates)))
+    pairs = effect.measured[0].pairs
+    if 1 < len(pairs) <= MOST_PAIRS:
+        rows.append(Bars(label="Two wordings against each other"))
+        for at, pair in enumerate(pairs):
+            label = f"{label_of(run, pair.before)}\n{label_of(run, pair.after)}"
+            rows.append(Bars(label=label, bars=_bars([each.pairs[at].effect for each in effect.measured])))
+    return draw_effect(
+        title=" · ".join(part for part in (f"Run {run.id}", run.name, run.experiment, "what the words do") if part),
+        facts=facts,
+        kinds=[kinds[each.kind] for each in effect.measured],
+        rows=rows,
+    )
+
+
+def _bars(estimates: Sequence[Estimate]) -> tuple[Bar, ...]:
+    return tuple(
+        Bar(value=one.value, low=one.low, high=one.high, said=f"{estimate_text(one)} · {in_words(one)}")
+        for one in estimates
+    )

@@ -1,0 +1,44 @@
+"""What a picture is made from, as values: frozen, comparable, and the same in a file, a row and a PNG chunk.
+
+A :class:`RunSpec` is everything one run asks for. Names are those of diffusers, so a spec reads like the call it
+becomes: :class:`PipelineSpec` goes into ``from_pretrained``, :class:`CallSpec` into ``pipeline(...)``. ``None`` always
+means "the pipeline's own default"; an engine's ``resolve`` fills these in, and from then on a spec is complete.
+
+Rerun is ``load ∘ vary ∘ run``, so the two verbs here carry the whole product: :meth:`RunSpec.vary` and
+:meth:`RunSpec.diff`. Standard library only.
+"""
+
+from __future__ import annotations
+
+from promptlab.specs.call import MAX_SEED, CallSpec
+from promptlab.specs.keys import recipe_key, setting_key, words_key
+from promptlab.specs.machine import AUTO, OFFLOADS, MachineSpec, Offload
+from promptlab.specs.pipeline import DTYPES, Dtype, Embedding, Lora, PipelineSpec, SchedulerSpec
+from promptlab.specs.run import Change, RunSpec, Variant
+from promptlab.specs.values import Options, Scalar, canonical_json, options, parse_scalar
+
+__all__ = [
+    "AUTO",
+    "DTYPES",
+    "MAX_SEED",
+    "OFFLOADS",
+    "CallSpec",
+    "Change",
+    "Dtype",
+    "Embedding",
+    "Lora",
+    "MachineSpec",
+    "Offload",
+    "Options",
+    "PipelineSpec",
+    "RunSpec",
+    "Scalar",
+    "SchedulerSpec",
+    "Variant",
+    "canonical_json",
+    "options",
+    "parse_scalar",
+    "recipe_key",
+    "setting_key",
+    "words_key",
+]

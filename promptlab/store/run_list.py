@@ -1,0 +1,56 @@
+"""A quick look without SQLAlchemy, where the rows are in a file: the lines of ``promptlab list``.
+
+Importing SQLAlchemy takes four times as long as everything else that ``promptlab list`` does, and a list is what people
+ask for most. So it is put in plain SQL (see :mod:`promptlab.store.readonly`). This module only reads; everything that
+writes, and every whole record, goes through :mod:`promptlab.store.notebook`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from promptlab.records import RunStatus, RunSummary
+from promptlab.store.database import Database
+from promptlab.store.dialects import moment
+from promptlab.store.readonly import MOST
+
+__all__ = ["summaries"]
+
+_SUMMARIES: Final = """
+    SELECT run.id, run.experiment, run.name, run.status, run.created_at, run.scheduler, run.num_inference_steps,
+           run.dtype, run.model, run.vae, run.parent_run_id, run.tracked_at IS NOT NULL AS tracked,
+           (SELECT prompt FROM promptlab_variants WHERE run_id = run.id ORDER BY position LIMIT 1) AS prompt,
+           (SELECT count(*) FROM promptlab_variants WHERE run_id = run.id) AS variants,
+           count(image.id) AS images,
+           count(CASE WHEN image.status = 'MADE' THEN 1 END) AS made,
+           avg(CASE WHEN image.status = 'MADE' THEN image.seconds END) AS seconds_per_image
+    FROM promptlab_runs run LEFT JOIN promptlab_images image ON image.run_id = run.id
+    WHERE run.id IN (SELECT id FROM promptlab_runs
+                     WHERE CAST(:experiment AS TEXT) IS NULL OR experiment = CAST(:experiment AS TEXT)
+                     ORDER BY id DESC LIMIT :limit)
+    GROUP BY run.id
+    ORDER BY run.id DESC
+"""
+
+
+def summaries(database: Database, *, experiment: str | None = None, limit: int | None = None) -> tuple[RunSummary, ...]:
+    """The runs of a workspace, newest first; none where there is no database yet.
+
+    Raises:
+        WorkspaceError: when it is no database, or a newer PromptLab's, or an older one that wants upgrading.
+        StoreError: when it fails while it is read.
+    """
+    if not database.is_readable():
+        return ()
+    with database.reading("reading the list of runs") as reading:
+        given = {"experiment": experiment, "limit": MOST if limit is None else limit}
+        return tuple(
+            RunSummary(
+                **row | {
+                    "status": RunStatus(row["status"]),
+                    "created_at": moment(row["created_at"]),
+                    "tracked": bool(row["tracked"]),
+                }
+            )
+            for row in reading.rows(_SUMMARIES, given)
+        )  # fmt: skip

@@ -1,0 +1,126 @@
+"""One pipeline at a time: what the next one has no use for is gone before anything is loaded, what it shares stays."""
+
+import weakref
+
+import pytest
+
+from promptlab.engine import Loading
+from promptlab.engine.loading.components import parts_of
+from promptlab.engine.loading.pipeline_cache import PipelineCache
+from promptlab.plan import requests_of
+from tests.engine.tiny import save_tiny, tiny_encoder, tiny_unet, tiny_vae
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Models by name: what they do not have of their own, they have as ``plain`` has it."""
+    folder = tmp_path_factory.mktemp("models")
+    made = {
+        "plain": save_tiny(folder / "plain"),
+        "other words": save_tiny(folder / "words", encoder=tiny_encoder(1)),
+        "other vae": save_tiny(folder / "vae", vae=tiny_vae(1)),
+        "other unet": save_tiny(folder / "unet", unet=tiny_unet(1)),
+        "all other": save_tiny(folder / "all", unet=tiny_unet(2), vae=tiny_vae(2), encoder=tiny_encoder(2)),
+    }
+    return {name: str(path) for name, path in made.items()}
+
+
+@pytest.fixture
+def make(engine, make_spec, models):
+    """Makes one picture with a model, and hands back the pipeline that made it."""
+    engine.free()
+
+    def make(name, watch=lambda event: None, **changes):
+        spec = make_spec(model=models[name], **{"num_inference_steps": 1, "height": 32, "width": 32, **changes})
+        (picture,) = engine.generate(requests_of(engine.resolve(spec)), watch)
+        return engine._pipelines._pipeline, picture.pixels.tobytes()
+
+    yield make
+    engine.free()
+
+
+def test_parts_are_told_apart_by_what_is_in_them(engine, models):
+    """Whatever folder they lie in, whoever saved them."""
+    found = {name: parts_of(engine._finder.model(path, None, None)) for name, path in models.items()}
+    assert {name: set(parts) for name, parts in found.items()} == {
+        name: {"unet", "vae", "text_encoder"} for name in models
+    }
+    plain = found["plain"]
+    differing = {name: {part for part in parts if parts[part] != plain[part]} for name, parts in found.items()}
+    assert differing == {
+        "plain": set(), "other words": {"text_encoder"}, "other vae": {"vae"}, "other unet": {"unet"},
+        "all other": {"unet", "vae", "text_encoder"},
+    }  # fmt: skip
+
+
+def test_what_two_models_share_is_loaded_once(engine, make):
+    """The very same modules, and pictures as if each model had been loaded by itself."""
+    alone = {}
+    for name in ("other words", "other vae", "other unet"):
+        engine.free()
+        alone[name] = make(name)[1]
+    engine.free()
+    first, _ = make("plain")
+    unet, vae, encoder = first.unet, first.vae, first.text_encoder
+    second, words = make("other words")
+    assert (second.unet is unet, second.vae is vae, second.text_encoder is encoder) == (True, True, False)
+    third, other_vae = make("other vae")
+    assert (third.unet is unet, third.vae is vae) == (True, False)
+    encoder = third.text_encoder
+    fourth, other_unet = make("other unet")
+    assert (fourth.unet is unet, fourth.text_encoder is encoder) == (False, True)
+    assert {"other words": words, "other vae": other_vae, "other unet": other_unet} == alone
+
+
+def test_another_dtype_shares_nothing(make):
+    """A part is what it is in its dtype."""
+    first, _ = make("plain")
+    unet = weakref.ref(first.unet)
+    second, _ = make("plain", dtype="bfloat16")
+    assert unet() is None
+    assert str(second.unet.dtype) == "torch.bfloat16"
+
+
+def test_the_old_weights_are_gone_before_new_ones_are_loaded(make):
+    """When loading begins, nothing is alive of the last pipeline but what this one shares, though it is still held."""
+    held, _ = make("plain")
+    parts = {name: weakref.ref(getattr(held, name)) for name in ("unet", "vae", "text_encoder")}
+    alive = []
+
+    def watch(event):
+        if isinstance(event, Loading):
+            alive.append({name for name, part in parts.items() if part() is not None})
+
+    make("all other", watch)
+    make("plain")
+    parts = {name: weakref.ref(getattr(make("plain")[0], name)) for name in parts}
+    make("other unet", watch)
+    assert alive == [set(), {"vae", "text_encoder"}]
+    assert held.unet is None
+
+
+def test_another_vae_is_loaded_in_place_of_the_models_own(make, models):
+    """Only the VAE, and it stays when the next model is run with it, too; the model's own comes back."""
+    first, plain = make("plain")
+    unet = first.unet
+    vae = f"{models['all other']}/vae"
+    second, _ = make("plain", vae=vae)
+    other, encoder = second.vae, second.text_encoder
+    assert second.unet is unet
+    third, _ = make("other unet", vae=vae)
+    assert (third.vae is other, third.text_encoder is encoder, third.unet is unet) == (True, True, False)
+    fourth, again = make("plain")
+    assert fourth.vae is not other
+    assert again == plain
+
+
+def test_nothing_is_loaded_twice_for_one_setting(make, models):
+    """Asked for again, it is there."""
+    events = []
+    make("plain")
+    make("plain", events.append)
+    make("plain", events.append, num_inference_steps=2)
+    assert [event for event in events if isinstance(event, Loading)] == []
+    assert PipelineCache().free() is None

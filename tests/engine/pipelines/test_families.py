@@ -1,0 +1,222 @@
+"""Families of pipelines: each of them, built tiny, goes through the command line as the bundled model does."""
+
+import json
+import shutil
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from promptlab.engine.pipelines.lengths import MIXING
+from promptlab.engine.sources.finder import find_model
+from promptlab.errors import InputError
+from promptlab.specs import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant
+from tests.engine.folders import write_hub_cache, write_json
+from tests.families.optional import is_there
+from tests.families.table import FAMILIES
+
+pytestmark = pytest.mark.slow
+
+
+def needing(package):
+    """Of families whose processors that package makes: benchmarks/families.py proves them where it is installed."""
+    return pytest.mark.skipif(find_spec(package) is None, reason=f"{package} makes its processor and is not installed")
+
+
+BY_NAME = {family.name: family for family in FAMILIES}
+TABLE = Path(__file__).parents[3] / "docs" / "families.md"
+BUILT = [
+    pytest.param(family, id=family.name, marks=[needing(family.needs)] if family.needs else [])
+    for family in FAMILIES
+    if family.build
+]
+
+
+@pytest.fixture(scope="session")
+def saved(engine, tmp_path_factory):
+    """The folder of a family's tiny pipeline, made once."""
+    import torch
+
+    home, made = tmp_path_factory.mktemp("families"), {}
+
+    def save(name):
+        if name not in made:
+            needs = BY_NAME[name].needs
+            assert not needs or is_there(needs)  # imported now: transformers looks for it when it makes a processor
+            folder = home / name
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # about configurations that are tiny on purpose
+                torch.manual_seed(0)
+                BY_NAME[name].build().save_pretrained(folder)
+            made[name] = folder
+        return made[name]
+
+    return save
+
+
+@pytest.fixture
+def spec_of(saved):
+    def make(name, *prompts, negative_prompt="", **changes):
+        return RunSpec(
+            pipeline=PipelineSpec(model=str(saved(name))), call=CallSpec(), seeds=(1,), device="cpu",
+            variants=tuple(Variant(prompt=p, negative_prompt=negative_prompt) for p in prompts or ("a fox",)),
+        ).vary(**changes)  # fmt: skip
+
+    return make
+
+
+def test_every_family_of_the_installed_diffusers_is_in_the_table():
+    """A family that a new release maps is noticed."""
+    from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING
+
+    assert set(AUTO_TEXT2IMAGE_PIPELINES_MAPPING) - BY_NAME.keys() == set()
+    for family in FAMILIES:
+        assert bool(family.build) + bool(family.refused) + bool(family.unproved) == 1, family.name
+
+
+def test_only_families_that_were_the_same_in_any_company_mix_words():
+    """What is promised is what was measured."""
+    rows = [line.split(" | ") for line in TABLE.read_text(encoding="utf-8").splitlines()]
+    told = {row[1]: row[2] for row in rows if len(row) == 3}
+    assert {kind: told.get(kind) for kind in MIXING if "the same in company" not in told.get(kind, "")} == {}
+
+
+@pytest.mark.parametrize("family", BUILT)
+def test_a_family_is_run_rerun_and_verified(family, saved, promptlab, monkeypatch):
+    """Two prompts at two seeds, other words for one seed, and the same bytes again."""
+    monkeypatch.setenv("PROMPTLAB_ENGINE", "diffusers")
+    model = ("--model", str(saved(family.name)), "--device", "cpu")
+    size = ("--size", str(family.size), "--steps", str(family.steps))
+    words = ("run", "a fox", "a tall green tree", "--seeds", "1,2", *model, *size, *family.words)
+    for command in (words, ("rerun", "last", "--seed", "2", "--append", ", red"), ("verify", "last")):
+        said = promptlab(*command)
+        assert (said.code, said.err) == (0, ""), said.err
+    assert "exact" in said.out
+
+
+@pytest.mark.parametrize("family", [each for each in FAMILIES if each.refused], ids=lambda family: family.name)
+def test_a_family_that_needs_more_than_words_is_refused(family):
+    """Control pictures and videos are named in the sentence."""
+    from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING
+
+    from promptlab.engine.pipelines.calls import pipeline_class
+    from promptlab.engine.sources.configuration import Configuration
+
+    kind = AUTO_TEXT2IMAGE_PIPELINES_MAPPING[family.name].__name__
+    config = Configuration(pipeline_class=kind, parts={}, scheduler=None, vae=None, denoiser=None)
+    with pytest.raises(InputError, match=r"no images from text alone: (it draws over a picture|it makes videos)"):
+        pipeline_class(config, family.name)
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "guidance", "size"),
+    [
+        ("stable-diffusion-3", 28, 7.0, 64),
+        ("flux", 28, 3.5, 256),
+        ("if", 100, 7.0, 32),
+        ("cascade", 12, None, 512),
+        ("qwenimage", 50, None, 512),
+        ("pixart-sigma", 20, 4.5, 16),
+    ],
+)
+def test_defaults_are_the_familys_own(engine, spec_of, name, steps, guidance, size):
+    """Signature, configuration and the pipeline's own code tell what a call makes that is told nothing."""
+    call = engine.resolve(spec_of(name)).spec.call
+    assert (call.num_inference_steps, call.guidance_scale, call.height, call.width) == (steps, guidance, size, size)
+    assert engine.resolve(engine.resolve(spec_of(name)).spec).spec.call == call
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "sentence"),
+    [
+        ("cascade", {"guidance_scale": 3.0}, "; allowed: --set prior_guidance_scale=3 --set decoder_guidance_scale=3"),
+        ("qwenimage", {"guidance_scale": 3.0}, "means nothing to QwenImagePipeline; allowed: --set true_cfg_scale=3"),
+        ("flux", {"negative_prompt": "blurry"}, "has no effect on FluxPipeline at true_cfg_scale 1; .* --set true_cfg"),
+        ("flux", {"arguments": (("true_cfg", 3),)}, r"'true_cfg' is no argument of .* \(did you mean true_cfg_scale"),
+        ("ideogram4", {"num_inference_steps": 20}, "schedule; allowed: 48, or any number with one --guidance for all"),
+        ("flux", {"height": 66, "width": 64}, "--size '64x66' is not divisible by 4"),
+        ("flux-kontext", {"height": 512, "width": 512}, "512x512. is a size that FluxKontextPipeline changes to"),
+    ],
+)  # fmt: skip
+def test_what_would_be_dropped_is_refused(engine, spec_of, name, changes, sentence):
+    """With the argument that does what was meant, where there is one."""
+    with pytest.raises(InputError, match=sentence):
+        engine.resolve(spec_of(name, **changes))
+
+
+def test_a_picture_of_another_size_is_no_picture_of_the_run(engine, spec_of, monkeypatch):
+    """Whatever a family does to a size: the first picture is held against what was asked."""
+    from promptlab.engine.sampling import static_batching
+    from promptlab.plan import requests_of
+
+    whole = static_batching.pictures_of
+    monkeypatch.setattr(
+        static_batching, "pictures_of", lambda output, rows: [each[:32] for each in whole(output, rows)]
+    )
+    spec = spec_of("stable-diffusion-3", num_inference_steps=1, height=64, width=64)
+    with pytest.raises(InputError, match="--size '64x64' is a size that StableDiffusion3Pipeline changes to 64x32"):
+        list(engine.generate(requests_of(engine.resolve(spec))))
+
+
+@pytest.mark.parametrize(("name", "count"), [("stable-diffusion-3", 3), ("flux", 2), ("sana", 4), ("pixart-sigma", 15)])
+def test_every_scheduler_that_is_offered_runs(engine, saved, spec_of, name, count):
+    """FLUX hands its scheduler sigmas, which Heun's does not take; Stable Diffusion 3 hands none, and is offered it."""
+    from promptlab.plan import requests_of
+    from promptlab.specs.schedulers import describe_schedulers
+
+    offered = [info.name for info in describe_schedulers(str(saved(name)))]
+    assert len(offered) >= count
+    assert ("FlowMatchHeunDiscreteScheduler" in offered) is (name == "stable-diffusion-3")
+    for each in offered:
+        plain = {"arguments": (("use_resolution_binning", False),)} if name in {"sana", "pixart-sigma"} else {}
+        spec = spec_of(name, scheduler=SchedulerSpec(name=each), num_inference_steps=4, height=64, width=64, **plain)
+        (picture,) = engine.generate(requests_of(engine.resolve(spec)))
+        assert picture.flag is None, (each, picture.flag, picture.pixels.mean())
+
+
+@pytest.mark.parametrize("scheduler", ["PNDMScheduler", "KDPM2AncestralDiscreteScheduler"])
+def test_a_scheduler_that_fails_on_few_steps_is_refused_with_them(engine, spec_of, scheduler):
+    """PNDM's first steps are four in one, and KDPM2's give numbers that are none; with more steps both run."""
+    spec = spec_of("pixart-sigma", scheduler=SchedulerSpec(name=scheduler), num_inference_steps=2)
+    with pytest.raises(InputError, match=r"--steps 2 are too few for .*; allowed: 8 and more; type: --steps 8"):
+        engine.resolve(spec)
+    assert engine.resolve(spec.vary(num_inference_steps=8)).spec.pipeline.scheduler.name == scheduler
+
+
+def test_prompts_of_different_length_stay_apart_where_they_would_change_each_other(engine, spec_of):
+    """Qwen-Image pads to the longest prompt of a batch: there a forward has one prompt only, and plans count so."""
+    from promptlab.engine.sampling.static_batching import batches_of
+    from promptlab.plan import plan, requests_of
+
+    for name, forwards in (("qwenimage", 2), ("flux", 1)):
+        resolved = engine.resolve(spec_of(name, "a fox", "a tall green tree", seeds=(1, 2)))
+        assert len(batches_of(requests_of(resolved))) == forwards
+        assert plan([resolved]).batches == forwards
+
+
+def test_a_prior_in_a_repository_of_its_own_is_found_by_the_model_card(engine, saved, spec_of, tmp_path):
+    """The decoder's card names it; both are in the identity, and the picture is that of the whole."""
+    from promptlab.plan import requests_of
+
+    whole, decoder, prior = saved("kandinsky22"), tmp_path / "decoder", tmp_path / "prior"
+    index = json.loads((whole / "model_index.json").read_text(encoding="utf-8"))
+    shutil.copytree(whole, decoder, ignore=shutil.ignore_patterns("prior_*"))
+    ours = {name: value for name, value in index.items() if not name.startswith("prior_")}
+    write_json(decoder / "model_index.json", {**ours, "_class_name": "KandinskyV22Pipeline"})
+    theirs = {name.removeprefix("prior_"): value for name, value in index.items() if name.startswith("prior_")}
+    for part in theirs:
+        shutil.copytree(whole / f"prior_{part}", prior / part)
+    write_json(prior / "model_index.json", {**theirs, "_class_name": "KandinskyV22PriorPipeline"})
+    with pytest.raises(InputError, match=r"needs a prior, which no README.md of it names"):
+        find_model(str(decoder))
+    (decoder / "README.md").write_text("---\nprior:\n- org/prior\n---\n# A decoder\n", encoding="utf-8")
+    with pytest.raises(InputError, match="is made with the prior org/prior, which is neither a folder here nor in"):
+        find_model(str(decoder))
+    write_hub_cache(tmp_path / "hub", "org/prior", prior)
+    setting = {"height": 64, "width": 64, "num_inference_steps": 2, "arguments": (("prior_num_inference_steps", 2),)}
+    made = [
+        next(engine.generate(requests_of(engine.resolve(spec_of("kandinsky22", model=str(model), **setting))))).pixels
+        for model in (decoder, whole)
+    ]
+    assert made[0].tobytes() == made[1].tobytes()

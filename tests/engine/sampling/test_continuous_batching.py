@@ -1,0 +1,322 @@
+"""The pool: the pictures that pipelines make by themselves, in any company, in as few forwards as there can be."""
+
+import random
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from promptlab.engine import Begun
+from promptlab.engine.machine.determinism import deterministic
+from promptlab.engine.machine.torch_setup import quietly
+from promptlab.engine.schedulers.registry import build_scheduler
+from promptlab.errors import SomeUnmade
+from promptlab.plan import plan, requests_of
+from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant
+from promptlab.specs.schedulers import parse_scheduler
+from tests.engine.company import DEVICE, SCHEDULERS, hashes
+from tests.engine.tiny import save_tiny, save_tiny_xl
+
+pytestmark = pytest.mark.slow
+
+PNDM = "pndm:skip_prk_steps=true"
+SIX = ("dpmsolver++", "euler-a", "ddim", PNDM, "heun", "dpmsolver-sde")
+ALL = tuple(PNDM if scheduler == "pndm" else scheduler for scheduler in SCHEDULERS)
+WORDS = ("a red circle", "a fox at night", "portrait of a chief")
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """A Stable Diffusion of a few thousand weights."""
+    return str(save_tiny(tmp_path_factory.mktemp("tiny")))
+
+
+@pytest.fixture(scope="module")
+def tiny_xl(tmp_path_factory):
+    """The same of XL's kind."""
+    return str(save_tiny_xl(tmp_path_factory.mktemp("tiny-xl")))
+
+
+def spec_of(model, *, scheduler="ddim", steps=3, guidance=5.0, size=32, prompts=WORDS[:2], seeds=(3, 4), **changes):
+    spec = RunSpec(
+        pipeline=PipelineSpec(model=model, dtype="float32", scheduler=parse_scheduler(scheduler)),
+        call=CallSpec(num_inference_steps=steps, guidance_scale=guidance, height=size, width=size),
+        variants=tuple(Variant(prompt=prompt, negative_prompt="dull") for prompt in prompts),
+        seeds=tuple(seeds),
+        batch_size=4,
+        device=DEVICE,
+    )
+    return spec.vary(**changes)
+
+
+def tasks_for(engine, specs):
+    return [task for each in engine.resolve_all(specs) for task in requests_of(each)]
+
+
+@contextmanager
+def counted(engine):
+    """The rows of each forward of the denoiser in the block, and the texts of each of the text encoder."""
+    import torch
+
+    rows, texts = [], []
+
+    def heard(module, inputs, named, output):
+        kind = type(module).__name__
+        if kind == "UNet2DConditionModel":
+            rows.append(len(inputs[0]))
+        elif kind == "CLIPTextModel":
+            texts.append([tuple(each.tolist()) for each in inputs[0]])
+
+    handle = torch.nn.modules.module.register_module_forward_hook(heard, with_kwargs=True)
+    try:
+        yield rows, texts
+    finally:
+        handle.remove()
+
+
+@pytest.fixture(scope="module")
+def stock():
+    """diffusers' own pipelines, called by themselves: spec → pixels of its four images in one batch."""
+    import diffusers
+    import torch
+
+    loaded = {}
+
+    def of(kind, resolved, **arguments):
+        folder = resolved.spec.pipeline.model
+        if folder not in loaded:
+            loaded[folder] = getattr(diffusers, kind).from_pretrained(folder, dtype=torch.float32).to(DEVICE)
+            loaded[folder].set_progress_bar_config(disable=True)
+        pipeline, rows, call = loaded[folder], requests_of(resolved), resolved.spec.call
+        own = pipeline.scheduler
+        pipeline.scheduler = build_scheduler(resolved.spec.pipeline.scheduler, own.config, [task.seed for task in rows])
+        with quietly(), deterministic(), torch.inference_mode():
+            images = pipeline(
+                [task.prompt for task in rows],
+                negative_prompt=[task.negative_prompt for task in rows] if rows[0].negative_prompt else None,
+                num_inference_steps=call.num_inference_steps,
+                guidance_scale=call.guidance_scale,
+                height=call.height,
+                width=call.width,
+                generator=[torch.Generator("cpu").manual_seed(task.seed) for task in rows],
+                output_type="np",
+                **arguments,
+            ).images
+        pipeline.scheduler = own
+        return {
+            task.recipe_key: (image * 255).round().astype(np.uint8) for task, image in zip(rows, images, strict=True)
+        }
+
+    return of
+
+
+def made(engine, tasks):
+    return {picture.task.recipe_key: picture.pixels for picture in engine.generate(tasks)}
+
+
+def differing(ours, theirs):
+    """Recipe key → the greatest difference, of those that differ."""
+    apart = {key: int(np.abs(ours[key].astype(int) - theirs[key].astype(int)).max()) for key in theirs}
+    return {key: levels for key, levels in apart.items() if levels}
+
+
+@pytest.mark.parametrize("guidance", [5.0, 1.0])
+def test_every_scheduler_makes_what_its_pipeline_makes(engine, stock, tiny, guidance):
+    """All fifteen, and options of theirs, in one pool: to the byte the pipeline's own picture at that batch size.
+
+    But for dpmsolver-sde on an accelerator, whose pipeline draws the steps' noise there: ours is a CPU's everywhere.
+    """
+    names = [scheduler for scheduler in ALL if DEVICE == "cpu" or scheduler != "dpmsolver-sde"]
+    specs = [spec_of(tiny, scheduler=scheduler, guidance=guidance) for scheduler in names]
+    ours = made(engine, tasks_for(engine, specs))
+    for resolved, scheduler in zip(engine.resolve_all(specs), names, strict=True):
+        assert differing(ours, stock("StableDiffusionPipeline", resolved)) == {}, scheduler
+
+
+def test_so_it_is_with_the_bundled_model(engine, stock, mini):
+    """Whose denoiser is given the words once more, as an added condition."""
+    specs = [
+        spec_of(str(mini), scheduler=scheduler, steps=2, size=64, guidance=guidance)
+        for scheduler, guidance in (("euler-a", 5.0), ("dpmsolver++", 1.0), ("kdpm2", 3.0))
+    ]
+    ours = made(engine, tasks_for(engine, specs))
+    for resolved in engine.resolve_all(specs):
+        assert differing(ours, stock("StableDiffusionPipeline", resolved)) == {}
+
+
+@pytest.mark.parametrize("negative", ["dull", ""])
+def test_so_it_is_with_stable_diffusion_xl(engine, stock, tiny_xl, negative):
+    """Added conditions of words and sizes; no negative prompt is zeros there, and not the empty text."""
+    variants = tuple(Variant(prompt=prompt, negative_prompt=negative) for prompt in WORDS[:2])
+    specs = [
+        spec_of(tiny_xl, scheduler=scheduler, guidance=guidance, variants=variants)
+        for scheduler, guidance in (("euler", 5.0), ("unipc", 1.0), (PNDM, 3.0))
+    ]
+    ours = made(engine, tasks_for(engine, specs))
+    for resolved in engine.resolve_all(specs):
+        assert differing(ours, stock("StableDiffusionXLPipeline", resolved)) == {}
+
+
+def test_so_it_is_with_what_a_call_can_ask_for(engine, stock, tiny):
+    """``eta`` and rescaled guidance reach each image's own steps."""
+    specs = [spec_of(tiny, arguments=(("eta", 0.7),)), spec_of(tiny, guidance_rescale=0.6)]
+    ours = made(engine, tasks_for(engine, specs))
+    for resolved, arguments in zip(engine.resolve_all(specs), ({"eta": 0.7}, {"guidance_rescale": 0.6}), strict=True):
+        assert differing(ours, stock("StableDiffusionPipeline", resolved, **arguments)) == {}
+
+
+@pytest.mark.parametrize(
+    "changes", [{"guidance_until": 0.5}, {"clip_skip": 1}, {"variation_seed": 9, "variation_strength": 0.3}]
+)
+def test_the_pipelines_own_call_steers_to_the_same_picture(engine, tiny, changes):
+    """What the engine asks of pipelines a batch at a time, the pool does slot by slot: the same bytes."""
+    from promptlab.engine.sampling.static_batching import Batch, paint
+
+    encoder_of_three = spec_of(tiny, scheduler="euler-a", steps=6, **({} if "clip_skip" in changes else changes))
+    tasks = tasks_for(engine, [encoder_of_three])
+    ours = made(engine, tasks)
+    pipeline = engine._pipelines.ready(engine._setting(tasks[0]), lambda _: None)
+    theirs = {
+        p.task.recipe_key: p.pixels for p in paint(pipeline, Batch(number=0, tasks=tuple(tasks)), 1, lambda _: None)
+    }
+    assert differing(ours, theirs) == {}
+
+
+def test_an_image_does_not_depend_on_what_else_is_in_the_pool(engine, tiny):
+    """24 images over 6 schedulers, 5 to 30 steps and three guidance values: pooled, in random order, and alone."""
+    specs = [
+        spec_of(tiny, scheduler=scheduler, steps=steps, guidance=guidance, prompts=WORDS[:2], seeds=seeds)
+        for scheduler, steps, guidance, seeds in zip(
+            SIX * 2, (5, 9, 30, 7, 6, 5, 25, 12, 8, 6, 5, 7), (7.5, 1.0, 3.0) * 4, ((0,), (7,)) * 6, strict=True
+        )
+    ]
+    tasks = tasks_for(engine, specs)
+    assert len(tasks) == 24
+    pooled = hashes(engine, tasks)
+    assert len(set(pooled.values())) == 24
+    shuffled = list(tasks)
+    random.Random(4).shuffle(shuffled)
+    assert hashes(engine, shuffled) == pooled
+    alone = {}
+    for task in shuffled:
+        alone |= hashes(engine, [task])
+    assert alone == pooled
+
+
+def test_a_sweep_takes_the_forwards_that_its_work_takes(engine, tiny):
+    """64 images over 4 schedulers and 4 numbers of steps: no forward more than ceil(work / slots), as planned."""
+    specs = [
+        spec_of(tiny, scheduler=scheduler, steps=steps, seeds=(0, 1))
+        for scheduler in ("ddim", "euler", PNDM, "heun")
+        for steps in (2, 3, 5, 7)
+    ]
+    resolved = engine.resolve_all(specs)
+    tasks = [task for each in resolved for task in requests_of(each)]
+    assert len(tasks) == 64
+    begun = []
+    with counted(engine) as (rows, texts):
+        list(engine.generate(tasks, lambda event: begun.append(event) if isinstance(event, Begun) else None))
+    work = 4 * sum(steps + steps + steps + 1 + 2 * steps - 1 for steps in (2, 3, 5, 7))
+    assert set(rows) == {8}
+    assert len(rows) <= 1.05 * -(-work // 4)
+    made = plan(resolved, rows=engine.images_per_forward, work=engine.work)
+    assert (len(rows), made.forwards, made.batches) == (-(-work // 4), made.forwards, 16)
+    assert made.forwards == len(rows)
+    assert sorted(event.task.recipe_key for event in begun) == sorted(task.recipe_key for task in tasks)
+    assert [len(each) for each in texts] == [4, 4]  # two prompts and a negative one, each encoded once
+    assert sorted(len(set(each)) for each in texts) == [1, 2]
+
+
+def test_one_seed_under_eight_settings_takes_a_quarter_of_the_forwards(engine, tiny):
+    """Against one picture after the other, a forward for each of its steps."""
+    specs = [
+        spec_of(tiny, scheduler=scheduler, steps=steps, prompts=WORDS[:1], seeds=(1,), batch_size=8)
+        for scheduler in ("ddim", "euler", "unipc", "dpmsolver++")
+        for steps in (6, 8)
+    ]
+    tasks = tasks_for(engine, specs)
+    with counted(engine) as (together, _):
+        pooled = hashes(engine, tasks)
+    with counted(engine) as (apart, _):
+        for task in tasks:
+            assert hashes(engine, [task]).items() <= pooled.items()
+    assert len(together) == 8
+    assert len(together) <= len(apart) / 4
+
+
+def test_an_image_without_guidance_takes_one_row(engine, tiny):
+    """Four with guidance are eight rows, four without it four."""
+    specs = [spec_of(tiny, guidance=guidance) for guidance in (5.0, 1.0)]
+    with counted(engine) as (rows, _):
+        list(engine.generate(tasks_for(engine, specs)))
+    assert sorted(rows) == [4, 4, 4, 8, 8, 8]
+
+
+def test_what_a_pool_does_not_know_is_left_to_the_pipeline(engine, stock, tiny_xl):
+    """An argument of the call that the loop here has no place for, and weighted words of several lengths."""
+    cut_short = spec_of(tiny_xl, steps=4, arguments=(("denoising_end", 0.5),))
+    (resolved,) = engine.resolve_all([cut_short])
+    assert engine.work(resolved) is None
+    assert (
+        differing(made(engine, requests_of(resolved)), stock("StableDiffusionXLPipeline", resolved, denoising_end=0.5))
+        == {}
+    )
+    assert engine.work(engine.resolve(spec_of(tiny_xl, weighting=True))) is None
+    assert engine.work(engine.resolve(spec_of(tiny_xl))) == (3, 0)
+    assert engine.work(engine.resolve(spec_of(tiny_xl, guidance=1.0))) == (0, 3)
+
+
+def test_an_image_that_fails_costs_only_itself(engine, tiny):
+    """The others come out, and are what they would have been; at the end it is said which did not, and why."""
+    fine = tasks_for(engine, [spec_of(tiny, scheduler="euler")])
+    (task,) = tasks_for(engine, [spec_of(tiny, seeds=(3,), prompts=WORDS[:1])])
+    bad = [replace(task, call=replace(task.call, clip_skip=50))]  # as resolving would not let it
+    pictures = engine.generate([*bad, *fine])
+    others = {picture.task.recipe_key: picture.pixels for picture in islice(pictures, 4)}
+    with pytest.raises(SomeUnmade, match=r"1 of 5 images could not be made: .*range") as caught:
+        next(pictures)
+    assert list(caught.value.reasons) == bad
+    assert differing(others, made(engine, fine)) == {}
+
+
+def test_what_is_begun_is_finished_and_no_more(engine, tiny):
+    """Asked to stop, those under way come out whole, and nothing else is begun."""
+    tasks = tasks_for(engine, [spec_of(tiny, scheduler=scheduler, steps=4) for scheduler in ("ddim", "euler", "unipc")])
+    begun = []
+    asked = iter(range(100))
+    pictures = list(engine.generate(tasks, begun.append, going=lambda: next(asked) < 3))
+    begun = [event.task for event in begun if isinstance(event, Begun)]
+    assert 0 < len(begun) < len(tasks)
+    assert {picture.task.recipe_key for picture in pictures} == {task.recipe_key for task in begun}
+    assert (
+        hashes(engine, begun).items()
+        == {p.task.recipe_key: h for p, h in zip(pictures, hashed(pictures), strict=True)}.items()
+    )
+
+
+def hashed(pictures):
+    from promptlab.images.png import pixel_sha256
+
+    return [pixel_sha256(picture.pixels) for picture in pictures]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_pooled_rows_keep_the_promise_with_two_threads(engine, mini, dtype):
+    """Guided rows come in pairs, timesteps differ from row to row: an image's bytes are its own all the same."""
+    import torch
+
+    specs = [
+        spec_of(str(mini), scheduler=scheduler, steps=steps, size=64, dtype=dtype, seeds=(0,))
+        for scheduler, steps in (("euler-a", 2), ("pndm", 3))
+    ]
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        tasks = tasks_for(engine, specs)
+        pooled = hashes(engine, tasks)
+        assert hashes(engine, [tasks[3], tasks[0]]).items() <= pooled.items()
+        assert hashes(engine, [tasks[2]]).items() <= pooled.items()
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,255 @@
+"""Schedulers: names and options that mean something are understood, all others are refused."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from promptlab.errors import InputError, UnknownValue
+from promptlab.specs import SchedulerSpec
+from promptlab.specs.schedulers import ALIASES, describe_schedulers, parse_scheduler
+
+COMPATIBLE = [
+    "DDIMScheduler", "DDPMScheduler", "DEISMultistepScheduler", "DPMSolverMultistepScheduler", "DPMSolverSDEScheduler",
+    "DPMSolverSinglestepScheduler", "EDMEulerScheduler", "EulerAncestralDiscreteScheduler", "EulerDiscreteScheduler",
+    "HeunDiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "KDPM2DiscreteScheduler", "LMSDiscreteScheduler",
+    "PNDMScheduler", "UniPCMultistepScheduler",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def config(mini):
+    return json.loads((mini / "scheduler" / "scheduler_config.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "options"),
+    [
+        ("dpmsolver++", "DPMSolverMultistepScheduler", {}),
+        ("DPM++ 2M Karras", "DPMSolverMultistepScheduler", {"use_karras_sigmas": True}),
+        ("dpm++ 2m sde", "DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
+        ("Euler a", "EulerAncestralDiscreteScheduler", {}),
+        ("euler_ancestral", "EulerAncestralDiscreteScheduler", {}),
+        ("pndmscheduler", "PNDMScheduler", {}),
+        ("UniPCMultistep", "UniPCMultistepScheduler", {}),
+        ("PLMS", "PNDMScheduler", {}),
+        ("TCDScheduler", "TCDScheduler", {}),
+        ("euler:steps_offset=2,timestep_spacing=trailing", "EulerDiscreteScheduler",
+         {"steps_offset": 2, "timestep_spacing": "trailing"}),
+        ("euler-karras:use_karras_sigmas=false", "EulerDiscreteScheduler", {"use_karras_sigmas": False}),
+        ("dpmsolver++: solver_order = 3 , variance_type=none", "DPMSolverMultistepScheduler",
+         {"solver_order": 3, "variance_type": None}),
+    ],
+)  # fmt: skip
+def test_names_and_options_are_understood(text, name, options):
+    """A scheduler can be named as in diffusers, shortly, or as in AUTOMATIC1111, and options are typed values."""
+    spec = parse_scheduler(text)
+    assert (spec.name, dict(spec.options)) == (name, options)
+
+
+def test_an_unknown_name_is_refused_with_the_nearest():
+    """A misspelt scheduler is refused before anything is loaded, and the nearest name is offered."""
+    with pytest.raises(
+        UnknownValue, match=r"--scheduler 'ueler-a' is unknown \(did you mean euler-a\?\); allowed: dpm"
+    ):
+        parse_scheduler("ueler-a")
+
+
+@pytest.mark.parametrize("text", ["euler:karras", "euler:=3", "euler:steps_offset="])
+def test_options_without_a_value_are_refused(text):
+    """Options are pairs, and half a pair is said to be one."""
+    with pytest.raises(InputError, match=r"has an option without a value.*allowed: NAME:key=value"):
+        parse_scheduler(text)
+
+
+def test_an_option_set_twice_is_refused():
+    """Of two values for one option none wins silently."""
+    with pytest.raises(InputError, match="sets steps_offset twice"):
+        parse_scheduler("euler:steps_offset=1,steps_offset=2")
+
+
+def test_parsing_imports_nothing_heavy():
+    """Names are checked and completed without torch or diffusers."""
+    code = (
+        "import sys; from promptlab.specs.schedulers import parse_scheduler; parse_scheduler('euler'); "
+        "print(sorted({'torch', 'diffusers', 'numpy', 'transformers'} & sys.modules.keys()))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
+
+
+@pytest.mark.slow
+def test_every_alias_is_a_scheduler_with_these_options(config):
+    """Each short name leads to a class that diffusers has, and to options that it takes."""
+    from promptlab.engine.schedulers.registry import build_scheduler, scheduler_options
+
+    for alias, spec in ALIASES.items():
+        known = {option.name: option for option in scheduler_options(spec.name)}
+        assert all(known[key].admits(value) for key, value in spec.options), alias
+        assert type(build_scheduler(spec, config)).__name__ == spec.name
+
+
+@pytest.mark.slow
+def test_the_bundled_model_has_fifteen_schedulers():
+    """The list for a model names what fits, its own marked, each with aliases and options."""
+    found = {info.name: info for info in describe_schedulers("mini")}
+    assert list(found) == COMPATIBLE
+    assert [name for name, info in found.items() if info.is_default] == ["PNDMScheduler"]
+    solver = found["DPMSolverMultistepScheduler"]
+    assert solver.aliases == ("dpmsolver++", "dpmsolver", "sde-dpmsolver++")
+    choices = {option.name: option.choices for option in solver.options}
+    assert choices["solver_type"] == ("midpoint", "heun")
+
+
+@pytest.mark.slow
+def test_without_a_model_every_scheduler_with_an_alias_is_described():
+    """The list without a model has flow-matching schedulers too, and none is a default."""
+    found = describe_schedulers()
+    assert {info.name for info in found} == {spec.name for spec in ALIASES.values()}
+    assert not any(info.is_default for info in found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("flow-euler", r"--scheduler 'flow-euler' does not fit this model.*; allowed: ddim, ddpm, deis, "),
+        ("NoSuchScheduler", r"--scheduler 'NoSuchScheduler' is unknown.*; allowed: ddim, "),
+        ("euler:use_karas_sigmas=true", r"'use_karas_sigmas' is no option of euler .did you mean use_karras_sigmas"),
+        ("euler:use_karras_sigmas=3", r"=3' does not fit the option; allowed: use_karras_sigmas=true, false"),
+        ("dpmsolver++:solver_type=midpint", r"allowed: solver_type=midpoint, heun; type: --scheduler dpmsolver\+\+"),
+        ("dpmsolver++:solver_order=2.5", r"allowed: solver_order=a whole number"),
+        ("dpmsolver-sde:noise_sampler_seed=3", "'noise_sampler_seed' is no option of dpmsolver-sde"),
+        ("euler:use_karras_sigmas=true,use_beta_sigmas=true", "cannot be built: Only one .*: options that go together"),
+        ("ddim:beta_schedule=wavy", "cannot be built: wavy is not implemented"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused(engine, make_spec, text, sentence):
+    """Schedulers, options and values that diffusers would take silently or fail on late are refused early."""
+    with pytest.raises(InputError, match=sentence):
+        engine.resolve(make_spec(scheduler=parse_scheduler(text)))
+
+
+@pytest.mark.slow
+def test_a_flow_matching_model_takes_flow_matching_schedulers_only(engine, make_spec, flux):
+    """The model decides which schedulers fit: here the classic ones are refused."""
+    spec = make_spec(model=str(flux))
+    with pytest.raises(UnknownValue, match=r"does not fit this model.*; allowed: flow-euler, flow-lcm;"):
+        engine.resolve(spec.vary(scheduler=parse_scheduler("euler")))
+    resolved = engine.resolve(spec.vary(scheduler=parse_scheduler("flow-lcm")))
+    assert resolved.spec.pipeline.scheduler == SchedulerSpec(name="FlowMatchLCMScheduler")
+
+
+@pytest.mark.slow
+def test_options_that_change_nothing_are_dropped(engine, make_spec):
+    """The default named and the default left out are one recipe."""
+    plain = engine.resolve(make_spec(scheduler=parse_scheduler("euler")))
+    named = engine.resolve(make_spec(scheduler=parse_scheduler("euler:use_karras_sigmas=false")))
+    own = engine.resolve(make_spec(scheduler=parse_scheduler("pndm:steps_offset=1")))
+    assert plain == named
+    assert own == engine.resolve(make_spec())
+
+
+def cases(config):
+    """Every scheduler that fits, with every value of every option that can be listed; one option at a time."""
+    from promptlab.engine.schedulers.registry import fitting_schedulers, scheduler_options
+
+    for name in fitting_schedulers("PNDMScheduler", config):
+        yield SchedulerSpec(name=name)
+        for option in scheduler_options(name):
+            values = option.choices or ((True, False) if option.kind == "bool" else WRITTEN_DOWN.get(option.name, ()))
+            yield from (SchedulerSpec(name=name, options=((option.name, value),)) for value in values)
+
+
+WRITTEN_DOWN = {
+    "beta_schedule": ("linear", "scaled_linear", "squaredcos_cap_v2"),
+    "prediction_type": ("epsilon", "sample", "v_prediction"),
+    "timestep_spacing": ("linspace", "leading", "trailing"),
+    "interpolation_type": ("linear", "log_linear"),
+}
+"""What some classes take as any text, and others list."""
+
+
+@pytest.mark.slow
+def test_every_option_of_every_scheduler_runs_or_is_refused_early(config):
+    """What resolving lets through was stepped to its end; what it refuses has a reason, and all plain ones run."""
+    from promptlab.engine.schedulers.registry import resolve_scheduler
+
+    fewer = {**config, "num_train_timesteps": 100}  # some tables take their time
+    refused, ran = {}, 0
+    for spec in cases(fewer):
+        try:
+            resolve_scheduler(spec, "PNDMScheduler", fewer, {"in_channels": 4, "out_channels": 4})
+            ran += 1
+        except InputError as error:
+            refused[str(spec)] = str(error)
+    assert ran > 250
+    assert not [spec for spec in refused if ":" not in spec]
+    assert all("; allowed: options that go together; type: " in each for each in refused.values())
+    assert "`mu` must be passed" in refused["UniPCMultistepScheduler:use_dynamic_shifting=true"]
+    assert len(refused) < 20, refused
+
+
+@pytest.mark.slow
+def test_a_flow_matching_scheduler_draws_from_the_images_seeds(engine, make_spec, tmp_path):
+    """FLUX's pipeline hands its scheduler no generator: noise of the steps is the image's all the same."""
+    import warnings
+
+    from promptlab.plan import requests_of
+    from tests.families.transforming import flux
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        flux().save_pretrained(tmp_path / "flux")
+    for text in ("flow-euler:stochastic_sampling=true", "flow-lcm"):
+        spec = make_spec(model=str(tmp_path / "flux"), scheduler=parse_scheduler(text), seeds=(1, 2))
+        tasks = requests_of(engine.resolve(spec))
+        first, second = ([picture.pixels.tobytes() for picture in engine.generate(some)] for some in (tasks, tasks[1:]))
+        assert first[1:] == second
+        assert first[0] != first[1]
+
+
+@pytest.mark.slow
+def test_every_scheduler_object_is_fresh(config):
+    """Two batches never share a scheduler, and each gets the seeds of its own images."""
+    from promptlab.engine.machine.torch_setup import quietly
+    from promptlab.engine.schedulers.registry import build_scheduler
+
+    spec = parse_scheduler("dpmsolver-sde")
+    first, second = build_scheduler(spec, config, [1, 2]), build_scheduler(spec, config, [3, 4])
+    with quietly():
+        first.set_timesteps(3)
+    assert (first.noise_sampler_seed, second.noise_sampler_seed) == ([1, 2], [3, 4])
+    assert len(second.timesteps) != len(first.timesteps)
+
+
+@pytest.mark.slow
+def test_a_schedulers_own_noise_is_that_of_the_generators_device(config):
+    """Latents on an accelerator, generators on the CPU: the noise of the Brownian tree is the CPU's, to the bit. Here
+    the accelerator is torch's meta device, which has no numbers of its own."""
+    import torch
+
+    from promptlab.engine.machine.torch_setup import quietly
+    from promptlab.engine.schedulers.noise_sampler import noise_from
+    from promptlab.engine.schedulers.registry import build_scheduler
+
+    spec, latents = parse_scheduler("dpmsolver-sde"), torch.randn(2, 4, 8, 8)
+    plain, travelling = (noise_from(build_scheduler(spec, config, [1, 2]), "cpu") for _ in range(2))
+    with quietly():
+        for scheduler, sample in ((plain, latents), (travelling, latents.to("meta"))):
+            scheduler.set_timesteps(3)
+            moved = scheduler.step(sample, scheduler.timesteps[0], sample).prev_sample
+            assert moved.shape == latents.shape
+            scheduler.step(moved, scheduler.timesteps[1], moved)
+        assert type(plain.noise_sampler).__name__ == "BrownianTreeNoiseSampler"
+        travelling.noise_sampler._home = torch.device("cpu")
+        sigmas = plain.sigmas[2], plain.sigmas[3]
+        assert torch.equal(plain.noise_sampler(*sigmas), travelling.noise_sampler(*sigmas))
+
+
+def test_a_scheduler_that_draws_by_generators_is_left_as_it_is():
+    """Only one of them has a noise of its own."""
+    from promptlab.engine.schedulers.noise_sampler import noise_from
+
+    scheduler = object()
+    assert noise_from(scheduler, "cpu") is scheduler

@@ -1,0 +1,116 @@
+"""A checkpoint in one file, as model pages offer them, makes the pictures that its folder makes."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from promptlab.errors import InputError, NotFound
+from promptlab.plan import requests_of
+from tests.engine.folders import write_hub_cache, write_json
+from tests.engine.single_file import write_checkpoint, write_small
+
+pytestmark = pytest.mark.slow
+
+SD = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    return write_small(tmp_path_factory.mktemp("models") / "small")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(small, tmp_path_factory):
+    return write_checkpoint(tmp_path_factory.mktemp("files") / "small.safetensors", small)
+
+
+def test_one_file_makes_the_pictures_of_its_folder(engine, make_spec, small, checkpoint, tmp_path):
+    """The file holds the weights; the configuration of the model it comes from is taken from the Hub's cache."""
+    write_hub_cache(tmp_path / "hub", SD, small)
+    of_file = engine.resolve(make_spec(model=str(checkpoint), num_inference_steps=2))
+    assert of_file.model_identity.startswith("sha256:")
+    assert engine.resolve(of_file.spec) == of_file
+    named = engine.resolve(make_spec(model=str(checkpoint), config=str(small), num_inference_steps=2))
+    assert named.model_identity == of_file.model_identity
+    from_file = [picture.pixels for picture in engine.generate(requests_of(of_file))]
+    engine.free()
+    from_folder = [p.pixels for p in engine.generate(requests_of(engine.resolve(make_spec(model=str(small)))))]
+    np.testing.assert_array_equal(from_file, from_folder)
+
+
+def test_parts_that_the_file_lacks_come_from_where_its_configuration_is(engine, make_spec, small, tmp_path):
+    """As FLUX is offered: a denoiser alone. The encoder and the VAE of the cache are part of the recipe; without them
+    it is refused, with what to download."""
+    cached = write_hub_cache(tmp_path / "hub", SD, small)
+    bare = write_checkpoint(tmp_path / "bare.safetensors", small, encoder=False, vae=False)
+    spec = make_spec(model=str(bare), num_inference_steps=1)
+    before = engine.resolve(spec)
+    assert engine.resolve(spec.vary(config=str(small))).model_identity == before.model_identity
+    made = [picture.pixels for picture in engine.generate(requests_of(before))]
+    engine.free()
+    whole = engine.resolve(make_spec(model=str(small), num_inference_steps=1))
+    np.testing.assert_array_equal(made, [picture.pixels for picture in engine.generate(requests_of(whole))])
+    for part, name in (("text_encoder", "model"), ("vae", "diffusion_pytorch_model")):
+        weights = cached / part / f"{name}.safetensors"
+        content = bytearray(weights.read_bytes())
+        content[-1] ^= 1
+        weights.write_bytes(content)
+        assert engine.resolve(spec).model_identity != before.model_identity
+        weights.unlink()
+        said = rf"has no {part}, a .*, and nor has the Hub cache that of .*; type: hf download .* '{part}/\*'"
+        with pytest.raises(InputError, match=said):
+            engine.resolve(spec)
+        shutil.copy(small / part / f"{name}.safetensors", weights)
+
+
+def test_a_file_has_no_revision(checkpoint, engine, make_spec):
+    """Revisions are the Hub's."""
+    with pytest.raises(InputError, match="--revision 'main' means nothing for"):
+        engine.resolve(make_spec(model=str(checkpoint), revision="main"))
+
+
+def test_its_configuration_can_be_named(checkpoint, engine, make_spec, small, tmp_path, monkeypatch):
+    """A folder or a Hub id stands in for what diffusers would tell from the tensors; its content is part of the recipe,
+    wherever it lies."""
+    write_hub_cache(tmp_path / "hub", "org/small", small)
+    monkeypatch.chdir(small.parent)
+    spec = make_spec(model=str(checkpoint), config="./small", num_inference_steps=2)
+    of_folder, of_hub = engine.resolve(spec), engine.resolve(spec.vary(config="org/small"))
+    assert (of_folder.spec.pipeline.config, of_hub.spec.pipeline.config) == (str(small), "org/small")
+    assert of_folder.model_identity == of_hub.model_identity
+    assert engine.resolve(of_folder.spec) == of_folder
+    named = [picture.pixels for picture in engine.generate(requests_of(of_folder))]
+    engine.free()
+    plain = engine.resolve(make_spec(model=str(small), num_inference_steps=2))
+    np.testing.assert_array_equal(named, [picture.pixels for picture in engine.generate(requests_of(plain))])
+    other = shutil.copytree(small, tmp_path / "other", ignore=shutil.ignore_patterns("*.safetensors"))
+    assert engine.resolve(spec.vary(config=str(other))).model_identity == of_folder.model_identity
+    config = json.loads((other / "scheduler" / "scheduler_config.json").read_text())
+    write_json(other / "scheduler" / "scheduler_config.json", {**config, "beta_end": 0.013})
+    assert engine.resolve(spec.vary(config=str(other))).model_identity != of_folder.model_identity
+
+
+def test_a_configuration_that_is_none_is_refused(checkpoint, engine, make_spec, small, tmp_path):
+    """Nowhere, empty, a file, not cached: each one line, before a weight is read."""
+    spec = make_spec(model=str(checkpoint))
+    with pytest.raises(
+        NotFound, match=r"--config '\./nowhere' does not exist; allowed: a diffusers folder with a model_"
+    ):
+        engine.resolve(spec.vary(config="./nowhere"))
+    with pytest.raises(NotFound, match=r"--config '.*' does not exist; allowed: a diffusers folder"):
+        engine.resolve(spec.vary(config=str(checkpoint)))
+    with pytest.raises(InputError, match=r"--config '.*' has no model_index\.json, so it is no configuration of a pip"):
+        engine.resolve(spec.vary(config=str(tmp_path)))
+    with pytest.raises(InputError, match="--config 'org/model' is neither a folder here nor in the Hub cache, and the"):
+        engine.resolve(spec.vary(config="org/model"))
+
+
+@pytest.mark.parametrize("model", ["mini", "small", "org/model"])
+def test_only_a_single_file_takes_a_configuration(engine, make_spec, small, model):
+    """Everything else has its own, so one that is named would be ignored silently."""
+    with pytest.raises(
+        InputError, match=r"--config 'org/other' means nothing for .*, which has a configuration of its"
+    ):
+        engine.resolve(make_spec(model=str(small) if model == "small" else model, config="org/other"))

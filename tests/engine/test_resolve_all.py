@@ -1,0 +1,56 @@
+"""Many specs at once: resolved quickly, each as if alone; and a plan's loads are those the engine makes."""
+
+import pytest
+
+from promptlab.engine import Loading
+from promptlab.errors import InputError
+from promptlab.plan import plan
+from promptlab.specs import PipelineSpec, SchedulerSpec
+
+
+def test_a_spelling_that_is_wrong_is_refused_beside_an_equal_one_that_is_right(engine, make_spec):
+    """``1`` equals ``True`` in Python, and is no value of a switch: what was resolved before must not hide it."""
+    right, wrong = (
+        make_spec(scheduler=SchedulerSpec(name="EulerDiscreteScheduler", options=(("use_karras_sigmas", value),)))
+        for value in (True, 1)
+    )
+    assert right == wrong
+    engine.resolve_all([right, right])
+    with pytest.raises(InputError, match="use_karras_sigmas"):
+        engine.resolve_all([right, wrong])
+
+
+def test_a_model_that_changed_between_two_calls_is_seen(engine, make_spec, copy_of_mini):
+    """What is remembered is remembered for one call."""
+    folder = copy_of_mini()
+    before = engine.resolve(make_spec(model=str(folder)))
+    config = folder / "scheduler" / "scheduler_config.json"
+    config.write_text(config.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert engine.resolve(make_spec(model=str(folder))).model_identity != before.model_identity
+
+
+def test_a_thousand_settings_are_told_apart(engine, make_spec):
+    """Each has a key of its own; what that costs is in benchmarks/planning.py."""
+    specs = [make_spec(guidance_scale=1 + place / 1000) for place in range(1000)]
+    assert len({each.setting_key for each in engine.resolve_all(specs)}) == 1000
+
+
+def test_as_much_is_loaded_as_planned(engine, make_spec, copy_of_mini, mini):
+    """Pipelines by model and dtype, VAEs again after each of them, schedulers never."""
+    other = str(copy_of_mini("other"))
+    (copy_of_mini("vae") / "vae" / "config.json").write_text(
+        (mini / "vae" / "config.json").read_text(encoding="utf-8") + "\n", encoding="utf-8"
+    )
+    specs = [
+        make_spec().vary(pipeline=PipelineSpec(model=model, vae=vae, dtype=dtype, scheduler=scheduler))
+        for scheduler in (None, SchedulerSpec(name="DDIMScheduler"))
+        for vae in (None, str(mini / "vae"))
+        for model in ("mini", other)
+        for dtype in ("float32", "bfloat16")
+    ]
+    engine.free()
+    made = plan(engine.resolve_all(specs))
+    events: list[object] = []
+    for run in made.runs:
+        list(engine.generate(run.owed, events.append))
+    assert made.loads == sum(isinstance(event, Loading) for event in events)

@@ -1,0 +1,133 @@
+"""LoRAs, words of their own, weights, second noises, early stops: recorded like everything else, and found again."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from promptlab.expand import read_experiment
+from promptlab.expand.settings_text import STEERING, steering_of
+from promptlab.images.metadata import self_description
+from promptlab.images.png import read_text
+from promptlab.lab import Lab
+from promptlab.specs import CallSpec, Embedding, Lora, PipelineSpec, RunSpec, Variant
+from promptlab.testing import Painter
+from promptlab.workspace import Workspace
+
+SPEC = RunSpec(
+    pipeline=PipelineSpec(
+        model="mini", loras=(Lora(name="/loras/ink.safetensors", weight=0.8), Lora(name="org/wash", weight=-0.5)),
+        embeddings=(Embedding(name="cat.safetensors", token="<cat>"),),
+    ),
+    call=CallSpec(
+        num_inference_steps=3, weighting=True, clip_skip=1, guidance_rescale=0.25, guidance_until=0.5,
+        variation_seed=0, variation_strength=0.2,
+    ),
+    variants=(Variant(prompt="a (red)1.3 <cat>"),), seeds=(0, 1), batch_size=2,
+)  # fmt: skip
+SAID = {
+    "lora": "ink:0.8 + org/wash:-0.5", "textual_inversion": "cat:<cat>", "weighting": "compel", "clip_skip": "1",
+    "guidance_rescale": "0.25", "guidance_until": "0.5", "variation_seed": "0", "variation_strength": "0.2",
+}  # fmt: skip
+
+
+@pytest.fixture
+def made(lab):
+    return lab.run(SPEC, experiment="steered")
+
+
+def parts_of(spec):
+    """LoRAs and embeddings with their identities, which equality leaves out."""
+    return [(each.name, each.identity) for each in (*spec.pipeline.loras, *spec.pipeline.embeddings)]
+
+
+def test_a_row_and_a_picture_hold_all_of_it(lab, made):
+    """What comes back from the database equals what went in, identities too; so does what the picture says."""
+    assert made.spec == replace(SPEC, pipeline=made.spec.pipeline, call=made.spec.call)
+    again = lab.source("1").run
+    told = self_description(lab.workspace.root / again.images[0].path)
+    for spec in (again.spec, told.spec):
+        assert (spec.pipeline, spec.call) == (made.spec.pipeline, made.spec.call)
+        assert parts_of(spec) == parts_of(made.spec)
+        assert all(identity.startswith("sha256:") for _, identity in parts_of(spec))
+    text = read_text(lab.workspace.root / again.images[0].path)["parameters"]
+    assert "<lora:ink:0.8> <lora:org/wash:-0.5>" in text
+    assert "Variation seed: 0, Variation seed strength: 0.2" in text
+    assert "Clip skip: 2" in text
+
+
+def test_all_of_it_is_shown(lab, made, promptlab):
+    """In the report, the table, the CSV, and MLflow's parameters, under one name each."""
+    assert dict(steering_of(made.spec)) == SAID
+    assert set(SAID) == set(STEERING)
+    frame = lab.frame()
+    assert {name: frame[name][0] for name in SAID} == SAID
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{lab.workspace.database}")
+    assert SAID.items() <= client.get_run(made.variants[0].mlflow_run_id).data.params.items()
+    for words in (("show", "1"), ("show", "1/0"), ("show", "1", "--csv")):
+        said = promptlab(*words).out
+        assert all(value in said for value in SAID.values()), words
+    report = lab.workspace.report(made.id).read_text(encoding="utf-8")
+    assert "variation_strength" in report
+    assert "/loras/ink.safetensors:0.8" in report
+
+
+def test_nothing_is_made_twice_and_each_of_it_is_another_recipe(lab, made, painter):
+    """The same again is linked; each field changed or dropped is another picture."""
+    painted = len(painter.painted)
+    assert {image.linked for image in lab.run(SPEC).images} == {(1, 0), (1, 1)}
+    dropped = [
+        {"loras": SPEC.pipeline.loras[:1]}, {"loras": SPEC.pipeline.loras[::-1]}, {"embeddings": ()},
+        {"weighting": False}, {"clip_skip": 2}, {"guidance_rescale": None}, {"guidance_until": 0.4},
+        {"variation_seed": 1}, {"variation_strength": 0.3},
+    ]  # fmt: skip
+    for changes in dropped:
+        run = lab.run(SPEC.vary(**changes))
+        assert not {image.linked for image in run.images} - {None}, changes
+    assert len(painter.painted) == painted + 2 * len(dropped)
+
+
+def test_a_rerun_inherits_it_and_a_diff_names_it(lab, made, promptlab):
+    """What is not named stays; 'none' takes LoRAs off; the changes are kept by the names of options."""
+    assert promptlab("rerun", "1", "--lora", "none", "--no-weighting", "--variation-strength", "0.5").code == 0
+    child = lab.source("last").run
+    assert child.spec.pipeline.loras == ()
+    assert (child.spec.call.weighting, child.spec.call.clip_skip, child.spec.call.variation_strength) == (False, 1, 0.5)
+    assert child.spec.pipeline.embeddings == made.spec.pipeline.embeddings
+    assert [change.field for change in child.changes] == ["lora", "weighting", "variation_strength"]
+    for words in (("diff", "1", "2"), ("tree",)):
+        said = " ".join(promptlab(*words).out.split())
+        assert "lora: ink:0.8 + org/wash:-0.5 → none" in said
+        assert "variation_strength: 0.2 → 0.5" in said
+
+
+def test_a_lost_database_is_written_anew(lab, made, tmp_path):
+    """From the pictures: the same run, the same recipes."""
+    other = Workspace.at(tmp_path / "new")
+    other.root.mkdir()
+    there = Lab(other.root, engine=Painter())
+    there.take_in([lab.workspace.root / "images"])
+    again = there.source("last").run
+    assert (again.spec.pipeline, again.spec.call) == (made.spec.pipeline, made.spec.call)
+    assert parts_of(again.spec) == parts_of(made.spec)
+    assert [image.recipe_key for image in again.images] == [image.recipe_key for image in made.images]
+
+
+def test_an_export_makes_the_run_again(lab, made, tmp_path):
+    """The experiment file of the export names all of it."""
+    done = lab.export("1", tmp_path / "out")
+    experiment = read_experiment(done.path / "experiment.yaml")
+    (cell,) = experiment.sweep(default_model="other", parse_scheduler=None).cells
+    assert (cell.spec.pipeline.loras, cell.spec.pipeline.embeddings) == (SPEC.pipeline.loras, SPEC.pipeline.embeddings)
+    assert cell.spec.call == made.spec.call
+    assert json.loads((done.path / "run.json").read_text())["spec"]["call"]["variation_seed"] == 0
+
+
+def test_it_is_found_and_judged_by(lab, made, promptlab):
+    """``search --lora`` and ``best --by lora``."""
+    promptlab("run", "a fox", "--seeds", "0")
+    assert [line.split()[0] for line in promptlab("search", "--lora", "WASH").out.splitlines()[1:]] == ["1/1", "1/0"]
+    promptlab("rate", "1/0", "5")
+    assert "ink:0.8 + org/wash:-0.5" in promptlab("best", "--by", "lora").out

@@ -1,0 +1,265 @@
+"""Pictures taken in: a lost notebook written anew from them, edited rows put right, other programs' made parents."""
+
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from promptlab.errors import InputError, NotFound, StoreError
+from promptlab.images.exif import write_photo
+from promptlab.images.metadata import CHUNK
+from promptlab.images.png import pixel_sha256, read_pixels, read_text, write_png
+from promptlab.lab import Lab, PromptEdit
+from promptlab.records import ImageStatus, RunStatus
+from promptlab.specs import PipelineSpec, RunSpec, SchedulerSpec, Variant, options
+
+SPEC = RunSpec(
+    pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="a fox", label="전사"), Variant(prompt="b")),
+    seeds=(0, 1, 2), batch_size=4,
+)  # fmt: skip
+
+
+@pytest.fixture
+def story(lab):
+    """A run, a rerun of one seed, a run that is all links, and a sweep."""
+    from promptlab.expand import Experiment
+
+    lab.run(SPEC, experiment="foxes", note="first")
+    lab.rerun(lab.source("1"), seeds=(1,), wording=PromptEdit(append=(", snow",)))
+    lab.run(SPEC.vary(seeds=(1, 2)), experiment="linked")
+    sweep = Experiment().with_options(prompts=("a",), seeds="0,1", steps=("2", "3")).sweep(
+        default_model="mini", parse_scheduler=lambda text: text
+    )  # fmt: skip
+    lab.run_sweep(sweep, experiment="sweeps")
+    return lab
+
+
+def as_told(run):
+    """A run's record without what is about this database alone: numbers of MLflow, and when a row was written."""
+    return replace(
+        run, tracked_at=None, variants=tuple(replace(one, mlflow_run_id=None) for one in run.variants),
+        images=tuple(replace(image, made_at=None) for image in run.images),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda record: record.update(status="JOYFUL"),
+        lambda record: record["images"].pop(),
+        lambda record: record["images"][0].update(variant=7),
+        lambda record: record["variants"].pop(),
+        lambda record: record["spec"].update(seeds=[]),
+        lambda record: record.update(images="all"),
+    ],
+)
+def test_a_grid_that_was_tampered_with_is_refused(story, painter, tmp_path, harm):
+    """A record that is none is one line about that file; the pictures beside it are taken."""
+    new, folder = tampered(story, painter, tmp_path, harm)
+    taken = new.take_in([str(folder)])
+    assert [one.run.id for one in taken if one.run] == [1]
+    assert "cannot be read" in next(one.problem for one in taken if one.problem)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda record: [image.update(path="../../elsewhere.png") for image in record["images"]],
+        lambda record: [image.update(path="/etc/passwd", status="FAILED", error="x") for image in record["images"]],
+        lambda record: record.update(id=10**30),
+        lambda record: [image.update(linked=[1, 0]) for image in record["images"]],
+    ],
+)
+def test_what_a_grid_claims_about_places_is_not_believed(story, painter, tmp_path, harm):
+    """No row points out of the workspace, whatever a stranger's record says."""
+    new, folder = tampered(story, painter, tmp_path, harm)
+    new.take_in([str(folder)])
+    paths = [image.path for image in new.notebook.run(1).images]
+    assert [path for path in paths if path and not path.startswith("images/00001/v")] == []
+
+
+def test_a_number_beyond_all_databases_is_one_line(story, painter, tmp_path):
+    """Refused as a failure of the database, not as a traceback."""
+    new, folder = tampered(story, painter, tmp_path, lambda record: record["images"][0].update(peak_memory=10**30))
+    with pytest.raises(StoreError, match="the database failed while writing a run anew"):
+        new.take_in([str(folder)])
+
+
+def tampered(story, painter, tmp_path, harm):
+    """A new lab, and a folder with the pictures of run 1 and a grid whose record ``harm`` was done to."""
+    folder = tmp_path / "some"
+    shutil.copytree(story.workspace.root / "images" / "00001", folder)
+    text = read_text(folder / "grid.png")
+    told = json.loads(text[CHUNK])
+    harm(told["record"])
+    write_png(folder / "grid.png", read_pixels(folder / "grid.png"), {CHUNK: json.dumps(told)})
+    return Lab(tmp_path / "new", engine=painter), folder
+
+
+@pytest.mark.parametrize("folder", ["images", "mlartifacts"])
+def test_a_lost_database_is_written_anew_from_the_pictures(story, painter, tmp_path, folder):
+    """From the pictures' home or from what MLflow shows: every record equal to the lost one, links and lineage too."""
+    new = Lab(tmp_path / "new", engine=painter)
+    new.take_in([str(story.workspace.root / folder)])
+    for run_id in range(1, 6):
+        assert as_told(new.notebook.run(run_id)) == as_told(story.notebook.run(run_id))
+    before, after = story.notebook.sweep(1), new.notebook.sweep(1)
+    assert (after.uid, after.dimensions, after.runs) == (before.uid, before.dimensions, before.runs)
+    for run_id in range(1, 6):
+        for image in new.notebook.run(run_id).images:
+            assert pixel_sha256(read_pixels(new.workspace.root / image.path)) == image.pixel_sha256
+    assert new.notebook.run(3).images[0].linked == (1, 1)
+    assert new.notebook.untracked() == ()
+    assert new.checkup() == ()
+    assert new.resume() == ()
+
+
+def test_taking_in_twice_changes_nothing(story, painter, tmp_path):
+    """What is here is here."""
+    new = Lab(tmp_path / "new", engine=painter)
+    source = [str(story.workspace.root / "images")]
+    first = new.take_in(source)
+    assert [one.files for one in first] == [6, 2, 0, 2, 2]
+    records = [new.notebook.run(run_id) for run_id in range(1, 6)]
+    assert [one.files for one in new.take_in(source)] == [0, 0, 0, 0, 0]
+    assert [new.notebook.run(run_id) for run_id in range(1, 6)] == records
+
+
+def test_without_its_grid_a_run_comes_back_from_its_pictures(story, painter, tmp_path):
+    """Words, seeds, recipes, environment and lineage; seeds of which no picture is left are owed, and can be made."""
+    folder = tmp_path / "some"
+    folder.mkdir()
+    for name in ("v00-seed0.png", "v00-seed2.png", "v01-seed1.png"):
+        shutil.copy(story.workspace.root / "images" / "00001" / name, folder / name)
+    shutil.copy(story.workspace.root / "images" / "00002" / "v00-seed1.png", folder / "child.png")
+    new = Lab(tmp_path / "new", engine=painter)
+    new.take_in([str(folder)])
+    before, run = story.notebook.run(1), new.notebook.run(1)
+    assert (run.spec, run.uid, run.experiment, run.note, run.created_at) == (
+        before.spec, before.uid, "foxes", "first", before.created_at,
+    )  # fmt: skip
+    assert [image.recipe_key for image in run.images] == [image.recipe_key for image in before.images]
+    assert [image.status for image in run.images] == [
+        ImageStatus.MADE, ImageStatus.OWED, ImageStatus.MADE, ImageStatus.OWED, ImageStatus.MADE, ImageStatus.OWED,
+    ]  # fmt: skip
+    assert (run.status, run.environment, run.origin.program) == (RunStatus.KILLED, before.environment, "PromptLab")
+    child = new.notebook.run(2)
+    assert (child.parent_run_id, child.images[0].parent) == (1, (1, 1))
+    (resumed,) = [one for one in new.resume() if one.id == 1]
+    assert [image.pixel_sha256 for image in resumed.images] == [image.pixel_sha256 for image in before.images]
+
+
+def test_numbers_that_are_taken_give_way(story, painter, tmp_path):
+    """Another workspace has a run 1 of its own: the one taken in gets the next number, its pictures a new place."""
+    other = Lab(tmp_path / "other", engine=painter)
+    own = other.run(SPEC.vary(seeds=(77,)), experiment="mine")
+    other.take_in([str(story.workspace.root / "images" / "00001"), str(story.workspace.root / "images" / "00002")])
+    assert other.notebook.run(1).uid == own.uid
+    runs = {run.uid: run for run in map(other.notebook.run, (2, 3))}
+    parent, child = (runs[story.notebook.run(number).uid] for number in (1, 2))
+    assert child.parent_run_id == parent.id
+    assert all(f"images/{parent.id:05d}/" in image.path for image in parent.images)
+    assert other.source(str(story.workspace.root / child.images[0].path.replace(f"{child.id:05d}", "00002")))
+
+
+def test_an_edited_row_is_put_right_by_its_picture(story):
+    """The picture says what it was made from; the row is made to say so again."""
+    before = story.notebook.run(1)
+    with closing(sqlite3.connect(story.workspace.database)) as connection, connection:
+        connection.execute("UPDATE promptlab_variants SET prompt = 'a dog' WHERE run_id = 1 AND position = 0")
+    (taken,) = story.take_in([str(story.workspace.root / before.images[0].path)])
+    assert taken.files == 1
+    assert as_told(story.notebook.run(1)) == as_told(before)
+
+
+def test_a_deleted_picture_is_put_back_from_a_copy(story, tmp_path):
+    """The row is owed no more, the file lies where it lay."""
+    image = story.notebook.run(1).images[4]
+    home = story.workspace.root / image.path
+    shutil.copy(home, tmp_path / "copy.png")
+    home.unlink()
+    (taken,) = story.take_in([str(tmp_path / "copy.png")])
+    assert (taken.files, taken.run.images[4].status) == (1, ImageStatus.MADE)
+    assert pixel_sha256(read_pixels(home)) == image.pixel_sha256
+
+
+def test_a_jpeg_of_ours_gives_the_recipe_and_the_picture_is_made_again(story, painter, tmp_path):
+    """Its pixels are not those that were made, so it is not taken for the picture itself."""
+    before = story.notebook.run(1)
+    kept = story.workspace.root / before.images[0].path
+    write_photo(tmp_path / "a.jpg", read_pixels(kept), read_text(kept), format="jpeg")
+    new = Lab(tmp_path / "new", engine=painter)
+    (taken,) = new.take_in([str(tmp_path / "a.jpg")])
+    assert (taken.files, taken.run.images[0].status) == (0, ImageStatus.OWED)
+    (resumed,) = new.resume()
+    assert resumed.images[0].pixel_sha256 == before.images[0].pixel_sha256
+
+
+A1111 = (
+    "a (red:1.2) fox\nNegative prompt: blur\nSteps: 25, Sampler: DPM++ 2M Karras, CFG scale: 7, Seed: 123, "
+    "Size: 32x64, Model: dreamshaper_8, Hires upscale: 2, Version: v1.9.0"
+)
+
+
+def foreign(path, text=A1111, keyword="parameters"):
+    write_png(path, np.random.default_rng(0).integers(0, 256, (64, 32, 3), dtype=np.uint8), {keyword: text})
+    return str(path)
+
+
+@pytest.mark.quick
+def test_a_picture_of_another_program_becomes_a_parent(lab, tmp_path):
+    """Its words and settings are a run of one picture, what was lost stays with it, and rerun goes on from it."""
+    (taken,) = lab.take_in([foreign(tmp_path / "theirs.png")])
+    run = taken.run
+    assert (run.experiment, run.name, run.status, run.origin.program) == (
+        "imported", "theirs.png", RunStatus.FINISHED, "AUTOMATIC1111",
+    )  # fmt: skip
+    assert run.spec.pipeline == PipelineSpec(
+        model="dreamshaper_8",
+        scheduler=SchedulerSpec(name="DPMSolverMultistepScheduler", options=options({"use_karras_sigmas": True})),
+    )
+    assert (run.spec.call.num_inference_steps, run.spec.call.guidance_scale, run.spec.seeds) == (25, 7.0, (123,))
+    assert (run.images[0].width, run.images[0].height, run.images[0].status) == (32, 64, ImageStatus.MADE)
+    assert "Hires upscale" in [loss.name for loss in run.origin.lost]
+    assert read_text(lab.workspace.root / run.images[0].path) == {"parameters": A1111}
+    child = lab.rerun(lab.source("1"), wording=PromptEdit(append=(", snow",)), changes={"model": "mini"})
+    assert (child.parent_run_id, child.images[0].parent) == (1, (1, 0))
+    assert child.spec.variants[0].prompt == "a (red:1.2) fox, snow"
+    (again,) = lab.take_in([foreign(tmp_path / "copy.png")])
+    assert (again.run.id, again.files, again.known) == (1, 0, 1)
+
+
+def test_what_another_program_made_cannot_be_verified(lab, tmp_path):
+    """Nobody knows by which weights: that is said, with what can be typed instead."""
+    lab.take_in([foreign(tmp_path / "theirs.png")])
+    (verdict,) = lab.verify(["last"])
+    assert verdict.problem.startswith("run 1 was made by AUTOMATIC1111, which does not say by which weights")
+
+
+def test_files_that_say_nothing_are_named_and_the_others_are_taken(lab, tmp_path):
+    """A folder is a mixture; a lone file that says nothing is an error."""
+    foreign(tmp_path / "theirs.png")
+    foreign(tmp_path / "silent.png", text="hello", keyword="note")
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    taken = lab.take_in([str(tmp_path / name) for name in ("broken.png", "silent.png", "theirs.png")])
+    assert sorted((one.file.rpartition("/")[2], one.problem) for one in taken if one.problem)[1] == (
+        "silent.png", "does not say how it was made",
+    )  # fmt: skip
+    assert len([one for one in taken if one.run]) == 1
+    with pytest.raises(InputError, match=r"silent\.png' does not say how it was made"):
+        lab.take_in([str(tmp_path / "silent.png")])
+    with pytest.raises(NotFound, match="nowhere"):
+        lab.take_in(["nowhere"])
+
+
+def test_nothing_is_written_when_nothing_can_be_taken(painter, tmp_path):
+    """No folder, no database."""
+    (tmp_path / "empty").mkdir()
+    new = Lab(tmp_path / "new", engine=painter)
+    with pytest.raises(InputError, match="holds no picture"):
+        new.take_in([str(tmp_path / "empty")])
+    assert not (tmp_path / "new").exists()

@@ -1,0 +1,242 @@
+"""Verify: what is kept is made again as recorded and compared; nothing is claimed that was not compared."""
+
+import dataclasses
+import shutil
+import sqlite3
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from promptlab.engine import GeneratedImage
+from promptlab.errors import EngineError, InputError, NotFound
+from promptlab.images.metadata import CHUNK, self_description
+from promptlab.images.png import pixel_sha256, read_pixels, read_text, write_png
+from promptlab.lab import Lab, PromptEdit, RunOrImage
+from promptlab.records import Environment, Outcome
+from promptlab.specs import Change, PipelineSpec, RunSpec, Variant
+from promptlab.testing import Painter
+
+SPEC = RunSpec(
+    pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="a"), Variant(prompt="b")), seeds=(0, 1, 2),
+    batch_size=4,
+)  # fmt: skip
+
+
+class Elsewhere(Painter):
+    """A painter in another place: other facts, and pixels that are off by what ``noise`` says, up or down."""
+
+    def __init__(self, noise=0, **facts):
+        super().__init__()
+        self.noise, self.facts, self.calls = noise, facts, []
+
+    def environment(self, resolved):
+        return Environment(facts={**super().environment(resolved).facts, **self.facts})
+
+    def generate(self, tasks, watch=lambda event: None, **more):
+        self.calls.append([(task.variant, task.seed) for task in tasks])
+        for picture in super().generate(tasks, watch, **more):
+            off = np.random.default_rng(1).integers(-self.noise, self.noise + 1, picture.pixels.shape)
+            pixels = np.clip(picture.pixels + off, 0, 255).astype(np.uint8)
+            yield dataclasses.replace(picture, pixels=pixels)
+
+
+def in_another_place(lab, **about):
+    return Lab(lab.workspace, engine=Elsewhere(**about), tracker=lab.tracker)
+
+
+def outcomes(verdicts):
+    return [verdict.verification and verdict.verification.outcome for verdict in verdicts]
+
+
+@pytest.mark.quick
+def test_what_is_made_again_the_same_is_exact_and_stored(lab):
+    """Every picture of the run, its row says so afterwards, and so does MLflow."""
+    run = lab.run(SPEC)
+    verdicts = lab.verify(["last"])
+    assert outcomes(verdicts) == [Outcome.EXACT] * 6
+    assert [verdict.ref for verdict in verdicts] == [image.ref for image in run.images]
+    after = lab.notebook.run(run.id)
+    assert [image.verified for image in after.images] == [verdict.verification for verdict in verdicts]
+    assert after.images[0].verified.pixel_sha256 == run.images[0].pixel_sha256
+    assert after.images[0].verified.changes == ()
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{lab.workspace.database}")
+    told = client.get_run(after.variants[0].mlflow_run_id).data.tags
+    assert told["promptlab.verified"].startswith("3 exact of 3, ")
+    assert "Verified" in told["mlflow.note.content"]
+
+
+@pytest.mark.quick
+def test_a_small_difference_is_close_and_measured(lab):
+    """How many pixels, how far, and what changed in the environment; nothing is called exact that is not."""
+    run = lab.run(SPEC)
+    (verdict,) = in_another_place(lab, noise=1, torch="9.9", threads=7).verify([f"{run.id}/0"])
+    found = verdict.verification
+    assert found.outcome is Outcome.CLOSE
+    assert 0 < found.differing_pixels <= 512 * 512
+    assert found.greatest_difference == 1
+    assert 0 < found.mean_difference < 1
+    assert found.psnr > 45
+    assert Change(field="torch", before=None, after="9.9") in found.changes
+    assert Change(field="threads", before=None, after=7) in found.changes
+    assert lab.notebook.run(run.id).images[0].verified == found
+
+
+def test_another_picture_is_different(lab):
+    """Noise as strong as another seed's is not called close."""
+    lab.run(SPEC)
+    assert outcomes(in_another_place(lab, noise=120).verify(["1/0"])) == [Outcome.DIFFERENT]
+
+
+def test_a_picture_is_made_again_among_its_neighbours(lab):
+    """The whole batch in the order of its slots is made again, however few of it are asked for."""
+    lab.run(SPEC)
+    again = in_another_place(lab)
+    verdicts = again.verify(["1/4", "1/1"])
+    assert {verdict.ref for verdict in verdicts} == {"1/1", "1/4"}
+    assert sorted(again.engine.calls) == [[(0, 0), (0, 1), (0, 2), (1, 0)], [(1, 1), (1, 2)]]
+
+
+def test_a_linked_picture_is_verified_where_it_was_made(lab):
+    """A link has no pixels of its own: the picture it leads to is made again, once."""
+    lab.run(SPEC, experiment="one")
+    lab.run(SPEC.vary(seeds=(1,)), experiment="two")
+    verdicts = lab.verify(["2", "1/1"])
+    assert [verdict.ref for verdict in verdicts] == ["1/1", "1/4"]
+
+
+def test_everything_and_a_sample_of_it(lab):
+    """All that was made here; or as many of them as asked for, each once."""
+    lab.run(SPEC)
+    lab.rerun(lab.source("1"), wording=PromptEdit(append=(" c",)))
+    assert len(lab.verify(everything=True)) == 12
+    some = lab.verify(everything=True, sample=5)
+    assert len({verdict.ref for verdict in some}) == len(some) == 5
+
+
+def test_nothing_is_made_when_the_model_changed_under_its_name(lab):
+    """Told before generating, with both identities; the picture counts as not verified."""
+    lab.run(SPEC)
+    with closing(sqlite3.connect(lab.workspace.database)) as connection, connection:
+        connection.execute("UPDATE promptlab_runs SET model_identity = 'sha256:other'")
+    again = in_another_place(lab)
+    verdicts = again.verify(["last"])
+    assert outcomes(verdicts) == [None] * 6
+    assert "is not what run 1 was made by (sha256:other then, " in verdicts[0].problem
+    assert again.engine.calls == []
+
+
+def test_a_picture_that_was_painted_over_is_not_called_different(lab):
+    """The file is not what was made: that is said, whatever the engine makes now."""
+    run = lab.run(SPEC)
+    path = lab.workspace.root / run.images[0].path
+    write_png(path, 255 - read_pixels(path), read_text(path))
+    first, *others = lab.verify(["last"])
+    assert first.verification is None
+    assert "it was changed" in first.problem
+    assert outcomes(others) == [Outcome.EXACT] * 5
+
+
+def test_a_deleted_picture_and_an_edited_row_are_said(lab):
+    """What cannot be compared is a problem in words, and does not keep the others from being compared."""
+    run = lab.run(SPEC)
+    (lab.workspace.root / run.images[0].path).unlink()
+    with closing(sqlite3.connect(lab.workspace.database)) as connection, connection:
+        connection.execute("UPDATE promptlab_images SET recipe_key = 'edited' WHERE position = 4")
+    verdicts = {verdict.ref: verdict for verdict in lab.verify(["last"])}
+    assert "does not exist" in verdicts["1/0"].problem
+    assert "a row was edited" in verdicts["1/4"].problem
+    assert outcomes([verdicts["1/1"]]) == [Outcome.EXACT]
+
+
+def test_a_batch_that_cannot_be_made_does_not_take_the_others_along(lab):
+    """The engine's sentence stands beside the pictures of that batch."""
+
+    class Failing(Painter):
+        def generate(self, tasks, watch=lambda event: None, **more):
+            if any(task.seed == 2 and task.variant == 1 for task in tasks):
+                raise EngineError("out of memory")
+            yield from super().generate(tasks, watch, **more)
+
+    lab.run(SPEC)
+    verdicts = {one.ref: one for one in Lab(lab.workspace, engine=Failing(), tracker=lab.tracker).verify(["1"])}
+    assert verdicts["1/5"].problem == "out of memory"
+    assert outcomes([verdicts["1/0"], verdicts["1/3"]]) == [Outcome.EXACT] * 2
+
+
+def test_a_file_from_elsewhere_is_verified_by_what_it_says(lab, tmp_path):
+    """No row, no workspace: the picture itself tells how it was made and in which environment."""
+    run = lab.run(SPEC)
+    file = tmp_path / "mine.png"
+    shutil.copy(lab.workspace.root / run.images[2].path, file)
+    elsewhere = Lab(tmp_path / "empty", engine=Elsewhere(noise=1, torch="9.9"))
+    (verdict,) = elsewhere.verify([str(file)])
+    assert (verdict.ref, verdict.run_id) == (str(file), None)
+    assert verdict.verification.outcome is Outcome.CLOSE
+    assert Change(field="torch", before=None, after="9.9") in verdict.verification.changes
+    assert not (tmp_path / "empty").exists()
+    (verdict,) = lab.verify([str(file)])
+    assert (verdict.ref, verdict.verification.outcome) == ("1/2", Outcome.EXACT)
+
+
+def test_a_file_that_was_changed_is_compared_as_it_is(lab, tmp_path):
+    """A copy with other pixels is not the picture of the row: it is judged itself, and the row is left alone."""
+    run = lab.run(SPEC)
+    kept = lab.workspace.root / run.images[2].path
+    write_png(tmp_path / "copy.png", 255 - read_pixels(kept), read_text(kept))
+    (verdict,) = lab.verify([str(tmp_path / "copy.png")])
+    assert verdict.verification.outcome is Outcome.DIFFERENT
+    assert lab.notebook.run(run.id).images[2].verified is None
+
+
+def test_a_file_whose_words_were_changed_is_found_out(lab, tmp_path):
+    """The recipe key in the picture does not fit the words in it."""
+    run = lab.run(SPEC)
+    kept = lab.workspace.root / run.images[2].path
+    text = {**read_text(kept), CHUNK: read_text(kept)[CHUNK].replace('"prompt": "a"', '"prompt": "z"')}
+    write_png(tmp_path / "copy.png", 255 - read_pixels(kept), text)
+    assert self_description(tmp_path / "copy.png").spec.variants[0].prompt == "z"
+    (verdict,) = lab.verify([str(tmp_path / "copy.png")])
+    assert "it was changed" in verdict.problem
+
+
+def test_a_file_that_says_nothing_cannot_be_verified(lab, tmp_path):
+    """One line: nothing is guessed."""
+    write_png(tmp_path / "a.png", np.zeros((8, 8, 3), np.uint8), {})
+    with pytest.raises(InputError, match="was not made in this workspace"):
+        lab.run(SPEC) and lab.verify([str(tmp_path / "a.png")])
+
+
+def test_what_was_never_made_cannot_be_verified(lab, painter):
+    """A run that failed before its first picture names the command that makes it."""
+
+    class Broken(Painter):
+        def generate(self, tasks, watch=lambda event: None, **more) -> list[GeneratedImage]:
+            raise EngineError("no")
+
+    with pytest.raises(EngineError):
+        Lab(lab.workspace, engine=Broken(), tracker=lab.tracker).run(SPEC)
+    with pytest.raises(NotFound, match=r"type: promptlab resume 1"):
+        lab.verify(["1"])
+
+
+def test_verify_after_a_sweep_takes_all_its_runs(lab):
+    """``sweep:1``, or a page of its overview, is every picture of every run."""
+    from promptlab.expand import Experiment
+
+    sweep = Experiment().with_options(prompts=("a",), seeds="0,1", steps=("2", "3")).sweep(
+        default_model="mini", parse_scheduler=lambda text: text
+    )  # fmt: skip
+    made = lab.run_sweep(sweep)
+    assert outcomes(lab.verify([f"sweep:{made.id}"])) == [Outcome.EXACT] * 4
+    assert outcomes(lab.verify([str(lab.workspace.sweep_grid(made.id, 1))])) == [Outcome.EXACT] * 4
+
+
+def test_the_same_pixels_have_the_same_hash(lab):
+    """The hash that is stored is that of the pixels that came out."""
+    run = lab.run(SPEC)
+    (verdict,) = lab.verify(["1/0"])
+    assert verdict.verification.pixel_sha256 == pixel_sha256(read_pixels(lab.workspace.root / run.images[0].path))
+    assert isinstance(lab.source("1/0"), RunOrImage)

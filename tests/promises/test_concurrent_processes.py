@@ -1,0 +1,162 @@
+"""Several processes write runs into one workspace at once while its pages are open: nothing is locked, nothing lost."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import urllib.request
+
+import pytest
+
+from promptlab.errors import InputError
+from promptlab.expand.sweep import Axis, build_sweep
+from promptlab.lab import Lab
+from promptlab.lab.execution.events import ImagesGenerated, RunStarted
+from promptlab.lab.maintenance.doctor.sync import Synced
+from promptlab.records import RunStatus
+from promptlab.specs import PipelineSpec, RunSpec, Variant
+from promptlab.testing import Painter
+from promptlab.tracking import serve
+from promptlab.tracking.schema import database_uri
+from promptlab.workspace import Workspace
+
+SPEC = RunSpec(
+    pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="a fox"),), seeds=(0, 1), batch_size=2
+)  # fmt: skip
+
+WRITER = """
+import sys
+from promptlab import cli
+import promptlab.lab.execution.executor, promptlab.testing, promptlab.tracking.schema
+
+promptlab.tracking.schema.import_mlflow_quietly()
+me = sys.argv[1]
+print("ready", flush=True)
+sys.stdin.readline()
+codes = [
+    cli._exit_code(["run", f"a fox of {me}", "--seeds", "0-7"]),
+    cli._exit_code(["run", "a cat of nobody's", "--seeds", "0-3", "--name", f"of {me}"]),
+    cli._exit_code(["run", f"a dog of {me}", "--steps", "5", "--steps", "6", "--seeds", "0-1"]),
+    cli._exit_code(["run", "an owl of everybody's", "--seeds", "0-3"]),
+    cli._exit_code(["resume"]),
+]
+print(codes, flush=True)
+"""
+
+
+class Reader(threading.Thread):
+    """Asks for pages, as an open browser does, until it is told to stop."""
+
+    def __init__(self, url):
+        super().__init__()
+        self._url, self._over, self.answers = url, threading.Event(), []
+
+    def run(self):
+        experiments = "/api/2.0/mlflow/experiments/search"
+        while not self._over.is_set():
+            self.answers.append(self._ask("/"))
+            found = json.loads(self._ask(experiments, {"max_results": 100}))
+            ids = [one["experiment_id"] for one in found["experiments"]]
+            self._ask("/api/2.0/mlflow/runs/search", {"experiment_ids": ids, "max_results": 100})
+
+    def _ask(self, path, body=None):
+        request = urllib.request.Request(
+            self._url + path, data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )  # fmt: skip
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.read()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        self.join()
+
+
+def write(workspace, names):
+    """What the processes said, all of which begin at the same moment."""
+    environment = {
+        **os.environ, "PROMPTLAB_ENGINE": "painter", "PROMPTLAB_WORKSPACE": str(workspace.root), "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, env=environment,
+        )
+        for name in names
+    ]  # fmt: skip
+    try:
+        for writer in writers:
+            assert writer.stdout.readline() == "ready\n"
+        for writer in writers:
+            writer.stdin.write("go\n")
+            writer.stdin.flush()
+        return [writer.communicate(timeout=120)[0] for writer in writers]
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.wait()
+            writer.stdin.close()
+            writer.stdout.close()
+
+
+@pytest.mark.slow
+def test_writers_at_once_with_the_pages_open(tmp_path):
+    """From the making of the tables on: all rows, all files and all MLflow runs are there, and agree."""
+    from mlflow import MlflowClient
+
+    count = 3  # more than two, so that two may wait for a third; each costs seconds of MLflow's imports
+    workspace = Workspace.at(tmp_path / "together")
+    names = [f"writer {number}" for number in range(count)]
+    with serve(workspace, port=0) as server:
+        with Reader(server.url) as reader:
+            said = write(workspace, names)
+        assert b"<title>" in reader.answers[-1]
+    for text in said:
+        assert "locked" not in text
+        assert "[0, 0, 0, 0, 0]" in text.splitlines()[-1], text
+    lab = Lab(workspace, engine=Painter())
+    runs = [lab.source(str(summary.id)).run for summary in lab.summaries()]
+    owls = [run for run in runs if run.spec.variants[0].prompt.startswith("an owl")]
+    assert 1 <= len(owls) <= count  # whoever comes later is given the run that is there, or begins one of their own
+    assert len(runs) == 4 * count + len(owls)
+    assert all(run.status is RunStatus.FINISHED and not run.owed and run.tracked_at for run in runs)
+    assert sum(len(run.made) for run in runs) == count * (8 + 4 + 2 + 2) + len(owls) * 4
+    assert {run.name for run in runs if run.name} == {f"of {name}" for name in names}
+    client = MlflowClient(tracking_uri=database_uri(workspace))
+    experiment = client.get_experiment_by_name("promptlab")
+    shown = client.search_runs([experiment.experiment_id])
+    assert len(shown) == len(runs) + count  # the sweeps stand above their runs
+    assert {one.info.status for one in shown} == {"FINISHED"}
+    assert lab.checkup() == ()
+
+
+def test_a_sweep_in_the_making_is_left_to_whoever_makes_it(lab):
+    """Its later runs are written and not begun: resume, a run of the same words and sync pass them by."""
+    swept = build_sweep(SPEC, [Axis(field="steps", values=(5, 9))])
+    seen = []
+
+    def meanwhile(event):
+        if event == ImagesGenerated(count=1) and not seen:
+            other = Lab(lab.workspace, engine=Painter())
+            seen.append((other.resume(), other.sync(), other.checkup()))
+            seen.append(other.run(SPEC.vary(num_inference_steps=9)).id)
+            for refused in (lambda: other.resume("sweep:1"), lambda: other.run_sweep(swept)):
+                with pytest.raises(InputError, match="sweep 1 is being made by another process"):
+                    refused()
+
+    made = lab.run_sweep(swept, watch=meanwhile)
+    assert seen == [((), Synced(), ()), 3]
+    assert [lab.source(str(one.run_id)).run.status for one in made.runs] == [RunStatus.FINISHED] * 2
+    assert lab.checkup() == ()
+
+
+def test_a_run_that_was_only_begun_belongs_to_its_process(lab):
+    """Between its row and its first picture nobody else takes it up."""
+    other, seen = Lab(lab.workspace, engine=Painter()), []
+    lab.run(SPEC, watch=lambda event: seen.append(other.resume()) if isinstance(event, RunStarted) else None)
+    assert seen == [()]

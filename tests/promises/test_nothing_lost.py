@@ -1,0 +1,214 @@
+"""Nothing lost: whatever kills a run, rows and files agree afterwards, and resume completes it to the same bytes."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from promptlab.errors import EngineError, InputError
+from promptlab.images.png import pixel_sha256, read_pixels
+from promptlab.lab import Lab
+from promptlab.lab.execution.events import ImagesGenerated, Interrupted
+from promptlab.records import ImageStatus, RunStatus
+from promptlab.specs import PipelineSpec, RunSpec, Variant
+from promptlab.testing import Painter
+from promptlab.workspace import Workspace
+from tests.promises import victim
+
+SPEC = RunSpec(
+    pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="a"), Variant(prompt="b")), seeds=(0, 1, 2, 3),
+    batch_size=2,
+)  # fmt: skip
+
+
+class Victim:
+    """The process of :mod:`tests.promises.victim`, spoken to."""
+
+    def __init__(self, engine):
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.promises.victim", engine], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        assert self._process.stdout.readline() == "ready\n"
+
+    def start(self, verb, workspace):
+        self._process.stdin.write(f"{verb} {workspace.root}\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def ended(self):
+        return int(self._process.stdout.readline())
+
+    def close(self):
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
+
+
+@pytest.fixture(params=["painter", pytest.param("diffusers", marks=pytest.mark.slow)])
+def engine(request):
+    return request.param
+
+
+def agree(workspace):
+    """Every image that counts as made is a whole PNG with the recorded pixels, and nothing lies in two places."""
+    if not workspace.database.exists():
+        return None
+    lab = Lab(workspace, engine=Painter())
+    if lab.notebook.last_run_id() is None:
+        return None
+    run = lab.notebook.run(lab.notebook.last_run_id())
+    for image in run.made:
+        assert pixel_sha256(read_pixels(workspace.root / image.path)) == image.pixel_sha256
+    return run
+
+
+@pytest.mark.timeout(400)
+def test_killed_at_twenty_moments_it_is_completed_to_the_same_bytes(engine, tmp_path, prepared_database):
+    """kill -9, twenty times in all over several runs; then resume: the bytes of an undisturbed run."""
+
+    def fresh(name):
+        workspace = Workspace.at(tmp_path / name)
+        workspace.root.mkdir()
+        shutil.copy(prepared_database, workspace.database)
+        return workspace
+
+    undisturbed, process = fresh("undisturbed"), Victim(engine)
+    began = time.monotonic()
+    process.start("run", undisturbed)
+    assert process.ended() == 0
+    lasts = time.monotonic() - began
+    expected = {image.recipe_key: image.pixel_sha256 for image in agree(undisturbed).images}
+    chance, kills, rounds = random.Random(20), 0, 0
+    while kills < 20:
+        rounds += 1
+        workspace = fresh(f"disturbed {rounds}")
+        for turn in range(30):
+            child = process.start("run" if agree(workspace) is None else "resume", workspace)
+            killer = threading.Timer(chance.uniform(0, lasts), kill, [child])
+            if kills < 20 and turn < 5:
+                killer.start()
+            code = process.ended()
+            killer.cancel()
+            if code == 0:
+                break
+            assert code == -signal.SIGKILL
+            kills += 1
+        run = agree(workspace)
+        assert (run.status, len(run.made)) == (RunStatus.FINISHED, 12)
+        assert {image.recipe_key: image.pixel_sha256 for image in run.images} == expected
+        assert not list(workspace.run_folder(run.id).glob(".*.tmp"))
+    process.close()
+
+
+def kill(process):
+    """At once, with nothing said."""
+    os.kill(process, signal.SIGKILL)
+
+
+def test_ctrl_c_once_finishes_the_batch_in_flight(lab):
+    """The pictures of the batch are saved, the next batch is not begun, and it is said."""
+    lab.engine.seconds = 0.02
+    heard = []
+
+    def press_at_the_third(event):
+        heard.append(event)
+        if event == ImagesGenerated(count=3):
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        lab.run(SPEC, watch=press_at_the_third)
+    run = lab.source("last").run
+    assert (run.status, len(run.made)) == (RunStatus.KILLED, 4)
+    assert Interrupted() in heard
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    (completed,) = lab.resume()
+    assert (completed.id, completed.status, len(completed.made)) == (run.id, RunStatus.FINISHED, 8)
+
+
+def test_ctrl_c_twice_stops_at_once(lab):
+    """Pressed again, not even the batch in flight is waited for."""
+
+    def press_twice(event):
+        if event == ImagesGenerated(count=1):
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        lab.run(SPEC, watch=press_twice)
+    run = lab.source("last").run
+    assert (run.status, len(run.made)) == (RunStatus.KILLED, 1)
+
+
+def test_one_image_that_fails_does_not_take_the_rest_along(workspace):
+    """Its row says why, the others are made, and resume tries it again."""
+    lab = Lab(workspace, engine=Painter(fail_on="ugly"))
+    spec = SPEC.vary(variants=(Variant(prompt="fine"), Variant(prompt="ugly"), Variant(prompt="good")), seeds=(0, 1, 2))
+    with pytest.raises(EngineError, match="3 of 9 images could not be made: the painter will not paint 'ugly'"):
+        lab.run(spec.vary(batch_size=4))
+    run = lab.source("last").run
+    assert run.status is RunStatus.FAILED
+    assert [image.status for image in run.images if image.variant == 1] == [ImageStatus.FAILED] * 3
+    assert [image.status for image in run.images if image.variant != 1] == [ImageStatus.MADE] * 6
+    assert run.images[3].error == "the painter will not paint 'ugly'"
+    (completed,) = Lab(workspace, engine=Painter()).resume("last")
+    assert (completed.status, len(completed.made)) == (RunStatus.FINISHED, 9)
+    assert all(image.error is None for image in completed.images)
+
+
+def test_a_picture_that_was_deleted_is_made_again(lab):
+    """Asking for the same run again finds the gap and fills it, and only it."""
+    run = lab.run(SPEC)
+    (lab.workspace.root / run.images[5].path).unlink()
+    lab.engine.painted.clear()
+    again = lab.run(SPEC)
+    assert again.id == run.id
+    assert [task.position for task in lab.engine.painted] == [5]
+    assert again.images[5].pixel_sha256 == run.images[5].pixel_sha256
+    assert (lab.workspace.root / again.images[5].path).is_file()
+
+
+def test_resume_says_when_there_is_nothing_to_do(lab):
+    """No run owes a picture; an empty workspace is not made."""
+    lab.run(SPEC)
+    assert lab.resume() == ()
+    assert lab.resume("last") == ()
+    empty = Lab(lab.workspace.root / "nowhere", engine=Painter())
+    assert empty.resume() == ()
+    assert not empty.workspace.root.exists()
+
+
+def test_weights_that_changed_are_noticed_before_anything_is_made(lab, monkeypatch):
+    """A run begun with one model is not completed with another under the same name."""
+
+    def stop(event):
+        if event == ImagesGenerated(count=2):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        lab.run(SPEC, watch=stop)
+    monkeypatch.setattr("promptlab.testing._identity", lambda name: "sha256:other")
+    with pytest.raises(InputError, match="--model 'mini' is not what run 1 was made by"):
+        lab.resume()
+
+
+def test_a_run_is_made_by_one_process_at_a_time(lab):
+    """While one makes it, another that would resume it is told so."""
+
+    def resume_meanwhile(event):
+        if event == ImagesGenerated(count=1):
+            with pytest.raises(InputError, match="run 1 is being made by another process"):
+                Lab(lab.workspace, engine=Painter()).resume("1")
+
+    assert len(lab.run(SPEC, watch=resume_meanwhile).made) == 8
+
+
+def test_the_victims_spec_is_what_it_says():
+    """Twelve images in six batches: enough moments to be killed in."""
+    assert victim.SPEC.image_count == 12
