@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import Final
 
 from promptlab.engine import Begun, Denoising, EngineEvent, GeneratedImage, Loaded, Loading, Watch
-from promptlab.errors import EngineError, OutOfMemory, UnknownValue
+from promptlab.errors import EngineError, OutOfMemory, UnknownValue, ref_value
 from promptlab.expand.settings_text import short_source
 from promptlab.plan import ImageRequest, ResolvedSpec, TruncatedPrompt, chosen_batch_size
 from promptlab.plan.step_scheduler import DenoisingSteps
@@ -64,7 +64,9 @@ class Painter:
         self, spec: RunSpec, pipelines: dict[PipelineSpec, PipelineSpec], calls: dict[CallSpec, CallSpec]
     ) -> ResolvedSpec:
         if spec.device not in (None, "cpu"):
-            raise UnknownValue("--device", str(spec.device), ["cpu"], problem="is not there", hint="--device cpu")
+            raise UnknownValue(
+                "device", str(spec.device), ["cpu"], problem="is not there", hint=ref_value("device", "cpu")
+            )
         pipeline = pipelines.get(spec.pipeline) or pipelines.setdefault(spec.pipeline, _complete(spec.pipeline))
         call = calls.get(spec.call) or calls.setdefault(spec.call, _completed(spec.call))
         return ResolvedSpec(

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from promptlab.errors import WorkspaceError
+from promptlab.errors import WorkspaceError, ref_value
 
 __all__ = ["Workspace"]
 
@@ -125,17 +125,21 @@ class Workspace:
         """
         if self.root.exists() and not self.root.is_dir():
             raise WorkspaceError(
-                "--workspace", str(self.root), problem="is a file", allowed="a folder", hint="--workspace FOLDER"
+                "workspace",
+                str(self.root),
+                problem="is a file",
+                allowed="a folder",
+                hint=ref_value("workspace", "FOLDER"),
             )
         odd = next((character for character in "?%" if character in str(self.root)), None)
         if odd is not None:
             raise WorkspaceError(
-                "--workspace", str(self.root), problem=f"has a {odd} in its path, which database addresses cannot hold",
-                allowed="a folder without ? and % in its path", hint="--workspace FOLDER",
+                "workspace", str(self.root), problem=f"has a {odd} in its path, which database addresses cannot hold",
+                allowed="a folder without ? and % in its path", hint=ref_value("workspace", "FOLDER"),
             )  # fmt: skip
         nearest = next(folder for folder in (self.root, *self.root.parents) if folder.exists())
         if not os.access(nearest, os.W_OK | os.X_OK):
             raise WorkspaceError(
-                "--workspace", str(self.root), problem="is read-only", allowed="a folder you may write to",
-                hint="--workspace FOLDER",
+                "workspace", str(self.root), problem="is read-only", allowed="a folder you may write to",
+                hint=ref_value("workspace", "FOLDER"),
             )  # fmt: skip

@@ -30,6 +30,16 @@ settings.register_profile("house", deadline=None)  # nothing timed is asserted: 
 settings.load_profile("house")
 
 
+@pytest.fixture(autouse=True)
+def terminal_spelling():
+    """Spell fields in errors as options in every test."""
+    from promptlab.cli.spelling import spell
+    from promptlab.errors import spelled_by
+
+    with spelled_by(spell):
+        yield
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Whoever writes to a workspace with MLflow in it takes a third of a second: too long, for hundreds of them, for

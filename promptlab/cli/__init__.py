@@ -33,7 +33,8 @@ from promptlab.cli import (
     ui,
     verify,
 )
-from promptlab.errors import InputError, PromptLabError, one_line
+from promptlab.cli.spelling import spell
+from promptlab.errors import InputError, PromptLabError, one_line, spelled_by
 
 __all__ = ["main", "promptlab"]
 
@@ -87,7 +88,7 @@ for command in (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit. ``PROMPTLAB_DEBUG=1`` lets tracebacks through."""
-    with _terminable():
+    with _terminable(), spelled_by(spell):
         sys.exit(_exit_code(arguments))
 
 

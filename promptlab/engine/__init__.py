@@ -165,7 +165,7 @@ class Engine(Protocol):
 
         Raises:
             OutOfMemory: when a forward does not fit; what has not come out yet was not made.
-            SomeUnmade: at the end, when the others were made.
+            SomeImagesFailed: at the end, when the others were made.
             EngineError: when weights will not load or no image can be made.
         """
         ...

@@ -50,7 +50,7 @@ def clip_folder(name: str) -> Path:
     folder = Path(name).expanduser()
     if not folder.is_dir():
         if not hub.is_id(name):
-            raise NotFound("--clip-model", name, allowed=_ALLOWED, hint=_HINT)
+            raise NotFound("clip_model", name, allowed=_ALLOWED, hint=_HINT)
         snapshot = hub.find(name, None, "--clip-model", _ALLOWED, weights=False)
         files = [file for file in snapshot.files if "/" not in file and file.endswith(_NEEDED)]
         _check(name, files)
@@ -59,15 +59,15 @@ def clip_folder(name: str) -> Path:
         _check(name, listing(folder))
     kind = read_json(folder / "config.json").get("model_type")
     if kind != "clip":
-        raise InputError("--clip-model", name, problem=f"is no CLIP model but {kind}", allowed=_ALLOWED, hint=_HINT)
+        raise InputError("clip_model", name, problem=f"is no CLIP model but {kind}", allowed=_ALLOWED, hint=_HINT)
     return folder
 
 
 def _check(name: str, files: Sequence[str]) -> None:
     if "config.json" not in files:
-        raise InputError("--clip-model", name, problem="has no config.json", allowed=_ALLOWED, hint=_HINT)
+        raise InputError("clip_model", name, problem="has no config.json", allowed=_ALLOWED, hint=_HINT)
     if not any(file.endswith(".safetensors") for file in files):
-        raise InputError("--clip-model", name, problem="has no safetensors", allowed=_ALLOWED, hint=_HINT)
+        raise InputError("clip_model", name, problem="has no safetensors", allowed=_ALLOWED, hint=_HINT)
 
 
 class Clip:

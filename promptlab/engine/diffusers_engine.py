@@ -31,7 +31,7 @@ from promptlab.engine.sources.adapters import EMBEDDING, LORA
 from promptlab.engine.sources.configuration import Configuration
 from promptlab.engine.sources.finder import SourceFinder
 from promptlab.engine.text.truncation import Tokenizers
-from promptlab.errors import SomeUnmade
+from promptlab.errors import SomeImagesFailed
 from promptlab.plan import ImageRequest, ResolvedSpec, TruncatedPrompt
 from promptlab.plan.step_scheduler import DenoisingSteps
 from promptlab.records import Environment
@@ -115,7 +115,7 @@ class DiffusersEngine:
 
         Raises:
             OutOfMemory: when a forward does not fit.
-            SomeUnmade: at the end, when the others were made.
+            SomeImagesFailed: at the end, when the others were made.
             EngineError: when weights will not load or no image can be made.
         """
         known = self._known = _Known(self._finder)
@@ -137,11 +137,11 @@ class DiffusersEngine:
                     pictures = paint_all(pipeline, stream.tasks, progress)
             try:
                 yield from _in_one_line(pictures, model)
-            except SomeUnmade as error:
+            except SomeImagesFailed as error:
                 unmade |= error.reasons
             first += count
         if unmade:
-            raise SomeUnmade(unmade, of=len(tasks))
+            raise SomeImagesFailed(unmade, of=len(tasks))
 
     def free(self) -> None:
         """Let go of every weight; the next batch loads them again."""

@@ -27,7 +27,7 @@ from promptlab.engine.sources.configuration import Configuration, read_configura
 from promptlab.engine.sources.finder import ModelSource, SourceFinder
 from promptlab.engine.text.pieces import pieces_of
 from promptlab.engine.text.textual_inversion import resolve_embeddings
-from promptlab.errors import InputError, UnknownValue
+from promptlab.errors import InputError, UnknownValue, ref_value
 from promptlab.plan import ResolvedSpec, chosen_batch_size
 from promptlab.specs import (
     DTYPES,
@@ -119,8 +119,8 @@ class Resolver:
         check_machine(machine, model.config, vae, kind, device, str(pipeline.dtype))
         if pipeline.embeddings and machine.offload in ("sequential", "group"):
             raise InputError(
-                "--offload", machine.offload, problem="cannot be used with --textual-inversion, whose words are put "
-                "into weights that are not there yet", allowed="model", hint="--offload model",
+                "offload", machine.offload, problem="cannot be used with --textual-inversion, whose words are put "
+                "into weights that are not there yet", allowed="model", hint=ref_value("offload", "model"),
             )  # fmt: skip
         self._checked.add(key)
 
@@ -137,7 +137,7 @@ class Resolver:
         found = self._pipelines.get((id(asked), device, steps))
         if found is None:
             if asked.dtype is not None and asked.dtype not in DTYPES:
-                raise UnknownValue("--dtype", asked.dtype, DTYPES, hint="--dtype float32")
+                raise UnknownValue("dtype", asked.dtype, DTYPES, hint=ref_value("dtype", "float32"))
             model, kind = self._model(asked)
             pipeline = replace(
                 asked,
@@ -216,7 +216,7 @@ def _resolve_scheduler(asked: SchedulerSpec | None, config: Configuration, steps
     if own is None or config.scheduler is None:
         if asked is not None:
             raise InputError(
-                "--scheduler", str(asked),
+                "scheduler", str(asked),
                 problem=f"means nothing to {config.pipeline_class}, which has several or none",
                 allowed="the model's own", hint="the command without --scheduler",
             )  # fmt: skip

@@ -16,6 +16,7 @@ from typing import Final, Literal
 
 from promptlab.errors import InputError, UnknownValue
 from promptlab.expand.experiment_file.located_yaml import where
+from promptlab.specs.settings import setting_named
 
 __all__ = ["ARGUMENT", "FIELDS", "Field", "Kind", "field_named", "said_at", "what_is"]
 
@@ -36,6 +37,11 @@ Kind = Literal[
     "seed",
     "parts",
 ]
+
+_TEXTS: Final = frozenset(
+    {"PROMPT", "arguments", "append", "fragments", "order", "prepend", "replace", "sample", "template_seed"}
+)
+"""Fields of an experiment that are no settings; where a place is known, it says which is meant."""
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 ARGUMENT: Final = "arguments."
@@ -186,8 +192,9 @@ def said_at(what: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        if error.what.startswith(what):
+        if error.field.startswith(what):
             raise
-        inner = "" if error.what.startswith(("--", "PROMPT")) else f": {error.what}"
-        hint = error.hint if what.startswith("--") or not (error.hint or "").startswith("--") else None
+        known = error.field in _TEXTS or setting_named(error.field) is not None
+        inner = "" if known else f": {error.field}"
+        hint = error.hint if what.startswith("--") or not (error.hint or "").startswith("\x02") else None
         raise InputError(what + inner, error.value, problem=error.problem, allowed=error.allowed, hint=hint) from error

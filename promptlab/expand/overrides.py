@@ -36,7 +36,7 @@ def overridden(experiment: Experiment, typed: Mapping[str, Any]) -> Experiment:
     phrasing = _phrasing(experiment.phrasing, named)
     fields = _fields(named)
     if "size" in fields and (beside := [side for side in _SIDES if side in fields]):
-        raise InputError("--size", problem=f"is said beside --{beside[0]}", allowed="--size, or --height and --width")
+        raise InputError("size", problem=f"is said beside --{beside[0]}", allowed="--size, or --height and --width")
     experiment = replace(experiment, **changed, phrasing=phrasing)
     if "model" in fields and _values(FIELDS["model"], fields["model"]) != (dict(experiment.settings).get("model"),):
         for name in ("revision", "variant", "config"):

@@ -118,7 +118,7 @@ def replaced(variants: Sequence[Variant], text: str, *, lists: Lists | None = No
     lengths = [len(each.prompt) + len(around) * longest for each, around in zip(variants, split, strict=True)]
     if max(lengths, default=0) > _LONGEST:  # rules that double a word, one after the other, soon reach any length
         problem = f"makes a prompt of up to {max(lengths):,} characters, too long"
-        raise InputError("--replace", one_line(text, limit=120), problem=problem, allowed=f"{_LONGEST:,}")
+        raise InputError("replace", one_line(text, limit=120), problem=problem, allowed=f"{_LONGEST:,}")
     space(sum(lengths) * len(fillings), "--replace")
     for variant, around in zip(variants, split, strict=True):
         shown = None if template.is_literal else new.join(map(escape, around))
@@ -147,13 +147,13 @@ def replacements(variant: Variant) -> tuple[tuple[str, str], ...]:
 def _sides(text: str) -> tuple[str, str]:
     arrow = _ARROW.search(text)
     if arrow is None:
-        raise InputError("--replace", text, problem="has no => between old and new words", hint=_FORM)
+        raise InputError("replace", text, problem="has no => between old and new words", hint=_FORM)
     old, new = text[: arrow.start()], text[arrow.end() :]
     if old.endswith(" ") and new.startswith(" ") and old.strip():
         old, new = old[:-1], new[1:]
     old = old.replace("\\=>", "=>")
     if not old:
-        raise InputError("--replace", text, problem="has no old words before the =>", hint=_FORM)
+        raise InputError("replace", text, problem="has no old words before the =>", hint=_FORM)
     return old, new
 
 
@@ -237,7 +237,7 @@ def _not_there(old: str, new: str, missing: Sequence[Variant], count: int) -> In
     problem = f"is not in {of} '{one_line(missing[0].prompt, limit=200)}'"
     if near is not None:
         problem += f" (did you mean '{near}'?)"
-    return InputError("--replace", old, problem=problem, hint=f'--replace "{near or "old words"}=>{_on_one_line(new)}"')
+    return InputError("replace", old, problem=problem, hint=f'--replace "{near or "old words"}=>{_on_one_line(new)}"')
 
 
 def _nearest(old: str, prompt: str) -> str | None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from promptlab.errors import InputError, one_line
+from promptlab.errors import InputError, one_line, ref_value
 from promptlab.specs import MAX_SEED
 
 __all__ = ["MAX_SEEDS", "Draw", "parse_seeds", "show_seeds"]
@@ -46,12 +46,15 @@ def parse_seeds(text: str, *, draw: Draw | None = None) -> tuple[int, ...]:
     """
     seeds: dict[int, None] = {}
     if not text.strip():
-        raise InputError("--seeds", text, problem="names no seed", allowed=_FORMS, hint="--seeds 0-7")
+        raise InputError("seeds", text, problem="names no seed", allowed=_FORMS, hint=ref_value("seeds", "0-7"))
     items = [item.strip() for item in text.split(",")]
     if "" in items:
         without = ",".join(item for item in items if item) or "0-7"
         raise InputError(
-            "--seeds", text, problem="has a comma with nothing beside it", hint=f"--seeds {one_line(without, limit=60)}"
+            "seeds",
+            text,
+            problem="has a comma with nothing beside it",
+            hint=ref_value("seeds", one_line(without, limit=60)),
         )
     owed: list[tuple[int, int]] = []  # (place, how many): drawn last, so that they avoid every seed that is named
     for item in items:
@@ -65,7 +68,7 @@ def parse_seeds(text: str, *, draw: Draw | None = None) -> tuple[int, ...]:
             _room(len(seeds) + sum(owing for _, owing in owed), _length(item), item)
             for seed in _named(item):
                 if seed in seeds:
-                    raise InputError("--seeds", seed, problem="is named twice", allowed="each seed once")
+                    raise InputError("seeds", seed, problem="is named twice", allowed="each seed once")
                 seeds[seed] = None
     return _with_drawn(tuple(seeds), owed, draw or _from_the_system)
 
@@ -156,21 +159,21 @@ def _from_the_system(below: int) -> int:
 def _seed(digits: str, item: str) -> int:
     number = _number(digits, item)
     if number > MAX_SEED:
-        raise InputError("--seeds", item, problem="is out of range", allowed=_ALLOWED, hint="--seeds 0-7")
+        raise InputError("seeds", item, problem="is out of range", allowed=_ALLOWED, hint=ref_value("seeds", "0-7"))
     return number
 
 
 def _number(digits: str, item: str) -> int:
     short = digits.lstrip("0") or "0"
     if len(short) > len(str(MAX_SEED)):  # int() itself refuses thousands of digits, with other words
-        raise InputError("--seeds", item, problem="is out of range", allowed=_ALLOWED, hint="--seeds 0-7")
+        raise InputError("seeds", item, problem="is out of range", allowed=_ALLOWED, hint=ref_value("seeds", "0-7"))
     return int(short)
 
 
 def _room(have: int, more: int, item: str) -> None:
     if have + more > MAX_SEEDS:
         problem = f"makes {have + more:,} seeds, more than the {MAX_SEEDS:,} that one run can have"
-        raise InputError("--seeds", item, problem=problem, hint="--seeds random:4")
+        raise InputError("seeds", item, problem=problem, hint=ref_value("seeds", "random:4"))
 
 
 def _unreadable(item: str) -> InputError:
@@ -178,16 +181,16 @@ def _unreadable(item: str) -> InputError:
         if item.replace(" ", "") == "-1":
             problem = "is never a seed here, because a drawn seed has to be known to make its picture again"
             return _refused(item, problem, hint="random:1")
-        return InputError("--seeds", item, problem="is out of range", allowed=_ALLOWED, hint="--seeds 0-7")
+        return InputError("seeds", item, problem="is out of range", allowed=_ALLOWED, hint=ref_value("seeds", "0-7"))
     if item.lower().startswith("random"):
         return _refused(item, "does not say how many to draw", hint="random:4")
     dashes = re.sub("[‐‑‒–—−]", "-", item)
     usual = dashes if _RANGE.fullmatch(dashes) else "0-7"
-    return InputError("--seeds", item, problem="is not a seed or a range of seeds", allowed=_FORMS, hint=_typed(usual))
+    return InputError("seeds", item, problem="is not a seed or a range of seeds", allowed=_FORMS, hint=_typed(usual))
 
 
 def _refused(item: str, problem: str, *, hint: str, allowed: str | None = None) -> InputError:
-    return InputError("--seeds", item, problem=problem, allowed=allowed, hint=_typed(hint))
+    return InputError("seeds", item, problem=problem, allowed=allowed, hint=_typed(hint))
 
 
 def _typed(value: str) -> str:

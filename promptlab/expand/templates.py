@@ -15,7 +15,7 @@ import itertools
 from dataclasses import dataclass
 from typing import Final
 
-from promptlab.errors import InputError
+from promptlab.errors import InputError, ref_value
 from promptlab.expand.expander import COUNTED, Expander, Lists
 from promptlab.expand.gaps import Pieces, tidy
 from promptlab.expand.grammar import Body, read
@@ -105,17 +105,21 @@ class Template:
         import random
 
         if n < 1:
-            raise InputError("--sample", n, problem="is too few", allowed="1 or more", hint="--sample 10")
+            raise InputError("sample", n, problem="is too few", allowed="1 or more", hint=ref_value("sample", "10"))
         if seed < 0:
             raise InputError(
-                "--template-seed", seed, problem="is out of range", allowed="0 or more", hint="--template-seed 0"
+                "template_seed",
+                seed,
+                problem="is out of range",
+                allowed="0 or more",
+                hint=ref_value("template_seed", "0"),
             )
         expander = Expander(lists)
         size = expander.measure(self.body)
         count, longest = size.count, size.longest
         if n > min(count, MAX_PROMPTS) or n * longest > MAX_CHARACTERS:
             allowed = f"1 to {min(count, MAX_PROMPTS, MAX_CHARACTERS // max(longest, 1)):,} for this template"
-            raise InputError("--sample", n, problem="is too many", allowed=allowed)
+            raise InputError("sample", n, problem="is too many", allowed=allowed)
         generator = random.Random(seed)  # noqa: S311  (it is to be repeatable)
         drawn: dict[str, None] = {}
         for _ in range(20 * n + 100):
@@ -125,5 +129,5 @@ class Template:
         if count <= MAX_PROMPTS and count * longest <= MAX_CHARACTERS:  # some are all but never drawn: take the next
             drawn.update(dict.fromkeys(map(tidy, expander.expanded(self.body))))
         if len(drawn) < n:
-            raise InputError("--sample", n, problem="is too many", allowed=f"the {len(drawn):,} that differ")
+            raise InputError("sample", n, problem="is too many", allowed=f"the {len(drawn):,} that differ")
         return tuple(itertools.islice(drawn, n))

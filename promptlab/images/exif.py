@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from promptlab.errors import InputError, StoreError
+from promptlab.errors import InputError, StoreError, ref_value
 from promptlab.images.png import write_atomically
 
 if TYPE_CHECKING:
@@ -138,14 +138,16 @@ def _check(pixels: NDArray[np.uint8], *, format: str, quality: int, lossless: bo
     if pixels.dtype != "uint8" or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise ValueError(f"pixels must be uint8 [height, width, 3], not {pixels.dtype} {list(pixels.shape)}")
     if not 1 <= quality <= 100:
-        raise InputError("--quality", quality, problem="is out of range", allowed="1 to 100", hint="--quality 92")
+        raise InputError(
+            "quality", quality, problem="is out of range", allowed="1 to 100", hint=ref_value("quality", "92")
+        )
     if lossless and format == "jpeg":
-        raise InputError("--lossless", problem="is not possible in a JPEG", hint="--format webp --lossless")
+        raise InputError("lossless", problem="is not possible in a JPEG", hint="--format webp --lossless")
     side = max(pixels.shape[:2])
     if side > _LARGEST[format]:
         raise InputError(
             "picture", f"{pixels.shape[1]}x{pixels.shape[0]}", problem=f"is too large for {format}",
-            allowed=f"{_LARGEST[format]} pixels a side", hint="--format png",
+            allowed=f"{_LARGEST[format]} pixels a side", hint=ref_value("format", "png"),
         )  # fmt: skip
 
 

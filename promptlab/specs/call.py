@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from promptlab.errors import InputError
+from promptlab.errors import InputError, ref, ref_value
 from promptlab.specs.values import Options
 
 __all__ = ["FORMER_ARGUMENTS", "MAX_SEED", "CallSpec"]
@@ -46,32 +46,40 @@ class CallSpec:
 
     def __post_init__(self) -> None:
         self._adopt_arguments()
-        _check_share("--guidance-rescale", self.guidance_rescale, "0.7")
-        _check_share("--variation-strength", self.variation_strength, "0.2")
-        _check_share("--guidance-until", self.guidance_until, "0.4")
+        _check_share("guidance_rescale", self.guidance_rescale, "0.7")
+        _check_share("variation_strength", self.variation_strength, "0.2")
+        _check_share("guidance_until", self.guidance_until, "0.4")
         if self.variation_seed is not None and not 0 <= self.variation_seed <= MAX_SEED:
             raise InputError(
-                "--variation-seed", self.variation_seed, problem="is out of range", allowed=f"0 to {MAX_SEED}",
-                hint="--variation-seed 7",
+                "variation_seed", self.variation_seed, problem="is out of range", allowed=f"0 to {MAX_SEED}",
+                hint=ref_value("variation_seed", "7"),
             )  # fmt: skip
         if self.clip_skip is not None and (isinstance(self.clip_skip, float | str) or self.clip_skip < 0):
             raise InputError(
-                "--clip-skip", self.clip_skip, problem="is no number of layers", allowed="0 or more, whole",
-                hint="--clip-skip 1",
+                "clip_skip", self.clip_skip, problem="is no number of layers", allowed="0 or more, whole",
+                hint=ref_value("clip_skip", "1"),
             )  # fmt: skip
         if self.num_inference_steps is not None and self.num_inference_steps < 1:
             raise InputError(
-                "--steps", self.num_inference_steps, problem="is too few", allowed="1 or more", hint="--steps 20"
+                "num_inference_steps",
+                self.num_inference_steps,
+                problem="is too few",
+                allowed="1 or more",
+                hint=ref_value("num_inference_steps", "20"),
             )
         if self.guidance_scale is not None and not 0 <= self.guidance_scale < float("inf"):
             raise InputError(
-                "--guidance", self.guidance_scale, problem="is out of range", allowed="0 or more", hint="--guidance 7.5"
+                "guidance_scale",
+                self.guidance_scale,
+                problem="is out of range",
+                allowed="0 or more",
+                hint=ref_value("guidance_scale", "7.5"),
             )
         for side in (self.height, self.width):
             if side is not None and side < 1:
                 raise InputError(
-                    "--size", f"{self.width}x{self.height}", problem="is too small", allowed="whole pixels, 1 or more",
-                    hint="--size 512x512",
+                    "size", f"{self.width}x{self.height}", problem="is too small", allowed="whole pixels, 1 or more",
+                    hint=ref_value("size", "512x512"),
                 )  # fmt: skip
 
     def _adopt_arguments(self) -> None:
@@ -91,13 +99,16 @@ class CallSpec:
             InputError: when one is there without the other.
         """
         if (self.variation_seed is None) != (self.variation_strength is None):
-            there, missing = "--variation-seed", "--variation-strength"
+            there, missing = "variation_seed", "variation_strength"
             value: float | None = self.variation_seed
             if value is None:
                 there, missing, value = missing, there, self.variation_strength
-            example = "7" if missing == "--variation-seed" else "0.2"
+            example = "7" if missing == "variation_seed" else "0.2"
             raise InputError(
-                there, value, problem=f"means nothing without {missing}", hint=f"{there} {value} {missing} {example}"
+                there,
+                value,
+                problem=f"means nothing without {ref(missing)}",
+                hint=f"{ref_value(there, value)} {ref_value(missing, example)}",
             )
 
     @property
@@ -112,4 +123,4 @@ FORMER_ARGUMENTS: Final = ("clip_skip", "guidance_rescale")
 
 def _check_share(what: str, value: object, example: str) -> None:
     if value is not None and (isinstance(value, bool | str) or not 0 <= value <= 1):  # type: ignore[operator]
-        raise InputError(what, value, problem="is out of range", allowed="0 to 1", hint=f"{what} {example}")
+        raise InputError(what, value, problem="is out of range", allowed="0 to 1", hint=ref_value(what, example))

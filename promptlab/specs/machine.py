@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-from promptlab.errors import InputError, UnknownValue
+from promptlab.errors import InputError, UnknownValue, ref_value
 from promptlab.specs.values import Scalar
 
 __all__ = ["AUTO", "OFFLOADS", "MachineSpec", "Offload"]
@@ -49,9 +49,9 @@ class MachineSpec:
 
     def __post_init__(self) -> None:
         if self.offload is not None and self.offload not in OFFLOADS:
-            raise UnknownValue("--offload", str(self.offload), OFFLOADS, hint="--offload model")
+            raise UnknownValue("offload", str(self.offload), OFFLOADS, hint=ref_value("offload", "model"))
         if not isinstance(self.attention_backend, str | None):
-            raise InputError("--attention-backend", str(self.attention_backend), problem="is no name")
+            raise InputError("attention_backend", str(self.attention_backend), problem="is no name")
         for name in ("attention_slicing", "vae_slicing", "vae_tiling", "compile", "channels_last", "exact"):
             value, option = getattr(self, name), f"--{name.replace('_', '-')}"
             if not isinstance(value, bool):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Final, Literal, get_args
 
-from promptlab.errors import InputError
+from promptlab.errors import InputError, ref_value
 from promptlab.specs.values import Options, canonical_json
 
 __all__ = ["DTYPES", "Dtype", "Embedding", "Lora", "PipelineSpec", "SchedulerSpec"]
@@ -51,7 +51,9 @@ class Lora:
 
     def __post_init__(self) -> None:
         if not isfinite(self.weight):
-            raise InputError("--lora", str(self), problem="has no finite weight", hint=f"--lora {self.name}:0.8")
+            raise InputError(
+                "loras", str(self), problem="has no finite weight", hint=ref_value("loras", f"{self.name}:0.8")
+            )
 
     def __str__(self) -> str:
         return self.name if self.weight == 1 else f"{self.name}:{canonical_json(self.weight)}"
@@ -104,8 +106,8 @@ class PipelineSpec:
 
     def __post_init__(self) -> None:
         for what, names in (
-            ("--lora", [each.name for each in self.loras]),
-            ("--textual-inversion", [each.token or each.name for each in self.embeddings]),
+            ("loras", [each.name for each in self.loras]),
+            ("embeddings", [each.token or each.name for each in self.embeddings]),
         ):
             for name in names:
                 if names.count(name) > 1:

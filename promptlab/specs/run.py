@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Self
 
-from promptlab.errors import InputError
+from promptlab.errors import InputError, ref_value
 from promptlab.specs.call import MAX_SEED, CallSpec
 from promptlab.specs.machine import AUTO, MachineSpec
 from promptlab.specs.pipeline import Embedding, Lora, PipelineSpec, SchedulerSpec
@@ -90,23 +90,27 @@ class RunSpec:
         if not self.variants:
             raise InputError("PROMPT", problem="is missing", allowed="one or more prompts", hint='promptlab run "…"')
         if not self.seeds:
-            raise InputError("--seeds", problem="names no seed", allowed="one or more seeds", hint="--seeds 0-7")
+            raise InputError(
+                "seeds", problem="names no seed", allowed="one or more seeds", hint=ref_value("seeds", "0-7")
+            )
         for seed in self.seeds:
             if not 0 <= seed <= MAX_SEED:
                 raise InputError(
-                    "--seeds", seed, problem="is out of range", allowed=f"0 to {MAX_SEED}", hint="--seeds 0-7"
+                    "seeds", seed, problem="is out of range", allowed=f"0 to {MAX_SEED}", hint=ref_value("seeds", "0-7")
                 )
         if len(set(self.seeds)) < len(self.seeds):
             seen: set[int] = set()
             twice = next(seed for seed in self.seeds if seed in seen or seen.add(seed))  # type: ignore[func-returns-value]
-            raise InputError("--seeds", twice, problem="is named twice", allowed="each seed once", hint="--seeds 0-7")
+            raise InputError(
+                "seeds", twice, problem="is named twice", allowed="each seed once", hint=ref_value("seeds", "0-7")
+            )
         if self.batch_size is not None and self.batch_size != AUTO and self.batch_size < 1:
             raise InputError(
-                "--batch-size",
+                "batch_size",
                 self.batch_size,
                 problem="is too small",
                 allowed=f"1 or more, or {AUTO}",
-                hint="--batch-size 4",
+                hint=ref_value("batch_size", "4"),
             )
 
     @property

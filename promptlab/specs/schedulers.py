@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from promptlab.errors import InputError, UnknownValue
+from promptlab.errors import InputError, UnknownValue, ref_value
 from promptlab.specs import Scalar, SchedulerSpec, options, parse_scalar
 
 if TYPE_CHECKING:
@@ -97,20 +97,24 @@ def parse_scheduler(text: str) -> SchedulerSpec:
     given: dict[str, Scalar] = {}
     if colon and not tail.strip(" ,"):
         raise InputError(
-            "--scheduler", text, problem="has no option behind its colon", allowed="NAME, or NAME:key=value,key=value",
-            hint=f"--scheduler {name}",
+            "scheduler", text, problem="has no option behind its colon", allowed="NAME, or NAME:key=value,key=value",
+            hint=ref_value("scheduler", name),
         )  # fmt: skip
     for pair in filter(None, (part.strip() for part in tail.split(","))):
         key, _, value = (part.strip() for part in pair.partition("="))
         if not (key and value):
             raise InputError(
-                "--scheduler", text, problem=f"has an option without a value: {pair}",
+                "scheduler", text, problem=f"has an option without a value: {pair}",
                 allowed="NAME:key=value,key=value",
-                hint=f"--scheduler {name}:use_karras_sigmas=true",
+                hint=ref_value("scheduler", f"{name}:use_karras_sigmas=true"),
             )  # fmt: skip
         if key in given:
             raise InputError(
-                "--scheduler", text, problem=f"sets {key} twice", allowed="each option once", hint=f"--scheduler {name}"
+                "scheduler",
+                text,
+                problem=f"sets {key} twice",
+                allowed="each option once",
+                hint=ref_value("scheduler", name),
             )
         given[key] = parse_scalar(value)
     return SchedulerSpec(name=known.name, options=options({**dict(known.options), **given}))
@@ -157,5 +161,5 @@ def _named(name: str) -> SchedulerSpec:
         elif _CLASS_NAME.fullmatch(name.strip()):
             spec = SchedulerSpec(name=name.strip())
         else:
-            raise UnknownValue("--scheduler", name, ALIASES, hint="promptlab schedulers")
+            raise UnknownValue("scheduler", name, ALIASES, hint="promptlab schedulers")
     return SchedulerSpec(name=spec.name, options=options({**dict(spec.options), **sigmas}))

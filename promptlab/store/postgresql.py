@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from promptlab.errors import InputError
+from promptlab.errors import InputError, ref_value
 from promptlab.store import migrate
 from promptlab.store.address import ServerAddress
 from promptlab.store.database import Database
@@ -157,7 +157,9 @@ class PostgresqlDatabase(Database):
             raise refused(self._address, problem, hint=hint) from error
         if engine.dialect.is_async:
             raise refused(
-                self._address, f"names {driver}, which is for asynchronous programs", hint="--database postgresql://…"
+                self._address,
+                f"names {driver}, which is for asynchronous programs",
+                hint=ref_value("database_url", "postgresql://…"),
             )
         return engine
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 
-from promptlab.errors import WorkspaceError, one_line
+from promptlab.errors import WorkspaceError, one_line, ref_value
 from promptlab.store.address import ServerAddress
 
 __all__ = ["connection_refused", "refused", "said"]
@@ -38,7 +38,11 @@ def connection_refused(address: ServerAddress, error: Exception) -> WorkspaceErr
         new = f"createdb{tool} --encoding=UTF8 --template=template0 {shlex.quote(address.name)}"
         return refused(address, "is not there, though its server is", hint=new)
     if re.search(r"resolve host|translate host name|Name or service not known", line):
-        return refused(address, f"is on a host that is not known, {address.host}", hint="--database with another HOST")
+        return refused(
+            address,
+            f"is on a host that is not known, {address.host}",
+            hint=ref_value("database_url", "with another HOST"),
+        )
     if re.search(r"Connection refused|No such file or directory|Network is unreachable|No route to host", line):
         return refused(address, f"cannot be reached: nobody listens at {address.place}", hint=f"pg_isready{tool}")
     if "timeout" in line:

@@ -235,7 +235,7 @@ class MlflowTracker:
                 return f"{self.tracking_uri}/#/experiments"
             found = client.get_experiment_by_name(experiment)
             if found is None:
-                raise NotFound("--experiment", experiment, allowed=f"what is told to {self.tracking_uri}",
+                raise NotFound("experiment", experiment, allowed=f"what is told to {self.tracking_uri}",
                                hint="promptlab sync")  # fmt: skip
             return self.tracking_uri + address_path(found.experiment_id)
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from promptlab.engine.sources.configuration import Configuration, latent_channels, vae_factor
 from promptlab.engine.sources.files import read_header, read_json
 from promptlab.engine.sources.finder import ModelSource, SourceFinder
-from promptlab.errors import InputError, UnknownValue
+from promptlab.errors import InputError, UnknownValue, ref_value
 
 if TYPE_CHECKING:
     import torch
@@ -51,7 +51,7 @@ def resolve_vae(name: str, config: Configuration, finder: SourceFinder) -> VaeSo
     """
     if config.vae is None:
         raise InputError(
-            "--vae", name, problem="means nothing to this model, which has none", allowed="a model with a VAE",
+            "vae", name, problem="means nothing to this model, which has none", allowed="a model with a VAE",
             hint="the command without --vae",
         )  # fmt: skip
     classes = CLASSES if config.parts["vae"] in CLASSES else (config.parts["vae"],)
@@ -64,11 +64,11 @@ def resolve_vae(name: str, config: Configuration, finder: SourceFinder) -> VaeSo
         _check_file(source.file, config)
     if class_name == "ConsistencyDecoderVAE":
         raise UnknownValue(
-            "--vae", name, classes, hint="the command without --vae",
+            "vae", name, classes, hint="the command without --vae",
             problem=f"is a {class_name}, which draws noise of its own as it decodes: no picture could be made again",
         )  # fmt: skip
     if class_name not in classes:
-        raise UnknownValue("--vae", name, classes, problem=f"is a {class_name}", hint="the command without --vae")
+        raise UnknownValue("vae", name, classes, problem=f"is a {class_name}", hint="the command without --vae")
     _check_channels(name, latent_channels(config.vae), latent_channels(own_config))
     _check_scale(name, config, class_name, own_config)
     return VaeSource(source=source, class_name=class_name, config=own_config)
@@ -109,8 +109,9 @@ def _check_file(file: Path, config: Configuration) -> None:
     entry = header.get("decoder.conv_in.weight") or header.get("first_stage_model.decoder.conv_in.weight")
     if entry is None or config.parts["vae"] != "AutoencoderKL":
         raise InputError(
-            "--vae", str(file), problem="is no AutoencoderKL, and has no config.json beside it",
-            allowed="a file with an AutoencoderKL, or a folder with config.json and weights", hint="--vae FOLDER",
+            "vae", str(file), problem="is no AutoencoderKL, and has no config.json beside it",
+            allowed="a file with an AutoencoderKL, or a folder with config.json and weights",
+            hint=ref_value("vae", "FOLDER"),
         )  # fmt: skip
     _check_channels(str(file), latent_channels(config.vae or {}), int(entry["shape"][1]))
 
@@ -118,7 +119,7 @@ def _check_file(file: Path, config: Configuration) -> None:
 def _check_channels(name: str, mine: int | None, theirs: int | None) -> None:
     if mine is not None and theirs is not None and mine != theirs:
         raise InputError(
-            "--vae", name, problem=f"has latents of {theirs} channels, this model of {mine}",
+            "vae", name, problem=f"has latents of {theirs} channels, this model of {mine}",
             allowed=f"a VAE with {mine} latent channels", hint="the command without --vae",
         )  # fmt: skip
 
@@ -132,7 +133,7 @@ def _check_scale(name: str, config: Configuration, class_name: str, theirs: Mapp
     mine = config.vae or {}
     if vae_factor(mine) != vae_factor(theirs):
         raise InputError(
-            "--vae", name,
+            "vae", name,
             problem=f"makes {vae_factor(theirs)} × {vae_factor(theirs)} pixels of a latent, this model's VAE "
             f"{vae_factor(mine)} × {vae_factor(mine)}",
             allowed=f"a VAE of factor {vae_factor(mine)}", hint="the command without --vae",
@@ -143,7 +144,7 @@ def _check_scale(name: str, config: Configuration, class_name: str, theirs: Mapp
         ours, other = (_number(class_name, key, each) for each in (mine, theirs))
         if not isclose(ours, other, rel_tol=1e-3, abs_tol=1e-6):
             raise InputError(
-                "--vae", name, problem=f"has latents of {key} {other:g}, this model of {ours:g}",
+                "vae", name, problem=f"has latents of {key} {other:g}, this model of {ours:g}",
                 allowed=f"a VAE with {key} {ours:g}", hint="the command without --vae",
             )  # fmt: skip
 

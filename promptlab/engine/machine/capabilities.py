@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from typing import Any, Final
 
 from promptlab.engine.sources.configuration import Configuration
-from promptlab.errors import InputError, UnknownValue, one_line
+from promptlab.errors import InputError, UnknownValue, one_line, ref_value
 from promptlab.specs import MachineSpec, canonical_json
 
 __all__ = ["NATIVE", "allowed_backends", "check_machine", "denoiser_part", "dispatches"]
@@ -121,13 +121,15 @@ def _check_backend(name: str, config: Configuration, device: str) -> None:
             problem = f"does not run on {device}"
             if device.startswith("cuda") and not dispatched:
                 problem = f"means nothing to the attention of {config.pipeline_class}"
-        raise UnknownValue("--attention-backend", name, allowed, problem=problem, hint="--attention-backend native")
+        raise UnknownValue(
+            "attention_backend", name, allowed, problem=problem, hint=ref_value("attention_backend", "native")
+        )
     try:
         _check_attention_backend_requirements(AttentionBackendName(name))
     except RuntimeError as error:
         raise InputError(
-            "--attention-backend", name, problem=f"is not installed: {one_line(error)}", allowed=", ".join(allowed),
-            hint="--attention-backend native",
+            "attention_backend", name, problem=f"is not installed: {one_line(error)}", allowed=", ".join(allowed),
+            hint=ref_value("attention_backend", "native"),
         ) from error  # fmt: skip
 
 

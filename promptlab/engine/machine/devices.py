@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from promptlab.errors import UnknownValue
+from promptlab.errors import UnknownValue, ref_value
 from promptlab.specs import DTYPES, Dtype
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def torch_dtype(name: str | None) -> torch.dtype:
     dtypes = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
     name = name or "float32"
     if name not in dtypes:
-        raise UnknownValue("--dtype", name, DTYPES, hint="--dtype float32")
+        raise UnknownValue("dtype", name, DTYPES, hint=ref_value("dtype", "float32"))
     return dtypes[name]
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 from promptlab.engine.pipelines.signatures import call_parameters
 from promptlab.engine.pipelines.sizes import as_made, check_size, size_of
 from promptlab.engine.sources.configuration import Configuration
-from promptlab.errors import InputError, UnknownValue
+from promptlab.errors import InputError, UnknownValue, ref, ref_value
 from promptlab.specs import CallSpec, RunSpec, Scalar
 
 __all__ = ["pipeline_class", "resolve_call"]
@@ -77,7 +77,7 @@ def pipeline_class(config: Configuration, name: str) -> Any:
             problem += ": it draws over a picture"
         elif "num_frames" in parameters:
             problem += ": it makes videos"
-        raise InputError("--model", name, problem=problem, allowed="text-to-image models", hint="promptlab models")
+        raise InputError("model", name, problem=problem, allowed="text-to-image models", hint="promptlab models")
     return found
 
 
@@ -152,9 +152,9 @@ def _check_steps(call: CallSpec, pipeline: Any, plain: Any) -> None:
     own = _own_steps(plain)
     if own is not None and call.num_inference_steps != own:
         raise InputError(
-            "--steps", call.num_inference_steps,
+            "num_inference_steps", call.num_inference_steps,
             problem=f"has no effect on this {pipeline.__name__}, which was distilled for {own}",
-            allowed=f"{own}", hint=f"--steps {own}",
+            allowed=f"{own}", hint=ref_value("num_inference_steps", own),
         )  # fmt: skip
 
 
@@ -164,9 +164,10 @@ def _check_schedule(call: CallSpec, parameters: Mapping[str, inspect.Parameter],
     if schedule is None or call.guidance_scale is not None or call.num_inference_steps == len(schedule):
         return
     raise InputError(
-        "--steps", call.num_inference_steps,
+        "num_inference_steps", call.num_inference_steps,
         problem=f"is not the length of {pipeline.__name__}'s guidance schedule",
-        allowed=f"{len(schedule)}, or any number with one --guidance for all steps", hint=f"--guidance {schedule[0]:g}",
+        allowed=f"{len(schedule)}, or any number with one {ref('guidance_scale')} for all steps",
+        hint=ref_value("guidance_scale", f"{schedule[0]:g}"),
     )  # fmt: skip
 
 
@@ -199,9 +200,10 @@ def _check_asked(
             raise _not_taken("--negative", variant.negative_prompt, pipeline)
         if variant.negative_prompt and isinstance(scale, int | float) and scale <= 1:
             raise InputError(
-                "--negative", variant.negative_prompt,
+                "negative_prompt", variant.negative_prompt,
                 problem=f"has no effect on {pipeline.__name__} at true_cfg_scale {scale:g}",
-                allowed="a true_cfg_scale over 1, which takes a second forward a step", hint="--set true_cfg_scale=4",
+                allowed="a true_cfg_scale over 1, which takes a second forward a step",
+                hint=ref_value("arguments", "true_cfg_scale=4"),
             )  # fmt: skip
 
 
@@ -219,11 +221,15 @@ def _check_arguments(call: CallSpec, parameters: Mapping[str, inspect.Parameter]
     for name, value in call.arguments:
         if name in _OWN_OPTIONS:
             raise InputError(
-                "--set", name, problem="has an option of its own", allowed=_OWN_OPTIONS[name], hint=_OWN_OPTIONS[name]
+                "arguments",
+                name,
+                problem="has an option of its own",
+                allowed=_OWN_OPTIONS[name],
+                hint=_OWN_OPTIONS[name],
             )
         if name not in typeable:
             raise UnknownValue(
-                "--set", name, typeable, problem=f"is no argument of {pipeline.__name__} that can be typed",
+                "arguments", name, typeable, problem=f"is no argument of {pipeline.__name__} that can be typed",
                 hint="the command without it",
             )  # fmt: skip
         if not typeable[name].admits(value):
@@ -231,7 +237,11 @@ def _check_arguments(call: CallSpec, parameters: Mapping[str, inspect.Parameter]
                 sorted(kind.__name__ for kind in typeable[name].types) or map(str, typeable[name].choices)
             )
             raise InputError(
-                "--set", f"{name}={value}", problem="is of the wrong kind", allowed=words, hint=f"--set {name}=VALUE"
+                "arguments",
+                f"{name}={value}",
+                problem="is of the wrong kind",
+                allowed=words,
+                hint=f"--set {name}=VALUE",
             )
 
 

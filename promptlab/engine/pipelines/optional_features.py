@@ -16,7 +16,7 @@ from promptlab.engine.sampling.guidance import HALVED
 from promptlab.engine.sources.configuration import Configuration
 from promptlab.engine.sources.finder import ModelSource
 from promptlab.engine.text.textual_inversion import clip_encoders
-from promptlab.errors import InputError, one_line
+from promptlab.errors import InputError, one_line, ref, ref_value
 from promptlab.specs import CallSpec, Variant
 
 __all__ = ["resolve_steering"]
@@ -67,8 +67,8 @@ def _check_layers(skip: int, pipeline: Any, encoders: dict[str, Any]) -> None:
     most = min(int(each["num_hidden_layers"]) for each in encoders.values()) - (1 if len(encoders) == 1 else 2)
     if skip > most:
         raise InputError(
-            "--clip-skip", skip, problem="leaves no layer of this model's text encoder", allowed=f"0 to {most}",
-            hint="--clip-skip 1",
+            "clip_skip", skip, problem="leaves no layer of this model's text encoder", allowed=f"0 to {most}",
+            hint=ref_value("clip_skip", "1"),
         )  # fmt: skip
 
 
@@ -78,8 +78,8 @@ def _check_weighting(variants: Sequence[Variant], pipeline: Any, config: Configu
     if not readers or others or "prompt_embeds" not in call_parameters(pipeline):
         why = f", which reads words with {others[0]}" if others else ""
         raise InputError(
-            "--weighting", problem=f"means nothing to {pipeline.__name__}{why}",
-            allowed="models whose text encoders are all CLIP", hint="--no-weighting",
+            "weighting", problem=f"means nothing to {pipeline.__name__}{why}",
+            allowed="models whose text encoders are all CLIP", hint=ref("no_weighting"),
         )  # fmt: skip
     for variant in variants:
         for what, text in (("PROMPT", variant.prompt), ("--negative", variant.negative_prompt)):
@@ -96,7 +96,7 @@ def _check_readable(what: str, text: str) -> None:
     except Exception as error:
         raise InputError(
             what, text, problem=f"cannot be read with weights: {one_line(error, limit=120)}",
-            allowed="(words)1.3, words++, words--; brackets that are meant as \\( and \\)", hint="--no-weighting",
+            allowed="(words)1.3, words++, words--; brackets that are meant as \\( and \\)", hint=ref("no_weighting"),
         ) from error  # fmt: skip
     if swaps:
         raise InputError(

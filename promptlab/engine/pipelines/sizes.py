@@ -15,7 +15,7 @@ from typing import Any
 from promptlab.engine.pipelines.meta_pipeline import default_size, multiples
 from promptlab.engine.pipelines.signatures import call_parameters
 from promptlab.engine.sources.configuration import Configuration
-from promptlab.errors import InputError
+from promptlab.errors import InputError, ref_value
 from promptlab.specs import CallSpec
 
 __all__ = ["as_made", "check_made", "check_size", "size_of"]
@@ -70,8 +70,8 @@ def check_made(call: CallSpec, pixels: Sequence[int], pipeline: Any) -> None:
 def _changed(call: CallSpec, made: tuple[int | None, int | None], pipeline: Any) -> InputError:
     shown = f"{made[0]}x{made[1]}"
     return InputError(
-        "--size", f"{call.width}x{call.height}", problem=f"is a size that {pipeline.__name__} changes to {shown}",
-        allowed=f"{shown}, the nearest that it keeps", hint=f"--size {shown}",
+        "size", f"{call.width}x{call.height}", problem=f"is a size that {pipeline.__name__} changes to {shown}",
+        allowed=f"{shown}, the nearest that it keeps", hint=ref_value("size", shown),
     )  # fmt: skip
 
 
@@ -133,6 +133,6 @@ def _check_divisible(call: CallSpec, multiple: int) -> None:
 
     (low_w, high_w), (low_h, high_h) = near(call.width), near(call.height)
     raise InputError(
-        "--size", f"{call.width}x{call.height}", problem=f"is not divisible by {multiple}, as this model needs",
+        "size", f"{call.width}x{call.height}", problem=f"is not divisible by {multiple}, as this model needs",
         allowed=f"{low_w}x{low_h} or {high_w}x{high_h}, the nearest", hint=f"--size {high_w}x{high_h}",
     )  # fmt: skip

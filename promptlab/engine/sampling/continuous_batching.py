@@ -29,7 +29,7 @@ from promptlab.engine.sampling.encoders import PromptEncoder
 from promptlab.engine.sampling.fp32_fallback import BLACK, DecodeRecord, looking_at_decodings
 from promptlab.engine.sampling.progress import SamplingProgress
 from promptlab.engine.sampling.static_batching import rows_of
-from promptlab.errors import SomeUnmade, one_line
+from promptlab.errors import SomeImagesFailed, one_line
 from promptlab.plan import ImageRequest
 from promptlab.plan.step_scheduler import DenoisingSteps, StepBatch, StepScheduler, forwards
 
@@ -71,7 +71,7 @@ class ContinuousBatching:
 
         Raises:
             OutOfMemory: when a forward does not fit; what has not come out yet was not made.
-            SomeUnmade: at the end, when images could not be made.
+            SomeImagesFailed: at the end, when images could not be made.
         """
         made = 0
         turns = iter(self._turns)
@@ -94,7 +94,7 @@ class ContinuousBatching:
                 self._develop(min(self._size, len(self._finished)))
         yield from self._ready(wait=True)
         if self._unmade:
-            raise SomeUnmade(self._unmade, of=len(self._tasks))
+            raise SomeImagesFailed(self._unmade, of=len(self._tasks))
 
     def _carry_out(self, turn: StepBatch) -> None:
         began = time.perf_counter()

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 
 from promptlab.engine.machine.torch_setup import quietly
 from promptlab.engine.schedulers.dry_run import STEPS, rehearse
-from promptlab.errors import InputError, UnknownValue, one_line
+from promptlab.errors import InputError, UnknownValue, one_line, ref_value
 from promptlab.specs import Scalar, SchedulerSpec
 from promptlab.specs.schedulers import ALIASES, short_name, short_names
 
@@ -173,7 +173,7 @@ def resolve_scheduler(
     _class(asked.name, fitting)
     if asked.name not in fitting:
         raise UnknownValue(
-            "--scheduler", short_name(asked.name), short_names(fitting), problem="does not fit this model",
+            "scheduler", short_name(asked.name), short_names(fitting), problem="does not fit this model",
             hint="promptlab schedulers",
         )  # fmt: skip
     _check_options(asked)
@@ -182,13 +182,13 @@ def resolve_scheduler(
     wrong = _rehearsed(asked, *stage, STEPS)
     if wrong is None and steps is not None and 0 < steps < STEPS and (wrong := _rehearsed(asked, *stage, steps)):
         raise InputError(
-            "--steps", steps, problem=f"are too few for {short_name(asked.name)} with this model: {wrong}",
-            allowed=f"{STEPS} and more", hint=f"--steps {STEPS}",
+            "num_inference_steps", steps, problem=f"are too few for {short_name(asked.name)} with this model: {wrong}",
+            allowed=f"{STEPS} and more", hint=ref_value("num_inference_steps", STEPS),
         )  # fmt: skip
     if wrong is not None:
         raise InputError(
-            "--scheduler", str(asked), problem=f"cannot run with this model: {wrong}",
-            allowed="options that go together", hint=f"--scheduler {short_name(asked.name)}",
+            "scheduler", str(asked), problem=f"cannot run with this model: {wrong}",
+            allowed="options that go together", hint=ref_value("scheduler", short_name(asked.name)),
         )  # fmt: skip
     return SchedulerSpec(
         name=asked.name,
@@ -233,8 +233,8 @@ def _unused(spec: SchedulerSpec, config: str) -> Any:
             return _class(spec.name).from_config(json.loads(config), **dict(spec.options))
     except Exception as error:
         raise InputError(
-            "--scheduler", str(spec), problem=f"cannot be built: {one_line(error)}",
-            allowed="options that go together", hint=f"--scheduler {short_name(spec.name)}",
+            "scheduler", str(spec), problem=f"cannot be built: {one_line(error)}",
+            allowed="options that go together", hint=ref_value("scheduler", short_name(spec.name)),
         ) from error  # fmt: skip
 
 
@@ -244,7 +244,7 @@ def _class(name: str, fitting: Iterable[str] | None = None) -> Any:
     found = getattr(diffusers, name, None) if _CLASS_NAME.fullmatch(name) else None
     if not (isinstance(found, type) and issubclass(found, diffusers.SchedulerMixin)):
         allowed = ALIASES if fitting is None else short_names(fitting)
-        raise UnknownValue("--scheduler", name, allowed, hint="promptlab schedulers")
+        raise UnknownValue("scheduler", name, allowed, hint="promptlab schedulers")
     return found
 
 
@@ -254,13 +254,13 @@ def _check_options(spec: SchedulerSpec) -> None:
         if key not in there:
             typeable = [name for name, option in there.items() if option.kind != "other"]
             raise UnknownValue(
-                "--scheduler", key, typeable, problem=f"is no option of {short_name(spec.name)}",
-                hint=f"--scheduler {short_name(spec.name)}",
+                "scheduler", key, typeable, problem=f"is no option of {short_name(spec.name)}",
+                hint=ref_value("scheduler", short_name(spec.name)),
             )  # fmt: skip
         if not there[key].admits(value):
             raise InputError(
-                "--scheduler", f"{short_name(spec.name)}:{key}={value}", problem="does not fit the option",
-                allowed=f"{key}={there[key].allowed}", hint=f"--scheduler {short_name(spec.name)}",
+                "scheduler", f"{short_name(spec.name)}:{key}={value}", problem="does not fit the option",
+                allowed=f"{key}={there[key].allowed}", hint=ref_value("scheduler", short_name(spec.name)),
             )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from promptlab.engine.sources import hub
 from promptlab.engine.sources.config_match import Borrowed, borrowed, check_configuration, refused_configuration
 from promptlab.engine.sources.files import INDEX, content_identity, listing, read_header, read_json
-from promptlab.errors import InputError, NotFound, one_line
+from promptlab.errors import InputError, NotFound, one_line, ref_value
 from promptlab.models import bundled
 
 __all__ = ["Home", "configuration_of", "named_configuration"]
@@ -55,14 +55,14 @@ def configuration_of(path: Path) -> Home:
         origin = str(fetch_diffusers_config(shapes)["pretrained_model_name_or_path"])
     except Exception as error:
         raise InputError(
-            "--model", str(path), problem=f"is of no kind that diffusers knows: {one_line(error)}",
-            allowed="a checkpoint of a known family", hint="--config FOLDER",
+            "model", str(path), problem=f"is of no kind that diffusers knows: {one_line(error)}",
+            allowed="a checkpoint of a known family", hint=ref_value("config", "FOLDER"),
         ) from error  # fmt: skip
     try:
         snapshot = hub.find(origin, None, "--model", "a diffusers folder", weights=False)
     except InputError as error:
         raise InputError(
-            "--model", str(path), problem=f"needs the configuration of {origin}, which {error.problem}",
+            "model", str(path), problem=f"needs the configuration of {origin}, which {error.problem}",
             allowed="a checkpoint whose configuration is in the Hub cache or given by --config, or a diffusers folder",
             hint=f"hf download {origin} --include '*.json' '*.txt'",
         ) from error  # fmt: skip
@@ -71,7 +71,7 @@ def configuration_of(path: Path) -> Home:
     if lent.lacking is not None:
         part, class_name = lent.lacking
         raise InputError(
-            "--model", str(path), problem=f"has no {part}, a {class_name}, and nor has the Hub cache that of {origin}",
+            "model", str(path), problem=f"has no {part}, a {class_name}, and nor has the Hub cache that of {origin}",
             allowed="a checkpoint whose parts are in it, in the Hub cache, or in the folder given by --config",
             hint=f"hf download {origin} --include '{part}/*'",
         )  # fmt: skip
@@ -98,7 +98,7 @@ def named_configuration(path: Path, config: str, folder: Path) -> Home:
         files: Sequence[str] = listing(home)
         wanted = _wanted(home, files)
     elif folder.is_file() or not hub.is_id(config):
-        raise NotFound("--config", config, allowed=_ALLOWED, hint="--config FOLDER")
+        raise NotFound("config", config, allowed=_ALLOWED, hint=ref_value("config", "FOLDER"))
     else:
         snapshot = hub.find(config, None, "--config", _ALLOWED, weights=False)
         if INDEX not in snapshot.files:
@@ -118,16 +118,16 @@ def _header(path: Path) -> dict[str, dict[str, Any]]:
     header = read_header(path, "--model")
     if not any(name.startswith(("model.diffusion_model.", "double_blocks.", "diffusion_model.")) for name in header):
         raise InputError(
-            "--model", str(path), problem="holds no text-to-image model", allowed="a whole checkpoint",
-            hint="--vae FILE for a VAE",
+            "model", str(path), problem="holds no text-to-image model", allowed="a whole checkpoint",
+            hint=ref_value("vae", "FILE for a VAE"),
         )  # fmt: skip
     return header
 
 
 def _no_index(config: str) -> InputError:
     return InputError(
-        "--config", config, problem=f"has no {INDEX}, so it is no configuration of a pipeline", allowed=_ALLOWED,
-        hint="--config FOLDER",
+        "config", config, problem=f"has no {INDEX}, so it is no configuration of a pipeline", allowed=_ALLOWED,
+        hint=ref_value("config", "FOLDER"),
     )  # fmt: skip
 
 

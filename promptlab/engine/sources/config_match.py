@@ -177,6 +177,6 @@ def _shape(tensor: torch.Tensor) -> str:
 def refused_configuration(config: str, problem: str) -> InputError:
     """What is said of a ``--config`` that cannot be the file's."""
     return InputError(
-        "--config", config, problem=problem, allowed="the configuration of the model that the file was trained from",
+        "config", config, problem=problem, allowed="the configuration of the model that the file was trained from",
         hint="the command without --config, which tells it from the file",
     )  # fmt: skip

@@ -132,6 +132,6 @@ def latent_channels(config: Mapping[str, Any]) -> int | None:
 
 def _own_code(name: str, where: str) -> InputError:
     return InputError(
-        "--model", name, problem=f"brings code of its own ({where}), which is never run",
+        "model", name, problem=f"brings code of its own ({where}), which is never run",
         allowed="pipelines of diffusers itself", hint="promptlab models",
     )  # fmt: skip

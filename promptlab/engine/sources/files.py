@@ -19,7 +19,7 @@ from hashlib import file_digest, sha256
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from promptlab.errors import InputError, UnknownValue, one_line
+from promptlab.errors import InputError, UnknownValue, one_line, ref_value
 
 __all__ = [
     "ALLOW_PICKLE",
@@ -77,9 +77,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError("--model", str(path), problem=f"cannot be read: {one_line(error)}", allowed="JSON") from error
+        raise InputError("model", str(path), problem=f"cannot be read: {one_line(error)}", allowed="JSON") from error
     if not isinstance(value, dict):
-        raise InputError("--model", str(path), problem="is not a configuration", allowed="a JSON object")
+        raise InputError("model", str(path), problem="is not a configuration", allowed="a JSON object")
     return value
 
 
@@ -151,8 +151,8 @@ def choose_files(
     there = sorted({str(found) for variants in safe.values() for found in variants if found})
     if variant is not None and variant not in there:
         raise UnknownValue(
-            "--variant", variant, there, problem=f"is no variant of {name}",
-            hint=f"--variant {there[0]}" if there else "the command without --variant",
+            "variant", variant, there, problem=f"is no variant of {name}",
+            hint=ref_value("variant", there[0]) if there else "the command without --variant",
         )  # fmt: skip
     if variant is None:
         # A model may ship with one variant only; diffusers would then say that it has no weights at all.
@@ -253,7 +253,7 @@ def _without_weights(name: str, part: str, files: Collection[str], what: str, va
     where = f" in {part}" if part else ""
     if variants:
         return UnknownValue(
-            "--variant", "none", variants, problem=f"is no variant{where} of {name}", hint=f"{what} {name}"
+            "variant", "none", variants, problem=f"is no variant{where} of {name}", hint=f"{what} {name}"
         )
     pickled = any(_part(file) == part and PurePosixPath(file).suffix in PICKLES for file in files)
     return InputError(

@@ -31,7 +31,7 @@ from promptlab.engine.sources.files import (
     read_json,
 )
 from promptlab.engine.sources.prior import CARD, lacks_prior, prior_named_in
-from promptlab.errors import InputError, NotFound
+from promptlab.errors import InputError, NotFound, ref_value
 from promptlab.models import bundled, bundled_models, bundled_vaes
 
 __all__ = ["ALLOWED_MODELS", "ALLOWED_VAES", "ModelSource", "SourceFinder", "find_model", "find_vae"]
@@ -129,7 +129,7 @@ def find_model(
         return _single_file(path, revision, config, allow_pickle=allow_pickle)
     if config is not None and (is_bundled or path.is_dir() or hub.is_id(name)):
         raise InputError(
-            "--config", config, problem=f"means nothing for {name}, which has a configuration of its own",
+            "config", config, problem=f"means nothing for {name}, which has a configuration of its own",
             allowed="with a model in a single .safetensors file", hint="the command without --config",
         )  # fmt: skip
     if home is not None and is_bundled:
@@ -138,11 +138,11 @@ def find_model(
         return _local(_absolute(path), "folder", path, variant, revision, allow_pickle=allow_pickle)
     allowed = f"{ALLOWED_MODELS}: {', '.join(bundled_models())}"
     if not hub.is_id(name):
-        raise NotFound("--model", name, allowed=allowed, hint="promptlab models", names=bundled_models())
+        raise NotFound("model", name, allowed=allowed, hint="promptlab models", names=bundled_models())
     snapshot = hub.find(name, revision, "--model", allowed, variant=variant, allow_pickle=allow_pickle)
     if INDEX not in snapshot.files:
         raise InputError(
-            "--model",
+            "model",
             name,
             problem=f"has no {INDEX}, so it is no diffusers model",
             allowed=allowed,
@@ -174,11 +174,11 @@ def find_vae(name: str, *, allow_pickle: bool = False) -> ModelSource:
         path = path / "vae" if (path / INDEX).is_file() and (path / "vae").is_dir() else path
         if not (path / "config.json").is_file():
             raise InputError(
-                "--vae",
+                "vae",
                 name,
                 problem="has no config.json, so it is no VAE",
                 allowed=f"{ALLOWED_VAES}: {', '.join(bundled_vaes())}",
-                hint="--vae FOLDER",
+                hint=ref_value("vae", "FOLDER"),
             )
         files = choose_files(name, listing(path), None, None, what="--vae", allow_pickle=allow_pickle)
         return ModelSource(
@@ -188,11 +188,11 @@ def find_vae(name: str, *, allow_pickle: bool = False) -> ModelSource:
         )  # fmt: skip
     if not hub.is_id(name):
         allowed = f"{ALLOWED_VAES}: {', '.join(bundled_vaes())}"
-        raise NotFound("--vae", name, allowed=allowed, hint="promptlab models", names=bundled_vaes())
+        raise NotFound("vae", name, allowed=allowed, hint="promptlab models", names=bundled_vaes())
     snapshot = hub.find(name, None, "--vae", ALLOWED_VAES, allow_pickle=allow_pickle)
     if "config.json" not in snapshot.files:
         raise InputError(
-            "--vae",
+            "vae",
             name,
             problem="has no config.json, so it is no VAE",
             allowed=f"{ALLOWED_VAES}: {', '.join(bundled_vaes())}",
@@ -211,7 +211,7 @@ def _local(
         if pickled is not None and not any(folder.glob("*.safetensors")):
             raise _no_safetensors("--model", pickled, what_next=f"--model {_absolute(pickled)} {ALLOW_PICKLE}")
         raise InputError(
-            "--model", name, problem=f"has no {INDEX}, so it is no diffusers model",
+            "model", name, problem=f"has no {INDEX}, so it is no diffusers model",
             allowed=f"{ALLOWED_MODELS}: {', '.join(bundled_models())}", hint="promptlab models",
         )  # fmt: skip
     index = read_json(folder / INDEX)
@@ -232,7 +232,7 @@ def _with_prior(found: ModelSource, index: Mapping[str, Any], *, allow_pickle: b
         prior = find_model(str(path) if path.is_dir() else name, None, None, allow_pickle=allow_pickle)
     except InputError as error:
         problem = f"is made with the prior {name}, which {error.problem}"
-        raise InputError("--model", found.name, problem=problem, allowed=error.allowed, hint=error.hint) from error
+        raise InputError("model", found.name, problem=problem, allowed=error.allowed, hint=error.hint) from error
     both = sha256(f"{found.identity}+{prior.identity}".encode()).hexdigest()
     return replace(found, prior=prior, identity=f"sha256:{both}")
 
@@ -283,7 +283,7 @@ def _absolute(path: Path) -> str:
 def _refuse_revision(name: str, revision: str | None) -> None:
     if revision is not None:
         raise InputError(
-            "--revision", revision, problem=f"means nothing for {name}, which does not come from the Hub",
+            "revision", revision, problem=f"means nothing for {name}, which does not come from the Hub",
             allowed="a branch, tag or commit of a Hub model", hint="the command without --revision",
         )  # fmt: skip
 

@@ -106,7 +106,7 @@ def find(
         raise _gated(what, name) from error
     except RevisionNotFoundError as error:
         raise NotFound(
-            "--revision", revision, allowed=f"a branch, tag or commit of {name}", hint=f"{what} {name}"
+            "revision", revision, allowed=f"a branch, tag or commit of {name}", hint=f"{what} {name}"
         ) from error
     except RepositoryNotFoundError as error:
         raise NotFound(what, name, allowed=allowed, hint=_next(what)) from error

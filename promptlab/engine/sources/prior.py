@@ -49,6 +49,6 @@ def prior_named_in(folder: Path, name: str) -> str:
         return str(value[0] if isinstance(value, list) else value.strip())
     except (OSError, ValueError, AttributeError, IndexError, TypeError, yaml.YAMLError) as error:
         raise InputError(
-            "--model", name, problem=f"needs a prior, which no {CARD} of it names",
+            "model", name, problem=f"needs a prior, which no {CARD} of it names",
             allowed="a folder with the prior's parts in it, or the model as the Hub has it", hint="promptlab models",
         ) from error  # fmt: skip

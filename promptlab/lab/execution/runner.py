@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from promptlab.engine import Begun, Engine, Loaded
-from promptlab.errors import EngineError, OutOfMemory, SomeUnmade, StoreError, TrackerError
+from promptlab.errors import EngineError, OutOfMemory, SomeImagesFailed, StoreError, TrackerError
 from promptlab.lab.execution.active_run import ActiveRun
 from promptlab.lab.execution.events import BatchSizeReduced, Event, ImagesGenerated, TrackingStarted, Watch
 from promptlab.lab.execution.image_writer import ImageWriter
@@ -137,7 +137,7 @@ class Runner:
         while owed and interrupts.going():
             try:
                 self._draw(owed, interrupts)
-            except SomeUnmade as error:
+            except SomeImagesFailed as error:
                 for task, reason in error.reasons.items():
                     self._could_not(task, reason, owed)
             except OutOfMemory as error:
@@ -190,7 +190,7 @@ class Runner:
             try:
                 self._draw(Counter([task]), interrupts)
                 _take_off(owed, task)
-            except SomeUnmade as problem:
+            except SomeImagesFailed as problem:
                 failed.append((task, problem.reasons[task]))
             except EngineError as problem:
                 failed.append((task, str(problem)))

@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from typing import Final
 
 from promptlab.engine import Engine
-from promptlab.errors import InputError, NotFound
+from promptlab.errors import InputError, NotFound, ref_value
 from promptlab.plan import ResolvedSpec
 from promptlab.records import RunRecord
 from promptlab.specs import Embedding, Lora, RunSpec
 
 __all__ = ["as_recorded", "check_weights", "said_of"]
 
-_WEIGHTS: Final = ("--model", "--config", "--vae", "--lora", "--textual-inversion")
+_WEIGHTS: Final = ("model", "config", "vae", "loras", "embeddings")
 
 
 def as_recorded(engine: Engine, runs: Sequence[RunRecord]) -> list[ResolvedSpec]:
@@ -59,13 +59,13 @@ def check_weights(
     """
     pipeline = resolved.spec.pipeline
     for option, name, was, now in (
-        ("--model", pipeline.model, model, resolved.model_identity),
-        ("--vae", pipeline.vae, vae, resolved.vae_identity),
-        *_parts("--lora", recorded.pipeline.loras, pipeline.loras),
-        *_parts("--textual-inversion", recorded.pipeline.embeddings, pipeline.embeddings),
+        ("model", pipeline.model, model, resolved.model_identity),
+        ("vae", pipeline.vae, vae, resolved.vae_identity),
+        *_parts("loras", recorded.pipeline.loras, pipeline.loras),
+        *_parts("embeddings", recorded.pipeline.embeddings, pipeline.embeddings),
     ):
         if was != now:
-            config = f"with --config {pipeline.config} " if option == "--model" and pipeline.config else ""
+            config = f"with {ref_value('config', pipeline.config)} " if option == "model" and pipeline.config else ""
             raise InputError(
                 option, name, allowed="the same weights", hint=hint,
                 problem=f"{config}is not what {whose} was made by ({_short(was)} then, {_short(now)} now)",
@@ -84,11 +84,11 @@ def said_of(whose: str, hint: str) -> Iterator[None]:
     try:
         yield
     except NotFound as error:
-        if error.what not in _WEIGHTS:
+        if error.field not in _WEIGHTS:
             raise
         raise InputError(
-            error.what, error.value, problem=f"does not exist any more, and {whose} was made by it",
-            allowed="the same weights in the same place", hint=f"{hint} {error.what} ANOTHER",
+            error.field, error.value, problem=f"does not exist any more, and {whose} was made by it",
+            allowed="the same weights in the same place", hint=f"{hint} {ref_value(error.field, 'ANOTHER')}",
         ) from error  # fmt: skip
 
 

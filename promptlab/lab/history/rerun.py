@@ -90,7 +90,7 @@ class RunOrImage:
         missing = next((seed for seed in seeds if seed not in run.spec.seeds), None)
         if missing is not None:
             raise NotFound(
-                "--seed", missing,
+                "seeds", missing,
                 allowed=f"the seeds of run {run.id}: {show_seeds(run.spec.seeds)}",
                 hint=f"--seeds {missing} to make a new one",
             )  # fmt: skip

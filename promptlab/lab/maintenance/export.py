@@ -185,9 +185,9 @@ def _zip(folder: Path, target: Path, name: str) -> None:
 
 def _check_free(target: Path) -> None:
     if target.exists():
-        raise InputError("--to", str(target), problem="is there already", allowed="a name that is free")
+        raise InputError("to", str(target), problem="is there already", allowed="a name that is free")
     if not target.absolute().parent.is_dir():
-        raise InputError("--to", str(target), problem="lies in a folder that does not exist", allowed="a folder")
+        raise InputError("to", str(target), problem="lies in a folder that does not exist", allowed="a folder")
 
 
 @contextmanager

@@ -197,7 +197,7 @@ class Verifier:
         try:
             return self._engine.resolve(spec.vary(device=device))
         except UnknownValue as error:
-            if error.what != "--device":
+            if error.field != "device":
                 raise
         return self._engine.resolve(spec.vary(device=None))
 

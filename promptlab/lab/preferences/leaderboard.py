@@ -65,7 +65,7 @@ def best(by: str, said: RatedImages) -> Leaderboard:
         UnknownValue: for any other field.
     """
     if by not in FIELDS:
-        raise UnknownValue("--by", by, FIELDS, hint="promptlab best --by scheduler")
+        raise UnknownValue("by", by, FIELDS, hint="promptlab best --by scheduler")
     rated: dict[str, list[int]] = defaultdict(list)
     for one in said.pictures.values():
         for name in _traits(by, one) if one.stars is not None else ():

@@ -12,7 +12,7 @@ from promptlab.engine import Begun
 from promptlab.engine.machine.determinism import deterministic
 from promptlab.engine.machine.torch_setup import quietly
 from promptlab.engine.schedulers.registry import build_scheduler
-from promptlab.errors import SomeUnmade
+from promptlab.errors import SomeImagesFailed
 from promptlab.plan import plan, requests_of
 from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant
 from promptlab.specs.schedulers import parse_scheduler
@@ -275,7 +275,7 @@ def test_an_image_that_fails_costs_only_itself(engine, tiny):
     bad = [replace(task, call=replace(task.call, clip_skip=50))]  # as resolving would not let it
     pictures = engine.generate([*bad, *fine])
     others = {picture.task.recipe_key: picture.pixels for picture in islice(pictures, 4)}
-    with pytest.raises(SomeUnmade, match=r"1 of 5 images could not be made: .*range") as caught:
+    with pytest.raises(SomeImagesFailed, match=r"1 of 5 images could not be made: .*range") as caught:
         next(pictures)
     assert list(caught.value.reasons) == bad
     assert differing(others, made(engine, fine)) == {}
