@@ -12,7 +12,7 @@ from promptlab.cli.generate import lab_in
 from promptlab.cli.options import in_workspace, setting_options, told_to
 from promptlab.cli.parse import changes_asked
 from promptlab.cli.progress import ProgressDisplay
-from promptlab.cli.render.probe import probe_lines
+from promptlab.cli.render.batch_sizes import probe_lines
 from promptlab.errors import InputError
 from promptlab.expand.fields import FIELDS
 from promptlab.expand.values import read_values

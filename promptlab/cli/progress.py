@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 import click
 
 from promptlab.cli.paths import elsewhere
-from promptlab.cli.render.probe import fitted_line, trying_words
+from promptlab.cli.render.batch_sizes import fitted_line, trying_words
 from promptlab.cli.render.truncation import cut_lines
 from promptlab.cli.render.warnings import smaller_line
 from promptlab.engine import Denoising, Loaded, Loading
