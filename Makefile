@@ -5,11 +5,11 @@ SETUP := .venv/installed
 DEMO := demo
 MINUTES := 120
 
-.PHONY: help demo test check lint docs bench wheel mini lock clean
+.PHONY: help demo test check exhaustive lint docs bench wheel mini lock clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 $(SETUP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("PromptLab needs Python 3.11 or newer; type: make PYTHON=python3.11 $(MAKECMDGOALS)" if sys.version_info < (3, 11) else 0)'
@@ -21,11 +21,14 @@ $(SETUP): pyproject.toml constraints.txt
 demo: $(SETUP)  ## the story on the bundled model: three grids in ./demo
 	@sh examples/story.sh $(BIN)/promptlab $(DEMO)
 
-test: $(SETUP) lint  ## everything: linters, types, contracts, all tests
+test: $(SETUP) lint  ## linters, types, contracts, all tests but the exhaustive ones
 	$(BIN)/pytest -n 2 --dist worksteal
 
 check: $(SETUP) lint  ## what takes less than a minute: linters, types, contracts, quick tests
 	$(BIN)/pytest -q -n 2 -m 'not slow'
+
+exhaustive: $(SETUP)  ## the rest of each kind of which `make test` runs one; CI does once a week
+	$(BIN)/pytest -n 2 --dist worksteal -m exhaustive
 
 lint: $(SETUP)  ## ruff, mypy, import contracts
 	$(BIN)/ruff check .

@@ -41,12 +41,21 @@ def terminal_spelling():
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Whoever writes to a workspace with MLflow in it takes a third of a second: too long, for hundreds of them, for
-    `make check`. A few that are marked quick stay in it."""
+def pytest_collection_modifyitems(config, items):
+    """Mark what writes to a workspace with MLflow as slow, and leave ``exhaustive`` out where nobody asks for it.
+
+    Such a workspace takes a third of a second: too long, for hundreds of them, for ``make check``. A few tests that are
+    marked quick stay in it. Exhaustive tests are asked for by their marker (``-m exhaustive``) or by their full name.
+    """
     for item in items:
         if "prepared_database" in getattr(item, "fixturenames", ()) and not item.get_closest_marker("quick"):
             item.add_marker(pytest.mark.slow)
+    if "exhaustive" in config.option.markexpr or any("::" in argument for argument in config.args):
+        return
+    left_out = [item for item in items if item.get_closest_marker("exhaustive")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("exhaustive")]
 
 
 @pytest.fixture(scope="session")
