@@ -6,7 +6,6 @@ again. What comes back equals what went in, which is what makes a rerun possible
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -29,18 +28,8 @@ from promptlab.records import (
     VariantRecord,
     Verification,
 )
-from promptlab.specs import (
-    CallSpec,
-    Change,
-    Embedding,
-    Lora,
-    MachineSpec,
-    PipelineSpec,
-    RunSpec,
-    SchedulerSpec,
-    Variant,
-    options,
-)
+from promptlab.specs import Change, Variant
+from promptlab.store.spec_columns import COLUMNS, columns_of, spec_of
 from promptlab.store.tables import EnvironmentRow, ImageRow, RunRow, SweepRow, VariantRow, VerificationRow
 
 if TYPE_CHECKING:
@@ -74,43 +63,18 @@ def environment_row(session: Session, environment: Environment) -> EnvironmentRo
 
 def new_run_row(resolved: ResolvedSpec, *, experiment: str, name: str | None, note: str | None) -> RunRow:
     """The row of a run that begins now, with its variants; images, environment and parent are the caller's."""
-    spec, pipeline, call = resolved.spec, resolved.spec.pipeline, resolved.spec.call
-    scheduler = pipeline.scheduler
+    spec = resolved.at(resolved.batch_size).spec
     return RunRow(
         experiment=experiment,
         name=name,
         note=note,
         status=RunStatus.RUNNING,
         created_at=datetime.now(UTC),
-        model=pipeline.model,
         model_identity=resolved.model_identity,
-        revision=pipeline.revision,
-        weights_variant=pipeline.variant,
-        config=pipeline.config,
-        vae=pipeline.vae,
         vae_identity=resolved.vae_identity,
-        dtype=pipeline.dtype,
-        scheduler=scheduler and scheduler.name,
-        scheduler_options=dict(scheduler.options) if scheduler else {},
-        num_inference_steps=call.num_inference_steps,
-        guidance_scale=call.guidance_scale,
-        height=call.height,
-        width=call.width,
-        call_arguments=dict(call.arguments),
-        loras=[dataclasses.asdict(each) for each in pipeline.loras] or None,
-        embeddings=[dataclasses.asdict(each) for each in pipeline.embeddings] or None,
-        weighting=call.weighting or None,
-        clip_skip=call.clip_skip,
-        guidance_rescale=call.guidance_rescale,
-        variation_seed=call.variation_seed,
-        variation_strength=call.variation_strength,
-        guidance_until=call.guidance_until,
-        seeds=list(spec.seeds),
-        batch_size=resolved.batch_size,
-        asked_device=spec.device,
+        setting_key=resolved.setting_key,
         device=resolved.device,
-        generator_device=spec.generator_device,
-        machine=spec.machine.said or None,
+        **columns_of(spec),
         variants=[
             VariantRow(
                 position=position,
@@ -135,7 +99,7 @@ def run_record(row: RunRow) -> RunRecord:
         name=row.name,
         note=row.note,
         status=RunStatus(row.status),
-        spec=_spec(row),
+        spec=spec_of({name: getattr(row, name) for name in COLUMNS}, tuple(map(_variant, row.variants))),
         device=row.device,
         model_identity=row.model_identity,
         vae_identity=row.vae_identity,
@@ -182,43 +146,6 @@ def sweep_record(row: SweepRow, runs: Iterable[RunRow]) -> SweepRecord:
         ),
         mlflow_run_id=row.mlflow_run_id,
         tracked_at=row.tracked_at,
-    )
-
-
-def _spec(row: RunRow) -> RunSpec:
-    return RunSpec(
-        pipeline=PipelineSpec(
-            model=row.model,
-            revision=row.revision,
-            variant=row.weights_variant,
-            config=row.config,
-            vae=row.vae,
-            dtype=row.dtype,  # type: ignore[arg-type]  # a closed set, written by us
-            scheduler=SchedulerSpec(name=row.scheduler, options=options(row.scheduler_options))
-            if row.scheduler
-            else None,
-            loras=tuple(Lora(**each) for each in row.loras or ()),
-            embeddings=tuple(Embedding(**each) for each in row.embeddings or ()),
-        ),
-        call=CallSpec(
-            num_inference_steps=row.num_inference_steps,
-            guidance_scale=row.guidance_scale,
-            height=row.height,
-            width=row.width,
-            arguments=options(row.call_arguments),
-            weighting=bool(row.weighting),
-            clip_skip=row.clip_skip,
-            guidance_rescale=row.guidance_rescale,
-            variation_seed=row.variation_seed,
-            variation_strength=row.variation_strength,
-            guidance_until=row.guidance_until,
-        ),
-        variants=tuple(_variant(variant) for variant in row.variants),
-        seeds=tuple(row.seeds),
-        batch_size=row.batch_size,
-        device=row.asked_device,
-        generator_device=row.generator_device,
-        machine=MachineSpec(**(row.machine or {})),
     )
 
 

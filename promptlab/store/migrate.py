@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 VERSION_TABLE: Final = "promptlab_alembic_version"
-REVISIONS: Final[Sequence[str]] = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
+REVISIONS: Final[Sequence[str]] = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
 """Every revision this PromptLab knows, oldest first. A test holds this to the migrations folder."""
 HEAD: Final = REVISIONS[-1]
 

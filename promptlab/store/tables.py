@@ -21,12 +21,14 @@ one convention from the first revision on: alembic's batch mode can then find an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     DateTime,
     Dialect,
     Float,
@@ -42,6 +44,11 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column, relationship
+
+from promptlab.specs.settings import SETTINGS, Kind
+
+if TYPE_CHECKING:
+    from sqlalchemy.types import TypeEngine
 
 __all__ = [
     "Base",
@@ -139,34 +146,12 @@ class RunRow(Base):
     tracked_at: Mapped[datetime | None]
     asked_at: Mapped[datetime | None]
 
-    model: Mapped[str] = mapped_column(Text)
     model_identity: Mapped[str] = mapped_column(String(80))
-    revision: Mapped[str | None] = mapped_column(Text)
-    weights_variant: Mapped[str | None] = mapped_column(Text)
-    config: Mapped[str | None] = mapped_column(Text)
-    vae: Mapped[str | None] = mapped_column(Text)
     vae_identity: Mapped[str | None] = mapped_column(String(80))
-    dtype: Mapped[str | None] = mapped_column(String(16))
-    scheduler: Mapped[str | None] = mapped_column(Text, index=True)
+    setting_key: Mapped[str | None] = mapped_column(String(64), index=True)
     scheduler_options: Mapped[dict[str, Any]]
-    num_inference_steps: Mapped[int | None]
-    guidance_scale: Mapped[float | None]
-    height: Mapped[int | None]
-    width: Mapped[int | None]
     call_arguments: Mapped[dict[str, Any]]
-    loras: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
-    embeddings: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
-    weighting: Mapped[bool | None]
-    clip_skip: Mapped[int | None]
-    guidance_rescale: Mapped[float | None]
-    variation_seed: Mapped[int | None] = mapped_column(BigInteger)
-    variation_strength: Mapped[float | None]
-    guidance_until: Mapped[float | None]
-    seeds: Mapped[list[Any]]
-    batch_size: Mapped[int | None]
-    asked_device: Mapped[str | None] = mapped_column(String(32))
     device: Mapped[str] = mapped_column(String(32))
-    generator_device: Mapped[str] = mapped_column(String(32))
     machine: Mapped[dict[str, Any] | None]
     environment_id: Mapped[int] = mapped_column(ForeignKey(EnvironmentRow.id), index=True)
 
@@ -186,6 +171,49 @@ class RunRow(Base):
     images: Mapped[list[ImageRow]] = relationship(
         order_by="ImageRow.position", foreign_keys="ImageRow.run_id", back_populates="run"
     )
+
+    if TYPE_CHECKING:  # columns of the table of settings, added below, that queries name
+        dtype: Mapped[str | None]
+        num_inference_steps: Mapped[int | None]
+        guidance_scale: Mapped[float | None]
+        height: Mapped[int | None]
+        width: Mapped[int | None]
+
+
+_SQL_TYPES: Final[Mapping[Kind, TypeEngine[Any]]] = {
+    "text": Text(),
+    "scheduler": Text(),
+    "dtype": String(16),
+    "whole": Integer(),
+    "natural": Integer(),
+    "batch": Integer(),
+    "number": Float(),
+    "seed": BigInteger(),
+    "switch": Boolean(),
+    "parts": JSON(none_as_null=True),
+    "seeds": JSON(),
+}
+"""The type of a setting's column by its kind; kinds that are not here have none."""
+
+_OTHERWISE: Final[Mapping[str, dict[str, Any]]] = {
+    "model": {"nullable": False},
+    "scheduler": {"index": True},
+    "seeds": {"nullable": False},
+    "asked_device": {"type_": String(32)},
+    "generator_device": {"type_": String(32), "nullable": False},
+}
+"""What the first revision made otherwise. A column that is added later is nullable and of its kind's type."""
+
+
+def _add_setting_columns() -> None:
+    """Map the columns that the table of settings names; see :mod:`promptlab.store.spec_columns`."""
+    for row in SETTINGS.values():
+        if row.column is not None:
+            facts = {"type_": _SQL_TYPES[row.kind], **_OTHERWISE.get(row.column, {})}
+            setattr(RunRow, row.column, mapped_column(facts.pop("type_"), **facts))
+
+
+_add_setting_columns()
 
 
 class VariantRow(Base):

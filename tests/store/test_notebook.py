@@ -14,7 +14,18 @@ from sqlalchemy.exc import IntegrityError
 from promptlab.errors import NotFound, StoreError, WorkspaceError
 from promptlab.plan import ResolvedSpec, requests_of
 from promptlab.records import Environment, ImageStatus, RunStatus
-from promptlab.specs import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant, options
+from promptlab.specs import (
+    CallSpec,
+    Embedding,
+    Lora,
+    PipelineSpec,
+    RunSpec,
+    SchedulerSpec,
+    Variant,
+    options,
+    setting_key,
+)
+from promptlab.specs.settings import SETTINGS
 from promptlab.store import migrate, run_list
 from promptlab.store.home import database_of
 from promptlab.store.notebook import Notebook
@@ -88,6 +99,28 @@ def test_what_goes_in_comes_out(notebook):
     assert back.ended_at is not None
     assert back.ended_at.tzinfo is UTC
     assert (back.seconds_per_image, back.peak_memory) == (0.5, 2**33)
+
+
+def test_begin_run_writes_the_setting_key(notebook, execute):
+    """The one of which its images' recipe keys are made; another setting has another."""
+    begin(notebook)
+    begin(notebook, dataclasses.replace(RESOLVED, spec=SPEC.vary(clip_skip=1)))
+    (first,), (second,) = execute("SELECT setting_key FROM promptlab_runs ORDER BY id")
+    assert first == setting_key(SPEC, model_identity="commit:c0ffee", vae_identity="sha256:1") != second
+
+
+def test_spec_with_every_setting_comes_back_equal(notebook):
+    """Each row of the table of settings that has a column, set to something that is not its default."""
+    spec = SPEC.vary(
+        variant="fp16", loras=(Lora(name="ink", weight=0.5, identity="sha256:2"),), weighting=True, clip_skip=1,
+        embeddings=(Embedding(name="cat", token="<cat>"),), guidance_rescale=0.7, guidance_until=0.4,
+        variation_seed=4294967295, variation_strength=0.2, device="cuda:1", generator_device="cuda", vae_tiling=True,
+    )  # fmt: skip
+    plain = RunSpec(pipeline=PipelineSpec(model="m"), variants=SPEC.variants, seeds=SPEC.seeds)
+    unset = [row.name for row in SETTINGS.values() if row.column and row.value(spec) == row.value(plain)]
+    assert unset == ["seeds"]
+    back = begin(notebook, dataclasses.replace(RESOLVED, spec=spec)).spec
+    assert (back, back.pipeline.loras[0].identity) == (spec, "sha256:2")
 
 
 def test_a_rerun_points_at_the_images_it_came_from(notebook):

@@ -3,7 +3,7 @@
 ``databases/`` holds a file of every schema there has been before, as the PromptLab of that time wrote it (by its
 painter, MLflow's tables beside ours): two wordings at three seeds in run 1, one of its seeds with other words in run 2;
 from 0002 on a sweep of two runs, and a run whose pictures are all links to those of run 1; in 0003 run 1 is verified.
-0007 is the file of 0006, upgraded.
+0007 is the file of 0006, upgraded, and 0008 that of 0007.
 A server of that time has the same rows in the tables of that time.
 """
 
@@ -20,6 +20,7 @@ from sqlalchemy import JSON, DateTime, MetaData, inspect, text
 from promptlab.errors import StoreError, WorkspaceError
 from promptlab.plan import ResolvedSpec, keys_of
 from promptlab.records import ImageStatus, Outcome, RunStatus
+from promptlab.specs import recipe_key, words_key
 from promptlab.store import migrate, run_list
 from promptlab.store.home import database_of
 from promptlab.store.notebook import Notebook
@@ -146,6 +147,18 @@ def test_arguments_that_became_columns_move_there(older):
     assert (run.spec.call.guidance_rescale, run.spec.call.arguments) == (0.7, ())
     keys = keys_of([ResolvedSpec(spec=run.spec, device=run.device, model_identity=run.model_identity)])
     assert keys == [tuple(image.recipe_key for image in run.images)]
+
+
+def test_upgrade_of_an_older_database_gives_its_runs_the_setting_keys_of_their_images(older):
+    """With the words and the seed, a run's key is the recipe key that its images have had since they were made."""
+    notebook = Notebook.of(older)
+    with older.reading("reading keys") as reading:
+        keys = {row["id"]: row["setting_key"] for row in reading.rows("SELECT id, setting_key FROM promptlab_runs")}
+    assert keys
+    for run in map(notebook.run, keys):
+        for image in run.images:
+            words = words_key(run.variants[image.variant].variant)
+            assert recipe_key(keys[run.id], words, image.seed) == image.recipe_key
 
 
 def test_an_upgrade_that_fails_changes_nothing_on_a_server(empty_postgresql_url, tmp_path):
