@@ -41,10 +41,8 @@ from ways import Work, decoding, denoising, ways
 
 from promptlab.engine import create_engine
 from promptlab.engine.loading.pipeline_cache import PipelineSetting
-from promptlab.engine.machine.determinism import deterministic
 from promptlab.engine.machine.devices import choose_device, default_dtype, torch_dtype
-from promptlab.engine.machine.half import half_on_cpu
-from promptlab.engine.machine.torch_setup import quietly
+from promptlab.engine.machine.torch_setup import deterministic, half_on_cpu, quietly
 from promptlab.engine.sampling.continuous_batching import ContinuousBatching
 from promptlab.engine.sampling.progress import SamplingProgress
 from promptlab.engine.sources.finder import find_model

@@ -28,7 +28,7 @@ from machine import machine
 
 from promptlab.engine import create_engine
 from promptlab.engine.machine.devices import choose_device
-from promptlab.engine.machine.memory import measured
+from promptlab.engine.machine.memory import measure_peak_memory
 from promptlab.engine.machine.torch_setup import quietly
 from promptlab.errors import one_line
 from promptlab.lab import Lab
@@ -126,7 +126,7 @@ class Rungs:
             once, step = self.work(call)
             call(0, batch, 1)
             images = self.alone if batch == 1 else self.images
-            with measured(self.device) as peak:
+            with measure_peak_memory(self.device) as peak:
                 wait(self.device)
                 began = time.perf_counter()
                 for first in range(0, images, batch):

@@ -19,7 +19,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from machine import machine  # noqa: E402
 
 from promptlab.engine import create_engine  # noqa: E402
-from promptlab.engine.machine.memory import measured, release  # noqa: E402
+from promptlab.engine.machine.memory import measure_peak_memory, release  # noqa: E402
 from promptlab.plan import requests_of  # noqa: E402
 from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant  # noqa: E402
 
@@ -72,7 +72,7 @@ def main():
 
 
 def report(engine, folder, sizes):
-    with measured("cpu") as empty:
+    with measure_peak_memory("cpu") as empty:
         pass
     base, model = empty.bytes / MIB, sum(sizes.values())
     print(f"Measured on {machine()}.\n")
@@ -88,7 +88,7 @@ def report(engine, folder, sizes):
         print(f"| {change} | {shares} | {kept} | {peak - base:.0f} | {(peak - base) / model:.2f} | {seconds:.1f} |")
     engine.free()
     release("cpu")
-    with measured("cpu") as left:
+    with measure_peak_memory("cpu") as left:
         pass
     print(f"| freed | | 0 | {left.bytes / MIB - base:.0f} | {(left.bytes / MIB - base) / model:.2f} | |")
     together = side_by_side(folder)
@@ -108,7 +108,7 @@ def changed(engine, model):
     del before, parts_before
     release("cpu")
     began = time.perf_counter()
-    with measured("cpu") as peak:
+    with measure_peak_memory("cpu") as peak:
         list(engine.generate(tasks))
     seconds = time.perf_counter() - began
     return peak.bytes / MIB, seconds, sum(reference() is not None for reference in references)
@@ -117,7 +117,7 @@ def changed(engine, model):
 def side_by_side(folder):
     from diffusers import StableDiffusionPipeline
 
-    with measured("cpu") as peak:
+    with measure_peak_memory("cpu") as peak:
         both = [StableDiffusionPipeline.from_pretrained(folder / name) for name in ("A", "C")]
         for pipeline in both:  # weights are mapped from their files, and are memory once they are looked at
             for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder):

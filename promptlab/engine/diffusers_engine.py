@@ -15,7 +15,8 @@ from typing import Any
 
 from promptlab._gc import uncollected
 from promptlab.engine import GeneratedImage, Watch
-from promptlab.engine.loading.pipeline_cache import PipelineCache, PipelineSetting, translate_errors
+from promptlab.engine.errors import translate_errors
+from promptlab.engine.loading.pipeline_cache import PipelineCache, PipelineSetting
 from promptlab.engine.loading.placement import placement
 from promptlab.engine.machine.devices import default_dtype, torch_dtype
 from promptlab.engine.machine.environment import environment
@@ -89,7 +90,7 @@ class DiffusersEngine:
         Raises:
             EngineError: when a tokenizer will not load.
         """
-        return self._tokenizers.cut_words(resolved, self._finder)
+        return self._tokenizers.truncated_prompts(resolved, self._finder)
 
     def environment(self, resolved: ResolvedSpec) -> Environment:
         """See :func:`promptlab.engine.machine.environment.environment`."""

@@ -11,22 +11,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from promptlab.engine.errors import translate_errors
 from promptlab.engine.loading.lora import resolve_loras
-from promptlab.engine.loading.pipeline_cache import translate_errors
 from promptlab.engine.loading.vae import VaeSource, resolve_vae
-from promptlab.engine.machine.capabilities import check_machine
 from promptlab.engine.machine.devices import choose_device, choose_generator_device, default_dtype
 from promptlab.engine.pipelines.calls import pipeline_class, resolve_call
-from promptlab.engine.pipelines.lengths import ONE_BY_ONE, mixes_words
+from promptlab.engine.pipelines.capabilities import check_machine
 from promptlab.engine.pipelines.meta_pipeline import outline
-from promptlab.engine.pipelines.optional_features import resolve_steering
+from promptlab.engine.pipelines.optional_features import resolve_optional_features
 from promptlab.engine.pipelines.required_packages import check_arguments, check_packages
+from promptlab.engine.pipelines.traits import ONE_IMAGE_PER_CALL, mixes_prompts
 from promptlab.engine.schedulers.registry import resolve_scheduler
-from promptlab.engine.sources.adapters import EMBEDDING
 from promptlab.engine.sources.configuration import Configuration, read_configuration
 from promptlab.engine.sources.finder import ModelSource, SourceFinder
-from promptlab.engine.text.pieces import pieces_of
 from promptlab.engine.text.textual_inversion import resolve_embeddings
+from promptlab.engine.text.truncation import count_chunks
 from promptlab.errors import InputError, UnknownValue, ref_value
 from promptlab.plan import ResolvedSpec, chosen_batch_size
 from promptlab.specs import (
@@ -100,14 +99,14 @@ class Resolver:
                     spec,
                     pipeline=pipeline,
                     call=self._call(spec, model, kind),
-                    batch_size=1 if kind.__name__ in ONE_BY_ONE else chosen_batch_size(spec),
+                    batch_size=1 if kind.__name__ in ONE_IMAGE_PER_CALL else chosen_batch_size(spec),
                     # The device stays as it was asked for: a rerun on another machine takes what is there.
                     generator_device=generator_device,
                 ),
                 device=device,
                 model_identity=model.source.identity,
                 vae_identity=None if model.vae is None else model.vae.source.identity,
-                mixes_words=mixes_words(kind),
+                mixes_words=mixes_prompts(kind),
                 pieces=self._pieces(spec, pipeline, model) if spec.call.weighting else (),
             )
 
@@ -189,16 +188,13 @@ class Resolver:
             vae = model.vae and model.vae.config
             check_arguments(model.source.name, kind, spec.call.arguments)
             call = resolve_call(spec, kind, model.config, vae, self._plain(model, kind))
-            found = self._calls[key] = resolve_steering(call, spec.variants, kind, model.config, model.source)
+            found = self._calls[key] = resolve_optional_features(call, spec.variants, kind, model.config, model.source)
         return found
 
     def _pieces(self, spec: RunSpec, pipeline: PipelineSpec, model: ModelFiles) -> tuple[int, ...]:
         key = id(spec.variants), id(model), pipeline.embeddings
         if key not in self._read:
-            pieces = pieces_of(
-                spec.variants, model.config, model.source, pipeline.embeddings,
-                lambda each: self._finder.adapter(each.name, EMBEDDING),
-            )  # fmt: skip
+            pieces = count_chunks(spec.variants, model.config, model.source, pipeline.embeddings, self._finder)
             self._read[key] = pieces if len(set(pieces)) > 1 else ()
         return self._read[key]
 

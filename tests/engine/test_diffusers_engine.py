@@ -77,8 +77,7 @@ def test_it_is_the_picture_that_diffusers_makes(engine, make_spec, mini, schedul
     import diffusers
     import torch
 
-    from promptlab.engine.machine.determinism import deterministic
-    from promptlab.engine.machine.torch_setup import quietly
+    from promptlab.engine.machine.torch_setup import deterministic, quietly
 
     spec = make_spec(
         "a red circle", "a blue square", seeds=(3, 4), negative_prompt="dull", batch_size=4, dtype="float32",
@@ -132,7 +131,7 @@ def test_half_precision_on_a_cpu_is_rounded_float32(make_spec):
     import torch
     from torch.nn import functional
 
-    from promptlab.engine.machine.half import half_on_cpu
+    from promptlab.engine.machine.torch_setup import half_on_cpu
 
     torch.manual_seed(0)
     image, kernel, bias = torch.randn(2, 8, 9, 9).half(), torch.randn(4, 8, 3, 3).half(), torch.randn(4).half()
@@ -222,7 +221,7 @@ def test_out_of_memory_says_what_to_try(kind):
     """The one failure that a user can do something about says what."""
     import torch
 
-    from promptlab.engine.loading.pipeline_cache import translate_errors
+    from promptlab.engine.errors import translate_errors
 
     error = MemoryError() if kind == "MemoryError" else torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
     with (

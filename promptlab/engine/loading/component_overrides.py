@@ -20,10 +20,10 @@ from typing import Any, Union, get_args, get_origin
 
 from promptlab.engine.sources.files import INDEX, read_json
 
-__all__ = ["moved_classes", "without"]
+__all__ = ["relocated_classes", "without"]
 
 
-def moved_classes(kind: Any, folder: Path) -> Mapping[str, Any]:
+def relocated_classes(kind: Any, folder: Path) -> Mapping[str, Any]:
     """The classes of the parts that the index declares where they are not, by the part's name.
 
     Args:

@@ -19,7 +19,7 @@ from promptlab.engine.sources.files import INDEX, choose_files, file_identity, l
 from promptlab.engine.sources.finder import ModelSource
 from promptlab.specs import MachineSpec, canonical_json
 
-__all__ = ["Part", "parts_of"]
+__all__ = ["Part", "component_identities"]
 
 _LFS_BLOB: Final = re.compile(r"[0-9a-f]{64}")
 _OF_THE_WRITER: Final = frozenset(
@@ -45,7 +45,7 @@ class Part:
     machine: MachineSpec
 
 
-def parts_of(source: ModelSource) -> Mapping[str, str]:
+def component_identities(source: ModelSource) -> Mapping[str, str]:
     """The identity of each part with weights, by its name. The parts of a single file are its own."""
     index = read_json(source.folder / INDEX)
     if source.file is not None:

@@ -23,7 +23,7 @@ from promptlab.engine.sources.finder import ModelSource, SourceFinder
 from promptlab.errors import InputError, one_line
 from promptlab.specs import Lora
 
-__all__ = ["Loras", "resolve_loras"]
+__all__ = ["LoraAdapters", "resolve_loras"]
 
 _DENOISERS: Final = ("unet", "transformer")
 _ENDS: Final = (".lora_A.weight", ".lora_B.weight", ".lora.down.weight", ".lora.up.weight")
@@ -68,7 +68,7 @@ class _On:
     weights: tuple[float, ...] = ()
 
 
-class Loras:
+class LoraAdapters:
     """Remembers what is on each denoiser, which pipelines may share."""
 
     def __init__(self) -> None:

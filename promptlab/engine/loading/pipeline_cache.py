@@ -11,36 +11,34 @@ one that was handed out before holds none.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from promptlab.engine import Loaded, Loading, Watch
-from promptlab.engine.loading.component_overrides import moved_classes, without
-from promptlab.engine.loading.components import Part, parts_of
-from promptlab.engine.loading.lora import Loras
+from promptlab.engine.errors import translate_errors
+from promptlab.engine.loading.component_overrides import relocated_classes, without
+from promptlab.engine.loading.components import Part, component_identities
+from promptlab.engine.loading.lora import LoraAdapters
 from promptlab.engine.loading.placement import offloaded, placed
 from promptlab.engine.loading.vae import VaeSource, load_vae
 from promptlab.engine.machine.devices import torch_dtype
-from promptlab.engine.machine.memory import is_out_of_memory, release
+from promptlab.engine.machine.memory import release
 from promptlab.engine.machine.torch_setup import quietly
 from promptlab.engine.pipelines.calls import pipeline_class
-from promptlab.engine.pipelines.required_packages import missing_package
 from promptlab.engine.sources import hub
 from promptlab.engine.sources.configuration import read_configuration
 from promptlab.engine.sources.files import INDEX, read_json
 from promptlab.engine.sources.finder import ModelSource
-from promptlab.engine.text.textual_inversion import Inversions
-from promptlab.errors import EngineError, MissingPackage, PromptLabError, one_line
+from promptlab.engine.text.textual_inversion import TextualInversions
 from promptlab.specs import Embedding, Lora, MachineSpec, canonical_json
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["PipelineCache", "PipelineSetting", "translate_errors"]
+__all__ = ["PipelineCache", "PipelineSetting"]
 
 _AS_EVER: Final = MachineSpec()
 
@@ -83,7 +81,7 @@ class PipelineSetting:
 
     def parts(self) -> dict[str, Part]:
         """What its pipeline is made of, by name. Its model must have been downloaded."""
-        named = {name: self._part(identity) for name, identity in parts_of(self.model).items()}
+        named = {name: self._part(identity) for name, identity in component_identities(self.model).items()}
         return named if self.own_vae is None else {**named, "vae": self.own_vae}
 
     def _part(self, identity: str) -> Part:
@@ -97,7 +95,7 @@ class PipelineCache:
         self._setting: PipelineSetting | None = None
         self._pipeline: Any = None
         self._parts: dict[Part, Any] = {}
-        self._loras, self._inversions = Loras(), Inversions()
+        self._loras, self._inversions = LoraAdapters(), TextualInversions()
 
     def ready(self, setting: PipelineSetting, watch: Watch) -> Any:
         """The diffusers pipeline for ``setting``, loaded as far as it is not there yet.
@@ -164,30 +162,6 @@ class PipelineCache:
         return kept
 
 
-@contextmanager
-def translate_errors(what: str, model: str | None = None) -> Iterator[None]:
-    """Turn whatever torch, diffusers or the system raise in the block into one :class:`EngineError` of one line.
-
-    An interrupt passes through: it is not an error.
-
-    Args:
-        what: could not be done, as the beginning of the sentence.
-        model: whose code runs in the block; where that needs a package that is not there, it is named.
-    """
-    try:
-        yield
-    except PromptLabError:
-        raise
-    except Exception as error:
-        package = None if model is None else missing_package(error)
-        if model is not None and package is not None:
-            raise MissingPackage(model, package) from error
-        if is_out_of_memory(error):
-            advice = "--dtype float16, or on an accelerator --offload model or sequential"
-            raise EngineError(f"{what}: out of memory; end what else takes it, or type: {advice}") from error
-        raise EngineError(f"{what}: {one_line(error) or type(error).__name__}") from error
-
-
 def _load(setting: PipelineSetting, kept: Mapping[str, Any]) -> Any:
     """The pipeline around the parts that are there already; the others are loaded."""
     import diffusers
@@ -232,7 +206,7 @@ def _assembled(kind: Any, model: ModelSource, dtype: torch.dtype, own: Mapping[s
     import diffusers
 
     options = {"dtype": dtype, "use_safetensors": None if model.pickled else True, "local_files_only": True}
-    moved = moved_classes(kind, model.folder)
+    moved = relocated_classes(kind, model.folder)
     parts: dict[str, Any] = {
         name: own[name]
         if name in own

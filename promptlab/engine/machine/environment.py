@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import promptlab
-from promptlab.engine.machine.determinism import deterministic
+from promptlab.engine.machine.torch_setup import deterministic
 from promptlab.plan import ResolvedSpec
 from promptlab.records import Environment
 from promptlab.specs import Scalar
@@ -55,7 +55,7 @@ def environment(resolved: ResolvedSpec) -> Environment:
         if device.type == "cuda":
             facts |= _cuda(device)
     if device.type == "cpu" and resolved.spec.pipeline.dtype == "float16":
-        facts["float16_computed_in"] = "float32"  # see promptlab.engine.machine.half
+        facts["float16_computed_in"] = "float32"  # see promptlab.engine.machine.torch_setup
     if device.type == "cpu":
         facts["shared_forwards"] = "equal shares"  # see promptlab.engine.sampling.static_batching.images_per_forward
     if device.type != "cuda":

@@ -23,9 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from promptlab.engine.errors import is_out_of_memory
 from promptlab.errors import OutOfMemory, PromptLabError
 
-__all__ = ["Peak", "available_memory", "check_rows", "is_out_of_memory", "measured", "out_of_memory", "release"]
+__all__ = ["Peak", "available_memory", "check_rows", "measure_peak_memory", "out_of_memory", "release"]
 
 _STATUS: Final = Path("/proc/self/status")
 _CLEAR: Final = Path("/proc/self/clear_refs")
@@ -33,23 +34,16 @@ _SET_THE_MARK_BACK: Final = "5"
 _CGROUPS: Final = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 _LOOK_EVERY: Final = 0.005  # seconds
 
-_SAYS_SO: Final = re.compile(
-    r"out of memory|can't allocate memory|cannot allocate memory|not enough memory|_ALLOC_FAILED"
-    r"|could not create a memory|failed to allocate",
-    re.IGNORECASE,
-)
-"""Words of those whose errors have no class of their own: the CPU's allocator, oneDNN, cuBLAS, cuDNN, MPS."""
-
 
 @dataclass(slots=True)
 class Peak:
-    """What :func:`measured` found: bytes, known when its block has ended; ``None`` where nobody can tell."""
+    """What :func:`measure_peak_memory` found: bytes, known when its block has ended; ``None`` where nobody can tell."""
 
     bytes: int | None = None
 
 
 @contextmanager
-def measured(device: str) -> Iterator[Peak]:
+def measure_peak_memory(device: str) -> Iterator[Peak]:
     """The most memory that was in use while the block ran: torch's on an accelerator, the process's on a CPU."""
     import torch
 
@@ -100,15 +94,6 @@ def release(device: str) -> None:
     elif sys.platform == "linux":
         with suppress(OSError, AttributeError):  # another C library than glibc keeps nothing back
             ctypes.CDLL(None).malloc_trim(0)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether ``error`` says that there was too little memory; torch has several ways to say so."""
-    import torch
-
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and _SAYS_SO.search(str(error)) is not None
 
 
 @contextmanager

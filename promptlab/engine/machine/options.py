@@ -14,7 +14,7 @@ from typing import Any, Final
 from promptlab.errors import EngineError
 from promptlab.specs import MachineSpec
 
-__all__ = ["arranged"]
+__all__ = ["apply_options"]
 
 _KERNELS: Final = {
     "_native_math": "MATH",
@@ -29,7 +29,7 @@ _NONE_FITS: Final = re.compile(r"No (available kernel|viable backend)")
 
 
 @contextmanager
-def arranged(pipeline: Any, machine: MachineSpec) -> Iterator[None]:
+def apply_options(pipeline: Any, machine: MachineSpec) -> Iterator[None]:
     """A block in which ``pipeline`` computes as ``machine`` says, as far as that is not its weights' business."""
     with ExitStack() as stack:
         if machine.attention_backend is not None:

@@ -1,7 +1,10 @@
-"""What torch, diffusers and their friends are told before they are imported, and which of their warnings are not news.
+"""Sets up torch, diffusers and transformers: before they are imported, and for as long as a forward runs.
 
-Invariant: environment variables are only ever set where they are unset, and only warnings known by their words are
-dropped: any other still reaches the user, and fails the tests.
+Invariants: environment variables are only ever set where they are unset; flags of torch hold exactly while a forward
+runs and are as they were afterwards, so that a program that uses PromptLab as a library keeps its own; only warnings
+known by their words are dropped: any other still reaches the user, and fails the tests.
+
+Sources: PyTorch's notes on reproducibility (``docs/source/notes/randomness.md``) and on TF32 (``notes/cuda.md``).
 """
 
 from __future__ import annotations
@@ -9,10 +12,10 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Final
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Final
 
-__all__ = ["prepare", "quietly"]
+__all__ = ["deterministic", "half_on_cpu", "prepare", "quietly"]
 
 _BEFORE_IMPORT: Final = {
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # without it cuBLAS may pick another algorithm from call to call
@@ -26,12 +29,12 @@ _BEFORE_IMPORT: Final = {
     "TRANSFORMERS_VERBOSITY": "error",
 }
 
-_NOT_NEWS: Final = (
+_KNOWN_WARNINGS: Final = (
     "__array__ implementation doesn't accept a copy keyword",  # torch's tensors under numpy 2, in most schedulers
     "__array_wrap__ must accept context and return_scalar",  # likewise; 12,000 times to build one KDPM2Discrete
     "Should have t[ab]<?>?=t[01] but got",  # torchsde's rounding at the ends of DPMSolverSDE's interval
     r"`algorithm_types[ =]dpmsolver.*` is deprecated",  # whoever asks for it by name knows it
-    ".* does not have a deterministic implementation",  # see determinism
+    ".* does not have a deterministic implementation",  # see deterministic
     "`callback_steps` is deprecated",  # Kandinsky 2.2's combined pipeline hands its own default on
     "`FluxPosEmbed` is deprecated",  # Chroma's transformer still takes it from there
     r"`torch\.jit\.\w+` is (deprecated|not supported)",  # torch's own, when torch.compile is imported
@@ -49,6 +52,72 @@ def prepare() -> None:
 def quietly() -> Iterator[None]:
     """Run the block without the warnings that tell the libraries' developers something, and the user nothing."""
     with warnings.catch_warnings():
-        for message in _NOT_NEWS:
+        for message in _KNOWN_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
         yield
+
+
+@contextmanager
+def deterministic() -> Iterator[None]:
+    """Run the block with deterministic kernels only, at full float32 precision, without autotuning.
+
+    An operation that has no deterministic kernel still runs: an image that may differ in its last bit is worth more
+    than none, and ``promptlab verify`` says when it does.
+    """
+    import torch
+
+    was_on, was_warn = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    flags: list[tuple[object, str, object]] = [
+        (
+            torch.utils.deterministic,
+            "fill_uninitialized_memory",
+            False,
+        ),  # a debugging aid; it writes every buffer twice
+        (torch.backends.cudnn, "benchmark", False),
+        (torch.backends.cudnn, "deterministic", True),
+        (torch.backends.cuda.matmul, "fp32_precision", "ieee"),
+        (torch.backends.cudnn.conv, "fp32_precision", "ieee"),  # type: ignore[attr-defined]
+        (torch.backends.cudnn.rnn, "fp32_precision", "ieee"),
+        (torch.backends.cuda.matmul, "allow_fp16_reduced_precision_reduction", False),
+        (torch.backends.cuda.matmul, "allow_bf16_reduced_precision_reduction", False),
+    ]
+    before = [(owner, name, getattr(owner, name)) for owner, name, _ in flags]
+    try:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        for owner, name, value in flags:
+            setattr(owner, name, value)
+        yield
+    finally:
+        for owner, name, value in before:
+            setattr(owner, name, value)
+        torch.use_deterministic_algorithms(was_on, warn_only=was_warn)
+
+
+def half_on_cpu(device: str, dtype: str | None) -> AbstractContextManager[Any]:
+    """Return a context that computes convolutions and linear layers in float32, for float16 on a CPU; else a null one.
+
+    Few processors compute in float16, and PyTorch then goes number by number. Computing in float32 and rounding to
+    float16 is what hardware that has float16 does with every sum; a convolution of the bundled model takes 9 ms so,
+    instead of 320. Every tensor between two layers is still float16, and no other operation is touched.
+    """
+    if device != "cpu" or dtype != "float16":
+        return nullcontext()
+    import torch
+    from torch.nn import functional
+    from torch.overrides import TorchFunctionMode
+
+    widened = frozenset({functional.linear, torch.conv2d, functional.conv2d})
+
+    class Widen(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            kwargs = kwargs or {}
+            if func not in widened or not args or args[0].dtype is not torch.float16:
+                return func(*args, **kwargs)
+            wide = [each.float() if isinstance(each, torch.Tensor) else each for each in args]
+            named = {key: each.float() if isinstance(each, torch.Tensor) else each for key, each in kwargs.items()}
+            return func(*wide, **named).to(torch.float16)
+
+    return Widen()

@@ -11,22 +11,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Union, get_args, get_origin
 
-from promptlab.engine.pipelines.signatures import call_parameters
-from promptlab.engine.pipelines.sizes import as_made, check_size, size_of
+from promptlab.engine.pipelines.sizes import adjust_size, check_size, default_size_of
+from promptlab.engine.pipelines.traits import call_parameters
 from promptlab.engine.sources.configuration import Configuration
 from promptlab.errors import InputError, UnknownValue, ref, ref_value
 from promptlab.specs import CallSpec, RunSpec, Scalar
+from promptlab.specs.settings import Setting, settings_of
 
-__all__ = ["pipeline_class", "resolve_call"]
+__all__ = ["argument_settings", "not_taken", "pipeline_class", "resolve_call", "setting_arguments"]
 
 _OURS: Final = frozenset({"callback_on_step_end", "callback_on_step_end_tensor_inputs", "output_type", "return_dict"})
 """Arguments that the engine itself gives or needs."""
 
-_OWN_OPTIONS: Final = {
-    "num_inference_steps": "--steps", "guidance_scale": "--guidance", "height": "--size", "width": "--size",
-    "negative_prompt": "--negative", "clip_skip": "--clip-skip", "guidance_rescale": "--guidance-rescale",
-    "generator": "--seeds", "num_images_per_prompt": "--seeds", "prompt": "PROMPT",
+_FIELDS: Final = {
+    "prompt": "prompts", "negative_prompt": "negative_prompt", "generator": "seeds", "num_images_per_prompt": "seeds",
+    "height": "size", "width": "size",
 }  # fmt: skip
+"""Arguments that a field of another name or part gives; further ones are fields of :class:`CallSpec`."""
 _OTHER_THINGS: Final = frozenset(
     {"image", "images", "input_images", "mask_image", "video", "video_length", "audio_length_in_s", "audio_end_in_s"}
 )
@@ -102,6 +103,17 @@ def _wants_a_picture(config: Configuration) -> bool:
     return "unet" in config.parts and denoiser.get("in_channels") in {8, 9} and denoiser.get("out_channels") == 4
 
 
+def argument_settings() -> Mapping[str, Setting]:
+    """Return the settings that the pipeline's call takes as they are, by the argument's name."""
+    return {row.argument: row for row in settings_of("call") if row.argument is not None}
+
+
+def setting_arguments(call: CallSpec) -> dict[str, Any]:
+    """Return the arguments that ``call`` gives by settings of their own; the table of settings says which these are."""
+    given = ((name, getattr(call, row.sets[0])) for name, row in argument_settings().items())
+    return {name: value for name, value in given if value is not None}
+
+
 def resolve_call(spec: RunSpec, pipeline: Any, config: Configuration, vae: Any = None, plain: Any = None) -> CallSpec:
     """The call with every default filled in that signature, configuration or the pipeline's own code tell.
 
@@ -122,7 +134,7 @@ def resolve_call(spec: RunSpec, pipeline: Any, config: Configuration, vae: Any =
         found = parameters[name].default if name in parameters else None
         return found if isinstance(found, int | float) else None
 
-    size = size_of(pipeline, config, vae, plain) if "height" in parameters else None
+    size = default_size_of(pipeline, config, vae, plain) if "height" in parameters else None
     height = call.height or default("height") or (size and size[0])
     width = call.width or default("width") or (size and size[1])
     guidance = default("guidance_scale") if _embeds_guidance(parameters, config) is not False else None
@@ -136,7 +148,7 @@ def resolve_call(spec: RunSpec, pipeline: Any, config: Configuration, vae: Any =
     _check_steps(resolved, pipeline, plain)
     _check_schedule(resolved, parameters, pipeline)
     if call.height is None and call.width is None:
-        resolved = as_made(resolved, pipeline, plain)
+        resolved = adjust_size(resolved, pipeline, plain)
     check_size(resolved, pipeline, config, vae, plain)
     return resolved
 
@@ -190,71 +202,75 @@ def _check_asked(
         InputError: naming the argument that does what was meant, where the pipeline has one.
     """
     call = spec.call
-    for name, words in (("num_inference_steps", "steps"), ("guidance_scale", "guidance"), ("height", "size")):
+    for name in ("num_inference_steps", "guidance_scale", "height"):
         value = getattr(call, name)
-        if value is not None and (name not in parameters or (words == "guidance" and embedded is False)):
-            raise _not_taken(f"--{words}", value, pipeline, _instead(name, parameters))
-    scale = dict(call.arguments).get("true_cfg_scale", getattr(parameters.get("true_cfg_scale"), "default", None))
+        if value is not None and (name not in parameters or (name == "guidance_scale" and embedded is False)):
+            raise not_taken("size" if name == "height" else name, value, pipeline, _instead(name, parameters))
+    given = dict(call.arguments) | setting_arguments(call)
+    scale = given.get("true_cfg_scale", getattr(parameters.get("true_cfg_scale"), "default", None))
     for variant in spec.variants:
         if variant.negative_prompt and "negative_prompt" not in parameters:
-            raise _not_taken("--negative", variant.negative_prompt, pipeline)
+            raise not_taken("negative_prompt", variant.negative_prompt, pipeline)
         if variant.negative_prompt and isinstance(scale, int | float) and scale <= 1:
             raise InputError(
                 "negative_prompt", variant.negative_prompt,
                 problem=f"has no effect on {pipeline.__name__} at true_cfg_scale {scale:g}",
                 allowed="a true_cfg_scale over 1, which takes a second forward a step",
-                hint=ref_value("arguments", "true_cfg_scale=4"),
+                hint=_argument_hint("true_cfg_scale", 4),
             )  # fmt: skip
 
 
 def _instead(name: str, parameters: Mapping[str, inspect.Parameter]) -> list[str]:
-    """The arguments that do, under another name, what ``name`` does elsewhere: of a prior, of a decoder."""
+    """Return the arguments that do, under another name, what ``name`` does elsewhere: of a prior, of a decoder."""
     meant = ("cfg_scale", "guidance_scale") if name == "guidance_scale" else (name,)
     return [other for other in parameters if other.endswith(meant) and other != name]
+
+
+def _argument_hint(name: str, value: object) -> str:
+    """Mark how an argument of the call is set: by its setting where it has one, else among ``arguments``."""
+    row = argument_settings().get(name)
+    return ref_value("arguments", f"{name}={value}") if row is None else ref_value(row.sets[0], value)
 
 
 def _check_arguments(call: CallSpec, parameters: Mapping[str, inspect.Parameter], pipeline: Any) -> None:
     if not call.arguments:
         return
+    fields = {field: field for row in settings_of("call") for field in row.sets}
+    fields |= {name: row.sets[0] for name, row in argument_settings().items()} | _FIELDS
     kinds = {name: _kind(each.annotation) for name, each in parameters.items() if name not in _OURS}
     typeable = {name: kind for name, kind in kinds.items() if kind.types or kind.choices}
     for name, value in call.arguments:
-        if name in _OWN_OPTIONS:
-            raise InputError(
-                "arguments",
-                name,
-                problem="has an option of its own",
-                allowed=_OWN_OPTIONS[name],
-                hint=_OWN_OPTIONS[name],
-            )
+        if name in fields:
+            own = ref(fields[name])
+            raise InputError("arguments", name, problem="has an option of its own", allowed=own, hint=own)
         if name not in typeable:
             raise UnknownValue(
                 "arguments", name, typeable, problem=f"is no argument of {pipeline.__name__} that can be typed",
                 hint="the command without it",
             )  # fmt: skip
         if not typeable[name].admits(value):
-            words = ", ".join(
-                sorted(kind.__name__ for kind in typeable[name].types) or map(str, typeable[name].choices)
-            )
+            words = sorted(kind.__name__ for kind in typeable[name].types) or map(str, typeable[name].choices)
             raise InputError(
-                "arguments",
-                f"{name}={value}",
-                problem="is of the wrong kind",
-                allowed=words,
-                hint=f"--set {name}=VALUE",
-            )
+                "arguments", f"{name}={value}", problem="is of the wrong kind", allowed=", ".join(words),
+                hint=ref_value("arguments", f"{name}=VALUE"),
+            )  # fmt: skip
+
+
+def not_taken(field: str, value: object, pipeline: Any, instead: Sequence[str] = ()) -> InputError:
+    """Compose the error about a setting that a pipeline has no use for.
+
+    Args:
+        instead: arguments of its call that do what was meant.
+    """
+    shown = f"{value:g}" if isinstance(value, int | float) else value
+    hints = " ".join(_argument_hint(name, shown) for name in instead)
+    return InputError(
+        field, value, problem=f"means nothing to {pipeline.__name__}",
+        allowed=hints or f"a model that takes {ref(field)}", hint=hints or f"the command without {ref(field)}",
+    )  # fmt: skip
 
 
 def _kind(annotation: Any) -> _Kind:
     inner = get_args(annotation) if get_origin(annotation) in {Union, types.UnionType} else (annotation,)
     choices = tuple(value for each in inner if get_origin(each) is Literal for value in get_args(each))
     return _Kind(types=frozenset(each for each in inner if each in _TYPEABLE), choices=choices)
-
-
-def _not_taken(what: str, value: object, pipeline: Any, instead: Sequence[str] = ()) -> InputError:
-    shown = f"{value:g}" if isinstance(value, int | float) else value
-    hints = " ".join(f"--set {name}={shown}" for name in instead)
-    return InputError(
-        what, value, problem=f"means nothing to {pipeline.__name__}",
-        allowed=hints or f"a model that takes {what}", hint=hints or f"the command without {what}",
-    )  # fmt: skip

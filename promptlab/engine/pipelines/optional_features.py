@@ -11,18 +11,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from promptlab.engine.pipelines.signatures import call_parameters
-from promptlab.engine.sampling.guidance import HALVED
-from promptlab.engine.sources.configuration import Configuration
+from promptlab.engine.pipelines.calls import argument_settings, not_taken, setting_arguments
+from promptlab.engine.pipelines.traits import GUIDED_TENSORS, call_parameters
+from promptlab.engine.sources.configuration import Configuration, clip_encoders
 from promptlab.engine.sources.finder import ModelSource
-from promptlab.engine.text.textual_inversion import clip_encoders
 from promptlab.errors import InputError, one_line, ref, ref_value
 from promptlab.specs import CallSpec, Variant
 
-__all__ = ["resolve_steering"]
+__all__ = ["resolve_optional_features"]
 
 
-def resolve_steering(
+def resolve_optional_features(
     call: CallSpec, variants: Sequence[Variant], pipeline: Any, config: Configuration, source: ModelSource
 ) -> CallSpec:
     """``call`` without what says nothing.
@@ -40,17 +39,22 @@ def resolve_steering(
         guidance_until=None if call.guidance_until == 1 else call.guidance_until,
     )
     parameters = call_parameters(pipeline)
-    if call.guidance_rescale is not None and "guidance_rescale" not in parameters:
-        raise _no_door("--guidance-rescale", call.guidance_rescale, pipeline)
+    given = setting_arguments(call)
+    for argument, row in argument_settings().items():
+        if argument in given and argument not in parameters:
+            raise not_taken(row.sets[0], given[argument], pipeline)
     if call.clip_skip is not None:
-        _check_layers(call.clip_skip, pipeline, clip_encoders(config, source))
+        _check_layers(call.clip_skip, pipeline, clip_encoders(config, source.folder))
     if call.weighting:
         _check_weighting(variants, pipeline, config)
     call.check_whole()
     if call.variation_seed is not None and not _draws_noise(pipeline):
-        raise _no_door("--variation-seed", call.variation_seed, pipeline)
-    if call.guidance_until is not None and pipeline.__name__ not in HALVED:
-        raise _no_door("--guidance-until", call.guidance_until, pipeline, allowed=f"{', '.join(HALVED)}")
+        raise not_taken("variation_seed", call.variation_seed, pipeline)
+    if call.guidance_until is not None and pipeline.__name__ not in GUIDED_TENSORS:
+        raise InputError(
+            "guidance_until", call.guidance_until, problem=f"means nothing to {pipeline.__name__}",
+            allowed=", ".join(GUIDED_TENSORS), hint=f"the command without {ref('guidance_until')}",
+        )  # fmt: skip
     return call
 
 
@@ -62,7 +66,7 @@ def _draws_noise(pipeline: Any) -> bool:
 
 def _check_layers(skip: int, pipeline: Any, encoders: dict[str, Any]) -> None:
     if "clip_skip" not in call_parameters(pipeline) or not encoders:
-        raise _no_door("--clip-skip", skip, pipeline)
+        raise not_taken("clip_skip", skip, pipeline)
     # with several encoders, counting begins at the last layer but one
     most = min(int(each["num_hidden_layers"]) for each in encoders.values()) - (1 if len(encoders) == 1 else 2)
     if skip > most:
@@ -79,14 +83,14 @@ def _check_weighting(variants: Sequence[Variant], pipeline: Any, config: Configu
         why = f", which reads words with {others[0]}" if others else ""
         raise InputError(
             "weighting", problem=f"means nothing to {pipeline.__name__}{why}",
-            allowed="models whose text encoders are all CLIP", hint=ref("no_weighting"),
+            allowed="models whose text encoders are all CLIP", hint=ref_value("weighting", False),
         )  # fmt: skip
     for variant in variants:
-        for what, text in (("PROMPT", variant.prompt), ("--negative", variant.negative_prompt)):
-            _check_readable(what, text)
+        for field, text in (("prompts", variant.prompt), ("negative_prompt", variant.negative_prompt)):
+            _check_readable(field, text)
 
 
-def _check_readable(what: str, text: str) -> None:
+def _check_readable(field: str, text: str) -> None:
     from compel import Compel
     from compel.prompt_parser import FlattenedPrompt
 
@@ -95,18 +99,12 @@ def _check_readable(what: str, text: str) -> None:
         swaps = any(isinstance(each, FlattenedPrompt) and each.wants_cross_attention_control for each in read.prompts)
     except Exception as error:
         raise InputError(
-            what, text, problem=f"cannot be read with weights: {one_line(error, limit=120)}",
-            allowed="(words)1.3, words++, words--; brackets that are meant as \\( and \\)", hint=ref("no_weighting"),
+            field, text, problem=f"cannot be read with weights: {one_line(error, limit=120)}",
+            allowed="(words)1.3, words++, words--; brackets that are meant as \\( and \\)",
+            hint=ref_value("weighting", False),
         ) from error  # fmt: skip
     if swaps:
         raise InputError(
-            what, text, problem="asks for .swap(), which changes attention and not the text",
+            field, text, problem="asks for .swap(), which changes attention and not the text",
             allowed="weights, .and() and .blend()", hint="the prompt without .swap()",
         )  # fmt: skip
-
-
-def _no_door(what: str, value: object, pipeline: Any, *, allowed: str | None = None) -> InputError:
-    return InputError(
-        what, value, problem=f"means nothing to {pipeline.__name__}", allowed=allowed or f"a model that takes {what}",
-        hint=f"the command without {what}",
-    )  # fmt: skip

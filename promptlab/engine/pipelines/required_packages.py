@@ -17,18 +17,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+from promptlab.engine.errors import is_installed
 from promptlab.engine.sources.configuration import Configuration
 from promptlab.engine.sources.files import read_json
 from promptlab.errors import MissingPackage
 
-__all__ = ["check_arguments", "check_packages", "missing_package"]
+__all__ = ["check_arguments", "check_packages"]
 
 _AVAILABLE: Final = re.compile(r"is_(\w+)_available")
 _READERS: Final = re.compile(r"Tokenizer|Processor|FeatureExtractor")
 _CONFIGS: Final = (
     "processor_config.json", "preprocessor_config.json", "video_preprocessor_config.json", "tokenizer_config.json",
 )  # fmt: skip
-_SAID: Final = re.compile(r"requires the (\S+) library|`?pip install ([\w-]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def check_packages(name: str, config: Configuration, kind: Any, folder: Path) ->
         MissingPackage: for the first that is not.
     """
     for need in _needs(kind):
-        if need.argument is None and not _is_there(need.package):
+        if need.argument is None and not is_installed(need.package):
             raise MissingPackage(name, need.package)
     for part, class_name in config.parts.items():
         if _READERS.search(class_name):
@@ -67,26 +67,8 @@ def check_arguments(name: str, kind: Any, arguments: Iterable[tuple[str, Any]]) 
     """
     asked = {argument for argument, value in arguments if value}
     for need in _needs(kind):
-        if need.argument in asked and not _is_there(need.package):
+        if need.argument in asked and not is_installed(need.package):
             raise MissingPackage(name, need.package)
-
-
-def missing_package(error: BaseException) -> str | None:
-    """The package for want of which ``error`` was raised; ``None`` where it was not."""
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        return error.name.partition(".")[0]
-    if isinstance(error, NameError) and error.name and not _is_there(error.name):
-        return error.name
-    said = _SAID.search(str(error)) if isinstance(error, ImportError) else None
-    return None if said is None else (said[1] or said[2]).lower()
-
-
-def _is_there(package: str) -> bool:
-    """As diffusers sees it, which knows of those that it can use; any other counts as there."""
-    import diffusers
-
-    asked = getattr(diffusers.utils, f"is_{package}_available", None)
-    return asked is None or bool(asked())
 
 
 @lru_cache(maxsize=64)

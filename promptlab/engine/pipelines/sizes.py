@@ -13,15 +13,17 @@ from dataclasses import replace
 from typing import Any
 
 from promptlab.engine.pipelines.meta_pipeline import default_size, multiples
-from promptlab.engine.pipelines.signatures import call_parameters
+from promptlab.engine.pipelines.traits import call_parameters
 from promptlab.engine.sources.configuration import Configuration
 from promptlab.errors import InputError, ref_value
 from promptlab.specs import CallSpec
 
-__all__ = ["as_made", "check_made", "check_size", "size_of"]
+__all__ = ["adjust_size", "check_image_size", "check_size", "default_size_of"]
 
 
-def size_of(pipeline: Any, config: Configuration, vae: Mapping[str, Any] | None, plain: Any) -> tuple[int, int] | None:
+def default_size_of(
+    pipeline: Any, config: Configuration, vae: Mapping[str, Any] | None, plain: Any
+) -> tuple[int, int] | None:
     """Height and width, in pixels, of a call that is told none; ``None`` where nothing tells.
 
     UNets were trained at one size, which their configuration names; of other families the pipeline knows.
@@ -36,7 +38,7 @@ def size_of(pipeline: Any, config: Configuration, vae: Mapping[str, Any] | None,
     return (None if vae is not None else default_size(pipeline, plain)) or config.default_size(vae)
 
 
-def as_made(call: CallSpec, pipeline: Any, plain: Any) -> CallSpec:
+def adjust_size(call: CallSpec, pipeline: Any, plain: Any) -> CallSpec:
     """``call`` with the size that the family makes of its size."""
     if call.width is None or call.height is None:
         return call
@@ -51,12 +53,12 @@ def check_size(call: CallSpec, pipeline: Any, config: Configuration, vae: Mappin
         InputError: naming the nearest sizes that can be made.
     """
     _check_divisible(call, _side_multiple(pipeline, config, vae, plain))
-    made = as_made(call, pipeline, plain)
+    made = adjust_size(call, pipeline, plain)
     if made != call:
         raise _changed(call, (made.width, made.height), pipeline)
 
 
-def check_made(call: CallSpec, pixels: Sequence[int], pipeline: Any) -> None:
+def check_image_size(call: CallSpec, pixels: Sequence[int], pipeline: Any) -> None:
     """The last word on a size: that of the picture, ``[height, width, …]``.
 
     Raises:

@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from promptlab.engine.machine.torch_setup import quietly
+from promptlab.engine.pipelines.calls import setting_arguments
 from promptlab.engine.sampling.guidance import guided_steps
 from promptlab.engine.sampling.static_batching import batches_of, rows_of
 from promptlab.engine.schedulers.registry import build_scheduler
@@ -28,7 +29,7 @@ from promptlab.specs import CallSpec, MachineSpec, PipelineSpec, SchedulerSpec
 __all__ = ["BatchStream", "batches_in", "evaluations", "poolable", "streams_of", "work_of"]
 
 _PIPELINES: Final = frozenset({"StableDiffusionPipeline", "StableDiffusionXLPipeline"})
-_ARGUMENTS: Final = frozenset({"eta"})
+_ARGUMENTS: Final = frozenset({"eta", "guidance_rescale"})
 """Call arguments that :class:`promptlab.engine.sampling.denoise.ActiveImage` and its reader understand."""
 
 
@@ -78,7 +79,7 @@ def poolable(config: Configuration, kind: Any, pipeline: PipelineSpec, call: Cal
         and config.scheduler is not None
         and None not in (call.height, call.width, call.num_inference_steps, call.guidance_scale)
         and not call.weighting  # texts of several lengths, which no forward can share
-        and all(name in _ARGUMENTS for name, _ in call.arguments)
+        and {name for name, _ in call.arguments} | setting_arguments(call).keys() <= _ARGUMENTS
     )
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from promptlab.engine.pipelines.signatures import call_parameters
+from promptlab.engine.pipelines.traits import GUIDED_TENSORS, call_parameters
 from promptlab.engine.sampling.before_denoise import has_plain_latents, initial_latents
-from promptlab.engine.sampling.guidance import HALVED, drop_guidance, guided_steps
-from promptlab.engine.text.prompt_encoding import Encoding, encode, needs_encoding, of_one_length
+from promptlab.engine.sampling.guidance import drop_guidance, guided_steps
+from promptlab.engine.text.prompt_encoding import Encoding, encode, needs_prompt_embeds, pad_to_longest
 from promptlab.plan import ImageRequest
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Texts:
     def arguments(self, tasks: Sequence[ImageRequest]) -> dict[str, Any]:
         """The arguments of the call that say what ``tasks``, one a row, show, and what they are steered away from."""
         call = tasks[0].call
-        if not needs_encoding(self._pipeline, call):
+        if not needs_prompt_embeds(self._pipeline, call):
             negative = {"negative_prompt": [task.negative_prompt for task in tasks]}
             return {"prompt": [task.prompt for task in tasks], **(negative if tasks[0].negative_prompt else {})}
         pairs = [self.pair(task) for task in tasks]
@@ -45,7 +45,7 @@ class Texts:
 
         words = task.prompt, task.negative_prompt
         if words not in self._pairs:
-            prompt, negative = of_one_length(
+            prompt, negative = pad_to_longest(
                 self._pipeline, [self._one(task, task.prompt), self._one(task, task.negative_prompt, negative=True)],
                 task.call,
             )  # fmt: skip
@@ -94,7 +94,7 @@ def tensors_wanted(pipeline: Any, task: ImageRequest) -> dict[str, list[str]]:
     """The tensors that the callback must be handed to drop guidance."""
     if task.call.guidance_until is None:
         return {}
-    return {"callback_on_step_end_tensor_inputs": ["latents", *HALVED.get(type(pipeline).__name__, ())]}
+    return {"callback_on_step_end_tensor_inputs": ["latents", *GUIDED_TENSORS.get(type(pipeline).__name__, ())]}
 
 
 def drop_when_due(pipeline: Any, task: ImageRequest, step: int, steps: int, tensors: dict[str, Any]) -> dict[str, Any]:

@@ -18,11 +18,10 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from promptlab.engine import Begun, Denoising, GeneratedImage
-from promptlab.engine.machine.determinism import deterministic
-from promptlab.engine.machine.half import half_on_cpu
-from promptlab.engine.machine.memory import check_rows, is_out_of_memory, measured, out_of_memory
-from promptlab.engine.machine.options import arranged
-from promptlab.engine.machine.torch_setup import quietly
+from promptlab.engine.errors import is_out_of_memory
+from promptlab.engine.machine.memory import check_rows, measure_peak_memory, out_of_memory
+from promptlab.engine.machine.options import apply_options
+from promptlab.engine.machine.torch_setup import deterministic, half_on_cpu, quietly
 from promptlab.engine.sampling.decoders import LatentBatch
 from promptlab.engine.sampling.denoise import ActiveImage
 from promptlab.engine.sampling.encoders import PromptEncoder
@@ -193,10 +192,10 @@ class ContinuousBatching:
         """As a forward is made: left again before a picture is handed out, for the process has its own settings."""
         import torch
 
-        with out_of_memory(self._size, self._device), measured(self._device) as peak, ExitStack() as entered:
+        with out_of_memory(self._size, self._device), measure_peak_memory(self._device) as peak, ExitStack() as entered:
             for context in (
                 quietly(), deterministic(), torch.inference_mode(), half_on_cpu(self._device, self._dtype),
-                arranged(self._pipeline, self._machine),
+                apply_options(self._pipeline, self._machine),
             ):  # fmt: skip
                 entered.enter_context(context)
             check_rows(self._size, self._progress.most_rows)

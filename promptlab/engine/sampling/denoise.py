@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptlab.engine.sampling.before_denoise import generator_of, initial_latents
 from promptlab.engine.sampling.guidance import guided_steps
-from promptlab.engine.schedulers.noise_sampler import noise_from
+from promptlab.engine.schedulers.noise_sampler import draw_on_device
 from promptlab.engine.schedulers.registry import build_scheduler
 from promptlab.plan import ImageRequest
 
@@ -65,7 +65,7 @@ class ActiveImage:
         generator = generator_of(task)
         device = pipeline._execution_device  # noqa: SLF001 - where a pipeline puts its own tensors
         built = build_scheduler(task.pipeline.scheduler, pipeline.scheduler.config, [task.seed])
-        self._scheduler = noise_from(built, task.generator_device)
+        self._scheduler = draw_on_device(built, task.generator_device)
         self._scheduler.set_timesteps(task.call.num_inference_steps, device=device)
         self._timesteps = self._scheduler.timesteps
         if type(pipeline).__name__ == "StableDiffusionXLPipeline" and hasattr(self._scheduler, "set_begin_index"):

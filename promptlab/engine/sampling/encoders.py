@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptlab.engine.sampling.call_arguments import Texts
 from promptlab.engine.sampling.denoise import Conditions
-from promptlab.engine.text.prompt_encoding import needs_encoding
+from promptlab.engine.text.prompt_encoding import needs_prompt_embeds
 from promptlab.plan import ImageRequest
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class PromptEncoder:
     def conditions(self, task: ImageRequest) -> Conditions:
         """Of ``task``, whose texts need not be there any more afterwards."""
         texts = self._texts(task)
-        if needs_encoding(self._pipeline, task.call):
+        if needs_prompt_embeds(self._pipeline, task.call):
             encoded = self._encoded.setdefault(task.call.clip_skip, Texts(self._pipeline))
             prompt, *negatives = [_Read(each.embeds, each.pooled) for each in encoded.pair(task)[: len(texts)]]
         else:

@@ -8,21 +8,12 @@ Source: diffusers' guide "Pipeline callbacks", dynamic classifier-free guidance.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
+from promptlab.engine.pipelines.traits import GUIDED_TENSORS
 from promptlab.specs import CallSpec
 
-__all__ = ["HALVED", "drop_guidance", "guidance_at", "guided_steps"]
-
-HALVED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "StableDiffusionPipeline": ("prompt_embeds",),
-        "StableDiffusionXLPipeline": ("prompt_embeds", "add_text_embeds", "add_time_ids"),
-    }
-)
-"""Pipelines that ask anew at each step whether to guide, and the tensors that hold an unguided half then."""
+__all__ = ["drop_guidance", "guidance_at", "guided_steps"]
 
 
 def guided_steps(steps: int, call: CallSpec) -> int:
@@ -46,6 +37,6 @@ def drop_guidance(pipeline: Any, tensors: dict[str, Any]) -> dict[str, Any]:
     """Make the pipeline's next steps without guidance: at the end of a step, with the tensors of its callback."""
     pipeline._guidance_scale = 1.0  # noqa: SLF001 - there is no other door: diffusers' own guide goes through this one
     return {
-        name: value.chunk(2)[-1] if name in HALVED[type(pipeline).__name__] else value
+        name: value.chunk(2)[-1] if name in GUIDED_TENSORS[type(pipeline).__name__] else value
         for name, value in tensors.items()
     }

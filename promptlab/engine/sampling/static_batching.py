@@ -17,15 +17,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from promptlab.engine import Begun, Denoising, GeneratedImage, Watch
-from promptlab.engine.machine.determinism import deterministic
-from promptlab.engine.machine.half import half_on_cpu
-from promptlab.engine.machine.memory import check_rows, measured, out_of_memory
-from promptlab.engine.machine.options import arranged
-from promptlab.engine.machine.torch_setup import quietly
-from promptlab.engine.pipelines.members import with_schedulers
-from promptlab.engine.pipelines.outputs import pictures_of
-from promptlab.engine.pipelines.signatures import call_parameters
-from promptlab.engine.pipelines.sizes import check_made
+from promptlab.engine.machine.memory import check_rows, measure_peak_memory, out_of_memory
+from promptlab.engine.machine.options import apply_options
+from promptlab.engine.machine.torch_setup import deterministic, half_on_cpu, quietly
+from promptlab.engine.pipelines.calls import setting_arguments
+from promptlab.engine.pipelines.sizes import check_image_size
+from promptlab.engine.pipelines.traits import call_parameters, images_of, replaced_schedulers
 from promptlab.engine.sampling.before_denoise import generator_of, varied_noise
 from promptlab.engine.sampling.call_arguments import (
     Texts,
@@ -37,10 +34,10 @@ from promptlab.engine.sampling.call_arguments import (
 )
 from promptlab.engine.sampling.fp32_fallback import BLACK, looking_at_decodings
 from promptlab.engine.sampling.progress import SamplingProgress
-from promptlab.engine.schedulers.dry_run import drawing_from
-from promptlab.engine.schedulers.noise_sampler import noise_from
+from promptlab.engine.schedulers.dry_run import draw_from_generators
+from promptlab.engine.schedulers.noise_sampler import draw_on_device
 from promptlab.engine.schedulers.registry import build_scheduler
-from promptlab.engine.text.prompt_encoding import needs_encoding
+from promptlab.engine.text.prompt_encoding import needs_prompt_embeds
 from promptlab.plan import ImageRequest
 from promptlab.specs import SchedulerSpec
 
@@ -172,16 +169,16 @@ def _paint(
     generators = [generator_of(task) for task in batch.rows]
     began = time.perf_counter()
     half = half_on_cpu(first.device, first.pipeline.dtype)
-    with out_of_memory(rows, first.device), measured(first.device) as peak:
+    with out_of_memory(rows, first.device), measure_peak_memory(first.device) as peak:
         check_rows(rows, most_rows)
         with (
             quietly(), deterministic(), torch.inference_mode(), half, _fresh_schedulers(pipeline, batch, generators),
-            varied_noise(pipeline, batch.rows), arranged(pipeline, first.machine),
+            varied_noise(pipeline, batch.rows), apply_options(pipeline, first.machine),
             looking_at_decodings(pipeline) as decodings,
         ):  # fmt: skip
             output = pipeline(**_arguments(pipeline, batch, texts, generators, batches, watch))
-            images = pictures_of(output, rows)
-    check_made(first.call, images[0].shape, type(pipeline))
+            images = images_of(output, rows)
+    check_image_size(first.call, images[0].shape, type(pipeline))
     seconds = time.perf_counter() - began
     unsafe = getattr(output, "nsfw_content_detected", None) or []
     return [
@@ -205,8 +202,8 @@ def _arguments(
         "guidance_scale": call.guidance_scale,
         "height": call.height,
         "width": call.width,
-        "guidance_rescale": call.guidance_rescale,
-        "clip_skip": None if needs_encoding(pipeline, call) else call.clip_skip,
+        "clip_skip": None if needs_prompt_embeds(pipeline, call) else call.clip_skip,
+        **setting_arguments(call),
         **dict(call.arguments),
     }
     given = {name: value for name, value in given.items() if value is not None or name in dict(call.arguments)}
@@ -257,10 +254,10 @@ def _fresh_schedulers(
 
     def fresh(name: str, own: Any) -> Any:
         spec = chosen if chosen is not None and name == "scheduler" else SchedulerSpec(name=type(own).__name__)
-        built = noise_from(build_scheduler(spec, own.config, seeds), batch.tasks[0].generator_device)
-        return drawing_from(built, generators)
+        built = draw_on_device(build_scheduler(spec, own.config, seeds), batch.tasks[0].generator_device)
+        return draw_from_generators(built, generators)
 
-    return with_schedulers(pipeline, fresh)
+    return replaced_schedulers(pipeline, fresh)
 
 
 def _pixels(image: NDArray[np.floating]) -> NDArray[np.uint8]:

@@ -20,7 +20,7 @@ from promptlab.errors import one_line
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["STEPS", "drawing_from", "rehearse"]
+__all__ = ["STEPS", "draw_from_generators", "dry_run"]
 
 STEPS: Final = 8
 """Enough for the orders of all solvers: PNDM's first steps are four in one."""
@@ -29,7 +29,7 @@ _STEPPED_OTHERWISE: Final = frozenset({"DDPMWuerstchenScheduler"})
 """Its pipelines tell it the time once for each row and leave the last time out; it has no options that go wrong."""
 
 
-def rehearse(
+def dry_run(
     scheduler: Any, channels: int = 4, *, doubled: bool = False, shifted: bool = False, steps: int = STEPS
 ) -> str | None:
     """What is wrong with ``scheduler``, in one line; ``None`` where it runs.
@@ -69,7 +69,7 @@ def rehearse(
     return None if torch.isfinite(latents).all() else "its steps give numbers that are none"
 
 
-def drawing_from(scheduler: Any, generators: Sequence[torch.Generator]) -> Any:
+def draw_from_generators(scheduler: Any, generators: Sequence[torch.Generator]) -> Any:
     """``scheduler``, whose steps draw noise from ``generators``, one a row, where their caller hands them none.
 
     FLUX's and other flow-matching pipelines hand none over: a step that draws would take its noise from the process's

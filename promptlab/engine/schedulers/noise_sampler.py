@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["noise_from"]
+__all__ = ["draw_on_device"]
 
 
-def noise_from(scheduler: Any, device: str) -> Any:
+def draw_on_device(scheduler: Any, device: str) -> Any:
     """``scheduler``, fresh, whose own noise is drawn on ``device``; one that draws none, or by generators, as it is."""
     if not hasattr(scheduler, "noise_sampler_seed"):
         return scheduler
@@ -27,14 +27,14 @@ def noise_from(scheduler: Any, device: str) -> Any:
     @wraps(step)
     def step_with(model_output: Any, timestep: Any, sample: Any, *rest: Any, **named: Any) -> Any:
         if scheduler.noise_sampler is None and sample.device.type != device.partition(":")[0]:
-            scheduler.noise_sampler = _Travelling(scheduler, sample, device)
+            scheduler.noise_sampler = _NoiseOnDevice(scheduler, sample, device)
         return step(model_output, timestep, sample, *rest, **named)
 
     scheduler.step = step_with
     return scheduler
 
 
-class _Travelling:
+class _NoiseOnDevice:
     """Diffusers' sampler on ``device``, for latents like ``sample`` elsewhere: its arguments and numbers travel."""
 
     def __init__(self, scheduler: Any, sample: torch.Tensor, device: str) -> None:

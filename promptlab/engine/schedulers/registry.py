@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Any, Final, Literal, get_args, get_origin
 
 from promptlab.engine.machine.torch_setup import quietly
-from promptlab.engine.schedulers.dry_run import STEPS, rehearse
+from promptlab.engine.schedulers.dry_run import STEPS, dry_run
 from promptlab.errors import InputError, UnknownValue, one_line, ref_value
 from promptlab.specs import Scalar, SchedulerSpec
 from promptlab.specs.schedulers import ALIASES, short_name, short_names
@@ -179,8 +179,8 @@ def resolve_scheduler(
     _check_options(asked)
     plain = build_scheduler(SchedulerSpec(name=asked.name), config)
     stage = (json.dumps(dict(config), sort_keys=True), *_channels(denoiser), "FlowMatch" in own)
-    wrong = _rehearsed(asked, *stage, STEPS)
-    if wrong is None and steps is not None and 0 < steps < STEPS and (wrong := _rehearsed(asked, *stage, steps)):
+    wrong = _dry_run_problem(asked, *stage, STEPS)
+    if wrong is None and steps is not None and 0 < steps < STEPS and (wrong := _dry_run_problem(asked, *stage, steps)):
         raise InputError(
             "num_inference_steps", steps, problem=f"are too few for {short_name(asked.name)} with this model: {wrong}",
             allowed=f"{STEPS} and more", hint=ref_value("num_inference_steps", STEPS),
@@ -214,8 +214,10 @@ def build_scheduler(spec: SchedulerSpec, config: Mapping[str, Any], seeds: Seque
 
 
 @lru_cache(maxsize=256)
-def _rehearsed(spec: SchedulerSpec, config: str, channels: int, doubled: bool, shifted: bool, steps: int) -> str | None:
-    return rehearse(_unused(spec, config), channels, doubled=doubled, shifted=shifted, steps=steps)
+def _dry_run_problem(
+    spec: SchedulerSpec, config: str, channels: int, doubled: bool, shifted: bool, steps: int
+) -> str | None:
+    return dry_run(_unused(spec, config), channels, doubled=doubled, shifted=shifted, steps=steps)
 
 
 def _channels(denoiser: Mapping[str, Any] | None) -> tuple[int, bool]:

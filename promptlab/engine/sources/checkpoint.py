@@ -18,7 +18,7 @@ from promptlab.engine.sources.files import INDEX, content_identity, listing, rea
 from promptlab.errors import InputError, NotFound, one_line, ref_value
 from promptlab.models import bundled
 
-__all__ = ["Home", "configuration_of", "named_configuration"]
+__all__ = ["Home", "given_configuration", "infer_configuration"]
 
 _CONFIGS: Final = (".json", ".txt", ".model", ".jinja")
 _ALLOWED: Final = "a diffusers folder with a model_index.json, or a Hub id whose configuration is cached"
@@ -39,7 +39,7 @@ class Home:
     borrowed: Borrowed
 
 
-def configuration_of(path: Path) -> Home:
+def infer_configuration(path: Path) -> Home:
     """The configuration of the model that the checkpoint ``path`` was trained from.
 
     Raises:
@@ -78,7 +78,7 @@ def configuration_of(path: Path) -> Home:
     return Home(folder=home, identity=content_identity(home, [*wanted, *lent.weights]), borrowed=lent)
 
 
-def named_configuration(path: Path, config: str, folder: Path) -> Home:
+def given_configuration(path: Path, config: str, folder: Path) -> Home:
     """The configuration that was named for the checkpoint ``path``.
 
     Args:

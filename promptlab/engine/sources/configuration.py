@@ -17,7 +17,7 @@ from typing import Any
 from promptlab.engine.sources.files import INDEX, read_json
 from promptlab.errors import InputError
 
-__all__ = ["Configuration", "latent_channels", "read_configuration", "vae_factor"]
+__all__ = ["Configuration", "clip_encoders", "latent_channels", "read_configuration", "vae_factor"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +88,15 @@ def read_configuration(folder: Path, name: str) -> Configuration:
         vae=of("vae"),
         denoiser=of("unet") or of("transformer"),
     )
+
+
+def clip_encoders(config: Configuration, folder: Path) -> dict[str, Mapping[str, Any]]:
+    """Return the configurations of the model's CLIP text encoders, by their names in the pipeline."""
+    return {
+        part: read_json(folder / part / "config.json")
+        for part, kind in config.parts.items()
+        if part.startswith("text_encoder") and kind.startswith("CLIPText")
+    }
 
 
 def _is_known(library: object) -> bool:

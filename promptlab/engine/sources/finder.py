@@ -30,7 +30,7 @@ from promptlab.engine.sources.files import (
     listing,
     read_json,
 )
-from promptlab.engine.sources.prior import CARD, lacks_prior, prior_named_in
+from promptlab.engine.sources.prior import CARD, lacks_prior, read_prior_id
 from promptlab.errors import InputError, NotFound, ref_value
 from promptlab.models import bundled, bundled_models, bundled_vaes
 
@@ -226,7 +226,7 @@ def _local(
 def _with_prior(found: ModelSource, index: Mapping[str, Any], *, allow_pickle: bool) -> ModelSource:
     if not lacks_prior(index):
         return found
-    name = prior_named_in(found.folder, found.name)
+    name = read_prior_id(found.folder, found.name)
     path = found.folder / name
     try:
         prior = find_model(str(path) if path.is_dir() else name, None, None, allow_pickle=allow_pickle)
@@ -248,16 +248,16 @@ def _from_hub(name: str, snapshot: hub.Snapshot, files: FileSet) -> ModelSource:
 
 def _single_file(path: Path, revision: str | None, config: str | None, *, allow_pickle: bool) -> ModelSource:
     """A checkpoint in one file. It holds weights only: the configuration is that of the model it was trained from."""
-    from promptlab.engine.sources.checkpoint import configuration_of, named_configuration
+    from promptlab.engine.sources.checkpoint import given_configuration, infer_configuration
 
     _check_suffix("--model", path, allow_pickle=allow_pickle)
     _refuse_revision(str(path), revision)
     identity = file_identity(path)
     if config is None:
-        home = configuration_of(path)
+        home = infer_configuration(path)
     else:
         there = _path(config)
-        home = named_configuration(path, config, there)
+        home = given_configuration(path, config, there)
         config = _absolute(there) if there.is_dir() and bundled(config) is None else config
     identity = f"sha256:{sha256(f'{identity}+{home.identity}'.encode()).hexdigest()}"
     return ModelSource(

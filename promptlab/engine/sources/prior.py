@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from promptlab.errors import InputError
 
-__all__ = ["CARD", "lacks_prior", "prior_named_in"]
+__all__ = ["CARD", "lacks_prior", "read_prior_id"]
 
 CARD: Final = "README.md"
 _PREFIX: Final = "prior_"
@@ -34,7 +34,7 @@ def lacks_prior(index: Mapping[str, Any]) -> bool:
     return any(part.startswith(_PREFIX) and part not in index for part in inspect.signature(kind.__init__).parameters)
 
 
-def prior_named_in(folder: Path, name: str) -> str:
+def read_prior_id(folder: Path, name: str) -> str:
     """The Hub id of the prior that the card in ``folder`` names.
 
     Raises:

@@ -24,7 +24,7 @@ from promptlab.specs import CallSpec
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Encoding", "encode", "encoders_of", "needs_encoding", "of_one_length"]
+__all__ = ["Encoding", "encode", "needs_prompt_embeds", "pad_to_longest", "text_encoders_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +45,12 @@ class Encoding:
         return int(self.embeds.shape[1])
 
 
-def needs_encoding(pipeline: Any, call: CallSpec) -> bool:
+def needs_prompt_embeds(pipeline: Any, call: CallSpec) -> bool:
     """Whether the pipeline must be given tensors in place of words."""
-    return call.weighting or bool(call.clip_skip and len(encoders_of(pipeline)) == 1)
+    return call.weighting or bool(call.clip_skip and len(text_encoders_of(pipeline)) == 1)
 
 
-def encoders_of(pipeline: Any) -> tuple[tuple[Any, Any], ...]:
+def text_encoders_of(pipeline: Any) -> tuple[tuple[Any, Any], ...]:
     """The tokenizers and text encoders that are there, in the order in which their tensors are joined."""
     pairs = (
         (getattr(pipeline, f"tokenizer{end}", None), getattr(pipeline, f"text_encoder{end}", None))
@@ -70,13 +70,13 @@ def encode(pipeline: Any, text: str, call: CallSpec, *, negative: bool = False) 
     skip = 0 if negative else call.clip_skip or 0
     if call.weighting:
         return _weighted(pipeline, text, skip)
-    if skip and len(encoders_of(pipeline)) == 1:
-        ((tokenizer, encoder),) = encoders_of(pipeline)
+    if skip and len(text_encoders_of(pipeline)) == 1:
+        ((tokenizer, encoder),) = text_encoders_of(pipeline)
         return Encoding(embeds=_skipping(pipeline, tokenizer, encoder, text, skip))
     return _plain(pipeline, text, skip)
 
 
-def of_one_length(pipeline: Any, encodings: Sequence[Encoding], call: CallSpec) -> list[Encoding]:
+def pad_to_longest(pipeline: Any, encodings: Sequence[Encoding], call: CallSpec) -> list[Encoding]:
     """The same encodings, the short ones filled up with that of the empty text: what is guided and what guides share a
     forward, and so a length."""
     import torch
@@ -140,7 +140,7 @@ class _Skipping:
 def _weighted(pipeline: Any, text: str, skip: int) -> Encoding:
     import torch
 
-    pairs = encoders_of(pipeline)
+    pairs = text_encoders_of(pipeline)
     joined = len(pairs) > 1
     read = [_compel(pipeline, tokenizer, _Skipping(encoder, skip), joined=joined) for tokenizer, encoder in pairs]
     parts = [compel.build_conditioning_tensor(text) for compel in read]

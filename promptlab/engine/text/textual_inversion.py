@@ -19,8 +19,8 @@ from weakref import WeakKeyDictionary
 
 from promptlab.engine.machine.torch_setup import quietly
 from promptlab.engine.sources.adapters import EMBEDDING, AdapterFile
-from promptlab.engine.sources.configuration import Configuration
-from promptlab.engine.sources.files import PICKLES, read_json
+from promptlab.engine.sources.configuration import Configuration, clip_encoders
+from promptlab.engine.sources.files import PICKLES
 from promptlab.engine.sources.finder import ModelSource, SourceFinder
 from promptlab.errors import InputError, one_line
 from promptlab.specs import Embedding
@@ -29,20 +29,19 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
-    "Inversion",
-    "Inversions",
-    "clip_encoders",
+    "TextualInversion",
+    "TextualInversions",
+    "inversion_tokens",
     "load_tokenizer",
-    "read_inversion",
+    "read_textual_inversion",
     "resolve_embeddings",
-    "tokens_of",
 ]
 
 _NAMELESS: Final = frozenset({"*", "emb_params", "clip_l", "clip_g", "string_to_param"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inversion:
+class TextualInversion:
     """A word, and its vectors for each encoder that has some.
 
     Args:
@@ -52,15 +51,6 @@ class Inversion:
 
     token: str
     vectors: Mapping[str, torch.Tensor]
-
-
-def clip_encoders(config: Configuration, source: ModelSource) -> dict[str, Mapping[str, Any]]:
-    """The configurations of the model's CLIP text encoders, by their names in the pipeline."""
-    return {
-        part: read_json(source.folder / part / "config.json")
-        for part, kind in config.parts.items()
-        if part.startswith("text_encoder") and kind.startswith("CLIPText")
-    }
 
 
 def load_tokenizer(source: ModelSource, part: str, kind: str) -> Any:
@@ -84,7 +74,7 @@ def resolve_embeddings(
     """
     if not asked:
         return ()
-    encoders = clip_encoders(config, source)
+    encoders = clip_encoders(config, source.folder)
     if not encoders:
         raise InputError(
             EMBEDDING.option, str(asked[0]), problem=f"means nothing to a {config.pipeline_class}, which has no CLIP",
@@ -94,16 +84,16 @@ def resolve_embeddings(
     taken: set[str] = set()
     for each in asked:
         file = finder.adapter(each.name, EMBEDDING)
-        inversion = read_inversion(file, each.token, encoders)
+        inversion = read_textual_inversion(file, each.token, encoders)
         for encoder in inversion.vectors:
             part = encoder.replace("text_encoder", "tokenizer")
             _check_free(inversion, encoder, load_tokenizer(source, part, config.parts[part]), taken)
-        taken.update(tokens_of(inversion))
+        taken.update(inversion_tokens(inversion))
         resolved.append(Embedding(name=file.name, token=inversion.token, identity=file.identity))
     return tuple(resolved)
 
 
-def tokens_of(inversion: Inversion) -> tuple[str, ...]:
+def inversion_tokens(inversion: TextualInversion) -> tuple[str, ...]:
     """The tokens that its vectors become: one each."""
     count = max(vectors.shape[0] for vectors in inversion.vectors.values())
     return (inversion.token, *(f"{inversion.token}_{number}" for number in range(1, count)))
@@ -119,7 +109,7 @@ class _Before:
     inside: tuple[tuple[str | None, str | None], ...]
 
 
-class Inversions:
+class TextualInversions:
     """Remembers what is in each text encoder, which pipelines may share, beside what it came with."""
 
     def __init__(self) -> None:
@@ -142,7 +132,7 @@ class Inversions:
             return False
         configs = {name: part.config.to_dict() for name, part in encoders.items()}
         read = [
-            read_inversion(
+            read_textual_inversion(
                 AdapterFile(name=each.name, path=files[each.name], identity="", header={}), each.token, configs
             )
             for each in wanted
@@ -165,7 +155,7 @@ class Inversions:
             _resize(encoder, before.weight.shape[0])
             encoder.get_input_embeddings().weight.data = before.weight
 
-    def _put_in(self, encoder: Any, tokenizer: Any, ids: Any, some: Sequence[Inversion], name: str) -> None:
+    def _put_in(self, encoder: Any, tokenizer: Any, ids: Any, some: Sequence[TextualInversion], name: str) -> None:
         import torch
 
         weight = encoder.get_input_embeddings().weight.data
@@ -173,7 +163,7 @@ class Inversions:
         self._before[encoder] = _Before(tokenizer=tokenizer, state=state, weight=weight, inside=ids)
         if not some:
             return
-        added = [token for each in some for token in tokens_of(each)]
+        added = [token for each in some for token in inversion_tokens(each)]
         tokenizer.add_tokens(added)
         rows = torch.cat([each.vectors[name].to(weight) for each in some])
         _resize(encoder, weight.shape[0] + rows.shape[0])
@@ -188,7 +178,9 @@ def _resize(encoder: Any, rows: int) -> None:
     encoder.resize_token_embeddings(rows, mean_resizing=False)
 
 
-def read_inversion(file: AdapterFile, token: str | None, encoders: Mapping[str, Mapping[str, Any]]) -> Inversion:
+def read_textual_inversion(
+    file: AdapterFile, token: str | None, encoders: Mapping[str, Mapping[str, Any]]
+) -> TextualInversion:
     """The word and vectors in ``file``, each set given to the encoder whose width it has."""
     named, sets = _vectors(file)
     widths = {name: int(config["hidden_size"]) for name, config in encoders.items() if "hidden_size" in config}
@@ -203,7 +195,7 @@ def read_inversion(file: AdapterFile, token: str | None, encoders: Mapping[str, 
             allowed=f"one of {' or '.join(dict.fromkeys(map(str, widths.values())))} numbers, trained for this model",
             hint=f"{EMBEDDING.option} none",
         )  # fmt: skip
-    return Inversion(token=token or named or file.path.stem, vectors=vectors)
+    return TextualInversion(token=token or named or file.path.stem, vectors=vectors)
 
 
 def _vectors(file: AdapterFile) -> tuple[str | None, list[torch.Tensor]]:
@@ -245,9 +237,9 @@ def _state_of(file: AdapterFile) -> dict[str, Any]:
         ) from error  # fmt: skip
 
 
-def _check_free(inversion: Inversion, encoder: str, tokenizer: Any, taken: set[str]) -> None:
+def _check_free(inversion: TextualInversion, encoder: str, tokenizer: Any, taken: set[str]) -> None:
     known = tokenizer.get_vocab().keys() | taken
-    odd = next((token for token in tokens_of(inversion) if token in known or f"{token}</w>" in known), None)
+    odd = next((token for token in inversion_tokens(inversion) if token in known or f"{token}</w>" in known), None)
     if odd is not None or inversion.token.split() != [inversion.token]:
         raise InputError(
             EMBEDDING.option, inversion.token,

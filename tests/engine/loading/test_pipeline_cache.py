@@ -5,7 +5,7 @@ import weakref
 import pytest
 
 from promptlab.engine import Loading
-from promptlab.engine.loading.components import parts_of
+from promptlab.engine.loading.components import component_identities
 from promptlab.engine.loading.pipeline_cache import PipelineCache
 from promptlab.plan import requests_of
 from tests.engine.tiny import save_tiny, tiny_encoder, tiny_unet, tiny_vae
@@ -43,7 +43,7 @@ def make(engine, make_spec, models):
 
 def test_parts_are_told_apart_by_what_is_in_them(engine, models):
     """Whatever folder they lie in, whoever saved them."""
-    found = {name: parts_of(engine._finder.model(path, None, None)) for name, path in models.items()}
+    found = {name: component_identities(engine._finder.model(path, None, None)) for name, path in models.items()}
     assert {name: set(parts) for name, parts in found.items()} == {
         name: {"unet", "vae", "text_encoder"} for name in models
     }

@@ -6,6 +6,7 @@ import weakref
 
 import pytest
 
+from promptlab.engine.errors import is_out_of_memory
 from promptlab.engine.machine import memory
 from promptlab.errors import EngineError, OutOfMemory
 from promptlab.plan import requests_of
@@ -54,14 +55,14 @@ def test_a_peak_is_of_its_own_block(monkeypatch, way):
         pytest.skip("this system does not let a process set its mark back")
     before = touched(200 * MIB)
     del before
-    with memory.measured("cpu") as small:
+    with memory.measure_peak_memory("cpu") as small:
         pass
-    with memory.measured("cpu") as large:
+    with memory.measure_peak_memory("cpu") as large:
         held = touched(100 * MIB)
         if way == "the kernel's mark":
             del held  # the other way would have to be lucky to see it
     held = None
-    with memory.measured("cpu") as after:
+    with memory.measure_peak_memory("cpu") as after:
         pass
     assert 90 * MIB < large.bytes - small.bytes < 150 * MIB
     assert abs(after.bytes - small.bytes) < 20 * MIB
@@ -70,7 +71,7 @@ def test_a_peak_is_of_its_own_block(monkeypatch, way):
 def test_what_there_is_can_be_told():
     """Available memory is some of the machine's, and what the process has is part of it."""
     there = memory.available_memory("cpu")
-    with memory.measured("cpu") as peak:
+    with memory.measure_peak_memory("cpu") as peak:
         pass
     assert peak.bytes < there
 
@@ -91,7 +92,7 @@ def test_too_little_memory_has_one_name(torch, said):
     error = MemoryError() if said == "MemoryError" else RuntimeError(said)
     if said.startswith("torch"):
         error = torch.OutOfMemoryError(said)
-    assert memory.is_out_of_memory(error)
+    assert is_out_of_memory(error)
     with pytest.raises(OutOfMemory, match="out of memory: 4 images") as raised, memory.out_of_memory(4, "cpu"):
         raise error
     assert raised.value.rows == 4

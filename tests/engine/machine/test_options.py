@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from promptlab.engine.loading.placement import offloaded, placed, placement
-from promptlab.engine.machine.capabilities import NATIVE, allowed_backends, check_machine
-from promptlab.engine.machine.options import arranged
+from promptlab.engine.machine.options import apply_options
 from promptlab.engine.machine.torch_setup import quietly
+from promptlab.engine.pipelines.capabilities import NATIVE, allowed_backends, check_machine
 from promptlab.engine.sources.configuration import read_configuration
 from promptlab.errors import EngineError, InputError
 from promptlab.plan import requests_of
@@ -182,10 +182,10 @@ def test_each_is_done_while_a_forward_runs_and_undone_afterwards(torch):
 
     before = state()
     assert before == ({"AttnProcessor2_0"}, False, False, "native", True)
-    with arranged(Pipeline, MachineSpec(attention_slicing=True, vae_slicing=True, vae_tiling=True)):
+    with apply_options(Pipeline, MachineSpec(attention_slicing=True, vae_slicing=True, vae_tiling=True)):
         assert state() == ({"SlicedAttnProcessor"}, True, True, "native", True)
     assert state() == before
-    with arranged(Pipeline, MachineSpec(attention_backend="_native_math")):
+    with apply_options(Pipeline, MachineSpec(attention_backend="_native_math")):
         assert state()[3:] == ("_native_math", False)
     assert state() == before
 
@@ -196,7 +196,7 @@ def test_a_kernel_that_does_not_take_the_numbers_is_one_line(torch):
     with (
         pytest.raises(EngineError, match=r"^--attention-backend _native_cudnn does not take .*; type: --attent"),
         quietly(),
-        arranged(object(), MachineSpec(attention_backend="_native_cudnn")),
+        apply_options(object(), MachineSpec(attention_backend="_native_cudnn")),
     ):
         torch.nn.functional.scaled_dot_product_attention(numbers, numbers, numbers)
     with quietly():
@@ -205,7 +205,10 @@ def test_a_kernel_that_does_not_take_the_numbers_is_one_line(torch):
             UserWarning,
             stacklevel=1,
         )
-    with pytest.raises(RuntimeError, match=r"^singular$"), arranged(object(), MachineSpec(attention_backend="native")):
+    with (
+        pytest.raises(RuntimeError, match=r"^singular$"),
+        apply_options(object(), MachineSpec(attention_backend="native")),
+    ):
         raise RuntimeError("singular")
 
 

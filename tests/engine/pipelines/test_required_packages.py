@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from promptlab.engine.pipelines.required_packages import check_arguments, check_packages, missing_package
+from promptlab.engine.errors import missing_package
+from promptlab.engine.pipelines.required_packages import check_arguments, check_packages
 from promptlab.engine.sources.configuration import Configuration
 from promptlab.errors import MissingPackage
 from tests.engine.folders import write_json

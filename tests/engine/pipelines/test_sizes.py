@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from promptlab.engine.pipelines.calls import resolve_call
-from promptlab.engine.pipelines.sizes import check_made
+from promptlab.engine.pipelines.sizes import check_image_size
 from promptlab.engine.sources.configuration import Configuration
 from promptlab.errors import InputError
 from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant
@@ -78,7 +78,7 @@ def test_what_a_family_makes_is_what_its_own_lines_say():
     for asked in [(w, h) for w in (512, 768, 1536) for h in (512, 640, 896, 1280)]:
         with pytest.raises(InputError) as refused:
             resolved("HiDreamImagePipeline", FAMILIES["HiDreamImagePipeline"], width=asked[0], height=asked[1])
-        width, height = map(int, refused.value.hint.split()[-1].split("x"))
+        width, height = map(int, str(refused.value).split()[-1].split("x"))
         scale = (1024 * 1024 / (width * height)) ** 0.5
         assert (int(width * scale // 16 * 16), int(height * scale // 16 * 16)) == (width, height)
         assert abs(width / height - asked[0] / asked[1]) < 0.05 * asked[0] / asked[1]
@@ -103,6 +103,6 @@ def test_the_picture_has_the_last_word():
     """A family that changes sizes and is not known for it is found out at its first picture."""
     import diffusers
 
-    check_made(CallSpec(width=64, height=32), (32, 64, 3), diffusers.FluxPipeline)
+    check_image_size(CallSpec(width=64, height=32), (32, 64, 3), diffusers.FluxPipeline)
     with pytest.raises(InputError, match="'64x32' is a size that FluxPipeline changes to 128x64; allowed: 128x64"):
-        check_made(CallSpec(width=64, height=32), (64, 128, 3), diffusers.FluxPipeline)
+        check_image_size(CallSpec(width=64, height=32), (64, 128, 3), diffusers.FluxPipeline)

@@ -9,7 +9,7 @@ import pytest
 from promptlab.engine.sampling.before_denoise import generator_of, initial_latents, slerp
 from promptlab.engine.sampling.call_arguments import Texts
 from promptlab.engine.sampling.guidance import guidance_at, guided_steps
-from promptlab.engine.text.prompt_encoding import encode, of_one_length
+from promptlab.engine.text.prompt_encoding import encode, pad_to_longest
 from promptlab.errors import InputError
 from promptlab.plan import plan, requests_of
 from promptlab.specs import CallSpec, Embedding, SchedulerSpec
@@ -161,7 +161,7 @@ def test_weights_move_words_and_nothing_else(pipeline):
         long = encode(pipeline, LONG, weighted)
         assert long.tokens > 77
         assert long.tokens % 77 == 0
-        filled = of_one_length(pipeline, [plain, long], weighted)
+        filled = pad_to_longest(pipeline, [plain, long], weighted)
         assert [each.tokens for each in filled] == [long.tokens] * 2
         assert torch.equal(filled[0].embeds[:, 77:154], empty)
 

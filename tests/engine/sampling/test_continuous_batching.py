@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from promptlab.engine import Begun
-from promptlab.engine.machine.determinism import deterministic
-from promptlab.engine.machine.torch_setup import quietly
+from promptlab.engine.machine.torch_setup import deterministic, quietly
 from promptlab.engine.schedulers.registry import build_scheduler
 from promptlab.errors import SomeImagesFailed
 from promptlab.plan import plan, requests_of

@@ -230,11 +230,11 @@ def test_a_schedulers_own_noise_is_that_of_the_generators_device(config):
     import torch
 
     from promptlab.engine.machine.torch_setup import quietly
-    from promptlab.engine.schedulers.noise_sampler import noise_from
+    from promptlab.engine.schedulers.noise_sampler import draw_on_device
     from promptlab.engine.schedulers.registry import build_scheduler
 
     spec, latents = parse_scheduler("dpmsolver-sde"), torch.randn(2, 4, 8, 8)
-    plain, travelling = (noise_from(build_scheduler(spec, config, [1, 2]), "cpu") for _ in range(2))
+    plain, travelling = (draw_on_device(build_scheduler(spec, config, [1, 2]), "cpu") for _ in range(2))
     with quietly():
         for scheduler, sample in ((plain, latents), (travelling, latents.to("meta"))):
             scheduler.set_timesteps(3)
@@ -249,7 +249,7 @@ def test_a_schedulers_own_noise_is_that_of_the_generators_device(config):
 
 def test_a_scheduler_that_draws_by_generators_is_left_as_it_is():
     """Only one of them has a noise of its own."""
-    from promptlab.engine.schedulers.noise_sampler import noise_from
+    from promptlab.engine.schedulers.noise_sampler import draw_on_device
 
     scheduler = object()
-    assert noise_from(scheduler, "cpu") is scheduler
+    assert draw_on_device(scheduler, "cpu") is scheduler

@@ -74,7 +74,7 @@ def test_negative_prompts_are_read_too(engine, make_spec):
 
 def test_many_prompts_are_all_looked_at(engine, make_spec, monkeypatch):
     """They go to the tokenizer in parts; none is lost at a border."""
-    monkeypatch.setattr(truncation, "_TOGETHER", 3)
+    monkeypatch.setattr(truncation, "_BATCH", 3)
     prompts = [" ".join(["red"] * count) for count in range(70, 80)]
     assert list(cut_of(engine, make_spec(*prompts))) == prompts[6:]
 
