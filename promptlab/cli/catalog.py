@@ -27,7 +27,8 @@ def schedulers(name: str | None, model: str, as_json: bool) -> None:
 
     Options are typed behind a colon: --scheduler dpmsolver++:use_karras_sigmas=true,solver_order=3
     """
-    from promptlab.specs.schedulers import describe_schedulers, parse_scheduler
+    from promptlab.engine.schedulers.registry import describe_schedulers
+    from promptlab.specs.schedulers import parse_scheduler
 
     found = describe_schedulers(model)
     if name is not None:

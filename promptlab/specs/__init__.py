@@ -1,8 +1,10 @@
-"""What a picture is made from, as values: frozen, comparable, and the same in a file, a row and a PNG chunk.
+"""Describes what an image is made from, as values: frozen, comparable, the same in a file, a row and a PNG chunk.
 
 A :class:`RunSpec` is everything one run asks for. Names are those of diffusers, so a spec reads like the call it
 becomes: :class:`PipelineSpec` goes into ``from_pretrained``, :class:`CallSpec` into ``pipeline(...)``. ``None`` always
 means "the pipeline's own default"; an engine's ``resolve`` fills these in, and from then on a spec is complete.
+
+:mod:`~promptlab.specs.settings` is the table of all settings, which everything else that knows them reads.
 
 Rerun is ``load ∘ vary ∘ run``, so the two verbs here carry the whole product: :meth:`RunSpec.vary` and
 :meth:`RunSpec.diff`. Standard library only.

@@ -1,4 +1,4 @@
-"""What goes into ``pipeline(...)``, the words and seeds apart."""
+"""Holds what goes into ``pipeline(...)``, words and seeds apart."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from promptlab.errors import InputError, ref, ref_value
+from promptlab.specs.settings import check_ranges, settings_of
 from promptlab.specs.values import Options
 
 __all__ = ["FORMER_ARGUMENTS", "MAX_SEED", "CallSpec"]
@@ -16,7 +17,7 @@ MAX_SEED: Final = 2**32 - 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallSpec:
-    """What goes into ``pipeline(...)``.
+    """Sets the arguments of ``pipeline(...)``; the table of settings says what each may be.
 
     Args:
         num_inference_steps: 1 or more. Some schedulers evaluate the model more often than this.
@@ -46,44 +47,16 @@ class CallSpec:
 
     def __post_init__(self) -> None:
         self._adopt_arguments()
-        _check_share("guidance_rescale", self.guidance_rescale, "0.7")
-        _check_share("variation_strength", self.variation_strength, "0.2")
-        _check_share("guidance_until", self.guidance_until, "0.4")
-        if self.variation_seed is not None and not 0 <= self.variation_seed <= MAX_SEED:
-            raise InputError(
-                "variation_seed", self.variation_seed, problem="is out of range", allowed=f"0 to {MAX_SEED}",
-                hint=ref_value("variation_seed", "7"),
-            )  # fmt: skip
-        if self.clip_skip is not None and (isinstance(self.clip_skip, float | str) or self.clip_skip < 0):
-            raise InputError(
-                "clip_skip", self.clip_skip, problem="is no number of layers", allowed="0 or more, whole",
-                hint=ref_value("clip_skip", "1"),
-            )  # fmt: skip
-        if self.num_inference_steps is not None and self.num_inference_steps < 1:
-            raise InputError(
-                "num_inference_steps",
-                self.num_inference_steps,
-                problem="is too few",
-                allowed="1 or more",
-                hint=ref_value("num_inference_steps", "20"),
-            )
-        if self.guidance_scale is not None and not 0 <= self.guidance_scale < float("inf"):
-            raise InputError(
-                "guidance_scale",
-                self.guidance_scale,
-                problem="is out of range",
-                allowed="0 or more",
-                hint=ref_value("guidance_scale", "7.5"),
-            )
+        check_ranges("call", self, but=("height", "width"))
         for side in (self.height, self.width):
-            if side is not None and side < 1:
+            if side is not None and side < 1:  # named as what they are together: that is what people type
                 raise InputError(
                     "size", f"{self.width}x{self.height}", problem="is too small", allowed="whole pixels, 1 or more",
                     hint=ref_value("size", "512x512"),
                 )  # fmt: skip
 
     def _adopt_arguments(self) -> None:
-        """Arguments that became fields, where a record or ``--set`` names them the old way: one thing, one place."""
+        """Move arguments that became fields, where a record names them the old way: one thing, one place."""
         if not self.arguments or not any(name in FORMER_ARGUMENTS for name, _ in self.arguments):
             return
         for name, value in self.arguments:
@@ -93,7 +66,7 @@ class CallSpec:
         object.__setattr__(self, "arguments", rest)
 
     def check_whole(self) -> None:
-        """A variation has a seed and a strength: each may come from another place, so the whole is looked at last.
+        """Refuse half a variation: its seed and its strength may come from two places, so the whole is checked last.
 
         Raises:
             InputError: when one is there without the other.
@@ -113,14 +86,9 @@ class CallSpec:
 
     @property
     def varied(self) -> bool:
-        """Whether the noise is another than the seed's own."""
+        """Say whether the noise is another than the seed's own."""
         return self.variation_seed is not None and bool(self.variation_strength)
 
 
-FORMER_ARGUMENTS: Final = ("clip_skip", "guidance_rescale")
+FORMER_ARGUMENTS: Final = tuple(row.field for row in settings_of("call") if row.recipe == "arguments")
 """Fields of a call that used to be ``arguments``, and still are in the text that a setting's key is made of."""
-
-
-def _check_share(what: str, value: object, example: str) -> None:
-    if value is not None and (isinstance(value, bool | str) or not 0 <= value <= 1):  # type: ignore[operator]
-        raise InputError(what, value, problem="is out of range", allowed="0 to 1", hint=ref_value(what, example))

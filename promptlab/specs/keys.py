@@ -1,20 +1,30 @@
-"""The hashes that tell recipes apart, each of what it names and of nothing else."""
+"""Makes the hashes that tell recipes apart, each of what it names and of nothing else.
+
+Invariant: the key of a setting never changes once images carry it. Settings of the first version (``recipe="own"`` in
+the table) are written out here; later ones enter only where they say something, as the table has it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from promptlab.specs.call import FORMER_ARGUMENTS, CallSpec
+from promptlab.specs.pipeline import Lora
 from promptlab.specs.run import RunSpec, Variant
+from promptlab.specs.settings import settings_of
 from promptlab.specs.values import Scalar, canonical_json
 
 __all__ = ["recipe_key", "setting_key", "words_key"]
 
+_CONDITIONING: Final = tuple(row for row in settings_of("pipeline", "call") if row.recipe == "conditioning")
+_VARIATION: Final = ("variation_seed", "variation_strength")
+"""Two settings that are one entry of the conditioning: neither means anything alone."""
+
 
 def setting_key(spec: RunSpec, *, model_identity: str, vae_identity: str | None) -> str:
-    """The hash of the setting that the images of a run share: 64 hex digits. Words and seeds are not in it.
+    """Hash the setting that the images of a run share: 64 hex digits. Words and seeds are not in it.
 
     Weights enter by identity (commit or file hash), never by name alone: a model that changed under its name is another
     setting. Batch size is part of it, because kernels round differently at another shape.
@@ -27,7 +37,7 @@ def setting_key(spec: RunSpec, *, model_identity: str, vae_identity: str | None)
 
 
 def _setting_text(spec: RunSpec, *, model_identity: str, vae_identity: str | None) -> str:
-    """The canonical JSON of a setting, put together from remembered parts: a sweep asks for a hundred thousand."""
+    """Write the canonical JSON of a setting, from remembered parts: a sweep asks for a hundred thousand."""
     pipeline, call = spec.pipeline, spec.call
     scheduler = pipeline.scheduler
     options_text = canonical_json(dict(scheduler.options)) if scheduler and scheduler.options else "{}"
@@ -57,20 +67,23 @@ def _arguments_text(call: CallSpec) -> str:
 
 
 def _conditioning(spec: RunSpec) -> dict[str, Any]:
-    """What is steered by more than words and a scale; only what was asked for, so that a setting without any of it has
-    the key that it had before there was any."""
-    pipeline, call = spec.pipeline, spec.call
+    """Return what steers images by more than words and a scale.
+
+    Only what was asked for, so that a setting without any of it has the key that it had before there was any.
+    """
     found: dict[str, Any] = {}
-    if pipeline.loras:
-        found["loras"] = [[each.identity or each.name, each.weight] for each in pipeline.loras]
-    if pipeline.embeddings:
-        found["embeddings"] = [[each.identity or each.name, each.token] for each in pipeline.embeddings]
-    if call.weighting:
-        found["weighting"] = "compel"
-    if call.variation_seed is not None or call.variation_strength is not None:
-        found["variation"] = [call.variation_seed, call.variation_strength]
-    if call.guidance_until is not None:
-        found["guidance_until"] = call.guidance_until
+    for row in _CONDITIONING:
+        if not row.is_set(spec):
+            continue
+        value = row.value(spec)
+        if row.name in _VARIATION:
+            found["variation"] = [getattr(spec.call, name) for name in _VARIATION]
+        elif row.kind == "parts":
+            found[row.field] = [
+                [part.identity or part.name, part.weight if isinstance(part, Lora) else part.token] for part in value
+            ]
+        else:
+            found[row.field] = row.shown or value
     return found
 
 
@@ -80,12 +93,12 @@ def _atom(value: Scalar) -> str:
 
 
 def words_key(variant: Variant) -> str:
-    """The hash of a variant's words: 64 hex digits. Labels, notes and where a prompt came from are not in it."""
+    """Hash a variant's words: 64 hex digits. Labels, notes and where a prompt came from are not in it."""
     return _digest({"prompt": variant.prompt, "negative_prompt": variant.negative_prompt})
 
 
 def recipe_key(setting: str, words: str, seed: int) -> str:
-    """The hash of everything that decides one image's pixels, apart from the environment: 64 hex digits.
+    """Hash everything that decides one image's pixels, apart from the environment: 64 hex digits.
 
     Args:
         setting: of :func:`setting_key`.

@@ -1,4 +1,4 @@
-"""How the machine carries a run out: what is not part of any recipe."""
+"""Holds how the machine carries a run out: what is not part of any recipe."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from promptlab.errors import InputError, UnknownValue, ref_value
+from promptlab.specs.settings import settings_of
 from promptlab.specs.values import Scalar
 
 __all__ = ["AUTO", "OFFLOADS", "MachineSpec", "Offload"]
@@ -20,7 +21,7 @@ AUTO: Final = "auto"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineSpec:
-    """How the machine carries a run out: what is computed when, where and by which kernels, to fit or to be quick.
+    """Sets what is computed when, where and by which kernels, so that a run fits into memory or is quick.
 
     Not part of the recipe: none of it says what the picture is of. What may round otherwise is part of the environment
     instead, so that a picture made with it is never taken for one made without. That is so for the attention backend,
@@ -48,19 +49,21 @@ class MachineSpec:
     exact: bool = False
 
     def __post_init__(self) -> None:
-        if self.offload is not None and self.offload not in OFFLOADS:
-            raise UnknownValue("offload", str(self.offload), OFFLOADS, hint=ref_value("offload", "model"))
-        if not isinstance(self.attention_backend, str | None):
-            raise InputError("attention_backend", str(self.attention_backend), problem="is no name")
-        for name in ("attention_slicing", "vae_slicing", "vae_tiling", "compile", "channels_last", "exact"):
-            value, option = getattr(self, name), f"--{name.replace('_', '-')}"
-            if not isinstance(value, bool):
-                raise InputError(
-                    option, str(value), problem="is neither on nor off", allowed="true, false", hint=option
-                )
+        for row in settings_of("machine"):
+            value = getattr(self, row.field)
+            if row.kind == "switch":
+                if not isinstance(value, bool):
+                    raise InputError(
+                        row.field, str(value), problem="is neither on nor off", allowed="true, false",
+                        hint=ref_value(row.field, True),
+                    )  # fmt: skip
+            elif value is not None and row.choices and value not in row.choices:
+                raise UnknownValue(row.field, str(value), row.choices, hint=ref_value(row.field, row.example))
+            elif not isinstance(value, str | None):
+                raise InputError(row.field, str(value), problem="is no name")
 
     @property
     def said(self) -> dict[str, Scalar]:
-        """What is other than the default, by name: what is stored, and shown."""
+        """Return what is other than the default, by name: what is stored, and shown."""
         plain = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
         return {name: value for name, value in plain.items() if value not in (None, False)}

@@ -1,4 +1,4 @@
-"""What goes into ``from_pretrained``: a model, and what is put in its place or on top of it."""
+"""Holds what goes into ``from_pretrained``: a model, and what is put in its place or on top of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DTYPES: Final[tuple[Dtype, ...]] = get_args(Dtype)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulerSpec:
-    """A scheduler by its diffusers class name, with the config values that differ from the model's own.
+    """Names a scheduler by its diffusers class, with the config values that differ from the model's own.
 
     Args:
         name: diffusers class name, such as ``DPMSolverMultistepScheduler``.
@@ -36,7 +36,7 @@ class SchedulerSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lora:
-    """Low-rank weights added to a model's own (peft's adapters), and how strongly.
+    """Names low-rank weights that are added to a model's own (peft's adapters), and how strongly.
 
     Args:
         name: a file, a folder, or on the Hub ``organisation/repository[@revision][/file]``.
@@ -61,7 +61,7 @@ class Lora:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embedding:
-    """A textual inversion: vectors that stand for a word of their own.
+    """Names a textual inversion: vectors that stand for a word of their own.
 
     Args:
         name: a file, a folder, or on the Hub ``organisation/repository[@revision][/file]``.
@@ -79,7 +79,7 @@ class Embedding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineSpec:
-    """What goes into ``from_pretrained``.
+    """Sets what goes into ``from_pretrained``.
 
     Args:
         model: Hub id, local folder, single ``.safetensors`` file, or the name of a bundled model.

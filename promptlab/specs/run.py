@@ -1,4 +1,4 @@
-"""Wordings, and everything one run asks for: the two verbs here, ``vary`` and ``diff``, carry the whole product."""
+"""Holds everything one run asks for; its two verbs, ``vary`` and ``diff``, carry the whole product."""
 
 from __future__ import annotations
 
@@ -12,24 +12,20 @@ from promptlab.errors import InputError, ref_value
 from promptlab.specs.call import MAX_SEED, CallSpec
 from promptlab.specs.machine import AUTO, MachineSpec
 from promptlab.specs.pipeline import Embedding, Lora, PipelineSpec, SchedulerSpec
+from promptlab.specs.settings import setting_named, settings_of
 from promptlab.specs.values import options
 
 __all__ = ["Change", "RunSpec", "Variant"]
 
-_PARTS: Final = {"loras": "lora", "embeddings": "textual_inversion"}
-"""Fields that hold several things, and what people call one of them."""
+_LATER: Final = {part: frozenset(row.field for row in settings_of(part) if row.later) for part in ("pipeline", "call")}
+"""Fields that the first version did not know, by the part they lie in."""
 
-_LATER: Final = {
-    "pipeline": frozenset({"config", "loras", "embeddings"}),
-    "call": frozenset(
-        {"weighting", "clip_skip", "guidance_rescale", "variation_seed", "variation_strength", "guidance_until"}
-    ),
-}
+_SEEDS: Final = ref_value("seeds", "0-7")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One wording.
+    """Holds one wording of a run: a row of its grid.
 
     Args:
         prompt: in full, as the text encoder gets it.
@@ -51,7 +47,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One field that differs between two specs: ``field`` by its path, ``before`` and ``after`` as plain values."""
+    """Names a field that differs between two specs, and holds its plain values before and after."""
 
     field: str
     before: Any
@@ -63,7 +59,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
-    """Everything one run asks for: variants × seeds images under one setting.
+    """Asks for variants × seeds images under one setting: everything that one run is.
 
     Args:
         pipeline: see :class:`PipelineSpec`.
@@ -88,38 +84,29 @@ class RunSpec:
 
     def __post_init__(self) -> None:
         if not self.variants:
-            raise InputError("PROMPT", problem="is missing", allowed="one or more prompts", hint='promptlab run "…"')
+            raise InputError("prompts", problem="is missing", allowed="one or more prompts", hint='promptlab run "…"')
         if not self.seeds:
-            raise InputError(
-                "seeds", problem="names no seed", allowed="one or more seeds", hint=ref_value("seeds", "0-7")
-            )
+            raise InputError("seeds", problem="names no seed", allowed="one or more seeds", hint=_SEEDS)
         for seed in self.seeds:
             if not 0 <= seed <= MAX_SEED:
-                raise InputError(
-                    "seeds", seed, problem="is out of range", allowed=f"0 to {MAX_SEED}", hint=ref_value("seeds", "0-7")
-                )
+                raise InputError("seeds", seed, problem="is out of range", allowed=f"0 to {MAX_SEED}", hint=_SEEDS)
         if len(set(self.seeds)) < len(self.seeds):
             seen: set[int] = set()
             twice = next(seed for seed in self.seeds if seed in seen or seen.add(seed))  # type: ignore[func-returns-value]
-            raise InputError(
-                "seeds", twice, problem="is named twice", allowed="each seed once", hint=ref_value("seeds", "0-7")
-            )
+            raise InputError("seeds", twice, problem="is named twice", allowed="each seed once", hint=_SEEDS)
         if self.batch_size is not None and self.batch_size != AUTO and self.batch_size < 1:
             raise InputError(
-                "batch_size",
-                self.batch_size,
-                problem="is too small",
-                allowed=f"1 or more, or {AUTO}",
+                "batch_size", self.batch_size, problem="is too small", allowed=f"1 or more, or {AUTO}",
                 hint=ref_value("batch_size", "4"),
-            )
+            )  # fmt: skip
 
     @property
     def image_count(self) -> int:
-        """How many images the run is made of: variants × seeds."""
+        """Count the images of the run: variants × seeds."""
         return len(self.variants) * len(self.seeds)
 
     def vary(self, **changes: Any) -> Self:
-        """A copy with ``changes`` applied, each by its own name wherever it lives.
+        """Return a copy with ``changes`` applied, each by its own name wherever it lives.
 
         ``spec.vary(seeds=(1,), num_inference_steps=25, scheduler=None)``: fields of the pipeline, the call and the
         machine are named as if they were the run's own.
@@ -136,7 +123,7 @@ class RunSpec:
         return dataclasses.replace(self, **parts, **changes)
 
     def diff(self, other: RunSpec) -> tuple[Change, ...]:
-        """What changed from this spec to ``other``, field by field, prompts and seeds as whole lists."""
+        """Return what changed from this spec to ``other``, field by field, prompts and seeds as whole lists."""
         mine, theirs = dict(_flat(self)), dict(_flat(other))
         return tuple(
             Change(field=name, before=mine.get(name), after=theirs.get(name))
@@ -145,7 +132,7 @@ class RunSpec:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values only, ready for JSON; :meth:`from_dict` gives back an equal spec.
+        """Return plain values, ready for JSON, of which :meth:`from_dict` makes an equal spec.
 
         Fields that the first version did not know are left out when they say nothing, so that it reads what it can.
         """
@@ -165,7 +152,7 @@ class RunSpec:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
-        """The spec that :meth:`to_dict` wrote.
+        """Return the spec that :meth:`to_dict` wrote.
 
         Raises:
             InputError: when a key is missing or unknown, or a value is out of range.
@@ -195,17 +182,17 @@ class RunSpec:
 
 
 def _flat(spec: RunSpec) -> Iterator[tuple[str, Any]]:
-    """The fields of a spec by the names people use; a scheduler's options apart, variants by their words."""
+    """Yield the fields of a spec with their values; a scheduler's options apart, LoRAs as they are typed."""
     for part in (spec.pipeline, spec.call):
         for each in dataclasses.fields(part):
-            value = getattr(part, each.name)
+            value, row = getattr(part, each.name), setting_named(each.name)
             if isinstance(value, SchedulerSpec):
                 yield "scheduler", value.name
                 yield from ((f"scheduler.{key}", inner) for key, inner in value.options)
             elif each.name == "arguments":
                 yield from value
-            elif each.name in _PARTS:
-                yield _PARTS[each.name], " + ".join(map(str, value)) or "none"
+            elif row is not None and row.kind == "parts":
+                yield row.name, " + ".join(map(str, value)) or "none"
             else:
                 yield each.name, value
     yield "prompts", [variant.prompt for variant in spec.variants]

@@ -1,7 +1,7 @@
-"""Schedulers by the names people use: diffusers' class names, short ones, and those of AUTOMATIC1111.
+"""Names schedulers as people do: diffusers' class names, short ones, and those of AUTOMATIC1111.
 
-Importing this costs nothing, so that the command line can check and complete names before anything heavy is loaded;
-what a scheduler is and whether it fits a model is :mod:`promptlab.engine.schedulers.registry`'s business.
+Pure: names are checked and completed before anything heavy is loaded. What a scheduler is, and whether it fits a model,
+is the engine's business.
 
 Names: ``docs/source/en/api/schedulers/overview.md`` of diffusers, for the words of k-diffusion and AUTOMATIC1111.
 """
@@ -11,15 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from promptlab.errors import InputError, UnknownValue, ref_value
-from promptlab.specs import Scalar, SchedulerSpec, options, parse_scalar
+from promptlab.specs.pipeline import SchedulerSpec
+from promptlab.specs.values import Scalar, options, parse_scalar
 
-if TYPE_CHECKING:
-    from promptlab.engine.schedulers.registry import SchedulerInfo
-
-__all__ = ["ALIASES", "describe_schedulers", "parse_scheduler", "short_name", "short_names"]
+__all__ = ["ALIASES", "parse_scheduler", "short_name", "short_names"]
 
 
 def _spec(name: str, **given: Scalar) -> SchedulerSpec:
@@ -82,7 +80,7 @@ _CLASS_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*Scheduler")
 
 
 def parse_scheduler(text: str) -> SchedulerSpec:
-    """The scheduler that ``text`` names: ``NAME`` or ``NAME:key=value,key=value``.
+    """Read the scheduler that ``text`` names: ``NAME`` or ``NAME:key=value,key=value``.
 
     Args:
         text: an alias, or a diffusers class name with or without ``Scheduler``, in any case; values are ``true``,
@@ -121,29 +119,13 @@ def parse_scheduler(text: str) -> SchedulerSpec:
 
 
 def short_name(name: str) -> str:
-    """The alias of the plain class ``name``; the class name where it has none."""
+    """Return the alias of the plain class ``name``; the class name where it has none."""
     return next((alias for alias, spec in ALIASES.items() if spec == SchedulerSpec(name=name)), name)
 
 
 def short_names(names: Iterable[str]) -> tuple[str, ...]:
-    """:func:`short_name` of each, as an error lists them."""
+    """Return the :func:`short_name` of each, as an error lists them."""
     return tuple(short_name(name) for name in names)
-
-
-def describe_schedulers(model: str | None = None, revision: str | None = None) -> tuple[SchedulerInfo, ...]:
-    """Every scheduler that fits ``model``, its own marked; without a model, every one that has an alias.
-
-    Imports diffusers, loads no weights.
-
-    Raises:
-        InputError: when the model cannot be found.
-    """
-    from promptlab.engine.machine.torch_setup import prepare
-
-    prepare()
-    from promptlab.engine.schedulers.registry import describe
-
-    return describe(model, revision)
 
 
 def _named(name: str) -> SchedulerSpec:

@@ -12,14 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import inf
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from promptlab.errors import InputError, ref_value
-
-if TYPE_CHECKING:
-    from promptlab.specs.run import RunSpec
 
 __all__ = ["SETTINGS", "Kind", "Part", "Setting", "check_ranges", "setting_named", "settings_of"]
 
@@ -63,6 +60,7 @@ class Setting:
         metavar: what stands for the value in help.
         choices: values that shell completion offers.
         minimum, maximum: what its numbers may be, ends included; ``None`` is no bound.
+        out_of_range: what an error says of a number that is not.
         load_order: its place in the order of runs (:mod:`promptlab.plan.order`), slow changes first; ``None`` where
             another setting stands for it.
         load_group: the level of that order that it shares with others: all of the machine's are one.
@@ -90,6 +88,7 @@ class Setting:
     choices: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
+    out_of_range: str = "is out of range"
     load_order: int | None = None
     load_group: str | None = None
     conditioning: bool = False
@@ -101,25 +100,38 @@ class Setting:
     later: bool = False
 
     @property
+    def field(self) -> str:
+        """Return the field that errors name: diffusers' own word, ``num_inference_steps``."""
+        return self.sets[0] if len(self.sets) == 1 and self.kind not in ("prompts", "argument") else self.name
+
+    @property
     def names(self) -> frozenset[str]:
-        """Return every name it goes by, those of its fields included where it sets one."""
-        own = self.sets if len(self.sets) == 1 else ()
-        return frozenset({self.name, *own, *self.also})
+        """Return every name it goes by, the one that errors use included."""
+        return frozenset({self.name, self.field, *self.also})
 
     @property
     def is_numeric(self) -> bool:
         """Say whether ranges can be typed for it."""
         return self.kind in ("whole", "natural", "number", "argument", "batch")
 
-    def values(self, spec: RunSpec) -> tuple[Any, ...]:
-        """Return the values of its fields in ``spec``, in the order of ``sets``."""
+    @property
+    def is_whole(self) -> bool:
+        """Say whether its numbers are whole ones."""
+        return self.kind in ("whole", "natural", "seed", "batch")
+
+    def values(self, spec: object) -> tuple[Any, ...]:
+        """Return the values of its fields in the run's ``spec``, in the order of ``sets``."""
         part = spec if self.part == "run" else getattr(spec, self.part)
         return tuple(getattr(part, name) for name in self.sets)
 
-    def value(self, spec: RunSpec) -> Any:
+    def value(self, spec: object) -> Any:
         """Return its value in ``spec``; of a setting of several fields, a tuple."""
         found = self.values(spec)
         return found[0] if len(found) == 1 else found
+
+    def is_set(self, spec: object) -> bool:
+        """Say whether ``spec`` asks for it: its value is other than None, off and nothing at all."""
+        return any(value is not None and value is not False and value != () for value in self.values(spec))
 
 
 def _row(name: str, kind: Kind, part: Part, *sets: str, **facts: Any) -> Setting:
@@ -209,6 +221,7 @@ SETTINGS: Final[Mapping[str, Setting]] = MappingProxyType(
                 "steps", "whole", "call", "num_inference_steps",
                 help="Denoising steps (num_inference_steps), 1 or more.", option_help="Denoising steps.",
                 metavar="N", example="20", option_names=("num_inference_steps",), minimum=1,
+                out_of_range="is too few",
                 load_order=12, recipe="own", column="num_inference_steps",
             ),
             _row(
@@ -359,33 +372,35 @@ def settings_of(*parts: Part) -> Iterator[Setting]:
     return (row for row in SETTINGS.values() if row.part in parts)
 
 
-def check_ranges(part: Part, values: Mapping[str, Any], *, names: Sequence[str] = ()) -> None:
+def check_ranges(part: Part, spec: object, *, but: Sequence[str] = ()) -> None:
     """Refuse numbers that are out of their row's range, and what is no number where one belongs.
 
     Args:
-        part: the dataclass that ``values`` are the fields of.
-        values: field → value; None is the pipeline's own default and always fits.
-        names: only these rows; all of the part by default.
+        part: which dataclass ``spec`` is: its fields are looked at. None is the pipeline's own default and always fits.
+        spec: the dataclass.
+        but: rows that it looks at itself.
 
     Raises:
         InputError: naming the field, the range and an example.
     """
     for row in settings_of(part):
-        if len(row.sets) != 1 or (row.minimum is None and row.maximum is None) or (names and row.name not in names):
+        if (row.minimum is None and row.maximum is None) or row.name in but:
             continue
-        value = values.get(row.sets[0])
-        if value is not None and not _fits(row, value):
-            raise InputError(
-                row.sets[0], value, problem="is out of range", allowed=_range_text(row),
-                hint=ref_value(row.sets[0], row.example),
-            )  # fmt: skip
+        value = getattr(spec, row.field)
+        if value is None or _fits(row, value):
+            continue
+        is_fraction = row.is_whole and isinstance(value, float)
+        raise InputError(
+            row.field, value, problem="is not a whole number" if is_fraction else row.out_of_range,
+            allowed=_range_text(row), hint=ref_value(row.field, row.example),
+        )  # fmt: skip
 
 
 def _fits(row: Setting, value: Any) -> bool:
-    if isinstance(value, bool | str) or not isinstance(value, int | float) or not isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int if row.is_whole else int | float):
         return False
-    above = row.minimum is None or value >= row.minimum
-    return above and (row.maximum is None or value <= row.maximum)
+    low, high = -inf if row.minimum is None else row.minimum, inf if row.maximum is None else row.maximum
+    return low <= value <= high and abs(value) < inf
 
 
 def _range_text(row: Setting) -> str:

@@ -1,4 +1,4 @@
-"""The plain values that specs are made of, and the one text that equal values are written as."""
+"""Defines the plain values that specs are made of, and writes equal ones as one text."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Options = tuple[tuple[str, Scalar], ...]
 
 
 def options(given: Mapping[str, Scalar] | None = None) -> Options:
-    """``given`` as sorted pairs, so that the order they were typed in means nothing."""
+    """Return ``given`` as sorted pairs, so that the order they were typed in means nothing."""
     return tuple(sorted((given or {}).items()))
 
 
 def parse_scalar(text: str) -> Scalar:
-    """What was typed as an option's value: ``true``, ``false``, ``none``, a whole number, a number, or the text."""
+    """Read what was typed as a value: ``true``, ``false``, ``none``, a whole number, a number, or the text."""
     words: dict[str, Scalar] = {"true": True, "false": False, "none": None, "null": None}
     if text.lower() in words:
         return words[text.lower()]
@@ -38,7 +38,7 @@ _quoted: Final = json.encoder.encode_basestring
 
 
 def canonical_json(value: Any) -> str:
-    """JSON with sorted keys and no blanks; equal values give equal text, ``7`` and ``7.0`` included.
+    """Write JSON with sorted keys and no blanks; equal values give equal text, ``7`` and ``7.0`` included.
 
     Written here and not by :mod:`json`, which cannot write a float as the whole number it is: changing the values first
     takes twice the time, and a sweep has a hundred thousand settings.

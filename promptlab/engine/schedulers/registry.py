@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Literal, get_args, get_origin
 
-from promptlab.engine.machine.torch_setup import quietly
+from promptlab.engine.machine.torch_setup import prepare, quietly
 from promptlab.engine.schedulers.dry_run import STEPS, dry_run
 from promptlab.errors import InputError, UnknownValue, one_line, ref_value
 from promptlab.specs import Scalar, SchedulerSpec
@@ -27,7 +27,7 @@ __all__ = [
     "OptionInfo",
     "SchedulerInfo",
     "build_scheduler",
-    "describe",
+    "describe_schedulers",
     "fitting_schedulers",
     "resolve_scheduler",
     "scheduler_options",
@@ -289,8 +289,15 @@ def _option(parameter: inspect.Parameter) -> OptionInfo:
     )
 
 
-def describe(model: str | None, revision: str | None = None) -> tuple[SchedulerInfo, ...]:
-    """See :func:`promptlab.specs.schedulers.describe_schedulers`."""
+def describe_schedulers(model: str | None = None, revision: str | None = None) -> tuple[SchedulerInfo, ...]:
+    """Describe every scheduler that fits ``model``, its own marked; without a model, every one that has an alias.
+
+    Imports diffusers, loads no weights.
+
+    Raises:
+        InputError: when the model cannot be found.
+    """
+    prepare()
     from promptlab.engine.sources.configuration import read_configuration
     from promptlab.engine.sources.finder import find_model
 

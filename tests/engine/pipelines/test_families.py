@@ -160,8 +160,8 @@ def test_a_picture_of_another_size_is_no_picture_of_the_run(engine, spec_of, mon
 @pytest.mark.parametrize(("name", "count"), [("stable-diffusion-3", 3), ("flux", 2), ("sana", 4), ("pixart-sigma", 15)])
 def test_every_scheduler_that_is_offered_runs(engine, saved, spec_of, name, count):
     """FLUX hands its scheduler sigmas, which Heun's does not take; Stable Diffusion 3 hands none, and is offered it."""
+    from promptlab.engine.schedulers.registry import describe_schedulers
     from promptlab.plan import requests_of
-    from promptlab.specs.schedulers import describe_schedulers
 
     offered = [info.name for info in describe_schedulers(str(saved(name)))]
     assert len(offered) >= count

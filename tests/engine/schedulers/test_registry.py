@@ -6,9 +6,10 @@ import sys
 
 import pytest
 
+from promptlab.engine.schedulers.registry import describe_schedulers
 from promptlab.errors import InputError, UnknownValue
 from promptlab.specs import SchedulerSpec
-from promptlab.specs.schedulers import ALIASES, describe_schedulers, parse_scheduler
+from promptlab.specs.schedulers import ALIASES, parse_scheduler
 
 COMPATIBLE = [
     "DDIMScheduler", "DDPMScheduler", "DEISMultistepScheduler", "DPMSolverMultistepScheduler", "DPMSolverSDEScheduler",
