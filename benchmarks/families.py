@@ -85,9 +85,8 @@ def in_company(folder):
     from promptlab.plan import requests_of
 
     lab = Lab(os.environ["PROMPTLAB_WORKSPACE"])
-    run = next(
-        lab.source(str(each.id)).run for each in lab.summaries() if each.model == str(folder) and each.images == 4
-    )
+    listed = lab.history.list()
+    run = next(lab.history.find(str(each.id)).run for each in listed if each.model == str(folder) and each.images == 4)
     tasks = requests_of(lab.engine.resolve(run.spec))
     forced = [_mixed(task) for task in tasks]
     together = [picture.pixels for picture in lab.engine.generate(forced)]

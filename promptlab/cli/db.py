@@ -22,7 +22,7 @@ def db() -> None:
 @in_workspace
 def current(workspace: str | None) -> None:
     """Say which schema the database has, and which this PromptLab writes."""
-    has, head = lab_in(workspace).schema()
+    has, head = lab_in(workspace).maintenance.schema()
     click.echo(f"schema {has or 'none yet'}; this PromptLab writes {head}")
 
 
@@ -31,7 +31,7 @@ def current(workspace: str | None) -> None:
 def upgrade(workspace: str | None) -> None:
     """Make the tables, or bring older ones up to date after a backup beside the file."""
     lab = lab_in(workspace)
-    before, head = lab.upgrade()
+    before, head = lab.maintenance.upgrade()
     if before == head:
         click.echo(f"schema {head} already")
     else:
@@ -47,5 +47,5 @@ def backup(file: Path | None, workspace: str | None) -> None:
     A copy that is put into a folder as mlflow.db, beside the images, is a workspace. A server copies itself: for one,
     the command to type is said.
     """
-    copy = lab_in(workspace).backup(file)
+    copy = lab_in(workspace).maintenance.backup(file)
     click.echo(f"{shown_path(copy)} · {copy.stat().st_size:,} bytes")

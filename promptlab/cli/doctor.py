@@ -37,8 +37,8 @@ def doctor(fix: bool, as_json: bool, workspace: str | None, tracking_uri: str | 
     """
     lab = lab_in(workspace, tracking_uri)
     with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
-        found = lab.checkup(watch=progress)
-        left = lab.mend(found, watch=progress) if fix and found else found
+        found = lab.maintenance.doctor(watch=progress)
+        left = lab.maintenance.fix(found, watch=progress) if fix and found else found
     mended = [finding for finding in found if finding not in left]
     if as_json:
         click.echo(json.dumps({"mended": plain(mended), "findings": plain(left)}, indent=2, ensure_ascii=False))
@@ -46,7 +46,7 @@ def doctor(fix: bool, as_json: bool, workspace: str | None, tracking_uri: str | 
         for line in _lines(left, mended, lab.workspace, fixing=fix):
             click.echo(line)
         if not left:
-            runs, pictures = lab.extent()
+            runs, pictures = lab.history.count()
             click.echo(f"healthy: {counted(runs, 'run')}, {counted(pictures, 'picture')}, and MLflow agree")
     return 1 if left else 0
 

@@ -66,7 +66,7 @@ def effect(
     if as_json and as_csv:
         raise InputError("--csv", problem="is said beside --json", allowed="one of them")
     lab = lab_in(workspace, tracking_uri)
-    source: RunOrImage = lab.source(ref)
+    source: RunOrImage = lab.history.find(ref)
     with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
         found = lab.effect(str(source.run.id), clip_model=clip_model, score=score is not None, device=device,
                            watch=progress)  # fmt: skip

@@ -74,7 +74,7 @@ def run(dry_run: bool, inline: bool | None, **typed: Any) -> None:
         else:
             made = lab.run_sweep(sweep, watch=progress, **remembered)
             grid = lab.workspace.sweep_grid(made.id, 1)
-            lines = sweep_lines(made, lab.summaries(), lab.workspace, new=progress.made)
+            lines = sweep_lines(made, lab.history.list(), lab.workspace, new=progress.made)
     show_picture(grid, inline)
     click.echo("\n".join(lines))
 
@@ -127,10 +127,10 @@ def rerun(
     wording = _wording(typed)
     changes = changes_asked(typed) | ({} if others is None else {"seeds": others})
     lab = lab_in(typed.pop("workspace"), typed.pop("tracking_uri"))
-    parent = lab.source(source)
-    varied: dict[str, Any] = {"seeds": kept or (), "wording": wording, "changes": changes}
+    parent = lab.history.find(source)
+    varied: dict[str, Any] = {"seeds": kept or (), "edit": wording, "changes": changes}
     if dry_run:
-        planned = lab.plan([lab.variation(parent, **varied)], again=typed["again"])
+        planned = lab.plan([lab.rerun_spec(parent, **varied)], again=typed["again"])
         click.echo("\n".join(plan_lines(planned, parent=parent.run)))
         return
     with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:

@@ -50,7 +50,7 @@ def import_pictures(paths: tuple[str, ...], experiment: str, as_json: bool, work
                          hint="promptlab import picture.png")  # fmt: skip
     lab = lab_in(workspace)
     with ProgressDisplay(lab.workspace) as progress:
-        taken = lab.take_in(paths, experiment=experiment, watch=progress)
+        taken = lab.maintenance.import_images(paths, experiment=experiment, watch=progress)
     if as_json:
         click.echo(json.dumps([plain(one) for one in taken], indent=2, ensure_ascii=False))
     else:
@@ -86,7 +86,7 @@ def export(ref: str, to: str | None, kind: str | None, quality: int, lossless: b
         raise UnknownValue("--format", asked, FORMATS, hint="--format jpeg")
     picture = ImageFormat(format=asked, quality=quality, lossless=lossless)
     lab = lab_in(workspace)
-    done = lab.export(ref, target, picture=picture)
+    done = lab.maintenance.export(ref, target, picture=picture)
     click.echo(f"{counted(done.pictures, 'picture')}: {shown_path(done.path.absolute())}")
 
 

@@ -33,7 +33,7 @@ def list_runs(experiment: str | None, limit: int, as_json: bool, as_csv: bool, w
     if limit < 0:
         raise InputError("--limit", limit, problem="is too small", allowed="0 (for all) or more", hint="--limit 20")
     lab = lab_in(workspace)
-    summaries = lab.summaries(experiment=experiment, limit=limit or None)
+    summaries = lab.history.list(experiment=experiment, limit=limit or None)
     if as_json:
         click.echo(json.dumps([plain(summary) for summary in summaries], indent=2, ensure_ascii=False))
     elif as_csv:
@@ -56,17 +56,17 @@ def show(ref: str, as_json: bool, as_csv: bool, inline: bool | None, workspace: 
     """Everything recorded about a run (3, last), an image (3/12, or its file) or a sweep (sweep:2)."""
     check_one_format(as_json=as_json, as_csv=as_csv)
     lab = lab_in(workspace)
-    if (sweep_id := lab.sweep_named(ref)) is not None:
-        sweep = lab.sweep_record(sweep_id)
+    if (sweep_id := lab.history.find_sweep(ref)) is not None:
+        sweep = lab.history.sweep(sweep_id)
         if as_json:
             click.echo(json.dumps({"sweep": plain(sweep)}, indent=2, ensure_ascii=False))
         elif as_csv:
-            click.echo(_images_csv(lab.source(str(one.run_id)).run for one in sweep.runs))
+            click.echo(_images_csv(lab.history.find(str(one.run_id)).run for one in sweep.runs))
         else:
             show_picture(lab.workspace.sweep_grid(sweep_id, 1), inline)
-            click.echo("\n".join(sweep_lines(sweep, lab.summaries(), lab.workspace, most=len(sweep.runs))))
+            click.echo("\n".join(sweep_lines(sweep, lab.history.list(), lab.workspace, most=len(sweep.runs))))
         return
-    source = lab.source(ref)
+    source = lab.history.find(ref)
     image = None if source.position is None else source.run.images[source.position]
     if as_json:
         record = {"run": plain(source.run)} | ({} if image is None else {"image": plain(image)})

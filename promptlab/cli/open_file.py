@@ -40,10 +40,10 @@ def open_file(ref: str, report: bool, workspace: str | None) -> None:
 
 
 def _file(lab: Lab, ref: str, *, report: bool) -> Path:
-    if (sweep_id := lab.sweep_named(ref)) is not None:
-        lab.sweep_record(sweep_id)  # so that one that is not there is said to be so
+    if (sweep_id := lab.history.find_sweep(ref)) is not None:
+        lab.history.sweep(sweep_id)  # so that one that is not there is said to be so
         return lab.workspace.sweep_report(sweep_id) if report else lab.workspace.sweep_grid(sweep_id, 1)
-    source = lab.source(ref)
+    source = lab.history.find(ref)
     if report:
         return lab.workspace.report(source.run.id)
     if source.position is None:

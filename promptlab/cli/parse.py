@@ -64,9 +64,9 @@ def _like(picture: Path, *, model_named: bool) -> Experiment:
     """
     from promptlab.expand.experiment_file.reader import understood
     from promptlab.expand.experiment_file.writer import write_experiment
-    from promptlab.lab.history.refs import told_by
+    from promptlab.lab.history.refs import read_spec
 
-    spec = told_by(picture)
+    spec = read_spec(picture)
     if not spec.pipeline.model and not model_named:
         raise InputError(
             "--model", problem=f"is missing: {picture.name} does not say which it was", hint="--model MODEL"

@@ -48,7 +48,7 @@ def rate(words: tuple[str, ...], workspace: str | None, tracking_uri: str | None
         raise InputError("STARS", typed, problem="is out of range", allowed="1 to 5", hint="promptlab rate 3/12 4")
     lab = lab_in(workspace, tracking_uri)
     with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
-        images = lab.rate(refs, int(typed), watch=progress)
+        images = lab.ratings.rate(refs, int(typed), watch=progress)
     click.echo("\n".join(map(_said, images)))
 
 
@@ -66,7 +66,7 @@ def favourite(refs: tuple[str, ...], off: bool, workspace: str | None, tracking_
     """
     lab = lab_in(workspace, tracking_uri)
     with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
-        images = lab.favourite(refs, favourite=not off, watch=progress)
+        images = lab.ratings.favourite(refs, favourite=not off, watch=progress)
     click.echo("\n".join(map(_said, images)))
 
 
@@ -103,8 +103,8 @@ def compare(
     if votes is not None:
         pairs = 0
         with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
-            click.echo(_kept(lab.cast(refs, votes, watch=progress)))
-    said = lab.judged(refs, every=True)
+            click.echo(_kept(lab.ratings.cast_votes(refs, votes, watch=progress)))
+    said = lab.ratings.rated_images(refs, every=True)
     every = said.pictures.values()
     runs, variants = len({one.run_id for one in every}), len({(one.label, one.prompt) for one in every})
     names = {one.source: contender(one, runs=runs, variants=variants) for one in every}
@@ -115,12 +115,12 @@ def compare(
         if pair is None or answer is None:
             break
         winner, loser = pair if answer != "b" else pair[::-1]
-        lab.vote(winner.ref, loser.ref, tie=answer == "=")
+        lab.ratings.vote(winner.ref, loser.ref, tie=answer == "=")
         seen += [winner.ref, loser.ref]
-        said = lab.judged(refs, every=True)
+        said = lab.ratings.rated_images(refs, every=True)
     if seen:
         with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
-            lab.tell_votes(tuple(dict.fromkeys(seen)), watch=progress)
+            lab.ratings.publish_votes(tuple(dict.fromkeys(seen)), watch=progress)
     ranking = ranked(said, names)
     if not ranking.standings:
         why = "there is nothing to compare: pictures of one seed with other words or settings" if not seen else ""
@@ -189,7 +189,7 @@ def best(
     promptlab best sweep:2 --by steps --json
     """
     check_one_format(as_json=as_json, as_csv=as_csv)
-    found = lab_in(workspace).best(by, refs, experiment=experiment)
+    found = lab_in(workspace).ratings.best(by, refs, experiment=experiment)
     if as_json:
         told = {"by": by, "winner": found.ranking.winner, "votes": found.ranking.votes, "lead": found.ranking.lead,
                 "verdict": _verdict(found.ranking), "values": list(_rows(found))}  # fmt: skip

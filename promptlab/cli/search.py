@@ -78,7 +78,7 @@ def search(
     wanted = words_of(words)
     if words and not wanted:
         raise InputError("WORDS", " ".join(words), problem="hold no letter", hint="promptlab search fox")
-    found = lab_in(workspace).search(SearchQuery(words=wanted, limit=limit + 1 if limit else None, **typed))
+    found = lab_in(workspace).history.search(SearchQuery(words=wanted, limit=limit + 1 if limit else None, **typed))
     shown = found[:limit] if limit else found
     if as_json:
         click.echo(json.dumps([{"image": one.ref, **plain(one)} for one in shown], indent=2, ensure_ascii=False))

@@ -55,7 +55,7 @@ def tree(ref: str | None, limit: int | None, every: bool, as_json: bool, workspa
     if limit is not None and limit < 0:
         raise InputError("--limit", limit, problem="is too small", allowed="0 (for all) or more", hint="--limit 40")
     lab = lab_in(workspace)
-    found = lab.tree(ref, limit=_NEWEST if limit is None else limit or None, every=every)
+    found = lab.history.tree(ref, limit=_NEWEST if limit is None else limit or None, every=every)
     if as_json:
         click.echo(json.dumps(_tree_json(found), indent=2, ensure_ascii=False))
     elif found.entries:
@@ -85,7 +85,7 @@ def diff(before: str, after: str, no_picture: bool, as_json: bool, workspace: st
     from promptlab.lab.history.compare import draw
 
     lab = lab_in(workspace)
-    found = lab.diff(before, after)
+    found = lab.history.diff(before, after)
     path = None if no_picture else draw(found, lab.workspace)
     if as_json:
         click.echo(json.dumps(_diff_json(found, path), indent=2, ensure_ascii=False))

@@ -32,19 +32,19 @@ def ui(
     With --tracking-uri nothing is started: the address on that server is said.
     """
     lab = lab_in(workspace, tracking_uri)
-    summaries = lab.summaries(experiment=experiment, limit=1)
+    summaries = lab.history.list(experiment=experiment, limit=1)
     if experiment is not None and not summaries:
-        names = ", ".join(sorted({summary.experiment for summary in lab.summaries()})) or "none yet"
+        names = ", ".join(sorted({summary.experiment for summary in lab.history.list()})) or "none yet"
         raise NotFound("--experiment", experiment, allowed=names, hint="promptlab list")
     newest = experiment or next((summary.experiment for summary in summaries), None)
-    elsewhere = lab.pages_elsewhere(newest)
+    elsewhere = lab.maintenance.remote_ui_url(newest)
     if elsewhere is not None:
         click.echo(f"MLflow shows the pictures at {elsewhere}")
         if open_browser:
             click.launch(elsewhere)
         return
     click.echo("starting MLflow …", err=True)
-    with lab.serve(host=host, port=port) as server:
+    with lab.maintenance.serve(host=host, port=port) as server:
         address = server.address(experiment)
         click.echo(f"MLflow shows the pictures at {address}")
         click.echo("Ctrl-C stops it.", err=True)
@@ -67,6 +67,6 @@ def sync(everything: bool, workspace: str | None, tracking_uri: str | None) -> N
     """
     lab = lab_in(workspace, tracking_uri)
     with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
-        told = lab.sync(progress, everything=everything)
+        told = lab.maintenance.sync(progress, everything=everything)
     parts = [f"{what} {', '.join(map(str, ids))}" for what, ids in (("run", told.runs), ("sweep", told.sweeps)) if ids]
     click.echo(f"MLflow now knows {' and '.join(parts)}" if parts else "MLflow knows every run already")

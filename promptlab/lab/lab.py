@@ -6,12 +6,14 @@ the run it came from as parent. There is no second path by which a picture comes
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from promptlab.errors import EngineError, TrackerError, one_line
+from promptlab.lab.context import LabContext
 from promptlab.lab.execution.active_run import RunJob
 from promptlab.lab.execution.begin_sweep import begun_sweep
 from promptlab.lab.execution.events import (
@@ -25,38 +27,99 @@ from promptlab.lab.execution.events import (
 )
 from promptlab.lab.execution.preflight import environments_of, survey
 from promptlab.lab.execution.weights import as_recorded
+from promptlab.lab.history.history import History
+from promptlab.lab.history.refs import find_run_or_image, find_sweep
 from promptlab.lab.history.rerun import PromptEdit, RunOrImage, rerun_spec
-from promptlab.lab.maintenance.service import Upkeep
+from promptlab.lab.maintenance.maintenance import Maintenance
 from promptlab.lab.maintenance.verify import Verdict, Verifier
 from promptlab.lab.maintenance.verify_selection import sampled, wanted
+from promptlab.lab.preferences.ratings import Ratings
 from promptlab.plan import Plan, ResolvedSpec, TruncatedPrompt, requests_of
 from promptlab.records import ProbeRecord, RunRecord, SweepRecord, TruncatedText
 from promptlab.specs import AUTO, RunSpec
 from promptlab.store.migrate import HEAD
 
 if TYPE_CHECKING:
+    from promptlab.engine import Engine
     from promptlab.expand.sweep import Sweep
     from promptlab.lab.maintenance.batch_size_probe import Prober
+    from promptlab.lab.preferences.prompt_effect import PromptEffect
+    from promptlab.store.database import Database
+    from promptlab.store.notebook import Notebook
+    from promptlab.tracking import Tracker
+    from promptlab.workspace import Workspace
 
 __all__ = ["DEFAULT_EXPERIMENT", "Lab"]
 
 DEFAULT_EXPERIMENT: Final = "promptlab"
 
 
-class Lab(Upkeep):
-    """One workspace, an engine to draw and a tracker to tell.
+class Lab:
+    """Makes images in one workspace, remembers them and records them in MLflow.
+
+    What is remembered is looked up by :attr:`history`, judged by :attr:`ratings` and looked after by
+    :attr:`maintenance`.
 
     Args:
         workspace: the folder that holds all state; the current one by default. Nothing is written before a run begins.
         database: where the rows are, when not in the workspace's ``mlflow.db``: ``postgresql://…`` or ``sqlite:///…``;
             MLflow's own tables stay where they are.
         engine: what makes the images; diffusers by default, loaded when first needed.
-        tracker: whom to tell when a run has ended; MLflow in the workspace by default.
-        tracking_uri: of an MLflow server elsewhere that is told instead, ``http(s)://…``.
+        tracker: where ended runs are recorded; MLflow in the workspace by default.
+        tracking_uri: of an MLflow server elsewhere on which runs are recorded instead, ``http(s)://…``.
         allow_pickle: whether pickled weights are read, where a model has no others; never remembered.
+
+    Raises:
+        InputError: when ``database`` or ``tracking_uri`` is no address.
     """
 
-    # making
+    def __init__(
+        self,
+        workspace: Workspace | str | os.PathLike[str] | None = None,
+        *,
+        database: str | None = None,
+        engine: Engine | None = None,
+        tracker: Tracker | None = None,
+        tracking_uri: str | None = None,
+        allow_pickle: bool = False,
+    ) -> None:
+        self.context = LabContext.create(
+            workspace, database=database, engine=engine, tracker=tracker, tracking_uri=tracking_uri,
+            allow_pickle=allow_pickle,
+        )  # fmt: skip
+        self.history = History(self.context)
+        self.ratings = Ratings(self.context)
+        self.maintenance = Maintenance(self.context)
+
+    @property
+    def workspace(self) -> Workspace:
+        """Return the workspace."""
+        return self.context.workspace
+
+    @property
+    def database(self) -> Database:
+        """Return the database that holds the rows."""
+        return self.context.database
+
+    @property
+    def engine(self) -> Engine:
+        """Return the engine. Imports torch when first called."""
+        return self.context.engine
+
+    @property
+    def tracker(self) -> Tracker:
+        """Return the tracker. Imports MLflow when first called."""
+        return self.context.tracker
+
+    @property
+    def tracking_uri(self) -> str | None:
+        """Return the URL of the MLflow server elsewhere, without a name or password in it; ``None`` without one."""
+        return self.context.tracking_uri
+
+    @property
+    def notebook(self) -> Notebook:
+        """Return the workspace's notebook. Its tables are created or upgraded when first called."""
+        return self.context.notebook
 
     def resolve(self, spec: RunSpec) -> ResolvedSpec:
         """Find everything that is wrong with ``spec`` or with the workspace, and fill in the defaults. Writes nothing.
@@ -64,7 +127,7 @@ class Lab(Upkeep):
         Raises:
             InputError: see :meth:`promptlab.engine.Engine.resolve`.
         """
-        self.check()
+        self.context.check()
         return self.engine.resolve(spec)
 
     def run(
@@ -101,21 +164,21 @@ class Lab(Upkeep):
         cut = self._tell_what_is_cut((resolved,), watch)
         environment = self.engine.environment(resolved)
         tasks = requests_of(resolved)
-        with self._workshop.holds.beginning():
+        with self.context.executor.holds.beginning():
             same = None
             if not again and name is None and note is None:
                 same = self.notebook.same_run([task.recipe_key for task in tasks], environment, experiment)
-            if same is None or self._workshop.busy(same):
+            if same is None or self.context.executor.busy(same):
                 same = None
                 run = self.notebook.begin_run(
                     resolved, tasks, environment=environment, experiment=experiment, name=name, note=note, parent=parent
                 )
-                self._workshop.holds.take(run)
+                self.context.executor.holds.take(run)
                 self._keep_what_is_cut(run, cut)
         if same is not None:
             return self._completed([self.notebook.run(same)], watch, resolved=[resolved])[0]
         order = RunJob(run=run, resolved=resolved, environment=environment, parent=parent, again=again)
-        return self._workshop.carry_out(order, watch)
+        return self.context.executor.carry_out(order, watch)
 
     def run_sweep(
         self,
@@ -137,18 +200,18 @@ class Lab(Upkeep):
             EngineError: when some runs failed; the others are made.
             KeyboardInterrupt: what was made stays.
         """
-        self.check()
+        self.context.check()
         if any(spec.batch_size == AUTO for spec in sweep.specs):
             self.engine.resolve_all(sweep.specs)  # what is wrong is said before anything is tried out
             specs = self._prober(watch).settled(sweep.specs)
             cells = zip(sweep.cells, specs, strict=True)
             sweep = replace(sweep, cells=tuple(replace(cell, spec=spec) for cell, spec in cells))
-        with self._workshop.holds.beginning():
+        with self.context.executor.holds.beginning():
             found = begun_sweep(
-                self.engine, self._workshop, self.notebook, sweep,
+                self.engine, self.context.executor, self.notebook, sweep,
                 experiment=experiment, name=name, note=note, again=again,
             )  # fmt: skip
-            self._workshop.holds.take_sweep(found.id)
+            self.context.executor.holds.take_sweep(found.id)
         self._tell_what_is_cut(self.engine.resolve_all(sweep.specs), watch)
         watch(SweepStarted(sweep_id=found.id, runs=len(found.runs), images=sweep.image_count))
         return self._carry_out_sweep(found, again=again, watch=watch)
@@ -157,8 +220,8 @@ class Lab(Upkeep):
         """Make what is still owed, exactly as it was recorded.
 
         Args:
-            ref: a run as :meth:`source` knows it, or ``sweep:3``; ``None`` for everything in this workspace that no
-                other process is making.
+            ref: a run as ``lab.history.find`` takes it, or ``sweep:3``; ``None`` for everything in this workspace that
+                no other process is making.
 
         Returns:
             The runs that were completed.
@@ -169,19 +232,19 @@ class Lab(Upkeep):
         """
         if not self.database.is_begun:
             return ()
-        if ref is not None and (sweep_id := self.sweep_named(ref)) is not None:
+        if ref is not None and (sweep_id := find_sweep(ref, self.context)) is not None:
             sweep = self.notebook.sweep(sweep_id)
-            owing = [run.run_id for run in sweep.runs if not self._workshop.whole(self.notebook.run(run.run_id))]
+            owing = [run.run_id for run in sweep.runs if not self.context.executor.whole(self.notebook.run(run.run_id))]
             watch(SweepStarted(sweep_id=sweep.id, runs=len(owing), images=0))
             self._carry_out_sweep(sweep, again=False, watch=watch)
             return tuple(self.notebook.run(run_id) for run_id in owing)
         if ref is not None:
-            run = self.source(ref).run
-            return () if self._workshop.whole(run) else self._completed([run], watch)
-        unfinished = [one for one in self.notebook.unfinished() if not self._workshop.busy(one)]
+            run = find_run_or_image(ref, self.context).run
+            return () if self.context.executor.whole(run) else self._completed([run], watch)
+        unfinished = [one for one in self.notebook.unfinished() if not self.context.executor.busy(one)]
         done = self._completed([self.notebook.run(one) for one in unfinished], watch)
         for sweep_id in dict.fromkeys(run.sweep_id for run in done if run.sweep_id is not None):
-            self._workshop.show_sweep(self.notebook.sweep(sweep_id), watch)
+            self.context.executor.show_sweep(self.notebook.sweep(sweep_id), watch)
         return done
 
     def plan(self, specs: Sequence[RunSpec], *, again: bool = False) -> Plan:
@@ -189,8 +252,8 @@ class Lab(Upkeep):
 
         Nothing is loaded but tokenizers, nothing is written.
         """
-        revision = self.check()
-        workshop = self._workshop if revision == HEAD else None
+        revision = self.context.check()
+        workshop = self.context.executor if revision == HEAD else None
         return survey(self.engine, workshop, specs, there=frozenset() if again else None, cut=True)[0]
 
     def probe(
@@ -230,7 +293,7 @@ class Lab(Upkeep):
         source: RunOrImage,
         *,
         seeds: tuple[int, ...] = (),
-        wording: PromptEdit | None = None,
+        edit: PromptEdit | None = None,
         changes: Mapping[str, Any] | None = None,
         experiment: str | None = None,
         name: str | None = None,
@@ -241,14 +304,14 @@ class Lab(Upkeep):
         """Run again with other words, seeds or settings; what is not named is inherited, batch size included.
 
         Args:
-            source: see :meth:`source`.
+            source: a run or image that ``lab.history.find`` found.
             seeds: picked out of the source's own; all of them when none are named.
-            wording: what to do to the prompts.
+            edit: what to do to the prompts.
             changes: fields of the spec by their names, as :meth:`promptlab.specs.RunSpec.vary` takes them.
             again: make pictures anew that exist already.
         """
         return self.run(
-            self.variation(source, seeds=seeds, wording=wording, changes=changes),
+            self.rerun_spec(source, seeds=seeds, edit=edit, changes=changes),
             experiment=experiment or source.run.experiment,
             name=name,
             note=note,
@@ -258,15 +321,15 @@ class Lab(Upkeep):
         )
 
     @staticmethod
-    def variation(
+    def rerun_spec(
         source: RunOrImage,
         *,
         seeds: tuple[int, ...] = (),
-        wording: PromptEdit | None = None,
+        edit: PromptEdit | None = None,
         changes: Mapping[str, Any] | None = None,
     ) -> RunSpec:
         """The spec that :meth:`rerun` would run."""
-        return rerun_spec(source.spec(seeds), wording or PromptEdit(), changes or {})
+        return rerun_spec(source.spec(seeds), edit or PromptEdit(), changes or {})
 
     def verify(
         self,
@@ -281,8 +344,8 @@ class Lab(Upkeep):
         What came of each is stored, and MLflow told.
 
         Args:
-            refs: runs and images as :meth:`source` knows them, ``sweep:3``, or files of pictures that PromptLab made
-                elsewhere, of which nothing is stored.
+            refs: runs and images as ``lab.history.find`` takes them, ``sweep:3``, or files of images that PromptLab
+                made elsewhere, of which nothing is stored.
             everything: all that was made in this workspace.
             sample: compare only so many, drawn at random.
 
@@ -290,13 +353,45 @@ class Lab(Upkeep):
             NotFound, InputError: when there is nothing of that name, or it cannot be made again.
         """
         verifier = Verifier(self.engine, lambda: self.notebook, self.workspace, watch)
-        ours, files = wanted(refs, self, everything=everything)
+        ours, files = wanted(refs, self.context, everything=everything)
         verdicts = list(verifier.images(sampled(ours, sample))) if ours else []
         verdicts += map(verifier.file, files)
         for run_id in dict.fromkeys(verdict.run_id for verdict in verdicts if verdict.verification):
             if run_id is not None:
-                self._workshop.show(self.notebook.run(run_id), watch)
+                self.context.executor.show(self.notebook.run(run_id), watch)
         return tuple(verdicts)
+
+    def effect(
+        self,
+        ref: str,
+        *,
+        clip_model: str | None = None,
+        score: bool = False,
+        device: str | None = None,
+        watch: Watch = unwatched,
+    ) -> PromptEffect:
+        """Measure how much each prompt of a run changes the image, against how much the seed does; record it in MLflow.
+
+        The plot is written to ``workspace.effect(run)``. See :mod:`promptlab.lab.preferences.prompt_effect`.
+
+        Args:
+            ref: a run; of an image, its run is meant.
+            clip_model: folder or Hub id; with it, CLIP's distance is measured as well.
+            score: whether CLIP's score against the prompt is measured, too.
+            device: where CLIP runs.
+
+        Raises:
+            NotFound, InputError: when there is no such run, or not two prompts at two seeds.
+            EngineError: when the CLIP model would not load.
+            StoreError: when the plot cannot be written.
+        """
+        from promptlab.lab.preferences.effect_report import save, weigh
+
+        run = find_run_or_image(ref, self.context).run
+        found = weigh(run, self.workspace, clip_model=clip_model, score=score, device=device)
+        save(found, run, self.workspace)
+        self.context.executor.tell_again(run, watch)
+        return found
 
     def _prober(self, watch: Watch) -> Prober:
         from promptlab.lab.maintenance.batch_size_probe import Prober
@@ -326,13 +421,13 @@ class Lab(Upkeep):
         Raises:
             EngineError: when some failed; the others are made.
         """
-        whole = {run.id for run in runs if self._workshop.whole(run)}
+        whole = {run.id for run in runs if self.context.executor.whole(run)}
         owing = [(place, run) for place, run in enumerate(runs) if run.id not in whole]
         for run_id in whole:
             watch(RunReused(run_id=run_id))
         given = self._as_recorded(runs) if resolved is None else resolved
         orders = self._orders([run for _, run in owing], [given[place] for place, _ in owing])
-        outcomes = self._workshop.carry_out_all(orders, watch) if orders else ()
+        outcomes = self.context.executor.carry_out_all(orders, watch) if orders else ()
         failures = [outcome.failure for outcome in outcomes if outcome.failure is not None]
         if failures:
             raise failures[0] if len(runs) == 1 else _failed(failures, len(runs))
@@ -356,7 +451,7 @@ class Lab(Upkeep):
         Raises:
             InputError: when a model changed under its name.
         """
-        self.check()
+        self.context.check()
         return as_recorded(self.engine, runs)
 
     def _carry_out_sweep(self, sweep: SweepRecord, *, again: bool, watch: Watch) -> SweepRecord:
@@ -365,20 +460,20 @@ class Lab(Upkeep):
         Raises:
             InputError: when another process is making it.
         """
-        with self._workshop.holds.sweep_held(sweep.id):
+        with self.context.executor.holds.sweep_held(sweep.id):
             return self._made_sweep(sweep, again=again, watch=watch)
 
     def _made_sweep(self, sweep: SweepRecord, *, again: bool, watch: Watch) -> SweepRecord:
         runs = [self.notebook.run(one.run_id) for one in sweep.runs]
-        owing = [run for run in runs if again or not self._workshop.whole(run)]
+        owing = [run for run in runs if again or not self.context.executor.whole(run)]
         if not owing and sweep.tracked_at is not None:
             return sweep
         orders = self._orders(owing, self._as_recorded(owing), again=again)
         for order in orders:
             with suppress(EngineError):
                 self._keep_what_is_cut(order.run, self.engine.cut_words((order.resolved,)))
-        outcomes = self._workshop.carry_out_all(orders, watch) if orders else ()
-        shown = self._workshop.show_sweep(self.notebook.sweep(sweep.id), watch)
+        outcomes = self.context.executor.carry_out_all(orders, watch) if orders else ()
+        shown = self.context.executor.show_sweep(self.notebook.sweep(sweep.id), watch)
         failures = [outcome.failure for outcome in outcomes if outcome.failure is not None]
         if failures:
             raise _failed(failures, len(sweep.runs))

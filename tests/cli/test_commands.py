@@ -339,12 +339,12 @@ def test_values_are_completed(monkeypatch, promptlab, capsys):
 def test_a_bug_is_one_line_unless_debugging(promptlab, monkeypatch):
     """An exception that nobody foresaw is one line and exit code 1; PROMPTLAB_DEBUG=1 lets it through."""
     from promptlab import cli
-    from promptlab.lab import Lab
+    from promptlab.lab.history.history import History
 
     def broken(*_args, **_kwargs):
         raise KeyError("oh\nno")
 
-    monkeypatch.setattr(Lab, "summaries", broken)
+    monkeypatch.setattr(History, "list", broken)
     said = promptlab("list")
     assert (said.code, said.err.count("\n")) == (1, 1)
     assert "unexpected KeyError: 'oh\\nno'; PROMPTLAB_DEBUG=1 shows where" in said.err

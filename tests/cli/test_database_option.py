@@ -43,7 +43,7 @@ def test_a_day_s_work_on_a_server(on_server, workspace, postgresql_url):
         assert mlflows.execute("SELECT count(*) FROM promptlab_runs").fetchone() == (0,)
         assert mlflows.execute("SELECT count(*) FROM runs").fetchone()[0] > 0
     lab = Lab(workspace.root, database=postgresql_url, engine=Painter())
-    assert (len(lab.frame()), lab.source("1/0").run.images[0].stars) == (10, 4)
+    assert (len(lab.history.to_pandas()), lab.history.find("1/0").run.images[0].stars) == (10, 4)
 
 
 def test_rows_lost_on_a_server_come_back_from_the_pictures(on_server, workspace, empty_postgresql_url, monkeypatch):

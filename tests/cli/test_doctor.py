@@ -21,7 +21,7 @@ def made(promptlab, workspace, monkeypatch):
     """A run of four pictures; commands are typed in its folder."""
     monkeypatch.chdir(workspace.root)
     assert promptlab("run", "a fox", "--seeds", "0-3").code == 0
-    return Lab(workspace, engine=Painter()).source("1").run
+    return Lab(workspace, engine=Painter()).history.find("1").run
 
 
 def sql(workspace, statement):
@@ -62,7 +62,7 @@ def test_a_truncated_picture_from_finding_to_health(promptlab, workspace, made):
     ]  # fmt: skip
     assert promptlab(*shlex.split(resuming)[1:]).code == 0
     assert promptlab("doctor").code == 0
-    assert Lab(workspace).source("1").run.images[2].pixel_sha256 == made.images[2].pixel_sha256
+    assert Lab(workspace).history.find("1").run.images[2].pixel_sha256 == made.images[2].pixel_sha256
 
 
 def test_a_deleted_picture_is_resumed_or_put_back(promptlab, workspace, made):

@@ -76,7 +76,7 @@ def test_the_best_value_is_found_without_torch_mlflow_or_sqlalchemy(lab, tmp_pat
     lab.run(
         RunSpec(pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="a"), Variant(prompt="b")), seeds=(1,))
     )
-    lab.vote("1/0", "1/1")
+    lab.ratings.vote("1/0", "1/1")
     said = subprocess.run(
         [sys.executable, "-c", LOADED, "best", "--by", "variant"], capture_output=True, text=True, cwd=tmp_path,
         env={**os.environ, "PROMPTLAB_WORKSPACE": str(lab.workspace.root)},

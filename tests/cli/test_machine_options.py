@@ -11,12 +11,12 @@ def test_what_is_typed_is_kept_inherited_and_shown(promptlab, lab):
     from mlflow import MlflowClient
 
     assert promptlab("run", "a fox", "--vae-slicing", "--attention-backend", "native", "--exact").code == 0
-    run = lab.source("1").run
+    run = lab.history.find("1").run
     assert run.spec.machine.said == {"vae_slicing": True, "attention_backend": "native", "exact": True}
     assert promptlab("rerun", "1", "--append", ", red").code == 0
-    assert lab.source("2").run.spec.machine == run.spec.machine
+    assert lab.history.find("2").run.spec.machine == run.spec.machine
     assert promptlab("rerun", "1", "--no-vae-slicing", "--prompt", "a dog").code == 0
-    assert lab.source("3").run.spec.machine.said == {"attention_backend": "native", "exact": True}
+    assert lab.history.find("3").run.spec.machine.said == {"attention_backend": "native", "exact": True}
     shown = promptlab("show", "1").out
     assert "vae slicing        yes" in shown
     assert "attention backend  native" in shown
@@ -30,7 +30,7 @@ def test_both_ways_are_an_axis(promptlab, lab):
     """Typed on and off, beside batch sizes: the tutorial's comparison as a sweep; a rerun is one run."""
     said = promptlab("run", "a fox", "--attention-slicing", "--no-attention-slicing", "--batch-size", "1,2")
     assert "4 runs" in said.out
-    assert {lab.notebook.run(one.run_id).spec.machine.attention_slicing for one in lab.sweep_record(1).runs} == {
+    assert {lab.notebook.run(one.run_id).spec.machine.attention_slicing for one in lab.history.sweep(1).runs} == {
         True,
         False,
     }
@@ -45,7 +45,7 @@ def test_both_ways_are_an_axis(promptlab, lab):
 def test_black_and_decoded_again_pictures_are_listed(promptlab, lab):
     """By the summary and by show: which they are, and why one should look."""
     promptlab("run", "a fox", "--seeds", "0-2", "--dtype", "float16")
-    run = lab.source("1").run
+    run = lab.history.find("1").run
     images = [
         dataclasses.replace(run.images[0], flag="black", decoded_in="float32"),
         dataclasses.replace(run.images[1], flag="nan"),

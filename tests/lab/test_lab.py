@@ -56,7 +56,7 @@ def test_a_run_ends_with_every_picture_whole(lab):
 def test_what_is_remembered_is_what_was_asked(lab):
     """The spec read back runs to the same recipe keys: a rerun starts from the whole truth."""
     run = lab.run(SPEC)
-    again = lab.run(lab.source("last").run.spec)
+    again = lab.run(lab.history.find("last").run.spec)
     assert [image.recipe_key for image in again.images] == [image.recipe_key for image in run.images]
     assert [image.pixel_sha256 for image in again.images] == [image.pixel_sha256 for image in run.images]
 
@@ -66,7 +66,7 @@ def test_one_seed_with_other_words(lab):
     """The tutorial's last step: four ages at seed 1, each image pointing at the one it came from, batch size kept."""
     parent = lab.run(SPEC, experiment="warrior")
     child = lab.rerun(
-        lab.source("last"), seeds=(1,), wording=PromptEdit(replace=("a old=>{the oldest|a old|a|a young}",))
+        lab.history.find("last"), seeds=(1,), edit=PromptEdit(replace=("a old=>{the oldest|a old|a|a young}",))
     )
     assert [variant.variant.prompt for variant in child.variants] == [
         f"portrait photo of {age} warrior chief" for age in ("the oldest", "a old", "a", "a young")
@@ -87,19 +87,19 @@ def test_an_image_is_rerun_by_its_number_or_its_file(lab, tmp_path):
     image = run.images[11]
     copy = shutil.copy(lab.workspace.root / image.path, tmp_path / "on my desk.png")
     for ref in (image.ref, str(lab.workspace.root / image.path), str(copy)):
-        source = lab.source(ref)
+        source = lab.history.find(ref)
         assert (source.run.id, source.position) == (run.id, 11)
         spec = source.spec()
         assert ([variant.prompt for variant in spec.variants], spec.seeds) == (["b"], (3,))
-    assert lab.source(str(lab.workspace.grid(run.id))).position is None
-    child = lab.rerun(lab.source(image.ref), changes={"num_inference_steps": 9})
+    assert lab.history.find(str(lab.workspace.grid(run.id))).position is None
+    child = lab.rerun(lab.history.find(image.ref), changes={"num_inference_steps": 9})
     assert child.parent_image == (run.id, 11)
 
 
 def test_what_cannot_be_found_is_named_with_what_can(lab, tmp_path):
     """Runs, images, seeds and files that are not there."""
     with pytest.raises(NotFound, match="run 'last' does not exist; allowed: none yet in this workspace"):
-        lab.source("last")
+        lab.history.find("last")
     lab.run(SPEC)
     stranger = tmp_path / "stranger.png"
     Image.new("RGB", (8, 8)).save(stranger)
@@ -113,10 +113,10 @@ def test_what_cannot_be_found_is_named_with_what_can(lab, tmp_path):
         "1/x": "names no run",
     }.items():
         with pytest.raises(InputError) as refused:
-            lab.source(ref)
+            lab.history.find(ref)
         assert sentence in str(refused.value)
     with pytest.raises(NotFound, match="--seed 9 does not exist; allowed: the seeds of run 1: 0-7; type: --seeds 9"):
-        lab.rerun(lab.source("1"), seeds=(9,))
+        lab.rerun(lab.history.find("1"), seeds=(9,))
 
 
 def test_wrong_input_writes_nothing(tmp_path, painter):
@@ -133,7 +133,7 @@ def test_a_failing_engine_leaves_what_was_made(workspace):
     spec = SPEC.vary(variants=(Variant(prompt="fine"), Variant(prompt="ugly")), seeds=(1, 2), batch_size=2)
     with pytest.raises(EngineError, match="will not paint 'ugly'"):
         lab.run(spec)
-    run = lab.source("last").run
+    run = lab.history.find("last").run
     assert (run.status, run.error) == (RunStatus.FAILED, "the painter will not paint 'ugly'")
     assert [image.status for image in run.images] == [ImageStatus.MADE] * 2 + [ImageStatus.FAILED] * 2
     assert all((workspace.root / image.path).is_file() for image in run.made)
@@ -150,7 +150,7 @@ def test_ctrl_c_leaves_what_was_made(lab):
 
     with pytest.raises(KeyboardInterrupt):
         lab.run(SPEC, watch=stop_at_the_fifth)
-    run = lab.source("last").run
+    run = lab.history.find("last").run
     assert run.status is RunStatus.KILLED
     assert [image.status for image in run.images] == [ImageStatus.MADE] * 5 + [ImageStatus.OWED] * 3
 
@@ -169,7 +169,7 @@ def test_a_full_disk_fails_the_run_and_no_row_lies(lab, monkeypatch):
     monkeypatch.setattr(image_writer, "write_png", full)
     with pytest.raises(StoreError, match="No space left on device"):
         lab.run(SPEC)
-    run = lab.source("last").run
+    run = lab.history.find("last").run
     assert run.status is RunStatus.FAILED
     assert [image.position for image in run.made] == [0, 1, 2, 3, 4, 5, 7]
 
@@ -183,13 +183,13 @@ def test_a_deaf_tracker_takes_nothing_down(workspace, painter):
         TrackingFailed(run_id=1, reason="MLflow is down")
     ]
     lab = Lab(workspace, engine=painter)
-    assert lab.sync().runs == (1,)
-    assert lab.source("1").run.tracked_at is not None
-    assert lab.sync().runs == ()
+    assert lab.maintenance.sync().runs == (1,)
+    assert lab.history.find("1").run.tracked_at is not None
+    assert lab.maintenance.sync().runs == ()
     deaf = Lab(workspace, engine=painter, tracker=Deaf())
-    assert deaf.rerun(lab.source("1"), changes={"num_inference_steps": 3}).tracked_at is None
+    assert deaf.rerun(lab.history.find("1"), changes={"num_inference_steps": 3}).tracked_at is None
     with pytest.raises(TrackerError, match="MLflow is down"):
-        deaf.sync()
+        deaf.maintenance.sync()
 
 
 def test_whoever_watches_hears_it_in_order(lab):

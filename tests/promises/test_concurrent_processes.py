@@ -120,7 +120,7 @@ def test_writers_at_once_with_the_pages_open(tmp_path):
         assert "locked" not in text
         assert "[0, 0, 0, 0, 0]" in text.splitlines()[-1], text
     lab = Lab(workspace, engine=Painter())
-    runs = [lab.source(str(summary.id)).run for summary in lab.summaries()]
+    runs = [lab.history.find(str(summary.id)).run for summary in lab.history.list()]
     owls = [run for run in runs if run.spec.variants[0].prompt.startswith("an owl")]
     assert 1 <= len(owls) <= count  # whoever comes later is given the run that is there, or begins one of their own
     assert len(runs) == 4 * count + len(owls)
@@ -132,7 +132,7 @@ def test_writers_at_once_with_the_pages_open(tmp_path):
     shown = client.search_runs([experiment.experiment_id])
     assert len(shown) == len(runs) + count  # the sweeps stand above their runs
     assert {one.info.status for one in shown} == {"FINISHED"}
-    assert lab.checkup() == ()
+    assert lab.maintenance.doctor() == ()
 
 
 def test_a_sweep_in_the_making_is_left_to_whoever_makes_it(lab):
@@ -143,7 +143,7 @@ def test_a_sweep_in_the_making_is_left_to_whoever_makes_it(lab):
     def meanwhile(event):
         if event == ImagesGenerated(count=1) and not seen:
             other = Lab(lab.workspace, engine=Painter())
-            seen.append((other.resume(), other.sync(), other.checkup()))
+            seen.append((other.resume(), other.maintenance.sync(), other.maintenance.doctor()))
             seen.append(other.run(SPEC.vary(num_inference_steps=9)).id)
             for refused in (lambda: other.resume("sweep:1"), lambda: other.run_sweep(swept)):
                 with pytest.raises(InputError, match="sweep 1 is being made by another process"):
@@ -151,8 +151,8 @@ def test_a_sweep_in_the_making_is_left_to_whoever_makes_it(lab):
 
     made = lab.run_sweep(swept, watch=meanwhile)
     assert seen == [((), Synced(), ()), 3]
-    assert [lab.source(str(one.run_id)).run.status for one in made.runs] == [RunStatus.FINISHED] * 2
-    assert lab.checkup() == ()
+    assert [lab.history.find(str(one.run_id)).run.status for one in made.runs] == [RunStatus.FINISHED] * 2
+    assert lab.maintenance.doctor() == ()
 
 
 def test_a_run_that_was_only_begun_belongs_to_its_process(lab):

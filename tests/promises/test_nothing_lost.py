@@ -124,7 +124,7 @@ def test_ctrl_c_once_finishes_the_batch_in_flight(lab):
 
     with pytest.raises(KeyboardInterrupt):
         lab.run(SPEC, watch=press_at_the_third)
-    run = lab.source("last").run
+    run = lab.history.find("last").run
     assert (run.status, len(run.made)) == (RunStatus.KILLED, 4)
     assert Interrupted() in heard
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -142,7 +142,7 @@ def test_ctrl_c_twice_stops_at_once(lab):
 
     with pytest.raises(KeyboardInterrupt):
         lab.run(SPEC, watch=press_twice)
-    run = lab.source("last").run
+    run = lab.history.find("last").run
     assert (run.status, len(run.made)) == (RunStatus.KILLED, 1)
 
 
@@ -152,7 +152,7 @@ def test_one_image_that_fails_does_not_take_the_rest_along(workspace):
     spec = SPEC.vary(variants=(Variant(prompt="fine"), Variant(prompt="ugly"), Variant(prompt="good")), seeds=(0, 1, 2))
     with pytest.raises(EngineError, match="3 of 9 images could not be made: the painter will not paint 'ugly'"):
         lab.run(spec.vary(batch_size=4))
-    run = lab.source("last").run
+    run = lab.history.find("last").run
     assert run.status is RunStatus.FAILED
     assert [image.status for image in run.images if image.variant == 1] == [ImageStatus.FAILED] * 3
     assert [image.status for image in run.images if image.variant != 1] == [ImageStatus.MADE] * 6

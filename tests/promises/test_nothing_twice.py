@@ -30,8 +30,8 @@ def test_the_same_run_again_makes_nothing(lab):
     heard = []
     again = lab.run(SPEC, watch=heard.append)
     assert (again.id, heard, lab.engine.painted) == (first.id, [RunReused(run_id=first.id)], [])
-    assert lab.source("last").run.id == first.id
-    assert [summary.id for summary in lab.summaries()] == [other.id, first.id]
+    assert lab.history.find("last").run.id == first.id
+    assert [summary.id for summary in lab.history.list()] == [other.id, first.id]
 
 
 def test_one_seed_more_makes_only_what_is_new(lab):
@@ -103,14 +103,14 @@ def test_a_sweep_is_one_run_a_cell_and_one_overview(lab):
     record = lab.run_sweep(SWEEP, experiment="warrior", watch=heard.append)
     assert record.dimensions == (("scheduler",), ("steps",))
     assert [one.place for one in record.runs] == [(0, 0), (0, 1), (1, 0), (1, 1)]
-    runs = [lab.source(str(one.run_id)).run for one in record.runs]
+    runs = [lab.history.find(str(one.run_id)).run for one in record.runs]
     assert {(run.status, run.experiment, run.sweep_id) for run in runs} == {(RunStatus.FINISHED, "warrior", record.id)}
     assert [run.spec.call.num_inference_steps for run in runs] == [5, 9, 5, 9]
     assert [run.sweep_values for run in runs] == [one.values for one in record.runs]
     assert lab.workspace.sweep_grid(record.id, 1).is_file()
     assert record.mlflow_run_id
     assert heard[0] == SweepStarted(sweep_id=1, runs=4, images=24)
-    assert lab.sweep_record(1) == record
+    assert lab.history.sweep(1) == record
 
 
 def test_the_same_sweep_again_makes_nothing(lab):
@@ -130,7 +130,7 @@ def test_an_interrupted_sweep_is_known_whole_and_completed(lab):
 
     with pytest.raises(KeyboardInterrupt):
         lab.run_sweep(SWEEP, watch=stop)
-    statuses = [summary.status for summary in reversed(lab.summaries())]
+    statuses = [summary.status for summary in reversed(lab.history.list())]
     assert statuses == [RunStatus.KILLED, *[RunStatus.SCHEDULED] * 3]
     lab.engine.painted.clear()
     completed = lab.resume("sweep:1")
@@ -145,7 +145,7 @@ def test_a_failing_cell_does_not_take_the_others_along(workspace):
     lab = Lab(workspace, engine=Painter(fail_on="b"))
     with pytest.raises(EngineError, match="4 of 4 runs failed"):
         lab.run_sweep(SWEEP)
-    assert [summary.made for summary in lab.summaries()] == [3, 3, 3, 3]
+    assert [summary.made for summary in lab.history.list()] == [3, 3, 3, 3]
     assert len(Lab(workspace, engine=Painter()).resume()) == 4
 
 
@@ -153,7 +153,7 @@ def test_the_plan_counts_what_is_there(lab):
     """Runs, images, batches, loads, and what exists already; the plan writes nothing."""
     before = lab.plan(SWEEP.specs)
     assert (before.images, before.there, before.owed, before.loads, before.guess) == (24, 0, 24, 1, True)
-    assert not lab.summaries()
+    assert not lab.history.list()
     lab.run(SWEEP.specs[2])
     after = lab.plan(SWEEP.specs)
     assert (after.images, after.there, after.owed) == (24, 6, 18)
@@ -164,5 +164,5 @@ def test_slow_changes_are_outermost(lab):
     """Cells are carried out model by model, whatever the order of the axes."""
     two = build_sweep(SPEC, [Axis(field="steps", values=(5, 9)), Axis(field="model", values=("mini", "other"))])
     record = lab.run_sweep(two)
-    models = [lab.source(str(one.run_id)).run.spec.pipeline.model for one in record.runs]
+    models = [lab.history.find(str(one.run_id)).run.spec.pipeline.model for one in record.runs]
     assert models == ["mini", "mini", "other", "other"]

@@ -176,7 +176,7 @@ def test_a_resumed_run_has_the_bytes_it_would_have_had(real_lab, together, sched
 
     with pytest.raises(KeyboardInterrupt):
         real_lab.run(spec_of(scheduler, dtype), watch=interrupt)
-    begun = real_lab.source("last").run
+    begun = real_lab.history.find("last").run
     assert begun.status is RunStatus.KILLED
     assert 0 < len(begun.made) < 4
     (real_lab.workspace.root / begun.made[0].path).unlink()
@@ -192,7 +192,7 @@ def test_a_rerun_has_the_bytes_of_its_parent(real_lab, together, scheduler, dtyp
     whole = saved(real_lab, parent)
     assert whole == together(scheduler, dtype)[1]
     child = real_lab.rerun(
-        real_lab.source("last"), seeds=(7,), wording=PromptEdit(append=("{|, in red light}",)), again=True
+        real_lab.history.find("last"), seeds=(7,), edit=PromptEdit(append=("{|, in red light}",)), again=True
     )
     again = saved(real_lab, child)
     shared = whole.keys() & again.keys()

@@ -64,7 +64,7 @@ def test_its_page_is_led_by_the_overview(lab, told, mlflow_runs):
 def test_told_again_it_is_updated_not_doubled(lab, told, mlflow_runs):
     """A sweep completed later, or told twice, is one MLflow run."""
     before = mlflow_runs().keys()
-    runs = [lab.source(str(one.run_id)).run for one in told.runs]
+    runs = [lab.history.find(str(one.run_id)).run for one in told.runs]
     again = lab.tracker.record_sweep(told, runs, thumbnail=b"", overviews=())
     assert again == told.mlflow_run_id
     assert mlflow_runs().keys() == before

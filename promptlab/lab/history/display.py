@@ -1,8 +1,7 @@
-"""Runs and images that show themselves, in a notebook or wherever else ``_repr_html_`` or ``_repr_png_`` is asked.
+"""Displays runs and images in Jupyter, or wherever else ``_repr_html_`` or ``_repr_png_`` is called.
 
 A record is a value: it can be pickled, compared and taken elsewhere, so it knows no folder and cannot open its own
-pictures. What can is this pair of a record and its workspace, which :meth:`promptlab.lab.Lab.look` makes of a run, an
-image or a name of either. Nothing is read before it is shown.
+image. This pair of a record and its workspace can; ``lab.history.show`` makes it. Nothing is read before it is shown.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ def lineage(
     database: Database,
     ref: str | None,
     *,
-    picture: Callable[[str], RunOrImage],
+    find: Callable[[str], RunOrImage],
     limit: int | None = None,
     every: bool = False,
 ) -> Lineage:
@@ -104,7 +104,7 @@ def lineage(
     Args:
         ref: a run's number, ``last``, an image as ``RUN/POSITION`` or as a file, ``sweep:3``; anything else is an
             experiment's name.
-        picture: finds the image that a file shows.
+        find: finds the image that a file shows.
         limit: so many of the newest runs and sweeps; ``None`` for all.
         every: list each run of a sweep.
 
@@ -112,7 +112,7 @@ def lineage(
         NotFound: when there is no such run, image or experiment, naming what is there.
     """
     all_kin = kinship(database)
-    kin, marked, position = _meant(ref, all_kin, picture)
+    kin, marked, position = _meant(ref, all_kin, find)
     units = _units(kin, every=every, marked=marked)
     shown = units if limit is None else _newest(units, limit, marked)
     above = _parents(kin, shown, across=marked is not None)
@@ -126,7 +126,7 @@ def lineage(
 
 
 def _meant(
-    ref: str | None, kin: Sequence[ParentLink], picture: Callable[[str], RunOrImage]
+    ref: str | None, kin: Sequence[ParentLink], find: Callable[[str], RunOrImage]
 ) -> tuple[Sequence[ParentLink], Key | None, int | None]:
     """The runs that ``ref`` is about, the run or sweep that it names, and the position of the image."""
     if ref is None:
@@ -141,7 +141,7 @@ def _meant(
     if ref == "last":
         run_id = max(kin, key=lambda one: (one.asked, one.run_id)).run_id
     elif number is None and ref not in names and (ref.lower().endswith(".png") or Path(ref).is_file()):
-        source = picture(ref)
+        source = find(ref)
         run_id, position = source.run.id, source.position
     if run_id is None:
         if ref not in names:

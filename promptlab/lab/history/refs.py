@@ -1,33 +1,31 @@
-"""What a person means by ``last``, ``3``, ``3/12`` or the path of a picture."""
+"""Finds runs, images and sweeps by what a person types: ``last``, ``3``, ``3/12``, ``sweep:3`` or an image's path."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptlab.errors import InputError, NotFound
+from promptlab.errors import InputError, NotFound, ref_value
 from promptlab.lab.history.rerun import RunOrImage
 from promptlab.specs import RunSpec
-from promptlab.store.database import Database
 
 if TYPE_CHECKING:
+    from promptlab.lab.context import LabContext
     from promptlab.store.notebook import Notebook
 
-__all__ = ["find", "stranger", "told_by"]
+__all__ = ["find_run_or_image", "find_sweep", "read_spec"]
 
 
-def find(ref: str, database: Database, notebook: Callable[[], Notebook]) -> RunOrImage:
-    """The run or image that ``ref`` names.
+def find_run_or_image(ref: str, context: LabContext) -> RunOrImage:
+    """Find the run or image that ``ref`` names. Opens no database where there is none.
 
     Args:
-        ref: ``last``, a run's number, an image as ``RUN/POSITION``, or the path of a picture that was made here, which
+        ref: ``last``, a run's number, an image as ``RUN/POSITION``, or the path of an image that was made here, which
             may have been copied elsewhere; a grid names its whole run.
-        notebook: opens the workspace's; not called where there is no database.
 
     Raises:
-        NotFound: naming what is there.
+        NotFound: naming what exists.
         InputError: when ``ref`` is none of these.
     """
     number = re.fullmatch(r"(\d{1,9})(?:/(\d{1,9}))?", ref)
@@ -39,22 +37,22 @@ def find(ref: str, database: Database, notebook: Callable[[], Notebook]) -> RunO
         )  # fmt: skip
     if picture and not Path(ref).is_file():
         raise NotFound("image", ref, hint="promptlab show last")
-    if not database.is_begun:
+    if not context.database.is_begun:
         if picture:
-            raise stranger(ref)
+            raise _not_from_here(ref)
         raise NotFound(
             "run", ref if number is None else int(number[1]), allowed="none yet in this workspace",
             hint='promptlab run "…"',
         )  # fmt: skip
-    book = notebook()
+    notebook = context.notebook
     if picture:
-        return _picture(ref, book)
+        return _image_of_file(ref, notebook)
     if number is None:
-        last = book.last_run_id()
+        last = notebook.last_run_id()
         if last is None:
             raise NotFound("run", ref, allowed="none yet in this workspace", hint='promptlab run "…"')
-        return RunOrImage(run=book.run(last))
-    run = book.run(int(number[1]))
+        return RunOrImage(run=notebook.run(last))
+    run = notebook.run(int(number[1]))
     if number[2] is None:
         return RunOrImage(run=run)
     position = int(number[2])
@@ -65,12 +63,33 @@ def find(ref: str, database: Database, notebook: Callable[[], Notebook]) -> RunO
     return RunOrImage(run=run, position=position)
 
 
-def told_by(picture: Path) -> RunSpec:
-    """What a picture's file says it was made from: one variant, one seed. PromptLab's own word goes before others'.
+def find_sweep(ref: str, context: LabContext) -> int | None:
+    """Return the number of the sweep that ``ref`` names: ``sweep:3``, or a page of its overview; else ``None``.
+
+    Raises:
+        InputError: when it is the overview of another workspace's sweep.
+    """
+    if found := re.fullmatch(r"sweep:(\d{1,9})", ref):
+        return int(found[1])
+    if not (ref.lower().endswith(".png") and Path(ref).is_file()):
+        return None
+    from promptlab.images.grid_metadata import named_by
+
+    kind, uid = named_by(Path(ref)) or ("", "")
+    if kind != "sweep":
+        return None
+    sweep_id = context.notebook.sweep_by_uid(uid) if context.database.is_begun else None
+    if sweep_id is None:
+        raise _not_from_here(ref)
+    return sweep_id
+
+
+def read_spec(picture: Path) -> RunSpec:
+    """Read the spec that an image file was made from: one variant, one seed. PromptLab's own metadata comes first.
 
     Raises:
         NotFound: when there is no such file.
-        InputError: when it says nothing that is understood, or does not name its model.
+        InputError: when its metadata is missing or not understood, or does not name its model.
     """
     from promptlab.images.foreign import read_foreign
     from promptlab.images.metadata import self_description
@@ -87,8 +106,8 @@ def told_by(picture: Path) -> RunSpec:
     return foreign.spec
 
 
-def _picture(ref: str, notebook: Notebook) -> RunOrImage:
-    """The image that a picture's own metadata names; the whole run, where the picture is a grid."""
+def _image_of_file(ref: str, notebook: Notebook) -> RunOrImage:
+    """Find the image that a file's own metadata names; the whole run, where the file is a grid."""
     from promptlab.images.grid_metadata import named_by
     from promptlab.images.metadata import self_description
 
@@ -96,13 +115,13 @@ def _picture(ref: str, notebook: Notebook) -> RunOrImage:
     what, uid = (named_by(Path(ref)) or ("", "")) if described is None else ("run", described.run_uid)
     run = notebook.run_by_uid(uid) if what == "run" else None
     if run is None:
-        raise stranger(ref)
+        raise _not_from_here(ref)
     return RunOrImage(run=run, position=None if described is None else described.position)
 
 
-def stranger(ref: str) -> InputError:
-    """The error for a picture of another workspace."""
+def _not_from_here(ref: str) -> InputError:
+    """Return the error for an image of another workspace."""
     return InputError(
         "image", ref, problem="was not made in this workspace", allowed="a picture made by a run here",
-        hint="promptlab list, or --workspace FOLDER",
+        hint=f"promptlab list, or {ref_value('workspace', 'FOLDER')}",
     )  # fmt: skip

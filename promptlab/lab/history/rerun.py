@@ -113,7 +113,7 @@ def _size(run: RunRecord, images: Sequence[ImageRecord]) -> int | Literal["auto"
     return sizes.pop() if len(sizes) == 1 else run.spec.batch_size
 
 
-def rerun_spec(base: RunSpec, wording: PromptEdit, changes: Mapping[str, Any]) -> RunSpec:
+def rerun_spec(base: RunSpec, edit: PromptEdit, changes: Mapping[str, Any]) -> RunSpec:
     """``base`` with its words and settings changed.
 
     A size, a revision and a configuration belong to their model: with another model they are that one's own again,
@@ -123,5 +123,5 @@ def rerun_spec(base: RunSpec, wording: PromptEdit, changes: Mapping[str, Any]) -
         changes = {"revision": None, "variant": None, "config": None, "height": None, "width": None, **changes}
     if "arguments" in changes:
         changes = {**changes, "arguments": options({**dict(base.call.arguments), **dict(changes["arguments"])})}
-    variants = _named_by_change(base.variants, wording.apply(base.variants))
+    variants = _named_by_change(base.variants, edit.apply(base.variants))
     return base.vary(**{**changes, "variants": variants})

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from promptlab.errors import NotFound
 from promptlab.images.png import pixel_sha256, read_pixels
+from promptlab.lab.history.refs import find_run_or_image, find_sweep
 from promptlab.lab.history.rerun import RunOrImage
 from promptlab.records import ImageRecord
 
 if TYPE_CHECKING:
-    from promptlab.lab.context import Desk
+    from promptlab.lab.context import LabContext
 
 __all__ = ["PHOTOS", "sampled", "wanted"]
 
@@ -32,7 +33,7 @@ def sampled(images: Sequence[ImageRecord], count: int | None) -> list[ImageRecor
     return [images[place] for place in picked]
 
 
-def wanted(refs: Sequence[str], desk: Desk, *, everything: bool) -> tuple[list[ImageRecord], list[Path]]:
+def wanted(refs: Sequence[str], context: LabContext, *, everything: bool) -> tuple[list[ImageRecord], list[Path]]:
     """The pictures of this workspace that ``refs`` name, each once, and the files that are others'.
 
     A file is taken for the picture it was made as only while its pixels are that one's.
@@ -47,27 +48,27 @@ def wanted(refs: Sequence[str], desk: Desk, *, everything: bool) -> tuple[list[I
     ours: dict[str, ImageRecord] = {}
     files: list[Path] = []
     for ref in refs:
-        path, sweep_id = Path(ref), desk.sweep_named(ref)
+        path, sweep_id = Path(ref), find_sweep(ref, context)
         if sweep_id is not None:
-            for one in desk.notebook.sweep(sweep_id).runs:
-                ours |= {image.ref: image for image in desk.notebook.run(one.run_id).made}
-        elif path.is_file() and _is_foreign(path, desk):
+            for one in context.notebook.sweep(sweep_id).runs:
+                ours |= {image.ref: image for image in context.notebook.run(one.run_id).made}
+        elif path.is_file() and _is_foreign(path, context):
             files.append(path)
         else:
-            ours |= {image.ref: image for image in _picked(desk.source(ref))}
-    if everything and desk.database.is_begun:
-        ours |= {image.ref: image for image in desk.notebook.made()}
+            ours |= {image.ref: image for image in _picked(find_run_or_image(ref, context))}
+    if everything and context.database.is_begun:
+        ours |= {image.ref: image for image in context.notebook.made()}
     return list(ours.values()), files
 
 
-def _is_foreign(path: Path, desk: Desk) -> bool:
+def _is_foreign(path: Path, context: LabContext) -> bool:
     """Whether a file is no picture of this workspace, or not any more."""
     from promptlab.images.metadata import self_description
 
     told = self_description(path)
-    if told is None or not desk.database.is_begun:
+    if told is None or not context.database.is_begun:
         return told is not None
-    run = desk.notebook.run_by_uid(told.run_uid)
+    run = context.notebook.run_by_uid(told.run_uid)
     if run is None or told.position >= len(run.images):
         return True
     return run.images[told.position].pixel_sha256 != pixel_sha256(read_pixels(path, formats=PHOTOS))

@@ -1,14 +1,15 @@
-"""What is thought of pictures: stars, favourites, votes, what they come to. MLflow is told of all runs concerned."""
+"""Stores stars, favourites and votes on images, ranks settings by them, and publishes them to MLflow."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from promptlab.errors import InputError
-from promptlab.lab.context import Desk
+from promptlab.lab.context import LabContext
 from promptlab.lab.execution.events import Watch, unwatched
+from promptlab.lab.history.refs import find_run_or_image, find_sweep
 from promptlab.lab.preferences.ballot import parse_votes
 from promptlab.lab.preferences.leaderboard import Leaderboard, best
 from promptlab.records import ImageRecord, ImageStatus, RunStatus
@@ -17,101 +18,108 @@ from promptlab.store.rated_images import RatedImages, opinions
 if TYPE_CHECKING:
     from promptlab.store.ratings import Standing
 
-__all__ = ["Judging"]
+__all__ = ["MAX_STARS", "Ratings"]
 
-_MOST = 5
+MAX_STARS: Final = 5
 
 
-class Judging(Desk):
-    """The part of :class:`promptlab.lab.Lab` that keeps what people think of pictures."""
+class Ratings:
+    """Keeps what people think of the images of one workspace; :attr:`promptlab.lab.Lab.ratings`."""
+
+    def __init__(self, context: LabContext) -> None:
+        self._context = context
 
     def rate(self, refs: Sequence[str], stars: int, *, watch: Watch = unwatched) -> tuple[ImageRecord, ...]:
-        """Give pictures 1 to 5 stars; those that were given before are forgotten.
+        """Give images 1 to 5 stars, in place of those they had.
 
         Args:
-            refs: images as :meth:`source` knows them.
+            refs: images as :meth:`promptlab.lab.history.history.History.find` takes them.
 
         Raises:
-            InputError: for other stars, and for what is no picture.
+            InputError: for other numbers of stars, and for what is no image.
         """
-        if not 1 <= stars <= _MOST:
-            raise InputError("STARS", stars, problem="is out of range", allowed="1 to 5", hint="promptlab rate IMAGE 4")
+        if not 1 <= stars <= MAX_STARS:
+            raise InputError(
+                "stars", stars, problem="is out of range", allowed=f"1 to {MAX_STARS}", hint="promptlab rate IMAGE 4"
+            )
         return self._rated(refs, stars=stars, watch=watch)
 
     def favourite(
         self, refs: Sequence[str], *, favourite: bool = True, watch: Watch = unwatched
     ) -> tuple[ImageRecord, ...]:
-        """Mark pictures as favourites, or as none any more."""
+        """Mark images as favourites, or unmark them."""
         return self._rated(refs, favourite=favourite, watch=watch)
 
     def vote(self, winner: str, loser: str, *, tie: bool = False) -> None:
-        """Note that one picture was liked better than another, or with ``tie`` neither; see :meth:`tell_votes`."""
-        first, second = self._picture(winner), self._picture(loser)
-        self.notebook.vote((first.run_id, first.position), (second.run_id, second.position), tie=tie)
+        """Store that one image is liked better than another, or with ``tie`` neither; see :meth:`publish_votes`."""
+        first, second = self._image(winner), self._image(loser)
+        self._context.notebook.vote((first.run_id, first.position), (second.run_id, second.position), tie=tie)
 
-    def cast(self, refs: Sequence[str], votes: str, *, watch: Watch = unwatched) -> Counter[Standing]:
-        """Keep the votes that were given in a report, and tell MLflow; all of them or none.
+    def cast_votes(self, refs: Sequence[str], votes: str, *, watch: Watch = unwatched) -> Counter[Standing]:
+        """Store the votes that were given in a report, all or none, and publish them to MLflow.
 
-        Of each pair what was thought last is kept; a line that is given twice changes nothing the second time.
+        Of each pair the latest vote is kept; a line that is given twice changes nothing the second time.
 
         Args:
             refs: the runs or sweeps that the report is of.
-            votes: as :func:`promptlab.lab.preferences.ballot.parse_votes` knows them.
+            votes: the line that the report gave; see :func:`promptlab.lab.preferences.ballot.parse_votes`.
 
         Returns:
-            How many were ``new``, were otherwise before (``changed``), and were ``known``.
+            How many votes were ``new``, ``changed`` an earlier one, and were ``known``.
 
         Raises:
             NotFound, InputError: when there is no such run, and for a line that is not whole or not of these runs.
         """
-        runs = [self.notebook.run(number) for number in dict.fromkeys(run for ref in refs for run in self._runs(ref))]
+        notebook = self._context.notebook
+        runs = [notebook.run(number) for number in dict.fromkeys(run for ref in refs for run in self._run_ids(ref))]
         given = parse_votes(votes, runs)
         pairs = [((one.winner.run_id, one.winner.position), (one.loser.run_id, one.loser.position)) for one in given]
-        said = self.notebook.cast([(*pair, one.tie) for pair, one in zip(pairs, given, strict=True)])
-        if said["new"] or said["changed"]:
-            self.tell_votes([image.ref for one in given for image in (one.winner, one.loser)], watch=watch)
-        return said
+        counts = notebook.cast([(*pair, one.tie) for pair, one in zip(pairs, given, strict=True)])
+        if counts["new"] or counts["changed"]:
+            self.publish_votes([image.ref for one in given for image in (one.winner, one.loser)], watch=watch)
+        return counts
 
-    def tell_votes(self, refs: Sequence[str], *, watch: Watch = unwatched) -> None:
-        """Tell MLflow what was thought of these pictures."""
-        images = [self._picture(ref) for ref in refs]
-        for run_id in self.notebook.runs_showing([(image.run_id, image.position) for image in images]):
-            run = self.notebook.run(run_id)
-            if run.status not in (RunStatus.RUNNING, RunStatus.SCHEDULED) and not self._workshop.busy(run_id):
-                self._workshop.tell_again(run, watch)
+    def publish_votes(self, refs: Sequence[str], *, watch: Watch = unwatched) -> None:
+        """Record the ratings and votes of these images in MLflow."""
+        notebook, executor = self._context.notebook, self._context.executor
+        images = [self._image(ref) for ref in refs]
+        for run_id in notebook.runs_showing([(image.run_id, image.position) for image in images]):
+            run = notebook.run(run_id)
+            if run.status not in (RunStatus.RUNNING, RunStatus.SCHEDULED) and not executor.busy(run_id):
+                executor.tell_again(run, watch)
 
-    def judged(self, refs: Sequence[str], *, experiment: str | None = None, every: bool = False) -> RatedImages:
-        """Stars and votes of the pictures of runs and sweeps; of the whole workspace, when none is named.
+    def rated_images(self, refs: Sequence[str], *, experiment: str | None = None, every: bool = False) -> RatedImages:
+        """Return stars and votes of the images of runs and sweeps; of the whole workspace, when none is named.
 
         Args:
-            every: also the pictures of which nothing was said yet.
+            every: also the images without a rating or vote.
 
         Raises:
-            NotFound: naming what is there.
+            NotFound: naming what exists.
         """
-        runs = [run for ref in refs for run in self._runs(ref)] if refs else None
-        return opinions(self.database, runs=runs, experiment=experiment, every=every)
+        runs = [run for ref in refs for run in self._run_ids(ref)] if refs else None
+        return opinions(self._context.database, runs=runs, experiment=experiment, every=every)
 
     def best(self, by: str, refs: Sequence[str] = (), *, experiment: str | None = None) -> Leaderboard:
-        """Which value of a setting, which wording or which word is liked best; see
-        :mod:`promptlab.lab.preferences.leaderboard`."""
-        return best(by, self.judged(refs, experiment=experiment))
+        """Rank the values of a setting, prompts or words; see :mod:`promptlab.lab.preferences.leaderboard`."""
+        return best(by, self.rated_images(refs, experiment=experiment))
 
-    def _runs(self, ref: str) -> tuple[int, ...]:
-        if (sweep_id := self.sweep_named(ref)) is not None:
-            return tuple(one.run_id for one in self.sweep_record(sweep_id).runs)
-        return (self.source(ref).run.id,)
+    def _run_ids(self, ref: str) -> tuple[int, ...]:
+        if (sweep_id := find_sweep(ref, self._context)) is not None:
+            return tuple(one.run_id for one in self._context.notebook.sweep(sweep_id).runs)
+        return (find_run_or_image(ref, self._context).run.id,)
 
     def _rated(
         self, refs: Sequence[str], *, stars: int | None = None, favourite: bool | None = None, watch: Watch
     ) -> tuple[ImageRecord, ...]:
-        images = [self._picture(ref) for ref in refs]
-        self.notebook.rate([(image.run_id, image.position) for image in images], stars=stars, favourite=favourite)
-        self.tell_votes(refs, watch=watch)
-        return tuple(self._picture(ref) for ref in refs)
+        images = [self._image(ref) for ref in refs]
+        places = [(image.run_id, image.position) for image in images]
+        self._context.notebook.rate(places, stars=stars, favourite=favourite)
+        self.publish_votes(refs, watch=watch)
+        return tuple(self._image(ref) for ref in refs)
 
-    def _picture(self, ref: str) -> ImageRecord:
-        source = self.source(ref)
+    def _image(self, ref: str) -> ImageRecord:
+        source = find_run_or_image(ref, self._context)
         if source.position is None:
             raise InputError(
                 "IMAGE", ref, problem="is a run and no image", allowed="an image as RUN/POSITION, or its file",

@@ -90,7 +90,7 @@ def test_a_configuration_that_was_named(lab, make_spec, tmp_path, engine, monkey
     said = said_by(lab, run, engine, monkeypatch)
     assert said.startswith(f"--config '{small}' does not exist any more, and run 1 was made by it; ")
     with pytest.raises(InputError, match=r"--config '.*/small' does not exist; allowed: a diffusers folder"):
-        lab.rerun(lab.source("1"), changes={"num_inference_steps": 2})
+        lab.rerun(lab.history.find("1"), changes={"num_inference_steps": 2})
 
 
 def test_a_configuration_of_another_model_is_refused(make_spec, tmp_path, engine):

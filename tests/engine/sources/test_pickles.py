@@ -146,9 +146,9 @@ def test_the_flag_is_not_remembered(workspace, trusting, make_spec, pickled):
     assert "allow_pickle" not in json.dumps(run.spec.to_dict())
     later = Lab(workspace)
     with pytest.raises(InputError, match="--allow-pickle"):
-        later.rerun(later.source("last"), seeds=(0,), again=True)
+        later.rerun(later.history.find("last"), seeds=(0,), again=True)
     again = Lab(workspace, engine=trusting)
-    assert again.rerun(again.source("last"), again=True).images[0].pixel_sha256 == run.images[0].pixel_sha256
+    assert again.rerun(again.history.find("last"), again=True).images[0].pixel_sha256 == run.images[0].pixel_sha256
 
 
 @pytest.mark.slow

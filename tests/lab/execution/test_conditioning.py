@@ -44,7 +44,7 @@ def parts_of(spec):
 def test_a_row_and_a_picture_hold_all_of_it(lab, made):
     """What comes back from the database equals what went in, identities too; so does what the picture says."""
     assert made.spec == replace(SPEC, pipeline=made.spec.pipeline, call=made.spec.call)
-    again = lab.source("1").run
+    again = lab.history.find("1").run
     told = self_description(lab.workspace.root / again.images[0].path)
     for spec in (again.spec, told.spec):
         assert (spec.pipeline, spec.call) == (made.spec.pipeline, made.spec.call)
@@ -60,7 +60,7 @@ def test_all_of_it_is_shown(lab, made, promptlab):
     """In the report, the table, the CSV, and MLflow's parameters, under one name each."""
     assert dict(steering_of(made.spec)) == SAID
     assert set(SAID) == set(STEERING)
-    frame = lab.frame()
+    frame = lab.history.to_pandas()
     assert {name: frame[name][0] for name in SAID} == SAID
     from mlflow import MlflowClient
 
@@ -92,7 +92,7 @@ def test_nothing_is_made_twice_and_each_of_it_is_another_recipe(lab, made, paint
 def test_a_rerun_inherits_it_and_a_diff_names_it(lab, made, promptlab):
     """What is not named stays; 'none' takes LoRAs off; the changes are kept by the names of options."""
     assert promptlab("rerun", "1", "--lora", "none", "--no-weighting", "--variation-strength", "0.5").code == 0
-    child = lab.source("last").run
+    child = lab.history.find("last").run
     assert child.spec.pipeline.loras == ()
     assert (child.spec.call.weighting, child.spec.call.clip_skip, child.spec.call.variation_strength) == (False, 1, 0.5)
     assert child.spec.pipeline.embeddings == made.spec.pipeline.embeddings
@@ -108,8 +108,8 @@ def test_a_lost_database_is_written_anew(lab, made, tmp_path):
     other = Workspace.at(tmp_path / "new")
     other.root.mkdir()
     there = Lab(other.root, engine=Painter())
-    there.take_in([lab.workspace.root / "images"])
-    again = there.source("last").run
+    there.maintenance.import_images([lab.workspace.root / "images"])
+    again = there.history.find("last").run
     assert (again.spec.pipeline, again.spec.call) == (made.spec.pipeline, made.spec.call)
     assert parts_of(again.spec) == parts_of(made.spec)
     assert [image.recipe_key for image in again.images] == [image.recipe_key for image in made.images]
@@ -117,7 +117,7 @@ def test_a_lost_database_is_written_anew(lab, made, tmp_path):
 
 def test_an_export_makes_the_run_again(lab, made, tmp_path):
     """The experiment file of the export names all of it."""
-    done = lab.export("1", tmp_path / "out")
+    done = lab.maintenance.export("1", tmp_path / "out")
     experiment = read_experiment(done.path / "experiment.yaml")
     (cell,) = experiment.sweep(default_model="other", parse_scheduler=None).cells
     assert (cell.spec.pipeline.loras, cell.spec.pipeline.embeddings) == (SPEC.pipeline.loras, SPEC.pipeline.embeddings)

@@ -68,7 +68,7 @@ def test_one_image_that_does_not_fit_is_an_error(workspace):
     lab = Lab(workspace, engine=Painter(most_rows=0))
     with pytest.raises(EngineError, match=r"^out of memory: one image does not fit; type: --vae-slicing"):
         lab.run(SPEC)
-    failed = lab.source("last").run
+    failed = lab.history.find("last").run
     assert (failed.status, len(failed.made)) == (RunStatus.FAILED, 0)
     lab.engine.most_rows = None
     (run,) = lab.resume()
@@ -79,7 +79,7 @@ def test_exact_refuses_and_says_what_to_type(short):
     """Not one picture of another size: the run fails, and says what to type for any of the ways out."""
     with pytest.raises(EngineError, match=r"--exact makes no smaller ones; type: --batch-size 2.*--no-exact"):
         short.run(SPEC.vary(exact=True))
-    run = short.source("last").run
+    run = short.history.find("last").run
     assert (run.status, run.made, run.images[0].batch_size) == (RunStatus.FAILED, (), None)
     assert run.spec.machine.exact
 
@@ -143,7 +143,7 @@ def test_verify_makes_them_again_at_their_own_size(short):
     short.engine.most_rows = None
     assert [verdict.verification.outcome for verdict in short.verify(["last"])] == [Outcome.EXACT] * 6
     assert {task.batch_size for task in short.engine.painted} == {2}
-    image = short.source("last").run.images[0]
+    image = short.history.find("last").run.images[0]
     (verdict,) = short.verify([str(short.workspace.root / image.path)])
     assert verdict.verification.outcome is Outcome.EXACT
 
@@ -159,29 +159,29 @@ def test_a_rerun_inherits_the_size_that_its_source_was_made_at(workspace):
 
     run = lab.run(SPEC, watch=tighten)
     assert [image.batch_size for image in run.images] == [None] * 4 + [2] * 2
-    assert lab.variation(lab.source(f"{run.id}/5")).batch_size == 2
-    assert lab.variation(lab.source(f"{run.id}/0")).batch_size == 4
-    assert lab.variation(lab.source(str(run.id))).batch_size == 4
-    image = lab.rerun(lab.source(f"{run.id}/5")).images[0]
+    assert lab.rerun_spec(lab.history.find(f"{run.id}/5")).batch_size == 2
+    assert lab.rerun_spec(lab.history.find(f"{run.id}/0")).batch_size == 4
+    assert lab.rerun_spec(lab.history.find(str(run.id))).batch_size == 4
+    image = lab.rerun(lab.history.find(f"{run.id}/5")).images[0]
     assert image.linked == (run.id, 5)
 
 
 def test_doctor_finds_nothing_wrong_and_pictures_restore_it(short, tmp_path, prepared_database):
     """Rows, pictures and MLflow agree; a lost database is put back together from grid and pictures, or these alone."""
     run = short.run(SPEC)
-    assert short.checkup() == ()
+    assert short.maintenance.doctor() == ()
     for name, wanted in (("whole", "*"), ("pictures", "v*.png")):
         there = Workspace.at(tmp_path / name)
         there.root.mkdir()
         shutil.copy(prepared_database, there.database)
         other = Lab(there, engine=Painter())
         files = sorted((short.workspace.run_folder(run.id)).glob(wanted))
-        other.take_in([str(path) for path in files if path.suffix == ".png"])
-        restored = other.source("last").run
+        other.maintenance.import_images([str(path) for path in files if path.suffix == ".png"])
+        restored = other.history.find("last").run
         assert [image.recipe_key for image in restored.images] == keys(2), name
         assert restored.spec.batch_size == (4 if name == "whole" else 2)
         assert [image.batch_size for image in restored.images] == [2 if name == "whole" else None] * 6
-        assert [finding for finding in other.checkup() if "recipe" in finding.problem] == []
+        assert [finding for finding in other.maintenance.doctor() if "recipe" in finding.problem] == []
 
 
 def test_it_is_told_to_mlflow_and_to_whoever_looks(short, promptlab):
@@ -195,6 +195,6 @@ def test_it_is_told_to_mlflow_and_to_whoever_looks(short, promptlab):
     assert "slot 1 of 2" in said
     assert "asked for in batches of 4: out of memory" in said
     client = MlflowClient(f"sqlite:///{short.workspace.database}")
-    told = client.get_run(run.variants[0].mlflow_run_id or short.source("last").run.variants[0].mlflow_run_id)
+    told = client.get_run(run.variants[0].mlflow_run_id or short.history.find("last").run.variants[0].mlflow_run_id)
     assert told.data.tags["promptlab.smaller_batches"] == "1/0 2, 1/1 2, 1/2 2"
     assert told.data.params["batch_size"] == "4"

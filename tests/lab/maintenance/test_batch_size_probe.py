@@ -59,7 +59,7 @@ def test_not_even_one_is_an_error(lab):
     lab.engine.most_rows = 0
     with pytest.raises(OutOfMemory, match="one image does not fit; type: --vae-slicing"):
         lab.run(SPEC)
-    assert lab.summaries() == ()
+    assert lab.history.list() == ()
 
 
 def test_on_a_cpu_a_share_of_the_memory_counts_and_no_more_is_tried(workspace):
@@ -113,7 +113,7 @@ def test_a_rerun_and_a_sweep_know_auto(workspace):
     assert lab.plan([SPEC]).runs[0].rows == 4
     assert engine.painted == []
     parent = lab.run(SPEC.vary(batch_size=1, seeds=(0, 1, 2)))
-    rerun = lab.rerun(lab.source(str(parent.id)), changes={"batch_size": AUTO})
+    rerun = lab.rerun(lab.history.find(str(parent.id)), changes={"batch_size": AUTO})
     assert rerun.spec.batch_size == 2
     made = lab.run_sweep(
         build_sweep(SPEC.vary(seeds=(0, 1, 2)), [Axis(field="steps", values=(3, 4))]), watch=events.append
@@ -144,7 +144,7 @@ def test_the_table_goes_to_mlflow(workspace):
     assert told.data.params["num_inference_steps"] == "20"
     assert "| 8 | on | does not fit |  |" in told.data.tags["mlflow.note.content"]
     assert len(list(workspace.artifacts.glob("probes/*/artifacts/probe.md"))) == 1
-    assert lab.checkup() == ()
+    assert lab.maintenance.doctor() == ()
     assert lab.run(SPEC).spec.batch_size == 4  # knows what was found
 
 

@@ -34,7 +34,7 @@ def run(lab):
 
 
 def kinds(lab):
-    return [finding.kind for finding in lab.checkup()]
+    return [finding.kind for finding in lab.maintenance.doctor()]
 
 
 def sql(lab, statement, *values):
@@ -72,14 +72,14 @@ def test_a_whole_workspace_is_healthy_and_looking_changes_nothing(lab, run):
     lab.run(SPEC, name="the same again, linked")
     lab.run_sweep(build_sweep(SPEC, [Axis(field="steps", values=(5, 9))]))
     before = content(lab.workspace)
-    assert lab.checkup() == ()
+    assert lab.maintenance.doctor() == ()
     assert content(lab.workspace) == before
 
 
 def test_an_empty_folder_is_healthy_and_stays_empty(tmp_path):
     """Nobody has made anything yet, and a look makes no database."""
     lab = Lab(tmp_path / "new", engine=Painter())
-    assert lab.checkup() == ()
+    assert lab.maintenance.doctor() == ()
     assert not lab.workspace.root.exists()
 
 
@@ -88,14 +88,14 @@ def test_a_deleted_picture_is_made_again_by_the_remedy(lab, run):
     path = file_of(lab, run, 4)
     before = path.read_bytes()
     path.unlink()
-    (finding,) = lab.checkup()
+    (finding,) = lab.maintenance.doctor()
     assert (finding.kind, finding.subject, finding.remedy) == (Kind.MISSING, "image 1/4", "promptlab resume 1")
     lab.engine.painted.clear()
     lab.resume("1")
     assert [task.position for task in lab.engine.painted] == [4]
     assert (read_pixels(path) == np.asarray(read_pixels(path))).all()
     assert len(before) == pytest.approx(len(path.read_bytes()), rel=0.1)
-    assert lab.checkup() == ()
+    assert lab.maintenance.doctor() == ()
 
 
 def test_a_deleted_picture_is_put_back_from_what_mlflow_shows(lab, run):
@@ -104,7 +104,7 @@ def test_a_deleted_picture_is_put_back_from_what_mlflow_shows(lab, run):
     before = path.read_bytes()
     path.unlink()
     lab.engine.painted.clear()
-    assert lab.mend(lab.checkup()) == ()
+    assert lab.maintenance.fix(lab.maintenance.doctor()) == ()
     assert path.read_bytes() == before
     assert lab.engine.painted == []
 
@@ -112,33 +112,33 @@ def test_a_deleted_picture_is_put_back_from_what_mlflow_shows(lab, run):
 def test_a_truncated_picture_is_owed_and_made_again(lab, run):
     """Cut short it is cut short in MLflow too: it is marked for resume, which makes it, and all agree again."""
     truncate(file_of(lab, run, 2))
-    found = lab.checkup()
+    found = lab.maintenance.doctor()
     assert [(finding.kind, finding.subject) for finding in found] == [(Kind.DAMAGED, "image 1/2")]
     assert found[0].remedy == "promptlab doctor --fix; promptlab resume 1"
-    (left,) = lab.mend(found)
+    (left,) = lab.maintenance.fix(found)
     assert (left.kind, left.subject, left.remedy) == (Kind.OWED, "image 1/2", "promptlab resume 1")
     (completed,) = lab.resume("1")
     assert completed.images[2].pixel_sha256 == run.images[2].pixel_sha256
-    assert lab.checkup() == ()
+    assert lab.maintenance.doctor() == ()
 
 
 def test_a_linked_picture_that_is_lost_is_one_finding(lab, run):
     """The file is looked at once, and all images that it is the picture of are named."""
     lab.run(SPEC, name="linked")
     truncate(file_of(lab, run, 0))
-    (finding,) = lab.checkup()
+    (finding,) = lab.maintenance.doctor()
     assert (finding.subject, finding.run_id) == ("images 1/0, 2/0", 1)
-    lab.mend([finding])
+    lab.maintenance.fix([finding])
     lab.resume("1")
-    (told,) = lab.checkup()
+    (told,) = lab.maintenance.doctor()
     assert (told.kind, told.subject) == (Kind.MLFLOW, "run 2")
-    assert lab.mend([told]) == ()
+    assert lab.maintenance.fix([told]) == ()
 
 
 def test_an_edited_prompt_gives_itself_away_three_times(lab, run):
     """By its recipe key, by the pictures' own words, and by MLflow's; MLflow is not told the edited words by --fix."""
     sql(lab, "UPDATE promptlab_variants SET prompt = 'a dog' WHERE position = 1")
-    key, words, told = lab.checkup()
+    key, words, told = lab.maintenance.doctor()
     assert (key.kind, key.subject) == (Kind.ROW, "images 1/3, 1/4, 1/5")
     assert key.problem == "the recipe key does not follow from the row, which was edited"
     assert (words.kind, words.subject) == (Kind.CHUNK, "images 1/3, 1/4, 1/5")
@@ -146,7 +146,7 @@ def test_an_edited_prompt_gives_itself_away_three_times(lab, run):
     assert words.remedy == f"promptlab import {run.images[3].path}"
     assert (told.kind, told.fixable) == (Kind.MLFLOW, False)
     assert "tag prompt is 'a cat' in MLflow and 'a dog' here" in told.problem
-    assert lab.mend(lab.checkup()) == (key, words, told)
+    assert lab.maintenance.fix(lab.maintenance.doctor()) == (key, words, told)
     assert "a dog" not in str([one.data.tags for one in client_of(lab).search_runs(["1"])])
 
 
@@ -164,7 +164,7 @@ def test_an_edited_prompt_gives_itself_away_three_times(lab, run):
 def test_every_edited_field_is_named(edit, said, lab, run):
     """With what the row says and what the file says."""
     sql(lab, edit)
-    assert any(said in finding.problem for finding in lab.checkup() if finding.kind is Kind.CHUNK)
+    assert any(said in finding.problem for finding in lab.maintenance.doctor() if finding.kind is Kind.CHUNK)
 
 
 def test_a_picture_that_was_painted_over_is_found_and_kept(lab, run):
@@ -173,22 +173,22 @@ def test_a_picture_that_was_painted_over_is_found_and_kept(lab, run):
     pixels = read_pixels(path)
     pixels[0, 0] = 255 - pixels[0, 0]
     path.write_bytes(encode_png(pixels, read_text(path)))
-    (finding,) = [one for one in lab.checkup() if one.kind is Kind.PIXELS]
+    (finding,) = [one for one in lab.maintenance.doctor() if one.kind is Kind.PIXELS]
     assert "the file has other pixels than were made" in finding.problem
     assert finding.remedy == f"mv {run.images[1].path} {run.images[1].path}.changed; promptlab resume 1"
     painted = path.read_bytes()
-    lab.mend(lab.checkup())
+    lab.maintenance.fix(lab.maintenance.doctor())
     assert path.read_bytes() == painted
     path.rename(path.with_name(path.name + ".changed"))
     lab.resume("1")
-    assert lab.checkup() == ()
+    assert lab.maintenance.doctor() == ()
 
 
 def test_a_picture_in_the_wrong_place_or_without_words_is_found(lab, run):
     """It says whose it is, or nothing at all."""
     shutil.copy(file_of(lab, run, 0), file_of(lab, run, 1))
     file_of(lab, run, 2).write_bytes(encode_png(read_pixels(file_of(lab, run, 2))))
-    said = [finding.problem for finding in lab.checkup() if finding.kind is Kind.CHUNK]
+    said = [finding.problem for finding in lab.maintenance.doctor() if finding.kind is Kind.CHUNK]
     assert any(one.startswith("the file says it is image 1/0 of run ") for one in said)
     assert any(one.startswith("the file says nothing about itself") for one in said)
 
@@ -205,14 +205,14 @@ def test_what_was_left_in_the_middle_is_named_with_resume(lab):
             lab.run(SPEC, watch=stop, again=True)
     sql(lab, "UPDATE promptlab_runs SET status = 'RUNNING', ended_at = NULL WHERE id = 1")
     sql(lab, "UPDATE promptlab_images SET status = 'FAILED', error = 'no paint' WHERE run_id = 2 AND position = 5")
-    found = [finding for finding in lab.checkup() if finding.kind in (Kind.CRASHED, Kind.OWED)]
+    found = [finding for finding in lab.maintenance.doctor() if finding.kind in (Kind.CRASHED, Kind.OWED)]
     assert [(one.kind, one.subject, one.problem, one.remedy) for one in found] == [
         (Kind.CRASHED, "run 1", "left with 2 of 6 pictures made: no process is making it", "promptlab resume 1"),
         (Kind.OWED, "images 2/2, 2/3, 2/4", "still owed", "promptlab resume 2"),
         (Kind.OWED, "image 2/5", "could not be made: no paint", "promptlab resume 2"),
     ]
     lab.resume()
-    assert lab.checkup() == ()
+    assert lab.maintenance.doctor() == ()
 
 
 def test_a_run_that_is_being_made_is_left_alone(lab):
@@ -223,7 +223,7 @@ def test_a_run_that_is_being_made_is_left_alone(lab):
         if event == ImagesGenerated(count=3):
             (lab.workspace.run_folder(1) / ".v00-seed0.png.0123.tmp").touch()
             other = Lab(lab.workspace, engine=Painter())
-            looked.append((other.checkup(), other.mend(()), other.sync().runs))
+            looked.append((other.maintenance.doctor(), other.maintenance.fix(()), other.maintenance.sync().runs))
 
     lab.run(SPEC, watch=look)
     assert looked == [((), (), ())]
@@ -242,14 +242,14 @@ def test_stray_files_are_found_and_only_leftovers_removed(lab, run):
     shutil.copytree(lab.workspace.root, other.workspace.root)
     there = other.run(SPEC.vary(num_inference_steps=3))
     shutil.copy(other.workspace.root / there.images[0].path, folder / "lost.png")
-    found = {finding.path: finding for finding in lab.checkup()}
+    found = {finding.path: finding for finding in lab.maintenance.doctor()}
     where = lab.workspace.relative(folder)
     assert {path.removeprefix(f"{where}/") for path in found} == {
         "copy.png", "stranger.png", "half.png", ".v00-seed0.png.0123.tmp", "lost.png",
     }  # fmt: skip
     assert found[f"{where}/lost.png"].remedy == f"promptlab import {where}/lost.png"
     assert found[f"{where}/copy.png"].problem.startswith("a second copy of image 1/0")
-    assert len(lab.mend(tuple(found.values()))) == 4
+    assert len(lab.maintenance.fix(tuple(found.values()))) == 4
     assert not (folder / ".v00-seed0.png.0123.tmp").exists()
     assert (folder / "lost.png").exists()
 
@@ -264,7 +264,7 @@ def test_a_picture_whose_row_was_never_written_is_no_orphan(lab):
     with pytest.raises(KeyboardInterrupt):
         lab.run(SPEC, watch=stop)
     lab.notebook.owe_images(1, [3])
-    assert {finding.kind for finding in lab.checkup()} == {Kind.OWED, Kind.MLFLOW}
+    assert {finding.kind for finding in lab.maintenance.doctor()} == {Kind.OWED, Kind.MLFLOW}
 
 
 def test_grids_and_overviews_are_drawn_again(lab):
@@ -274,9 +274,9 @@ def test_grids_and_overviews_are_drawn_again(lab):
     truncate(lab.workspace.grid(2))
     lab.workspace.report(2).unlink()
     lab.workspace.sweep_grid(swept.id, 1).unlink()
-    found = [finding for finding in lab.checkup() if finding.kind is Kind.GRID]
+    found = [finding for finding in lab.maintenance.doctor() if finding.kind is Kind.GRID]
     assert [finding.subject for finding in found] == ["run 1", "run 2", "run 2", "sweep 1"]
-    assert lab.mend(lab.checkup()) == ()
+    assert lab.maintenance.fix(lab.maintenance.doctor()) == ()
     assert lab.workspace.sweep_grid(swept.id, 1).is_file()
 
 
@@ -296,13 +296,13 @@ def in_mlflow(told):
 def test_what_mlflow_says_otherwise_is_found_and_told_anew(said, lab, run):
     """Found by the checkup, mended by sync, and then nothing is left to be told."""
     in_mlflow(run.variants[1].mlflow_run_id)[said](client_of(lab))
-    (finding,) = lab.checkup()
+    (finding,) = lab.maintenance.doctor()
     assert (finding.kind, finding.subject, finding.remedy) == (Kind.MLFLOW, "run 1", "promptlab sync")
     assert said == "tag promptlab.uid" or said in finding.problem
     assert finding.problem.startswith("variant 1: ")
-    assert lab.sync().runs == (1,)
-    assert lab.checkup() == ()
-    assert lab.sync().runs == ()
+    assert lab.maintenance.sync().runs == (1,)
+    assert lab.maintenance.doctor() == ()
+    assert lab.maintenance.sync().runs == ()
 
 
 def test_mlflows_files_are_looked_at_and_laid_out_again(lab, run):
@@ -311,17 +311,17 @@ def test_mlflows_files_are_looked_at_and_laid_out_again(lab, run):
     (folder / "pictures" / "seed-0.png").unlink()
     shutil.copy(folder / "pictures" / "seed-2.png", folder / "waiting")
     (folder / "waiting").replace(folder / "pictures" / "seed-1.png")
-    (finding,) = lab.checkup()
+    (finding,) = lab.maintenance.doctor()
     assert "file pictures/seed-0.png is missing in MLflow; file pictures/seed-1.png is another" in finding.problem
-    assert lab.mend([finding]) == ()
+    assert lab.maintenance.fix([finding]) == ()
 
 
 def test_a_run_that_mlflow_lost_for_good_is_told_anew(lab, run):
     """As one whose tables were lost: all of it is there again."""
     for table in ("tags", "params", "metrics", "latest_metrics", "runs"):
         sql(lab, f"DELETE FROM {table}")
-    assert [finding.problem for finding in lab.checkup()] == ["variant 0: not in MLflow"]
-    assert lab.sync().runs == (1,)
+    assert [finding.problem for finding in lab.maintenance.doctor()] == ["variant 0: not in MLflow"]
+    assert lab.maintenance.sync().runs == (1,)
     assert kinds(lab) == []
 
 
@@ -330,7 +330,7 @@ def test_mlflow_runs_that_no_row_knows_are_named_with_their_pictures(lab, run):
     for table in ("images", "variants", "runs"):
         sql(lab, f"DELETE FROM promptlab_{table}")
     shutil.rmtree(lab.workspace.run_folder(1))
-    found = lab.checkup()
+    found = lab.maintenance.doctor()
     assert [finding.kind for finding in found] == [Kind.STRANGER] * 2
     assert (lab.workspace.root / found[0].remedy.removeprefix("promptlab import ")).is_dir()
 
@@ -338,10 +338,10 @@ def test_mlflow_runs_that_no_row_knows_are_named_with_their_pictures(lab, run):
 def test_a_parameter_that_was_changed_is_said_with_the_long_way(lab, run):
     """MLflow's cannot be told anew; sync does not try for ever."""
     sql(lab, "UPDATE params SET value = '99' WHERE key = 'num_inference_steps'")
-    (finding,) = lab.checkup()
+    (finding,) = lab.maintenance.doctor()
     assert "parameter num_inference_steps is '99' in MLflow and '50' here" in finding.problem
     assert finding.remedy.startswith("mlflow runs delete --run-id ")
-    assert lab.sync().runs == ()
+    assert lab.maintenance.sync().runs == ()
 
 
 def test_sweeps_are_told_again_too(lab):
@@ -349,12 +349,13 @@ def test_sweeps_are_told_again_too(lab):
     swept = lab.run_sweep(build_sweep(SPEC, [Axis(field="steps", values=(5, 9))]))
     client = client_of(lab)
     client.delete_run(swept.mlflow_run_id)
-    assert [finding.subject for finding in lab.checkup()] == ["sweep 1"]
-    told = lab.sync()
+    assert [finding.subject for finding in lab.maintenance.doctor()] == ["sweep 1"]
+    told = lab.maintenance.sync()
     assert (told.runs, told.sweeps) == ((), (1,))
-    client.set_tag(lab.source("1").run.variants[0].mlflow_run_id, "mlflow.parentRunId", "0" * 32)
-    assert [finding.problem for finding in lab.checkup()] == ["1 of its runs do not stand below it in MLflow"]
-    assert lab.mend(lab.checkup()) == ()
+    client.set_tag(lab.history.find("1").run.variants[0].mlflow_run_id, "mlflow.parentRunId", "0" * 32)
+    (finding,) = lab.maintenance.doctor()
+    assert finding.problem == "1 of its runs do not stand below it in MLflow"
+    assert lab.maintenance.fix(lab.maintenance.doctor()) == ()
 
 
 def test_telling_all_anew_changes_nothing_that_is_right(lab, run):
@@ -370,35 +371,35 @@ def test_telling_all_anew_changes_nothing_that_is_right(lab, run):
 
     lab.run_sweep(build_sweep(SPEC, [Axis(field="steps", values=(5, 9))]))
     before = told()
-    synced = lab.sync(everything=True)
+    synced = lab.maintenance.sync(everything=True)
     assert (synced.runs, synced.sweeps) == ((1, 2, 3), (1,))
     assert told() == before
 
 
 def test_damaged_pages_are_the_only_finding(lab, run):
     """Nothing else can be believed; the newest backup is what to put back, or the pictures are taken in."""
-    copy = lab.backup()
+    copy = lab.maintenance.backup()
     with closing(sqlite3.connect(lab.workspace.database)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         size = connection.execute("PRAGMA page_size").fetchone()[0]
     with lab.workspace.database.open("r+b") as file:
         file.seek(size * 3)
         file.write(os.urandom(size * 40))
-    (finding,) = Lab(lab.workspace, engine=Painter()).checkup()
+    (finding,) = Lab(lab.workspace, engine=Painter()).maintenance.doctor()
     assert (finding.kind, finding.subject) == (Kind.DATABASE, "mlflow.db")
     assert f"cp {copy.name} mlflow.db" in finding.remedy
     copy.unlink()
-    (finding,) = Lab(lab.workspace, engine=Painter()).checkup()
+    (finding,) = Lab(lab.workspace, engine=Painter()).maintenance.doctor()
     assert finding.remedy.endswith("; promptlab import images")
 
 
 def test_a_lost_or_foreign_database_is_a_finding(lab, run):
     """Gone, and no database at all."""
     lab.workspace.database.unlink()
-    (finding,) = Lab(lab.workspace, engine=Painter()).checkup()
+    (finding,) = Lab(lab.workspace, engine=Painter()).maintenance.doctor()
     assert (finding.problem, finding.remedy) == ("not there, though pictures are", "promptlab import images")
     lab.workspace.database.write_text("a diary, not a database")
-    (finding,) = Lab(lab.workspace, engine=Painter()).checkup()
+    (finding,) = Lab(lab.workspace, engine=Painter()).maintenance.doctor()
     assert finding.problem == "is not a SQLite file"
 
 
@@ -406,7 +407,7 @@ def test_rows_that_point_nowhere_are_counted(lab, run):
     """A variant that is gone leaves its images behind."""
     sql(lab, "DELETE FROM promptlab_environments")
     assert "1 row of promptlab_runs that point at no row of promptlab_environments" in [
-        finding.problem for finding in lab.checkup() if finding.kind is Kind.DATABASE
+        finding.problem for finding in lab.maintenance.doctor() if finding.kind is Kind.DATABASE
     ]
 
 
@@ -414,20 +415,20 @@ def test_a_newer_database_is_refused(lab, run):
     """That is no damage, and nothing that this version could judge."""
     sql(lab, "UPDATE promptlab_alembic_version SET version_num = '9999'")
     with pytest.raises(WorkspaceError, match="written by a newer PromptLab"):
-        Lab(lab.workspace, engine=Painter()).checkup()
+        Lab(lab.workspace, engine=Painter()).maintenance.doctor()
 
 
 def test_a_backup_is_a_workspaces_database(lab, run, tmp_path):
     """Taken while the workspace is open, put beside the images in another folder, it is all there, and goes on."""
-    copy = lab.backup(tmp_path / "kept.db")
+    copy = lab.maintenance.backup(tmp_path / "kept.db")
     other = Workspace.at(tmp_path / "other")
     shutil.copytree(lab.workspace.root / "images", other.root / "images")
     shutil.copytree(lab.workspace.artifacts, other.artifacts)
     shutil.copy(copy, other.database)
     there = Lab(other, engine=Painter())
-    assert there.source("1").run == lab.source("1").run
-    assert there.checkup() == ()
-    assert there.rerun(there.source("last"), changes={"num_inference_steps": 3}).status is RunStatus.FINISHED
+    assert there.history.find("1").run == lab.history.find("1").run
+    assert there.maintenance.doctor() == ()
+    assert there.rerun(there.history.find("last"), changes={"num_inference_steps": 3}).status is RunStatus.FINISHED
 
 
 def test_a_backup_overwrites_nothing(lab, run, tmp_path):
@@ -435,12 +436,12 @@ def test_a_backup_overwrites_nothing(lab, run, tmp_path):
     kept = tmp_path / "kept.db"
     kept.write_text("mine")
     with pytest.raises(Exception, match="exists already"):
-        lab.backup(kept)
+        lab.maintenance.backup(kept)
     assert kept.read_text() == "mine"
     with pytest.raises(Exception, match="does not exist"):
-        lab.backup(tmp_path / "nowhere" / "kept.db")
+        lab.maintenance.backup(tmp_path / "nowhere" / "kept.db")
     with pytest.raises(NotFound):
-        Lab(tmp_path / "new", engine=Painter()).backup()
+        Lab(tmp_path / "new", engine=Painter()).maintenance.backup()
 
 
 def test_findings_can_be_kept_as_json(lab, run):
@@ -448,4 +449,4 @@ def test_findings_can_be_kept_as_json(lab, run):
     from promptlab.records import plain
 
     truncate(file_of(lab, run, 2))
-    assert json.loads(json.dumps([plain(finding) for finding in lab.checkup()]))[0]["kind"] == "damaged"
+    assert json.loads(json.dumps([plain(finding) for finding in lab.maintenance.doctor()]))[0]["kind"] == "damaged"

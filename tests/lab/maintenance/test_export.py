@@ -33,7 +33,7 @@ def made(lab):
 
 def test_a_run_is_all_in_one_folder(lab, made, tmp_path):
     """Pictures as they are, grid, report, an experiment file, all records as JSON and as a table."""
-    done = lab.export("1", tmp_path / "out")
+    done = lab.maintenance.export("1", tmp_path / "out")
     assert (done.path, done.pictures) == (tmp_path / "out", 4)
     names = sorted(path.name for path in done.path.iterdir())
     assert names == [
@@ -54,7 +54,7 @@ def test_a_run_is_all_in_one_folder(lab, made, tmp_path):
 
 def test_the_experiment_file_of_an_export_asks_for_the_same_run(lab, made, painter, tmp_path):
     """Run in another workspace, it gives the same recipes and the same pixels."""
-    lab.export("1", tmp_path / "out")
+    lab.maintenance.export("1", tmp_path / "out")
     sweep = read_experiment(tmp_path / "out" / "experiment.yaml").sweep(
         default_model="other", parse_scheduler=lambda text: made.spec.pipeline.scheduler
     )
@@ -74,7 +74,7 @@ def test_the_experiment_file_of_an_export_asks_for_the_same_run(lab, made, paint
 )
 def test_photos_say_what_the_pngs_say(lab, made, tmp_path, picture, ending, same):
     """The whole description comes out of the EXIF; without loss the pixels are the same too."""
-    done = lab.export("1", tmp_path / "out", picture=picture)
+    done = lab.maintenance.export("1", tmp_path / "out", picture=picture)
     photo = done.path / f"v00-seed1{ending}"
     kept = lab.workspace.root / made.images[1].path
     assert self_description(photo) == self_description(kept)
@@ -86,8 +86,8 @@ def test_photos_say_what_the_pngs_say(lab, made, tmp_path, picture, ending, same
 
 def test_one_picture_goes_where_it_is_asked_to(lab, made, tmp_path):
     """To a file's name, or into a folder under a name of its own."""
-    assert lab.export("1/2", tmp_path / "chief.png").path == tmp_path / "chief.png"
-    assert lab.export("1/2", tmp_path).path == tmp_path / "00001-v01-seed0.png"
+    assert lab.maintenance.export("1/2", tmp_path / "chief.png").path == tmp_path / "chief.png"
+    assert lab.maintenance.export("1/2", tmp_path).path == tmp_path / "00001-v01-seed0.png"
     assert (tmp_path / "chief.png").read_bytes() == (lab.workspace.root / made.images[2].path).read_bytes()
 
 
@@ -97,7 +97,7 @@ def test_a_sweep_with_all_its_runs_in_a_zip(lab, tmp_path, painter):
         default_model="mini", parse_scheduler=lambda text: text
     )  # fmt: skip
     lab.run_sweep(sweep, experiment="sweeps")
-    done = lab.export("sweep:1", tmp_path / "all.zip")
+    done = lab.maintenance.export("sweep:1", tmp_path / "all.zip")
     assert done.pictures == 4
     with zipfile.ZipFile(done.path) as archive:
         names = archive.namelist()
@@ -105,7 +105,7 @@ def test_a_sweep_with_all_its_runs_in_a_zip(lab, tmp_path, painter):
     assert {"all/00001/v00-seed0.png", "all/00002/run.json", "all/sweep-00001/grid-1.png"} <= set(names)
     assert {"all/sweep-00001/report.html", "all/sweep-00001/sweep.json"} <= set(names)
     new = Lab(tmp_path / "new", engine=painter)
-    new.take_in([str(tmp_path / "there")])
+    new.maintenance.import_images([str(tmp_path / "there")])
     assert new.notebook.sweep(1).uid == lab.notebook.sweep(1).uid
     assert [run.complete for run in map(new.notebook.run, (1, 2))] == [True, True]
 
@@ -113,7 +113,7 @@ def test_a_sweep_with_all_its_runs_in_a_zip(lab, tmp_path, painter):
 def test_linked_pictures_are_pictures_of_their_own(lab, made, tmp_path):
     """A run that made nothing itself is exported whole."""
     lab.run(SPEC.vary(seeds=(1,)), experiment="linked")
-    done = lab.export("2", tmp_path / "out")
+    done = lab.maintenance.export("2", tmp_path / "out")
     assert pixel_sha256(read_pixels(done.path / "v00-seed1.png")) == made.images[1].pixel_sha256
 
 
@@ -121,14 +121,14 @@ def test_nothing_is_written_over(lab, made, tmp_path):
     """What is there stays as it is, and half an export is none."""
     (tmp_path / "out").mkdir()
     with pytest.raises(InputError, match="is there already"):
-        lab.export("1", tmp_path / "out")
+        lab.maintenance.export("1", tmp_path / "out")
     with pytest.raises(InputError, match="lies in a folder that does not exist"):
-        lab.export("1", tmp_path / "no" / "where")
+        lab.maintenance.export("1", tmp_path / "no" / "where")
     (lab.workspace.root / made.images[0].path).unlink()
     with pytest.raises(NotFound, match="promptlab doctor"):
-        lab.export("1", tmp_path / "other")
+        lab.maintenance.export("1", tmp_path / "other")
     with pytest.raises(InputError, match=r"--quality 0"):
-        lab.export("1/1", tmp_path / "x.jpg", picture=ImageFormat(format="jpeg", quality=0))
+        lab.maintenance.export("1/1", tmp_path / "x.jpg", picture=ImageFormat(format="jpeg", quality=0))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "work space"]
 
 
@@ -140,12 +140,12 @@ def test_a_folder_that_cannot_be_written_to(lab, made, tmp_path, monkeypatch):
 
     monkeypatch.setattr("shutil.copyfile", full)
     with pytest.raises(StoreError, match="No space left on device"):
-        lab.export("1", tmp_path / "out")
+        lab.maintenance.export("1", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_name_without_a_folder_means_here(lab, made, tmp_path, monkeypatch):
     """By default a run goes into the current folder, under its own name."""
     monkeypatch.chdir(tmp_path)
-    assert lab.export("last").path == Path("run-00001")
+    assert lab.maintenance.export("last").path == Path("run-00001")
     assert (tmp_path / "run-00001" / "grid.png").is_file()

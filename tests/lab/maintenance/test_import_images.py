@@ -29,7 +29,7 @@ def story(lab):
     from promptlab.expand import Experiment
 
     lab.run(SPEC, experiment="foxes", note="first")
-    lab.rerun(lab.source("1"), seeds=(1,), wording=PromptEdit(append=(", snow",)))
+    lab.rerun(lab.history.find("1"), seeds=(1,), edit=PromptEdit(append=(", snow",)))
     lab.run(SPEC.vary(seeds=(1, 2)), experiment="linked")
     sweep = Experiment().with_options(prompts=("a",), seeds="0,1", steps=("2", "3")).sweep(
         default_model="mini", parse_scheduler=lambda text: text
@@ -60,7 +60,7 @@ def as_told(run):
 def test_a_grid_that_was_tampered_with_is_refused(story, painter, tmp_path, harm):
     """A record that is none is one line about that file; the pictures beside it are taken."""
     new, folder = tampered(story, painter, tmp_path, harm)
-    taken = new.take_in([str(folder)])
+    taken = new.maintenance.import_images([str(folder)])
     assert [one.run.id for one in taken if one.run] == [1]
     assert "cannot be read" in next(one.problem for one in taken if one.problem)
 
@@ -77,7 +77,7 @@ def test_a_grid_that_was_tampered_with_is_refused(story, painter, tmp_path, harm
 def test_what_a_grid_claims_about_places_is_not_believed(story, painter, tmp_path, harm):
     """No row points out of the workspace, whatever a stranger's record says."""
     new, folder = tampered(story, painter, tmp_path, harm)
-    new.take_in([str(folder)])
+    new.maintenance.import_images([str(folder)])
     paths = [image.path for image in new.notebook.run(1).images]
     assert [path for path in paths if path and not path.startswith("images/00001/v")] == []
 
@@ -86,7 +86,7 @@ def test_a_number_beyond_all_databases_is_one_line(story, painter, tmp_path):
     """Refused as a failure of the database, not as a traceback."""
     new, folder = tampered(story, painter, tmp_path, lambda record: record["images"][0].update(peak_memory=10**30))
     with pytest.raises(StoreError, match="the database failed while writing a run anew"):
-        new.take_in([str(folder)])
+        new.maintenance.import_images([str(folder)])
 
 
 def tampered(story, painter, tmp_path, harm):
@@ -104,7 +104,7 @@ def tampered(story, painter, tmp_path, harm):
 def test_a_lost_database_is_written_anew_from_the_pictures(story, painter, tmp_path, folder):
     """From the pictures' home or from what MLflow shows: every record equal to the lost one, links and lineage too."""
     new = Lab(tmp_path / "new", engine=painter)
-    new.take_in([str(story.workspace.root / folder)])
+    new.maintenance.import_images([str(story.workspace.root / folder)])
     for run_id in range(1, 6):
         assert as_told(new.notebook.run(run_id)) == as_told(story.notebook.run(run_id))
     before, after = story.notebook.sweep(1), new.notebook.sweep(1)
@@ -114,7 +114,7 @@ def test_a_lost_database_is_written_anew_from_the_pictures(story, painter, tmp_p
             assert pixel_sha256(read_pixels(new.workspace.root / image.path)) == image.pixel_sha256
     assert new.notebook.run(3).images[0].linked == (1, 1)
     assert new.notebook.untracked() == ()
-    assert new.checkup() == ()
+    assert new.maintenance.doctor() == ()
     assert new.resume() == ()
 
 
@@ -122,10 +122,10 @@ def test_taking_in_twice_changes_nothing(story, painter, tmp_path):
     """What is here is here."""
     new = Lab(tmp_path / "new", engine=painter)
     source = [str(story.workspace.root / "images")]
-    first = new.take_in(source)
+    first = new.maintenance.import_images(source)
     assert [one.files for one in first] == [6, 2, 0, 2, 2]
     records = [new.notebook.run(run_id) for run_id in range(1, 6)]
-    assert [one.files for one in new.take_in(source)] == [0, 0, 0, 0, 0]
+    assert [one.files for one in new.maintenance.import_images(source)] == [0, 0, 0, 0, 0]
     assert [new.notebook.run(run_id) for run_id in range(1, 6)] == records
 
 
@@ -137,7 +137,7 @@ def test_without_its_grid_a_run_comes_back_from_its_pictures(story, painter, tmp
         shutil.copy(story.workspace.root / "images" / "00001" / name, folder / name)
     shutil.copy(story.workspace.root / "images" / "00002" / "v00-seed1.png", folder / "child.png")
     new = Lab(tmp_path / "new", engine=painter)
-    new.take_in([str(folder)])
+    new.maintenance.import_images([str(folder)])
     before, run = story.notebook.run(1), new.notebook.run(1)
     assert (run.spec, run.uid, run.experiment, run.note, run.created_at) == (
         before.spec, before.uid, "foxes", "first", before.created_at,
@@ -157,13 +157,13 @@ def test_numbers_that_are_taken_give_way(story, painter, tmp_path):
     """Another workspace has a run 1 of its own: the one taken in gets the next number, its pictures a new place."""
     other = Lab(tmp_path / "other", engine=painter)
     own = other.run(SPEC.vary(seeds=(77,)), experiment="mine")
-    other.take_in([str(story.workspace.root / "images" / "00001"), str(story.workspace.root / "images" / "00002")])
+    other.maintenance.import_images([str(story.workspace.run_folder(number)) for number in (1, 2)])
     assert other.notebook.run(1).uid == own.uid
     runs = {run.uid: run for run in map(other.notebook.run, (2, 3))}
     parent, child = (runs[story.notebook.run(number).uid] for number in (1, 2))
     assert child.parent_run_id == parent.id
     assert all(f"images/{parent.id:05d}/" in image.path for image in parent.images)
-    assert other.source(str(story.workspace.root / child.images[0].path.replace(f"{child.id:05d}", "00002")))
+    assert other.history.find(str(story.workspace.root / child.images[0].path.replace(f"{child.id:05d}", "00002")))
 
 
 def test_an_edited_row_is_put_right_by_its_picture(story):
@@ -171,7 +171,7 @@ def test_an_edited_row_is_put_right_by_its_picture(story):
     before = story.notebook.run(1)
     with closing(sqlite3.connect(story.workspace.database)) as connection, connection:
         connection.execute("UPDATE promptlab_variants SET prompt = 'a dog' WHERE run_id = 1 AND position = 0")
-    (taken,) = story.take_in([str(story.workspace.root / before.images[0].path)])
+    (taken,) = story.maintenance.import_images([str(story.workspace.root / before.images[0].path)])
     assert taken.files == 1
     assert as_told(story.notebook.run(1)) == as_told(before)
 
@@ -182,7 +182,7 @@ def test_a_deleted_picture_is_put_back_from_a_copy(story, tmp_path):
     home = story.workspace.root / image.path
     shutil.copy(home, tmp_path / "copy.png")
     home.unlink()
-    (taken,) = story.take_in([str(tmp_path / "copy.png")])
+    (taken,) = story.maintenance.import_images([str(tmp_path / "copy.png")])
     assert (taken.files, taken.run.images[4].status) == (1, ImageStatus.MADE)
     assert pixel_sha256(read_pixels(home)) == image.pixel_sha256
 
@@ -193,7 +193,7 @@ def test_a_jpeg_of_ours_gives_the_recipe_and_the_picture_is_made_again(story, pa
     kept = story.workspace.root / before.images[0].path
     write_photo(tmp_path / "a.jpg", read_pixels(kept), read_text(kept), format="jpeg")
     new = Lab(tmp_path / "new", engine=painter)
-    (taken,) = new.take_in([str(tmp_path / "a.jpg")])
+    (taken,) = new.maintenance.import_images([str(tmp_path / "a.jpg")])
     assert (taken.files, taken.run.images[0].status) == (0, ImageStatus.OWED)
     (resumed,) = new.resume()
     assert resumed.images[0].pixel_sha256 == before.images[0].pixel_sha256
@@ -213,7 +213,7 @@ def foreign(path, text=A1111, keyword="parameters"):
 @pytest.mark.quick
 def test_a_picture_of_another_program_becomes_a_parent(lab, tmp_path):
     """Its words and settings are a run of one picture, what was lost stays with it, and rerun goes on from it."""
-    (taken,) = lab.take_in([foreign(tmp_path / "theirs.png")])
+    (taken,) = lab.maintenance.import_images([foreign(tmp_path / "theirs.png")])
     run = taken.run
     assert (run.experiment, run.name, run.status, run.origin.program) == (
         "imported", "theirs.png", RunStatus.FINISHED, "AUTOMATIC1111",
@@ -226,16 +226,16 @@ def test_a_picture_of_another_program_becomes_a_parent(lab, tmp_path):
     assert (run.images[0].width, run.images[0].height, run.images[0].status) == (32, 64, ImageStatus.MADE)
     assert "Hires upscale" in [loss.name for loss in run.origin.lost]
     assert read_text(lab.workspace.root / run.images[0].path) == {"parameters": A1111}
-    child = lab.rerun(lab.source("1"), wording=PromptEdit(append=(", snow",)), changes={"model": "mini"})
+    child = lab.rerun(lab.history.find("1"), edit=PromptEdit(append=(", snow",)), changes={"model": "mini"})
     assert (child.parent_run_id, child.images[0].parent) == (1, (1, 0))
     assert child.spec.variants[0].prompt == "a (red:1.2) fox, snow"
-    (again,) = lab.take_in([foreign(tmp_path / "copy.png")])
+    (again,) = lab.maintenance.import_images([foreign(tmp_path / "copy.png")])
     assert (again.run.id, again.files, again.known) == (1, 0, 1)
 
 
 def test_what_another_program_made_cannot_be_verified(lab, tmp_path):
     """Nobody knows by which weights: that is said, with what can be typed instead."""
-    lab.take_in([foreign(tmp_path / "theirs.png")])
+    lab.maintenance.import_images([foreign(tmp_path / "theirs.png")])
     (verdict,) = lab.verify(["last"])
     assert verdict.problem.startswith("run 1 was made by AUTOMATIC1111, which does not say by which weights")
 
@@ -245,15 +245,15 @@ def test_files_that_say_nothing_are_named_and_the_others_are_taken(lab, tmp_path
     foreign(tmp_path / "theirs.png")
     foreign(tmp_path / "silent.png", text="hello", keyword="note")
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
-    taken = lab.take_in([str(tmp_path / name) for name in ("broken.png", "silent.png", "theirs.png")])
+    taken = lab.maintenance.import_images([str(tmp_path / name) for name in ("broken.png", "silent.png", "theirs.png")])
     assert sorted((one.file.rpartition("/")[2], one.problem) for one in taken if one.problem)[1] == (
         "silent.png", "does not say how it was made",
     )  # fmt: skip
     assert len([one for one in taken if one.run]) == 1
     with pytest.raises(InputError, match=r"silent\.png' does not say how it was made"):
-        lab.take_in([str(tmp_path / "silent.png")])
+        lab.maintenance.import_images([str(tmp_path / "silent.png")])
     with pytest.raises(NotFound, match="nowhere"):
-        lab.take_in(["nowhere"])
+        lab.maintenance.import_images(["nowhere"])
 
 
 def test_nothing_is_written_when_nothing_can_be_taken(painter, tmp_path):
@@ -261,5 +261,5 @@ def test_nothing_is_written_when_nothing_can_be_taken(painter, tmp_path):
     (tmp_path / "empty").mkdir()
     new = Lab(tmp_path / "new", engine=painter)
     with pytest.raises(InputError, match="holds no picture"):
-        new.take_in([str(tmp_path / "empty")])
+        new.maintenance.import_images([str(tmp_path / "empty")])
     assert not (tmp_path / "new").exists()

@@ -110,7 +110,7 @@ def test_a_linked_picture_is_verified_where_it_was_made(lab):
 def test_everything_and_a_sample_of_it(lab):
     """All that was made here; or as many of them as asked for, each once."""
     lab.run(SPEC)
-    lab.rerun(lab.source("1"), wording=PromptEdit(append=(" c",)))
+    lab.rerun(lab.history.find("1"), edit=PromptEdit(append=(" c",)))
     assert len(lab.verify(everything=True)) == 12
     some = lab.verify(everything=True, sample=5)
     assert len({verdict.ref for verdict in some}) == len(some) == 5
@@ -239,4 +239,4 @@ def test_the_same_pixels_have_the_same_hash(lab):
     run = lab.run(SPEC)
     (verdict,) = lab.verify(["1/0"])
     assert verdict.verification.pixel_sha256 == pixel_sha256(read_pixels(lab.workspace.root / run.images[0].path))
-    assert isinstance(lab.source("1/0"), RunOrImage)
+    assert isinstance(lab.history.find("1/0"), RunOrImage)

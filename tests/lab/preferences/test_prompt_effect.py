@@ -120,7 +120,7 @@ def test_a_run_is_measured_and_mlflow_told(lab):
     found = lab.effect("last")
     assert (found.seeds, len(found.measured[0].pairs)) == (SPEC.seeds, 3)
     client = lab.tracker._connected()
-    for variant in lab.source("1").run.variants:
+    for variant in lab.history.find("1").run.variants:
         told = client.get_run(variant.mlflow_run_id)
         effect = found.measured[0].wordings[variant.position].effect
         assert told.data.metrics["effect"] == float(f"{effect.value:.4g}")
@@ -129,15 +129,15 @@ def test_a_run_is_measured_and_mlflow_told(lab):
         assert (folder / "effect.png").samefile(lab.workspace.effect(run.id))
     told = json.loads(lab.workspace.effect(1).with_suffix(".json").read_text())["told"]
     assert told["measured"][0]["kind"] == "pixels"
-    assert lab.checkup() == ()
-    assert lab.sync().runs == ()
+    assert lab.maintenance.doctor() == ()
+    assert lab.maintenance.sync().runs == ()
 
 
 def test_figures_of_other_pictures_are_not_told(lab):
     """A picture that is another now: what was measured says nothing about it."""
     lab.run(SPEC)
     lab.effect("1")
-    run = lab.source("1").run
+    run = lab.history.find("1").run
     assert set(measures_of(run, lab.workspace)) == {0, 1, 2}
     others = lab.run(SPEC.vary(seeds=(7, 8)))
     lab.workspace.effect(others.id).with_suffix(".json").write_text(

@@ -1,0 +1,196 @@
+"""Checks, fixes, imports, exports, synchronizes and backs up a workspace."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from promptlab.errors import InputError, NotFound
+from promptlab.lab.context import LabContext
+from promptlab.lab.execution.events import Watch, unwatched
+from promptlab.lab.history.refs import find_run_or_image, find_sweep
+from promptlab.store.migrate import HEAD
+
+if TYPE_CHECKING:
+    from promptlab.lab.maintenance.doctor.findings import Finding
+    from promptlab.lab.maintenance.doctor.sync import Synced
+    from promptlab.lab.maintenance.export import Exported, ImageFormat
+    from promptlab.lab.maintenance.scan import ImportedFile
+    from promptlab.tracking import MlflowServer
+
+__all__ = ["Maintenance"]
+
+
+class Maintenance:
+    """Looks after the database, the image files and the MLflow rows of one workspace; ``Lab.maintenance``."""
+
+    def __init__(self, context: LabContext) -> None:
+        self._context = context
+
+    def doctor(self, *, watch: Watch = unwatched) -> tuple[Finding, ...]:
+        """Check that database, image files and MLflow agree. Changes nothing.
+
+        Raises:
+            WorkspaceError: when a newer PromptLab wrote the database.
+            StoreError: when it fails while it is read.
+        """
+        from promptlab.lab.maintenance.doctor import Doctor, ailing
+
+        context = self._context
+        found = ailing(context.workspace, context.database)
+        if found or not context.database.is_begun or context.database.revision() is None:
+            return found
+        doctor = Doctor(context.workspace, context.notebook, context.executor, context.tracker, watch)
+        return tuple(doctor.findings())
+
+    def fix(self, findings: Sequence[Finding], *, watch: Watch = unwatched) -> tuple[Finding, ...]:
+        """Fix those of ``findings`` that can be fixed without losing anything, then check again.
+
+        Upgrades the schema after a backup, removes files that were left half written, restores a lost image from
+        MLflow's copy or marks it as owed, draws grids again, records runs in MLflow. Deletes no image and no row.
+
+        Returns:
+            The findings that are left.
+        """
+        from promptlab.lab.maintenance.doctor.findings import Kind
+        from promptlab.lab.maintenance.doctor.fix import mend
+
+        context = self._context
+        if any(finding.kind is Kind.SCHEMA for finding in findings):
+            self.upgrade()
+            findings = self.doctor(watch=watch)
+        if any(finding.fixable for finding in findings):
+            mend(findings, context.workspace, context.notebook, context.executor, watch)
+            findings = self.doctor(watch=watch)
+        return tuple(findings)
+
+    def import_images(
+        self, paths: Sequence[str], *, experiment: str = "imported", watch: Watch = unwatched
+    ) -> tuple[ImportedFile, ...]:
+        """Import image files, or folders of them; see :mod:`promptlab.lab.maintenance.import_images`.
+
+        Args:
+            experiment: for images of other programs; PromptLab's own name theirs.
+
+        Raises:
+            NotFound: for a path that does not exist.
+            InputError: when no file says how it was made.
+        """
+        from promptlab.lab.maintenance.import_images import Importer
+        from promptlab.lab.maintenance.scan import pictures_in
+
+        context = self._context
+        files = list(pictures_in(paths))
+        context.check()
+        importer = Importer(lambda: context.notebook, context.workspace)
+        imported = tuple(importer.take(files, experiment=experiment))
+        if not any(one.run is not None for one in imported):
+            what = files[0] if len(files) == 1 else f"{len(files)} files"
+            problem = next((one.problem for one in imported if one.problem), None) or "holds no picture"
+            raise InputError("picture", str(what), problem=problem, allowed="pictures that say how they were made")
+        fresh = [context.notebook.run(one.run.id) for one in imported if one.run is not None and (one.files or one.new)]
+        for run in fresh:
+            context.executor.show(run, watch)
+        for sweep_id in dict.fromkeys(run.sweep_id for run in fresh if run.sweep_id is not None):
+            context.executor.show_sweep(context.notebook.sweep(sweep_id), watch)
+        return tuple(dataclasses.replace(one, run=one.run and context.notebook.run(one.run.id)) for one in imported)
+
+    def export(self, ref: str, to: Path | None = None, *, picture: ImageFormat | None = None) -> Exported:
+        """Write a run, a sweep or an image to files that need no workspace.
+
+        See :mod:`promptlab.lab.maintenance.export`.
+
+        Args:
+            ref: a run, image or sweep, as :attr:`promptlab.lab.Lab.history` finds them.
+            to: a folder, a ``.zip``, or an image file, that does not exist yet.
+            picture: the format of the images; PNG by default, copied as they are.
+
+        Raises:
+            NotFound, InputError: for what does not exist, and for a target that does.
+            StoreError: when it cannot be written.
+        """
+        from promptlab.lab.maintenance.export import ImageFormat, export_image, export_runs
+
+        context = self._context
+        picture = picture or ImageFormat()
+        if (sweep_id := find_sweep(ref, context)) is not None:
+            sweep = context.notebook.sweep(sweep_id)
+            runs = [context.notebook.run(one.run_id) for one in sweep.runs]
+            return export_runs(runs, sweep, context.workspace, to, picture)
+        source = find_run_or_image(ref, context)
+        if source.position is not None:
+            return export_image(source.run.images[source.position], context.workspace, to, picture)
+        return export_runs([source.run], None, context.workspace, to, picture)
+
+    def sync(self, watch: Watch = unwatched, *, everything: bool = False) -> Synced:
+        """Record in MLflow every ended run and sweep that it lacks, or shows otherwise than the database.
+
+        A second call changes nothing. Runs that another process is making are left to it.
+
+        Args:
+            everything: record all of them again.
+
+        Raises:
+            TrackerError: when MLflow cannot be read, or some could not be recorded; the others are.
+        """
+        from promptlab.lab.maintenance.doctor.sync import Synced, sync
+
+        context = self._context
+        if not context.database.is_begun:
+            return Synced()
+        return sync(context.notebook, context.executor, context.tracker, watch, everything=everything)
+
+    def schema(self) -> tuple[str | None, str]:
+        """Return the database's schema revision (``None``: no tables of ours yet), and the one written here."""
+        return self._context.database.revision(), HEAD
+
+    def upgrade(self) -> tuple[str | None, str]:
+        """Create the tables, or upgrade older ones after a backup; return what :meth:`schema` said before."""
+        self._context.check()
+        return self._context.database.upgrade(), HEAD
+
+    def backup(self, file: Path | None = None) -> Path:
+        """Copy the database, also while others write to it; return the copy, a workspace's when named ``mlflow.db``.
+
+        Args:
+            file: the copy; beside the database by default.
+
+        Raises:
+            NotFound: when there is no database yet.
+            InputError: when ``file`` exists, or its folder does not; and for a server, which copies itself.
+        """
+        database = self._context.database
+        if not database.is_begun:
+            raise NotFound("database", database.name, hint='promptlab run "…"')
+        database.revision()
+        if file is not None and file.exists():
+            raise InputError(
+                "FILE", str(file), problem="exists already", allowed="a new file", hint="promptlab db backup"
+            )
+        if file is not None and not file.absolute().parent.is_dir():
+            raise InputError("FILE", str(file), problem="is in a folder that does not exist", allowed="a new file")
+        return database.backup(file)
+
+    def serve(self, *, host: str = "127.0.0.1", port: int | None = None) -> AbstractContextManager[MlflowServer]:
+        """Serve MLflow's UI of this workspace while the context lasts; see :func:`promptlab.tracking.serve`."""
+        from promptlab.tracking import serve
+
+        allowed = () if host in ("127.0.0.1", "localhost", "::1") else (host, "localhost", "127.0.0.1")
+        return serve(self._context.workspace, host=host, port=port, allowed_hosts=allowed)
+
+    def remote_ui_url(self, experiment: str | None = None) -> str | None:
+        """Return the URL of an experiment on the MLflow server elsewhere that this lab records on, if it does.
+
+        Raises:
+            TrackerError: when that server does not answer.
+        """
+        address = self._context.tracking_address
+        if address is None:
+            return None
+        from promptlab.tracking import MlflowTracker
+
+        address.hand_over()
+        return MlflowTracker(self._context.workspace, address.url).address(experiment)
