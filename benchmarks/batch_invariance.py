@@ -19,6 +19,8 @@ Cells say how many of the comparisons differed, and by how many levels of 255 at
 image a forward of its own where its threads would not get equal shares; ``--rows`` asks what sharing would do there.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import os
@@ -26,28 +28,29 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
-from machine import machine
 
-from promptlab.engine import create_engine
+from benchmarks.machine import machine
+from promptlab.engine import Engine, create_engine
 from promptlab.engine.loading.pipeline_cache import PipelineCache, PipelineSetting
 from promptlab.engine.sampling.static_batching import Batch, paint
 from promptlab.engine.sources.finder import find_model
 from promptlab.errors import one_line
 from promptlab.images.png import pixel_sha256
-from promptlab.plan import requests_of
-from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant
+from promptlab.plan import ImageRequest, requests_of
+from promptlab.specs import CallSpec, Dtype, PipelineSpec, RunSpec, Variant
 from promptlab.specs.schedulers import parse_scheduler
 
-CONFIGS = {
+CONFIGS: dict[str, dict[str, dict[str, Any]]] = {
     # runwayml/stable-diffusion-v1-5, as its configuration files have it
     "sd15": {
         "unet": {
@@ -134,7 +137,7 @@ def write_pipeline(folder: Path, config: str, device: str = "cpu") -> None:
         **about["text"],
     )  # fmt: skip
     with torch.device("meta"):  # the plain constructors take long to fill what is filled anew below
-        parts = {
+        parts: dict[str, Any] = {
             "unet": UNet2DConditionModel(**about["unet"]), "vae": AutoencoderKL(**about["vae"]),
             "text_encoder": CLIPTextModel(text),
         }  # fmt: skip
@@ -163,13 +166,13 @@ class Asked:
 
     folder: str
     device: str
-    dtype: str
+    dtype: Dtype
     scheduler: str
     steps: int
     size: int
     rows: bool
 
-    def tasks(self, engine, batch_size: int, guidance: float | None = None):
+    def tasks(self, engine: Engine, batch_size: int, guidance: float | None = None) -> Sequence[ImageRequest]:
         """Enough images for two batches; the first is the one that is looked at."""
         spec = RunSpec(
             pipeline=PipelineSpec(model=self.folder, dtype=self.dtype, scheduler=parse_scheduler(self.scheduler)),
@@ -181,16 +184,16 @@ class Asked:
         )
         return requests_of(engine.resolve(spec))
 
-    def pooled(self, engine, target, batch_size: int, turn: int):
+    def pooled(self, engine: Engine, target: ImageRequest, batch_size: int, turn: int) -> np.ndarray:
         """The pixels of ``target`` out of a stream of images that have hardly anything in common."""
-        others = []
+        others: list[ImageRequest] = []
         for scheduler, more, guidance in (("ddim", 1, 3.0), ("dpmsolver++", 2, 7.5), ("euler", 0, 1.0)):
             one = replace(self, scheduler=scheduler, steps=self.steps + more)
             others += one.tasks(engine, batch_size, guidance)[: batch_size + 1]
         stream = [*others[turn::2], target, *others[1 - turn :: 2]]
         return next(each.pixels for each in engine.generate(stream) if each.task == target)
 
-    def first(self, engine, tasks, at: int):
+    def first(self, engine: Engine, tasks: Sequence[ImageRequest], at: int) -> np.ndarray:
         """The pixels at place ``at`` of the one batch that ``tasks`` are."""
         if not self.rows:
             return list(engine.generate(tasks))[at].pixels
@@ -219,17 +222,19 @@ class Cell:
 class Elsewhere:
     """A fresh interpreter that makes the image at each batch size, in its own time."""
 
-    def __init__(self, asked: Asked, dtypes: list[str], sizes: list[int]) -> None:
+    def __init__(self, asked: Asked, dtypes: list[Dtype], sizes: list[int]) -> None:
         self._found: dict[tuple[str, int], str | None] = {}
         words = json.dumps([asked.__dict__, dtypes, sizes])
         self._process = subprocess.Popen(
             [sys.executable, __file__, "--elsewhere", words], stdout=subprocess.PIPE, text=True
         )
+        assert self._process.stdout is not None
+        self._said = self._process.stdout
 
     def hash(self, dtype: str, size: int) -> str | None:
         """Of the image there, waited for; ``None`` where it could not be made."""
         while (dtype, size) not in self._found:
-            line = self._process.stdout.readline()
+            line = self._said.readline()
             if not line:
                 return None
             made_in, of_size, digest = json.loads(line)
@@ -255,7 +260,9 @@ def elsewhere(words: str) -> None:
             print(json.dumps([dtype, size, found]), flush=True)
 
 
-def answers(engine, asked: Asked, batch_size: int, reference, elsewhere: Elsewhere):
+def answers(
+    engine: Engine, asked: Asked, batch_size: int, reference: np.ndarray | None, elsewhere: Elsewhere
+) -> tuple[dict[str, Cell], np.ndarray]:
     """Each question's cell, and the image itself.
 
     Args:
@@ -267,7 +274,7 @@ def answers(engine, asked: Asked, batch_size: int, reference, elsewhere: Elsewhe
     cells = {question: Cell() for question in QUESTIONS}
     image = asked.first(engine, (target, *others[: batch_size - 1]), 0)
 
-    def compare(question: str, other) -> None:
+    def compare(question: str, other: np.ndarray) -> None:
         cells[question].add(int(np.abs(image.astype(int) - other.astype(int)).max()))
 
     compare("again", asked.first(engine, (target, *others[: batch_size - 1]), 0))
@@ -295,7 +302,7 @@ def device_named(device: str) -> str:
     return f"{about.name}, CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
 
 
-def table(engine, asked: Asked, dtypes: list[str], sizes: list[int]) -> Iterator[str]:
+def table(engine: Engine, asked: Asked, dtypes: list[Dtype], sizes: list[int]) -> Iterator[str]:
     yield f"| dtype | batch size | {' | '.join(QUESTIONS)} | flat | sha256 |"
     yield f"| --- | ---: |{' --- |' * (len(QUESTIONS) + 2)}"
     there = Elsewhere(asked, dtypes, sizes)
@@ -312,7 +319,7 @@ def table(engine, asked: Asked, dtypes: list[str], sizes: list[int]) -> Iterator
                 flat = "flat!" if image.std() < 1 else "no"  # one colour only would be equal whatever happened
                 said = " | ".join(str(cells[name]) for name in QUESTIONS)
                 yield f"| {dtype} | {size} | {said} | {flat} | `{pixel_sha256(image)[:12]}` |"
-            engine.free()
+            engine.free()  # type: ignore[attr-defined]  # of the engine of diffusers
             PIPELINES.free()
     finally:
         there.end()

@@ -13,10 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from machine import machine
-
+from benchmarks.machine import machine
 from promptlab.plan import requests_of
 from promptlab.records import RunStatus
 from promptlab.specs import PipelineSpec, RunSpec, Variant

@@ -8,6 +8,8 @@ seeds; a rerun with other words; a verify. Then its second picture is made alone
 was in company. For a family that is refused, its class is shown to be.
 """
 
+from __future__ import annotations
+
 import contextlib
 import io
 import os
@@ -17,8 +19,13 @@ import time
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.machine import machine
+
+if TYPE_CHECKING:
+    from promptlab.plan import ImageRequest
+    from tests.families.table import Family
 
 TABLE = Path(__file__).parents[1] / "docs" / "families.md"
 SHORT = "a red fox"
@@ -28,7 +35,7 @@ LONG = (
 )
 
 
-def said(*words):
+def said(*words: str) -> tuple[int, str, str]:
     """A command's exit code, and what it answered."""
     from promptlab.cli import main
 
@@ -41,7 +48,7 @@ def said(*words):
     return 0, out.getvalue(), err.getvalue()
 
 
-def saved(family, home):
+def saved(family: Family, home: Path) -> tuple[Path, str]:
     """The tiny pipeline's folder, and its class's name."""
     folder = home / family.name.replace(" ", "-")
     import torch
@@ -54,17 +61,17 @@ def saved(family, home):
     return folder, type(pipeline).__name__
 
 
-def words_of(family, folder):
+def words_of(family: Family, folder: Path) -> tuple[str, ...]:
     steps = () if family.steps is None else ("--steps", str(family.steps))
     return ("--model", str(folder), "--size", str(family.size), "--device", "cpu", *steps, *family.words)
 
 
-def tried(family, home):
+def tried(family: Family, home: Path) -> tuple[str, list[str]]:
     """What came of a family: class name, and a line for each thing that was tried."""
     folder, kind = saved(family, home)
     os.environ["PROMPTLAB_WORKSPACE"] = str(home / "work")
     setting = words_of(family, folder)
-    told = []
+    told: list[str] = []
     for name, command in (
         ("run", ("run", SHORT, LONG, "--seeds", "1,2", *setting)),
         ("rerun", ("rerun", "last", "--seed", "2", "--append", ", at night")),
@@ -77,7 +84,7 @@ def tried(family, home):
     return kind, [*told, *in_company(folder)]
 
 
-def in_company(folder):
+def in_company(folder: Path) -> list[str]:
     """Whether the picture of the short prompt is the same beside the long one and alone."""
     import numpy as np
 
@@ -91,7 +98,7 @@ def in_company(folder):
     forced = [_mixed(task) for task in tasks]
     together = [picture.pixels for picture in lab.engine.generate(forced)]
     alone = next(iter(lab.engine.generate(forced[1:2]))).pixels
-    lab.engine.free()
+    lab.engine.free()  # type: ignore[attr-defined]  # of the engine of diffusers
     seeds, texts = (not np.array_equal(together[0], together[other]) for other in (1, 2))
     told = [] if seeds else ["seeds change nothing"]
     told += [] if texts else ["words change nothing"]
@@ -99,11 +106,11 @@ def in_company(folder):
     return [*told, "the same in company" if company else "other bytes in mixed company"]
 
 
-def _mixed(task):
+def _mixed(task: ImageRequest) -> ImageRequest:
     return replace(task, mixes_words=True)
 
 
-def refused(family):
+def refused(family: Family) -> tuple[str, list[str]]:
     """The sentence with which a model of this family is refused."""
     from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING
 
@@ -121,7 +128,7 @@ def refused(family):
     return kind, ["not refused"]
 
 
-def main(names):
+def main(names: list[str]) -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     import promptlab.engine.machine.torch_setup as libraries
 
@@ -138,7 +145,7 @@ def main(names):
                 continue
             began = time.perf_counter()
             if family.needs and not is_there(family.needs):
-                kind, told = "", []
+                kind, told = "", list[str]()
                 family = replace(each, unproved=f"needs {each.needs}")
             elif family.build is not None:
                 kind, told = tried(family, Path(place))
@@ -155,7 +162,7 @@ def main(names):
                 TABLE.write_text(table(rows), encoding="utf-8")
 
 
-def table(rows):
+def table(rows: list[tuple[Family, str, list[str]]]) -> str:
     """The rows as the document has them."""
     import diffusers
     import transformers

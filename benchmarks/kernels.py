@@ -18,6 +18,8 @@ Then one image, made again: by diffusers' own call, and by a pool of one slot th
   difference, as a part of the greatest number in eager's output; of a picture, in levels of 255.
 """
 
+from __future__ import annotations
+
 import argparse
 import gc
 import hashlib
@@ -28,17 +30,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
-from batch_invariance import CONFIGS, PIPELINES, PROMPTS, device_named, unwatched, weights_in
-from ladder import matmul_peak, wait
-from machine import machine
-from ways import Work, decoding, denoising, ways
 
+from benchmarks.batch_invariance import CONFIGS, PIPELINES, PROMPTS, device_named, unwatched, weights_in
+from benchmarks.ladder import matmul_peak, wait
+from benchmarks.machine import machine
+from benchmarks.ways import Run, Work, decoding, denoising, ways
 from promptlab.engine import create_engine
 from promptlab.engine.loading.pipeline_cache import PipelineSetting
 from promptlab.engine.machine.devices import choose_device, default_dtype, torch_dtype
@@ -49,19 +53,22 @@ from promptlab.engine.sources.finder import find_model
 from promptlab.errors import one_line
 from promptlab.images.png import pixel_sha256
 from promptlab.plan import requests_of
-from promptlab.specs import DTYPES, CallSpec, PipelineSpec, RunSpec, Variant
+from promptlab.specs import DTYPES, CallSpec, Dtype, PipelineSpec, RunSpec, Variant
 from promptlab.specs.schedulers import parse_scheduler
 
 SCHEDULER = "dpmsolver++"
 PARTS = ("unet", "vae", "image")
+if TYPE_CHECKING:
+    from torch import Tensor
+
 LEGEND = "Written by `benchmarks/kernels.py --save`, whose head says what the columns are."
 
 
-def outputs(run: Callable, work: Work) -> list:
+def outputs(run: Run, work: Work) -> list[Tensor]:
     return [run(*inputs).detach().contiguous().cpu() for inputs in work.inputs]
 
 
-def sha256(tensors: list) -> str:
+def sha256(tensors: list[Tensor]) -> str:
     import torch
 
     digest = hashlib.sha256()
@@ -70,13 +77,13 @@ def sha256(tensors: list) -> str:
     return digest.hexdigest()
 
 
-def apart(ours: list, theirs: list) -> float:
+def apart(ours: list[Tensor], theirs: list[Tensor]) -> float:
     """The greatest difference, as a part of the greatest number of ``theirs``."""
     pairs = [(one.double(), other.double()) for one, other in zip(ours, theirs, strict=True)]
     return max(float((one - other).abs().max() / other.abs().max()) for one, other in pairs)
 
 
-def proves_something(tensors: list) -> bool:
+def proves_something(tensors: list[Tensor]) -> bool:
     """Numbers, and other ones for other inputs: what is empty or always the same would be equal whatever happened."""
     import torch
 
@@ -93,10 +100,10 @@ def operations(work: Work) -> int | None:
     except Exception as error:  # noqa: BLE001 - seconds and bytes still count
         print(f"not counted: {one_line(error)}", file=sys.stderr)
         return None
-    return counted.get_total_flops()
+    return int(counted.get_total_flops())
 
 
-def timed(runs: dict[str, Callable], turn: Callable, device: str, rounds: int) -> dict[str, float]:
+def timed(runs: dict[str, Run], turn: Callable[[Run], int], device: str, rounds: int) -> dict[str, float]:
     """Median seconds of each, in turn, so that the machine's mood falls on all.
 
     Args:
@@ -119,7 +126,7 @@ def compared(work: Work, device: str, peak: float, *, rounds: int, repeats: int,
     tried = ways(work, device, compiling=compiling)
     runs = {name: run for name, run in tried.items() if not isinstance(run, str)}
 
-    def turn(run: Callable) -> int:
+    def turn(run: Run) -> int:
         for at in range(repeats):
             run(*work.inputs[at % len(work.inputs)])
         return repeats
@@ -143,10 +150,16 @@ def row(what: str, way: str, seconds: float, first: float, share: str, same: boo
     return f"| {what} | {way} | {seconds:.5f} | {first / seconds:.2f} | {share} | {answer} | {off} | `{sha[:12]}` |"
 
 
+def once(make: Run) -> int:
+    """Run a way one time."""
+    make()
+    return 1
+
+
 class Rerun:
     """One image with one seed made again: diffusers' call of one, and a pool of one slot."""
 
-    def __init__(self, folder: str, device: str, dtype: str, size: int, steps: int) -> None:
+    def __init__(self, folder: str, device: str, dtype: Dtype, size: int, steps: int) -> None:
         import diffusers
 
         self.engine, self.device, self.steps, self.size = create_engine(), device, steps, size
@@ -156,12 +169,14 @@ class Rerun:
             variants=(Variant(prompt=PROMPTS[0]),), seeds=(0,), batch_size=1, device=device,
         )  # fmt: skip
         resolved = self.engine.resolve(spec)
-        self.tasks, self.work = requests_of(resolved), self.engine.work(resolved)
+        work = self.engine.work(resolved)
+        assert work is not None, "the pool takes it"
+        self.tasks, self.work = requests_of(resolved), work
         self.pipeline = PIPELINES.ready(setting(folder, dtype, device), unwatched)
         chosen = parse_scheduler(SCHEDULER)
         scheduler = getattr(diffusers, chosen.name).from_config(self.pipeline.scheduler.config, **dict(chosen.options))
         parts = {**self.pipeline.components, "scheduler": scheduler}
-        self.stock = diffusers.StableDiffusionPipeline(**parts, requires_safety_checker=False)
+        self.stock: Any = diffusers.StableDiffusionPipeline(**parts, requires_safety_checker=False)
         self.stock.set_progress_bar_config(disable=True)
 
     def stocks(self) -> np.ndarray:
@@ -174,7 +189,7 @@ class Rerun:
             ).images[0]  # fmt: skip
         return np.asarray(image)
 
-    def ours(self, run: Callable | None) -> np.ndarray:
+    def ours(self, run: Run | None) -> np.ndarray:
         """The pool's, with ``run`` for its forward, the UNet's own without."""
         progress = SamplingProgress(first=0, batches=1, watch=unwatched, going=lambda: True)
         with forwarded(self.pipeline.unet, run):
@@ -186,13 +201,13 @@ class Rerun:
         forward = denoising(self.pipeline, 2, self.size)
         with the_engines_way(self.device, str(self.pipeline.unet.dtype)):
             found = ways(forward, self.device, compiling=compiling)
-        makers = {"diffusers' own call": self.stocks, "pool": lambda: self.ours(None)}
+        makers: dict[str, Run | str] = {"diffusers' own call": self.stocks, "pool": partial(self.ours, None)}
         for name, run in found.items():
             if name != "eager":
-                makers[f"pool, {name}"] = run if isinstance(run, str) else lambda run=run: self.ours(run)
+                makers[f"pool, {name}"] = run if isinstance(run, str) else partial(self.ours, run)
         able = {name: make for name, make in makers.items() if not isinstance(make, str)}
         images = {name: make() for name, make in able.items()}  # warm from here on
-        seconds = timed(able, lambda make: [make()] and 1, self.device, rounds)
+        seconds = timed(able, once, self.device, rounds)
         reference, first = images["pool"], seconds["diffusers' own call"]
         what = f"one image, {self.steps} steps"
         if reference.std() < 1:
@@ -208,14 +223,14 @@ class Rerun:
 
 
 @contextmanager
-def forwarded(unet, run: Callable | None) -> Iterator[None]:
+def forwarded(unet: Any, run: Run | None) -> Iterator[None]:
     """A block in which ``unet`` answers by ``run``, which takes sample, timesteps and embeddings."""
     if run is None:
         yield
         return
 
-    def forward(sample, timesteps, *, encoder_hidden_states, timestep_cond, added_cond_kwargs, return_dict):
-        assert (timestep_cond, added_cond_kwargs, return_dict) == (None, None, False)
+    def forward(sample: Tensor, timesteps: Tensor, *, encoder_hidden_states: Tensor, **others: object) -> tuple[Tensor]:
+        assert others == {"timestep_cond": None, "added_cond_kwargs": None, "return_dict": False}
         return (run(sample, timesteps, encoder_hidden_states),)
 
     unet.forward = forward

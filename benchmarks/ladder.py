@@ -11,34 +11,40 @@ rows and MLflow included. The peak is a large matrix multiplication in the rung'
 image is counted by torch (`FlopCounterMode`), padding not included.
 """
 
+from __future__ import annotations
+
 import argparse
 import gc
 import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from batch_invariance import CONFIGS, weights_in
-from machine import machine
-
+from benchmarks.batch_invariance import CONFIGS, weights_in
+from benchmarks.machine import machine
 from promptlab.engine import create_engine
 from promptlab.engine.machine.devices import choose_device
 from promptlab.engine.machine.memory import measure_peak_memory
 from promptlab.engine.machine.torch_setup import quietly
 from promptlab.errors import one_line
 from promptlab.lab import Lab
-from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant
+from promptlab.specs import CallSpec, Dtype, PipelineSpec, RunSpec, Variant
 from promptlab.specs.schedulers import parse_scheduler
+
+if TYPE_CHECKING:
+    import torch
 
 PROMPT = "portrait photo of a old warrior chief"
 
 
-def matmul_peak(device: str, dtype) -> float:
+def matmul_peak(device: str, dtype: torch.dtype) -> float:
     """Operations a second of a large matrix multiplication; the best of five."""
     import torch
 
@@ -66,10 +72,12 @@ class Rungs:
     def __init__(self, folder: str, device: str, size: int, steps: list[int], images: int, alone: int) -> None:
         self.folder, self.device, self.size, self.images, self.alone = folder, device, size, images, alone
         self.many, self.few = steps
-        self._dtype = self._pipeline = self._own = None
+        self._dtype: torch.dtype | None = None
+        self._pipeline: Any = None
+        self._own: Any = None
         self._counted: tuple[int, int] | None = None
 
-    def pipeline(self, dtype, scheduler: str, *, slicing: bool):
+    def pipeline(self, dtype: torch.dtype, scheduler: str, *, slicing: bool) -> Any:
         """diffusers' own, the weights loaded once for each dtype."""
         import diffusers
 
@@ -92,7 +100,7 @@ class Rungs:
 
             torch.cuda.empty_cache()
 
-    def work(self, call) -> tuple[int, int]:
+    def work(self, call: Callable[[int, int, int], None]) -> tuple[int, int]:
         """Operations of an image but for its steps, and those of a step: the same in every dtype."""
         from torch.utils.flop_counter import FlopCounterMode
 
@@ -110,7 +118,9 @@ class Rungs:
             self._counted = 2 * one - two, two - one
         return self._counted
 
-    def stock(self, dtype, scheduler: str, steps: int, batch: int, *, slicing: bool = False):
+    def stock(
+        self, dtype: torch.dtype, scheduler: str, steps: int, batch: int, *, slicing: bool = False
+    ) -> tuple[float, int, int]:
         """Seconds an image, peak bytes, operations an image: of diffusers' own call, warm."""
         import torch
 
@@ -136,7 +146,7 @@ class Rungs:
         made = -(-images // batch) * batch
         return seconds / made, peak.bytes or 0, once + steps * step
 
-    def ours(self, dtype: str, work: int):
+    def ours(self, dtype: Dtype, work: int) -> tuple[float, int, int]:
         """The last rung's images in a pool of eight, everything remembered."""
         self.free()
         spec = RunSpec(
@@ -168,7 +178,7 @@ def main() -> None:
     device = choose_device(typed.device)
     size = typed.size or CONFIGS[typed.config]["vae"]["sample_size"]
     half = torch.float16 if device.startswith("cuda") else torch.bfloat16  # a CPU has no float16
-    name = str(half).removeprefix("torch.")
+    name: Dtype = "float16" if half is torch.float16 else "bfloat16"
     with nullcontext(typed.model) if typed.model else weights_in(typed.weights, typed.config, device) as folder:
         rungs = Rungs(folder, device, size, typed.steps, typed.images, typed.alone or typed.images)
         peaks = {dtype: matmul_peak(device, dtype) for dtype in (torch.float32, half)}
@@ -177,7 +187,7 @@ def main() -> None:
         )
         print(", ".join(f"{str(dtype)[6:]} peak {peak / 1e12:.3f} TFLOP/s" for dtype, peak in peaks.items()) + "\n")
         print(f"{'':44}{'s/image':>10}{'GiB':>8}{'of peak':>10}{'times':>8}")
-        first = None
+        first = 0.0
         for what, dtype, rung in (
             (f"float32, PNDM {rungs.many}", torch.float32, (torch.float32, "pndm", rungs.many, 1)),
             (f"{name}, PNDM {rungs.many}", half, (half, "pndm", rungs.many, 1)),

@@ -15,10 +15,9 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from machine import machine
-
+from benchmarks.machine import machine
 from promptlab.engine import Engine, create_engine
 from promptlab.expand.sweep import Axis, build_sweep
 from promptlab.plan import Pace, plan

@@ -10,10 +10,9 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from machine import machine
-
+from benchmarks.machine import machine
 from promptlab.expand.experiment_file.reader import understood
 from promptlab.lab import Lab
 from promptlab.specs.schedulers import parse_scheduler

@@ -13,13 +13,13 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
-from machine import machine
 from matplotlib import cbook
 from PIL import Image
 
+from benchmarks.machine import machine
 from promptlab.engine import create_engine
 from promptlab.images.png import encode_png
 from promptlab.plan import requests_of

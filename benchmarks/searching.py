@@ -22,9 +22,8 @@ from typing import Any
 
 from sqlalchemy import insert, text
 
-sys.path.insert(0, str(Path(__file__).parent))
-from machine import machine
-
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.machine import machine
 from promptlab.store.database import Database
 from promptlab.store.notebook import Notebook
 from promptlab.store.run_list import summaries

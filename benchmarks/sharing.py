@@ -12,21 +12,21 @@ import tempfile
 import time
 import weakref
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+sys.path.insert(0, str(ROOT))
 
-from machine import machine  # noqa: E402
-
+from benchmarks.machine import machine  # noqa: E402
 from promptlab.engine import create_engine  # noqa: E402
-from promptlab.engine.machine.memory import measure_peak_memory, release  # noqa: E402
+from promptlab.engine.machine.memory import Peak, measure_peak_memory, release  # noqa: E402
 from promptlab.plan import requests_of  # noqa: E402
 from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant  # noqa: E402
 
 MIB = 2**20
 
 
-def parts(seed):
+def parts(seed: int) -> dict[str, Any]:
     import torch
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
@@ -49,11 +49,12 @@ def parts(seed):
     return {"unet": unet, "vae": vae, "encoder": encoder}
 
 
-def size_of(module):
+def size_of(module: Any) -> float:
+    """Return the size of a module's weights in MiB."""
     return sum(each.numel() * each.element_size() for each in module.parameters()) / MIB
 
 
-def main():
+def main() -> None:
     from tests.engine.tiny import save_tiny
 
     engine = create_engine()
@@ -71,10 +72,16 @@ def main():
         shutil.rmtree(folder)
 
 
-def report(engine, folder, sizes):
+def peak_of(memory: Peak) -> float:
+    """Return the most memory that was in use, in MiB."""
+    assert memory.bytes is not None, "this machine does not say how much memory a process takes"
+    return memory.bytes / MIB
+
+
+def report(engine: Any, folder: Path, sizes: dict[str, float]) -> None:
     with measure_peak_memory("cpu") as empty:
         pass
-    base, model = empty.bytes / MIB, sum(sizes.values())
+    base, model = peak_of(empty), sum(sizes.values())
     print(f"Measured on {machine()}.\n")
     print(", ".join(f"{name} {size:.0f} MiB" for name, size in sizes.items()), end="; ")
     print(f"a model {model:.0f} MiB; the process without one {base:.0f} MiB.\n")
@@ -90,13 +97,13 @@ def report(engine, folder, sizes):
     release("cpu")
     with measure_peak_memory("cpu") as left:
         pass
-    print(f"| freed | | 0 | {left.bytes / MIB - base:.0f} | {(left.bytes / MIB - base) / model:.2f} | |")
+    print(f"| freed | | 0 | {peak_of(left) - base:.0f} | {(peak_of(left) - base) / model:.2f} | |")
     together = side_by_side(folder)
     print(f"| A and C side by side, by diffusers alone | nothing | | {together - base:.0f} | "
           f"{(together - base) / model:.2f} | |")  # fmt: skip
 
 
-def changed(engine, model):
+def changed(engine: Any, model: Path) -> tuple[float, float, int]:
     """Peak in MiB, seconds, and how many parts of the pipeline before are alive, when one of ``model`` has painted."""
     spec = RunSpec(
         pipeline=PipelineSpec(model=str(model)), variants=(Variant(prompt="a"),), seeds=(0,), device="cpu",
@@ -111,10 +118,10 @@ def changed(engine, model):
     with measure_peak_memory("cpu") as peak:
         list(engine.generate(tasks))
     seconds = time.perf_counter() - began
-    return peak.bytes / MIB, seconds, sum(reference() is not None for reference in references)
+    return peak_of(peak), seconds, sum(reference() is not None for reference in references)
 
 
-def side_by_side(folder):
+def side_by_side(folder: Path) -> float:
     from diffusers import StableDiffusionPipeline
 
     with measure_peak_memory("cpu") as peak:
@@ -123,7 +130,7 @@ def side_by_side(folder):
             for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder):
                 sum(float(weight.detach().sum()) for weight in part.parameters())
     del both
-    return peak.bytes / MIB
+    return peak_of(peak)
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from machine import machine
+from benchmarks.machine import machine
 
 IMPORTS = "from diffusers import StableDiffusionPipeline; import mlflow"
 FIRST_STEP = """

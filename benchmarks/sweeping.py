@@ -16,12 +16,11 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
-from machine import machine
-
+from benchmarks.machine import machine
 from promptlab.engine import create_engine
 from promptlab.engine.machine.torch_setup import quietly
 from promptlab.expand.sweep import Axis, build_sweep

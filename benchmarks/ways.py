@@ -4,11 +4,21 @@ For `kernels.py`, which says how quick they are and whether their bytes are eage
 :func:`graph_of`, and tried nowhere else.
 """
 
+from __future__ import annotations
+
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from promptlab.errors import one_line
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Run = Callable[..., Any]
+"""Takes tensors, gives one."""
 
 LEFT_OUT = "left out: no CUDA"
 
@@ -25,12 +35,12 @@ class Work:
     """
 
     name: str
-    module: object
-    call: Callable
-    inputs: tuple[tuple, ...]
+    module: Any
+    call: Run
+    inputs: tuple[tuple[Tensor, ...], ...]
 
 
-def denoising(pipeline, rows: int, size: int) -> Work:
+def denoising(pipeline: Any, rows: int, size: int) -> Work:
     """A forward of the UNet over ``rows`` rows, as the pool calls it."""
     import torch
 
@@ -46,7 +56,7 @@ def denoising(pipeline, rows: int, size: int) -> Work:
         sample, embeds = (each.to(unet.device, unet.dtype) for each in (sample, embeds))
         inputs.append((sample, timesteps.to(unet.device), embeds))
 
-    def call(module, sample, timesteps, embeds):
+    def call(module: Any, sample: Tensor, timesteps: Tensor, embeds: Tensor) -> Any:
         return module(
             sample, timesteps, encoder_hidden_states=embeds, timestep_cond=None, added_cond_kwargs=None,
             return_dict=False,
@@ -55,7 +65,7 @@ def denoising(pipeline, rows: int, size: int) -> Work:
     return Work(name=f"UNet, {rows} rows", module=unet, call=call, inputs=tuple(inputs))
 
 
-def decoding(pipeline, rows: int, size: int) -> Work:
+def decoding(pipeline: Any, rows: int, size: int) -> Work:
     """The VAE's decoding of a batch, as the pool does it."""
     import torch
 
@@ -65,29 +75,29 @@ def decoding(pipeline, rows: int, size: int) -> Work:
         latents = torch.randn(rows, vae.config.latent_channels, side, side, generator=generator)
         inputs.append((latents.to(vae.device, vae.dtype),))
 
-    def call(module, latents):
+    def call(module: Any, latents: Tensor) -> Any:
         return module.decode(latents / module.config.scaling_factor, return_dict=False)[0]
 
     return Work(name=f"VAE, {rows} rows", module=vae, call=call, inputs=tuple(inputs))
 
 
-def eager(work: Work) -> Callable:
+def eager(work: Work) -> Run:
     return lambda *inputs: work.call(work.module, *inputs)
 
 
-def channels_last(work: Work) -> Callable:
+def channels_last(work: Work) -> Run:
     """Of a copy: the channels of a pixel lie together, as cuDNN's quickest convolutions read them."""
     import torch
 
     module = copy.deepcopy(work.module).to(memory_format=torch.channels_last)
 
-    def run(first, *others):
+    def run(first: Tensor, *others: Tensor) -> Any:
         return work.call(module, first.contiguous(memory_format=torch.channels_last), *others).contiguous()
 
     return run
 
 
-def graph_of(run: Callable, inputs: tuple) -> Callable:
+def graph_of(run: Run, inputs: tuple[Tensor, ...]) -> Run:
     """``run``, its kernels recorded once and replayed without Python in between. CUDA only.
 
     Source: "CUDA Graphs" in PyTorch's notes on CUDA semantics: warm up on a side stream, capture, then fill the memory
@@ -106,17 +116,17 @@ def graph_of(run: Callable, inputs: tuple) -> Callable:
     with torch.cuda.graph(graph):
         out = run(*held)
 
-    def replay(*fresh):
+    def replay(*fresh: Tensor, weights: Run = run) -> Any:
+        del weights  # `run`: the graph reads them, and would not keep them alive
         for there, each in zip(held, fresh, strict=True):
             there.copy_(each)
         graph.replay()
         return out.clone()  # the next replay writes over it, and schedulers of several steps remember predictions
 
-    replay.weights = run  # the graph reads them, and would not keep them alive
     return replay
 
 
-def compiled(work: Work) -> Callable:
+def compiled(work: Work) -> Run:
     import torch
 
     module = copy.deepcopy(work.module)  # it leaves marks on what it compiles
@@ -127,21 +137,22 @@ def compiled(work: Work) -> Callable:
     return lambda *inputs: work.call(module, *inputs)
 
 
-def ways(work: Work, device: str, *, compiling: bool) -> dict[str, Callable | str]:
+def ways(work: Work, device: str, *, compiling: bool) -> dict[str, Run | str]:
     """How to run it, by name; or why not."""
-    found: dict[str, Callable | str] = {"eager": eager(work)}
+    found: dict[str, Run | str] = {"eager": eager(work)}
     found["channels_last"] = attempt(lambda: channels_last(work), work)
-    for name in tuple(found):
-        found[f"CUDA graph, {name}"] = on_cuda(device, lambda run=found[name]: graph_of(run, work.inputs[0]), work)
+    for name, run in tuple(found.items()):
+        graph = run if isinstance(run, str) else on_cuda(device, partial(graph_of, run, work.inputs[0]), work)
+        found[f"CUDA graph, {name}"] = graph
     found["torch.compile"] = attempt(lambda: compiled(work), work) if compiling else "left out: no --compile"
     return found
 
 
-def on_cuda(device: str, make: Callable, work: Work) -> Callable | str:
+def on_cuda(device: str, make: Callable[[], Run], work: Work) -> Run | str:
     return attempt(make, work) if device.startswith("cuda") else LEFT_OUT
 
 
-def attempt(make: Callable, work: Work) -> Callable | str:
+def attempt(make: Callable[[], Run], work: Work) -> Run | str:
     """What it makes, once it has run; or in a line why it does not."""
     try:
         run = make()

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, AutoencoderTiny
 from torch import Tensor, nn
 
 from training.dataset import HELD_OUT, load_pictures
@@ -73,7 +73,7 @@ def psnr(made: Tensor, real: Tensor) -> float:
     return (10 * torch.log10(4 / error)).mean().item()
 
 
-def reconstruct(vae: nn.Module, pictures: np.ndarray, batch: int = 16) -> tuple[Tensor, Tensor]:
+def reconstruct(vae: AutoencoderKL | AutoencoderTiny, pictures: np.ndarray, batch: int = 16) -> tuple[Tensor, Tensor]:
     """The originals and what comes back from the latents' means, both in -1…1."""
     device = next(vae.parameters()).device
     real, made = [], []

@@ -63,7 +63,8 @@ def networks(work: Path) -> dict[str, nn.Module]:
 def train_denoiser(work: Path, minutes: float, ranks: Ranks, look: Callable[[int], None] | None = None) -> None:
     """Train for ``minutes`` in all."""
     modules = {name: module.to(ranks.device) for name, module in networks(work).items()}
-    noise, words, head = modules["unet"], modules["text"], modules["head"]
+    noise: UNet2DConditionModel = modules["unet"]
+    words, head = modules["text"], modules["head"]
     device, end = ranks.device, encoded(work)
     latents, tokens, labels = (
         Rows(np.load(work / f"{name}.npy", mmap_mode="r")[:end], device) for name in ("latents", "tokens", "labels")

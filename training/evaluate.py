@@ -168,7 +168,7 @@ def _negative(reader: Reader, artist: Artist, seeds: int = 96) -> dict[str, tupl
 
 def _spread(reader: Reader, artist: Artist, seeds: int = 24) -> dict[str, float]:
     """Bits of what "portrait photo of a king" and the empty prompt leave open, over seeds."""
-    found = {}
+    found: dict[str, float] = {}
     for words, names in (
         ("portrait photo of a king", ("background", "colour", "view", "beard")),
         ("", ("role", "age", "background", "view")),

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -26,13 +27,15 @@ class Ranks:
         self.rank = int(os.environ.get("RANK", "0"))
         self.world = int(os.environ.get("WORLD_SIZE", "1"))
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._store: dist.TCPStore | None = None
+        self._store: Any = None
         if self.device.type == "cpu":
             torch.set_num_threads(1)
         torch.backends.cudnn.benchmark = True  # shapes stay as they are
         if self.world > 1:
             port = int(os.environ["MASTER_PORT"])
-            self._store = dist.TCPStore("127.0.0.1", port, self.world, is_master=self.rank == 0)
+            self._store = dist.TCPStore(  # type: ignore[attr-defined]  # torch re-exports it without saying so
+                "127.0.0.1", port, self.world, is_master=self.rank == 0
+            )
             dist.init_process_group("gloo", store=self._store, rank=self.rank, world_size=self.world)
 
     @property

@@ -15,7 +15,9 @@ GOAL = 0.9
 
 def table(m: dict[str, Any], prototype: dict[str, Any] | None = None) -> str:
     """``m`` is a ``Measured`` as it was written to JSON; the prototype's stands beside it when there is one."""
-    rows = [("measured", "goal", "reached", "before")] if prototype else [("measured", "goal", "reached")]
+    rows: list[tuple[str, ...]] = (
+        [("measured", "goal", "reached", "before")] if prototype else [("measured", "goal", "reached")]
+    )
     rows += [tuple("---" for _ in rows[0])]
     for what, goal, value in _lines(m):
         before = {w: v for w, _, v in _lines(prototype)}.get(what, "–") if prototype else None

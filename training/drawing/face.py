@@ -76,9 +76,9 @@ def face(c: skia.Canvas, f: Figure) -> None:
     if f.profile:
         _eye(c, f, f.w * 0.60, y, 0.72, -1)
     else:
-        for d in (-1, 1):
-            squash = 1.0 if abs(f.yaw) < 0.2 else (0.72 if d * f.yaw > 0 else 1.0)
-            _eye(c, f, f.x(d * 0.45), y, squash, d)
+        for side in (-1, 1):
+            squash = 1.0 if abs(f.yaw) < 0.2 else (0.72 if side * f.yaw > 0 else 1.0)
+            _eye(c, f, f.x(side * 0.45), y, squash, side)
     if f.a.expression in ("angry", "serious"):
         x = f.w * 0.84 if f.profile else f.x(0)
         for d in (-1.5, 1.5):

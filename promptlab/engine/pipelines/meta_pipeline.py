@@ -147,8 +147,9 @@ def _part(folder: Path, class_name: str) -> Any:
     for file in _CONFIGS:
         values |= _read(folder / file)
     if isinstance(known, type) and issubclass(known, diffusers.SchedulerMixin):
+        scheduler: Any = known
         with quietly():
-            return known.from_config(values)
+            return scheduler.from_config(values)
     return _Part(values)
 
 
