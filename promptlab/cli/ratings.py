@@ -168,8 +168,8 @@ def _key() -> str:
 
 @click.command()
 @click.argument("refs", nargs=-1, metavar="[RUN|last|sweep:N]...")
-@click.option("--by", default="scheduler", show_default=True, help="What is asked about.",
-              metavar="scheduler|vae|lora|dtype|steps|guidance|model|variant|word|seed")  # fmt: skip
+@click.option("--by", default="scheduler", show_default=True, metavar="SETTING|variant|word|seed",
+              help="What is asked about: a setting, such as steps or vae, wordings, words or seeds.")  # fmt: skip
 @click.option("--experiment", metavar="NAME", help="Only pictures of this experiment.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--csv", "as_csv", is_flag=True, help="As CSV.")

@@ -1,27 +1,32 @@
-"""What was thought of pictures, read: stars and votes with the setting, seed and words of the pictures they are about.
+"""Reads stars and votes, with the setting, seed and words of the pictures that they are about. Plain SQL.
 
-Plain SQL, as in :mod:`promptlab.store.run_list`. A link is the picture that it links to: a picture is known by the row
-it
-was made in, and seen under the settings of the runs that are asked about.
+A link is the picture that it links to: a picture is known by the row it was made in, and seen under the settings of the
+runs that are asked about. Runs of one ``setting_key`` share a setting, so that is read once for all of them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from promptlab.expand.settings_text import together
-from promptlab.specs import Lora
+from promptlab.specs import RunSpec, Variant
 from promptlab.store.database import Database
+from promptlab.store.readonly import Reading
+from promptlab.store.spec_columns import decoded, select_list, spec_of
 
-__all__ = ["RatedImage", "RatedImages", "Vote", "opinions"]
+__all__ = ["RatedImage", "RatedImages", "RatedSetting", "Vote", "opinions"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatedImage:
-    """A picture that can be judged, or was: ``source`` is what it is a link to, or itself, as a row's number."""
+    """Describes a picture that can be rated, or was.
+
+    Args:
+        source: the picture that it is a link to, or itself, as a row's number.
+        setting_key: of its run; see :attr:`RatedImages.settings`.
+    """
 
     source: int
     run_id: int
@@ -30,30 +35,33 @@ class RatedImage:
     path: str | None
     stars: int | None
     prompt: str
+    negative_prompt: str
     label: str
-    model: str
-    vae: str | None
-    dtype: str | None
-    scheduler: str | None
-    steps: int | None
-    guidance: float | None
+    setting_key: str
     sweep_values: tuple[tuple[str, str], ...]
-    lora: str | None = None
 
     @property
     def ref(self) -> str:
-        """How the image is named on the command line: ``12/3``."""
+        """Return how the image is named on the command line: ``12/3``."""
         return f"{self.run_id}/{self.position}"
 
-    @property
-    def setting(self) -> tuple[object, ...]:
-        """All that is neither seed nor words."""
-        return (self.model, self.vae, self.dtype, self.scheduler, self.steps, self.guidance, self.lora)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatedSetting:
+    """Describes what runs of one ``setting_key`` have in common.
+
+    Args:
+        spec: of the first of them; its seeds and words say nothing.
+    """
+
+    spec: RunSpec
+    model_identity: str
+    vae_identity: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vote:
-    """One picture was liked better than another, or neither; both by their sources."""
+    """Says that one picture was liked better than another, or neither; both by their sources."""
 
     winner: int
     loser: int
@@ -62,10 +70,11 @@ class Vote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatedImages:
-    """Pictures by their sources, and the votes between any two of them."""
+    """Holds pictures by their sources, the votes between any two of them, and their settings by their keys."""
 
     pictures: Mapping[int, RatedImage]
     votes: tuple[Vote, ...]
+    settings: Mapping[str, RatedSetting] = field(default_factory=dict)
 
 
 _PICTURES: Final = """
@@ -73,8 +82,7 @@ _PICTURES: Final = """
                    UNION SELECT image_id FROM promptlab_ratings
                    UNION SELECT winner_image_id FROM promptlab_votes UNION SELECT loser_image_id FROM promptlab_votes)
     SELECT coalesce(image.linked_image_id, image.id) AS source, image.run_id, image.position, image.seed, image.path,
-           rating.stars, variant.prompt, variant.label, run.model, run.vae, run.dtype, run.scheduler,
-           run.num_inference_steps AS steps, run.guidance_scale AS guidance, CAST(run.loras AS TEXT) AS lora,
+           rating.stars, variant.prompt, variant.negative_prompt, variant.label, run.setting_key,
            CAST(run.sweep_values AS TEXT) AS sweep_values
     FROM promptlab_images image
     JOIN promptlab_variants variant ON variant.id = image.variant_id
@@ -86,15 +94,22 @@ _PICTURES: Final = """
     ORDER BY image.id DESC
 """
 
+_SETTINGS: Final = f"""
+    SELECT run.setting_key, run.model_identity, run.vae_identity, {select_list("run")}
+    FROM promptlab_runs run WHERE run.id IN ({{ids}})
+"""  # noqa: S608 - columns of ours
+
 _VOTES: Final = """
     SELECT winner_image_id AS winner, loser_image_id AS loser, tie FROM promptlab_votes ORDER BY id
 """
+
+_NO_WORDS: Final = (Variant(prompt=""),)
 
 
 def opinions(
     database: Database, *, runs: Iterable[int] | None = None, experiment: str | None = None, every: bool = False
 ) -> RatedImages:
-    """What was thought of the pictures of ``runs``, of an experiment, or of all.
+    """Read what was thought of the pictures of ``runs``, of an experiment, or of all.
 
     Args:
         every: also the pictures of which nobody has said anything yet.
@@ -109,22 +124,25 @@ def opinions(
     given = {"runs": numbers, "experiment": experiment, "every": every}
     with database.reading("reading votes") as reading:
         select = _PICTURES.format(runs=reading.dialect.numbers("runs"))
-        pictures = {row["source"]: _judged(row) for row in reading.rows(select, given)}
+        pictures = {row["source"]: _rated(row) for row in reading.rows(select, given)}
         votes = tuple(
             Vote(winner=row["winner"], loser=row["loser"], tie=bool(row["tie"]))
             for row in reading.rows(_VOTES)
             if row["winner"] in pictures and row["loser"] in pictures
         )
-    return RatedImages(pictures=pictures, votes=votes)
+        firsts = {one.setting_key: one.run_id for one in pictures.values()}
+        settings = dict(_settings(reading, firsts.values()))
+    return RatedImages(pictures=pictures, votes=votes, settings=settings)
 
 
-def _judged(row: dict[str, Any]) -> RatedImage:
+def _rated(row: dict[str, Any]) -> RatedImage:
     values = json.loads(row["sweep_values"] or "null") or ()
-    loras = tuple(Lora(**each) for each in json.loads(row["lora"] or "null") or ())
-    return RatedImage(
-        **{
-            **row,
-            "sweep_values": tuple((field, value) for field, value in values),
-            "lora": together(loras) if loras else None,
-        }
-    )
+    return RatedImage(**row | {"sweep_values": tuple((name, value) for name, value in values)})
+
+
+def _settings(reading: Reading, run_ids: Iterable[int]) -> Iterator[tuple[str, RatedSetting]]:
+    select = _SETTINGS.format(ids=reading.dialect.numbers("ids"))
+    for row in reading.rows(select, {"ids": json.dumps(sorted(run_ids))}):
+        spec = spec_of(decoded(row), _NO_WORDS)
+        identities = {"model_identity": row["model_identity"], "vae_identity": row["vae_identity"]}
+        yield row["setting_key"], RatedSetting(spec=spec, **identities)

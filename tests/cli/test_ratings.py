@@ -198,3 +198,41 @@ def test_what_cannot_be_is_one_line(foxes, words, message):
     """What, which value, what is allowed; nothing is kept."""
     said = foxes(*words)
     assert (said.code, message in said.err) == (2, True), said.err
+
+
+def stars_by(promptlab, run, stars):
+    """Give every picture of a run, of eight seeds, the same stars."""
+    promptlab("rate", *(f"{run}/{position}" for position in range(8)), str(stars))
+
+
+def test_best_tells_schedulers_apart_by_their_options(promptlab):
+    """Karras' sigmas are liked better, eight seeds of eight: sixteen stars are eight votes, under two names."""
+    for options, stars in (("", 2), (":use_karras_sigmas=true", 5)):
+        promptlab("run", "a fox", "--seeds", "0-7", "--scheduler", f"dpmsolver++{options}")
+        stars_by(promptlab, 1 if stars == 2 else 2, stars)
+    found = json.loads(promptlab("best", "--by", "scheduler", "--json").out)
+    assert [(one["value"], one["won"], one["lost"], one["rated"]) for one in found["values"]] == [
+        ("DPMSolverMultistepScheduler:use_karras_sigmas=true", 8, 0, 8),
+        ("DPMSolverMultistepScheduler", 0, 8, 8),
+    ]
+    assert found["votes"] == 8
+
+
+def test_best_by_words_leaves_out_stars_of_another_size(promptlab):
+    """A red and a blue fox at eight seeds each, of two sizes: no star says which of both it was for."""
+    for number, (colour, size) in enumerate((("red", "32"), ("blue", "64")), 1):
+        promptlab("run", f"a {colour} fox", "--seeds", "0-7", "--size", size)
+        stars_by(promptlab, number, 6 - 2 * number)
+    for by in ("word", "variant"):
+        found = json.loads(promptlab("best", "--by", by, "--json").out)
+        assert (found["votes"], {one["rated"] for one in found["values"]} >= {8}) == (0, True)
+
+
+def test_best_compares_runs_of_another_batch_size_and_device(promptlab):
+    """A viewer does not see them."""
+    promptlab("run", "a fox", "--seeds", "0-7", "--steps", "3", "--batch-size", "4")
+    stars_by(promptlab, 1, 2)
+    promptlab("run", "a fox", "--seeds", "0-7", "--steps", "4", "--batch-size", "2", "--vae-slicing")
+    stars_by(promptlab, 2, 4)
+    assert json.loads(promptlab("best", "--by", "steps", "--json").out)["votes"] == 8
+    assert json.loads(promptlab("best", "--by", "num_inference_steps", "--json").out)["votes"] == 8

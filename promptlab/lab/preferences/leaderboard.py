@@ -1,8 +1,13 @@
-"""Which value wins, and which two pictures to show next: what votes and stars come to.
+"""Ranks the values of a setting, or wordings, by votes and stars, and chooses the next two pictures to show.
 
-Stars become votes: of pictures that differ in what is asked about and agree in what else matters (seed and prompt,
-where it is about a setting; seed and setting, where it is about words), the one with more stars was liked better. *n*
-such pictures give n(n-1)/2 comparisons but only n-1 independent ones, so each counts 2/n.
+Stars become votes: of two pictures that differ in what is asked about and in nothing else that a viewer means, the one
+with more stars was liked better. For a setting that is the same seed, the same words and the same setting key but for
+that setting; for words, the same seed and setting; for seeds, the same words and setting. *n* such pictures give
+n(n-1)/2 comparisons but only n-1 independent ones, so each counts 2/n. A vote counts whatever else its two pictures
+differ in: somebody saw both.
+
+The batch size is left out of every comparison: another one rounds floats otherwise, which nobody sees, and a run of one
+image has another than the run of eight that it is held against. Device and machine are in no setting key.
 """
 
 from __future__ import annotations
@@ -12,35 +17,39 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Final
+from typing import Any, Final
 from zlib import crc32
 
 from promptlab.errors import UnknownValue
+from promptlab.expand.settings_text import NONE, together
 from promptlab.lab.preferences.bradley_terry import Contest, Ranking, rank
-from promptlab.store.rated_images import RatedImage, RatedImages
+from promptlab.specs import setting_key
+from promptlab.specs.settings import SETTINGS, Setting, setting_named
+from promptlab.store.rated_images import RatedImage, RatedImages, RatedSetting
 
 __all__ = ["FIELDS", "Leaderboard", "Stars", "best", "contender", "next_pair", "ranked"]
 
-_OF: Final[Mapping[str, Callable[[RatedImage], object]]] = {
-    "scheduler": lambda one: one.scheduler or "default",
-    "vae": lambda one: one.vae or "default",
-    "lora": lambda one: one.lora or "none",
-    "dtype": lambda one: one.dtype or "default",
-    "steps": lambda one: one.steps,
-    "guidance": lambda one: one.guidance,
-    "model": lambda one: one.model,
-    "variant": lambda one: one.label or one.prompt,
-    "seed": lambda one: one.seed,
-}
+_NOT_ASKED: Final = frozenset({"batch_size", "generator_device", "variant"})
+"""Settings of a key that no viewer asks about: the first rounds otherwise; the second draws other noise from a seed, so
+that no two pictures are alike; and ``variant`` has always meant the wording here."""
 
-FIELDS: Final = (*_OF, "word")
+_COMPARED: Final = tuple(
+    row.name
+    for row in SETTINGS.values()
+    if row.name in ("revision", "size") or (row.recipe is not None and row.name not in _NOT_ASKED)
+)
+
+FIELDS: Final = (*_COMPARED, "variant", "word", "seed")
 
 _WORD: Final = re.compile(r"\w[\w'’-]*")
+
+_BLANK: Final[Mapping[str, Any]] = {"parts": (), "switch": False}
+"""The value of a setting that is left out of a key, by its kind; None for all others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stars:
-    """The mean of the stars that a value's pictures were given, and how many were."""
+    """Holds the mean of the stars that a value's pictures were given, and how many were."""
 
     mean: float
     rated: int
@@ -48,7 +57,7 @@ class Stars:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaderboard:
-    """What came of one question: ``by`` a field, the ranking of its values, and their stars."""
+    """Answers one question: ``by`` a field, the ranking of its values, and their stars."""
 
     by: str
     ranking: Ranking
@@ -56,49 +65,102 @@ class Leaderboard:
 
 
 def best(by: str, said: RatedImages) -> Leaderboard:
-    """Which value of ``by`` is liked best.
+    """Rank the values of ``by``.
 
     Args:
-        by: one of :data:`FIELDS`.
+        by: one of :data:`FIELDS`, or another name that such a setting goes by.
 
     Raises:
         UnknownValue: for any other field.
     """
-    if by not in FIELDS:
-        raise UnknownValue("by", by, FIELDS, hint="promptlab best --by scheduler")
+    question = _question(by, said.settings)
     rated: dict[str, list[int]] = defaultdict(list)
     for one in said.pictures.values():
-        for name in _traits(by, one) if one.stars is not None else ():
+        for name in question.values(one) if one.stars is not None else ():
             rated[name].append(one.stars or 0)
     stars = {name: Stars(mean=sum(each) / len(each), rated=len(each)) for name, each in sorted(rated.items())}
-    return Leaderboard(by=by, ranking=rank([*_voted(by, said), *_starred(by, said)]), stars=stars)
+    return Leaderboard(by=by, ranking=rank([*_voted(question, said), *_starred(question, said)]), stars=stars)
 
 
-def _traits(by: str, one: RatedImage) -> frozenset[str]:
-    if by == "word":
-        return frozenset(_WORD.findall(one.prompt.casefold()))
-    value = _OF[by](one)
-    return frozenset({f"{value:g}" if isinstance(value, float) else str(value)})
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """Says what a picture shows of the field asked about, and what it has to share with another to be compared."""
+
+    values: Callable[[RatedImage], frozenset[str]]
+    rest: Callable[[RatedImage], Hashable]
 
 
-def _alike(by: str, one: RatedImage) -> Hashable:
-    """What two pictures have to share for their stars to say something about ``by``."""
-    if by == "seed":
-        return one.prompt, one.setting
-    return (one.seed, one.setting) if by in ("word", "variant") else (one.seed, one.prompt)
+def _question(by: str, settings: Mapping[str, RatedSetting]) -> _Question:
+    row = None if by in ("variant", "word", "seed") else setting_named(by)
+    if row is not None and row.name in _COMPARED:
+        shown = {key: frozenset({_shown(row, each)}) for key, each in settings.items()}
+        rest = {key: _key_without(row, each) for key, each in settings.items()}
+        return _Question(
+            values=lambda one: shown[one.setting_key],
+            rest=lambda one: (one.seed, one.prompt, one.negative_prompt, rest[one.setting_key]),
+        )
+    whole = {key: _key_without(None, each) for key, each in settings.items()}
+    match by:
+        case "word":
+            return _Question(
+                values=lambda one: frozenset(_WORD.findall(one.prompt.casefold())),
+                rest=lambda one: (one.seed, one.negative_prompt, whole[one.setting_key]),
+            )
+        case "variant":
+            return _Question(
+                values=lambda one: frozenset({one.label or one.prompt}),
+                rest=lambda one: (one.seed, whole[one.setting_key]),
+            )
+        case "seed":
+            return _Question(
+                values=lambda one: frozenset({str(one.seed)}),
+                rest=lambda one: (one.prompt, one.negative_prompt, whole[one.setting_key]),
+            )
+    raise UnknownValue("by", by, FIELDS, hint="promptlab best --by scheduler")
 
 
-def _voted(by: str, said: RatedImages) -> Iterator[Contest]:
+def _shown(row: Setting, setting: RatedSetting) -> str:
+    value = row.value(setting.spec)
+    if row.kind == "parts":
+        return together(value)
+    if row.kind == "size":
+        return "x".join("default" if side is None else str(side) for side in value)
+    if value is None or value is False:
+        return NONE if row.conditioning else "default"
+    if value is True:
+        return row.shown or row.name
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _key_without(row: Setting | None, setting: RatedSetting) -> Hashable:
+    """Return the setting key of all but ``row`` and the batch size.
+
+    Weights are in a key by their identity, which is left out with their name. Another revision has other weights under
+    the same name; a model and its weights variant go together.
+    """
+    blank: dict[str, Any] = {"batch_size": None}
+    name = None if row is None else row.name
+    if row is not None:
+        blank |= dict.fromkeys(row.sets, _BLANK.get(row.kind))
+    if name == "model":
+        blank |= {"model": "", "variant": None}
+    model = "" if name in ("model", "revision") else setting.model_identity
+    vae = None if name == "vae" else setting.vae_identity
+    key = setting_key(setting.spec.vary(**blank), model_identity=model, vae_identity=vae)
+    return (key, setting.spec.pipeline.model) if name == "revision" else key
+
+
+def _voted(question: _Question, said: RatedImages) -> Iterator[Contest]:
     for vote in said.votes:
-        winner, loser = (_traits(by, said.pictures[each]) for each in (vote.winner, vote.loser))
+        winner, loser = (question.values(said.pictures[each]) for each in (vote.winner, vote.loser))
         yield Contest(winner=winner - loser, loser=loser - winner, tie=vote.tie)
 
 
-def _starred(by: str, said: RatedImages) -> Iterator[Contest]:
+def _starred(question: _Question, said: RatedImages) -> Iterator[Contest]:
     groups: dict[Hashable, Counter[tuple[frozenset[str], int]]] = defaultdict(Counter)
     for one in said.pictures.values():
         if one.stars is not None:
-            groups[_alike(by, one)][_traits(by, one), one.stars] += 1
+            groups[question.rest(one)][question.values(one), one.stars] += 1
     for group in groups.values():
         weight = 2 / group.total()
         for ((mine, stars), many), ((other, others), more) in combinations(group.items(), 2):
@@ -107,7 +169,7 @@ def _starred(by: str, said: RatedImages) -> Iterator[Contest]:
 
 
 def contender(one: RatedImage, *, runs: int, variants: int) -> str:
-    """What stands against others in a comparison: the setting of its run and its wording, as far as they differ."""
+    """Name what stands against others in a comparison: its run's setting and its wording, as far as they differ."""
     values = [value for _, value in one.sweep_values] if runs > 1 else []
     if runs > 1 and not values:
         values = [f"run {one.run_id}"]
@@ -115,7 +177,7 @@ def contender(one: RatedImage, *, runs: int, variants: int) -> str:
 
 
 def ranked(said: RatedImages, names: Mapping[int, str]) -> Ranking:
-    """Contenders by Bradley and Terry, from the votes between their pictures."""
+    """Rank contenders by Bradley and Terry, from the votes between their pictures."""
     return rank(
         [
             Contest(winner=frozenset({names[one.winner]}), loser=frozenset({names[one.loser]}), tie=one.tie)
@@ -125,7 +187,7 @@ def ranked(said: RatedImages, names: Mapping[int, str]) -> Ranking:
 
 
 def next_pair(said: RatedImages, names: Mapping[int, str]) -> tuple[RatedImage, RatedImage] | None:
-    """Two pictures of one seed that were not compared yet, about which an answer tells most; ``None`` where none is.
+    """Choose two pictures of one seed that were not compared yet, about which an answer tells most; or None.
 
     Those of contenders that met least often, and of these the ones that are closest in strength. Which stands first
     is as good as drawn by lot, so that a liking for one side favours nobody.

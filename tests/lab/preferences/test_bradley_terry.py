@@ -5,10 +5,7 @@ import math
 
 import pytest
 
-from promptlab.errors import UnknownValue
 from promptlab.lab.preferences.bradley_terry import ENOUGH, Contest, rank
-from promptlab.lab.preferences.leaderboard import best, contender, next_pair
-from promptlab.store.rated_images import RatedImage, RatedImages, Vote
 
 
 def votes(*told):
@@ -91,67 +88,3 @@ def test_nothing_said_is_no_ranking():
     """Without votes, or with votes between likes only, there is nobody to rank."""
     assert rank([]).standings == ()
     assert rank(votes(("a", "a", 5))).winner is None
-
-
-def picture(source, *, seed=0, scheduler="Euler", prompt="a fox", stars=None, run_id=1, values=()):
-    return RatedImage(
-        source=source, run_id=run_id, position=source, seed=seed, path=None, stars=stars, prompt=prompt, label=prompt,
-        model="mini", vae=None, dtype="float32", scheduler=scheduler, steps=20, guidance=7.5, sweep_values=values,
-    )  # fmt: skip
-
-
-def said(*pictures, votes=()):
-    return RatedImages(pictures={one.source: one for one in pictures}, votes=tuple(votes))
-
-
-def test_stars_count_as_votes_between_pictures_of_one_seed_and_prompt():
-    """Of two pictures that differ in the scheduler only, more stars are a vote; other seeds and words say nothing."""
-    pairs = [
-        picture(2 * seed + half, seed=seed, scheduler=("Euler", "PNDM")[half], stars=(5, 3)[half])
-        for seed in range(12)
-        for half in (0, 1)
-    ]
-    elsewhere = [picture(100, seed=99, scheduler="UniPC", stars=5), picture(101, prompt="an owl", stars=1)]
-    found = best("scheduler", said(*pairs, *elsewhere))
-    assert (found.ranking.winner, found.ranking.votes) == ("Euler", 12)
-    assert {name: (one.mean, one.rated) for name, one in found.stars.items()} == {
-        "Euler": ((12 * 5 + 1) / 13, 13), "PNDM": (3.0, 12), "UniPC": (5.0, 1),
-    }  # fmt: skip
-
-
-def test_many_stars_are_not_more_votes_than_pictures():
-    """Of n rated pictures of one seed, n-1 comparisons are independent: so much they weigh together."""
-    pictures = [picture(number, scheduler=f"S{number}", stars=number + 1) for number in range(5)]
-    assert best("scheduler", said(*pictures)).ranking.votes == pytest.approx(4)
-
-
-def test_a_field_that_is_none_is_refused_with_those_that_are():
-    """One line, with the nearest of what can be asked about."""
-    with pytest.raises(UnknownValue, match=r"--by 'schedulers' is unknown \(did you mean scheduler\?\)"):
-        best("schedulers", said())
-
-
-def test_pairs_are_of_one_seed_and_never_asked_twice():
-    """Every pair of other contenders at the same seed comes once, those that met least first."""
-    pictures = [
-        picture(10 * seed + number, seed=seed, prompt=prompt)
-        for seed in (0, 1)
-        for number, prompt in enumerate(("red", "blue", "green"))
-    ]
-    names = {one.source: contender(one, runs=1, variants=3) for one in pictures}
-    given, asked = [], []
-    while pair := next_pair(said(*pictures, votes=given), names):
-        assert pair[0].seed == pair[1].seed
-        asked.append(frozenset(names[one.source] for one in pair))
-        given.append(Vote(winner=pair[0].source, loser=pair[1].source, tie=False))
-    assert len(asked) == 6
-    assert len(set(asked[:3])) == len(set(asked)) == 3
-
-
-def test_contenders_are_told_apart_by_what_differs():
-    """Axis values in a sweep, the run's number beside other runs, the wording where there are several."""
-    one = picture(1, values=(("steps", "20"),))
-    assert contender(one, runs=2, variants=1) == "20"
-    assert contender(one, runs=2, variants=2) == "20 · a fox"
-    assert contender(picture(1), runs=1, variants=2) == "a fox"
-    assert contender(picture(1, run_id=4), runs=2, variants=1) == "run 4"
