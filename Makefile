@@ -36,8 +36,8 @@ lint: $(SETUP)  ## ruff, mypy, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-docs: $(SETUP)  ## write the generated blocks of the README anew
-	$(BIN)/cog -r README.md
+docs: $(SETUP)  ## write the generated blocks of README and docs/ anew
+	$(BIN)/cog -r README.md docs/architecture.md
 
 bench: $(SETUP)  ## the figures that the README quotes, side by side in one run
 	$(BIN)/python benchmarks/commands.py
