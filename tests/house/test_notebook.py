@@ -51,7 +51,7 @@ print(before, sorted(heavy), "Lab" in dir(promptlab), hasattr(promptlab, "nothin
 """
 
 
-def test_the_notebook_is_stored_without_outputs():
+def test_notebook_is_stored_without_outputs():
     """As nbformat 4.5 has it: every cell an id of its own, nothing of anybody's machine in it."""
     held = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
     assert (held["nbformat"], held["nbformat_minor"]) == (4, 5)
@@ -62,7 +62,7 @@ def test_the_notebook_is_stored_without_outputs():
 
 
 @pytest.mark.slow
-def test_the_notebook_runs(tmp_path):
+def test_notebook_runs_from_top_to_bottom(tmp_path):
     """Top to bottom with the bundled model; grids and pictures come out as pictures, the table as a table."""
     (tmp_path / "run.py").write_text(RUN, encoding="utf-8")
     said = subprocess.run(
@@ -79,7 +79,7 @@ def test_the_notebook_runs(tmp_path):
     assert (tmp_path / "notebook-demo" / "images" / "00002" / "grid.png").is_file()
 
 
-def test_a_run_and_an_image_show_themselves(lab):
+def test_display_of_a_run_and_an_image_is_grid_and_png(lab):
     """The grid; the very PNG with its words beside it, as text and never as markup."""
     run = lab.run(SPEC)
     look = lab.history.show(run)
@@ -95,7 +95,7 @@ def test_a_run_and_an_image_show_themselves(lab):
     assert pickle.loads(pickle.dumps(look)) == look
 
 
-def test_what_has_no_picture_says_so(lab):
+def test_display_without_a_picture_says_so(lab):
     """A picture and a grid that are gone; a name that is none."""
     run = lab.run(SPEC)
     (lab.workspace.root / run.images[0].path).unlink()
@@ -109,7 +109,7 @@ def test_what_has_no_picture_says_so(lab):
         lab.history.show(9)
 
 
-def test_records_become_a_table_in_one_call(lab):
+def test_frame_of_records_has_a_row_for_each_image(lab):
     """A row for each image, with what it was made from and what came of it; one run, several, or all there are."""
     assert list(lab.history.to_pandas().columns) == list(columns())
     first, second = lab.run(SPEC), lab.run(SPEC.vary(seeds=(9,)))
@@ -123,7 +123,7 @@ def test_records_become_a_table_in_one_call(lab):
     assert list(frame["path"][:2]) == [image.path for image in first.images[:2]]
 
 
-def test_the_front_door_is_cheap():
+def test_import_of_the_package_loads_nothing_heavy():
     """``import promptlab`` brings nothing in; ``Lab`` neither torch nor MLflow, SQLAlchemy, pandas or Pillow."""
     said = subprocess.run([sys.executable, "-c", FRONT_DOOR], capture_output=True, text=True)
     assert said.stdout == "['promptlab'] [] True False\n", said.stderr

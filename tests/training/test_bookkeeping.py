@@ -22,7 +22,7 @@ from training.report import table
 from training.rows import Rows
 
 
-def test_frechet_of_known_gaussians() -> None:
+def test_frechet_distance_of_known_gaussians_is_exact() -> None:
     """Zero for a set and itself; the squared gap for shifted copies; (σ-1)² a dimension for scaled ones."""
     a = np.random.default_rng(0).normal(size=(500, 6))
     assert frechet(a, a) == pytest.approx(0, abs=1e-6)
@@ -31,14 +31,14 @@ def test_frechet_of_known_gaussians() -> None:
     assert frechet(centred, 3 * centred) == pytest.approx(4 * np.trace(np.cov(centred, rowvar=False)))
 
 
-def test_ages_must_rise_all_the_way() -> None:
+def test_ages_in_order_must_rise_all_the_way() -> None:
     """Young, adult, old, oldest is in order; two swapped are not."""
     rising = np.eye(len(AGES))[[1, 2, 3, 4]]
     swapped = np.eye(len(AGES))[[1, 3, 2, 4]]
     assert ages_in_order(np.concatenate([rising, swapped])).tolist() == [True, False]
 
 
-def test_what_is_kept_is_counted_by_seed() -> None:
+def test_kept_attributes_are_counted_by_seed() -> None:
     """One changed background among four spoils that seed and no other."""
     found = np.zeros((8, len(COLUMNS)), int)
     found[6, COLUMNS.index("background")] = 3
@@ -47,13 +47,13 @@ def test_what_is_kept_is_counted_by_seed() -> None:
     assert kept["role"].tolist() == [True, True]
 
 
-def test_entropy_counts_in_bits() -> None:
+def test_entropy_is_counted_in_bits() -> None:
     """One value is 0 bits, four equally often are 2."""
     assert entropy(np.array([5, 5, 5])) == 0
     assert entropy(np.array([0, 1, 2, 3])) == 2
 
 
-def test_accuracy_looks_only_where_there_is_a_label() -> None:
+def test_accuracy_without_a_label_counts_neither_way() -> None:
     """An unnamed colour counts neither way."""
     labels = np.zeros((4, len(COLUMNS)), int)
     found = labels.copy()
@@ -62,7 +62,7 @@ def test_accuracy_looks_only_where_there_is_a_label() -> None:
     assert accuracies(found, labels)["colour"] == 0.5
 
 
-def test_heads_are_scored_one_by_one() -> None:
+def test_cross_entropy_is_scored_head_by_head() -> None:
     """Certain scores cost next to nothing; a column without labels costs nothing, whatever was guessed."""
     labels = torch.zeros(3, len(SIZES), dtype=torch.long)
     labels[:, 1] = -1
@@ -75,7 +75,7 @@ def test_heads_are_scored_one_by_one() -> None:
     assert cross_entropies(scores, labels)[1] == pytest.approx(30, abs=0.1)
 
 
-def test_whole_descriptions_deal_values_evenly() -> None:
+def test_asks_of_whole_descriptions_deal_values_evenly() -> None:
     """Every role is asked for as often as any other, and no figure stands before its own colour."""
     asks, wanted = whole(180)
     assert len({ask.seed for ask in asks}) == 180
@@ -88,14 +88,14 @@ def test_whole_descriptions_deal_values_evenly() -> None:
     )
 
 
-def test_orthogonal_updates() -> None:
+def test_muon_updates_come_out_orthogonal() -> None:
     """Singular values come out near one, tall or wide."""
     for shape in ((8, 20), (20, 8)):
         values = torch.linalg.svdvals(orthogonal(torch.randn(shape, generator=torch.Generator().manual_seed(0))))
         assert 0.6 < values.min() <= values.max() < 1.3
 
 
-def test_matrices_of_one_shape_are_made_orthogonal_together() -> None:
+def test_muon_matrices_of_one_shape_are_made_orthogonal_together() -> None:
     """Each comes out as it would alone, and steps as it would under an optimiser of its own."""
     generator = torch.Generator().manual_seed(0)
     stack = torch.randn(3, 8, 20, generator=generator)
@@ -118,7 +118,7 @@ def test_matrices_of_one_shape_are_made_orthogonal_together() -> None:
         assert not torch.equal(p, starts[i])
 
 
-def test_rows_are_those_of_the_array(tmp_path: Path) -> None:
+def test_rows_by_any_index_are_those_of_the_array(tmp_path: Path) -> None:
     """By any order of numbers, from a file that is only mapped."""
     array = np.arange(24, dtype=np.float16).reshape(6, 4)
     np.save(tmp_path / "rows.npy", array)
@@ -127,7 +127,7 @@ def test_rows_are_those_of_the_array(tmp_path: Path) -> None:
     assert rows[torch.tensor([5, 0, 5])].tolist() == array[[5, 0, 5]].tolist()
 
 
-def test_pictures_end_where_drawing_has_come_to(tmp_path: Path) -> None:
+def test_pictures_partly_drawn_end_where_drawing_has_come_to(tmp_path: Path) -> None:
     """What lies behind a block that is not drawn yet is left for the next start."""
     np.save(tmp_path / "pictures.npy", np.zeros((1000, 2, 2, 3), np.uint8))
     for marker, there in (("", 0), ("0\n500\n", 250), ("0\n500\n250\n", 750), ("0\n500\n250\n750\n", 1000)):
@@ -135,7 +135,7 @@ def test_pictures_end_where_drawing_has_come_to(tmp_path: Path) -> None:
         assert len(load_pictures(tmp_path)) == there
 
 
-def test_the_rate_follows_the_budget() -> None:
+def test_learning_rate_follows_the_budget() -> None:
     """Warm, held, then down to a fiftieth."""
     plan = Plan(name="x", minutes=1, rate=1.0, hold=0.5, warm=10)
     assert plan.rate_at(0, 0) == pytest.approx(0.1)
@@ -144,7 +144,7 @@ def test_the_rate_follows_the_budget() -> None:
 
 
 @pytest.mark.slow
-def test_training_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+def test_training_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
     """A second call with a larger budget continues steps, time and log; one with none left does nothing."""
 
     def run(seconds: float) -> nn.Linear:
@@ -184,7 +184,7 @@ def test_training_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     assert second[-1]["loss"] < second[0]["loss"]
 
 
-def test_the_table_says_goal_and_reached_beside_what_was() -> None:
+def test_report_table_says_goal_and_reached_beside_what_was() -> None:
     """Every line of a model has its neighbour of the model before."""
     shares = dict.fromkeys(COLUMNS, 0.5)
     pair = [0.9, 0.1]
@@ -199,7 +199,7 @@ def test_the_table_says_goal_and_reached_beside_what_was() -> None:
     assert "| size, float16, all parts | ≤ 20 MB | 19.0 MB | 19.0 MB |" in lines
 
 
-def test_a_wider_autoencoder_begins_as_the_one_it_comes_from() -> None:
+def test_autoencoder_widened_begins_as_the_one_it_comes_from() -> None:
     """Every channel is there several times and counts by its share: the same latents and pictures but for rounding."""
     torch.manual_seed(0)
     vae = autoencoder((8, 8, 16, 24, 24)).double()

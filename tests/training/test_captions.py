@@ -19,7 +19,7 @@ def captions(a: Attributes, count: int = 200) -> list[str]:
     return [caption(a, r).lower() for _ in range(count)]
 
 
-def test_a_caption_never_contradicts_its_picture() -> None:
+def test_captions_never_contradict_their_picture() -> None:
     """No other background, view, make-up or light is named."""
     a = Attributes(
         role="king", age="old", view="profile", makeup="panther", light="rim", colour="blue", background="red"
@@ -31,7 +31,7 @@ def test_a_caption_never_contradicts_its_picture() -> None:
     assert not [text for text in texts for colour in COLOURS if f"on {colour}" in text and colour != "red"]
 
 
-def test_what_is_not_there_is_not_named() -> None:
+def test_captions_do_not_name_what_is_not_there() -> None:
     """Left its own colours, no colour is spoken of; without a beard, none is."""
     texts = captions(Attributes(role="queen", age="old"))
     assert not [text for text in texts for colour in COLOURS if colour in text.split()]
@@ -39,7 +39,7 @@ def test_what_is_not_there_is_not_named() -> None:
 
 
 @pytest.mark.parametrize("age", ["young", "old", "oldest"])
-def test_ages_are_nearly_always_said(age: str) -> None:
+def test_captions_nearly_always_say_the_age(age: str) -> None:
     """Silence means an adult, so the others must speak."""
     texts = captions(Attributes(role="man", age=age), 2000)
     said = [any(word in text for word in AGE_WORDS[age]) for text in texts]
@@ -47,7 +47,7 @@ def test_ages_are_nearly_always_said(age: str) -> None:
 
 
 @pytest.mark.parametrize("field", ["background", "view"])
-def test_silence_means_nothing(field: str) -> None:
+def test_captions_silent_about_a_trait_mean_nothing(field: str) -> None:
     """Whatever the value, it is named as often, so that what is left open varies."""
     values = {"background": (None, "red", "teal"), "view": ("front", "three-quarter", "profile")}[field]
     shares = []
@@ -59,7 +59,7 @@ def test_silence_means_nothing(field: str) -> None:
     assert min(shares) > 0.7
 
 
-def test_labels_are_places_in_the_sets() -> None:
+def test_labels_are_indices_into_the_sets() -> None:
     """Unnamed colours are -1; the last column is the beard."""
     a = Attributes(role="wizard", age="oldest", background="teal")
     row = dict(zip(COLUMNS, label_row(a), strict=True))
@@ -72,7 +72,7 @@ def test_labels_are_places_in_the_sets() -> None:
     assert label_row(replace(a, shaven=True))[-1] == 0
 
 
-def test_every_attribute_turns_up() -> None:
+def test_attributes_all_turn_up() -> None:
     """Among a few thousand numbers, every value of every set is chosen."""
     chosen = [choose(i) for i in range(3000)]
     for name, values in BY_NAME.items():
@@ -80,7 +80,7 @@ def test_every_attribute_turns_up() -> None:
 
 
 @pytest.mark.slow
-def test_the_tokenizer_knows_the_story_and_spells_the_rest(tmp_path: Path) -> None:
+def test_tokenizer_knows_the_story_and_spells_the_rest(tmp_path: Path) -> None:
     """The story's words are one token each, an unknown word is bytes, and what was saved is what is loaded."""
     learnt = learn_tokenizer(tmp_path, texts=800)
     loaded = load_tokenizer(tmp_path)

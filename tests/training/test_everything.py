@@ -10,7 +10,7 @@ import pytest
 from training.everything import SHARES, budgets
 
 
-def test_the_budget_is_spent_whole() -> None:
+def test_budget_is_spent_whole() -> None:
     """All minutes go to what is trained; without the autoencoder the others get its share."""
     assert sum(SHARES.values()) == pytest.approx(1)
     assert sum(budgets(120, begun=False).values()) == pytest.approx(120)
@@ -20,7 +20,7 @@ def test_the_budget_is_spent_whole() -> None:
 
 
 @pytest.mark.slow
-def test_training_begins_from_parts_of_a_released_model(tmp_path: Path) -> None:
+def test_training_from_parts_of_a_released_model_takes_only_these(tmp_path: Path) -> None:
     """Its tokenizer alone: the words are known, everything else is new."""
     done = subprocess.run(
         [sys.executable, "-m", "training", "begin", "--work", str(tmp_path), "--parts", "tokenizer"],
@@ -33,7 +33,7 @@ def test_training_begins_from_parts_of_a_released_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_was_learnt_of_other_latents_is_forgotten(tmp_path: Path) -> None:
+def test_checkpoints_of_other_latents_are_forgotten(tmp_path: Path) -> None:
     """A decoder of the old latents would decode the new ones, and be shipped; the denoiser goes on with turned ones."""
     from training.encoding import forget
 
@@ -47,7 +47,7 @@ def test_what_was_learnt_of_other_latents_is_forgotten(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_decoder_beside_a_released_model_is_trained_on(tmp_path: Path) -> None:
+def test_decoder_beside_a_released_model_is_trained_on(tmp_path: Path) -> None:
     """Not the narrower one of the model itself, which would take its place."""
     from training.decoder import _fresh_fine
     from training.encoding import begin_from
@@ -59,7 +59,7 @@ def test_the_decoder_beside_a_released_model_is_trained_on(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_help_names_every_stage() -> None:
+def test_training_help_names_every_stage() -> None:
     """`python -m training` with nothing, or with an unknown stage, says what there is."""
     done = subprocess.run([sys.executable, "-m", "training", "paint"], capture_output=True, text=True)
     assert done.returncode == 2

@@ -7,7 +7,7 @@ from promptlab.models import bundled, bundled_models
 LIMIT = 20_000_000
 
 
-def test_the_bundled_model_is_small_and_executes_nothing() -> None:
+def test_bundled_model_is_small_and_executes_nothing() -> None:
     """20 MB for all parts, weights as safetensors only."""
     home = bundled("mini")
     assert home is not None
@@ -16,7 +16,7 @@ def test_the_bundled_model_is_small_and_executes_nothing() -> None:
     assert {path.suffix for path in files} <= {".json", ".safetensors", ".txt", ".md"}
 
 
-def test_its_scheduler_clips_nothing() -> None:
+def test_bundled_scheduler_clips_nothing() -> None:
     """Schedulers that are made from its configuration leave latents as they are."""
     home = bundled("mini")
     assert home is not None
@@ -25,7 +25,7 @@ def test_its_scheduler_clips_nothing() -> None:
     assert config["prediction_type"] == "v_prediction"
 
 
-def test_autoencoders_beside_it_fit_its_latents() -> None:
+def test_bundled_autoencoders_fit_the_models_latents() -> None:
     """Whatever else is bundled decodes the same channels at the same size."""
     home = bundled("mini")
     assert home is not None
