@@ -73,7 +73,7 @@ def in_terminal(*words, answers=(PLAIN,), columns=80, stdin=None, **environment)
                 os.write(ours, answer % int(number[1]) if number and b"%d" in answer else answer)
                 waiting.remove((question, answer))
     os.close(ours)
-    assert child.wait(timeout=60) == 0, said
+    assert child.wait(timeout=600) == 0, said
     return said.decode()
 
 

@@ -63,9 +63,7 @@ def test_wheel_installed_elsewhere_makes_a_run(wheel, tmp_path):
     environment.pop("PROMPTLAB_WORKSPACE", None)
 
     def typed(*words):
-        return subprocess.run(
-            [sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True
-        )
+        return subprocess.run([sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True)
 
     where = typed(
         "-c", "import promptlab, promptlab.store.migrate as m; print(promptlab.__file__, m.migrations_folder())"

@@ -79,7 +79,7 @@ def opened(browser):
     def opened(path, *, width=1400, height=1000, **options):
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(300_000)
         page = context.new_page()
         page.on("request", lambda request: strange.append(request.url) if _elsewhere(request.url) else None)
         page.on("dialog", lambda dialog: (strange.append(f"dialog {dialog.message}"), dialog.dismiss()))
@@ -347,7 +347,7 @@ def framed(browser, ages):
     """The report as MLflow shows it: a blob in a sandboxed frame of a server, some of whose pictures are there."""
     asked = []
     context = browser.new_context(viewport={"width": 900, "height": 700})
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(300_000)
     address_report(ages, "7", {(1, 0): "a" * 32, (1, 1): "b" * 32})
 
     def answer(route):

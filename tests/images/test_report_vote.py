@@ -39,7 +39,7 @@ def opened(browser):
     def opened(path, *, width=1300, height=900, **options):
         contexts.append(browser.new_context(viewport={"width": width, "height": height}, **options))
         page = contexts[-1].new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(300_000)
         page.goto(path.as_uri())
         return page
 

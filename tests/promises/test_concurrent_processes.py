@@ -65,7 +65,7 @@ class Reader(threading.Thread):
             self._url + path, data=None if body is None else json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
         )  # fmt: skip
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=300) as answer:
             return answer.read()
 
     def __enter__(self):
@@ -95,7 +95,7 @@ def write(workspace, names):
         for writer in writers:
             writer.stdin.write("go\n")
             writer.stdin.flush()
-        return [writer.communicate(timeout=120)[0] for writer in writers]
+        return [writer.communicate(timeout=600)[0] for writer in writers]
     finally:
         for writer in writers:
             writer.kill()

@@ -69,7 +69,6 @@ def agree(workspace):
     return run
 
 
-@pytest.mark.timeout(400)
 def test_killed_at_twenty_moments_it_is_completed_to_the_same_bytes(engine, tmp_path, prepared_database):
     """kill -9, twenty times in all over several runs; then resume: the bytes of an undisturbed run."""
 

@@ -73,7 +73,7 @@ def page(browser, told, request):
     What it showed in the end is kept as ``test-artifacts/<test>.png``: to be looked at.
     """
     context = browser.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(300_000)
     strange: list[str] = []
     context.on("request", lambda request: None if told[0].url in request.url else strange.append(request.url))
     context.on("dialog", lambda dialog: (strange.append(f"dialog {dialog.message}"), dialog.dismiss()))

@@ -142,7 +142,7 @@ def test_prompts_in_the_browser(workspace, story):
     experiment = client_of(workspace).get_run(run_id).info.experiment_id
     with serve(workspace, port=0) as server, chromium() as browser:
         page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(300_000)
         dialogs = []
         page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
         page.goto(f"{server.url}/#/prompts")

@@ -100,7 +100,7 @@ def test_three_who_start_at_once_make_one_whole_set_of_tables(tmp_path):
         )
         for _ in range(3)
     ]
-    said = [process.communicate(timeout=120)[0].decode() for process in started]
+    said = [process.communicate(timeout=600)[0].decode() for process in started]
     assert [process.returncode for process in started] == [0, 0, 0], said
     assert said == ["", "", ""]
     assert has_schema(new)
