@@ -18,6 +18,7 @@ from promptlab.errors import InputError, UnknownValue
 from promptlab.records import Outcome, plain
 
 if TYPE_CHECKING:
+    from promptlab.lab import Lab
     from promptlab.lab.maintenance.verify import Verdict
 
 __all__ = ["verify"]
@@ -59,7 +60,7 @@ def verify(
     if as_json:
         click.echo(json.dumps([plain(verdict) for verdict in verdicts], indent=2, ensure_ascii=False))
     else:
-        click.echo("\n".join(_lines(verdicts)))
+        click.echo("\n".join([*_lines(verdicts), *_not_looked_at(refs, lab)]))
     accepted = _ALLOWED[: _ALLOWED.index(Outcome(allow)) + 1]
     return int(not all(one.verification is not None and one.verification.outcome in accepted for one in verdicts))
 
@@ -79,6 +80,18 @@ def _lines(verdicts: Sequence[Verdict]) -> Iterator[str]:
     counts = Counter("not made again" if one.verification is None else one.verification.outcome for one in verdicts)
     tally = ", ".join(f"{counts[name]} {name}" for name in (*Outcome, "not made again") if counts[name])
     yield f"{counted(len(verdicts), 'picture')}: {tally or 'nothing was made yet'}"
+
+
+def _not_looked_at(refs: Sequence[str], lab: Lab) -> Iterator[str]:
+    """Say what ``last`` leaves out where it is a run of a sweep, which is what was asked for last."""
+    run = lab.history.find("last").run if "last" in refs else None
+    if run is not None and run.sweep_id is not None and f"sweep:{run.sweep_id}" not in refs:
+        runs = len(lab.history.sweep(run.sweep_id).runs)
+        if runs > 1:
+            yield (
+                f"run {run.id} is one of the {runs} runs of sweep {run.sweep_id}; "
+                f"type: promptlab verify sweep:{run.sweep_id}"
+            )
 
 
 def _causes(verdicts: Sequence[Verdict]) -> Iterator[str]:

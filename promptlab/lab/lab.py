@@ -427,12 +427,13 @@ class Lab:
             watch(RunReused(run_id=run_id))
         given = self._as_recorded(runs) if resolved is None else resolved
         orders = self._orders([run for _, run in owing], [given[place] for place, _ in owing])
+        self.notebook.ask_again([run.id for run in runs])
         outcomes = self.context.executor.carry_out_all(orders, watch) if orders else ()
         failures = [outcome.failure for outcome in outcomes if outcome.failure is not None]
         if failures:
             raise failures[0] if len(runs) == 1 else _failed(failures, len(runs))
         made = {outcome.run.id: outcome.run for outcome in outcomes}
-        return tuple(made.get(run.id) or self.notebook.ask_again(run.id) for run in runs)
+        return tuple(made.get(run.id) or self.notebook.run(run.id) for run in runs)
 
     def _orders(
         self, runs: Sequence[RunRecord], resolved: Sequence[ResolvedSpec], *, again: bool = False
@@ -465,6 +466,7 @@ class Lab:
 
     def _made_sweep(self, sweep: SweepRecord, *, again: bool, watch: Watch) -> SweepRecord:
         runs = [self.notebook.run(one.run_id) for one in sweep.runs]
+        self.notebook.ask_again([run.id for run in runs])
         owing = [run for run in runs if again or not self.context.executor.whole(run)]
         if not owing and sweep.tracked_at is not None:
             return sweep

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any, Self
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from sqlalchemy import func, select, update
 
@@ -32,8 +32,11 @@ from promptlab.store.database import Database
 from promptlab.store.home import database_of
 from promptlab.store.mapping import environment_row, made_columns, new_run_row, next_number, sweep_record
 from promptlab.store.restore import restore_run, restore_sweep
-from promptlab.store.tables import ImageRow, RunRow, SweepRow
+from promptlab.store.tables import ImageRow, RunRow, SweepRow, VariantRow
 from promptlab.workspace import Workspace
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 __all__ = ["Notebook"]
 
@@ -209,12 +212,11 @@ class Notebook(Remarks):
 
     def take_up(self, run_id: int) -> RunRecord:
         """Write that a run is being made, now or again: RUNNING, without an end, and MLflow to be told."""
-        now = datetime.now(UTC)
         with self._writing("taking up a run") as session:
             row = session.get_one(RunRow, run_id)
             if row.status == RunStatus.SCHEDULED:
-                row.created_at = now
-            row.status, row.ended_at, row.error, row.tracked_at, row.asked_at = RunStatus.RUNNING, None, None, None, now
+                row.created_at = _start_of(session, row)
+            row.status, row.ended_at, row.error, row.tracked_at = RunStatus.RUNNING, None, None, None
             return loaders.run(session, run_id)
 
     def restore(self, run: RunRecord, uids: Mapping[int, str]) -> RunRecord:
@@ -268,8 +270,36 @@ class Notebook(Remarks):
             session.flush()
             return sweep_record(row, ())
 
-    def ask_again(self, run_id: int) -> RunRecord:
-        """Note that a run was asked for once more, and is there already: ``last`` means it from now on."""
+    def ask_again(self, run_ids: Sequence[int]) -> None:
+        """Note that runs which are there were asked for once more, together: ``last`` means the last of them now."""
         with self._writing("noting what was asked") as session:
-            session.execute(update(RunRow).where(RunRow.id == run_id).values(asked_at=datetime.now(UTC)))
-            return loaders.run(session, run_id)
+            session.execute(update(RunRow).where(RunRow.id.in_(run_ids)).values(asked_at=datetime.now(UTC)))
+
+
+_APART: Final = timedelta(milliseconds=2)
+"""MLflow lists runs by the millisecond at which they start, and each variant is a run; twice that, for rounding."""
+
+
+def _start_of(session: Session, row: RunRow) -> datetime:
+    """Return when a run of a sweep starts: now, moved to its place among those of the sweep that have started.
+
+    An engine fills its batches with images of any run, so a sweep's runs start in another order than they were begun.
+    Lists have one order everywhere, that of the runs' numbers; MLflow's is by their start.
+    """
+    started = select(RunRow.id, RunRow.created_at).where(
+        RunRow.sweep_id == row.sweep_id, RunRow.status != RunStatus.SCHEDULED
+    )
+    before = session.execute(started.where(RunRow.id < row.id).order_by(RunRow.id.desc()).limit(1)).first()
+    after = session.execute(started.where(RunRow.id > row.id).order_by(RunRow.id).limit(1)).first()
+    start = datetime.now(UTC)
+    if before is not None:
+        start = max(start, before.created_at + _room(session, before.id, row.id))
+    if after is not None:
+        start = min(start, after.created_at - _room(session, row.id, after.id))
+    return start
+
+
+def _room(session: Session, first: int, end: int) -> timedelta:
+    """Return how far apart two runs start at least, so that the variants of all runs from one to the other fit in."""
+    variants = select(func.count()).where(VariantRow.run_id >= first, VariantRow.run_id < end)
+    return _APART * session.scalars(variants).one()
