@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from promptlab.errors import InputError, StoreError, ref_value
+from promptlab.errors import InputError, StoreError, ref, ref_value
 from promptlab.images.png import write_atomically
 
 if TYPE_CHECKING:
@@ -142,7 +142,9 @@ def _check(pixels: NDArray[np.uint8], *, format: str, quality: int, lossless: bo
             "quality", quality, problem="is out of range", allowed="1 to 100", hint=ref_value("quality", "92")
         )
     if lossless and format == "jpeg":
-        raise InputError("lossless", problem="is not possible in a JPEG", hint="--format webp --lossless")
+        raise InputError(
+            "lossless", problem="is not possible in a JPEG", hint=f"{ref_value('format', 'webp')} {ref('lossless')}"
+        )
     side = max(pixels.shape[:2])
     if side > _LARGEST[format]:
         raise InputError(

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from promptlab.errors import InputError
+from promptlab.errors import InputError, ref_value
 
 __all__ = ["TrackingAddress", "redacted"]
 
 _ALLOWED: Final = "the address of an MLflow server, http://HOST:PORT or https://HOST[/PATH]"
-_HINT: Final = "--tracking-uri http://127.0.0.1:5000"
+_HINT: Final = ref_value("tracking_uri", "http://127.0.0.1:5000")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class TrackingAddress:
     password: str | None = field(default=None, repr=False)
 
     @classmethod
-    def read(cls, text: str, *, what: str = "--tracking-uri") -> TrackingAddress:
+    def read(cls, text: str, *, what: str = "tracking_uri") -> TrackingAddress:
         """The address that ``text`` is.
 
         Raises:

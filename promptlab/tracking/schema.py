@@ -17,7 +17,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from promptlab.errors import PromptLabError, TrackerError, one_line
+from promptlab.errors import PromptLabError, TrackerError, one_line, ref_value
 from promptlab.workspace import Workspace
 
 __all__ = ["database_uri", "has_schema", "import_mlflow_quietly", "locked", "make_schema", "translated"]
@@ -46,7 +46,7 @@ def database_uri(workspace: Workspace) -> str:
     if any(sign in str(workspace.database) for sign in "?%"):
         raise TrackerError(
             f"MLflow cannot open {workspace.database}: a path with ? or % means another file to it; "
-            "type: --workspace FOLDER"
+            f"type: {ref_value('workspace', 'FOLDER')}"
         )
     return f"sqlite:///{workspace.database}"
 

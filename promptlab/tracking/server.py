@@ -28,7 +28,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from promptlab.errors import InputError, TrackerError, one_line
+from promptlab.errors import InputError, TrackerError, one_line, ref_value
 from promptlab.tracking.schema import database_uri, make_schema, translated
 from promptlab.tracking.ui_app import APP_NAME
 from promptlab.tracking.view import address_path
@@ -151,12 +151,17 @@ def _start(
     workspace.artifacts.mkdir(parents=True, exist_ok=True)
     command = [
         *(sys.executable, "-m", "mlflow", "server"),
-        *("--backend-store-uri", database_uri(workspace)),
-        *("--artifacts-destination", str(workspace.artifacts), "--serve-artifacts"),
-        *("--host", host, "--port", str(port), "--workers", "1"),
-        # A checkout that is not installed has no entry points: MLflow's pages then look as they always do.
-        *(("--app-name", APP_NAME) if entry_points(group="mlflow.app", name=APP_NAME) else ()),
-        *(("--allowed-hosts", ",".join(allowed_hosts)) if allowed_hosts else ()),
+        *_options(
+            backend_store_uri=database_uri(workspace),
+            artifacts_destination=workspace.artifacts,
+            serve_artifacts=True,
+            host=host,
+            port=port,
+            workers=1,
+            # A checkout that is not installed has no entry points: MLflow's pages then look as they always do.
+            app_name=APP_NAME if entry_points(group="mlflow.app", name=APP_NAME) else None,
+            allowed_hosts=",".join(allowed_hosts) or None,
+        ),
     ]
     environment = {
         **os.environ,
@@ -171,6 +176,15 @@ def _start(
             command, cwd=home, env=environment, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
             start_new_session=True,
         )  # fmt: skip
+
+
+def _options(**values: str | int | Path | None) -> Iterator[str]:
+    """Yield options of MLflow's command line by their names in Python; None leaves one out, True takes no value."""
+    for name, value in values.items():
+        if value is not None:
+            yield f"{'-' * 2}{name.replace('_', '-')}"
+        if value is not None and value is not True:
+            yield str(value)
 
 
 def _await_answer(server: MlflowServer) -> None:
@@ -235,15 +249,15 @@ def _ending_by_signal() -> Iterator[None]:
 
 def _free_port(host: str, port: int | None) -> int:
     if port is not None and not 0 <= port <= 65535:
-        raise InputError("--port", port, problem="is no port", allowed="1 to 65535", hint=f"--port {DEFAULT_PORT}")
+        raise InputError("port", port, problem="is no port", allowed="1 to 65535", hint=ref_value("port", DEFAULT_PORT))
     if port == 0:
         return _bound(host, 0) or 0
     first = DEFAULT_PORT if port is None else port
     free = next((one for one in range(first, min(first + PORTS_TRIED, 65536)) if _bound(host, one)), None)
     if free is None or (port is not None and free != port):
         raise InputError(
-            "--port", first, problem="is taken by another program, or not yours to use", allowed="a free port",
-            hint=f"--port {free or 0}",
+            "port", first, problem="is taken by another program, or not yours to use", allowed="a free port",
+            hint=ref_value("port", free or 0),
         )  # fmt: skip
     return free
 
@@ -263,8 +277,8 @@ def _bound(host: str, port: int) -> int | None:
         if error.errno == errno.EADDRINUSE:
             return None
         raise InputError(
-            "--host", host, problem="is no address of this machine", allowed="127.0.0.1, 0.0.0.0 or one of its own",
-            hint="--host 127.0.0.1",
+            "host", host, problem="is no address of this machine", allowed="127.0.0.1, 0.0.0.0 or one of its own",
+            hint=ref_value("host", "127.0.0.1"),
         ) from error  # fmt: skip
 
 

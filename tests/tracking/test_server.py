@@ -69,7 +69,7 @@ def no_server(monkeypatch):
 def test_a_port_that_is_taken_is_refused_with_one_that_is_free(workspace, taken, no_server):
     """MLflow itself would say so in passing and report success."""
     with (
-        pytest.raises(InputError, match=rf"--port {taken} is taken .*; type: --port \d+"),
+        pytest.raises(InputError, match=rf"port {taken} is taken .*; type: port=\d+"),
         serve(workspace, port=taken),
     ):
         pass
@@ -85,7 +85,7 @@ def test_without_a_wish_the_next_free_port_serves(taken, monkeypatch):
 def test_what_is_no_port_is_refused(workspace, no_server, port):
     """A clear word before anything starts."""
     with (
-        pytest.raises(InputError, match=rf"--port {port} is no port; allowed: 1 to 65535"),
+        pytest.raises(InputError, match=rf"port {port} is no port; allowed: 1 to 65535"),
         serve(workspace, port=port),
     ):
         pass
@@ -93,7 +93,7 @@ def test_what_is_no_port_is_refused(workspace, no_server, port):
 
 def test_what_is_no_address_of_this_machine_is_refused(workspace, no_server):
     """One cannot listen at somebody else's address."""
-    with pytest.raises(InputError, match=r"--host '192\.0\.2\.1' is no address"), serve(workspace, host="192.0.2.1"):
+    with pytest.raises(InputError, match=r"host '192\.0\.2\.1' is no address"), serve(workspace, host="192.0.2.1"):
         pass
 
 

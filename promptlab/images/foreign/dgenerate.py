@@ -25,19 +25,20 @@ _OPTION: Final = re.compile(r"[a-z][a-z0-9_-]{0,60}")
 _SIZE: Final = re.compile(r"([0-9]{1,9})(?:x([0-9]{1,9}))?")
 _ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _DTYPES: Final = {"half": "float16", "float": "float32", "bfloat": "bfloat16"}
-_SPENT: Final = ("--model-type", "--output-path", "--output-prefix", "--verbose")
+_DASHES: Final = "-" * 2
+_SPENT: Final = ("model-type", "output-path", "output-prefix", "verbose")
 _PICTURE: Final = "the picture was made from another picture"
 _WHY: Final = {
-    "--image-seeds": _PICTURE,
-    "--image-seed-strengths": _PICTURE,
-    "--textual-inversions": "is not loaded here",
-    "--control-nets": "no ControlNet is loaded here",
-    "--t2i-adapters": "no T2I adapter is loaded here",
-    "--ip-adapters": "no IP adapter is loaded here",
-    "--batch-size": "noise of a batch was drawn at once: only its first picture has that of the seed",
-    "--prompt-weighter": "weights in the prompt are plain words here",
-    "--post-processors": "changed the picture after it was made",
-    "--sdxl-refiner": "no second model takes over here",
+    "image-seeds": _PICTURE,
+    "image-seed-strengths": _PICTURE,
+    "textual-inversions": "is not loaded here",
+    "control-nets": "no ControlNet is loaded here",
+    "t2i-adapters": "no T2I adapter is loaded here",
+    "ip-adapters": "no IP adapter is loaded here",
+    "batch-size": "noise of a batch was drawn at once: only its first picture has that of the seed",
+    "prompt-weighter": "weights in the prompt are plain words here",
+    "post-processors": "changed the picture after it was made",
+    "sdxl-refiner": "no second model takes over here",
 }
 
 
@@ -51,23 +52,28 @@ def read(texts: Mapping[str, str]) -> ForeignMetadata | None:
         return None
     draft = SpecBuilder(program=PROGRAM)
     draft.named_model("model", model)
-    _prompts(draft, given.pop("--prompts", []))
-    draft.steps("--inference-steps", _first(draft, given, "--inference-steps"))
-    draft.guidance("--guidance-scales", _first(draft, given, "--guidance-scales"))
-    seed = _first(draft, given, "--seeds")
+    _prompts(draft, given.pop("prompts", []))
+    draft.steps(_option("inference-steps"), _first(draft, given, "inference-steps"))
+    draft.guidance(_option("guidance-scales"), _first(draft, given, "guidance-scales"))
+    seed = _first(draft, given, "seeds")
     if seed is not None:
-        draft.seed("--seeds", seed)
+        draft.seed(_option("seeds"), seed)
     _pipeline(draft, given)
     _call(draft, given)
-    _loras(draft, given.pop("--loras", []))
-    device = _first(draft, given, "--device") or "cuda"  # the default of `--device`
+    _loras(draft, given.pop("loras", []))
+    device = _first(draft, given, "device") or "cuda"  # the default of dgenerate
     if not device.startswith("cpu"):
-        draft.noise("--device", device)
+        draft.noise(_option("device"), device)
     for name, values in given.items():
         if name not in _SPENT:
             why = _WHY.get(name)
-            draft.lose(name, " ".join(values[:10]), **({"why": why} if why else {}))
+            draft.lose(_option(name), " ".join(values[:10]), **({"why": why} if why else {}))
     return draft.foreign()
+
+
+def _option(name: str) -> str:
+    """Return the option ``name`` as it stands in a config."""
+    return f"{_DASHES}{name}"
 
 
 def _loras(draft: SpecBuilder, values: Iterable[str]) -> None:
@@ -75,8 +81,8 @@ def _loras(draft: SpecBuilder, values: Iterable[str]) -> None:
     for value in values:
         name, *said = value.split(";")
         options = dict(each.partition("=")[::2] for each in said)
-        draft.lora("--loras", name, options.pop("scale", None))
-        draft.others([(f"--loras {key}", inner) for key, inner in options.items()])
+        draft.lora(_option("loras"), name, options.pop("scale", None))
+        draft.others([(f"{_option('loras')} {key}", inner) for key, inner in options.items()])
 
 
 def _command(text: str) -> tuple[str, dict[str, list[str]]]:
@@ -84,8 +90,8 @@ def _command(text: str) -> tuple[str, dict[str, list[str]]]:
     model, given = "", dict[str, list[str]]()
     values: list[str] | None = None
     for word, quoted in _words(_one_line(text)):
-        if not quoted and word.startswith("--"):
-            values = given.setdefault(word, [])
+        if not quoted and word.startswith(_DASHES):
+            values = given.setdefault(word.removeprefix(_DASHES), [])
         elif values is not None:
             values.append(word)
         elif not model and (quoted or word != PROGRAM):
@@ -152,33 +158,33 @@ def _first(draft: SpecBuilder, given: dict[str, list[str]], name: str) -> str | 
     """The first value of an option; the others would have made other pictures."""
     values = given.pop(name, [])
     for other in values[1:]:
-        draft.lose(name, other, "made another picture")
+        draft.lose(_option(name), other, "made another picture")
     return values[0] if values else None
 
 
 def _prompts(draft: SpecBuilder, values: list[str]) -> None:
     """``positive; negative`` (``dgenerate/prompt.py``)."""
     for other in values[1:]:
-        draft.lose("--prompts", other, "made another picture")
+        draft.lose(_option("prompts"), other, "made another picture")
     positive, _, negative = (values[0] if values else "").partition(";")
     draft.words(positive.strip(), negative.strip())
 
 
 def _pipeline(draft: SpecBuilder, given: dict[str, list[str]]) -> None:
-    draft.revision = _first(draft, given, "--revision")
-    draft.weights = _first(draft, given, "--variant")
-    dtype = _first(draft, given, "--dtype")
+    draft.revision = _first(draft, given, "revision")
+    draft.weights = _first(draft, given, "variant")
+    dtype = _first(draft, given, "dtype")
     if dtype not in (None, "auto"):
         known = _DTYPES.get(str(dtype), dtype)
         draft.dtype = next((each for each in get_args(Dtype) if each == known), None)
         if draft.dtype is None:
-            draft.lose("--dtype", dtype)
-    vae = _first(draft, given, "--vae")
+            draft.lose(_option("dtype"), dtype)
+    vae = _first(draft, given, "vae")
     if vae is not None:
         parts = _uri(vae)
         draft.vae = parts.pop("model", None)
-        draft.others((f"--vae {name}", value) for name, value in parts.items() if name)
-    scheduler = _first(draft, given, "--scheduler")
+        draft.others((f"{_option('vae')} {name}", value) for name, value in parts.items() if name)
+    scheduler = _first(draft, given, "scheduler")
     if scheduler is not None:
         _scheduler(draft, scheduler)
 
@@ -188,14 +194,14 @@ def _scheduler(draft: SpecBuilder, uri: str) -> None:
     parts = _uri(uri)
     name = parts.pop("", "")
     if not _SCHEDULER.fullmatch(name):
-        draft.lose("--scheduler", uri)
+        draft.lose(_option("scheduler"), uri)
         return
     taken = {}
     for key, value in parts.items():
         if _OPTION.fullmatch(key) and not value.startswith(("[", "(", "{")):
             taken[key.replace("-", "_")] = _scalar(value)
         else:
-            draft.lose(f"--scheduler {key}", value)
+            draft.lose(f"{_option('scheduler')} {key}", value)
     full = name if name.endswith("Scheduler") else f"{name}Scheduler"
     draft.scheduler = SchedulerSpec(name=full, options=options(taken))
 
@@ -217,15 +223,15 @@ def _uri(text: str) -> dict[str, str]:
 
 
 def _call(draft: SpecBuilder, given: dict[str, list[str]]) -> None:
-    size = _first(draft, given, "--output-size")
+    size = _first(draft, given, "output-size")
     if size is not None:
         sides = _SIZE.fullmatch(size)
-        draft.size("--output-size", *((sides[1], sides[2] or sides[1]) if sides else (size, None)))
-    skipped = _first(draft, given, "--clip-skips")
+        draft.size(_option("output-size"), *((sides[1], sides[2] or sides[1]) if sides else (size, None)))
+    skipped = _first(draft, given, "clip-skips")
     if (counted := whole(skipped)) is not None and 0 < counted <= 12:
         draft.arguments["clip_skip"] = counted
     elif skipped not in (None, "0"):
-        draft.lose("--clip-skips", skipped)
-    rescale = _first(draft, given, "--guidance-rescales")
+        draft.lose(_option("clip-skips"), skipped)
+    rescale = _first(draft, given, "guidance-rescales")
     if (scale := real(rescale)) is not None:
         draft.arguments["guidance_rescale"] = scale

@@ -100,7 +100,7 @@ class SpecBuilder:
             weighted: finds what the program reads as weights or other instructions. Here they are plain words, which
                 is said, and the words stay as they were typed. Networks, ``<lora:name:1>``, are taken out, as every
                 program that knows them does before it encodes the rest.
-            compel: whether it reads weights as they are read here with ``--weighting``, which is then taken.
+            compel: whether it reads weights as the setting ``weighting`` reads them here, which is then set.
         """
         self.prompt, self.negative_prompt = cleaned(prompt), cleaned(negative_prompt)
         if weighted is None:

@@ -50,15 +50,15 @@ function controls(pair) {
   };
   const slide = range("slide", "0", "100", comparing.at, (at) => {
     comparing.at = at;
-    pair.style.setProperty("--at", `${at}%`);
+    css(pair, "at", `${at}%`);
   });
   slide.setAttribute("aria-label", "Where A ends and B begins");
   const gain = range("gain", "1", "16", comparing.gain, (value) => {
     comparing.gain = value;
-    pair.style.setProperty("--gain", value);
+    css(pair, "gain", value);
   });
-  pair.style.setProperty("--at", `${comparing.at}%`);
-  pair.style.setProperty("--gain", comparing.gain);
+  css(pair, "at", `${comparing.at}%`);
+  css(pair, "gain", comparing.gain);
   const drag = (event) => {
     if (pair.dataset.mode !== "slider" || !(event.buttons & 1)) return;
     const box = pair.getBoundingClientRect();

@@ -43,6 +43,12 @@ function el(name, attributes = {}, ...children) {
   return made;
 }
 
+// Sets a custom property of the style sheet, by its name without the dashes; returns the node.
+const css = (node, name, value) => {
+  node.style.setProperty(`--${name}`, value);
+  return node;
+};
+
 const small = (image) => thumbs[image.place] && `data:image/webp;base64,${thumbs[image.place]}`;
 const mlflowRun = (image) => addresses.runs?.[`${image.of.id}/${image.variant}`];
 

@@ -30,10 +30,10 @@ function showGrid(table) {
   const ratio = images.find((image) => image.width);
   const counts = { "aria-rowcount": String(rows.length), "aria-colcount": String(across) };
   const grid = el("div", { class: flow ? "grid flow" : "grid", role: "grid", "aria-label": data.name, ...counts });
-  grid.style.setProperty("--cell", `${state.size}px`);
-  grid.style.setProperty("--label", `${label}px`);
-  grid.style.setProperty("--across", across);
-  grid.style.setProperty("--ratio", ratio ? `${ratio.width} / ${ratio.height}` : "1");
+  css(grid, "cell", `${state.size}px`);
+  css(grid, "label", `${label}px`);
+  css(grid, "across", across);
+  css(grid, "ratio", ratio ? `${ratio.width} / ${ratio.height}` : "1");
   if (flow) {
     const row = el("div", { class: "row", role: "row" });
     cells = [columns.map((column, at) => cellOf(column.images[0], 0, at, labelOf(columnAxes, column, columns[0])))];

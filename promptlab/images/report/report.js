@@ -38,7 +38,8 @@ $("query").addEventListener("input", () => {
 $("order").addEventListener("change", () => { state.order = $("order").value; show(); });
 $("size").addEventListener("input", () => {
   state.size = Number($("size").value);
-  $("shown").querySelector(".grid")?.style.setProperty("--cell", `${state.size}px`);
+  const grid = $("shown").querySelector(".grid");
+  if (grid) css(grid, "cell", `${state.size}px`);
 });
 $("size").addEventListener("change", () => { for (const img of $("shown").querySelectorAll("img")) near.observe(img); });
 $("arrange").addEventListener("click", () => openAxes($("axes").hidden));
@@ -95,7 +96,7 @@ function pageKey(event) {
   return true;
 }
 
-new ResizeObserver(() => $("page").style.setProperty("--bar", `${$("bar").offsetHeight}px`)).observe($("bar"));
+new ResizeObserver(() => css($("page"), "bar", `${$("bar").offsetHeight}px`)).observe($("bar"));
 
 let width = innerWidth;
 addEventListener("resize", () => {

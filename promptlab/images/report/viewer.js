@@ -13,7 +13,7 @@ function openViewer(image) {
   $("viewer-title").textContent = called(image);
   const img = el("img", { class: "a", alt: called(image), draggable: "false" });
   const missing = standing(image);
-  $("stage").replaceChildren(missing ? el("p", { class: "nothing" }, missing) : el("div", { class: "pair", style: "--gain: 1" }, img));
+  $("stage").replaceChildren(missing ? el("p", { class: "nothing" }, missing) : css(el("div", { class: "pair" }, img), "gain", 1));
   $("facts").replaceChildren(...factsOf(image));
   viewing.from = {};
   if (!missing) fill(img, image, (from) => fromWhere("a", from));
@@ -49,8 +49,8 @@ function sizeStage() {
   const scale = viewing.zoom || Math.max(0.05, Math.min(fit, Math.max(1, 768 / Math.max(width, height))));
   viewing.scale = scale;
   pair.classList.toggle("stacked", stacked);
-  pair.style.setProperty("--width", `${Math.round(width * scale)}px`);
-  pair.style.setProperty("--height", `${Math.round(height * scale)}px`);
+  css(pair, "width", `${Math.round(width * scale)}px`);
+  css(pair, "height", `${Math.round(height * scale)}px`);
   pair.classList.toggle("sharp", scale >= 2);
   $("zoom-fit").textContent = viewing.zoom ? `${Math.round(scale * 100)} %` : "fit";
   $("zoom-fit").setAttribute("aria-label", viewing.zoom ? "Fit" : `Fitted, ${Math.round(scale * 100)} %`);

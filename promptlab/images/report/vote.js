@@ -81,8 +81,8 @@ function ask() {
   const shown = a ? [["A", a], ["B", b]].map(([letter, image]) => {
     const img = el("img", { alt: letter, draggable: "false", decoding: "async" });
     fill(img, image);
-    const ratio = `--ratio: ${image.width ?? 1} / ${image.height ?? 1}`;
-    return el("button", { class: "choice", style: ratio, "aria-label": `${letter} is better`, onclick: () => answer(letter) }, img, el("span", { class: "letter" }, letter));
+    const choice = el("button", { class: "choice", "aria-label": `${letter} is better`, onclick: () => answer(letter) }, img, el("span", { class: "letter" }, letter));
+    return css(choice, "ratio", `${image.width ?? 1} / ${image.height ?? 1}`);
   }) : [el("p", { class: "nothing" }, total ? "Copy the line below, or go back with Undo." : "Pairs are pictures of one seed with other words or settings; a filter may have left out the others.")];
   $("vote-pair").replaceChildren(...shown);
   for (const id of ["vote-a", "vote-b", "vote-tie", "vote-skip"]) $(id).disabled = !a;

@@ -2,7 +2,7 @@
 
 const LONGEST = 400000; // pairs of words that a comparison may look at
 
-// As promptlab.expand.words splits them: words and commas with the white space before each; scripts without blanks by character.
+// As promptlab.expand.word_diff splits them: words and commas with the white space before each; scripts without blanks by character.
 const ALONE = "\\u0e00-\\u0eff\\u3040-\\u30ff\\u3400-\\u4dbf\\u4e00-\\u9fff\\uf900-\\ufaff";
 const MARKS = ",;，、。";
 const WORD = new RegExp(`\\s*(?:[${MARKS}]|[${ALONE}]|[^\\s${MARKS}${ALONE}]+)|\\s+`, "gu");
