@@ -18,7 +18,7 @@ from promptlab.records import ProbeRecord, RunRecord, SweepRecord
 from promptlab.tracking.address import TrackingAddress
 
 if TYPE_CHECKING:
-    from promptlab.tracking.audit_fields import MlflowDifference
+    from promptlab.tracking.audit import MlflowDifference
     from promptlab.tracking.server import MlflowServer, serve
     from promptlab.tracking.tracker import MlflowTracker
 
@@ -33,7 +33,7 @@ __all__ = [
     "serve",
 ]
 
-_HOMES = {"MlflowDifference": "audit_fields", "MlflowTracker": "tracker", "MlflowServer": "server", "serve": "server"}
+_HOMES = {"MlflowDifference": "audit", "MlflowTracker": "tracker", "MlflowServer": "server", "serve": "server"}
 
 AddressReport = Callable[[str, Mapping[tuple[int, int], str]], None]
 """Tells a report where MLflow shows its pictures: called with MLflow's experiment and, by run and variant, MLflow's

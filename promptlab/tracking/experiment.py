@@ -1,42 +1,98 @@
-"""What belongs to a whole experiment in MLflow: its runs found again, and the views it is opened with."""
+"""Finds the MLflow runs of an experiment by their tags, and saves the views that it opens with."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from promptlab.records import RunRecord, SweepRecord
+from promptlab.tracking.params import seeds_of
 from promptlab.tracking.sweep_run import SweepParentRun
-from promptlab.tracking.variant_run import SEEDS_PARAM, SWEEP_TAG, UID_TAG, VARIANT_TAG, seeds_of
+from promptlab.tracking.tags import NOTE_TAG, PARENT_TAG, SEEDS_PARAM, SWEEP_TAG, UID_TAG, VARIANT_TAG
+from promptlab.tracking.variant_run import ParentRunLink, origin_of
 from promptlab.tracking.view import RUNS_SHOWN, SEEDS_SHOWN, address_path, sweep_key, sweep_view_tag, view_tag
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-__all__ = ["NOTE_TAG", "PARENT_TAG", "put_below", "runs_below", "save_sweep_view", "save_view", "sweep_page"]
+__all__ = [
+    "get_or_create_experiment",
+    "nest_below",
+    "parent_links",
+    "save_sweep_view",
+    "save_view",
+    "sweep_mlflow_run",
+    "sweep_mlflow_runs",
+    "sweep_run_of",
+    "variant_mlflow_runs",
+]
 
-NOTE_TAG: Final = "mlflow.note.content"
-PARENT_TAG: Final = "mlflow.parentRunId"
+
+def get_or_create_experiment(client: MlflowClient, name: str, *, artifact_location: str | None) -> str:
+    """Return the id of the experiment ``name``, which is made, or restored where it was deleted."""
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return str(client.create_experiment(name, artifact_location=artifact_location))
+        except MlflowException:
+            found = client.get_experiment_by_name(name)  # another process was quicker
+            if found is None:
+                raise
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    return str(found.experiment_id)
 
 
-def sweep_page(
-    sweep: SweepRecord, runs: Sequence[RunRecord], below: Sequence[Run], experiment_id: str
-) -> SweepParentRun:
-    """The page of ``sweep``, whose runs MLflow shows as ``below``."""
-    return SweepParentRun(
-        sweep=sweep,
-        runs=runs,
-        children={run.id: [one.info.run_id for one in below if one.data.tags[UID_TAG] == run.uid] for run in runs},
-        experiment_id=experiment_id,
-        view=address_path(experiment_id, sweep_key(sweep.uid)).removeprefix("/"),
+def variant_mlflow_runs(client: MlflowClient, experiment_id: str, run: RunRecord) -> dict[int, Run]:
+    """Return the MLflow runs of ``run``'s variants by their positions, deleted ones too.
+
+    Found by tag: ids kept elsewhere may be another server's.
+    """
+    from mlflow.entities import ViewType
+
+    found = client.search_runs(
+        [experiment_id],
+        filter_string=f"tags.`{UID_TAG}` = '{run.uid}'",
+        run_view_type=ViewType.ALL,
+        max_results=1000,
+        order_by=["attributes.start_time DESC"],
     )
+    return {int(one.data.tags[VARIANT_TAG]): one for one in found if VARIANT_TAG in one.data.tags}
 
 
-def runs_below(client: MlflowClient, experiment_id: str, sweep: SweepRecord, runs: Sequence[RunRecord]) -> list[Run]:
-    """The MLflow runs that show ``runs``, oldest first.
+def parent_links(client: MlflowClient, run: RunRecord, parent: RunRecord | None) -> dict[int, ParentRunLink]:
+    """Return where MLflow shows what each variant was varied from, by the variant's position."""
+    experiment = client.get_experiment_by_name(parent.experiment) if parent else None
+    if parent is None or experiment is None:
+        return {}
+    existing = variant_mlflow_runs(client, experiment.experiment_id, parent)
+    return {
+        variant.position: ParentRunLink(
+            experiment_id=experiment.experiment_id, run_id=existing[origin.position].info.run_id, variant=origin
+        )
+        for variant, origin in ((variant, origin_of(variant, parent)) for variant in run.variants)
+        if origin.position in existing
+    }
+
+
+def sweep_mlflow_run(client: MlflowClient, experiment_id: str, sweep: SweepRecord) -> Run | None:
+    """Return the MLflow run above those of a sweep, or None."""
+    from mlflow.entities import ViewType
+
+    mine = f"tags.`{UID_TAG}` = '{sweep.uid}'"
+    found = client.search_runs([experiment_id], filter_string=mine, run_view_type=ViewType.ALL, max_results=1)
+    return next(iter(found), None)
+
+
+def sweep_mlflow_runs(
+    client: MlflowClient, experiment_id: str, sweep: SweepRecord, runs: Sequence[RunRecord]
+) -> list[Run]:
+    """Return the MLflow runs of a sweep's ``runs``, oldest first.
 
     By the runs' own uids as well as by the sweep's number: on a server, workspaces may have sweeps of one number.
     """
@@ -56,63 +112,76 @@ def runs_below(client: MlflowClient, experiment_id: str, sweep: SweepRecord, run
     return found
 
 
-def put_below(client: MlflowClient, shown: Run, page: SweepParentRun, run_id: str) -> None:
-    """Put one of the sweep's runs below the sweep's, ``run_id``, and let its description point there.
+def sweep_run_of(
+    sweep: SweepRecord, runs: Sequence[RunRecord], children: Sequence[Run], experiment_id: str
+) -> SweepParentRun:
+    """Return ``sweep`` as an MLflow run above ``children``, the MLflow runs of its runs."""
+    return SweepParentRun(
+        sweep=sweep,
+        runs=runs,
+        children={run.id: [one.info.run_id for one in children if one.data.tags[UID_TAG] == run.uid] for run in runs},
+        experiment_id=experiment_id,
+        view=address_path(experiment_id, sweep_key(sweep.uid)).removeprefix("/"),
+    )
 
-    It was told before there was a run above it. What a reader made of the description stays.
+
+def nest_below(client: MlflowClient, child: Run, sweep_run: SweepParentRun, run_id: str) -> None:
+    """Nest one of a sweep's MLflow runs below the sweep's, ``run_id``, and link its description to it.
+
+    It was recorded before there was a run above it. What a reader made of the description stays.
     """
     from mlflow.entities import RunTag
 
-    had = shown.data.tags
-    tags = {PARENT_TAG: run_id, NOTE_TAG: page.linked(had.get(NOTE_TAG, ""), run_id)}
+    had = child.data.tags
+    tags = {PARENT_TAG: run_id, NOTE_TAG: sweep_run.linked(had.get(NOTE_TAG, ""), run_id)}
     new = [RunTag(key, value) for key, value in tags.items() if value and had.get(key) != value]
     if new:
-        client.log_batch(shown.info.run_id, tags=new)
+        client.log_batch(child.info.run_id, tags=new)
 
 
 def save_view(client: MlflowClient, experiment_id: str) -> None:
-    """Keep the view that the experiment opens with up to date with its latest runs."""
+    """Update the view that the experiment opens with to show its latest runs."""
     latest = client.search_runs(
         [experiment_id],
         filter_string="metrics.images_made > 0",
         max_results=RUNS_SHOWN,
         order_by=["attributes.start_time DESC"],
     )
-    seeds = [seeds_of(shown.data.params.get(SEEDS_PARAM, ""), limit=SEEDS_SHOWN) for shown in latest]
+    seeds = [seeds_of(one.data.params.get(SEEDS_PARAM, ""), limit=SEEDS_SHOWN) for one in latest]
     _save_view(client, experiment_id, *view_tag(seeds, now_ms=_now()))
 
 
-def save_sweep_view(client: MlflowClient, page: SweepParentRun) -> None:
-    """Keep the view of a sweep: its runs without the one above them, which has no pictures and no pace of its own."""
+def save_sweep_view(client: MlflowClient, sweep_run: SweepParentRun) -> None:
+    """Save the view of a sweep: its runs without the one above them, which has no images and no pace of its own."""
     view = sweep_view_tag(
-        page.sweep.uid,
-        page.name,
-        search=f"tags.`{SWEEP_TAG}` = '{page.sweep.id}' and metrics.images_made >= 0",
-        params=list(page.params()),
-        seeds=page.seeds,
+        sweep_run.sweep.uid,
+        sweep_run.name,
+        search=f"tags.`{SWEEP_TAG}` = '{sweep_run.sweep.id}' and metrics.images_made >= 0",
+        params=list(sweep_run.params()),
+        seeds=sweep_run.seeds,
         now_ms=_now(),
     )
-    _save_view(client, page.experiment_id, *view)
+    _save_view(client, sweep_run.experiment_id, *view)
 
 
 def _save_view(client: MlflowClient, experiment_id: str, key: str, value: str) -> None:
-    """Write a view unless it is there already, whenever that was: telling again changes nothing."""
+    """Write a view unless it is there already, whenever that was: recording again changes nothing."""
     from mlflow.exceptions import MlflowException
 
     written = client.get_experiment(experiment_id).tags.get(key)
-    if written is not None and _shown_by(written) == _shown_by(value):
+    if written is not None and _contents(written) == _contents(value):
         return
     try:
         client.set_experiment_tag(experiment_id, key, value)
-    except MlflowException:  # told at the same moment from another workspace; now the tag is there to be changed
+    except MlflowException:  # set at the same moment from another workspace; now the tag is there to be changed
         client.set_experiment_tag(experiment_id, key, value)
 
 
-def _shown_by(view: str) -> tuple[str, str] | None:
-    """What a view shows, whenever it was written; ``None`` for what is no view."""
+def _contents(view: str) -> tuple[str, str] | None:
+    """Return what a view shows, without when it was written; None for what is no view."""
     try:
-        said = json.loads(view)
-        return str(said["name"]), str(said["state"])
+        plain = json.loads(view)
+        return str(plain["name"]), str(plain["state"])
     except (ValueError, LookupError, TypeError):
         return None
 

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from promptlab.records import ProbeRecord, ProbeTrial
+from promptlab.tracking.params import base_params
+from promptlab.tracking.tags import PARAM_LIMIT
 
 __all__ = ["TABLE", "ProbeRun"]
 
 TABLE = "probe.md"
-_LIMIT = 6_000
-"""Characters of a parameter that MLflow keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +33,13 @@ class ProbeRun:
 
     def params(self) -> dict[str, str]:
         """What was tried out."""
-        spec, pipeline, call = self.probe.spec, self.probe.spec.pipeline, self.probe.spec.call
+        spec = self.probe.spec
         machine = {name: value for name, value in spec.machine.said.items() if name != "attention_slicing"}
         given = {
-            "model": pipeline.model, "revision": pipeline.revision, "weights_variant": pipeline.variant,
-            "config": pipeline.config,
-            "vae": pipeline.vae or "default", "dtype": pipeline.dtype,
-            "scheduler": pipeline.scheduler and pipeline.scheduler.name,
-            "num_inference_steps": call.num_inference_steps, "guidance_scale": call.guidance_scale,
-            "size": f"{call.width}x{call.height}" if call.width and call.height else None,
+            **base_params(spec),
             "device": self.probe.device, "measured_steps": self.probe.measured_steps, **machine,
         }  # fmt: skip
-        return {name: str(value)[:_LIMIT] for name, value in given.items() if value is not None}
+        return {name: str(value)[:PARAM_LIMIT] for name, value in given.items() if value is not None}
 
     def metrics(self) -> Iterator[tuple[str, float, int]]:
         """Name, value and batch size; then, at 0, the largest that fitted, and the memory there was."""

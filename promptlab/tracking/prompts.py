@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.entities.model_registry import PromptVersion
 
-__all__ = ["LINK_TAG", "MOST", "line_of", "prompt_name", "prompt_text", "register"]
+__all__ = ["LINK_TAG", "MOST", "linked_prompt", "prompt_name", "prompt_text", "register_prompts"]
 
 LINK_TAG: Final = "mlflow.linkedPrompts"
 """The tag in which MLflow's pages look for the prompts of a run."""
@@ -52,14 +52,14 @@ def prompt_name(text: str) -> str:
     return name if len(name) > 1 else f"prompt-{sha256(text.encode()).hexdigest()[:8]}"
 
 
-def line_of(client: MlflowClient, told: Iterable[Run], above: str | None) -> str | None:
+def linked_prompt(client: MlflowClient, existing: Iterable[Run], above: str | None) -> str | None:
     """The name of the prompt that a run goes on with: that of its own MLflow runs, or of its parent's.
 
     Args:
-        told: the MLflow runs that show it already.
+        existing: the MLflow runs that show it already.
         above: the id of one that shows its parent.
     """
-    for one in told:
+    for one in existing:
         if name := _linked(one):
             return name
     with suppress(Exception):  # a link is a courtesy
@@ -67,14 +67,14 @@ def line_of(client: MlflowClient, told: Iterable[Run], above: str | None) -> str
     return None
 
 
-def _linked(shown: Run) -> str | None:
+def _linked(mlflow_run: Run) -> str | None:
     with suppress(ValueError, KeyError, TypeError, IndexError):
-        return str(json.loads(shown.data.tags[LINK_TAG])[-1]["name"])
+        return str(json.loads(mlflow_run.data.tags[LINK_TAG])[-1]["name"])
     return None
 
 
-def register(
-    client: MlflowClient, experiment_id: str, run: RunRecord, *, parent: RunRecord | None, line: str | None
+def register_prompts(
+    client: MlflowClient, experiment_id: str, run: RunRecord, *, parent: RunRecord | None, name: str | None
 ) -> dict[int, str]:
     """See that the run's texts are in the registry, and say how its MLflow runs are linked to them.
 
@@ -82,7 +82,7 @@ def register(
 
     Args:
         parent: the run that it was varied from.
-        line: the name of the prompt that the parent, or this run when it was told before, is linked to.
+        name: of the prompt that the parent, or this run when it was recorded before, is linked to.
 
     Returns:
         By the variant's position, the value of :data:`LINK_TAG`; empty where nothing is linked.
@@ -91,8 +91,8 @@ def register(
     if not texts or len(texts) > MOST:
         return {}
     with suppress(Exception):
-        name = line or prompt_name(prompt_text((parent or run).variants[0]) or texts[0])
-        versions = _Line(client, name, experiment_id).versions(texts, run)
+        name = name or prompt_name(prompt_text((parent or run).variants[0]) or texts[0])
+        versions = _Prompt(client, name, experiment_id).versions(texts, run)
         return {
             one.position: json.dumps([{"name": name, "version": str(versions[text])}])
             for one in run.variants
@@ -102,7 +102,7 @@ def register(
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class _Prompt:
     """One prompt of the registry."""
 
     client: MlflowClient
@@ -111,8 +111,8 @@ class _Line:
 
     def versions(self, texts: Sequence[str], run: RunRecord) -> dict[str, int]:
         """The version of each of ``texts``, made where it is not there."""
-        self._made_sure()
-        known = {str(one.template): int(one.version) for one in reversed(self._known())}  # of two alike, the older
+        self._ensure_prompt()
+        known = {str(one.template): int(one.version) for one in reversed(self._all_versions())}
         fresh = [text for text in texts if text not in known]
         came = f", varied from run {run.parent_run_id}" if run.parent_run_id is not None else ""
         for place, text in enumerate(fresh, 1):
@@ -121,16 +121,16 @@ class _Line:
             )
             known[text] = int(made.version)
             alias = f"run-{run.id}" if len(fresh) == 1 else f"run-{run.id}-{place}"
-            if not self._taken(alias):  # on a server, by a run of that number of another workspace
+            if not self._has_alias(alias):  # on a server, by a run of that number of another workspace
                 self.client.set_prompt_alias(self.name, alias, int(made.version))
         return {text: known[text] for text in texts}
 
-    def _taken(self, alias: str) -> bool:
+    def _has_alias(self, alias: str) -> bool:
         with suppress(Exception):  # MLflow's way to say no
             return self.client.get_prompt_version_by_alias(self.name, alias) is not None
         return False
 
-    def _made_sure(self) -> None:
+    def _ensure_prompt(self) -> None:
         """The prompt is there, and the pages of the experiment list it."""
         prompt = self.client.get_prompt(self.name)
         if prompt is None:
@@ -141,7 +141,7 @@ class _Line:
             value = f",{','.join([*listed, self.experiment_id])},"
             self.client.set_prompt_tag(self.name, _EXPERIMENTS_TAG, value)
 
-    def _known(self) -> list[PromptVersion]:
+    def _all_versions(self) -> list[PromptVersion]:
         """All versions, the newest first."""
         found: list[PromptVersion] = []
         token: str | None = ""

@@ -20,14 +20,14 @@ from pathlib import Path
 from promptlab.errors import PromptLabError, TrackerError, one_line, ref_value
 from promptlab.workspace import Workspace
 
-__all__ = ["database_uri", "has_schema", "import_mlflow_quietly", "locked", "make_schema", "translated"]
+__all__ = ["database_uri", "has_schema", "import_mlflow_quietly", "locked", "make_schema", "translate_errors"]
 
 LOCK_SECONDS = 120.0
 """Tables take 3 to 5 s on a slow machine; whoever waits this long waits for something that hangs."""
 
 
 @contextmanager
-def translated(failing: str) -> Iterator[None]:
+def translate_errors(failing: str) -> Iterator[None]:
     """The border: whatever MLflow, SQLite, HTTP or the file system raise becomes one line of ours."""
     try:
         yield

@@ -29,7 +29,7 @@ from types import FrameType
 from typing import Any, Final
 
 from promptlab.errors import InputError, TrackerError, one_line, ref_value
-from promptlab.tracking.schema import database_uri, make_schema, translated
+from promptlab.tracking.schema import database_uri, make_schema, translate_errors
 from promptlab.tracking.ui_app import APP_NAME
 from promptlab.tracking.view import address_path
 from promptlab.workspace import Workspace
@@ -132,7 +132,7 @@ def serve(
         TrackerError: when the server ends or does not answer in two minutes.
     """
     chosen = _free_port(host, port)
-    with translated(f"MLflow's tables could not be made in {workspace.database}"):
+    with translate_errors(f"MLflow's tables could not be made in {workspace.database}"):
         make_schema(workspace)
     with tempfile.TemporaryDirectory(prefix="promptlab-ui-") as folder, _ending_by_signal():
         log = Path(folder, "server.log")

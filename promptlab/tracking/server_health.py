@@ -29,14 +29,14 @@ _REASONS: Final = (
 
 @dataclass(slots=True)
 class CircuitBreaker:
-    """Asks the server at ``url``: everything is asked within :meth:`held`."""
+    """Asks the server at ``url``: everything is asked within :meth:`guard`."""
 
     url: str
     _silent_until: float = 0.0
     _reason: str = ""
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def guard(self) -> Iterator[None]:
         """A context that turns MLflow's page of text for a server it cannot reach into a few words.
 
         Raises:

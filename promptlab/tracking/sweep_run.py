@@ -15,16 +15,9 @@ from dataclasses import dataclass
 from promptlab.errors import one_line
 from promptlab.records import RunRecord, RunStatus, SweepRecord
 from promptlab.tracking.markdown import cut_at, escaped, quoted
-from promptlab.tracking.variant_run import (
-    PARAM_LIMIT,
-    RUN_METRIC,
-    SWEEP_TAG,
-    TAG_LIMIT,
-    UID_TAG,
-    part_of_sweep,
-    run_address,
-    sweep_param,
-)
+from promptlab.tracking.params import sweep_param
+from promptlab.tracking.tags import PARAM_LIMIT, RUN_METRIC, SWEEP_TAG, TAG_LIMIT, UID_TAG
+from promptlab.tracking.variant_run import part_of_sweep, run_address
 
 __all__ = ["SweepParentRun"]
 

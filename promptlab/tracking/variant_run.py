@@ -8,45 +8,21 @@ so nothing that a resumed run may change is one. Values stay under MLflow's limi
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import groupby
 
 from promptlab.errors import one_line
 from promptlab.expand.change_text import change_text
-from promptlab.expand.settings_text import steering_of
 from promptlab.expand.variant_pairs import origin
 from promptlab.records import ImageRecord, ImageStatus, RunRecord, RunStatus, VariantRecord
 from promptlab.specs import Scalar
-from promptlab.tracking.judged import judged_metrics, rating_tag
 from promptlab.tracking.markdown import cut_at, escaped, quoted, word_changes
+from promptlab.tracking.params import base_params, conditioning_params, param_name, param_text, seeds_text, sweep_param
+from promptlab.tracking.rating_metrics import rating_metrics, rating_tag
+from promptlab.tracking.tags import PARAM_LIMIT, RUN_METRIC, SEEDS_PARAM, SWEEP_TAG, TAG_LIMIT, UID_TAG, VARIANT_TAG
 
-__all__ = [
-    "PARAM_LIMIT",
-    "RUN_METRIC",
-    "SEEDS_PARAM",
-    "SWEEP_TAG",
-    "TAG_LIMIT",
-    "UID_TAG",
-    "VARIANT_TAG",
-    "ParentRunLink",
-    "VariantRun",
-    "origin_of",
-    "part_of_sweep",
-    "run_address",
-    "seeds_of",
-    "seeds_text",
-    "sweep_param",
-]
-
-UID_TAG = "promptlab.uid"
-VARIANT_TAG = "promptlab.variant"
-SEEDS_PARAM = "seeds"
-SWEEP_TAG = "promptlab.sweep"
-RUN_METRIC = "run"
-PARAM_LIMIT, TAG_LIMIT = 6000, 8000
+__all__ = ["ParentRunLink", "VariantRun", "origin_of", "part_of_sweep", "run_address"]
 
 _STANDING = {
     RunStatus.RUNNING: "the run is under way",
@@ -125,31 +101,22 @@ class VariantRun:
     def params(self) -> dict[str, str]:
         """What was asked for, in short values."""
         spec = self.run.spec
-        pipeline, call = spec.pipeline, spec.call
+        base = base_params(spec)
         given: dict[str, Scalar] = {
             "variant": self.label,
-            "model": pipeline.model,
-            "revision": pipeline.revision,
-            "weights_variant": pipeline.variant,
-            "config": pipeline.config,
-            "vae": pipeline.vae or "default",
-            "dtype": pipeline.dtype,
-            "scheduler": pipeline.scheduler.name if pipeline.scheduler else None,
-            "num_inference_steps": call.num_inference_steps,
-            "guidance_scale": call.guidance_scale,
-            "size": f"{call.width}x{call.height}" if call.width and call.height else self._size_made(),
+            **base,
+            "size": base["size"] or self._size_made(),
             # Cut between two seeds and never within one: the view reads this back.
             SEEDS_PARAM: cut_at(seeds_text(spec.seeds), PARAM_LIMIT, at=", "),
             "batch_size": spec.batch_size,
             "device": self.run.device,
-            **spec.machine.said,
-            **({f"scheduler.{key}": value for key, value in pipeline.scheduler.options} if pipeline.scheduler else {}),
-            **dict(steering_of(spec)),
-            **dict(call.arguments),
+            **conditioning_params(spec),
             **{sweep_param(field): value for field, value in self.run.sweep_values},
         }
         return {
-            _key(name): cut_at(_plain(value), PARAM_LIMIT) for name, value in given.items() if value not in (None, "")
+            param_name(name): cut_at(param_text(value), PARAM_LIMIT)
+            for name, value in given.items()
+            if value not in (None, "")
         }
 
     def metrics(self) -> dict[str, float]:
@@ -166,7 +133,7 @@ class VariantRun:
             "images_linked": len(self.made) - len(here) or None,
             "images_owed": len(self.images) - len(self.made),
             "images_flagged": sum(image.flag is not None for image in self.images),
-            **judged_metrics(self.images),
+            **rating_metrics(self.images),
             **self.measured,
         }
         # Four digits tell all that timing can; the table shows every digit there is.
@@ -201,7 +168,7 @@ class VariantRun:
             "mlflow.source.type": "LOCAL",
             **({"mlflow.loggedImages": "True"} if self.made else {}),
         }
-        return {name: cut_at(_plain(value), TAG_LIMIT) for name, value in given.items() if value not in (None, "")}
+        return {name: cut_at(param_text(value), TAG_LIMIT) for name, value in given.items() if value not in (None, "")}
 
     def prompt_file(self) -> str:
         """``prompt.txt``: the words in full, however long."""
@@ -260,7 +227,7 @@ class VariantRun:
         link, mine = self.parent_link, self.variant.variant
         source = link.variant if link else origin_of(self.variant, self.parent)
         name = escaped(VariantRun(run=self.parent, variant=source).name)
-        shown = f"[{name}]({_address(link)})" if link else name
+        shown = f"[{name}]({run_address(link.experiment_id, link.run_id)})" if link else name
         parents = {image.parent for image in self.images}
         image = parents.pop() if len(parents) == 1 else None
         lines = [f"**Varied from** {shown}" + (f", image {image[0]}/{image[1]}" if image else "")]
@@ -294,23 +261,6 @@ class VariantRun:
         return "{}x{}".format(*sizes.pop()) if len(sizes) == 1 else None
 
 
-def seeds_text(seeds: Iterable[int]) -> str:
-    """Seeds as one types them: ``0-7, 42``."""
-    runs = [[seed for _, seed in same] for _, same in groupby(enumerate(seeds), lambda pair: pair[1] - pair[0])]
-    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs)
-
-
-def seeds_of(text: str, *, limit: int) -> tuple[int, ...]:
-    """The first ``limit`` of the seeds that :func:`seeds_text` wrote; anything else, such as ``…``, is passed over."""
-    seeds: list[int] = []
-    for piece in text.split(","):
-        found = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", piece)
-        if found:
-            first, last = int(found[1]), int(found[2] or found[1])
-            seeds.extend(range(first, min(last, first + limit) + 1))
-    return tuple(seeds[:limit])
-
-
 def origin_of(variant: VariantRecord, parent: RunRecord) -> VariantRecord:
     """The variant of ``parent`` that ``variant`` was varied from."""
     place = origin(variant.variant, variant.position, [one.variant for one in parent.variants])
@@ -326,22 +276,3 @@ def part_of_sweep(sweep_id: int, address: str | None) -> str:
 def run_address(experiment_id: str, run_id: str) -> str:
     """What follows the server's address to show one of MLflow's runs."""
     return f"#/experiments/{experiment_id}/runs/{run_id}?workflowType=machine_learning"
-
-
-def _address(link: ParentRunLink) -> str:
-    return run_address(link.experiment_id, link.run_id)
-
-
-def sweep_param(field: str) -> str:
-    """The parameter that holds a run's value on an axis, as labels show it: what tables are sorted by."""
-    return _key(f"sweep.{field}")
-
-
-def _key(name: str) -> str:
-    return re.sub(r"[^\w\-. :/]", "_", name, flags=re.ASCII)[:250]
-
-
-def _plain(value: Scalar) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

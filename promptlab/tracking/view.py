@@ -20,8 +20,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import NAMESPACE_OID, uuid5
 
-from promptlab.tracking.pictures import image_key
-from promptlab.tracking.variant_run import RUN_METRIC
+from promptlab.tracking.artifacts import image_key
+from promptlab.tracking.tags import RUN_METRIC
 
 __all__ = [
     "RUNS_SHOWN",

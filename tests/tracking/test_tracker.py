@@ -15,7 +15,7 @@ from promptlab.records import RunStatus
 from promptlab.specs import Variant
 from promptlab.tracking import MlflowTracker, Tracker
 from promptlab.tracking.schema import database_uri
-from promptlab.tracking.tracker import NOTE_TAG
+from promptlab.tracking.tags import NOTE_TAG
 from tests.tracking.painting import paint_run, spec, thumbnail
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from promptlab.records import RunStatus
 from promptlab.specs import MAX_SEED, SchedulerSpec, Variant
 from promptlab.tracking.markdown import escaped, word_changes
-from promptlab.tracking.variant_run import ParentRunLink, VariantRun, seeds_of, seeds_text
+from promptlab.tracking.params import seeds_of, seeds_text
+from promptlab.tracking.variant_run import ParentRunLink, VariantRun
 from promptlab.workspace import Workspace
 from tests.tracking.painting import paint_run, spec
 

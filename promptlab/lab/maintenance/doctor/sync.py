@@ -74,12 +74,12 @@ def misled(differences: Iterable[MlflowDifference], doubted: Collection[int]) ->
                 remedy=f"promptlab import {one.folder}/pictures" if one.folder else None, path=one.folder,
             )  # fmt: skip
             continue
-        sure = one.mendable and one.run_id not in doubted
+        sure = one.fixable and one.run_id not in doubted
         gone = f"mlflow gc --run-ids {one.mlflow_run_id}"  # parameters cannot be changed, only told anew
         yield Finding(
             kind=Kind.MLFLOW, subject=f"run {one.run_id}" if one.run_id is not None else f"sweep {one.sweep_id}",
             problem=one.problem, fixable=sure, run_id=one.run_id, sweep_id=one.sweep_id,
-            remedy="promptlab sync" if one.mendable
+            remedy="promptlab sync" if one.fixable
             else f"mlflow runs delete --run-id {one.mlflow_run_id}; {gone}; promptlab sync",
         )  # fmt: skip
 
@@ -99,7 +99,7 @@ def sync(notebook: Notebook, workshop: Executor, tracker: Tracker, watch: Watch,
             runs[run.id] = run
             yield run
 
-    found = [one for one in missed(notebook, tracker, kept()) if one.mendable]
+    found = [one for one in missed(notebook, tracker, kept()) if one.fixable]
     wanted = {one.run_id for one in found} | {run.id for run in runs.values() if run.tracked_at is None}
     told, failures = [], []
     for run in runs.values():

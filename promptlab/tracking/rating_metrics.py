@@ -1,4 +1,4 @@
-"""What was thought of a variant's pictures, as MLflow shows it: metrics to sort by, a tag to read. Pure."""
+"""Writes the ratings of a variant's images as MLflow metrics, to sort by, and as a tag, to read. Pure."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from promptlab.records import ImageRecord
 
-__all__ = ["judged_metrics", "rating_tag"]
+__all__ = ["rating_metrics", "rating_tag"]
 
 
-def judged_metrics(images: Sequence[ImageRecord]) -> dict[str, float | None]:
+def rating_metrics(images: Sequence[ImageRecord]) -> dict[str, float | None]:
     """The mean of the stars, the number of favourites and votes; ``None`` for what was never given."""
     stars = [image.stars for image in images if image.stars is not None]
     asked = [image.favourite for image in images if image.favourite is not None]

@@ -9,8 +9,8 @@ import shutil
 import pytest
 from PIL import Image
 
-from promptlab.tracking import pictures
-from promptlab.tracking.pictures import lay_out
+from promptlab.tracking import artifacts
+from promptlab.tracking.artifacts import write_variant_artifacts
 from promptlab.tracking.variant_run import VariantRun
 from promptlab.workspace import Workspace
 from tests.tracking.painting import paint_run, spec, thumbnail
@@ -24,7 +24,7 @@ def empty(tmp_path):
 def laid_out(workspace, run, at=0):
     folder = workspace.artifacts / "here"
     page = VariantRun(run=run, variant=run.variants[at])
-    lay_out(folder, page, workspace=workspace, thumbnail=thumbnail(workspace, run))
+    write_variant_artifacts(folder, page, workspace=workspace, thumbnail=thumbnail(workspace, run))
     return folder, {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -97,7 +97,7 @@ def test_where_links_are_impossible_pictures_are_copied(empty, monkeypatch):
 
 def test_a_heavy_picture_gets_a_light_preview(empty, monkeypatch):
     """A page of large pictures must load; a click still shows the original."""
-    monkeypatch.setattr(pictures, "SMALL_ENOUGH", 1000)
+    monkeypatch.setattr(artifacts, "SMALL_ENOUGH", 1000)
     run = paint_run(empty, 1, spec(["x"], [3]), side=640)
     folder, names = laid_out(empty, run)
     (preview,) = (folder / name for name in names if name.endswith("+compressed.webp"))
@@ -119,4 +119,6 @@ def test_a_lost_picture_is_an_error_not_an_empty_file(empty):
     run = paint_run(empty, 1, spec(["x"], [3]))
     shutil.rmtree(empty.run_folder(1))
     with pytest.raises(FileNotFoundError):
-        lay_out(empty.root / "a", VariantRun(run=run, variant=run.variants[0]), workspace=empty, thumbnail=b"")
+        write_variant_artifacts(
+            empty.root / "a", VariantRun(run=run, variant=run.variants[0]), workspace=empty, thumbnail=b""
+        )
