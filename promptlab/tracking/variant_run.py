@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from promptlab.errors import one_line
 from promptlab.expand.change_text import change_text
@@ -24,7 +25,9 @@ from promptlab.tracking.tags import PARAM_LIMIT, RUN_METRIC, SEEDS_PARAM, SWEEP_
 
 __all__ = ["ParentRunLink", "VariantRun", "origin_of", "part_of_sweep", "run_address"]
 
-_STANDING = {
+_RERUN: Final = "promptlab rerun {run} --seed {seed}"
+
+_STANDING: Final = {
     RunStatus.RUNNING: "the run is under way",
     RunStatus.FINISHED: "the others are owed",
     RunStatus.FAILED: "the run failed",
@@ -243,7 +246,7 @@ class VariantRun:
         yield "\n\n".join(lines)
 
     def _commands(self) -> Iterator[str]:
-        yield f"promptlab rerun {self.run.id} --seed {self.run.spec.seeds[0]}"
+        yield _RERUN.format(run=self.run.id, seed=self.run.spec.seeds[0])
         yield f"promptlab show {self.run.id}"
 
     def _verified(self) -> str | None:
