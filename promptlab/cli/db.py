@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from promptlab.cli.generate import lab_in
-from promptlab.cli.options import in_workspace
+from promptlab.cli.context import open_lab, workspace_options
 from promptlab.cli.paths import shown_path
 
 __all__ = ["db"]
@@ -19,18 +18,18 @@ def db() -> None:
 
 
 @db.command()
-@in_workspace
+@workspace_options
 def current(workspace: str | None) -> None:
     """Say which schema the database has, and which this PromptLab writes."""
-    has, head = lab_in(workspace).maintenance.schema()
+    has, head = open_lab(workspace).maintenance.schema()
     click.echo(f"schema {has or 'none yet'}; this PromptLab writes {head}")
 
 
 @db.command()
-@in_workspace
+@workspace_options
 def upgrade(workspace: str | None) -> None:
     """Make the tables, or bring older ones up to date after a backup beside the file."""
-    lab = lab_in(workspace)
+    lab = open_lab(workspace)
     before, head = lab.maintenance.upgrade()
     if before == head:
         click.echo(f"schema {head} already")
@@ -40,12 +39,12 @@ def upgrade(workspace: str | None) -> None:
 
 @db.command()
 @click.argument("file", required=False, metavar="[FILE]", type=click.Path(path_type=Path))
-@in_workspace
+@workspace_options
 def backup(file: Path | None, workspace: str | None) -> None:
     """Copy the database to FILE, or beside itself, also while runs are being made. Pictures are not in it.
 
     A copy that is put into a folder as mlflow.db, beside the images, is a workspace. A server copies itself: for one,
     the command to type is said.
     """
-    copy = lab_in(workspace).maintenance.backup(file)
+    copy = open_lab(workspace).maintenance.backup(file)
     click.echo(f"{shown_path(copy)} · {copy.stat().st_size:,} bytes")

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from promptlab.cli.generate import lab_in
-from promptlab.cli.options import in_workspace, told_to
+from promptlab.cli.context import open_lab, tracking_option, workspace_options
 from promptlab.cli.paths import elsewhere, folder_elsewhere
 from promptlab.cli.progress import ProgressDisplay
 from promptlab.cli.render.text import counted
@@ -26,8 +25,8 @@ __all__ = ["doctor"]
 @click.command()
 @click.option("--fix", is_flag=True, help="Mend what can be mended without losing anything.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@in_workspace
-@told_to
+@workspace_options
+@tracking_option
 def doctor(fix: bool, as_json: bool, workspace: str | None, tracking_uri: str | None) -> int:
     """Hold database, pictures and MLflow against each other; each finding comes with the command that mends it.
 
@@ -35,7 +34,7 @@ def doctor(fix: bool, as_json: bool, workspace: str | None, tracking_uri: str | 
     files; what MLflow shows of every run. --fix deletes no picture and no row: lost pictures are put back from MLflow's
     copy or marked for resume, grids are drawn again, MLflow is told again. The exit code is 0 when nothing is left.
     """
-    lab = lab_in(workspace, tracking_uri)
+    lab = open_lab(workspace, tracking_uri)
     with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
         found = lab.maintenance.doctor(watch=progress)
         left = lab.maintenance.fix(found, watch=progress) if fix and found else found

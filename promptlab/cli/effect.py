@@ -9,9 +9,8 @@ from typing import Any
 
 import click
 
-from promptlab.cli.generate import lab_in
+from promptlab.cli.context import open_lab, tracking_option, workspace_options
 from promptlab.cli.inline_pictures import show_option, show_picture
-from promptlab.cli.options import in_workspace, told_to
 from promptlab.cli.paths import elsewhere, shown_path
 from promptlab.cli.progress import ProgressDisplay
 from promptlab.cli.render.text import table
@@ -37,8 +36,8 @@ _MOST = 28
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--csv", "as_csv", is_flag=True, help="As CSV: a line a wording, then a line a pair.")
 @show_option
-@in_workspace
-@told_to
+@workspace_options
+@tracking_option
 def effect(
     ref: str,
     clip_model: str | None,
@@ -46,7 +45,7 @@ def effect(
     device: str | None,
     as_json: bool,
     as_csv: bool,
-    inline: bool | None,
+    show: bool | None,
     workspace: str | None,
     tracking_uri: str | None,
 ) -> None:
@@ -65,7 +64,7 @@ def effect(
         raise InputError("--score", score, problem="needs a CLIP model", hint="--clip-model FOLDER_OR_ID")
     if as_json and as_csv:
         raise InputError("--csv", problem="is said beside --json", allowed="one of them")
-    lab = lab_in(workspace, tracking_uri)
+    lab = open_lab(workspace, tracking_uri)
     source: RunOrImage = lab.history.find(ref)
     with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
         found = lab.effect(str(source.run.id), clip_model=clip_model, score=score is not None, device=device,
@@ -75,7 +74,7 @@ def effect(
     elif as_csv:
         click.echo(_csv(found, source.run), nl=False)
     else:
-        show_picture(lab.workspace.effect(source.run.id), inline)
+        show_picture(lab.workspace.effect(source.run.id), show)
         click.echo("\n".join(_lines(found, source.run, lab.workspace)))
 
 

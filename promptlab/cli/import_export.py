@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from promptlab.cli.generate import lab_in
-from promptlab.cli.options import in_workspace, whole
+from promptlab.cli.context import open_lab, workspace_options
+from promptlab.cli.param_types import integer
 from promptlab.cli.paths import elsewhere, shown_path
 from promptlab.cli.progress import ProgressDisplay
 from promptlab.cli.render.text import counted
@@ -34,7 +34,7 @@ __all__ = ["export", "import_pictures"]
     help="Of other programs' pictures; PromptLab's say theirs.",
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@in_workspace
+@workspace_options
 def import_pictures(paths: tuple[str, ...], experiment: str, as_json: bool, workspace: str | None) -> None:
     """Take pictures in by what they say of themselves: PromptLab's own, or others', to go on from them.
 
@@ -48,7 +48,7 @@ def import_pictures(paths: tuple[str, ...], experiment: str, as_json: bool, work
     if not paths:
         raise InputError("FILE", problem="is missing", allowed="pictures, or folders of them",
                          hint="promptlab import picture.png")  # fmt: skip
-    lab = lab_in(workspace)
+    lab = open_lab(workspace)
     with ProgressDisplay(lab.workspace) as progress:
         taken = lab.maintenance.import_images(paths, experiment=experiment, watch=progress)
     if as_json:
@@ -62,10 +62,15 @@ def import_pictures(paths: tuple[str, ...], experiment: str, as_json: bool, work
 @click.option("--to", metavar="FOLDER|FILE.zip", help="Not there yet. [default: run-00003, here; a picture's own name]")
 @click.option("--format", "kind", metavar="png|jpeg|webp", help="Of the pictures. [default: png, or as --to ends]")
 @click.option(
-    "--quality", type=whole("--quality", "92"), default=92, show_default=True, metavar="1-100", help="Of JPEG and WebP."
+    "--quality",
+    type=integer("--quality", "92"),
+    default=92,
+    show_default=True,
+    metavar="1-100",
+    help="Of JPEG and WebP.",
 )
 @click.option("--lossless", is_flag=True, help="WebP with the very same pixels.")
-@in_workspace
+@workspace_options
 def export(ref: str, to: str | None, kind: str | None, quality: int, lossless: bool, workspace: str | None) -> None:
     """Write a run, a sweep or a picture to files that need no workspace.
 
@@ -85,7 +90,7 @@ def export(ref: str, to: str | None, kind: str | None, quality: int, lossless: b
     if asked not in FORMATS:
         raise UnknownValue("--format", asked, FORMATS, hint="--format jpeg")
     picture = ImageFormat(format=asked, quality=quality, lossless=lossless)
-    lab = lab_in(workspace)
+    lab = open_lab(workspace)
     done = lab.maintenance.export(ref, target, picture=picture)
     click.echo(f"{counted(done.pictures, 'picture')}: {shown_path(done.path.absolute())}")
 

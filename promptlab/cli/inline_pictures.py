@@ -31,7 +31,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def show_option(command: Command) -> Command:
     """``--show/--no-show``; without either, :func:`wanted` decides."""
     return click.option(
-        "--show/--no-show", "inline", default=None,
+        "--show/--no-show", default=None,
         help="Show the picture in the terminal. [default: where it is one that shows colours]",
     )(command)  # fmt: skip
 

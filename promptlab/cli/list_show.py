@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 import click
 
-from promptlab.cli.generate import lab_in
+from promptlab.cli.context import open_lab, workspace_options
 from promptlab.cli.inline_pictures import show_option, show_picture
-from promptlab.cli.options import in_workspace, whole
+from promptlab.cli.param_types import integer
 from promptlab.cli.render.csv import check_one_format, csv_lines
 from promptlab.cli.render.made import sweep_lines
 from promptlab.cli.render.records import image_lines, show_lines, summary_lines
@@ -23,16 +23,18 @@ __all__ = ["list_runs", "show"]
 
 @click.command("list")
 @click.option("--experiment", metavar="NAME", help="Only the runs of this experiment.")
-@click.option("--limit", type=whole("--limit", "20"), default=20, show_default=True, help="At most so many; 0 for all.")
+@click.option(
+    "--limit", type=integer("--limit", "20"), default=20, show_default=True, help="At most so many; 0 for all."
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--csv", "as_csv", is_flag=True, help="As CSV.")
-@in_workspace
+@workspace_options
 def list_runs(experiment: str | None, limit: int, as_json: bool, as_csv: bool, workspace: str | None) -> None:
     """The runs of the workspace, newest first."""
     check_one_format(as_json=as_json, as_csv=as_csv)
     if limit < 0:
         raise InputError("--limit", limit, problem="is too small", allowed="0 (for all) or more", hint="--limit 20")
-    lab = lab_in(workspace)
+    lab = open_lab(workspace)
     summaries = lab.history.list(experiment=experiment, limit=limit or None)
     if as_json:
         click.echo(json.dumps([plain(summary) for summary in summaries], indent=2, ensure_ascii=False))
@@ -51,11 +53,11 @@ def list_runs(experiment: str | None, limit: int, as_json: bool, as_csv: bool, w
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--csv", "as_csv", is_flag=True, help="The images as CSV, each with its words and setting.")
 @show_option
-@in_workspace
-def show(ref: str, as_json: bool, as_csv: bool, inline: bool | None, workspace: str | None) -> None:
+@workspace_options
+def show(ref: str, as_json: bool, as_csv: bool, show: bool | None, workspace: str | None) -> None:
     """Everything recorded about a run (3, last), an image (3/12, or its file) or a sweep (sweep:2)."""
     check_one_format(as_json=as_json, as_csv=as_csv)
-    lab = lab_in(workspace)
+    lab = open_lab(workspace)
     if (sweep_id := lab.history.find_sweep(ref)) is not None:
         sweep = lab.history.sweep(sweep_id)
         if as_json:
@@ -63,7 +65,7 @@ def show(ref: str, as_json: bool, as_csv: bool, inline: bool | None, workspace: 
         elif as_csv:
             click.echo(_images_csv(lab.history.find(str(one.run_id)).run for one in sweep.runs))
         else:
-            show_picture(lab.workspace.sweep_grid(sweep_id, 1), inline)
+            show_picture(lab.workspace.sweep_grid(sweep_id, 1), show)
             click.echo("\n".join(sweep_lines(sweep, lab.history.list(), lab.workspace, most=len(sweep.runs))))
         return
     source = lab.history.find(ref)
@@ -74,11 +76,11 @@ def show(ref: str, as_json: bool, as_csv: bool, inline: bool | None, workspace: 
     elif as_csv:
         click.echo(_images_csv([source.run], source.position))
     elif image is None:
-        show_picture(lab.workspace.grid(source.run.id), inline)
+        show_picture(lab.workspace.grid(source.run.id), show)
         click.echo("\n".join(show_lines(source.run, lab.workspace)))
     else:
         if image.path is not None:
-            show_picture(lab.workspace.root / image.path, inline)
+            show_picture(lab.workspace.root / image.path, show)
         click.echo("\n".join(image_lines(source.run, image, lab.workspace)))
 
 

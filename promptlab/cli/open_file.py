@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from promptlab.cli.generate import lab_in
-from promptlab.cli.options import in_workspace
+from promptlab.cli.context import open_lab, workspace_options
 from promptlab.cli.paths import shown_path
 from promptlab.errors import InputError, NotFound, PromptLabError
 
@@ -23,13 +22,13 @@ __all__ = ["open_file"]
 @click.command("open")
 @click.argument("ref", metavar="RUN|last|IMAGE|sweep:N")
 @click.option("--report", is_flag=True, help="The report instead of the grid.")
-@in_workspace
+@workspace_options
 def open_file(ref: str, report: bool, workspace: str | None) -> None:
     """Open the grid of a run (3, last), a picture (3/12) or a sweep's overview (sweep:2) in the system's viewer.
 
     Says the file's path, also where there is no screen to open it on.
     """
-    path = _file(lab_in(workspace), ref, report=report)
+    path = _file(open_lab(workspace), ref, report=report)
     if not path.is_file():
         raise NotFound("file", shown_path(path), hint="promptlab doctor")
     click.echo(shown_path(path))

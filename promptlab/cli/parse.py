@@ -1,63 +1,149 @@
-"""What was typed, as what it stands for: an experiment for ``run``, changes of the parent's spec for ``rerun``.
+"""Reads what was typed into one value, and that into an experiment for ``run`` or into changes for ``rerun``.
 
-Invariant: no value is read here. :mod:`promptlab.expand` reads what options and files say, in one way.
+Invariant: click's values are read once, into :class:`RunOptions`, and no text of a setting is understood here:
+:mod:`promptlab.expand` reads what options and files say, in one way.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Any, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from promptlab.errors import InputError
 from promptlab.expand import Experiment, Sweep, parse_seeds, read_prompts
-from promptlab.expand.fields import FIELDS, field_named
+from promptlab.expand.fields import field_named
 from promptlab.expand.values import changes, read_value
 from promptlab.models import DEFAULT_MODEL
+from promptlab.specs import Scalar
 from promptlab.specs.schedulers import parse_scheduler
+from promptlab.specs.settings import SETTINGS
 
-__all__ = ["changes_asked", "experiment_asked", "seeds_asked", "sweep_asked"]
+if TYPE_CHECKING:
+    from promptlab.lab import PromptEdit
 
-_SETTING: Final = (*(name for name in FIELDS if name not in ("prompts", "seeds", "negative")), "arguments")
+__all__ = ["RunOptions", "changes_of", "experiment_of", "prompt_edit_of", "seeds_of", "sweep_of", "takes_run_options"]
+
+Result = TypeVar("Result")
+
 _BETWEEN_COMMAS: Final = ","
 
 
-def experiment_asked(typed: dict[str, Any]) -> Experiment:
-    """The experiment that a command names: its file, if any, with its options over it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """Holds what was typed for a command that makes images or says what it would make: texts, not yet understood.
 
     Args:
-        typed: all that ``experiment_options`` and ``setting_options`` know is taken out, ``experiment``, ``name`` and
-            ``note``, too.
+        settings: the settings that were typed, by their names in the table, each with all its values in the order
+            typed: texts, and ``True`` or ``False`` of a switch.
+        arguments: of ``--set``, in the order typed; a name may come again.
+        prompts: templates; of a rerun, in place of the parent's.
+        seeds: texts of ``--seeds``, which are joined.
+        kept_seeds: texts of a rerun's ``--seed``: which of the parent's it keeps.
+        file, like, prompts_file: where an experiment, a spec or more prompts are read from.
+        append, prepend, replace, fragments, order: what is done to the prompts.
+        sample, template_seed: how many of a template's prompts are drawn, and with which seed.
+        experiment, name, note: how the run is remembered.
+        again: whether what exists is made anew.
+        dry_run: whether it is only planned.
+        show: whether the grid is shown in the terminal; ``None`` where nobody said.
+        workspace, tracking_uri: where it is remembered; ``None`` is the current folder and its own MLflow.
+    """
+
+    settings: Mapping[str, tuple[str | bool, ...]]
+    arguments: tuple[tuple[str, Scalar], ...] = ()
+    prompts: tuple[str, ...] = ()
+    seeds: tuple[str, ...] = ()
+    kept_seeds: tuple[str, ...] = ()
+    file: str | None = None
+    like: str | None = None
+    prompts_file: str | None = None
+    append: tuple[str, ...] = ()
+    prepend: tuple[str, ...] = ()
+    replace: tuple[str, ...] = ()
+    fragments: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+    sample: str | None = None
+    template_seed: str | None = None
+    experiment: str | None = None
+    name: str | None = None
+    note: str | None = None
+    again: bool = False
+    dry_run: bool = False
+    show: bool | None = None
+    workspace: str | None = None
+    tracking_uri: str | None = None
+
+
+_FIELDS: Final = frozenset(field.name for field in dataclasses.fields(RunOptions)) - {"settings"}
+
+
+def takes_run_options(command: Callable[..., Result]) -> Callable[..., Result]:
+    """Call ``command`` with what click parsed as one :class:`RunOptions`, and with its own parameters beside it."""
+
+    @wraps(command)
+    def called(**typed: Any) -> Result:
+        own = {name: typed.pop(name) for name in [*typed] if name in _FIELDS}
+        settings = {name: typed.pop(name) for name in SETTINGS if name in typed}
+        named = {name: values for name, values in settings.items() if values}
+        return command(RunOptions(settings=MappingProxyType(named), **own), **typed)
+
+    return called
+
+
+def experiment_of(options: RunOptions) -> Experiment:
+    """Return the experiment that was typed: that of the file, if any, with the options over it.
 
     Raises:
         InputError: naming the option, or the file's line and column.
     """
-    file, like, prompts_file = typed.pop("file"), typed.pop("like"), typed.pop("prompts_file")
-    if file is not None and like is not None:
-        raise InputError("--like", like, problem="is said beside --file", allowed="one of the two")
-    names = ("prompts", "seeds", "negative", "replace", "fragments", "order", "sample", "template_seed")
-    options = {name: typed.pop(name) for name in (*names, *_SETTING, "experiment", "name", "note")}
-    if prompts_file is not None:
-        options["prompts"] += read_prompts(prompts_file)
-    options["seeds"] = ",".join(options["seeds"]) if options["seeds"] else None
-    between_commas = options["order"] == (_BETWEEN_COMMAS,)
-    experiment = Experiment()
-    if file is not None:
-        from promptlab.expand import read_experiment
-
-        experiment = read_experiment(file)
-    if like is not None:
-        experiment = _like(Path(like), model_named=bool(options["model"]))
-    experiment = experiment.with_options(**options)
-    if between_commas:
-        phrasing = dataclasses.replace(experiment.phrasing, order=None)
-        experiment = dataclasses.replace(experiment, phrasing=phrasing)
+    experiment = _read_from(options)
+    more = () if options.prompts_file is None else read_prompts(options.prompts_file)
+    negative = options.settings.get("negative", ())
+    experiment = experiment.with_options(
+        prompts=options.prompts + more,
+        seeds=",".join(options.seeds) if options.seeds else None,
+        negative=negative,
+        replace=options.replace,
+        fragments=options.fragments,
+        order=options.order,
+        sample=options.sample,
+        template_seed=options.template_seed,
+        experiment=options.experiment,
+        name=options.name,
+        note=options.note,
+        **_settings(options),
+    )
+    if options.order == (_BETWEEN_COMMAS,):
+        experiment = dataclasses.replace(experiment, phrasing=dataclasses.replace(experiment.phrasing, order=None))
     return experiment
 
 
-def _like(picture: Path, *, model_named: bool) -> Experiment:
-    """What a picture's file says it was made from, as if an experiment file said it.
+def _settings(options: RunOptions) -> dict[str, Any]:
+    """Return the settings as :meth:`~promptlab.expand.Experiment.with_options` takes them, the words apart."""
+    others = {name: values for name, values in options.settings.items() if name != "negative"}
+    return {**others, "arguments": options.arguments}
+
+
+def _read_from(options: RunOptions) -> Experiment:
+    """Return the experiment that options are laid over: of a file, of an image, or an empty one."""
+    if options.file is not None and options.like is not None:
+        raise InputError("--like", options.like, problem="is said beside --file", allowed="one of the two")
+    if options.file is not None:
+        from promptlab.expand import read_experiment
+
+        return read_experiment(options.file)
+    if options.like is not None:
+        return _read_image(Path(options.like), model_named="model" in options.settings)
+    return Experiment()
+
+
+def _read_image(path: Path, *, model_named: bool) -> Experiment:
+    """Return what an image file says it was made from, as if an experiment file said it.
 
     Raises:
         InputError: when it does not say, or leaves out the model and no option names one.
@@ -66,30 +152,28 @@ def _like(picture: Path, *, model_named: bool) -> Experiment:
     from promptlab.expand.experiment_file.writer import write_experiment
     from promptlab.lab.history.refs import read_spec
 
-    spec = read_spec(picture)
+    spec = read_spec(path)
     if not spec.pipeline.model and not model_named:
-        raise InputError(
-            "--model", problem=f"is missing: {picture.name} does not say which it was", hint="--model MODEL"
-        )
+        raise InputError("--model", problem=f"is missing: {path.name} does not say which it was", hint="--model MODEL")
     variant = spec.variants[0]
     plain = spec.vary(device=None, variants=(dataclasses.replace(variant, negative_prompt=""),))
-    experiment = understood(write_experiment(plain), file=picture.name)
+    experiment = understood(write_experiment(plain), file=path.name)
     # Of all prompts, so that other words typed beside it are steered away from the same.
     return experiment.with_options(negative=(variant.negative_prompt,)) if variant.negative_prompt else experiment
 
 
-def sweep_asked(experiment: Experiment) -> Sweep:
-    """Its runs: one, where nothing is varied but words and seeds."""
+def sweep_of(experiment: Experiment) -> Sweep:
+    """Return the runs of ``experiment``: one, where nothing is varied but words and seeds."""
     return experiment.sweep(default_model=DEFAULT_MODEL, parse_scheduler=parse_scheduler)
 
 
-def changes_asked(typed: dict[str, Any]) -> dict[str, Any]:
-    """The setting of a ``rerun``: fields of the spec, only those that were typed, taken out of ``typed``.
+def changes_of(options: RunOptions) -> dict[str, Any]:
+    """Return what a rerun or a probe changes: fields of the spec, only those that were typed, the words apart.
 
     Raises:
         InputError: for what a field cannot be, and for several values: a rerun is one run.
     """
-    said = Experiment().with_options(**{name: typed.pop(name) for name in _SETTING})
+    said = Experiment().with_options(**_settings(options))
     for axis in said.axes:
         raise InputError(
             axis.said, problem=f"has {len(axis.values)} values", allowed="one in a rerun; several are for run",
@@ -98,13 +182,41 @@ def changes_asked(typed: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in said.settings:
         field = field_named(name, what=name)
-        meant = read_value(field, value, what=field.option, parse_scheduler=parse_scheduler)
+        is_text = name == "scheduler"  # options leave its name as it was typed; all other values are read already
+        meant = read_value(field, value, what=field.option, parse_scheduler=parse_scheduler) if is_text else value
         found |= changes(found.get("arguments", ()), field, meant)
     return found
 
 
-def seeds_asked(texts: Sequence[str], *, what: str) -> tuple[int, ...] | None:
-    """The seeds that an option names, typed once or several times; ``None`` where it is not named."""
+def prompt_edit_of(options: RunOptions) -> PromptEdit:
+    """Return what a rerun does to the words.
+
+    Raises:
+        InputError: for several negative prompts: a rerun has one.
+    """
+    from promptlab.lab import PromptEdit
+
+    negative = options.settings.get("negative", ())
+    if len(negative) > 1:
+        raise InputError("--negative", problem=f"has {len(negative)} values", allowed="one in a rerun")
+    return PromptEdit(
+        prompts=options.prompts,
+        append=options.append,
+        prepend=options.prepend,
+        replace=options.replace,
+        negative_prompt=str(negative[0]) if negative else None,
+    )
+
+
+def seeds_of(texts: Sequence[str], *, what: str) -> tuple[int, ...] | None:
+    """Return the seeds that an option names, typed once or several times; ``None`` where it is not named.
+
+    Args:
+        what: the option, for errors.
+
+    Raises:
+        InputError: for what is no seed.
+    """
     if not texts:
         return None
     try:

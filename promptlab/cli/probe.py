@@ -1,26 +1,33 @@
-"""``promptlab probe``: the search for the batch size that fits, as a table."""
+"""Carries out ``promptlab probe``, the search for the batch size that fits."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shlex
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 import click
 
-from promptlab.cli.generate import lab_in
-from promptlab.cli.options import in_workspace, setting_options, told_to
-from promptlab.cli.parse import changes_asked
+from promptlab.cli.context import open_lab, tracking_option, workspace_options
+from promptlab.cli.options import setting_options
+from promptlab.cli.parse import RunOptions, changes_of, prompt_edit_of, takes_run_options
 from promptlab.cli.progress import ProgressDisplay
 from promptlab.cli.render.batch_sizes import probe_lines
+from promptlab.cli.spelling import option_of, option_off
 from promptlab.errors import InputError
 from promptlab.expand.fields import FIELDS
 from promptlab.expand.values import read_values
 from promptlab.models import DEFAULT_MODEL
 from promptlab.records import plain
 from promptlab.specs import AUTO, PipelineSpec, RunSpec, Variant
+from promptlab.specs.settings import SETTINGS
 
 __all__ = ["probe"]
+
+_VARIED: Final = ("batch_size", "attention_slicing")
+"""Settings of which a probe tries several values."""
 
 
 @click.command()
@@ -28,11 +35,10 @@ __all__ = ["probe"]
 @click.option("--prompt", default="a photograph", metavar="TEXT", help="What is drawn. [default: a photograph]")
 @click.option("--experiment", default="probes", metavar="NAME", help="An MLflow experiment. [default: probes]")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@in_workspace
-@told_to
-def probe(
-    prompt: str, experiment: str, as_json: bool, workspace: str | None, tracking_uri: str | None, **typed: Any
-) -> None:
+@workspace_options
+@tracking_option
+@takes_run_options
+def probe(options: RunOptions, prompt: str, as_json: bool) -> None:
     """Try out batch sizes: seconds per image and peak memory, with and without attention slicing.
 
     Takes a few steps of each size, 1, 2, 4 and 8 unless --batch-size names others, until one does not fit. Makes no
@@ -45,24 +51,37 @@ def probe(
     """
     from promptlab.lab.maintenance.batch_size_probe import SHARE, SIZES
 
-    sizes = _sizes(typed.pop("batch_size")) or SIZES
-    slicing = tuple(dict.fromkeys(typed.pop("attention_slicing"))) or (False, True)
-    _check_single(typed)
-    negative = typed.pop("negative")
-    changes = changes_asked({**typed, "batch_size": (), "attention_slicing": ()})
-    variant = Variant(prompt=prompt, negative_prompt=negative[0] if negative else "")
-    spec = RunSpec(pipeline=PipelineSpec(model=DEFAULT_MODEL), variants=(variant,), seeds=(0,)).vary(**changes)
-    lab = lab_in(workspace, tracking_uri)
+    sizes = _sizes(options.settings.get("batch_size", ())) or SIZES
+    slicing = tuple(map(bool, dict.fromkeys(options.settings.get("attention_slicing", ())))) or (False, True)
+    spec = _spec(options, prompt)
+    experiment = options.experiment or ""
+    lab = open_lab(options.workspace, options.tracking_uri)
     with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
         found = lab.probe(spec, sizes=sizes, slicing=slicing, experiment=experiment, watch=progress)
     if as_json:
         click.echo(json.dumps(plain(found), indent=2, ensure_ascii=False))
         return
-    click.echo("\n".join(probe_lines(found, SHARE, typed=_typed(click.get_current_context()))))
+    click.echo("\n".join(probe_lines(found, SHARE, typed=list(_typed_again(options)))))
 
 
-def _sizes(texts: tuple[str, ...]) -> tuple[int, ...]:
-    """The sizes that were typed, smallest first."""
+def _spec(options: RunOptions, prompt: str) -> RunSpec:
+    """Return the setting that is probed, one value each; sizes and slicing are what the probe varies.
+
+    Raises:
+        InputError: for a setting with several values.
+    """
+    settings = {name: values for name, values in options.settings.items() if name not in _VARIED}
+    for name, values in settings.items():
+        if len(values) > 1:
+            raise InputError(name, problem=f"has {len(values)} values", allowed="one setting at a time in a probe")
+    changes = changes_of(dataclasses.replace(options, settings=settings))
+    negative = prompt_edit_of(options).negative_prompt or ""
+    variant = Variant(prompt=prompt, negative_prompt=negative)
+    return RunSpec(pipeline=PipelineSpec(model=DEFAULT_MODEL), variants=(variant,), seeds=(0,)).vary(**changes)
+
+
+def _sizes(texts: Sequence[str | bool]) -> tuple[int, ...]:
+    """Return the batch sizes that were typed, smallest first."""
     field = FIELDS["batch_size"]
     found = {size for text in texts for size in read_values(field, text, what=field.option) if text != AUTO}
     if None in found:
@@ -70,24 +89,14 @@ def _sizes(texts: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def _typed(context: click.Context) -> list[str]:
-    """The options of the setting that were typed, to be typed again."""
-    words: list[str] = []
-    for option in context.command.params:
-        values = context.params.get(str(option.name))
-        if not isinstance(values, tuple) or option.name in ("batch_size", "attention_slicing"):
-            continue
-        for value in values:
+def _typed_again(options: RunOptions) -> Iterator[str]:
+    """Yield the options that were typed, as words to type again."""
+    for name, values in options.settings.items():
+        setting = SETTINGS[name]
+        for value in values if name not in _VARIED else ():
             if isinstance(value, bool):
-                words.append((option.opts if value else option.secondary_opts)[0])
+                yield option_of(setting) if value else option_off(setting)
             else:
-                text = f"{value[0]}={value[1]}" if isinstance(value, tuple) else str(value)
-                words += [option.opts[0], shlex.quote(text)]
-    return words
-
-
-def _check_single(typed: dict[str, Any]) -> None:
-    for name, values in typed.items():
-        if name != "arguments" and len(values) > 1:
-            option = FIELDS[name].option
-            raise InputError(option, problem=f"has {len(values)} values", allowed="one setting at a time in a probe")
+                yield from (option_of(setting), shlex.quote(value))
+    for name, argument in options.arguments:
+        yield from ("--set", shlex.quote(f"{name}={argument}"))

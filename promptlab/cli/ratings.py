@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from promptlab.cli.generate import lab_in
+from promptlab.cli.context import open_lab, tracking_option, workspace_options
 from promptlab.cli.inline_pictures import show_picture
-from promptlab.cli.options import in_workspace, told_to, whole
+from promptlab.cli.param_types import integer
 from promptlab.cli.paths import shown_path
 from promptlab.cli.progress import ProgressDisplay
 from promptlab.cli.render.csv import check_one_format, csv_lines
@@ -31,8 +31,8 @@ __all__ = ["best", "compare", "favourite", "rate"]
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="IMAGE... STARS")
-@in_workspace
-@told_to
+@workspace_options
+@tracking_option
 def rate(words: tuple[str, ...], workspace: str | None, tracking_uri: str | None) -> None:
     """Give pictures 1 to 5 stars: in the database, and in MLflow as the metric rating of their variant.
 
@@ -46,7 +46,7 @@ def rate(words: tuple[str, ...], workspace: str | None, tracking_uri: str | None
     *refs, typed = words
     if typed not in tuple("12345"):
         raise InputError("STARS", typed, problem="is out of range", allowed="1 to 5", hint="promptlab rate 3/12 4")
-    lab = lab_in(workspace, tracking_uri)
+    lab = open_lab(workspace, tracking_uri)
     with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
         images = lab.ratings.rate(refs, int(typed), watch=progress)
     click.echo("\n".join(map(_said, images)))
@@ -55,8 +55,8 @@ def rate(words: tuple[str, ...], workspace: str | None, tracking_uri: str | None
 @click.command()
 @click.argument("refs", nargs=-1, required=True, metavar="IMAGE...")
 @click.option("--off", is_flag=True, help="They are favourites no more.")
-@in_workspace
-@told_to
+@workspace_options
+@tracking_option
 def favourite(refs: tuple[str, ...], off: bool, workspace: str | None, tracking_uri: str | None) -> None:
     """Mark pictures as favourites; 'promptlab search --favourite' finds them again.
 
@@ -64,7 +64,7 @@ def favourite(refs: tuple[str, ...], off: bool, workspace: str | None, tracking_
     promptlab favourite 3/12 4/0
     promptlab favourite 3/12 --off
     """
-    lab = lab_in(workspace, tracking_uri)
+    lab = open_lab(workspace, tracking_uri)
     with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
         images = lab.ratings.favourite(refs, favourite=not off, watch=progress)
     click.echo("\n".join(map(_said, images)))
@@ -76,10 +76,10 @@ def _said(image: ImageRecord) -> str:
 
 @click.command()
 @click.argument("refs", nargs=-1, required=True, metavar="RUN|last|sweep:N...")
-@click.option("--pairs", type=whole("--pairs", "10"), default=10, show_default=True, help="Ask about so many pairs.")
+@click.option("--pairs", type=integer("--pairs", "10"), default=10, show_default=True, help="Ask about so many pairs.")
 @click.option("--votes", metavar="LINE", help="Keep the votes that were given in a report, and ask nothing.")
-@in_workspace
-@told_to
+@workspace_options
+@tracking_option
 def compare(
     refs: tuple[str, ...], pairs: int, votes: str | None, workspace: str | None, tracking_uri: str | None
 ) -> None:
@@ -99,7 +99,7 @@ def compare(
                          hint="--pairs 10")  # fmt: skip
     from promptlab.lab.preferences.leaderboard import contender, next_pair, ranked
 
-    lab = lab_in(workspace, tracking_uri)
+    lab = open_lab(workspace, tracking_uri)
     if votes is not None:
         pairs = 0
         with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
@@ -173,7 +173,7 @@ def _key() -> str:
 @click.option("--experiment", metavar="NAME", help="Only pictures of this experiment.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--csv", "as_csv", is_flag=True, help="As CSV.")
-@in_workspace
+@workspace_options
 def best(
     refs: tuple[str, ...], by: str, experiment: str | None, as_json: bool, as_csv: bool, workspace: str | None
 ) -> None:
@@ -189,7 +189,7 @@ def best(
     promptlab best sweep:2 --by steps --json
     """
     check_one_format(as_json=as_json, as_csv=as_csv)
-    found = lab_in(workspace).ratings.best(by, refs, experiment=experiment)
+    found = open_lab(workspace).ratings.best(by, refs, experiment=experiment)
     if as_json:
         told = {"by": by, "winner": found.ranking.winner, "votes": found.ranking.votes, "lead": found.ranking.lead,
                 "verdict": _verdict(found.ranking), "values": list(_rows(found))}  # fmt: skip

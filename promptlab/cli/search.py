@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from promptlab.cli.generate import lab_in
-from promptlab.cli.options import Typed, in_workspace, whole
+from promptlab.cli.context import open_lab, workspace_options
+from promptlab.cli.param_types import ParsedType, integer
 from promptlab.cli.render.csv import check_one_format, csv_lines
 from promptlab.cli.render.text import or_dash, table
 from promptlab.cli.render.word_diff import Terminal
@@ -42,21 +42,25 @@ def _since(text: str) -> datetime:
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="[WORDS]...")
-@click.option("--seed", type=whole("--seed", "7"), metavar="N", help="Only this seed.")
+@click.option("--seed", type=integer("--seed", "7"), metavar="N", help="Only this seed.")
 @click.option("--model", metavar="NAME", help="Only models with this in their name.")
 @click.option("--scheduler", metavar="NAME", help="Only schedulers with this in their name.")
 @click.option("--vae", metavar="NAME", help="Only VAEs with this in their name.")
 @click.option("--lora", metavar="NAME", help="Only LoRAs with this in their name.")
 @click.option("--dtype", metavar="DTYPE", help="Only float32, float16 or bfloat16.")
-@click.option("--steps", "num_inference_steps", type=whole("--steps", "20"), metavar="N", help="Only so many steps.")
+@click.option("--steps", "num_inference_steps", type=integer("--steps", "20"), metavar="N", help="Only so many steps.")
 @click.option("--experiment", metavar="NAME", help="Only this experiment.")
-@click.option("--rating", type=whole("--rating", "4"), metavar="N", help="Only with N stars or more.")
+@click.option("--rating", type=integer("--rating", "4"), metavar="N", help="Only with N stars or more.")
 @click.option("--favourite", is_flag=True, help="Only favourites.")
-@click.option("--since", type=Typed("time", _since), metavar="WHEN", help="Made since: 2026-01-31, or 7d, 12h, 4w ago.")
-@click.option("--limit", type=whole("--limit", "20"), default=20, show_default=True, help="At most so many; 0 for all.")
+@click.option(
+    "--since", type=ParsedType("time", _since), metavar="WHEN", help="Made since: 2026-01-31, or 7d, 12h, 4w ago."
+)
+@click.option(
+    "--limit", type=integer("--limit", "20"), default=20, show_default=True, help="At most so many; 0 for all."
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--csv", "as_csv", is_flag=True, help="As CSV.")
-@in_workspace
+@workspace_options
 def search(
     words: tuple[str, ...], limit: int, as_json: bool, as_csv: bool, workspace: str | None, **typed: Any
 ) -> None:
@@ -78,7 +82,7 @@ def search(
     wanted = words_of(words)
     if words and not wanted:
         raise InputError("WORDS", " ".join(words), problem="hold no letter", hint="promptlab search fox")
-    found = lab_in(workspace).history.search(SearchQuery(words=wanted, limit=limit + 1 if limit else None, **typed))
+    found = open_lab(workspace).history.search(SearchQuery(words=wanted, limit=limit + 1 if limit else None, **typed))
     shown = found[:limit] if limit else found
     if as_json:
         click.echo(json.dumps([{"image": one.ref, **plain(one)} for one in shown], indent=2, ensure_ascii=False))

@@ -11,16 +11,16 @@ from typing import Final
 
 from promptlab.specs.settings import Setting, setting_named
 
-__all__ = ["option_of", "spell"]
+__all__ = ["option_of", "option_off", "options_of", "spell"]
 
-_WORDS: Final = MappingProxyType({"prompts": "PROMPT", "arguments": "--set", "stars": "STARS"})
+_WORDS: Final = MappingProxyType({"prompts": "PROMPT", "arguments": "--set", "seed": "--seed", "stars": "STARS"})
 """Fields that are typed otherwise than as an option of their name."""
 
 _OPTIONS: Final = frozenset(
     {
         "allow_pickle", "append", "by", "clip_model", "database_url", "file", "format", "fragment", "host", "like",
         "lossless", "order", "port", "prepend", "prompts_file", "quality", "replace", "sample", "sizes",
-        "template_seed", "tracking_uri", "votes", "workspace",
+        "template_seed", "to", "tracking_uri", "votes", "workspace",
     }
 )  # fmt: skip
 """Fields of commands that are no settings of a run; their options are named like them."""
@@ -29,8 +29,18 @@ _RENAMED: Final = MappingProxyType({"database_url": "database"})
 
 
 def option_of(setting: Setting) -> str:
-    """Return the option that sets ``setting``: ``--num-inference-steps`` is ``--steps``."""
-    return f"--{setting.name.replace('_', '-')}"
+    """Return the option that sets ``setting``: that of ``num_inference_steps`` is ``--steps``."""
+    return _hyphenated(setting.name)
+
+
+def options_of(setting: Setting) -> tuple[str, ...]:
+    """Return every option that sets ``setting``, the one that errors and help name first."""
+    return option_of(setting), *map(_hyphenated, setting.option_names)
+
+
+def option_off(setting: Setting) -> str:
+    """Return the option that switches ``setting`` off: ``--no-compile``."""
+    return f"--no-{option_of(setting).removeprefix('--')}"
 
 
 def spell(field: str, value: str | None) -> str:
@@ -38,9 +48,16 @@ def spell(field: str, value: str | None) -> str:
     if field in _WORDS:
         return _WORDS[field] if value is None else f"{_WORDS[field]} {value}"
     setting = setting_named(field)
-    if setting is None and field not in _OPTIONS:
-        return field if value is None else f"{field}={value}"
-    option = f"--{_RENAMED.get(field, field).replace('_', '-')}" if setting is None else option_of(setting)
     if setting is not None and setting.kind == "switch" and value in ("true", "false"):
-        return option if value == "true" else f"--no-{option.removeprefix('--')}"
+        return option_of(setting) if value == "true" else option_off(setting)
+    if setting is not None:
+        option = option_of(setting)
+    elif field in _OPTIONS:
+        option = _hyphenated(_RENAMED.get(field, field))
+    else:
+        return field if value is None else f"{field}={value}"
     return option if value is None else f"{option} {value}"
+
+
+def _hyphenated(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

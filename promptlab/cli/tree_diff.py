@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from promptlab.cli.generate import lab_in
-from promptlab.cli.options import in_workspace, whole
+from promptlab.cli.context import open_lab, workspace_options
+from promptlab.cli.param_types import integer
 from promptlab.cli.paths import elsewhere, shown_path
 from promptlab.cli.render.tree import tree_lines
 from promptlab.cli.render.word_diff import Terminal
@@ -34,13 +34,13 @@ _NEWEST = 40
 @click.argument("ref", required=False, metavar="[EXPERIMENT|RUN|last|IMAGE|sweep:N]")
 @click.option(
     "--limit",
-    type=whole("--limit", "40"),
+    type=integer("--limit", "40"),
     metavar="N",
     help="The newest N runs, a sweep counting as one; 0 for all. [default: 40, or all of a run's tree]",
 )
 @click.option("--all", "every", is_flag=True, help="Every run of a sweep, too.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@in_workspace
+@workspace_options
 def tree(ref: str | None, limit: int | None, every: bool, as_json: bool, workspace: str | None) -> None:
     """How runs came from one another: the tree of reruns, with what changed at each step.
 
@@ -54,7 +54,7 @@ def tree(ref: str | None, limit: int | None, every: bool, as_json: bool, workspa
     """
     if limit is not None and limit < 0:
         raise InputError("--limit", limit, problem="is too small", allowed="0 (for all) or more", hint="--limit 40")
-    lab = lab_in(workspace)
+    lab = open_lab(workspace)
     found = lab.history.tree(ref, limit=_NEWEST if limit is None else limit or None, every=every)
     if as_json:
         click.echo(json.dumps(_tree_json(found), indent=2, ensure_ascii=False))
@@ -69,7 +69,7 @@ def tree(ref: str | None, limit: int | None, every: bool, as_json: bool, workspa
 @click.argument("after", metavar="B")
 @click.option("--no-picture", is_flag=True, help="Words and numbers only; draw nothing.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@in_workspace
+@workspace_options
 def diff(before: str, after: str, no_picture: bool, as_json: bool, workspace: str | None) -> None:
     """What tells two runs, or two pictures, apart: settings, words, environments, and the pictures of the same seed.
 
@@ -84,7 +84,7 @@ def diff(before: str, after: str, no_picture: bool, as_json: bool, workspace: st
     from promptlab.cli.render.diff import diff_lines
     from promptlab.lab.history.compare import draw
 
-    lab = lab_in(workspace)
+    lab = open_lab(workspace)
     found = lab.history.diff(before, after)
     path = None if no_picture else draw(found, lab.workspace)
     if as_json:

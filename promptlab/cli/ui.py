@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from promptlab.cli.generate import lab_in
-from promptlab.cli.options import in_workspace, told_to, whole
+from promptlab.cli.context import open_lab, tracking_option, workspace_options
+from promptlab.cli.param_types import integer
 from promptlab.cli.progress import ProgressDisplay
 from promptlab.errors import NotFound
 
@@ -15,10 +15,10 @@ __all__ = ["sync", "ui"]
 @click.command()
 @click.option("--experiment", metavar="NAME", help="Open on this experiment. [default: the one of the newest run]")
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
-@click.option("--port", type=whole("--port", "5000"), metavar="PORT", help="[default: 5000, or the next free one]")
+@click.option("--port", type=integer("--port", "5000"), metavar="PORT", help="[default: 5000, or the next free one]")
 @click.option("--open", "open_browser", is_flag=True, help="Open the address in the browser.")
-@in_workspace
-@told_to
+@workspace_options
+@tracking_option
 def ui(
     experiment: str | None,
     host: str,
@@ -31,7 +31,7 @@ def ui(
 
     With --tracking-uri nothing is started: the address on that server is said.
     """
-    lab = lab_in(workspace, tracking_uri)
+    lab = open_lab(workspace, tracking_uri)
     summaries = lab.history.list(experiment=experiment, limit=1)
     if experiment is not None and not summaries:
         names = ", ".join(sorted({summary.experiment for summary in lab.history.list()})) or "none yet"
@@ -58,14 +58,14 @@ def ui(
 
 @click.command()
 @click.option("--all", "everything", is_flag=True, help="Tell it of every run and sweep anew.")
-@in_workspace
-@told_to
+@workspace_options
+@tracking_option
 def sync(everything: bool, workspace: str | None, tracking_uri: str | None) -> None:
     """Tell MLflow what it missed: runs and sweeps that it does not show, or shows otherwise than they are.
 
     Told twice it changes nothing. Runs that are being made at this moment are left alone.
     """
-    lab = lab_in(workspace, tracking_uri)
+    lab = open_lab(workspace, tracking_uri)
     with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
         told = lab.maintenance.sync(progress, everything=everything)
     parts = [f"{what} {', '.join(map(str, ids))}" for what, ids in (("run", told.runs), ("sweep", told.sweeps)) if ids]

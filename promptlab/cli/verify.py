@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from promptlab.cli.generate import lab_in
-from promptlab.cli.options import allow_pickle_option, in_workspace, whole
+from promptlab.cli.context import allow_pickle_option, open_lab, workspace_options
+from promptlab.cli.param_types import integer
 from promptlab.cli.progress import ProgressDisplay
 from promptlab.cli.render.text import counted, verification_line
 from promptlab.errors import InputError, UnknownValue
@@ -29,10 +29,10 @@ _ALLOWED = (Outcome.EXACT, Outcome.CLOSE)
 @click.command()
 @click.argument("refs", nargs=-1, metavar="[RUN|IMAGE|FILE.png|last|sweep:N]...")
 @click.option("--all", "everything", is_flag=True, help="Every picture that was made in this workspace.")
-@click.option("--sample", type=whole("--sample", "20"), metavar="N", help="Only N of them, drawn at random.")
+@click.option("--sample", type=integer("--sample", "20"), metavar="N", help="Only N of them, drawn at random.")
 @click.option("--allow", default="exact", show_default=True, metavar="exact|close", help="What counts as success.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@in_workspace
+@workspace_options
 @allow_pickle_option
 def verify(
     refs: tuple[str, ...], everything: bool, sample: int | None, allow: str, as_json: bool, workspace: str | None
@@ -54,7 +54,7 @@ def verify(
                          hint="promptlab verify last")  # fmt: skip
     if sample is not None and sample < 1:
         raise InputError("--sample", sample, problem="is too small", allowed="1 or more", hint="--sample 20")
-    lab = lab_in(workspace)
+    lab = open_lab(workspace)
     with ProgressDisplay(lab.workspace) as progress:
         verdicts = lab.verify(refs, everything=everything, sample=sample, watch=progress)
     if as_json:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from promptlab.errors import NotFound
+from promptlab.errors import NotFound, ref_value
 from promptlab.expand import appended, from_prompts, inherited, prepended, replaced, show_seeds
 from promptlab.expand.labels import MAX_LABEL, labelled
 from promptlab.expand.word_diff import cut, word_diff
@@ -90,9 +90,9 @@ class RunOrImage:
         missing = next((seed for seed in seeds if seed not in run.spec.seeds), None)
         if missing is not None:
             raise NotFound(
-                "seeds", missing,
+                "seed", missing,
                 allowed=f"the seeds of run {run.id}: {show_seeds(run.spec.seeds)}",
-                hint=f"--seeds {missing} to make a new one",
+                hint=f"{ref_value('seeds', missing)} to make a new one",
             )  # fmt: skip
         if self.position is None:
             size = _size(run, [image for image in run.images if not seeds or image.seed in seeds])

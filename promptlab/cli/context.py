@@ -1,0 +1,129 @@
+"""Opens the lab of a command: its workspace, database, MLflow server and engine, by options and environment.
+
+Commands that only look something up need nothing else, so nothing here imports the language of experiments. What holds
+for the command being carried out, and for nothing that is remembered, lies in click's context
+(``click.Context.meta``): the database and the permission to unpickle.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from click.core import ParameterSource
+
+from promptlab.cli.paths import DATABASE
+from promptlab.errors import UnknownValue
+
+if TYPE_CHECKING:
+    from promptlab.lab import Lab
+
+__all__ = ["allow_pickle_option", "open_lab", "tracking_option", "workspace_options"]
+
+_ALLOW_PICKLE: Final = "promptlab.allow_pickle"
+_DATABASE_URL: Final = "promptlab.database_url"
+
+Command = Callable[..., Any]
+"""A function that click calls with what was typed."""
+
+
+def open_lab(workspace: str | None, tracking_uri: str | None = None) -> Lab:
+    """Return the lab of the command being carried out. ``PROMPTLAB_ENGINE=painter`` paints instead of diffusing.
+
+    Args:
+        workspace: the folder, the current one by default.
+        tracking_uri: of an MLflow server; the workspace's own MLflow by default.
+
+    Raises:
+        UnknownValue: for an engine that there is none of.
+    """
+    from promptlab.lab import Lab
+
+    engine, database_url = os.environ.get("PROMPTLAB_ENGINE", "diffusers"), _database_url()
+    if engine == "diffusers":
+        return Lab(workspace, database=database_url, tracking_uri=tracking_uri, allow_pickle=_pickle_allowed())
+    if engine == "painter":
+        from promptlab.testing import Painter
+
+        return Lab(workspace, database=database_url, engine=Painter(), tracking_uri=tracking_uri)
+    raise UnknownValue("PROMPTLAB_ENGINE", engine, ["diffusers", "painter"])
+
+
+def workspace_options(command: Command) -> Command:
+    """Add ``--workspace``, the folder that everything lies in, and ``--database``, where its records are.
+
+    The database is no parameter of the command: :func:`open_lab` asks click's context for it.
+    """
+    database = click.option(
+        "--database", envvar=DATABASE, metavar="URL", expose_value=False, callback=_keep_database_url,
+        help="Where records are kept, postgresql://USER@HOST/NAME. [default: mlflow.db in the workspace, "
+        f"or ${DATABASE}]",
+    )  # fmt: skip
+    return click.option(
+        "--workspace", envvar="PROMPTLAB_WORKSPACE", metavar="FOLDER",
+        help="Where everything is kept. [default: the current folder, or $PROMPTLAB_WORKSPACE]",
+    )(database(command))  # fmt: skip
+
+
+def tracking_option(command: Command) -> Command:
+    """Add ``--tracking-uri``, the MLflow server that runs are recorded on instead of the workspace's own."""
+    return click.option(
+        "--tracking-uri", envvar="PROMPTLAB_TRACKING_URI", callback=_read_tracking_uri, metavar="URI",
+        help="An MLflow server to tell instead of the workspace's own, http://HOST:PORT. "
+        "[default: $PROMPTLAB_TRACKING_URI, or $MLFLOW_TRACKING_URI where that is http(s)]",
+    )(command)  # fmt: skip
+
+
+def allow_pickle_option(command: Command) -> Command:
+    """Add ``--allow-pickle``, the permission to read pickled weights.
+
+    It is no parameter of the command: :func:`open_lab` asks click's context for it, so that it reaches the engine and
+    nothing that is remembered.
+    """
+    return click.option(
+        "--allow-pickle", is_flag=True, expose_value=False, callback=_keep_permission,
+        help="Read pickled weights (.bin, .ckpt) of a model that has no others. Not remembered: type it again.",
+    )(command)  # fmt: skip
+
+
+def _pickle_allowed() -> bool:
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.meta.get(_ALLOW_PICKLE))
+
+
+def _keep_permission(ctx: click.Context, _: click.Parameter, typed: bool) -> None:
+    ctx.meta[_ALLOW_PICKLE] = typed
+
+
+def _database_url() -> str | None:
+    context = click.get_current_context(silent=True)
+    return None if context is None else context.meta.get(_DATABASE_URL)
+
+
+def _keep_database_url(ctx: click.Context, param: click.Parameter, typed: str | None) -> None:
+    """Refuse an address that is none before anything is done."""
+    if not typed:
+        return
+    from promptlab.store.address import read_address
+
+    typed_here = ctx.get_parameter_source(str(param.name)) is not ParameterSource.ENVIRONMENT
+    read_address(typed, what="--database" if typed_here else DATABASE)
+    ctx.meta[_DATABASE_URL] = typed
+
+
+def _read_tracking_uri(ctx: click.Context, param: click.Parameter, typed: str | None) -> str | None:
+    """Return the address that was typed or stands in the environment; refuse one that is none at once."""
+    ambient = os.environ.get("MLFLOW_TRACKING_URI", "")
+    what = "MLFLOW_TRACKING_URI"
+    if typed:
+        what = "--tracking-uri"
+        if ctx.get_parameter_source(str(param.name)) is ParameterSource.ENVIRONMENT:
+            what = "PROMPTLAB_TRACKING_URI"
+    elif not ambient.startswith(("http://", "https://")):
+        return None
+    from promptlab.tracking.address import TrackingAddress
+
+    TrackingAddress.read(typed or ambient, what=what)
+    return typed or ambient
