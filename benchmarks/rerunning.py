@@ -13,9 +13,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.machine import machine
-from promptlab.expand.experiment_file.reader import understood
+from promptlab.expand.experiment_file.reader import parse_experiment
 from promptlab.lab import Lab
-from promptlab.specs.schedulers import parse_scheduler
 from promptlab.testing import Painter
 
 FILE = """
@@ -34,8 +33,8 @@ def main() -> None:
         taken = []
         for _ in range(3):
             began = time.perf_counter()
-            experiment = understood(FILE, file="experiment.yaml", folder=Path(folder))
-            sweep = experiment.sweep(default_model="mini", parse_scheduler=parse_scheduler)
+            experiment = parse_experiment(FILE, file="experiment.yaml", folder=Path(folder))
+            sweep = experiment.sweep(default_model="mini")
             lab.run_sweep(sweep, experiment="warrior")
             taken.append(time.perf_counter() - began)
         assert len(painter.painted) == sweep.image_count == 1000

@@ -1,4 +1,4 @@
-"""Many small objects, made without Python's garbage collector walking over them again and again.
+"""Pauses Python's garbage collector while many small objects are made.
 
 A sweep of a hundred thousand settings makes millions of tuples and frozen dataclasses, none of which refers back to
 what holds it, so reference counts alone free them. The collector does not know that: it looks at all of them, and at
@@ -11,12 +11,12 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["uncollected"]
+__all__ = ["gc_paused"]
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
-    """Pause the collector for a block, or, as a decorator, for a function; where it is off already it stays off."""
+def gc_paused() -> Iterator[None]:
+    """Pause the garbage collector for a block or a function; where it is off already it stays off."""
     was_on = gc.isenabled()
     gc.disable()
     try:

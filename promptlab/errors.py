@@ -61,11 +61,16 @@ Spelling = Callable[[str, str | None], str]
 
 _REF: Final = re.compile("\x02([^\x02\x03]*)\x03")
 _EQUALS: Final = "\x1f"
+_BARE: Final = re.compile(r"[^\s=<>(){}|\"]+")
+"""Values that need no quotes to be read as one."""
 
 
 def ref(field: str) -> str:
-    """Mark the field ``field`` within a sentence of an error: ``f"means nothing without {ref('variation_seed')}"``."""
-    return f"\x02{field}\x03"
+    """Mark ``field`` within a sentence of an error: ``f"means nothing without {ref('variation_seed')}"``.
+
+    A place that is made of a marked field, ``f"{ref('append')}, column 3"``, stays as it is.
+    """
+    return field if "\x02" in field else f"\x02{field}\x03"
 
 
 def ref_value(field: str, value: object) -> str:
@@ -76,7 +81,9 @@ def ref_value(field: str, value: object) -> str:
 
 def spell_in_python(field: str, value: str | None) -> str:
     """Spell a field as a Python user sets it: ``guidance_scale``, ``guidance_scale=7.5``."""
-    return field if value is None else f"{field}={value}"
+    if value is None:
+        return field
+    return f"{field}={value}" if _BARE.fullmatch(value) else f'{field}="{value}"'
 
 
 _spelling: Spelling = spell_in_python
@@ -201,7 +208,8 @@ class InputError(PromptLabError):
         allowed: str | None = None,
         hint: str | None = None,
     ) -> None:
-        self.field, self.value, self.problem, self.allowed, self.hint = field, value, problem, allowed, hint
+        self.field, self.value = _REF.sub(r"\1", field), value
+        self.problem, self.allowed, self.hint = problem, allowed, hint
         subject = ref(field) if value is None else f"{ref(field)} {_shown(value)}"
         sentence = f"{subject} {problem}"
         if allowed:

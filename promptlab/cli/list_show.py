@@ -15,7 +15,7 @@ from promptlab.cli.render.csv import check_one_format, csv_lines
 from promptlab.cli.render.made import sweep_lines
 from promptlab.cli.render.records import image_lines, show_lines, summary_lines
 from promptlab.errors import InputError
-from promptlab.expand.settings_text import STEERING, steering_of
+from promptlab.expand.settings_text import CONDITIONING, conditioning_text
 from promptlab.records import ImageRecord, RunRecord, RunSummary, plain
 
 __all__ = ["list_runs", "show"]
@@ -90,7 +90,7 @@ def _images_csv(runs: Iterable[RunRecord], position: int | None = None) -> str:
                 "stars", "favourite", "votes_won", "votes_lost", "flag", "error", "pixel_sha256",
                 "recipe_key")  # fmt: skip
     of_run = ("prompt", "negative_prompt", "label", "model", "vae", "dtype", "scheduler", "num_inference_steps",
-              "guidance_scale", *STEERING, "verified")  # fmt: skip
+              "guidance_scale", *CONDITIONING, "verified")  # fmt: skip
     rows = (
         plain(image) | _setting(run, image)
         for run in runs
@@ -114,6 +114,6 @@ def _setting(run: RunRecord, image: ImageRecord) -> dict[str, object]:
         "scheduler": None if pipeline.scheduler is None else str(pipeline.scheduler),
         "num_inference_steps": call.num_inference_steps,
         "guidance_scale": call.guidance_scale,
-        **dict(steering_of(run.spec)),
+        **dict(conditioning_text(run.spec)),
         "verified": image.verified and image.verified.outcome.value,
     }

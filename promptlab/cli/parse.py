@@ -14,13 +14,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from promptlab.errors import InputError
+from promptlab.errors import InputError, ref_value
 from promptlab.expand import Experiment, Sweep, parse_seeds, read_prompts
-from promptlab.expand.fields import field_named
-from promptlab.expand.values import changes, read_value
 from promptlab.models import DEFAULT_MODEL
 from promptlab.specs import Scalar
-from promptlab.specs.schedulers import parse_scheduler
 from promptlab.specs.settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -104,13 +101,13 @@ def experiment_of(options: RunOptions) -> Experiment:
     experiment = _read_from(options)
     more = () if options.prompts_file is None else read_prompts(options.prompts_file)
     negative = options.settings.get("negative", ())
-    experiment = experiment.with_options(
+    return experiment.with_options(
         prompts=options.prompts + more,
         seeds=",".join(options.seeds) if options.seeds else None,
         negative=negative,
         replace=options.replace,
         fragments=options.fragments,
-        order=options.order,
+        order=True if options.order == (_BETWEEN_COMMAS,) else options.order,
         sample=options.sample,
         template_seed=options.template_seed,
         experiment=options.experiment,
@@ -118,9 +115,6 @@ def experiment_of(options: RunOptions) -> Experiment:
         note=options.note,
         **_settings(options),
     )
-    if options.order == (_BETWEEN_COMMAS,):
-        experiment = dataclasses.replace(experiment, phrasing=dataclasses.replace(experiment.phrasing, order=None))
-    return experiment
 
 
 def _settings(options: RunOptions) -> dict[str, Any]:
@@ -148,7 +142,7 @@ def _read_image(path: Path, *, model_named: bool) -> Experiment:
     Raises:
         InputError: when it does not say, or leaves out the model and no option names one.
     """
-    from promptlab.expand.experiment_file.reader import understood
+    from promptlab.expand.experiment_file.reader import parse_experiment
     from promptlab.expand.experiment_file.writer import write_experiment
     from promptlab.lab.history.refs import read_spec
 
@@ -157,14 +151,14 @@ def _read_image(path: Path, *, model_named: bool) -> Experiment:
         raise InputError("--model", problem=f"is missing: {path.name} does not say which it was", hint="--model MODEL")
     variant = spec.variants[0]
     plain = spec.vary(device=None, variants=(dataclasses.replace(variant, negative_prompt=""),))
-    experiment = understood(write_experiment(plain), file=path.name)
+    experiment = parse_experiment(write_experiment(plain), file=path.name)
     # Of all prompts, so that other words typed beside it are steered away from the same.
     return experiment.with_options(negative=(variant.negative_prompt,)) if variant.negative_prompt else experiment
 
 
 def sweep_of(experiment: Experiment) -> Sweep:
     """Return the runs of ``experiment``: one, where nothing is varied but words and seeds."""
-    return experiment.sweep(default_model=DEFAULT_MODEL, parse_scheduler=parse_scheduler)
+    return experiment.sweep(default_model=DEFAULT_MODEL)
 
 
 def changes_of(options: RunOptions) -> dict[str, Any]:
@@ -177,15 +171,9 @@ def changes_of(options: RunOptions) -> dict[str, Any]:
     for axis in said.axes:
         raise InputError(
             axis.said, problem=f"has {len(axis.values)} values", allowed="one in a rerun; several are for run",
-            hint=f'promptlab run "…" {axis.said} {axis.labels()[0]} {axis.said} {axis.labels()[1]}',
+            hint=f'promptlab run "…" {" ".join(ref_value(axis.said, label) for label in axis.labels()[:2])}',
         )  # fmt: skip
-    found: dict[str, Any] = {}
-    for name, value in said.settings:
-        field = field_named(name, what=name)
-        is_text = name == "scheduler"  # options leave its name as it was typed; all other values are read already
-        meant = read_value(field, value, what=field.option, parse_scheduler=parse_scheduler) if is_text else value
-        found |= changes(found.get("arguments", ()), field, meant)
-    return found
+    return said.changes()
 
 
 def prompt_edit_of(options: RunOptions) -> PromptEdit:

@@ -17,7 +17,6 @@ from promptlab.cli.progress import ProgressDisplay
 from promptlab.cli.render.batch_sizes import probe_lines
 from promptlab.cli.spelling import option_of, option_off
 from promptlab.errors import InputError
-from promptlab.expand.fields import FIELDS
 from promptlab.expand.values import read_values
 from promptlab.models import DEFAULT_MODEL
 from promptlab.records import plain
@@ -82,10 +81,10 @@ def _spec(options: RunOptions, prompt: str) -> RunSpec:
 
 def _sizes(texts: Sequence[str | bool]) -> tuple[int, ...]:
     """Return the batch sizes that were typed, smallest first."""
-    field = FIELDS["batch_size"]
-    found = {size for text in texts for size in read_values(field, text, what=field.option) if text != AUTO}
+    row = SETTINGS["batch_size"]
+    found = {size for text in texts for size in read_values(row, text, what=row.field) if text != AUTO}
     if None in found:
-        raise InputError(field.option, problem="has no default here", allowed="numbers", hint="--batch-size 1,2,4")
+        raise InputError(row.field, problem="has no default here", allowed="numbers", hint="--batch-size 1,2,4")
     return tuple(sorted(found))
 
 

@@ -6,6 +6,7 @@ as they are.
 
 from __future__ import annotations
 
+import re
 from types import MappingProxyType
 from typing import Final
 
@@ -13,7 +14,9 @@ from promptlab.specs.settings import Setting, setting_named
 
 __all__ = ["option_of", "option_off", "options_of", "spell"]
 
-_WORDS: Final = MappingProxyType({"prompts": "PROMPT", "arguments": "--set", "seed": "--seed", "stars": "STARS"})
+_WORDS: Final = MappingProxyType(
+    {"prompts": "PROMPT", "prompt": "--prompt", "seed": "--seed", "arguments": "--set", "stars": "STARS"}
+)
 """Fields that are typed otherwise than as an option of their name."""
 
 _OPTIONS: Final = frozenset(
@@ -26,6 +29,8 @@ _OPTIONS: Final = frozenset(
 """Fields of commands that are no settings of a run; their options are named like them."""
 
 _RENAMED: Final = MappingProxyType({"database_url": "database"})
+_NEEDS_QUOTES: Final = re.compile(r"[\s<>()|&;*#]")
+"""What a shell takes for something else."""
 
 
 def option_of(setting: Setting) -> str:
@@ -45,6 +50,11 @@ def option_off(setting: Setting) -> str:
 
 def spell(field: str, value: str | None) -> str:
     """Spell a field, alone or with a value, as it is typed; what is no field of a command stays as it is."""
+    if value is not None and _NEEDS_QUOTES.search(value):
+        value = f'"{value}"'
+    if field.startswith("arguments."):
+        name = field.removeprefix("arguments.")
+        return f"--set {name}" if value is None else f"--set {name}={value}"
     if field in _WORDS:
         return _WORDS[field] if value is None else f"{_WORDS[field]} {value}"
     setting = setting_named(field)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from promptlab._gc import uncollected
+from promptlab._gc import gc_paused
 from promptlab.engine import GeneratedImage, Watch
 from promptlab.engine.errors import translate_errors
 from promptlab.engine.loading.pipeline_cache import PipelineCache, PipelineSetting
@@ -81,7 +81,7 @@ class DiffusersEngine:
         self._finder.forget()
         self._known = _Known(self._finder)
         resolver = Resolver(self._finder)
-        with uncollected():
+        with gc_paused():
             return tuple([resolver.resolve(spec) for spec in specs])
 
     def cut_words(self, resolved: Sequence[ResolvedSpec]) -> tuple[TruncatedPrompt, ...]:

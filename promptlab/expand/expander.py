@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from promptlab.errors import InputError, UnknownValue
+from promptlab.errors import InputError, UnknownValue, ref
 from promptlab.expand.gaps import Pieces, gap, is_blank, merge
 from promptlab.expand.grammar import MAX_DEPTH, Body, Choice, ListName, Node, Option, read_entry
 
@@ -96,7 +96,7 @@ class Expander:
             if node.name not in self._lists:
                 place = node.place
                 raise UnknownValue(
-                    f"{place.what}, column {place.at + 1}: list",
+                    f"{ref(place.what)}, column {place.at + 1}: list",
                     node.name,
                     self._lists,
                     hint="\\_\\_ or \\$\\{ if the characters themselves are meant",

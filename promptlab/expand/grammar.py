@@ -47,7 +47,7 @@ class Place:
     """A character of a text that somebody typed.
 
     Args:
-        what: where the text was typed: ``--append``, ``list 'age', entry 3``.
+        what: where the text was typed: the field ``append``, ``list 'age', entry 3``.
         text: all of it.
         at: the character, from 0.
     """

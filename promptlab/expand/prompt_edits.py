@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from promptlab.errors import InputError, one_line
+from promptlab.errors import InputError, one_line, ref_value
 from promptlab.expand.gaps import Pieces, gap, is_blank, merge, tidy
 from promptlab.expand.grammar import escape
 from promptlab.expand.templates import MAX_CHARACTERS, MAX_PROMPTS, Lists, parse
@@ -36,11 +36,11 @@ _ARROW: Final = re.compile(r"(?<!\\)=>")
 _LONGEST: Final = 1_000_000
 """Characters of a prompt that a replacement makes."""
 
-_FORM: Final = '--replace "old words=>new words"'
+_FORM: Final = ref_value("replace", "old words=>new words")
 
 
 def from_prompts(
-    prompts: Iterable[str], *, negative_prompt: str = "", what: str = "PROMPT", lists: Lists | None = None
+    prompts: Iterable[str], *, negative_prompt: str = "", what: str = "prompts", lists: Lists | None = None
 ) -> tuple[Variant, ...]:
     """The variants that ``prompts`` stand for, each of them a template.
 
@@ -73,7 +73,7 @@ def inherited(variants: Sequence[Variant], *, only: int | None = None) -> tuple[
 
 
 def appended(
-    variants: Sequence[Variant], text: str, *, what: str = "--append", lists: Lists | None = None
+    variants: Sequence[Variant], text: str, *, what: str = "append", lists: Lists | None = None
 ) -> tuple[Variant, ...]:
     """Each variant with ``text`` behind its prompt, to the letter: a blank or comma between them is ``text``'s own.
 
@@ -84,7 +84,7 @@ def appended(
 
 
 def prepended(
-    variants: Sequence[Variant], text: str, *, what: str = "--prepend", lists: Lists | None = None
+    variants: Sequence[Variant], text: str, *, what: str = "prepend", lists: Lists | None = None
 ) -> tuple[Variant, ...]:
     """Each variant with ``text`` before its prompt, to the letter.
 
@@ -109,9 +109,9 @@ def replaced(variants: Sequence[Variant], text: str, *, lists: Lists | None = No
     missing = [variant for variant in variants if old not in variant.prompt]
     if missing:
         raise _not_there(old, new, missing, len(variants))
-    template = parse(new, what="--replace")
+    template = parse(new, what="replace")
     fillings = [gap("".join(filling)) if is_blank(filling) else filling for filling in template.pieces(lists)]
-    room(len(variants) * len(fillings), "--replace")
+    room(len(variants) * len(fillings), "replace")
     made: list[Variant] = []
     split = [_split(variant.prompt, old) for variant in variants]
     longest = max((sum(map(len, filling)) for filling in fillings), default=0)
@@ -119,7 +119,7 @@ def replaced(variants: Sequence[Variant], text: str, *, lists: Lists | None = No
     if max(lengths, default=0) > _LONGEST:  # rules that double a word, one after the other, soon reach any length
         problem = f"makes a prompt of up to {max(lengths):,} characters, too long"
         raise InputError("replace", one_line(text, limit=120), problem=problem, allowed=f"{_LONGEST:,}")
-    space(sum(lengths) * len(fillings), "--replace")
+    space(sum(lengths) * len(fillings), "replace")
     for variant, around in zip(variants, split, strict=True):
         shown = None if template.is_literal else new.join(map(escape, around))
         for filling in fillings:
@@ -136,7 +136,7 @@ def replaced(variants: Sequence[Variant], text: str, *, lists: Lists | None = No
                     replacement=step if variant.replacement is None else f"{variant.replacement}\n{step}",
                 )
             )
-    return distinct(made, "--replace")
+    return distinct(made, "replace")
 
 
 def replacements(variant: Variant) -> tuple[tuple[str, str], ...]:
@@ -237,7 +237,9 @@ def _not_there(old: str, new: str, missing: Sequence[Variant], count: int) -> In
     problem = f"is not in {of} '{one_line(missing[0].prompt, limit=200)}'"
     if near is not None:
         problem += f" (did you mean '{near}'?)"
-    return InputError("replace", old, problem=problem, hint=f'--replace "{near or "old words"}=>{_on_one_line(new)}"')
+    return InputError(
+        "replace", old, problem=problem, hint=ref_value("replace", f"{near or 'old words'}=>{_on_one_line(new)}")
+    )
 
 
 def _nearest(old: str, prompt: str) -> str | None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from promptlab.errors import InputError, one_line
-from promptlab.expand.fields import what_is
+from promptlab.expand.fields import where_typed
 from promptlab.expand.prompt_edits import appended, distinct, room, space
 from promptlab.expand.templates import Lists, parse
 from promptlab.specs import Variant
@@ -41,7 +41,7 @@ def switched(
     """
     made = tuple(variants)
     for fragment in fragments:
-        what = what_is(fragment, key)
+        what = where_typed(fragment, key)
         room(2 * len(made), what)
         parse(fragment, what=what)  # its own columns are what an error should point at
         behind = appended(made, _COMMA + fragment, what=what, lists=lists)

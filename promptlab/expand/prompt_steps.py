@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from promptlab.errors import InputError
-from promptlab.expand.fields import said_at, what_is
+from promptlab.expand.fields import errors_at, where_typed
 from promptlab.expand.labels import labelled, numbered
 from promptlab.expand.prompt_edits import distinct, replaced, room
 from promptlab.expand.prompt_matrix import in_every_order, switched
@@ -40,7 +40,7 @@ class Entry:
     @property
     def what(self) -> str:
         """How errors call it."""
-        return what_is(self.text, "prompts")
+        return where_typed(self.text, "prompts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ class PromptSteps:
     fragments: tuple[str, ...] = ()
     order: tuple[str, ...] | None = ()
     sample: int | None = None
-    sample_what: str = "--sample"
+    sample_what: str = "sample"
     template_seed: int = 0
     lists: Lists | None = None
 
@@ -77,11 +77,11 @@ class PromptSteps:
         given = [variant for variant, entry in zip(*variants, strict=True) if entry.label is not None]
         rows = variants[0]
         for rule in self.replace:
-            with said_at(what_is(rule, "replace")):
+            with errors_at(where_typed(rule, "replace")):
                 rows = replaced(rows, rule, lists=self.lists)
         rows = switched(rows, self.fragments, lists=self.lists)
         if self.order is None or self.order:
-            what = what_is(self.order[0], "order") if self.order else "order"
+            what = where_typed(self.order[0], "order") if self.order else "order"
             rows = in_every_order(rows, self.order, what=what)
         if self.sample is not None:
             rows = drawn(rows, self.sample, self.template_seed, what=self.sample_what)
@@ -96,14 +96,16 @@ class PromptSteps:
                 templates.append(parse(str(entry.text), what=entry.what))
                 count = 1
                 if not templates[-1].is_literal:
-                    with said_at(entry.what):
+                    with errors_at(entry.what):
                         count = templates[-1].count(self.lists)
                 total += count
                 if self.sample is None:
                     room(total, entry.what)
                 if count > 1 and entry.label is not None:
                     problem = f"labels {count:,} prompts alike"
-                    raise InputError(what_is(entry.label, "label"), str(entry.label), problem=problem, allowed="one")
+                    raise InputError(
+                        where_typed(entry.label, "label"), str(entry.label), problem=problem, allowed="one"
+                    )
         made = iter(self._prompts(templates, entries))
         shown = iter([None if template.is_literal else template.text for template in templates])
         variants: list[Variant] = []
@@ -126,14 +128,14 @@ class PromptSteps:
 
     def _prompts(self, templates: Sequence[Template], entries: Sequence[Entry]) -> Sequence[tuple[str, ...]]:
         if self.sample is not None and len(templates) == len(entries):
-            with said_at(self.sample_what):
+            with errors_at(self.sample_what):
                 return sample_prompts(templates, self.sample, self.template_seed, self.lists)
         made: list[tuple[str, ...]] = []
         for template in templates:
             if template.is_literal:
                 made.append((template.text,))
                 continue
-            with said_at(template.what):
+            with errors_at(template.what):
                 made.append(template.expand(self.lists))
         return made
 
@@ -146,7 +148,7 @@ def _second(variants: Sequence[Variant], owners: Sequence[Entry]) -> str:
         if words in seen:
             return owner.what
         seen.add(words)
-    return owners[-1].what if owners else "PROMPT"
+    return owners[-1].what if owners else "prompts"
 
 
 def _labelled(rows: tuple[Variant, ...], given: set[int]) -> tuple[Variant, ...]:

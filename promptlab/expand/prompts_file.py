@@ -9,13 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from promptlab.errors import InputError, NotFound
+from promptlab.errors import InputError, NotFound, ref_value
 
 __all__ = ["MAX_BYTES", "decoded", "lines_of", "read_prompts", "read_text"]
 
 MAX_BYTES: Final = 64 * 2**20
-_WHAT: Final = "--prompts-file"
-_HINT: Final = "--prompts-file prompts.txt, one prompt a line, in UTF-8"
+_WHAT: Final = "prompts_file"
+_HINT: Final = f"{ref_value(_WHAT, 'prompts.txt')}, one prompt a line, in UTF-8"
 
 
 def read_prompts(path: str | Path) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Numbers as one types them: ``20``, ``10, 20, 50``, ``1-5``, ``1-10 (+3)``, ``1-10 [5]``, ``0.5..1.5 step 0.25``.
+"""Reads numbers as one types them: ``20``, ``10, 20, 50``, ``1-5``, ``0.5..1.5 step 0.25``.
 
 Invariant: no value lies beyond the end of its range, and every value is the number that its shortest text says: steps
 are added as decimals, not as binary fractions, so that 0.1-0.3 (+0.1) ends in 0.3.
@@ -14,7 +14,7 @@ from typing import Final
 
 from promptlab.errors import InputError
 
-__all__ = ["MAX_NUMBERS", "parse_numbers", "show_number"]
+__all__ = ["MAX_NUMBERS", "parse_numbers", "parse_whole", "show_number"]
 
 MAX_NUMBERS: Final = 100_000
 """Of one text; what a sweep can hold."""
@@ -30,7 +30,7 @@ _DIGITS: Final = 6
 
 
 def parse_numbers(text: str, *, whole: bool, what: str) -> tuple[int | float, ...]:
-    """The numbers that ``text`` names, in its order.
+    """Read the numbers that ``text`` names, in its order.
 
     ``a-b`` and ``a..b`` go from a to b by 1; ``(+s)``, ``(-s)`` and ``step s`` by s, never past b; ``[n]`` takes n
     numbers spread evenly over both ends, rounded down where they are to be whole, else to six digits, so that what is
@@ -39,7 +39,7 @@ def parse_numbers(text: str, *, whole: bool, what: str) -> tuple[int | float, ..
     Args:
         text: any text.
         whole: whether only whole numbers are meant.
-        what: where it was typed, for what errors say.
+        what: the field or the place in a file where it was typed, for what errors say.
 
     Raises:
         InputError: for anything else: a range that runs away from its end, a step of 0, more than ``MAX_NUMBERS``.
@@ -50,8 +50,20 @@ def parse_numbers(text: str, *, whole: bool, what: str) -> tuple[int | float, ..
     return tuple(numbers)
 
 
+def parse_whole(said: object, least: int, most: int, *, what: str) -> int:
+    """Read one whole number.
+
+    Raises:
+        InputError: when it is none, or outside the range.
+    """
+    numbers = parse_numbers(str(said), whole=True, what=what)
+    if len(numbers) != 1 or not least <= numbers[0] <= most:
+        raise InputError(what, str(said), problem="is out of range", allowed=f"{least} to {most:,}")
+    return int(numbers[0])
+
+
 def show_number(number: float) -> str:
-    """The shortest text that says ``number``: ``7`` for 7.0, ``0.25``."""
+    """Write ``number`` as the shortest text that says it: ``7`` for 7.0, ``0.25``."""
     return str(int(number)) if float(number).is_integer() and abs(number) < 1e15 else repr(number)
 
 

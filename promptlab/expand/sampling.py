@@ -19,7 +19,7 @@ _COUNTED_OUT: Final = 4096
 """Templates that make at most so many prompts are made in full, to know how many of them differ."""
 
 
-def drawn(items: Sequence[Item], n: int, seed: int, *, what: str = "--sample") -> tuple[Item, ...]:
+def drawn(items: Sequence[Item], n: int, seed: int, *, what: str = "sample") -> tuple[Item, ...]:
     """``n`` of ``items``, each as likely, in the order they had.
 
     Raises:

@@ -37,7 +37,7 @@ def parse_seeds(text: str, *, draw: Draw | None = None) -> tuple[int, ...]:
     (these two as in A1111's ``scripts/xyz_grid.py``). ``random:4`` draws four that are not named yet.
 
     Args:
-        text: as typed after ``--seeds``.
+        text: any text.
         draw: where random seeds come from; by default the operating system.
 
     Raises:
@@ -186,12 +186,10 @@ def _unreadable(item: str) -> InputError:
         return _refused(item, "does not say how many to draw", hint="random:4")
     dashes = re.sub("[‐‑‒–—−]", "-", item)
     usual = dashes if _RANGE.fullmatch(dashes) else "0-7"
-    return InputError("seeds", item, problem="is not a seed or a range of seeds", allowed=_FORMS, hint=_typed(usual))
+    return InputError(
+        "seeds", item, problem="is not a seed or a range of seeds", allowed=_FORMS, hint=ref_value("seeds", usual)
+    )
 
 
 def _refused(item: str, problem: str, *, hint: str, allowed: str | None = None) -> InputError:
-    return InputError("seeds", item, problem=problem, allowed=allowed, hint=_typed(hint))
-
-
-def _typed(value: str) -> str:
-    return f'--seeds "{value}"' if " " in value else f"--seeds {value}"
+    return InputError("seeds", item, problem=problem, allowed=allowed, hint=ref_value("seeds", hint))

@@ -1,57 +1,82 @@
-"""What steers pictures besides words, steps and a scale, in the words of the command line. Pure.
-
-One list for everything that shows a setting: reports, tables, MLflow's parameters, heads of pictures.
-"""
+"""Writes settings as people read them: reports, tables, MLflow's parameters and captions of images. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 from promptlab.expand.ranges import show_number
-from promptlab.specs import Embedding, Lora, RunSpec
+from promptlab.expand.seeds import show_seeds
+from promptlab.specs import Change, Embedding, Lora, RunSpec
+from promptlab.specs.settings import SETTINGS, setting_named
 
-__all__ = ["NONE", "STEERING", "TOGETHER", "short_part", "short_source", "steering_of", "together"]
+__all__ = [
+    "CONDITIONING",
+    "NONE",
+    "TOGETHER",
+    "change_text",
+    "conditioning_text",
+    "short_part",
+    "short_source",
+    "together",
+]
 
-TOGETHER = "+"
+TOGETHER: Final = "+"
 """Between two LoRAs, or two embeddings, that are used together."""
 
-NONE = "none"
+NONE: Final = "none"
 
-STEERING = (
-    "lora", "textual_inversion", "weighting", "clip_skip", "guidance_rescale", "guidance_until", "variation_seed",
-    "variation_strength",
-)  # fmt: skip
-"""Every name that :func:`steering_of` has, in its order: columns of tables."""
+CONDITIONING: Final = tuple(row.name for row in SETTINGS.values() if row.conditioning)
+"""Every name that :func:`conditioning_text` has, in its order: columns of tables."""
 
-_USUAL = re.compile(r"[\\/](?:pytorch_lora_weights|learned_embeds)\.(?:safetensors|bin)$")
-_ENDINGS = (".safetensors", ".ckpt", ".bin", ".pt", ".pth")
+_USUAL: Final = re.compile(r"[\\/](?:pytorch_lora_weights|learned_embeds)\.(?:safetensors|bin)$")
+_ENDINGS: Final = (".safetensors", ".ckpt", ".bin", ".pt", ".pth")
 
 
-def steering_of(spec: RunSpec) -> Iterator[tuple[str, str]]:
-    """Name and value of what is set, by the names of fields: ``("lora", "watercolour:0.8 + ink")``."""
-    pipeline, call = spec.pipeline, spec.call
-    if pipeline.loras:
-        yield "lora", together(pipeline.loras)
-    if pipeline.embeddings:
-        yield "textual_inversion", together(pipeline.embeddings)
-    if call.weighting:
-        yield "weighting", "compel"
-    if call.clip_skip is not None:
-        yield "clip_skip", str(call.clip_skip)
-    for name in ("guidance_rescale", "guidance_until", "variation_seed", "variation_strength"):
-        value = getattr(call, name)
-        if value is not None:
-            yield name, show_number(value)
+def conditioning_text(spec: RunSpec) -> Iterator[tuple[str, str]]:
+    """Yield name and value of what steers images besides words, steps and a scale: ``("lora", "ink:0.8 + wash")``."""
+    for name in CONDITIONING:
+        row = SETTINGS[name]
+        if row.is_set(spec):
+            yield name, row.shown or _shown(row.value(spec))
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return together(value)
+    return show_number(value) if isinstance(value, int | float) else str(value)
+
+
+def change_text(change: Change) -> str:
+    """Write a change in the words people use: ``steps: 20 → 25``; for all fields of a spec but the prompts."""
+    row = setting_named(change.field)
+    name = change.field if row is None else row.name
+    return f"{name}: {_changed(change.field, change.before)} → {_changed(change.field, change.after)}"
+
+
+def _changed(field: str, value: Any) -> str:
+    row = setting_named(field)
+    if field == "seeds":
+        return show_seeds(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if value is None:
+        return "default"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if row is not None and row.kind == "parts":
+        return f" {TOGETHER} ".join(map(short_part, str(value).split(f" {TOGETHER} ")))
+    return str(value).removesuffix("Scheduler") if field == "scheduler" else str(value)
 
 
 def together(parts: Sequence[Lora | Embedding]) -> str:
-    """``watercolour:0.8 + ink``: each by its file's own name; ``none`` where there is none."""
+    """Write parts that are used together, each by its file's own name: ``watercolour:0.8 + ink``, or ``none``."""
     return f" {TOGETHER} ".join(map(_short, parts)) or NONE
 
 
 def short_source(name: str) -> str:
-    """A file by its own name, or by its folder where all are called so; a Hub id as it is, without the commit."""
+    """Shorten a file to its own name, or its folder's where all are called so; a Hub id loses its commit."""
     plain = re.sub(r"@[0-9a-f]{40}(?=/|$)", "", name)
     plain = _USUAL.sub("", plain)
     is_hub_id = re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", plain) is not None and not plain.endswith(_ENDINGS)
@@ -62,7 +87,7 @@ def short_source(name: str) -> str:
 
 
 def short_part(text: str) -> str:
-    """``/models/ink.safetensors:0.8`` as ``ink:0.8``."""
+    """Shorten ``/models/ink.safetensors:0.8`` to ``ink:0.8``."""
     name, colon, last = text.rpartition(":")
     told = bool(colon) and not re.search(r"[\\/]", last)
     return f"{short_source(name)}:{last}" if told else short_source(text)

@@ -1,4 +1,4 @@
-"""A sweep: the settings that come of axes, each of them one run.
+"""Multiplies axes to a sweep: the settings that come of them, each one run.
 
 Axes multiply; those of a zip group vary together; excluded combinations are left out. Invariants: cells come in the
 order in which the values are written, the first axis changing slowest; no two cells ask for the same run; everything
@@ -14,14 +14,15 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from promptlab._gc import uncollected
+from promptlab._gc import gc_paused
 from promptlab.errors import InputError
-from promptlab.expand.fields import Field, field_named
+from promptlab.expand.fields import find_setting
 from promptlab.expand.seeds import show_seeds
 from promptlab.expand.sweep_specs import SweepSpecs
 from promptlab.expand.values import show_value
 from promptlab.expand.word_diff import cut
 from promptlab.specs import RunSpec, Variant
+from promptlab.specs.settings import Setting
 
 __all__ = ["MAX_CELLS", "Axis", "Exclude", "Sweep", "SweepPoint", "build_sweep"]
 
@@ -34,10 +35,10 @@ Dimension = tuple["Axis", ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """A field and the values it takes, one after the other.
+    """Names a setting and the values it takes, one after the other.
 
     Args:
-        field: a name that :func:`promptlab.expand.fields.field_named` knows.
+        field: a name that :func:`promptlab.expand.fields.find_setting` knows.
         values: one or more, typed as the spec has them; a size is (width, height), prompts are tuples of variants,
             seeds tuples of seeds.
         shown: each value as labels say it; made from the values where it is left out.
@@ -51,12 +52,12 @@ class Axis:
 
     @property
     def said(self) -> str:
-        """How errors call it."""
+        """Return how errors call it."""
         return self.what or f"axes.{self.field}"
 
     def labels(self) -> tuple[str, ...]:
-        """A text for each value; different ones for different values."""
-        kind = field_named(self.field, what=self.said).kind
+        """Return a text for each value; different ones for different values."""
+        kind = find_setting(self.field, what=self.said).kind
         labels = list(self.shown or (_label(kind, value) for value in self.values))
         if len(set(labels)) == len(labels):
             return tuple(labels)
@@ -72,7 +73,7 @@ class Axis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exclude:
-    """A combination that is left out: one of the values in each of the fields.
+    """Leaves a combination out: one of the values in each of the fields.
 
     Args:
         values: field → values, typed like an axis's.
@@ -85,7 +86,7 @@ class Exclude:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepPoint:
-    """One run of a sweep.
+    """Holds one run of a sweep.
 
     Args:
         place: the place on each of the sweep's dimensions, from 0.
@@ -99,13 +100,13 @@ class SweepPoint:
 
     @property
     def label(self) -> str:
-        """``scheduler euler · steps 20``; empty where there is no axis."""
+        """Return ``scheduler euler · steps 20``; empty where there is no axis."""
         return " · ".join(f"{field} {value}" for field, value in self.values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:
-    """What a base and its axes make.
+    """Holds the runs that a base and its axes make.
 
     Args:
         dimensions: what multiplies: one axis each, or those of a zip group.
@@ -117,30 +118,29 @@ class Sweep:
 
     @property
     def specs(self) -> tuple[RunSpec, ...]:
-        """The runs."""
+        """Return the specs of its runs, in order."""
         return tuple(cell.spec for cell in self.cells)
 
     @property
     def image_count(self) -> int:
-        """Images of all runs together."""
+        """Count the images of all runs together."""
         return sum(cell.spec.image_count for cell in self.cells)
 
 
-@uncollected()
+@gc_paused()
 def build_sweep(
     base: RunSpec,
     axes: Sequence[Axis] = (),
     zips: Sequence[Sequence[Axis]] = (),
     excludes: Sequence[Exclude] = (),
 ) -> Sweep:
-    """The runs that ``base`` becomes when each axis takes each of its values.
+    """Make the runs that ``base`` becomes when each axis takes each of its values.
 
     Args:
         base: what every run has that no axis sets.
         axes: they multiply, the first changing slowest.
         zips: groups of axes of one length that vary together; they multiply after ``axes``.
         excludes: combinations that are left out.
-        what_excludes: where each exclude was said, for what errors say.
 
     Raises:
         InputError: for a field on two axes, an empty axis, lengths of a group that differ, an exclude that matches
@@ -175,8 +175,8 @@ def build_sweep(
     return Sweep(dimensions=dimensions, cells=cells)
 
 
-def _check_words(cells: Sequence[SweepPoint], dimensions: Sequence[Dimension], fields: Mapping[str, Field]) -> None:
-    """No run is there twice.
+def _check_words(cells: Sequence[SweepPoint], dimensions: Sequence[Dimension], fields: Mapping[str, Setting]) -> None:
+    """Refuse a run that is there twice.
 
     Rows of a dimension differ and no field is set by two, so that cells differ: but prompts may bring a negative
     prompt that the axis of negative prompts covers up.
@@ -204,13 +204,13 @@ def _label(kind: str, value: Any) -> str:
     return cut(value, 60) if isinstance(value, str) and value else show_value(value)
 
 
-def _checked(dimensions: Sequence[Dimension]) -> dict[str, Field]:
-    """The fields of all axes by the names they were given; everything that is wrong before any value is looked at."""
-    fields: dict[str, Field] = {}
+def _checked(dimensions: Sequence[Dimension]) -> dict[str, Setting]:
+    """Return the settings of all axes by their names; refuse what is wrong before values are looked at."""
+    fields: dict[str, Setting] = {}
     setters: dict[str, str] = {}
     for dimension in dimensions:
         for axis in dimension:
-            field = fields[axis.field] = field_named(axis.field, what=axis.said)
+            field = fields[axis.field] = find_setting(axis.field, what=axis.said)
             if not axis.values:
                 raise InputError(axis.said, problem="has no value", allowed="one or more")
             if len(axis.values) != len(dimension[0].values):
@@ -250,15 +250,17 @@ def _comparable(value: Any) -> Hashable:
     return value  # type: ignore[no-any-return]
 
 
-def _rule(dimensions: Sequence[Dimension], fields: Mapping[str, Field], exclude: Exclude) -> dict[int, frozenset[int]]:
-    """Dimension → places on it that the exclude matches."""
+def _rule(
+    dimensions: Sequence[Dimension], fields: Mapping[str, Setting], exclude: Exclude
+) -> dict[int, frozenset[int]]:
+    """Map each dimension of an exclude to the places on it that it matches."""
     what = exclude.what
     if not exclude.values:
         raise InputError(what, problem="names no field", allowed="a field and its value, or several")
     where = {fields[axis.field].name: (at, axis) for at, dimension in enumerate(dimensions) for axis in dimension}
     rule: dict[int, frozenset[int]] = {}
     for name, values in exclude.values.items():
-        field = field_named(name, what=what)
+        field = find_setting(name, what=what)
         if field.name not in where:
             raise InputError(
                 what,
@@ -279,7 +281,10 @@ def _rule(dimensions: Sequence[Dimension], fields: Mapping[str, Field], exclude:
 def _places(
     dimensions: Sequence[Dimension], rules: Sequence[dict[int, frozenset[int]]], excludes: Sequence[Exclude]
 ) -> list[tuple[int, ...]]:
-    """The combinations that no rule matches, grown dimension by dimension: a rule that fails is dropped early."""
+    """Return the combinations that no rule matches.
+
+    They are grown dimension by dimension: a rule that fails is dropped early.
+    """
     if len(rules) > MAX_EXCLUDES:
         raise InputError(excludes[0].what, problem=f"is one of {len(rules):,}, too many", allowed=f"{MAX_EXCLUDES:,}")
     grown: list[tuple[tuple[int, ...], tuple[int, ...]]] = [((), tuple(range(len(rules))))]

@@ -1,4 +1,4 @@
-"""A spec put together from one value of each axis.
+"""Puts specs together from one value of each axis.
 
 Invariant: parts that come of the same values are made once and shared, so that what a sweep costs is its distinct
 settings, and a cell is little more than pointers to them.
@@ -11,18 +11,18 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from promptlab.expand.fields import Field
-from promptlab.expand.values import changes, steered
+from promptlab.expand.values import changes, with_negative
 from promptlab.specs import CallSpec, MachineSpec, PipelineSpec, RunSpec
+from promptlab.specs.settings import Setting
 
 __all__ = ["AxisSetting", "SweepSpecs"]
 
-AxisSetting = tuple[int, Field, Sequence[Any]]
-"""The dimension that a field's values lie on, the field, and the values."""
+AxisSetting = tuple[int, Setting, Sequence[Any]]
+"""The dimension that a setting's values lie on, the setting, and the values."""
 
 
 class SweepSpecs:
-    """A base, and what is to be put into it."""
+    """Makes specs of a base and one value of each axis."""
 
     def __init__(self, base: RunSpec, settings: Sequence[AxisSetting]) -> None:
         self._plain = _plain(base)
@@ -33,12 +33,12 @@ class SweepSpecs:
         self._parts = [_Part(base, name, own) for name, own in homes.items()]
 
     def at(self, place: tuple[int, ...]) -> RunSpec:
-        """The spec at a place: one value of each dimension."""
+        """Return the spec at a place: one value of each dimension."""
         return RunSpec(**{**self._plain, **{part.name: part.at(place) for part in self._parts}})
 
 
 class _Part:
-    """One field of a run's spec, and the axes that set it or something in it."""
+    """Makes one field of a run's spec from the axes that set it or something in it."""
 
     def __init__(self, base: RunSpec, name: str, settings: Sequence[AxisSetting]) -> None:
         self.name = name
@@ -48,7 +48,7 @@ class _Part:
         self._plain = _plain(getattr(base, name)) if name in _PARTS else {}
 
     def at(self, place: tuple[int, ...]) -> Any:
-        """What it is at a place."""
+        """Return its value at a place."""
         own = tuple([place[at] for at in self._dimensions])
         made = self._made.get(own)
         if made is None:
@@ -59,13 +59,13 @@ class _Part:
         if self._plain:
             arguments = self._base.call.arguments
             varied = dict(self._plain)
-            for at, field, values in self._settings:
-                varied.update(changes(arguments, field, values[place[at]]))
+            for at, row, values in self._settings:
+                varied.update(changes(arguments, row, values[place[at]]))
                 arguments = varied.get("arguments", arguments)
             return _PARTS[self.name](**varied)
         value: Any = self._base.variants
-        for at, field, values in self._settings:
-            value = steered(value, values[place[at]]) if field.kind == "negative" else values[place[at]]
+        for at, row, values in self._settings:
+            value = with_negative(value, values[place[at]]) if row.kind == "negative" else values[place[at]]
         return value
 
 
@@ -76,15 +76,10 @@ def _plain(spec: RunSpec | PipelineSpec | CallSpec | MachineSpec) -> dict[str, A
 _PARTS: Final[Mapping[str, Callable[..., PipelineSpec | CallSpec | MachineSpec]]] = MappingProxyType(
     {"pipeline": PipelineSpec, "call": CallSpec, "machine": MachineSpec}
 )
-_HOMES: Final = MappingProxyType(
-    {each.name: part for part, kind in _PARTS.items() for each in dataclasses.fields(kind)}  # type: ignore[arg-type]
-)
-"""Fields of a run's parts, and which part each lies in."""
 
 
-def _home(field: Field) -> str:
-    """The field of a run's spec that ``field`` lies in."""
-    name = field.sets[0]
-    if field.kind == "negative":
-        return "variants"
-    return _HOMES.get(name, name)
+def _home(row: Setting) -> str:
+    """Return the field of a run's spec that a setting lies in."""
+    if row.part != "run":
+        return row.part
+    return "variants" if row.kind == "negative" else row.sets[0]

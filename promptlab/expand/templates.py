@@ -29,7 +29,7 @@ MAX_CHARACTERS: Final = 200_000_000
 """Of one expansion, all its prompts together, each taken as long as the longest."""
 
 
-def parse(text: str, *, what: str = "PROMPT") -> Template:
+def parse(text: str, *, what: str = "prompts") -> Template:
     r"""The template that ``text`` is.
 
     ``\{ \} \| \$ \_ \\`` stand for the characters themselves; any other backslash, too. A text without ``{``, ``}``
@@ -37,7 +37,7 @@ def parse(text: str, *, what: str = "PROMPT") -> Template:
 
     Args:
         text: any text.
-        what: where it was typed, for what errors say: ``--append``.
+        what: the field or the place in a file where it was typed, for what errors say.
 
     Raises:
         InputError: for what is no template; it names the column, from 1.

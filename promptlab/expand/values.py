@@ -1,4 +1,4 @@
-"""What a typed value of a field means, how a spec takes it, and how a label says it.
+"""Reads what a typed value of a setting means, sets it in a spec, and shows it in a label.
 
 Invariant: a value that :func:`read_value` gives is one that the spec takes: ranges are the spec's own business and are
 asked of it, so that they are found where they were typed.
@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from promptlab.errors import InputError, UnknownValue
 from promptlab.expand.adapters import read_parts, read_ranged
-from promptlab.expand.experiment_file.located_yaml import LocatedStr
-from promptlab.expand.fields import ARGUMENT, Field, Kind, said_at
+from promptlab.expand.fields import ARGUMENT, errors_at
+from promptlab.expand.located_yaml import LocatedStr
 from promptlab.expand.ranges import parse_numbers, show_number
 from promptlab.expand.seeds import parse_seeds
 from promptlab.expand.settings_text import together
@@ -32,20 +32,19 @@ from promptlab.specs import (
     Variant,
     options,
 )
+from promptlab.specs.schedulers import parse_scheduler
+from promptlab.specs.settings import Kind, Setting
 
 __all__ = [
     "DEFAULT",
-    "ParseScheduler",
     "changed",
     "changes",
+    "read_scheduler",
     "read_value",
     "read_values",
     "show_value",
-    "steered",
+    "with_negative",
 ]
-
-ParseScheduler = Callable[[str], SchedulerSpec]
-"""Reads a scheduler's name and options; the engine has one."""
 
 DEFAULT: Final = "default"
 """Typed in place of a value: the model's own. Nothing at all (``null``) says the same."""
@@ -58,85 +57,100 @@ _DTYPE_WORDS: Final = MappingProxyType(
 )
 _SWITCHES: Final = MappingProxyType({"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False})
 _NOTHING: Final[Mapping[Kind, Any]] = MappingProxyType({"negative": "", "switch": False, "parts": ()})
-"""What a field is that is set to nothing, where that is not ``None``."""
+"""Values of settings that are set to nothing, where that is not ``None``."""
 _SIZE: Final = re.compile(r"\s*([0-9]{1,6})(?:\s*[xX×*]\s*([0-9]{1,6}))?\s*")
 _FRACTION: Final = re.compile(r"[0-9]\.(?!\.)|(?<!\.)\.[0-9]|[eE][+-]?[0-9]")
 _PROBE: Final = RunSpec(pipeline=PipelineSpec(model="probe"), variants=(Variant(prompt=""),), seeds=(0,))
 
 
-def read_value(field: Field, said: object, *, what: str, parse_scheduler: ParseScheduler | None = None) -> Any:
-    """What ``said`` means as a value of ``field``, typed and in range.
+def read_value(row: Setting, said: object, *, what: str) -> Any:
+    """Return what ``said`` means as a value of a setting, typed and in range.
+
+    A scheduler's text stays as it is, so that labels say it as it was typed; :func:`read_scheduler` reads it.
 
     Args:
-        field: not ``prompts``; these take more than one value to read.
+        row: not ``prompts``; these take more than one value to read.
         said: text as typed, ``None``, or a value that is typed already.
-        what: where it was typed, for what errors say.
-        parse_scheduler: without it, a scheduler's text stays as it is.
+        what: the field or the place in a file where it was typed, for what errors say.
 
     Raises:
-        InputError: for what the field cannot be.
+        InputError: for what the setting cannot be.
     """
-    if field.kind == "argument":
+    if row.kind == "argument":
         value = said.value if isinstance(said, LocatedStr) else said
         if value is not None and not isinstance(value, bool | int | float | str):
             raise InputError(
                 what, value, problem="is no value of a call argument", allowed="text, a number, true, false"
             )
         return value
-    if said is None or (said == DEFAULT and field.name not in _NO_DEFAULT):
-        if field.name in ("model", "seeds", "generator_device"):
-            raise InputError(what, problem="is empty", allowed=field.help)
-        return _NOTHING.get(field.kind)
-    value = _READERS[field.kind](field, said, what)
-    if field.kind == "scheduler":
-        if parse_scheduler is None or isinstance(value, SchedulerSpec):
-            return value
-        with said_at(what):
-            return parse_scheduler(value)
-    with said_at(what):
-        changed(_PROBE, field, value)
+    if said is None or (said == DEFAULT and row.name not in _NO_DEFAULT):
+        if row.name in ("model", "seeds", "generator_device"):
+            raise InputError(what, problem="is empty", allowed=row.help)
+        return _NOTHING.get(row.kind)
+    value = _READERS[row.kind](row, said, what)
+    if row.kind != "scheduler":
+        with errors_at(what):
+            changed(_PROBE, row, value)
     return value
 
 
-def read_values(field: Field, said: object, *, what: str) -> tuple[Any, ...]:
-    """All that one text stands for: the numbers of a range, or the one value that it is."""
-    if field.kind == "parts" and said != DEFAULT:
-        return read_ranged(field, said, what)
-    if field.kind == "seed" and said != DEFAULT:
-        return _seeds(field, said, what)
-    if field.is_numeric and isinstance(said, str) and said not in (DEFAULT, AUTO):
-        whole = field.kind in ("whole", "natural", "batch") or (field.kind == "argument" and not _FRACTION.search(said))
+def read_scheduler(value: str | SchedulerSpec | None, *, what: str) -> SchedulerSpec | None:
+    """Return the scheduler that a value of the setting ``scheduler`` names.
+
+    Raises:
+        InputError: for a name that is unknown, or options that are none.
+    """
+    if value is None or isinstance(value, SchedulerSpec):
+        return value
+    with errors_at(what):
+        return parse_scheduler(value)
+
+
+def read_values(row: Setting, said: object, *, what: str) -> tuple[Any, ...]:
+    """Return all that one text stands for: the numbers of a range, or the one value that it is."""
+    if row.kind == "parts" and said != DEFAULT:
+        return read_ranged(row, said, what)
+    if row.kind == "seed" and said != DEFAULT:
+        return _seeds(row, said, what)
+    if row.is_numeric and isinstance(said, str) and said not in (DEFAULT, AUTO):
+        whole = row.kind in ("whole", "natural", "batch") or (row.kind == "argument" and not _FRACTION.search(said))
         numbers = parse_numbers(said, whole=whole, what=what)
         for number in {min(numbers), max(numbers)}:
-            read_value(field, number, what=what)
+            read_value(row, number, what=what)
         return numbers
-    return (read_value(field, said, what=what),)
+    return (read_value(row, said, what=what),)
 
 
-def changed(spec: RunSpec, field: Field, value: Any) -> RunSpec:
-    """``spec`` with ``field`` set to ``value``; a negative prompt, that of every variant."""
-    if field.kind == "negative":
-        return spec.vary(variants=steered(spec.variants, value))
-    return spec.vary(**changes(spec.call.arguments, field, value))
+def changed(spec: RunSpec, row: Setting, value: Any) -> RunSpec:
+    """Return ``spec`` with a setting at ``value``; a negative prompt becomes that of every variant."""
+    if row.kind == "negative":
+        return spec.vary(variants=with_negative(spec.variants, value))
+    return spec.vary(**changes(spec.call.arguments, row, value))
 
 
-def changes(arguments: Options, field: Field, value: Any) -> dict[str, Any]:
-    """What to vary a spec with these call arguments by, so that ``field`` has ``value``; not for negative prompts."""
-    if field.kind == "size":
+def changes(arguments: Options, row: Setting, value: Any) -> dict[str, Any]:
+    """Return what to vary a spec by so that a setting has ``value``; not for negative prompts.
+
+    Args:
+        arguments: the spec's own call arguments, which one more is added to.
+        row: the setting.
+        value: as :func:`read_value` gives it.
+    """
+    if row.kind == "size":
         width, height = value or (None, None)
         return {"width": width, "height": height}
-    if field.kind == "argument":
-        return {"arguments": options({**dict(arguments), field.name.removeprefix(ARGUMENT): value})}
-    return {field.sets[0]: _NOTHING.get(field.kind) if value is None else value}
+    if row.kind == "argument":
+        return {"arguments": options({**dict(arguments), row.name.removeprefix(ARGUMENT): value})}
+    return {row.sets[0]: _NOTHING.get(row.kind) if value is None else value}
 
 
-def steered(variants: tuple[Variant, ...], negative: str) -> tuple[Variant, ...]:
-    """``variants``, all with this negative prompt."""
+def with_negative(variants: tuple[Variant, ...], negative: str) -> tuple[Variant, ...]:
+    """Return ``variants``, all with this negative prompt."""
     return tuple([dataclasses.replace(each, negative_prompt=negative) for each in variants])
 
 
 def show_value(value: object) -> str:
-    """A value as a label says it."""
+    """Write a value as a label says it."""
     if value is None:
         return DEFAULT
     if isinstance(value, bool):
@@ -152,27 +166,27 @@ def show_value(value: object) -> str:
     return str(value) or "none"
 
 
-def _text(field: Field, said: object, what: str) -> str:
+def _text(row: Setting, said: object, what: str) -> str:
     text = str(said)
-    if not text.strip() and field.kind != "negative":
-        raise InputError(what, text, problem="is empty", allowed=field.help)
+    if not text.strip() and row.kind != "negative":
+        raise InputError(what, text, problem="is empty", allowed=row.help)
     if re.search("[\ud800-\udfff]", text):
         raise InputError(what, ascii(text), problem="is not UTF-8 text")
     return text
 
 
-def _scheduler(field: Field, said: object, what: str) -> str | SchedulerSpec:
-    return said if isinstance(said, SchedulerSpec | LocatedStr) else _text(field, said, what)
+def _scheduler(row: Setting, said: object, what: str) -> str | SchedulerSpec:
+    return said if isinstance(said, SchedulerSpec | LocatedStr) else _text(row, said, what)
 
 
-def _dtype(_: Field, said: object, what: str) -> str:
+def _dtype(_: Setting, said: object, what: str) -> str:
     name = _DTYPE_WORDS.get(str(said), str(said))
     if name not in DTYPES:
         raise UnknownValue(what, name, DTYPES)
     return name
 
 
-def _whole(_: Field, said: object, what: str) -> int | float:
+def _whole(_: Setting, said: object, what: str) -> int | float:
     return _one(said, what, whole=True)
 
 
@@ -184,7 +198,7 @@ def _one(said: object, what: str, *, whole: bool) -> int | float:
     return numbers[0]
 
 
-def _batch(_: Field, said: object, what: str) -> int | float | str:
+def _batch(_: Setting, said: object, what: str) -> int | float | str:
     if said == AUTO:
         return AUTO
     try:
@@ -193,7 +207,7 @@ def _batch(_: Field, said: object, what: str) -> int | float | str:
         raise InputError(what, error.value, problem=error.problem, allowed=f"{error.allowed} · {AUTO}") from error
 
 
-def _switch(_: Field, said: object, what: str) -> bool:
+def _switch(_: Setting, said: object, what: str) -> bool:
     value = said.value if isinstance(said, LocatedStr) else said
     if not isinstance(value, bool):
         found = _SWITCHES.get(str(value).strip().lower())
@@ -203,11 +217,11 @@ def _switch(_: Field, said: object, what: str) -> bool:
     return value
 
 
-def _number(_: Field, said: object, what: str) -> float:
+def _number(_: Setting, said: object, what: str) -> float:
     return _one(said, what, whole=False)
 
 
-def _size(_: Field, said: object, what: str) -> tuple[int, int]:
+def _size(_: Setting, said: object, what: str) -> tuple[int, int]:
     text = said if isinstance(said, str) else show_value(said)
     found = _SIZE.fullmatch(text)
     if found is None:
@@ -215,23 +229,23 @@ def _size(_: Field, said: object, what: str) -> tuple[int, int]:
     return int(found[1]), int(found[2] or found[1])
 
 
-def _seed(field: Field, said: object, what: str) -> int:
+def _seed(row: Setting, said: object, what: str) -> int:
     if type(said) is int:
         return said
-    seeds = _seeds(field, said, what)
+    seeds = _seeds(row, said, what)
     if len(seeds) > 1:
         raise InputError(what, str(said), problem="is more than one value", allowed="one here; several are an axis")
     return seeds[0]
 
 
-def _seeds(_: Field, said: object, what: str) -> tuple[int, ...]:
+def _seeds(_: Setting, said: object, what: str) -> tuple[int, ...]:
     if isinstance(said, tuple):
         return said
-    with said_at(what):
+    with errors_at(what):
         return parse_seeds(str(said))
 
 
-_READERS: Final[Mapping[Kind, Callable[[Field, object, str], Any]]] = MappingProxyType(
+_READERS: Final[Mapping[Kind, Callable[[Setting, object, str], Any]]] = MappingProxyType(
     {
         "text": _text,
         "negative": _text,

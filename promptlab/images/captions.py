@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from promptlab.expand.settings_text import steering_of
+from promptlab.expand.settings_text import conditioning_text
 from promptlab.images.infotext import display_name
 from promptlab.records import RunRecord
 
@@ -24,7 +24,7 @@ def settings_of(run: RunRecord) -> Iterator[str]:
         yield f"{call.num_inference_steps} steps"
     if call.guidance_scale is not None:
         yield f"guidance {call.guidance_scale:g}"
-    yield from (f"{name.replace('_', ' ')} {value}" for name, value in steering_of(run.spec))
+    yield from (f"{name.replace('_', ' ')} {value}" for name, value in conditioning_text(run.spec))
     width, height = cell_size(run)
     yield f"{width} × {height}"
     if pipeline.dtype is not None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from promptlab._gc import uncollected
+from promptlab._gc import gc_paused
 from promptlab.plan.batch_key import StreamEstimate, stream_key
 from promptlab.plan.order import loads_of, order_line, ordered
 from promptlab.plan.pace import Pace, rule_of_thumb
@@ -169,7 +169,7 @@ class Plan:
         return order_line(self.varying)
 
 
-@uncollected()
+@gc_paused()
 def plan(
     resolved: Sequence[ResolvedSpec],
     *,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 
-from promptlab.errors import WorkspaceError, one_line, ref_value
+from promptlab.errors import WorkspaceError, one_line, ref
 from promptlab.store.address import ServerAddress
 
 __all__ = ["connection_refused", "refused", "said"]
@@ -41,7 +41,7 @@ def connection_refused(address: ServerAddress, error: Exception) -> WorkspaceErr
         return refused(
             address,
             f"is on a host that is not known, {address.host}",
-            hint=ref_value("database_url", "with another HOST"),
+            hint=f"{ref('database_url')} with another HOST",
         )
     if re.search(r"Connection refused|No such file or directory|Network is unreachable|No route to host", line):
         return refused(address, f"cannot be reached: nobody listens at {address.place}", hint=f"pg_isready{tool}")

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable
 from itertools import groupby
 
-from promptlab.expand.settings_text import steering_of
+from promptlab.expand.settings_text import conditioning_text
 from promptlab.specs import RunSpec, Scalar
 from promptlab.specs.settings import settings_of
 
@@ -41,7 +41,7 @@ def conditioning_params(spec: RunSpec) -> dict[str, Scalar]:
     return {
         **spec.machine.said,
         **({f"scheduler.{key}": value for key, value in scheduler.options} if scheduler else {}),
-        **dict(steering_of(spec)),
+        **dict(conditioning_text(spec)),
         **dict(spec.call.arguments),
     }
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from promptlab.errors import one_line
-from promptlab.expand.change_text import change_text
+from promptlab.expand.settings_text import change_text
 from promptlab.expand.variant_pairs import origin
 from promptlab.records import ImageRecord, ImageStatus, RunRecord, RunStatus, VariantRecord
 from promptlab.specs import Scalar

@@ -4,14 +4,13 @@ import pytest
 
 from promptlab.errors import InputError
 from promptlab.expand import Experiment
-from promptlab.expand.experiment_file.reader import understood
-from promptlab.expand.fields import FIELDS
+from promptlab.expand.experiment_file.reader import parse_experiment
 from promptlab.expand.settings_text import short_part, short_source
 from promptlab.expand.values import read_values
 from promptlab.specs import Embedding, Lora
-from promptlab.specs.schedulers import parse_scheduler
+from promptlab.specs.settings import SETTINGS
 
-LORA, WORD = FIELDS["lora"], FIELDS["textual_inversion"]
+LORA, WORD = SETTINGS["lora"], SETTINGS["textual_inversion"]
 
 
 @pytest.mark.parametrize(
@@ -31,37 +30,37 @@ LORA, WORD = FIELDS["lora"], FIELDS["textual_inversion"]
 )
 def test_a_name_and_its_weight(text, parts):
     """Behind the last colon stands the weight; 1 where there is none; ``+`` joins what is used together."""
-    assert read_values(LORA, text, what="--lora") == (tuple(Lora(name=name, weight=weight) for name, weight in parts),)
+    assert read_values(LORA, text, what="loras") == (tuple(Lora(name=name, weight=weight) for name, weight in parts),)
 
 
 def test_a_weight_may_be_a_range():
     """``0.5..1 step 0.25`` is three values, as for any number."""
-    found = read_values(LORA, "ink:0.5..1 step 0.25", what="--lora")
+    found = read_values(LORA, "ink:0.5..1 step 0.25", what="loras")
     assert [str(value[0]) for value in found] == ["ink:0.5", "ink:0.75", "ink"]
-    assert len(read_values(LORA, "ink:0-1 (+0.5)", what="--lora")) == 3
+    assert len(read_values(LORA, "ink:0-1 (+0.5)", what="loras")) == 3
 
 
 @pytest.mark.parametrize(
     ("field", "text", "sentence"),
     [
-        (LORA, "ink:strong", "--lora 'ink:strong' has the weight 'strong', which is no number.*type: --lora ink:0.8"),
+        (LORA, "ink:strong", "loras 'ink:strong' has the weight 'strong', which is no number.*type: loras=ink:0.8"),
         (LORA, "ink:nan", "which is no number"),
         (LORA, "ink:1_0", "which is no number"),
-        (LORA, "ink+", r"--lora 'ink\+' has nothing on one side of a \+; allowed: LoRA files"),
-        (LORA, ":0.5", r"--lora ':0\.5' names no file; .*; type: --lora none for none"),
-        (LORA, "ink+none", "--lora 'none' is none, which stands alone; allowed: none, or files; type: --lora none"),
-        (LORA, "none:0.5", "--lora 'none:0.5' is none, which stands alone"),
-        (LORA, "ink:0.5+ink:0.7", "--lora 'ink' is named twice"),
+        (LORA, "ink+", r"loras 'ink\+' has nothing on one side of a \+; allowed: LoRA files"),
+        (LORA, ":0.5", r"loras ':0\.5' names no file; .*; type: loras=none for none"),
+        (LORA, "ink+none", "loras 'none' is none, which stands alone; allowed: none, or files; type: loras=none"),
+        (LORA, "none:0.5", "loras 'none:0.5' is none, which stands alone"),
+        (LORA, "ink:0.5+ink:0.7", "loras 'ink' is named twice"),
         (WORD, "cat:", "has no word behind its colon"),
-        (WORD, "cat:<two words>", "has blanks in the word behind its colon; .*; type: .* 'cat:<two-words>'"),
+        (WORD, "cat:<two words>", 'has blanks in the word behind its colon; .*; type: embeddings="cat:<two-words>"'),
         (WORD, "cat:<x>:0.5", "has 0.5 behind its last colon, and an embedding has no weight; allowed: NAME:token"),
-        (WORD, "a:<x>+b:<x>", "--textual-inversion '<x>' is named twice"),
+        (WORD, "a:<x>+b:<x>", "embeddings '<x>' is named twice"),
     ],
 )
 def test_what_is_none_is_refused_in_a_sentence(field, text, sentence):
     """With the option, what was typed, and what to type."""
     with pytest.raises(InputError, match=sentence):
-        read_values(field, text, what=field.option)
+        read_values(field, text, what=field.field)
 
 
 def test_an_embedding_has_a_word():
@@ -72,7 +71,7 @@ def test_an_embedding_has_a_word():
 
 
 def made(experiment):
-    return experiment.sweep(default_model="mini", parse_scheduler=parse_scheduler)
+    return experiment.sweep(default_model="mini")
 
 
 def test_typed_twice_is_an_axis_and_joined_is_one_value():
@@ -86,26 +85,26 @@ def test_typed_twice_is_an_axis_and_joined_is_one_value():
 
 def test_a_file_has_lists_of_lists():
     """A list is used together; a list under axes has a value each, and each may be a list. Its texts are literal."""
-    one = understood("prompts: a fox\nlora: [ink:0.5, a+b]\nembedding: cat.pt:<cat>\n", file="f.yaml")
+    one = parse_experiment("prompts: a fox\nlora: [ink:0.5, a+b]\nembedding: cat.pt:<cat>\n", file="f.yaml")
     (spec,) = made(one).specs
     assert spec.pipeline.loras == (Lora(name="ink", weight=0.5), Lora(name="a+b"))
     assert spec.pipeline.embeddings == (Embedding(name="cat.pt", token="<cat>"),)
-    axes = understood("prompts: a fox\naxes:\n  lora: [none, ink:0.5, [ink:0.5, wash]]\n", file="f.yaml")
+    axes = parse_experiment("prompts: a fox\naxes:\n  lora: [none, ink:0.5, [ink:0.5, wash]]\n", file="f.yaml")
     assert [len(spec.pipeline.loras) for spec in made(axes).specs] == [0, 1, 2]
     assert [spec.pipeline.loras for spec in made(axes.with_options(lora=("ink",))).specs] == [(Lora(name="ink"),)]
-    ladder = understood("prompts: a fox\nladder:\n- steps: 2\n- lora: [ink, wash]\n- lora: none\n", file="f.yaml")
+    ladder = parse_experiment("prompts: a fox\nladder:\n- steps: 2\n- lora: [ink, wash]\n- lora: none\n", file="f.yaml")
     assert [len(spec.pipeline.loras) for spec in made(ladder).specs] == [0, 2, 0]
 
 
 def test_a_file_is_told_the_place():
     """A weight that is none, in a list within a list."""
     with pytest.raises(InputError, match=r"f\.yaml, line 3, column 19: axes\.lora 'wash:much' has the weight 'much'"):
-        understood("prompts: a fox\naxes:\n  lora: [ink:0.5, [ink:0.5, wash:much]]\n", file="f.yaml")
+        parse_experiment("prompts: a fox\naxes:\n  lora: [ink:0.5, [ink:0.5, wash:much]]\n", file="f.yaml")
 
 
 def test_what_used_to_be_arguments_is_what_it_is_now():
     """``arguments: {clip_skip: 1}`` in a file, and ``--set clip_skip=1``, are the field of today."""
-    file = understood("prompts: a fox\narguments: {clip_skip: 1, eta: 0.5}\n", file="f.yaml")
+    file = parse_experiment("prompts: a fox\narguments: {clip_skip: 1, eta: 0.5}\n", file="f.yaml")
     (spec,) = made(file).specs
     assert (spec.call.clip_skip, spec.call.arguments) == (1, (("eta", 0.5),))
     (spec,) = made(Experiment().with_options(prompts=("a fox",), arguments=(("guidance_rescale", 0.7),))).specs

@@ -14,12 +14,11 @@ from hypothesis import strategies as st
 
 from promptlab.errors import InputError, PromptLabError
 from promptlab.expand import Template, from_prompts, parse, parse_seeds, read_experiment
-from promptlab.expand.experiment_file.reader import understood
+from promptlab.expand.experiment_file.reader import parse_experiment
 from promptlab.expand.prompt_edits import appended, replaced
 from promptlab.expand.prompt_matrix import in_every_order, switched
 from promptlab.expand.ranges import MAX_NUMBERS, parse_numbers
 from promptlab.expand.templates import MAX_CHARACTERS, MAX_PROMPTS
-from promptlab.specs.schedulers import parse_scheduler
 
 pytestmark = pytest.mark.slow
 
@@ -98,7 +97,7 @@ ranges = st.lists(st.one_of(st.sampled_from(NUMBERS), st.text("0123456789-.,eE+(
 @settings(often, max_examples=2000)
 def test_any_text_is_numbers_and_seeds_or_an_error(text, whole):
     """Ranges are counted before they are made; what comes out is finite, and in range."""
-    numbers = answered(parse_numbers, text, whole=whole, what="--steps")
+    numbers = answered(parse_numbers, text, whole=whole, what="num_inference_steps")
     if numbers is not None:
         assert len(numbers) <= MAX_NUMBERS
         assert all(abs(number) < 1e9 for number in numbers)
@@ -225,10 +224,10 @@ anything = st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=5)), max
 
 
 def check_file(text):
-    experiment = answered(understood, text, file="f.yaml", folder=Path(__file__).parent)
+    experiment = answered(parse_experiment, text, file="f.yaml", folder=Path(__file__).parent)
     if experiment is None:
         return
-    sweep = answered(experiment.sweep, default_model="mini", parse_scheduler=parse_scheduler)
+    sweep = answered(experiment.sweep, default_model="mini")
     if sweep is not None:
         assert 1 <= len(sweep.cells) <= 100_000
         assert all(0 <= seed < 2**32 for cell in sweep.cells[:50] for seed in cell.spec.seeds[:50])

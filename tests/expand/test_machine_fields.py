@@ -3,15 +3,14 @@
 import pytest
 
 from promptlab.errors import InputError
-from promptlab.expand.experiment_file.reader import understood
+from promptlab.expand.experiment_file.reader import parse_experiment
 from promptlab.expand.experiment_file.writer import write_experiment
 from promptlab.specs import AUTO, MachineSpec, PipelineSpec, RunSpec, Variant
-from promptlab.specs.schedulers import parse_scheduler
 
 
 def specs(text):
-    made = understood("prompts: a fox\n" + text, file="fox.yaml")
-    return made.sweep(default_model="mini", parse_scheduler=parse_scheduler).specs
+    made = parse_experiment("prompts: a fox\n" + text, file="fox.yaml")
+    return made.sweep(default_model="mini").specs
 
 
 def test_switches_and_names_are_read():
@@ -56,5 +55,5 @@ def test_a_run_is_written_back_with_what_was_switched_on():
     text = write_experiment(spec)
     assert "vae_slicing: true" in text
     assert "compile" not in text
-    (again,) = understood(text, file="x.yaml").sweep(default_model="mini", parse_scheduler=parse_scheduler).specs
+    (again,) = parse_experiment(text, file="x.yaml").sweep(default_model="mini").specs
     assert again == spec

@@ -107,12 +107,12 @@ def test_replaces(prompt, text, result):
     [
         (
             "an old=>x",
-            "--replace 'an old' is not in the prompt 'portrait photo of a old warrior chief' (did you mean 'a old'?)",
+            "replace 'an old' is not in the prompt 'portrait photo of a old warrior chief' (did you mean 'a old'?)",
         ),
-        ("A Old=>x", "(did you mean 'a old'?); type: --replace \"a old=>x\""),
+        ("A Old=>x", "(did you mean 'a old'?); type: replace=\"a old=>x\""),
         ("zebra=>x", "'zebra' is not in the prompt"),
         ("a old", "has no => between"),
-        ("a old=x", 'type: --replace "old words=>new words"'),
+        ("a old=x", 'type: replace="old words=>new words"'),
         ("=>x", "has no old words"),
         ("", "has no =>"),
         ("a old=>{x", "opens a brace"),
@@ -152,9 +152,9 @@ def test_lists_reach_every_verb():
 
 def test_the_same_words_twice_are_refused():
     """Two rows of equal pictures help nobody; another negative prompt makes another row."""
-    with pytest.raises(InputError, match="--prompts-file gives the prompt 'a cat' twice, as variants 1 and 3"):
-        from_prompts(["a cat", "a dog", "a cat"], what="--prompts-file")
-    with pytest.raises(InputError, match="--append gives the prompt 'a cat,' twice"):
+    with pytest.raises(InputError, match="prompts_file gives the prompt 'a cat' twice, as variants 1 and 3"):
+        from_prompts(["a cat", "a dog", "a cat"], what="prompts_file")
+    with pytest.raises(InputError, match="append gives the prompt 'a cat,' twice"):
         appended(from_prompts(["a cat", "a cat,"]), "{,|}")
 
 
@@ -163,7 +163,7 @@ def test_too_many_variants_are_refused():
     many = "{a|b|c|d|e|f|g|h|i|j}" * 4
     with pytest.raises(InputError, match="makes 110,000 variants"):
         from_prompts([f"{n} {many}" for n in range(20)])
-    with pytest.raises(InputError, match="--append makes 1,000,000 variants"):
+    with pytest.raises(InputError, match="append makes 1,000,000 variants"):
         appended(from_prompts([f"{n}" for n in range(100)]), many)
 
 
@@ -208,14 +208,14 @@ def test_files_that_cannot_be_read(tmp_path, raw, words):
     with pytest.raises(InputError, match=re.escape(words)) as caught:
         read_prompts(path)
     message = str(caught.value)
-    assert message.startswith("--prompts-file")
+    assert message.startswith("prompts_file")
     assert "prompts.txt" in message
     assert "type: " in message
 
 
 def test_files_that_are_not_there(tmp_path):
     """A missing file and a folder are told apart."""
-    with pytest.raises(NotFound, match=r"--prompts-file .* does not exist"):
+    with pytest.raises(NotFound, match=r"prompts_file .* does not exist"):
         read_prompts(tmp_path / "none.txt")
     with pytest.raises(InputError, match="is a folder"):
         read_prompts(tmp_path)

@@ -106,7 +106,7 @@ def test_labels_and_negative_prompts_of_their_own():
 
 def test_a_label_stands_for_one_prompt():
     """A template that makes two cannot have one label."""
-    with pytest.raises(InputError, match="--label 'x' labels 2 prompts alike"):
+    with pytest.raises(InputError, match="label 'x' labels 2 prompts alike"):
         PromptSteps().variants([Entry(text="{a|b}", label="x")])
 
 
@@ -143,7 +143,7 @@ def test_what_multiplies_later_is_drawn_from_as_well():
     """The sample is as large as it was asked for, whatever the fragments make of it."""
     made = PromptSteps(sample=5, fragments=("x", "y")).variants([Entry(text="{a|b|c}")])
     assert len(made) == 5
-    with pytest.raises(InputError, match="--sample 13 is too many; allowed: 1 to 12"):
+    with pytest.raises(InputError, match="sample 13 is too many; allowed: 1 to 12"):
         PromptSteps(sample=13, fragments=("x", "y")).variants([Entry(text="{a|b|c}")])
 
 
@@ -156,7 +156,7 @@ def test_drawing_keeps_the_order(items, data):
         made = drawn(items, n, data.draw(st.integers(0, 2**32)))
         assert len(made) == n
         assert list(made) == sorted(set(made))
-    with pytest.raises(InputError, match="--sample"):
+    with pytest.raises(InputError, match="sample"):
         drawn(items, len(items) + 1, 0)
 
 

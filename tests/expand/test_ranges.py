@@ -28,7 +28,7 @@ from promptlab.expand.ranges import MAX_NUMBERS, parse_numbers, show_number
 )
 def test_whole_numbers(text, numbers):
     """AUTOMATIC1111's ranges, and the wordier ones."""
-    assert parse_numbers(text, whole=True, what="--steps") == numbers
+    assert parse_numbers(text, whole=True, what="steps") == numbers
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_whole_numbers(text, numbers):
 )
 def test_other_numbers(text, numbers):
     """Steps are decimal, so that none overshoots and each is what its text says."""
-    assert parse_numbers(text, whole=False, what="--guidance") == numbers
+    assert parse_numbers(text, whole=False, what="guidance") == numbers
 
 
 @pytest.mark.parametrize(
@@ -74,8 +74,8 @@ def test_other_numbers(text, numbers):
 def test_refuses(text, words):
     """What is no number is refused in one line that names the option and the value."""
     with pytest.raises(InputError) as caught:
-        parse_numbers(text, whole=True, what="--steps")
-    assert str(caught.value).startswith("--steps '")
+        parse_numbers(text, whole=True, what="steps")
+    assert str(caught.value).startswith("steps '")
     assert words in str(caught.value)
 
 
@@ -86,9 +86,9 @@ def test_refuses(text, words):
 def test_any_text_is_numbers_or_an_input_error(text, whole):
     """Reading is total, and bounded."""
     try:
-        numbers = parse_numbers(text, whole=whole, what="--steps")
+        numbers = parse_numbers(text, whole=whole, what="steps")
     except InputError as error:
-        assert str(error).startswith("--steps")  # noqa: PT017  (hypothesis tries both)
+        assert str(error).startswith("steps")  # noqa: PT017  (hypothesis tries both)
     else:
         assert 1 <= len(numbers) <= MAX_NUMBERS
         assert all(type(number) is (int if whole else float) for number in numbers)

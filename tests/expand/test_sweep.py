@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from promptlab.errors import InputError
 from promptlab.expand import Axis, Exclude, build_sweep
-from promptlab.expand.fields import FIELDS
 from promptlab.expand.sweep import MAX_CELLS
 from promptlab.specs import Embedding, Lora, PipelineSpec, RunSpec, SchedulerSpec, Variant
+from promptlab.specs.settings import SETTINGS
 
 EULER, UNIPC = SchedulerSpec(name="EulerDiscreteScheduler"), SchedulerSpec(name="UniPCMultistepScheduler")
 
@@ -58,13 +58,13 @@ def test_any_field_can_be_an_axis(base):
         "weighting": True, "clip_skip": 1, "guidance_rescale": 0.5, "guidance_until": 0.5, "variation_seed": 0,
         "variation_strength": 0.5,
     }  # fmt: skip
-    assert values.keys() == {*FIELDS, "arguments.eta"}
+    assert values.keys() == {*SETTINGS, "arguments.eta"}
     for field, value in values.items():
         (cell,) = build_sweep(base, [Axis(field=field, values=(value,))]).cells
         changed = {change.field for change in base.diff(cell.spec)}
         sets = {"arguments.eta": {"eta"}, "negative": {"negative_prompts"}, "prompts": {"prompts"}}
         sets |= {name: {name} for name in ("lora", "textual_inversion")}
-        assert changed == sets.get(field) or changed == set(FIELDS[field].sets), field
+        assert changed == sets.get(field) or changed == set(SETTINGS[field].sets), field
     assert build_sweep(base, [Axis(field="size", values=((64, 32),))]).cells[0].values == (("size", "64x32"),)
     assert build_sweep(base, [Axis(field="seeds", values=((7, 8),))]).cells[0].values == (("seeds", "7,8"),)
 
@@ -162,7 +162,7 @@ def test_an_exclude_may_name_two_fields_of_one_group(base):
             [Axis(field="steps", values=tuple(range(1, 1001))), Axis(field="guidance", values=tuple(range(101)))],
             [], [], "axes.steps makes 101,000 runs with the axes beside it, too many; allowed: 100,000",
         ),
-        ([Axis(field="steps", values=(0,))], [], [], "--steps 0 is too few"),
+        ([Axis(field="steps", values=(0,))], [], [], "num_inference_steps 0 is too few"),
     ],
 )  # fmt: skip
 def test_refuses(base, axes, zips, excludes, words):

@@ -137,9 +137,9 @@ def test_tidies_around_an_empty_alternative(text, prompts):
 def test_errors_point_at_the_character(text, column, words):
     """An error names the option, the column from 1, and what to type."""
     with pytest.raises(InputError) as caught:
-        parse(text, what="--append")
+        parse(text, what="append")
     message = str(caught.value)
-    assert message.startswith("--append")
+    assert message.startswith("append")
     assert f"column {column} " in message
     assert words in message
 
@@ -160,7 +160,7 @@ def test_lists(text):
 @pytest.mark.parametrize(
     ("text", "lists", "words"),
     [
-        ("a __agee__", {"age": ["old"]}, r"PROMPT, column 3: list 'agee' is unknown \(did you mean age\?\)"),
+        ("a __agee__", {"age": ["old"]}, r"prompts, column 3: list 'agee' is unknown \(did you mean age\?\)"),
         ("a ${x}", {}, "list 'x' is unknown"),
         ("__*__", {"age": ["old"]}, "list '\\*' is unknown"),
         ("__a__", {"a": []}, "empty"),
@@ -237,10 +237,10 @@ def test_samples_follow_weights():
 @pytest.mark.parametrize(
     ("text", "n", "seed", "words"),
     [
-        ("{a|b}", 0, 0, "--sample 0 is too few"),
-        ("{a|b}", 3, 0, "--sample 3 is too many; allowed: 1 to 2"),
-        ("{a|a}", 2, 0, "--sample 2 is too many; allowed: the 1 that differ"),
-        ("{a|b}", 1, -1, "--template-seed -1"),
+        ("{a|b}", 0, 0, "sample 0 is too few"),
+        ("{a|b}", 3, 0, "sample 3 is too many; allowed: 1 to 2"),
+        ("{a|a}", 2, 0, "sample 2 is too many; allowed: the 1 that differ"),
+        ("{a|b}", 1, -1, "template_seed -1"),
     ],
 )
 def test_samples_that_cannot_be(text, n, seed, words):
@@ -263,7 +263,7 @@ def test_any_text_is_a_template_or_an_input_error(text):
         template = parse(text)
         count = template.count(lists)
     except InputError as error:
-        assert str(error).startswith(("PROMPT", "list"))  # noqa: PT017
+        assert str(error).startswith(("prompts", "list"))  # noqa: PT017
         return
     if count <= 5000:
         prompts = template.expand(lists)

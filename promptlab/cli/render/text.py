@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from promptlab.expand import show_seeds
-from promptlab.expand.settings_text import steering_of
+from promptlab.expand.settings_text import conditioning_text
 from promptlab.expand.word_diff import marked, word_diff
 from promptlab.records import ImageRecord, Outcome, Verification
 from promptlab.specs import Change, RunSpec
@@ -88,7 +88,7 @@ def setting_pairs(
         ("steps", _or_none(call.num_inference_steps)),
         ("guidance", None if call.guidance_scale is None else f"{call.guidance_scale:g}"),
         ("size", size),
-        *((name.replace("_", " "), value) for name, value in steering_of(spec)),
+        *((name.replace("_", " "), value) for name, value in conditioning_text(spec)),
         *((name, plainly(value)) for name, value in call.arguments),
         ("dtype", pipeline.dtype),
         ("device", device),

@@ -14,7 +14,7 @@ from promptlab.cli.render.prompt_changes import rewording_lines
 from promptlab.cli.render.text import counted
 from promptlab.cli.render.word_diff import Terminal, filled
 from promptlab.expand import show_seeds
-from promptlab.expand.change_text import change_text
+from promptlab.expand.settings_text import change_text
 from promptlab.expand.word_diff import cut
 from promptlab.lab.history.lineage import Key, Lineage, RunEntry, SweepEntry
 from promptlab.records import RunStatus

@@ -119,7 +119,7 @@ def _header(path: Path) -> dict[str, dict[str, Any]]:
     if not any(name.startswith(("model.diffusion_model.", "double_blocks.", "diffusion_model.")) for name in header):
         raise InputError(
             "model", str(path), problem="holds no text-to-image model", allowed="a whole checkpoint",
-            hint=ref_value("vae", "FILE for a VAE"),
+            hint=f"{ref_value('vae', 'FILE')} for a VAE",
         )  # fmt: skip
     return header
 

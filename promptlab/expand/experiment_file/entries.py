@@ -1,4 +1,4 @@
-"""Prompts as a file says them: texts, or mappings with a negative prompt and a label of their own.
+"""Reads prompts as a file says them: texts, or mappings with a negative prompt and a label of their own.
 
 Invariant: a template is told apart from words that are taken to the letter by its key (``prompt``, ``text``), never by
 what is in it.
@@ -9,22 +9,22 @@ from __future__ import annotations
 from typing import Any
 
 from promptlab.errors import InputError
-from promptlab.expand.experiment_file.located_yaml import LocatedList, LocatedStr
-from promptlab.expand.fields import what_is
-from promptlab.expand.overrides import whole_between
+from promptlab.expand.fields import where_typed
+from promptlab.expand.located_yaml import LocatedList, LocatedStr
 from promptlab.expand.prompt_steps import Entry
+from promptlab.expand.ranges import parse_whole
 from promptlab.specs import MAX_SEED, Variant
 
 __all__ = ["entries_of", "entry_of", "plain_text", "words_of"]
 
 
 def plain_text(word: LocatedStr | None) -> str | None:
-    """The text alone, without its place."""
+    """Return the text alone, without its place."""
     return None if word is None else str(word)
 
 
 def words_of(item: Any, what: str) -> tuple[LocatedStr, ...]:
-    """One text or a list of them.
+    """Return one text or a list of them as texts.
 
     Raises:
         InputError: for anything else.
@@ -36,12 +36,12 @@ def words_of(item: Any, what: str) -> tuple[LocatedStr, ...]:
 
 
 def entries_of(item: Any, what: str) -> tuple[Entry, ...]:
-    """The prompts that are one value of an axis: one text or a list of them."""
+    """Return the prompts that are one value of an axis: one text or a list of them."""
     return tuple(Entry(text=word) for word in words_of(item, what))
 
 
 def entry_of(prompt: Any) -> Entry:
-    """One of ``prompts``: a text, or the shape of a mapping.
+    """Return one of ``prompts``: a text, or the shape of a mapping.
 
     Raises:
         InputError: for a mapping without words, with two kinds of them, or with a record of no run.
@@ -76,6 +76,6 @@ def entry_of(prompt: Any) -> Entry:
             prompt=str(prompt.text),
             template=plain_text(recorded["template"]),
             replacement=plain_text(recorded["replacement"]),
-            source=None if source is None else whole_between(source, 0, MAX_SEED, what=what_is(source, "source")),
+            source=None if source is None else parse_whole(source, 0, MAX_SEED, what=where_typed(source, "source")),
         ),
     )

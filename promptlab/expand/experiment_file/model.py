@@ -1,4 +1,4 @@
-"""The shape of an experiment file: which keys there are, and what may stand behind each.
+"""Defines the shape of an experiment file: which keys there are, and what may stand behind each.
 
 The models here look at shape only and give back words that know their places; what the words mean is the business of
 :mod:`promptlab.expand.fields`. Invariant: what does not have the shape is one error that names its place.
@@ -25,9 +25,9 @@ from pydantic import (
 from pydantic import Field as Key
 
 from promptlab.errors import InputError, UnknownValue
-from promptlab.expand.experiment_file.located_yaml import LocatedList, LocatedMapping, LocatedStr, where
-from promptlab.expand.experiment_file.schema import ALSO, TEXT, Json, field_schema, fields_schema, listed
-from promptlab.expand.fields import FIELDS, Field
+from promptlab.expand.experiment_file.field_schema import ALSO, TEXT, Json, fields_schema, listed, setting_schema
+from promptlab.expand.located_yaml import LocatedList, LocatedMapping, LocatedStr, where
+from promptlab.specs.settings import SETTINGS, Setting
 
 __all__ = ["ExperimentFields", "File", "PromptFields", "Row", "read_shape"]
 
@@ -69,7 +69,7 @@ Row = tuple[tuple[LocatedStr, Any], ...]
 
 
 def _row(value: Any, info: ValidationInfo) -> Row:
-    """``{a: …, b: …}`` or, to fix the order, ``[{a: …}, {b: …}]``."""
+    """Read ``{a: …, b: …}`` or, to fix the order, ``[{a: …}, {b: …}]``."""
     if value is None:
         return ()
     tables = value if isinstance(value, LocatedList) else [value]
@@ -129,9 +129,13 @@ Many = Annotated[tuple[LocatedStr, ...], PlainValidator(_many), WithJsonSchema(l
 
 
 class PromptFields(BaseModel):
-    """One of the prompts, with words of its own."""
+    """Holds one of the prompts, with words of its own."""
 
-    model_config = ConfigDict(extra="forbid", title="prompt")
+    model_config = ConfigDict(
+        extra="forbid",
+        title="prompt",
+        json_schema_extra={"description": "One of the prompts, with words of its own."},
+    )
 
     prompt: One = Key(None, description="A template: {a|b||c}, __list__.")
     text: One = Key(None, description="In place of prompt: words taken to the letter, braces included.")
@@ -160,14 +164,20 @@ _PROMPTS: Final[Json] = {"anyOf": [*_PROMPT["anyOf"], {"type": "array", "items":
 
 
 class ExperimentFields(BaseModel):
-    """An experiment of PromptLab: what is drawn, with which settings, and what is varied."""
+    """Holds the keys of an experiment file that are no settings of a run."""
 
-    model_config = ConfigDict(extra="forbid", title="PromptLab experiment")
+    model_config = ConfigDict(
+        extra="forbid",
+        title="PromptLab experiment",
+        json_schema_extra={
+            "description": "An experiment of PromptLab: what is drawn, with which settings, and what is varied."
+        },
+    )
 
     experiment: One = Key(None, description="The line of work; the MLflow experiment of that name.")
     name: One = Key(None, description="A name for the run or the sweep.")
     note: One = Key(None, description="Why, in a sentence: kept with the run.")
-    prompts: Annotated[list[Prompt], WithJsonSchema(_PROMPTS)] = Key([], description=FIELDS["prompts"].help)
+    prompts: Annotated[list[Prompt], WithJsonSchema(_PROMPTS)] = Key([], description=SETTINGS["prompts"].help)
     template: One = Key(None, description="In place of prompts: one template.")
     lists: Annotated[
         Row,
@@ -210,25 +220,22 @@ class ExperimentFields(BaseModel):
     ] = Key((), description="Further arguments of the pipeline's call, by their diffusers names.")
 
 
-def _setting(field: Field) -> Any:
-    reader, nothing = (_many, ()) if field.kind in ("seeds", "parts") else (_one, None)
-    schema = WithJsonSchema(field_schema(field))
-    return Annotated[Any, PlainValidator(reader), schema], Key(
-        nothing, description=field.help, examples=[field.example]
-    )
+def _setting(row: Setting) -> Any:
+    reader, nothing = (_many, ()) if row.kind in ("seeds", "parts") else (_one, None)
+    schema = WithJsonSchema(setting_schema(row))
+    return Annotated[Any, PlainValidator(reader), schema], Key(nothing, description=row.help, examples=[row.example])
 
 
 File: Any = create_model(
     "ExperimentFile",
     __base__=ExperimentFields,
-    __doc__=ExperimentFields.__doc__,
-    **{name: _setting(field) for name, field in FIELDS.items() if name != "prompts"},
+    **{name: _setting(row) for name, row in SETTINGS.items() if name != "prompts"},
 )
-"""The shape with a key for each field of a run."""
+"""The shape with a key for each setting of a run."""
 
 
 def read_shape(table: LocatedMapping) -> Any:
-    """The file's keys, each with what stands behind it: an instance of :data:`File`.
+    """Read the file's keys, each with what stands behind it: an instance of :data:`File`.
 
     Raises:
         InputError: for a key that is unknown or said twice in two words, or a value of the wrong shape.
@@ -253,14 +260,14 @@ def read_shape(table: LocatedMapping) -> Any:
 
 
 def _like(value: LocatedStr | LocatedList | LocatedMapping, items: list[Any]) -> LocatedList:
-    """``items`` at the place of ``value``."""
+    """Put ``items`` at the place of ``value``."""
     made = LocatedList(items)
     made.word = value if isinstance(value, LocatedStr) else value.word
     return made
 
 
 def _named(table: LocatedMapping, words: Mapping[str, str]) -> LocatedMapping:
-    """``table`` with each key by its short name."""
+    """Return ``table`` with each key by its short name."""
     named = LocatedMapping()
     named.word = table.word
     for key, value in table.items():
@@ -272,7 +279,7 @@ def _named(table: LocatedMapping, words: Mapping[str, str]) -> LocatedMapping:
 
 
 def _first(error: ValidationError, table: LocatedMapping) -> InputError:
-    """What pydantic found first, at its place. Only keys are left to it: values are looked at here."""
+    """Return what pydantic found first, at its place. Only keys are left to it: values are looked at here."""
     found = error.errors(include_url=False, include_input=False, include_context=False)[0]
     here: Any = table
     key: LocatedStr | None = None

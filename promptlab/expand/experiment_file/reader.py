@@ -1,4 +1,4 @@
-"""An experiment file, read: YAML → its shape → an :class:`~promptlab.expand.experiment.Experiment`.
+"""Reads an experiment file: YAML → its shape → an :class:`~promptlab.expand.experiment.Experiment`.
 
 Invariant: whatever is in the file, there is an experiment or one error that says where, what, and what is allowed.
 Nothing is loaded or looked up but the lists that the file names and those in ``lists`` beside it.
@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from promptlab.errors import InputError
+from promptlab.errors import InputError, ref_value
 from promptlab.expand.experiment import Experiment, Settings, check_said_once
 from promptlab.expand.experiment_file.entries import entries_of, entry_of, plain_text, words_of
-from promptlab.expand.experiment_file.located_yaml import (
+from promptlab.expand.fields import errors_at, find_setting, where_typed
+from promptlab.expand.grammar import read_entry
+from promptlab.expand.located_yaml import (
     MAX_BYTES,
     LocatedList,
     LocatedMapping,
@@ -21,29 +23,28 @@ from promptlab.expand.experiment_file.located_yaml import (
     read_yaml,
     where,
 )
-from promptlab.expand.fields import FIELDS, Field, field_named, said_at, what_is
-from promptlab.expand.grammar import read_entry
-from promptlab.expand.overrides import whole_between
 from promptlab.expand.prompt_steps import Entry, PromptSteps
 from promptlab.expand.prompts_file import decoded, read_text
+from promptlab.expand.ranges import parse_whole
 from promptlab.expand.seeds import parse_seeds
 from promptlab.expand.sweep import Axis, Exclude
 from promptlab.expand.templates import MAX_PROMPTS
 from promptlab.expand.values import read_value, read_values
 from promptlab.expand.wildcards import Wildcards, read_list
 from promptlab.specs import MAX_SEED
+from promptlab.specs.settings import SETTINGS, Setting
 
 if TYPE_CHECKING:
     from promptlab.expand.experiment_file.model import Row
 
-__all__ = ["read_experiment", "understood"]
+__all__ = ["parse_experiment", "read_experiment"]
 
 _STDIN: Final = "-"
-_OPTION: Final = "--file"
+_FILE: Final = "file"
 
 
 def read_experiment(path: str | Path) -> Experiment:
-    """The experiment in a YAML file.
+    """Read the experiment in a YAML file.
 
     Args:
         path: of the file, in UTF-8; ``-`` reads standard input, and lists lie in the current folder then.
@@ -56,13 +57,13 @@ def read_experiment(path: str | Path) -> Experiment:
         import sys
 
         raw = sys.stdin.buffer.read(MAX_BYTES + 4)
-        return understood(decoded(raw, shown=_STDIN, what=_OPTION), file="standard input", folder=Path())
-    text = read_text(path, what=_OPTION, hint="promptlab run --file experiment.yaml")
-    return understood(text, file=Path(path).name, folder=Path(path).parent)
+        return parse_experiment(decoded(raw, shown=_STDIN, what=_FILE), file="standard input", folder=Path())
+    text = read_text(path, what=_FILE, hint=f"promptlab run {ref_value(_FILE, 'experiment.yaml')}")
+    return parse_experiment(text, file=Path(path).name, folder=Path(path).parent)
 
 
-def understood(text: str, *, file: str, folder: Path | None = None) -> Experiment:
-    """The experiment that ``text`` is.
+def parse_experiment(text: str, *, file: str, folder: Path | None = None) -> Experiment:
+    """Read the experiment that ``text`` is.
 
     Args:
         text: YAML.
@@ -85,7 +86,7 @@ def understood(text: str, *, file: str, folder: Path | None = None) -> Experimen
 
 
 class _Reader:
-    """A file's shape, and what its words mean."""
+    """Makes an experiment of a file's shape: says what its words mean."""
 
     def __init__(self, shape: Any, file: str, folder: Path | None) -> None:
         self._shape, self._file, self._folder = shape, file, folder
@@ -115,25 +116,25 @@ class _Reader:
             settings=settings,
             entries=entries,
             seeds=seeds,
-            phrasing=self._phrasing(),
+            prompt_steps=self._prompt_steps(),
             axes=axes,
             zips=tuple(zips),
             excludes=tuple(self._exclude(row) for row in shape.exclude),
         )
 
     def _settings(self) -> tuple[Settings, dict[str, str]]:
-        said: list[tuple[Field, object, str]] = []
-        for name, field in FIELDS.items():
-            word = None if field.kind in ("prompts", "seeds") else getattr(self._shape, name)
+        said: list[tuple[Setting, object, str]] = []
+        for name, row in SETTINGS.items():
+            word = None if row.kind in ("prompts", "seeds") else getattr(self._shape, name)
             if word not in (None, ()):
-                said.append((field, word, what_is(word[0] if isinstance(word, tuple) else word, name)))
+                said.append((row, word, where_typed(word[0] if isinstance(word, tuple) else word, name)))
         for key, value in self._shape.arguments:
             what = f"{key.where}: arguments.{key}"
             if not (value is None or isinstance(value, LocatedStr)):
                 raise InputError(what, problem="is a list", allowed="one value; several are an axis")
-            said.append((field_named(f"arguments.{key}", what=f"{key.where}: arguments"), value, what))
-        settings = tuple((field.name, read_value(field, word, what=what)) for field, word, what in said)
-        return settings, {field.name: what for field, _, what in said}
+            said.append((find_setting(f"arguments.{key}", what=f"{key.where}: arguments"), value, what))
+        settings = tuple((row.name, read_value(row, word, what=what)) for row, word, what in said)
+        return settings, {row.name: what for row, _, what in said}
 
     def _entries(self) -> tuple[Entry, ...]:
         shape = self._shape
@@ -142,20 +143,22 @@ class _Reader:
             return entries
         if entries:
             raise InputError(
-                what_is(shape.template, "template"), problem="is said beside prompts", allowed="one of the two"
+                where_typed(shape.template, "template"), problem="is said beside prompts", allowed="one of the two"
             )
         return (Entry(text=shape.template),)
 
-    def _phrasing(self) -> PromptSteps:
+    def _prompt_steps(self) -> PromptSteps:
         shape = self._shape
         sample, seed, order = shape.sample, shape.template_seed, shape.order
         return PromptSteps(
             replace=shape.replace,
             fragments=shape.fragments,
             order=None if order is True else order or (),
-            sample=None if sample is None else whole_between(sample, 1, MAX_PROMPTS, what=what_is(sample, "sample")),
-            sample_what=what_is(sample, "sample"),
-            template_seed=0 if seed is None else whole_between(seed, 0, MAX_SEED, what=what_is(seed, "template_seed")),
+            sample=None if sample is None else parse_whole(sample, 1, MAX_PROMPTS, what=where_typed(sample, "sample")),
+            sample_what=where_typed(sample, "sample"),
+            template_seed=0
+            if seed is None
+            else parse_whole(seed, 0, MAX_SEED, what=where_typed(seed, "template_seed")),
             lists=self._lists(),
         )
 
@@ -180,80 +183,80 @@ class _Reader:
         if self._folder is None or not said.endswith(".txt"):
             problem = "is one text" if self._folder is not None else "is a file, and there are none here"
             raise InputError(what, str(said), problem=problem, allowed="a list of texts, or the name of a .txt file")
-        with said_at(what):
+        with errors_at(what):
             return read_list(self._folder / str(said), what=what)
 
     @staticmethod
     def _seeds(said: Sequence[LocatedStr]) -> tuple[int, ...] | None:
         if not said:
             return None
-        what = what_is(said[0], "seeds")
-        with said_at(what):
+        what = where_typed(said[0], "seeds")
+        with errors_at(what):
             return parse_seeds(",".join(said))
 
     def _axis(self, group: str, key: LocatedStr, said: Any) -> Axis:
         what = f"{key.where}: {group}.{key}"
-        field = field_named(str(key), what=f"{key.where}: {group}")
-        values = self._values(field, said, what)
-        if not isinstance(said, LocatedList) and not (field.is_numeric and isinstance(said, LocatedStr)):
+        row = find_setting(str(key), what=f"{key.where}: {group}")
+        values = self._values(row, said, what)
+        if not isinstance(said, LocatedList) and not (row.is_numeric and isinstance(said, LocatedStr)):
             shown = "" if said is None else str(said)
-            raise InputError(what, shown, problem="is no list", allowed=f"several values: [{field.example}, …]")
-        return Axis(field=field.name, values=values, what=what)
+            raise InputError(what, shown, problem="is no list", allowed=f"several values: [{row.example}, …]")
+        return Axis(field=row.name, values=values, what=what)
 
-    def _values(self, field: Field, said: Any, what: str) -> tuple[Any, ...]:
-        """What stands behind a field of an axis: a list, of which numbers may be ranges, or one range."""
+    def _values(self, row: Setting, said: Any, what: str) -> tuple[Any, ...]:
+        """Read what stands behind a field of an axis: a list, of which numbers may be ranges, or one range."""
         values: list[Any] = []
         for item in said if isinstance(said, LocatedList) else [said]:
-            place = what_is(item, what.rpartition(": ")[2]) if where(item) else what
-            if isinstance(item, LocatedList) and field.kind not in ("prompts", "seeds", "parts"):
+            place = where_typed(item, what.rpartition(": ")[2]) if where(item) else what
+            if isinstance(item, LocatedList) and row.kind not in ("prompts", "seeds", "parts"):
                 raise InputError(place, problem="is a list within a list", allowed="values")
-            if field.kind == "prompts":
+            if row.kind == "prompts":
                 values.append(entries_of(item, place))
-            elif field.kind == "seeds":
+            elif row.kind == "seeds":
                 seeds = self._seeds(words_of(item, place))
                 values.append(seeds)
-            elif (field.kind == "argument" and isinstance(said, LocatedList)) or isinstance(item, LocatedList):
-                values.append(read_value(field, item, what=place))
+            elif (row.kind == "argument" and isinstance(said, LocatedList)) or isinstance(item, LocatedList):
+                values.append(read_value(row, item, what=place))
             else:
-                values += read_values(field, item, what=place)
+                values += read_values(row, item, what=place)
         return tuple(values)
 
-    def _exclude(self, row: Row) -> Exclude:
+    def _exclude(self, pairs: Row) -> Exclude:
         values: dict[str, tuple[Any, ...]] = {}
         what = "exclude"
-        for key, said in row:
-            what = f"{key.where}: exclude.{key}" if not values else what
-            field = field_named(str(key), what=f"{key.where}: exclude")
-            if field.name in values:
-                raise InputError(f"{key.where}: exclude.{key}", problem="is said twice", allowed="once")
-            whats = f"{key.where}: exclude.{key}"
-            if field.kind == "argument" and not isinstance(said, LocatedList):
-                values[field.name] = (read_value(field, said, what=whats),)
+        for key, said in pairs:
+            place = f"{key.where}: exclude.{key}"
+            what = what if values else place
+            row = find_setting(str(key), what=f"{key.where}: exclude")
+            if row.name in values:
+                raise InputError(place, problem="is said twice", allowed="once")
+            if row.kind == "argument" and not isinstance(said, LocatedList):
+                values[row.name] = (read_value(row, said, what=place),)
             else:
-                values[field.name] = self._values(field, said, whats)
+                values[row.name] = self._values(row, said, place)
         return Exclude(values=values, what=what)
 
     def _ladder(
         self, rows: Sequence[Row], plain: Mapping[str, Any], entries: tuple[Entry, ...], seeds: tuple[int, ...] | None
     ) -> tuple[Axis, ...]:
-        """Steps as columns: what a step does not say is as in the one before; before the first, as in the file."""
+        """Turn steps into columns: what a step leaves out is as in the one before, or as in the file."""
         start: dict[str, Any] = {"negative": "", **plain, "seeds": seeds or (0,)}
         if entries:
             start["prompts"] = entries
         places: dict[str, str] = {}
         steps: list[dict[str, Any]] = []
-        for number, row in enumerate(rows, 1):
+        for number, pairs in enumerate(rows, 1):
             step: dict[str, Any] = {}
-            for key, said in row:
+            for key, said in pairs:
                 what = f"{key.where}: ladder.{key}"
-                field = field_named(str(key), what=f"{key.where}: ladder")
-                places.setdefault(field.name, what)
+                row = find_setting(str(key), what=f"{key.where}: ladder")
+                places.setdefault(row.name, what)
                 values = self._values(
-                    field, LocatedList([said]) if field.kind in ("prompts", "argument", "parts") else said, what
+                    row, LocatedList([said]) if row.kind in ("prompts", "argument", "parts") else said, what
                 )
-                if len(values) != 1 or field.name in step:
+                if len(values) != 1 or row.name in step:
                     raise InputError(what, problem="is more than one value", allowed="one a step")
-                step[field.name] = values[0]
+                step[row.name] = values[0]
             if not step:
                 raise InputError(next(iter(places.values()), "ladder"), problem=f"says nothing in step {number}")
             steps.append(step)

@@ -1,74 +1,69 @@
-"""The other way: the experiment file that makes a run again.
+"""Writes the experiment file that makes a run again.
 
-Invariant: :func:`~promptlab.expand.experiment_file.reader.understood` makes an equal spec of what is written here,
-whatever
-the words are: they are taken to the letter (``text``), and whatever YAML might take for something else is quoted.
+Invariant: :func:`~promptlab.expand.experiment_file.reader.parse_experiment` makes an equal spec of it, whatever the
+words are: they are taken to the letter (``text``), and whatever YAML might take for something else is
+quoted.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any, Final
 
 from promptlab.expand.ranges import show_number
 from promptlab.expand.seeds import show_seeds
-from promptlab.specs import RunSpec, Scalar, Variant
+from promptlab.specs import Lora, PipelineSpec, RunSpec, Scalar, SchedulerSpec, Variant
+from promptlab.specs.settings import SETTINGS
 
 __all__ = ["write_experiment"]
 
 _HIDDEN: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 """What YAML breaks a line at, takes for a mark of its own, or refuses."""
 
+_DEFAULT: Final = RunSpec(pipeline=PipelineSpec(model=""), variants=(Variant(prompt=""),), seeds=(0,))
+
 
 def write_experiment(
     spec: RunSpec, *, experiment: str | None = None, name: str | None = None, note: str | None = None
 ) -> str:
-    """A YAML file whose only run is ``spec``.
+    """Write a YAML file whose only run is ``spec``.
 
     Args:
-        spec: of a run; what is ``None`` in it is left out.
+        spec: of a run; what it leaves to the pipeline is left out.
         experiment, name, note: as the run is remembered.
     """
-    pipeline, call = spec.pipeline, spec.call
-    size = None if call.width is None or call.height is None else f"{call.width}x{call.height}"
-    rows: list[tuple[str, Any]] = [
-        ("experiment", experiment),
-        ("name", name),
-        ("note", note),
-        ("model", pipeline.model or None),
-        ("revision", pipeline.revision),
-        ("variant", pipeline.variant),
-        ("config", pipeline.config),
-        ("vae", pipeline.vae),
-        ("dtype", pipeline.dtype),
-        ("scheduler", None if pipeline.scheduler is None else str(pipeline.scheduler)),
-        ("lora", [f"{each.name}:{show_number(each.weight)}" for each in pipeline.loras] or None),
-        ("textual_inversion", [str(each) for each in pipeline.embeddings] or None),
-        ("weighting", call.weighting or None),
-        ("clip_skip", call.clip_skip),
-        ("steps", call.num_inference_steps),
-        ("guidance", call.guidance_scale),
-        ("guidance_rescale", call.guidance_rescale),
-        ("guidance_until", call.guidance_until),
-        ("variation_seed", call.variation_seed),
-        ("variation_strength", call.variation_strength),
-        ("size", size),
-        ("width", call.width if size is None else None),
-        ("height", call.height if size is None else None),
-        ("batch_size", spec.batch_size),
-        ("device", spec.device),
-        ("generator_device", spec.generator_device if spec.generator_device != "cpu" else None),
-        *spec.machine.said.items(),
-        ("seeds", show_seeds(spec.seeds)),
-    ]
-    lines = [f"{key}: {_scalar(value)}" for key, value in rows if value is not None]
-    if call.arguments:
-        lines += ["arguments:", *(f"  {key}: {_scalar(value)}" for key, value in call.arguments)]
+    head = (("experiment", experiment), ("name", name), ("note", note))
+    lines = [f"{key}: {_scalar(value)}" for key, value in (*head, *_settings(spec)) if value is not None]
+    if spec.call.arguments:
+        lines += ["arguments:", *(f"  {key}: {_scalar(value)}" for key, value in spec.call.arguments)]
     lines.append("prompts:")
     for variant in spec.variants:
         lines += _prompt(variant)
     return "\n".join(lines) + "\n"
+
+
+def _settings(spec: RunSpec) -> Iterator[tuple[str, Scalar | list[str]]]:
+    """Yield the settings that are not as they are by default; ``size`` where both sides are said, else the one."""
+    sides_known = None not in SETTINGS["size"].values(spec)
+    for row in SETTINGS.values():
+        values = row.values(spec) if row.kind not in ("prompts", "negative") else ()
+        if row.kind == "seeds":
+            yield row.name, show_seeds(spec.seeds)
+        elif row.kind == "size":
+            yield row.name, f"{spec.call.width}x{spec.call.height}" if sides_known else None
+        elif values and values != row.values(_DEFAULT) and not (sides_known and row.name in ("width", "height")):
+            yield row.name, _value(values[0])
+
+
+def _value(value: Any) -> Scalar | list[str]:
+    """Return a value as a file says it."""
+    if isinstance(value, SchedulerSpec):
+        return str(value)
+    if isinstance(value, tuple):
+        return [f"{part.name}:{show_number(part.weight)}" if isinstance(part, Lora) else str(part) for part in value]
+    return value  # type: ignore[no-any-return]  # all others are plain
 
 
 def _prompt(variant: Variant) -> list[str]:
@@ -85,7 +80,7 @@ def _prompt(variant: Variant) -> list[str]:
 
 
 def _scalar(value: Scalar | list[str]) -> str:
-    """A value as YAML takes it for itself: JSON, which is YAML, too."""
+    """Write a value as YAML takes it for itself: JSON, which is YAML, too."""
     if value is None:
         return "null"
     if isinstance(value, float):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promptlab.errors import one_line
-from promptlab.expand.change_text import change_text
+from promptlab.expand.settings_text import change_text
 from promptlab.expand.variant_pairs import Pair, paired
 from promptlab.expand.word_diff import cut, marked, word_diff
 from promptlab.images.comparison import ComparedRow, compared, draw_comparison, save_comparison

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from promptlab.errors import InputError
-from promptlab.expand.settings_text import STEERING, steering_of
+from promptlab.expand.settings_text import CONDITIONING, conditioning_text
 from promptlab.records import ImageRecord, RunRecord
 from promptlab.workspace import Workspace
 
@@ -121,7 +121,7 @@ def _picture(png: bytes | None, *, alt: str) -> str:
 def rows(runs: Iterable[RunRecord]) -> Iterator[dict[str, Any]]:
     """A flat row for each image, made or owed: what a table needs to be filtered, grouped and joined."""
     for run in runs:
-        pipeline, call, steering = run.spec.pipeline, run.spec.call, dict(steering_of(run.spec))
+        pipeline, call, conditioning = run.spec.pipeline, run.spec.call, dict(conditioning_text(run.spec))
         for image in run.images:
             variant = run.variants[image.variant].variant
             yield {
@@ -131,7 +131,7 @@ def rows(runs: Iterable[RunRecord]) -> Iterator[dict[str, Any]]:
                 "model": pipeline.model, "vae": pipeline.vae, "dtype": pipeline.dtype,
                 "scheduler": None if pipeline.scheduler is None else pipeline.scheduler.name,
                 "num_inference_steps": call.num_inference_steps, "guidance_scale": call.guidance_scale,
-                **{name: steering.get(name) for name in STEERING},
+                **{name: conditioning.get(name) for name in CONDITIONING},
                 "width": image.width, "height": image.height, "seconds": image.seconds,
                 "batch_size": image.batch_size or run.spec.batch_size, "decoded_in": image.decoded_in,
                 "batch": image.batch, "slot": image.slot, "made_at": image.made_at, "flag": image.flag,
@@ -145,7 +145,7 @@ def columns() -> Sequence[str]:
     """The names of a row's fields, so that a table without rows has its columns."""
     return (
         "run", "position", "experiment", "name", "variant", "label", "prompt", "negative_prompt", "seed", "status",
-        "model", "vae", "dtype", "scheduler", "num_inference_steps", "guidance_scale", *STEERING,
+        "model", "vae", "dtype", "scheduler", "num_inference_steps", "guidance_scale", *CONDITIONING,
         "width", "height", "seconds", "batch_size", "decoded_in", "batch", "slot", "made_at", "flag", "verified",
         "parent", "linked", "path", "pixel_sha256", "recipe_key",
     )  # fmt: skip

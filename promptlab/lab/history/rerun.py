@@ -48,7 +48,7 @@ class PromptEdit:
         """
         if self.prompts:
             source = 0 if len(variants) == 1 else None
-            new = from_prompts(self.prompts, negative_prompt=variants[0].negative_prompt, what="--prompt")
+            new = from_prompts(self.prompts, negative_prompt=variants[0].negative_prompt, what="prompt")
             variants = tuple(dataclasses.replace(variant, source=source) for variant in new)
         for rule in self.replace:
             variants = replaced(variants, rule)

@@ -12,21 +12,20 @@ from hypothesis import strategies as st
 
 from promptlab.errors import InputError, NotFound, UnknownValue
 from promptlab.expand import Experiment, read_experiment
-from promptlab.expand.experiment_file.reader import understood
-from promptlab.expand.fields import FIELDS
+from promptlab.expand.experiment_file.reader import parse_experiment
 from promptlab.specs import SchedulerSpec
-from promptlab.specs.schedulers import parse_scheduler
+from promptlab.specs.settings import SETTINGS
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 EULER, UNIPC = SchedulerSpec(name="EulerDiscreteScheduler"), SchedulerSpec(name="UniPCMultistepScheduler")
 
 
 def read(text, folder=None):
-    return understood(text, file="f.yaml", folder=folder)
+    return parse_experiment(text, file="f.yaml", folder=folder)
 
 
 def swept(experiment):
-    return experiment.sweep(default_model="mini", parse_scheduler=parse_scheduler)
+    return experiment.sweep(default_model="mini")
 
 
 def labels(experiment):
@@ -146,7 +145,7 @@ def test_standard_input(monkeypatch):
 
 def test_files_that_cannot_be_read(tmp_path):
     """No file, a folder, another encoding: each is said as that."""
-    with pytest.raises(NotFound, match=r"--file '.*nope\.yaml' does not exist"):
+    with pytest.raises(NotFound, match=r"file '.*nope\.yaml' does not exist"):
         read_experiment(tmp_path / "nope.yaml")
     with pytest.raises(InputError, match="is a folder"):
         read_experiment(tmp_path)
@@ -281,7 +280,7 @@ def test_a_ladder_keeps_what_was_said():
         ("ladder: [{steps: [1, 2]}]", "line 1, column 11: ladder.steps is more than one value"),
         ("- a", "line 1, column 1 is not an experiment"),
         ("", "f.yaml says nothing"),
-        ("template: ~\nprompts: []", "f.yaml names no prompt; allowed: prompts or template, or PROMPT in the command"),
+        ("template: ~\nprompts: []", "f.yaml names no prompt; allowed: prompts or template, or prompts in the command"),
     ],
 )  # fmt: skip
 def test_refuses(text, message):
@@ -315,7 +314,7 @@ def file():
 
 def test_options_that_are_not_named_change_nothing(file):
     """``None`` and no values at all are not named."""
-    same = file.with_options(**dict.fromkeys(FIELDS), experiment=None, name=None, note=None, sample=None, replace=())
+    same = file.with_options(**dict.fromkeys(SETTINGS), experiment=None, name=None, note=None, sample=None, replace=())
     assert swept(same) == swept(file)
     assert len(swept(file).cells) == 12
 
@@ -362,7 +361,7 @@ def test_call_arguments_of_the_command_line(file):
         {"eta": 0, "mode": "1-5"},
         {"eta": 0.5, "mode": "1-5"},
     ]
-    with pytest.raises(InputError, match="--set eta has the same value twice"):
+    with pytest.raises(InputError, match=r"arguments\.eta has the same value twice"):
         swept(file.with_options(arguments=(("eta", 0), ("eta", 0))))
 
 
@@ -387,7 +386,7 @@ def test_one_side_of_a_size():
     assert labels(axis.with_options(width=8)) == ["height 32", "height 16"]
     assert only(axis.with_options(size="8")).call.height == 8
     assert only(read("prompts: a\nheight: 64").with_options(size=(8, 16))).call.height == 16
-    with pytest.raises(InputError, match="--size is said beside --height"):
+    with pytest.raises(InputError, match="size is said beside height; allowed: size, or height and width"):
         plain.with_options(size="8", height="8")
 
 
@@ -405,7 +404,7 @@ def test_without_a_file():
     spec = only(Experiment().with_options(prompts=("a {b|c}",), seeds="0-1", scheduler="euler"))
     assert spec.image_count == 4
     assert spec.pipeline.model == "mini"
-    with pytest.raises(InputError, match="PROMPT is missing"):
+    with pytest.raises(InputError, match="prompts is missing"):
         swept(Experiment())
 
 
@@ -425,16 +424,16 @@ def test_excludes_of_what_an_option_said_again():
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
-        ({"steps": "x"}, "--steps 'x' is not a whole number"),
-        ({"steps": 0}, "--steps 0 is too few"),
-        ({"steps": [1, 1]}, "--steps has the same value twice"),
-        ({"batch_size": "0"}, "--batch-size 0 is too small"),
-        ({"dtype": ["float16", "fp8"]}, "--dtype 'fp8' is unknown"),
-        ({"scheduler": "eulr"}, "--scheduler 'eulr' is unknown"),
-        ({"prompts": "{"}, "PROMPT '{' at column 1"),
-        ({"sample": 0}, "--sample '0' is out of range"),
-        ({"template_seed": -1}, "--template-seed '-1' is out of range"),
-        ({"replace": "x"}, "--replace 'x' has no =>"),
+        ({"steps": "x"}, "num_inference_steps 'x' is not a whole number"),
+        ({"steps": 0}, "num_inference_steps 0 is too few"),
+        ({"steps": [1, 1]}, "num_inference_steps has the same value twice"),
+        ({"batch_size": "0"}, "batch_size 0 is too small"),
+        ({"dtype": ["float16", "fp8"]}, "dtype 'fp8' is unknown"),
+        ({"scheduler": "eulr"}, "scheduler 'eulr' is unknown"),
+        ({"prompts": "{"}, "prompts '{' at column 1"),
+        ({"sample": 0}, "sample '0' is out of range"),
+        ({"template_seed": -1}, "template_seed '-1' is out of range"),
+        ({"replace": "x"}, "replace 'x' has no =>"),
         ({"arguments": {"eta": {}}}, "is no value of a call argument"),
     ],
 )
@@ -490,7 +489,7 @@ def test_the_ladder_walks_on_the_bundled_model():
 
 # totality
 
-keys = st.sampled_from([*FIELDS, "axes", "zip", "ladder", "exclude", "lists", "fragments", "order", "replace",
+keys = st.sampled_from([*SETTINGS, "axes", "zip", "ladder", "exclude", "lists", "fragments", "order", "replace",
                         "sample", "template", "arguments", "arguments.eta", "prompt", "text", "label"])  # fmt: skip
 scalars = (
     st.none() | st.booleans() | st.integers(-2, 40) | st.floats(allow_nan=False) | st.text(max_size=6)
@@ -528,7 +527,7 @@ def test_any_text_is_an_experiment_or_an_input_error(text):
 @given(st.dictionaries(keys, anything, max_size=3))
 def test_any_options_are_an_experiment_or_an_input_error(typed):
     """Whatever is typed over a file, but for names that are no options."""
-    typed = {key: value for key, value in typed.items() if key in FIELDS and not isinstance(value, dict)}
+    typed = {key: value for key, value in typed.items() if key in SETTINGS and not isinstance(value, dict)}
     flat = {
         key: [each for each in value if not isinstance(each, list | dict)] if isinstance(value, list) else value
         for key, value in typed.items()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptlab.expand import json_schema, read_experiment, write_experiment
-from promptlab.expand.experiment_file.reader import understood
+from promptlab.expand.experiment_file.reader import parse_experiment
 from promptlab.specs import (
     DTYPES,
     MAX_SEED,
@@ -22,7 +22,6 @@ from promptlab.specs import (
     Variant,
     options,
 )
-from promptlab.specs.schedulers import parse_scheduler
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -75,8 +74,8 @@ specs = st.builds(
 @given(specs, maybe(words), maybe(texts))
 def test_the_file_makes_the_run_again(spec, experiment, note):
     """Equal in every field, whatever the words: quotes, braces, colons, line breaks, marks that nobody sees."""
-    again = understood(write_experiment(spec, experiment=experiment, note=note), file="f.yaml")
-    (cell,) = again.sweep(default_model="another", parse_scheduler=parse_scheduler).cells
+    again = parse_experiment(write_experiment(spec, experiment=experiment, note=note), file="f.yaml")
+    (cell,) = again.sweep(default_model="another").cells
     assert cell.spec == spec
     assert (again.experiment, again.note) == (experiment, note)
 
@@ -98,9 +97,9 @@ def test_the_file_reads_well():
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_cell_of_an_example_can_be_exported(path):
     """A run of a sweep is a file of its own."""
-    for spec in read_experiment(path).sweep(default_model="mini", parse_scheduler=parse_scheduler).specs:
-        again = understood(write_experiment(spec), file="f.yaml")
-        assert again.sweep(default_model="x", parse_scheduler=parse_scheduler).specs == (spec,)
+    for spec in read_experiment(path).sweep(default_model="mini").specs:
+        again = parse_experiment(write_experiment(spec), file="f.yaml")
+        assert again.sweep(default_model="x").specs == (spec,)
 
 
 # the schema

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from promptlab.expand import read_experiment
-from promptlab.expand.settings_text import STEERING, steering_of
+from promptlab.expand.settings_text import CONDITIONING, conditioning_text
 from promptlab.images.metadata import self_description
 from promptlab.images.png import read_text
 from promptlab.lab import Lab
@@ -58,8 +58,8 @@ def test_a_row_and_a_picture_hold_all_of_it(lab, made):
 
 def test_all_of_it_is_shown(lab, made, promptlab):
     """In the report, the table, the CSV, and MLflow's parameters, under one name each."""
-    assert dict(steering_of(made.spec)) == SAID
-    assert set(SAID) == set(STEERING)
+    assert dict(conditioning_text(made.spec)) == SAID
+    assert set(SAID) == set(CONDITIONING)
     frame = lab.history.to_pandas()
     assert {name: frame[name][0] for name in SAID} == SAID
     from mlflow import MlflowClient
@@ -119,7 +119,7 @@ def test_an_export_makes_the_run_again(lab, made, tmp_path):
     """The experiment file of the export names all of it."""
     done = lab.maintenance.export("1", tmp_path / "out")
     experiment = read_experiment(done.path / "experiment.yaml")
-    (cell,) = experiment.sweep(default_model="other", parse_scheduler=None).cells
+    (cell,) = experiment.sweep(default_model="other").cells
     assert (cell.spec.pipeline.loras, cell.spec.pipeline.embeddings) == (SPEC.pipeline.loras, SPEC.pipeline.embeddings)
     assert cell.spec.call == made.spec.call
     assert json.loads((done.path / "run.json").read_text())["spec"]["call"]["variation_seed"] == 0

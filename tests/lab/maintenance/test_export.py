@@ -55,9 +55,7 @@ def test_a_run_is_all_in_one_folder(lab, made, tmp_path):
 def test_the_experiment_file_of_an_export_asks_for_the_same_run(lab, made, painter, tmp_path):
     """Run in another workspace, it gives the same recipes and the same pixels."""
     lab.maintenance.export("1", tmp_path / "out")
-    sweep = read_experiment(tmp_path / "out" / "experiment.yaml").sweep(
-        default_model="other", parse_scheduler=lambda text: made.spec.pipeline.scheduler
-    )
+    sweep = read_experiment(tmp_path / "out" / "experiment.yaml").sweep(default_model="other")
     again = Lab(tmp_path / "new", engine=painter).run(sweep.cells[0].spec)
     assert [(image.recipe_key, image.pixel_sha256) for image in again.images] == [
         (image.recipe_key, image.pixel_sha256) for image in made.images
@@ -94,7 +92,7 @@ def test_one_picture_goes_where_it_is_asked_to(lab, made, tmp_path):
 def test_a_sweep_with_all_its_runs_in_a_zip(lab, tmp_path, painter):
     """A folder a run, the overview and a report of all; taken in again, everything is back."""
     sweep = Experiment().with_options(prompts=("a",), seeds="0,1", steps=("2", "3")).sweep(
-        default_model="mini", parse_scheduler=lambda text: text
+        default_model="mini"
     )  # fmt: skip
     lab.run_sweep(sweep, experiment="sweeps")
     done = lab.maintenance.export("sweep:1", tmp_path / "all.zip")

@@ -32,7 +32,7 @@ def story(lab):
     lab.rerun(lab.history.find("1"), seeds=(1,), edit=PromptEdit(append=(", snow",)))
     lab.run(SPEC.vary(seeds=(1, 2)), experiment="linked")
     sweep = Experiment().with_options(prompts=("a",), seeds="0,1", steps=("2", "3")).sweep(
-        default_model="mini", parse_scheduler=lambda text: text
+        default_model="mini"
     )  # fmt: skip
     lab.run_sweep(sweep, experiment="sweeps")
     return lab

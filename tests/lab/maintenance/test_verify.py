@@ -227,7 +227,7 @@ def test_verify_after_a_sweep_takes_all_its_runs(lab):
     from promptlab.expand import Experiment
 
     sweep = Experiment().with_options(prompts=("a",), seeds="0,1", steps=("2", "3")).sweep(
-        default_model="mini", parse_scheduler=lambda text: text
+        default_model="mini"
     )  # fmt: skip
     made = lab.run_sweep(sweep)
     assert outcomes(lab.verify([f"sweep:{made.id}"])) == [Outcome.EXACT] * 4

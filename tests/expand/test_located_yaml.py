@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptlab.errors import InputError
-from promptlab.expand.experiment_file.located_yaml import (
+from promptlab.expand.located_yaml import (
     MAX_BYTES,
     MAX_NODES,
     LocatedList,
