@@ -74,7 +74,7 @@ def ref(field: str) -> str:
 
 
 def ref_value(field: str, value: object) -> str:
-    """Mark the field ``field`` with a value, as one would set it: ``hint=ref_value("guidance_scale", 7.5)``."""
+    """Mark ``field`` with a value, as one would set it: ``hint=ref_value("guidance_scale", 7.5)``."""
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return f"\x02{field}{_EQUALS}{text}\x03"
 
@@ -91,7 +91,7 @@ _spelling: Spelling = spell_in_python
 
 @contextmanager
 def spelled_by(spelling: Spelling) -> Iterator[None]:
-    """Have errors spell fields by ``spelling`` in this process, for as long as the context lasts.
+    """Let errors spell fields by ``spelling`` in this process, for as long as the context lasts.
 
     It holds in all threads: a reason that a worker writes into a row is read by the same person.
     """
@@ -112,7 +112,7 @@ def _spelled(text: str) -> str:
 
 
 def one_line(text: object, *, limit: int = 300) -> str:
-    """``text`` with every run of white space folded to a blank, cut with ``…`` after ``limit`` characters.
+    """Fold white space in ``text`` to single blanks, and cut it with ``…`` after ``limit`` characters.
 
     Half a surrogate pair, which no terminal and no database takes, becomes ``?``.
     """
@@ -121,7 +121,7 @@ def one_line(text: object, *, limit: int = 300) -> str:
 
 
 class PromptLabError(Exception):
-    """The root: anything PromptLab says is wrong. ``str()`` is the whole sentence, as :func:`spelled_by` spells it.
+    """Says that something is wrong. ``str()`` is the whole sentence, as :func:`spelled_by` spells it.
 
     A class whose arguments are not one text stores them in :attr:`facts`, by the names of its arguments.
     """
@@ -142,11 +142,11 @@ class PromptLabError(Exception):
 
 
 class EngineError(PromptLabError):
-    """A model would not load or an image would not be made, for a reason outside the words of the command."""
+    """Says that a model would not load or an image not be made, for no fault of the command."""
 
 
 class OutOfMemory(EngineError):
-    """A forward did not fit into the memory of its device. Smaller ones may.
+    """Says that a forward did not fit into the memory of its device. Smaller ones may.
 
     Args:
         rows: images of the forward, those that fill it up included.
@@ -164,7 +164,7 @@ class OutOfMemory(EngineError):
 
 
 class SomeImagesFailed(EngineError):
-    """Some images could not be made; all the others of the call were, before this was raised.
+    """Says which images could not be made; all others of the call were, before this was raised.
 
     Args:
         reasons: why not, in a line, by the id of each request.
@@ -178,15 +178,15 @@ class SomeImagesFailed(EngineError):
 
 
 class TrackerError(PromptLabError):
-    """MLflow could not be told. The run is whole in the database; ``promptlab sync`` tells MLflow later."""
+    """Says that MLflow could not be reached. The run is whole; ``promptlab sync`` records it later."""
 
 
 class StoreError(PromptLabError):
-    """The database or a picture could not be written after the command had begun: locked, disk full, damaged."""
+    """Says that a row or an image could not be written after the command had begun: locked, disk full."""
 
 
 class InputError(PromptLabError):
-    """What was asked cannot be.
+    """Says that what was asked cannot be.
 
     Args:
         field: the setting meant, by its name in a spec (``guidance_scale``), or the thing: ``run``, ``picture``, or
@@ -223,7 +223,7 @@ class InputError(PromptLabError):
 
 
 class UnknownValue(InputError):
-    """A value outside a closed set. Names the nearest of the allowed ones, then all of them."""
+    """Refuses a value outside a closed set. Names the nearest of the allowed ones, then all of them."""
 
     def __init__(
         self,
@@ -241,7 +241,7 @@ class UnknownValue(InputError):
 
 
 class NotFound(InputError):
-    """A run, an image, a seed, a model or a file that is not there.
+    """Says that a run, an image, a seed, a model or a file is not there.
 
     Args:
         names: what is there, where that can be listed: the nearest is named.
@@ -263,7 +263,7 @@ class NotFound(InputError):
 
 
 class MissingPackage(InputError):
-    """A model needs a Python package that is not installed.
+    """Says that a model needs a Python package that is not installed.
 
     Args:
         model: as its user knows it.
@@ -284,7 +284,7 @@ class MissingPackage(InputError):
 
 
 class WorkspaceError(InputError):
-    """A folder or a database that cannot serve as a workspace."""
+    """Refuses a folder or a database that cannot serve as a workspace."""
 
 
 def to_dict(error: PromptLabError) -> dict[str, Any]:
@@ -326,7 +326,7 @@ def _nearest(value: str, names: Iterable[str]) -> str:
 
 
 def _plain(value: object) -> bool | int | float | str | None:
-    """A value as JSON holds it; anything but numbers and texts by what it says."""
+    """Return a value as JSON holds it; anything but numbers and texts by what it says."""
     if value is None or isinstance(value, bool | int | float):
         return value
     return str(value)

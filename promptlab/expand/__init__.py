@@ -1,4 +1,4 @@
-"""From a few words on the command line, or in a file, to everything they stand for. Pure, but for the files named.
+"""Expands a few words, typed or in a file, to all that they stand for. Pure, but for the files named.
 
 Words:
 
@@ -14,7 +14,8 @@ Words:
 
 Settings and sweeps:
 
-- :mod:`~promptlab.expand.fields`: what can be set, by which name, and what a typed value means;
+- :mod:`~promptlab.expand.fields`, :mod:`~promptlab.expand.values`: settings by their names, and what is typed behind
+  them; :mod:`~promptlab.expand.settings_text`: settings as people read them;
 - :mod:`~promptlab.expand.sweep`: axes, zip groups and excludes → one spec a combination;
 - :mod:`~promptlab.expand.experiment`: all that a file or a command line says → a sweep;
 - :mod:`~promptlab.expand.experiment_file.reader`, :mod:`~promptlab.expand.experiment_file.writer`: experiment file ↔

@@ -1,4 +1,4 @@
-"""What a template's tree makes: how much, all of it in order, or some of it drawn.
+"""Expands a template's tree: counts what it makes, makes all of it in order, or draws some.
 
 Invariant: :meth:`Expander.measure` comes first. It visits every choice and every list once, multiplies instead of
 making, and refuses whatever goes in circles or too deep, so that what follows is bounded by what it found.
@@ -31,7 +31,7 @@ Lists = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How many prompts, the length that none exceeds (both stop at ``COUNTED``), and the levels of choices in them."""
+    """Counts prompts, the length that none exceeds (both stop at ``COUNTED``), and levels of choices."""
 
     count: int
     longest: int
@@ -39,7 +39,7 @@ class Size:
 
 
 class Expander:
-    """What one set of lists makes of templates; each list is read once."""
+    """Expands templates with one set of lists; each list is read once."""
 
     def __init__(self, lists: Lists | None) -> None:
         self._lists = lists or {}
@@ -51,7 +51,7 @@ class Expander:
         self._depth = 0
 
     def measure(self, body: Body) -> Size:
-        """How much ``body`` makes; reads every list in it, so that :meth:`expanded` and :meth:`drawn` cannot fail.
+        """Count what ``body`` makes; read every list, so that :meth:`expanded` and :meth:`drawn` cannot fail.
 
         Raises:
             InputError: for a list that is unknown, empty, broken, contains itself or nests too deeply.
@@ -111,7 +111,7 @@ class Expander:
         return self._choices[node.name]
 
     def expanded(self, body: Body) -> Iterator[Pieces]:
-        """Everything that ``body`` makes, the leftmost choice changing slowest."""
+        """Yield everything that ``body`` makes, the leftmost choice changing slowest."""
         return map(merge, itertools.product(*map(self._expanded_node, body)))
 
     def _expanded_node(self, node: Node) -> list[Pieces]:
@@ -132,7 +132,7 @@ class Expander:
         ]
 
     def drawn(self, body: Body, generator: random.Random) -> Pieces:
-        """One of what ``body`` makes, by weight; the leftmost choice is drawn first."""
+        """Draw one of what ``body`` makes, by weight; the leftmost choice is drawn first."""
         return merge([self._drawn_node(node, generator) for node in body])
 
     def _drawn_node(self, node: Node, generator: random.Random) -> Pieces:
@@ -148,7 +148,7 @@ class Expander:
         return picked[0] if size == 1 else _joined(picked, node.separator)
 
     def _one_of(self, choice: Choice, generator: random.Random) -> Option:
-        """One option by weight, in logarithmic time: a list may be long, and drawn from often."""
+        """Draw one option by weight, in logarithmic time: a list may be long, and drawn from often."""
         scale = self._scales.get(id(choice))
         if scale is None:
             scale = self._scales[id(choice)] = list(itertools.accumulate(option.weight for option in choice.options))
@@ -173,7 +173,7 @@ def _joined(picked: Sequence[Pieces], separator: str) -> Pieces:
 
 
 def _picks(counts: Sequence[int], least: int, most: int) -> int:
-    """How many prompts come of picking ``least`` to ``most`` options that make ``counts`` prompts each.
+    """Count the prompts of picking ``least`` to ``most`` options that make ``counts`` prompts each.
 
     The sum of elementary symmetric polynomials, built option by option: ``ways[k]`` is that of degree k so far. Where
     ways are too many to matter it is not computed, which leaves few picks, or few left out.
@@ -200,7 +200,7 @@ def _middle(total: int, least: int, most: int) -> int:
 
 
 def _weighted(options: Sequence[Option], size: int, generator: random.Random) -> list[Option]:
-    """``size`` different options, drawn by weight, in the order they are written."""
+    """Draw ``size`` different options by weight, in the order they are written."""
     left = list(range(len(options)))
     taken: list[int] = []
     for _ in range(size):

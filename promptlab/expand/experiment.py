@@ -1,4 +1,6 @@
-"""Holds an experiment: what is generated, with which settings, and what is varied; from a file, options, or both.
+"""Holds an experiment: what is generated, with which settings, and what is varied.
+
+It comes of a file, of options of the command line, or of both.
 
 Invariants: there is one path from words to runs, :meth:`Experiment.sweep`, whatever the words came from; what is said
 twice is an error, unless an option says again what a file said. An option that is not named changes nothing, and one
@@ -36,7 +38,7 @@ _SIDES: Final = ("width", "height")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """Holds what an experiment file or a command line says, read and in range, but for what only the engine knows.
+    """Holds what a file or a command line says, read and in range, but for what only the engine knows.
 
     Args:
         experiment, name, note: how what it makes is remembered; ``None`` where it does not say.

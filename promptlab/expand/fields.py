@@ -59,7 +59,7 @@ def find_setting(name: str, *, what: str) -> Setting:
 
 
 def where_typed(said: object, key: str) -> str:
-    """Return how an error names ``said``: by its place in a file or, typed elsewhere, by the field of ``key``."""
+    """Return how an error names ``said``: by its place in a file, or else by the field of ``key``."""
     place = where(said)
     if place is not None:
         return f"{place}: {key}"
@@ -69,7 +69,7 @@ def where_typed(said: object, key: str) -> str:
 
 @contextmanager
 def errors_at(what: str) -> Iterator[None]:
-    """Have the errors of a block name ``what`` as the field or place that is wrong.
+    """Name ``what`` in the errors of a block as the field or place that is wrong.
 
     In a file, the place of the value is what helps, and what to type as an option does not.
     """

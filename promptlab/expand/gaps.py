@@ -1,4 +1,4 @@
-"""What is left around a place where nothing was put: one comma or one blank, and none at either end.
+"""Cleans up around a place where nothing was put: leaves one comma or one blank, none at either end.
 
 A prompt is carried as :data:`Pieces`: texts between which an empty alternative stood. As long as there is one piece,
 nothing is ever changed; where there are more, only the blanks and commas that touch a gap are. Two blanks that somebody
@@ -23,17 +23,17 @@ _CLOSERS: Final = ")].;:!?"
 
 
 def gap(text: str = "") -> Pieces:
-    """A place that was left empty, or holds only the blanks of ``text``."""
+    """Make a place that was left empty, or holds only the blanks of ``text``."""
     return (text, "")
 
 
 def is_blank(pieces: Pieces) -> bool:
-    """Whether nothing but white space is in it."""
+    """Say whether nothing but white space is in it."""
     return not any(piece.strip() for piece in pieces)
 
 
 def merge(parts: Iterable[Pieces]) -> Pieces:
-    """``parts`` one after another, their gaps kept."""
+    """Join ``parts`` one after another, their gaps kept."""
     done: list[str] = []
     current: list[str] = []
     for first, *others in parts:
@@ -46,7 +46,7 @@ def merge(parts: Iterable[Pieces]) -> Pieces:
 
 
 def tidy(pieces: Pieces) -> str:
-    """``pieces`` as one text, with the blanks and commas beside each gap reduced to what one separator needs.
+    """Join ``pieces``, the blanks and commas beside each gap reduced to what one separator needs.
 
     At the start, at the end, inside a bracket and before a full stop nothing of them is left. In between, one comma if
     there was any, and one blank if there was any.

@@ -1,4 +1,4 @@
-r"""The grammar of prompt templates, read into a tree.
+r"""Parses prompt templates into a tree.
 
 ::
 
@@ -44,7 +44,7 @@ _MAX_WEIGHT: Final = 1e9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A character of a text that somebody typed.
+    """Names a character of a text that somebody typed.
 
     Args:
         what: where the text was typed: the field ``append``, ``list 'age', entry 3``.
@@ -57,7 +57,7 @@ class Place:
     at: int
 
     def error(self, problem: str, *, allowed: str | None = None, hint: str | None = None) -> InputError:
-        """The error that shows the text around the character, and names its column, from 1."""
+        """Return the error that shows the text around the character, and names its column, from 1."""
         start, end = max(self.at - 24, 0), self.at + 36
         shown = ("…" if start else "") + _printable(self.text[start:end]) + ("…" if end < len(self.text) else "")
         from_here = _printable(self.text[self.at : self.at + 12])
@@ -67,7 +67,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListName:
-    """``__age__`` or ``${age}``: any one entry of the list of that name."""
+    """Stands for ``__age__`` or ``${age}``: any one entry of the list of that name."""
 
     name: str
     place: Place
@@ -75,7 +75,7 @@ class ListName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """One alternative; its weight matters only when sampling."""
+    """Stands for one alternative; its weight matters only when sampling."""
 
     body: Body
     weight: float = 1.0
@@ -83,7 +83,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """``{a|b|c}``: from ``least`` to ``most`` of the options, in the order they are written."""
+    """Stands for ``{a|b|c}``: from ``least`` to ``most`` of the options, in the order they are written."""
 
     options: tuple[Option, ...]
     least: int = 1
@@ -96,7 +96,7 @@ Body = tuple[Node, ...]
 
 
 def read(text: str, *, what: str) -> Body:
-    """The tree of ``text``.
+    """Parse ``text`` into its tree.
 
     Raises:
         InputError: for a brace that is never closed or closes nothing, braces with one alternative only, a count or a
@@ -109,7 +109,7 @@ def read(text: str, *, what: str) -> Body:
 
 
 def read_entry(text: str, *, what: str) -> Option:
-    """An entry of a list: a text that may begin with a weight, ``2::old``."""
+    """Parse an entry of a list: a text that may begin with a weight, ``2::old``."""
     _must_be_text(text, what)
     reader = _Reader(text, what)
     weight = reader.weight()
@@ -119,12 +119,12 @@ def read_entry(text: str, *, what: str) -> Option:
 
 
 def escape(text: str) -> str:
-    """``text`` with every special character escaped, so that beside any template it stands for itself."""
+    """Escape every special character of ``text``, so that beside any template it stands for itself."""
     return re.sub(r"[{}|$_\\]", r"\\\g<0>", text)
 
 
 def _must_be_text(text: str, what: str) -> None:
-    """Bytes of a command line that are not UTF-8 come as lone surrogates, which no database and no PNG can hold."""
+    """Refuse lone surrogates: bytes of a command line that are not UTF-8, which no PNG can hold."""
     broken = _SURROGATE.search(text)
     if broken:
         raise Place(what=what, text=text, at=broken.start()).error("is not UTF-8 text")
@@ -135,7 +135,7 @@ def _printable(text: str) -> str:
 
 
 class _Reader:
-    """A place in a text, moving right."""
+    """Reads a text from left to right."""
 
     def __init__(self, text: str, what: str) -> None:
         self.text, self.what, self.at = text, what, 0
@@ -144,7 +144,7 @@ class _Reader:
         return Place(what=self.what, text=self.text, at=at)
 
     def body(self, depth: int) -> Body:
-        """Up to the end, or inside braces (``depth`` above 0) up to the ``|`` or ``}`` that ends an option."""
+        """Read to the end, or inside braces (``depth`` above 0) to the ``|`` or ``}`` that ends an option."""
         nodes: list[Node] = []
         plain: list[str] = []
         while self.at < len(self.text):
@@ -169,7 +169,7 @@ class _Reader:
         return tuple(nodes)
 
     def node(self, depth: int) -> Node | None:
-        """The choice or the list that begins here, if one does."""
+        """Read the choice or the list that begins here, if one does."""
         if self.text.startswith("${", self.at):
             return self.braced_name()
         if self.text[self.at] == "{":
@@ -177,7 +177,7 @@ class _Reader:
         return self.underlined_name()
 
     def character(self, depth: int) -> str:
-        """One special character that stands for itself here, or after a backslash."""
+        """Read one special character that stands for itself here, or after a backslash."""
         here = self.text[self.at]
         if here == "}":
             raise self.place(self.at).error("closes a brace that was not opened", hint="\\} for the character itself")
@@ -250,7 +250,7 @@ class _Reader:
         )
 
     def count(self) -> tuple[int, int | None] | None:
-        """``2$$`` → (2, 2); ``1-2$$`` → (1, 2); ``-2$$`` → (1, 2); ``2-$$`` → (2, as many as there are)."""
+        """Read ``2$$`` → (2, 2); ``1-2$$`` → (1, 2); ``-2$$`` → (1, 2); ``2-$$`` → (2, as many as there are)."""
         found = _COUNT.match(self.text, self.at)
         if not found or not (found[1] or found[2]):
             return None

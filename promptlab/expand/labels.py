@@ -1,4 +1,4 @@
-"""A few words for each variant that tell it from its neighbours: the new words of a replacement, or what is not shared.
+"""Labels each variant by what tells it from its neighbours: new words, or what is not shared.
 
 Invariant: :func:`labelled` gives every variant a label of its own, of one line and 1 to ``MAX_LABEL`` characters,
 whatever the prompts are. Where words do not suffice, they are numbered.
@@ -35,7 +35,7 @@ _LOOKED_AT: Final = 200
 
 
 def labelled(variants: Sequence[Variant]) -> tuple[Variant, ...]:
-    """``variants``, each with a label.
+    """Give each of ``variants`` a label.
 
     Replaced words name what was put in (``(nothing)`` for an empty text); one prompt is named by its first words;
     several by their first words where these differ and little is shared, else by the words that are not shared.
@@ -52,7 +52,7 @@ def labelled(variants: Sequence[Variant]) -> tuple[Variant, ...]:
 
 
 def _by_replacement(variants: Sequence[Variant]) -> list[str] | None:
-    """The new words of each, of those replacements that differ between the variants; ``None`` if some have none."""
+    """Return the new words of the replacements that differ; ``None`` if some variant has none."""
     made = [[new for _, new in replacements(variant)] for variant in variants]
     if len({len(news) for news in made}) != 1 or not made[0]:
         return None
@@ -90,7 +90,7 @@ def _by_words(texts: Sequence[str]) -> list[str]:
 
 
 def _alike(labels: Sequence[str]) -> list[list[int]]:
-    """The places of labels that are equal, group by group."""
+    """Return the places of labels that are equal, group by group."""
     places: dict[str, list[int]] = {}
     for place, label in enumerate(labels):
         places.setdefault(label, []).append(place)
@@ -98,7 +98,7 @@ def _alike(labels: Sequence[str]) -> list[list[int]]:
 
 
 def _unshared(texts: Sequence[Sequence[str]]) -> tuple[list[str | None], int]:
-    """What each text has that not all of them have, as a label, ``None`` for nothing; and how many words they share."""
+    """Return what each text has that others lack, as a label or ``None``, and how many words they share."""
     keys = [[*map(key, text)] for text in texts]
     head = _common_start(keys)
     tail = _common_start([list(reversed(words[head:])) for words in keys])
@@ -131,7 +131,7 @@ def _common_start(texts: Sequence[Sequence[str]]) -> int:
 def _label(
     text: Sequence[str], keys: Sequence[str], shared: Sequence[str], *, cut_before: bool, cut_after: bool
 ) -> str | None:
-    """The runs of ``text`` that are not in ``shared``; where they are cut, with ``…`` also at a beginning inside."""
+    """Join the runs of ``text`` that are not in ``shared``, with ``…`` where they are cut."""
     runs: list[str] = []
     done = 0
     begins_inside = cut_before
@@ -150,7 +150,7 @@ def _label(
 
 
 def numbered(labels: Iterable[str]) -> list[str]:
-    """``labels``, with a number behind each that came before; what is empty says so."""
+    """Put a number behind each of ``labels`` that came before; what is empty says so."""
     labels = [label or _EMPTY for label in labels]
     taken = set(labels)
     met: Counter[str] = Counter()

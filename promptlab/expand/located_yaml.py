@@ -1,4 +1,4 @@
-"""YAML as lists and mappings of words, each of which knows the line and column it was written at.
+"""Parses YAML into lists and mappings of texts, each of which knows its line and column.
 
 Invariant: reading is total and bounded. Any text becomes a tree or one :class:`InputError` that names a place; nothing
 is ever made of it but texts, lists, mappings and nothing: tags are refused, aliases are counted at their full size, so
@@ -35,7 +35,7 @@ _UNPRINTABLE: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\
 
 
 class LocatedStr(str):
-    """A scalar as it was typed; ``plain`` when no quotes stood around it."""
+    """Holds a scalar as it was typed; ``plain`` when no quotes stood around it."""
 
     __slots__ = ("column", "file", "line", "plain")
     file: str
@@ -45,12 +45,12 @@ class LocatedStr(str):
 
     @property
     def where(self) -> str:
-        """``warrior.yaml, line 3, column 8``, counted from 1."""
+        """Return ``warrior.yaml, line 3, column 8``, counted from 1."""
         return f"{self.file}, line {self.line}, column {self.column}"
 
     @property
     def value(self) -> Scalar:
-        """What YAML takes it for: a truth value, a number or the text itself.
+        """Return what YAML takes it for: a truth value, a number or the text itself.
 
         Raises:
             InputError: for a number that is too large to be kept exactly.
@@ -71,14 +71,14 @@ class LocatedStr(str):
 
 
 class LocatedList(list[Any]):
-    """A list of the file."""
+    """Holds a list of the file."""
 
     __slots__ = ("word",)
     word: LocatedStr  # an empty one, at the place where the list begins
 
 
 class LocatedMapping(dict[LocatedStr, Any]):
-    """A mapping of the file, in the order it was written."""
+    """Holds a mapping of the file, in the order it was written."""
 
     __slots__ = ("word",)
     word: LocatedStr
@@ -88,14 +88,14 @@ Tree = LocatedStr | LocatedList | LocatedMapping | None
 
 
 def where(value: object) -> str | None:
-    """The place of something that was read, if it is known."""
+    """Return the place of something that was read, if it is known."""
     if isinstance(value, LocatedList | LocatedMapping):
         return value.word.where
     return value.where if isinstance(value, LocatedStr) else None
 
 
 def read_yaml(text: str, *, file: str) -> Tree:
-    """The tree of a YAML document.
+    """Parse a YAML document into its tree.
 
     Args:
         text: all of it.
@@ -124,7 +124,7 @@ def read_yaml(text: str, *, file: str) -> Tree:
 
 @dataclass(slots=True)
 class _Open:
-    """A list or a mapping whose end has not come yet."""
+    """Holds a list or a mapping whose end has not come yet."""
 
     value: LocatedList | LocatedMapping
     anchor: str | None
@@ -133,7 +133,7 @@ class _Open:
 
 
 class _Reader:
-    """Events of PyYAML's parser, one after the other, without recursion."""
+    """Builds the tree from events of PyYAML's parser, without recursion."""
 
     def __init__(self, file: str, events: Iterator[Any]) -> None:
         self._file, self._events = file, events

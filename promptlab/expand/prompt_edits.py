@@ -1,4 +1,4 @@
-"""The verbs that make one wording of another: append, prepend, replace; and where wordings come from.
+"""Changes prompts: appends, prepends, replaces; and keeps where each wording comes from.
 
 Every verb takes variants and gives variants; the text it puts in is a template, and each of its prompts gives one
 variant more. Invariants: what cannot be done is found before any work; no two variants of one run have the same words;
@@ -42,7 +42,7 @@ _FORM: Final = ref_value("replace", "old words=>new words")
 def from_prompts(
     prompts: Iterable[str], *, negative_prompt: str = "", what: str = "prompts", lists: Lists | None = None
 ) -> tuple[Variant, ...]:
-    """The variants that ``prompts`` stand for, each of them a template.
+    """Make the variants that ``prompts`` stand for, each of them a template.
 
     Raises:
         InputError: for what is no template, or a prompt that comes up twice.
@@ -59,7 +59,7 @@ def from_prompts(
 
 
 def inherited(variants: Sequence[Variant], *, only: int | None = None) -> tuple[Variant, ...]:
-    """The variants of a parent's run as a rerun begins with them: each pointing at the place it came from.
+    """Return a parent's variants as a rerun begins with them: each points at the place it came from.
 
     Args:
         variants: all of the parent's.
@@ -75,7 +75,7 @@ def inherited(variants: Sequence[Variant], *, only: int | None = None) -> tuple[
 def appended(
     variants: Sequence[Variant], text: str, *, what: str = "append", lists: Lists | None = None
 ) -> tuple[Variant, ...]:
-    """Each variant with ``text`` behind its prompt, to the letter: a blank or comma between them is ``text``'s own.
+    """Put ``text`` behind every prompt, to the letter: a blank or comma between them is its own.
 
     Raises:
         InputError: as :func:`from_prompts`.
@@ -86,7 +86,7 @@ def appended(
 def prepended(
     variants: Sequence[Variant], text: str, *, what: str = "prepend", lists: Lists | None = None
 ) -> tuple[Variant, ...]:
-    """Each variant with ``text`` before its prompt, to the letter.
+    """Put ``text`` before every prompt, to the letter.
 
     Raises:
         InputError: as :func:`from_prompts`.
@@ -95,7 +95,7 @@ def prepended(
 
 
 def replaced(variants: Sequence[Variant], text: str, *, lists: Lists | None = None) -> tuple[Variant, ...]:
-    r"""Each variant with the old words of ``"old=>new"`` taken out and the new ones put in.
+    r"""Take the old words of ``"old=>new"`` out of every prompt and put the new ones in.
 
     The new words are a template: ``a old=>{the oldest|a old||a young}`` gives four variants each. The old ones are
     plain text, found letter by letter, and all of them are replaced, as by A1111's Prompt S/R; but where they stand as
@@ -140,7 +140,7 @@ def replaced(variants: Sequence[Variant], text: str, *, lists: Lists | None = No
 
 
 def replacements(variant: Variant) -> tuple[tuple[str, str], ...]:
-    """What :func:`replaced` noted: (old, new) for each replacement, in the order they were applied."""
+    """Return what :func:`replaced` noted: (old, new) for each replacement, in the order they were applied."""
     return tuple(_sides(line) for line in (variant.replacement or "").split("\n") if _ARROW.search(line))
 
 
@@ -158,7 +158,7 @@ def _sides(text: str) -> tuple[str, str]:
 
 
 def _split(prompt: str, old: str) -> list[str]:
-    """``prompt`` without ``old``, in one part more than it occurs: as words of its own if it ever does so."""
+    """Split ``prompt`` at each ``old``: where it is words of its own, if it ever is so."""
     parts: list[str] = []
     start = 0
     at = prompt.find(old)
@@ -174,7 +174,7 @@ def _split(prompt: str, old: str) -> list[str]:
 
 
 def _joined(left: str, right: str) -> bool:
-    """Whether two neighbours are inside one word. Only scripts with capitals put blanks between all their words."""
+    """Say whether two neighbours are inside one word. Only scripts with capitals separate all words."""
     return all(character.isdigit() or character.upper() != character.lower() for character in (left, right))
 
 
@@ -212,7 +212,7 @@ def space(characters: int, what: str) -> None:
 
 
 def distinct(variants: Sequence[Variant], what: str) -> tuple[Variant, ...]:
-    """``variants``, no two of them with the same words: the grid would show one row twice.
+    """Return ``variants``; refuse two with the same words: the grid would show one row twice.
 
     Raises:
         InputError: when two have.
@@ -243,7 +243,7 @@ def _not_there(old: str, new: str, missing: Sequence[Variant], count: int) -> In
 
 
 def _nearest(old: str, prompt: str) -> str | None:
-    """The words of ``prompt``, as many as ``old`` has, that look most like it."""
+    """Return the words of ``prompt``, as many as ``old`` has, that look most like it."""
     words = [word.strip(",") for word in prompt.split()][:500]
     size = max(len(old.split()), 1)
     runs = {" ".join(words[at : at + size]): None for at in range(max(len(words) - size + 1, 0))}

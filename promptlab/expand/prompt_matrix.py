@@ -1,4 +1,4 @@
-"""Words switched on and off, and words in every order: two verbs that make many variants of one.
+"""Makes many variants of one: switches words on and off, and puts words in every order.
 
 They are AUTOMATIC1111's prompt matrix (``scripts/prompt_matrix.py``) and prompt order (``scripts/xyz_grid.py``), in
 this house's order: the first thing written changes slowest.
@@ -28,7 +28,7 @@ _MOST_PARTS: Final = 8
 def switched(
     variants: Sequence[Variant], fragments: Sequence[str], *, lists: Lists | None = None, key: str = "fragments"
 ) -> tuple[Variant, ...]:
-    """Each variant with every combination of ``fragments`` behind it: none of them first, all of them last.
+    """Put every combination of ``fragments`` behind each variant: none of them first, all of them last.
 
     Args:
         variants: what they are put behind, with a comma and a blank between.
@@ -58,7 +58,7 @@ def switched(
 def in_every_order(
     variants: Sequence[Variant], parts: Sequence[str] | None, *, what: str = "order"
 ) -> tuple[Variant, ...]:
-    """Each variant with ``parts`` of its prompt in every order, at the places where they stand.
+    """Put ``parts`` of each prompt in every order, at the places where they stand.
 
     Args:
         variants: all of their prompts have all the parts.
@@ -107,7 +107,7 @@ def _between_commas(prompt: str) -> list[tuple[int, int]]:
 
 
 def _spans(prompt: str, parts: Sequence[str], what: str) -> list[tuple[int, int]]:
-    """Where each part stands: between two commas where it does, else wherever it is found first."""
+    """Find where each part stands: between two commas where it does, else wherever it is found first."""
     whole = {prompt[start:end]: (start, end) for start, end in reversed(_between_commas(prompt))}
     spans: list[tuple[int, int]] = []
     for part in parts:

@@ -1,4 +1,4 @@
-"""From what one writes under ``prompts`` to the rows of a grid: templates, replacements, fragments, orders, a sample.
+"""Makes the rows of a grid of ``prompts``: templates, replacements, fragments, orders, a sample.
 
 The steps go in that order, whatever order they are written in. Invariant: what was given a label keeps it as long as
 its words stay; all others are labelled by what tells them apart.
@@ -23,7 +23,7 @@ __all__ = ["Entry", "PromptSteps"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One of ``prompts``.
+    """Holds one of ``prompts``.
 
     Args:
         text: a template.
@@ -39,13 +39,13 @@ class Entry:
 
     @property
     def what(self) -> str:
-        """How errors call it."""
+        """Return how errors call it."""
         return where_typed(self.text, "prompts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptSteps:
-    """What is done to all prompts alike.
+    """Holds what is done to all prompts alike, and does it.
 
     Args:
         replace: ``old=>new`` each, one after the other.
@@ -66,7 +66,7 @@ class PromptSteps:
     lists: Lists | None = None
 
     def variants(self, entries: Sequence[Entry], *, negative: str = "") -> tuple[Variant, ...]:
-        """The variants that ``entries`` stand for.
+        """Make the variants that ``entries`` stand for.
 
         Raises:
             InputError: for what is no template, words that are not there, a prompt that comes up twice, too many.
@@ -88,7 +88,7 @@ class PromptSteps:
         return _labelled(rows, {id(variant) for variant in given})
 
     def _first(self, entries: Sequence[Entry], negative: str) -> tuple[tuple[Variant, ...], tuple[Entry, ...]]:
-        """The variants of all entries, before anything is done to them, and the entry of each."""
+        """Make the variants of all entries, before anything is done to them; with the entry of each."""
         templates: list[Template] = []
         total = 0
         for entry in entries:
@@ -141,7 +141,7 @@ class PromptSteps:
 
 
 def _second(variants: Sequence[Variant], owners: Sequence[Entry]) -> str:
-    """The entry that says again what one before it said; any, where none does."""
+    """Return the entry that says again what one before it said; any, where none does."""
     seen: set[tuple[str, str]] = set()
     for variant, owner in zip(variants, owners, strict=True):
         words = variant.prompt, variant.negative_prompt
@@ -152,7 +152,7 @@ def _second(variants: Sequence[Variant], owners: Sequence[Entry]) -> str:
 
 
 def _labelled(rows: tuple[Variant, ...], given: set[int]) -> tuple[Variant, ...]:
-    """Those in ``given`` (by identity) keep their labels; the others get some that none of these has."""
+    """Label all but those in ``given`` (by identity), which keep theirs; no two are the same."""
     made = labelled(rows)
     if not given:
         return made

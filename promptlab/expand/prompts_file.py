@@ -1,4 +1,4 @@
-"""A file of prompts, one a line.
+"""Reads files of prompts, one a line.
 
 Blank lines are for the eye; ``#`` is a character like any other, because prompts use it. White space around a line is
 left out: it cannot be seen, and would make two equal prompts two recipes. What cannot be read is said with its place.
@@ -19,7 +19,7 @@ _HINT: Final = f"{ref_value(_WHAT, 'prompts.txt')}, one prompt a line, in UTF-8"
 
 
 def read_prompts(path: str | Path) -> tuple[str, ...]:
-    """The prompts in a UTF-8 file, in order, with or without a byte order mark, lines ended in any usual way.
+    """Read the prompts in a UTF-8 file, in order, lines ended in any usual way.
 
     Raises:
         NotFound: when there is no such file.
@@ -32,12 +32,12 @@ def read_prompts(path: str | Path) -> tuple[str, ...]:
 
 
 def lines_of(text: str) -> tuple[str, ...]:
-    """The lines of ``text`` that hold something, without the white space around them."""
+    """Return the lines of ``text`` that hold something, without the white space around them."""
     return tuple(line for line in map(str.strip, text.replace("\r", "\n").split("\n")) if line)
 
 
 def read_text(path: str | Path, *, what: str, hint: str | None = None) -> str:
-    """All of a UTF-8 file, with or without a byte order mark.
+    """Read all of a UTF-8 file, with or without a byte order mark.
 
     Args:
         path: of at most ``MAX_BYTES``.
@@ -65,7 +65,7 @@ def read_text(path: str | Path, *, what: str, hint: str | None = None) -> str:
 
 
 def decoded(raw: bytes, *, shown: str, what: str) -> str:
-    """``raw`` as text, without a byte order mark.
+    """Decode ``raw``, without a byte order mark.
 
     Raises:
         InputError: when it is not UTF-8, naming the byte, its line and how to make it so.

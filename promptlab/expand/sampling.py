@@ -1,4 +1,4 @@
-"""Some instead of all: N variants drawn, the same ones for the same seed in every version.
+"""Draws some variants instead of all, the same ones for the same seed in every version.
 
 Invariant: only ``random.Random(seed).random()`` is used, the one method whose sequence Python's documentation promises.
 """
@@ -20,7 +20,7 @@ _COUNTED_OUT: Final = 4096
 
 
 def drawn(items: Sequence[Item], n: int, seed: int, *, what: str = "sample") -> tuple[Item, ...]:
-    """``n`` of ``items``, each as likely, in the order they had.
+    """Draw ``n`` of ``items``, each as likely, in the order they had.
 
     Raises:
         InputError: when there are not so many.
@@ -40,7 +40,7 @@ def drawn(items: Sequence[Item], n: int, seed: int, *, what: str = "sample") -> 
 def sample_prompts(
     templates: Sequence[Template], n: int, seed: int, lists: Lists | None = None
 ) -> tuple[tuple[str, ...], ...]:
-    """For each template its prompts, ``n`` of all of them together; all of them, where there are no more than ``n``.
+    """Draw ``n`` prompts of all templates together; all of them, where there are no more.
 
     The ``n`` are shared out evenly; a template that has fewer leaves its share to the others. Within a template they
     are drawn by weight, see :meth:`promptlab.expand.templates.Template.sample`: one template alone gives what it gives.

@@ -1,4 +1,4 @@
-"""Seeds as one types them: ``0-7``, ``1,5,9``, ``0-3,42``, ``random:4``, and the ranges of AUTOMATIC1111.
+"""Reads seeds as one types them: ``0-7``, ``1,5,9``, ``random:4``, and AUTOMATIC1111's ranges.
 
 What comes out is always plain seeds, each once, each within 0 … 2³²−1, in the order they were named. Nothing is left to
 be decided later: a seed that was drawn is from then on a seed like any other, so that every picture can be made again.
@@ -31,7 +31,7 @@ _NEGATIVE: Final = re.compile(r"-\s*[0-9]+")
 
 
 def parse_seeds(text: str, *, draw: Draw | None = None) -> tuple[int, ...]:
-    """The seeds that ``text`` names, in its order.
+    """Read the seeds that ``text`` names, in its order.
 
     ``a-b`` includes both ends; ``1-10 (+3)`` takes every third from 1; ``1-10 [5]`` takes 5 spread evenly, rounded down
     (these two as in A1111's ``scripts/xyz_grid.py``). ``random:4`` draws four that are not named yet.
@@ -74,7 +74,7 @@ def parse_seeds(text: str, *, draw: Draw | None = None) -> tuple[int, ...]:
 
 
 def show_seeds(seeds: Iterable[int]) -> str:
-    """Short text that :func:`parse_seeds` reads back as the same seeds in the same order: ``0-7,42``.
+    """Write seeds as short text, which :func:`parse_seeds` reads back the same: ``0-7,42``.
 
     Only commas and dashes are used, so that it can be typed in any shell without quotes.
     """
@@ -95,7 +95,7 @@ def _runs(seeds: Sequence[int]) -> Iterator[str]:
 
 
 def _length(item: str) -> int:
-    """How many seeds ``item`` names, checked in full before any of them is made."""
+    """Count the seeds that ``item`` names, checked in full before any of them is made."""
     if item.isascii() and item.isdigit():
         _seed(item, item)
         return 1
@@ -121,7 +121,7 @@ def _length(item: str) -> int:
 
 
 def _named(item: str) -> Iterable[int]:
-    """The seeds of an item that :func:`_length` has passed."""
+    """Return the seeds of an item that :func:`_length` has passed."""
     found = _RANGE.fullmatch(item)
     if found is None:
         return (int(item),)

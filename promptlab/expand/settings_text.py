@@ -1,4 +1,4 @@
-"""Writes settings as people read them: reports, tables, MLflow's parameters and captions of images. Pure."""
+"""Writes settings as people read them: in reports, tables, MLflow's parameters and captions. Pure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ _ENDINGS: Final = (".safetensors", ".ckpt", ".bin", ".pt", ".pth")
 
 
 def conditioning_text(spec: RunSpec) -> Iterator[tuple[str, str]]:
-    """Yield name and value of what steers images besides words, steps and a scale: ``("lora", "ink:0.8 + wash")``."""
+    """Yield name and text of each setting that conditions images: ``("lora", "ink:0.8 + wash")``.
+
+    That is what steers them besides words, steps and a scale, where it was asked for, in the table's order.
+    """
     for name in CONDITIONING:
         row = SETTINGS[name]
         if row.is_set(spec):
@@ -49,7 +52,7 @@ def _shown(value: Any) -> str:
 
 
 def change_text(change: Change) -> str:
-    """Write a change in the words people use: ``steps: 20 → 25``; for all fields of a spec but the prompts."""
+    """Write a change in the words people use, ``steps: 20 → 25``; for all fields but the prompts."""
     row = setting_named(change.field)
     name = change.field if row is None else row.name
     return f"{name}: {_changed(change.field, change.before)} → {_changed(change.field, change.after)}"
@@ -71,7 +74,7 @@ def _changed(field: str, value: Any) -> str:
 
 
 def together(parts: Sequence[Lora | Embedding]) -> str:
-    """Write parts that are used together, each by its file's own name: ``watercolour:0.8 + ink``, or ``none``."""
+    """Write parts that are used together by their files' names: ``wash:0.8 + ink``, or ``none``."""
     return f" {TOGETHER} ".join(map(_short, parts)) or NONE
 
 

@@ -1,4 +1,4 @@
-"""Prompt templates: one text that stands for many prompts.
+"""Expands prompt templates: one text that stands for many prompts.
 
 ``{a|b||c}`` is one of its alternatives, of which one may be empty; ``{2$$, $$a|b|c}`` is any two of them, in the order
 they are written; ``__age__`` and ``${age}`` are one entry of the list ``age``, at each place anew; see
@@ -30,7 +30,7 @@ MAX_CHARACTERS: Final = 200_000_000
 
 
 def parse(text: str, *, what: str = "prompts") -> Template:
-    r"""The template that ``text`` is.
+    r"""Parse the template that ``text`` is.
 
     ``\{ \} \| \$ \_ \\`` stand for the characters themselves; any other backslash, too. A text without ``{``, ``}``
     and ``__`` is taken exactly as it is.
@@ -47,7 +47,7 @@ def parse(text: str, *, what: str = "prompts") -> Template:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """A template, read. Made by :func:`parse`."""
+    """Holds a template that :func:`parse` has read."""
 
     text: str
     what: str
@@ -55,11 +55,11 @@ class Template:
 
     @property
     def is_literal(self) -> bool:
-        """Whether it stands for exactly one prompt: its own text."""
+        """Say whether it stands for exactly one prompt: its own text."""
         return self.body == (self.text,)
 
     def count(self, lists: Lists | None = None) -> int:
-        """How many prompts :meth:`expand` would give, without making them; ``COUNTED`` for that many or more.
+        """Count the prompts that :meth:`expand` would give; ``COUNTED`` for that many or more.
 
         Raises:
             InputError: for a list that is unknown, empty, or contains itself.
@@ -67,7 +67,7 @@ class Template:
         return Expander(lists).measure(self.body).count
 
     def expand(self, lists: Lists | None = None) -> tuple[str, ...]:
-        """Every prompt, the leftmost choice changing slowest. Prompts that come out equal are all given.
+        """Return every prompt, the leftmost choice changing slowest; those that come out equal are all given.
 
         Raises:
             InputError: as :meth:`count`, or when there are more than ``MAX_PROMPTS``.
@@ -75,7 +75,7 @@ class Template:
         return tuple(tidy(pieces) for pieces in self.pieces(lists))
 
     def pieces(self, lists: Lists | None = None) -> tuple[Pieces, ...]:
-        """As :meth:`expand`, before tidying, so that the text around it can be tidied along."""
+        """Expand without tidying, so that the text around it can be tidied along."""
         expander = Expander(lists)
         size = expander.measure(self.body)
         count, longest = size.count, size.longest
@@ -90,7 +90,7 @@ class Template:
         return tuple(expander.expanded(self.body))
 
     def sample(self, n: int, seed: int, lists: Lists | None = None) -> tuple[str, ...]:
-        """``n`` different prompts, drawn by weight, in the order drawn; the same for the same seed, in every version.
+        """Draw ``n`` different prompts by weight; the same for the same seed, in every version.
 
         Only ``random.Random(seed).random()`` is used: the one method whose sequence Python's documentation promises.
 

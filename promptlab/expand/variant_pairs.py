@@ -1,4 +1,4 @@
-"""Which wording of one run stands against which of another. Pure.
+"""Pairs the wordings of one run with those of another. Pure.
 
 Invariant: every wording of both sides is in some pair; one that nothing stands against is in a pair of its own.
 """
@@ -16,14 +16,14 @@ __all__ = ["Pair", "origin", "paired"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Two wordings by their places: ``None`` for one that is only on the other side."""
+    """Names two wordings by their places: ``None`` for one that is only on the other side."""
 
     before: int | None
     after: int | None
 
 
 def paired(before: Sequence[Variant], after: Sequence[Variant], *, varied: bool) -> tuple[Pair, ...]:
-    """Pairs in the order of ``after``, then what is only in ``before``.
+    """Pair wordings in the order of ``after``, then what is only in ``before``.
 
     Args:
         varied: whether ``after`` was varied from ``before``, so that the sources of its variants are places in it.
@@ -39,7 +39,7 @@ def paired(before: Sequence[Variant], after: Sequence[Variant], *, varied: bool)
 
 
 def origin(variant: Variant, place: int, before: Sequence[Variant]) -> int | None:
-    """The place in ``before`` of what ``variant`` was varied from, as it says or, where it does not, as is most likely.
+    """Find in ``before`` what ``variant`` was varied from, as it says or, else, as is most likely.
 
     That is the only wording there, or the same words, the same label, the same place; ``None`` when there is none.
     """

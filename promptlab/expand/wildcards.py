@@ -1,4 +1,4 @@
-"""Named lists: those written in an experiment file, and ``lists/*.txt`` beside it, which are read when asked for.
+"""Reads named lists: those in an experiment file, and ``lists/*.txt`` beside it when asked for.
 
 Invariant: a name never leads out of the ``lists`` folder; only files that were found there have names.
 """
@@ -21,7 +21,7 @@ _COMMENT: Final = re.compile(r"#(?:\s|$)")
 
 
 class Wildcards(Mapping[str, tuple[str, ...]]):
-    """Lists by name.
+    """Holds lists by name.
 
     Args:
         written: lists that are there already; they go before files of the same name.
@@ -45,7 +45,7 @@ class Wildcards(Mapping[str, tuple[str, ...]]):
 
 
 def read_list(path: Path, *, what: str) -> tuple[str, ...]:
-    """The entries of a file, one a line. Blank lines, and lines of ``#`` and a blank, are for the eye.
+    """Read the entries of a file, one a line. Blank lines, and lines of ``#`` and a blank, mean nothing.
 
     A ``#`` before anything else is a character like any other: ``#f00``. That comments are there at all is the way of
     Dynamic Prompts' wildcard files.

@@ -1,4 +1,4 @@
-"""Texts as runs of words: what changed from one to another, and what fits into a small place.
+"""Compares texts word by word, and cuts them to what fits into a small place.
 
 Invariant: everything here is total and bounded: a comparison that would take long keeps only the common start and end.
 """
@@ -29,14 +29,14 @@ _SKINS: Final = range(0x1F3FB, 0x1F400)  # these colour the emoji before them
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """A run of words that two texts share, or that only one of them has, with the white space before each word."""
+    """Holds a run of words that two texts share or only one has, with the white space before each."""
 
     kind: Literal["kept", "removed", "added"]
     text: str
 
 
 def word_diff(before: str, after: str) -> tuple[Piece, ...]:
-    """How ``before`` becomes ``after``, word by word; Chinese, Japanese, Thai and Lao by character.
+    """Compare ``before`` and ``after`` word by word; Chinese, Japanese, Thai and Lao by character.
 
     What is kept and added makes ``after`` exactly. What is kept and removed makes ``before``, but for white space,
     which is not compared.
@@ -56,7 +56,7 @@ def word_diff(before: str, after: str) -> tuple[Piece, ...]:
 
 
 def spaced(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """The same, to be read one after the other: what follows words that the text began with has a blank before it."""
+    """Put a blank before what follows removed words that the text began with, for one line of all."""
     begun = lost = False
     for piece in pieces:
         if lost and not begun and piece.kind != "removed" and not piece.text[:1].isspace():
@@ -66,7 +66,7 @@ def spaced(pieces: Iterable[Piece]) -> Iterator[Piece]:
 
 
 def marked(pieces: Iterable[Piece]) -> str:
-    """A comparison on one line, as it is typed: ``photo of [-a old-] {+the oldest+} chief``."""
+    """Write a comparison on one line: ``photo of [-a old-] {+the oldest+} chief``."""
     marks = {"kept": "{}", "removed": "[-{}-]", "added": "{{+{}+}}"}
     line = ""
     for piece in spaced(pieces):
@@ -76,7 +76,7 @@ def marked(pieces: Iterable[Piece]) -> str:
 
 
 def shortened(pieces: Sequence[Piece], around: int = 30) -> tuple[Piece, ...]:
-    """The same, but of what was kept only the words next to a change, about ``around`` characters, and ``…``."""
+    """Shorten what was kept to about ``around`` characters next to each change, and ``…``."""
     shorter = []
     for at, piece in enumerate(pieces):
         words = split_words(piece.text)
@@ -92,7 +92,7 @@ def shortened(pieces: Sequence[Piece], around: int = 30) -> tuple[Piece, ...]:
 
 
 def _fitting(words: Sequence[str], limit: int) -> int:
-    """How many of the first words have at most ``limit`` characters together; one at least."""
+    """Count the first words that have at most ``limit`` characters together; one at least."""
     length = 0
     for count, word in enumerate(words):
         length += len(word)
@@ -102,7 +102,7 @@ def _fitting(words: Sequence[str], limit: int) -> int:
 
 
 def split_words(text: str) -> list[str]:
-    """``text`` in parts that make it again: words and commas, each with the white space before it.
+    """Split ``text`` into words and commas, each with the white space before it.
 
     Scripts that are written without blanks give one part a character.
     """
@@ -110,12 +110,15 @@ def split_words(text: str) -> list[str]:
 
 
 def key(word: str) -> str:
-    """What two words are compared by."""
+    """Return what two words are compared by."""
     return word.strip()
 
 
 def matches(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int, int]]:
-    """Runs that are in both, in order, as (start in old, start in new, length); the last has length 0, at both ends."""
+    """Return runs that are in both, in order: (start in old, start in new, length).
+
+    The last has length 0, at both ends.
+    """
     shorter = min(len(old), len(new))
     head = next((at for at in range(shorter) if old[at] != new[at]), shorter)
     tail = next((at for at in range(shorter - head) if old[-1 - at] != new[-1 - at]), shorter - head)
@@ -131,7 +134,7 @@ def matches(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int, int]
 
 
 def cut(text: str, limit: int) -> str:
-    """``text`` on one line, in at most ``limit`` characters; what is cut off, between words where it can, is ``…``."""
+    """Cut ``text`` to one line of at most ``limit`` characters, between words where it can, with ``…``."""
     if not text.isprintable():
         text = "".join(" " if unicodedata.category(mark) in ("Cc", "Cs") else mark for mark in text)
     line = " ".join(text.split())
@@ -144,7 +147,7 @@ def cut(text: str, limit: int) -> str:
 
 
 def _may_part(text: str, at: int) -> bool:
-    """Whether a text may be cut before this character: not inside a letter with its accents, an emoji or a flag."""
+    """Say whether a text may be cut here: not inside a letter with its accents, an emoji or a flag."""
     here, before = text[at], text[at - 1]
     if unicodedata.category(here).startswith("M") or _JOINER in (here, before) or ord(here) in _SKINS:
         return False

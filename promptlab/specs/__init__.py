@@ -1,4 +1,4 @@
-"""Describes what an image is made from, as values: frozen, comparable, the same in a file, a row and a PNG chunk.
+"""Describes what an image is made from: frozen values, the same in a file, a row and a PNG chunk.
 
 A :class:`RunSpec` is everything one run asks for. Names are those of diffusers, so a spec reads like the call it
 becomes: :class:`PipelineSpec` goes into ``from_pretrained``, :class:`CallSpec` into ``pipeline(...)``. ``None`` always

@@ -66,7 +66,7 @@ class CallSpec:
         object.__setattr__(self, "arguments", rest)
 
     def check_whole(self) -> None:
-        """Refuse half a variation: its seed and its strength may come from two places, so the whole is checked last.
+        """Refuse half a variation. Seed and strength may come from two places, so this is checked last.
 
         Raises:
             InputError: when one is there without the other.

@@ -45,7 +45,7 @@ Part = Literal["pipeline", "call", "machine", "run"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One thing that can be set, or swept over.
+    """Describes one thing that can be set, or swept over.
 
     Args:
         name: what people type: ``steps``; the option is the same with hyphens, ``--steps``.

@@ -22,7 +22,7 @@ def options(given: Mapping[str, Scalar] | None = None) -> Options:
 
 
 def parse_scalar(text: str) -> Scalar:
-    """Read what was typed as a value: ``true``, ``false``, ``none``, a whole number, a number, or the text."""
+    """Read a typed value: ``true``, ``false``, ``none``, a whole number, a number, or the text."""
     words: dict[str, Scalar] = {"true": True, "false": False, "none": None, "null": None}
     if text.lower() in words:
         return words[text.lower()]

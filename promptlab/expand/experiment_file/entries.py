@@ -1,4 +1,4 @@
-"""Reads prompts as a file says them: texts, or mappings with a negative prompt and a label of their own.
+"""Reads prompts of a file: texts, or mappings with a negative prompt and a label of their own.
 
 Invariant: a template is told apart from words that are taken to the letter by its key (``prompt``, ``text``), never by
 what is in it.

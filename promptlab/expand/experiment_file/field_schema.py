@@ -1,4 +1,4 @@
-"""Writes the JSON Schema of what may stand behind each setting of an experiment file, from the table of settings.
+"""Writes the JSON Schema of what may stand behind each setting, from the table of settings.
 
 Invariant: whatever a file may hold, the schema lets pass, but for what only reading it can tell: templates, names that
 the engine knows, lengths that must agree. Nothing here is heavy.

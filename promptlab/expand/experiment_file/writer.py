@@ -45,7 +45,7 @@ def write_experiment(
 
 
 def _settings(spec: RunSpec) -> Iterator[tuple[str, Scalar | list[str]]]:
-    """Yield the settings that are not as they are by default; ``size`` where both sides are said, else the one."""
+    """Yield the settings that are not the default; ``size`` where both sides are said, else the one."""
     sides_known = None not in SETTINGS["size"].values(spec)
     for row in SETTINGS.values():
         values = row.values(spec) if row.kind not in ("prompts", "negative") else ()
