@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from promptlab.lab import Lab
     from promptlab.lab.preferences.bradley_terry import Ranking
     from promptlab.lab.preferences.leaderboard import Leaderboard
+    from promptlab.store.annotation_writer import VoteChange
     from promptlab.store.rated_images import RatedImage
-    from promptlab.store.ratings import Standing
 
 __all__ = ["best", "compare", "favourite", "rate"]
 
@@ -129,7 +129,7 @@ def compare(
     click.echo("\n".join([*_ranking_lines("CONTENDER", ranking), _verdict(ranking)]))
 
 
-def _kept(said: Mapping[Standing, int]) -> str:
+def _kept(said: Mapping[VoteChange, int]) -> str:
     """``3 votes kept: 2 new, 1 changed; 4 known already``."""
     fresh = [f"{said[what]} {what}" for what in ("new", "changed") if said.get(what)]
     kept = f"{counted(said.get('new', 0) + said.get('changed', 0), 'vote')} kept: {', '.join(fresh)}" if fresh else ""

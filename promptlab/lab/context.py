@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from promptlab.engine import Engine, create_engine
 from promptlab.store.database import Database
-from promptlab.store.home import database_of
+from promptlab.store.workspace_database import database_of
 from promptlab.tracking.address import TrackingAddress
 from promptlab.workspace import Workspace
 

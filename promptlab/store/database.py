@@ -1,10 +1,10 @@
-"""Where the rows are: one noun for a SQLite file and for a server, so that nobody else asks which of them it is.
+"""Says what a database can do, so that nobody else asks whether it is a SQLite file or a server.
 
 ::
 
     Database
-    ├── SqliteFile    the workspace's mlflow.db, or another file (promptlab.store.sqlite)
-    └── Server        PostgreSQL (promptlab.store.postgresql)
+    ├── SqliteDatabase       the workspace's mlflow.db, or another file (promptlab.store.sqlite)
+    └── PostgresqlDatabase   a server (promptlab.store.postgresql)
 
 Both keep one promise: writers come one after the other, readers see one state and wait for nobody, rows point only at
 rows that are there, and a schema is brought up to date by one process while the others wait.
@@ -13,41 +13,45 @@ rows that are there, and a schema is brought up to date by one process while the
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from promptlab.errors import WorkspaceError
+from promptlab.errors import StoreError, WorkspaceError, one_line
 from promptlab.store.migrate import HEAD, check
 from promptlab.store.readonly import Reading
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
-__all__ = ["Database"]
+__all__ = ["BUSY_TIMEOUT", "Database", "is_writer", "store_errors"]
+
+BUSY_TIMEOUT: Final = 30.0
+"""Seconds to wait for another writer. MLflow's own is 20 s; no transaction of ours lasts longer than a moment."""
 
 
 class Database(ABC):
-    """The rows' home. Making one opens nothing."""
+    """Opens the place where the rows are. Making one opens nothing."""
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """What it is called in a sentence: a path, or an address without its password."""
+        """Return what it is called in a sentence: a path, or an address without its password."""
 
     @property
     @abstractmethod
     def file(self) -> Path | None:
-        """The file that all of it is; ``None`` on a server."""
+        """Return the file that all of it is; ``None`` on a server."""
 
     @property
     @abstractmethod
     def is_begun(self) -> bool:
-        """Whether there is anything to look into."""
+        """Return whether there is anything to look into."""
 
     @abstractmethod
     def revision(self) -> str | None:
-        """The schema revision of our tables; ``None`` where there are none.
+        """Return the schema revision of our tables; ``None`` where there are none.
 
         Raises:
             WorkspaceError: when it cannot be asked: no database, damaged, away, refused.
@@ -55,7 +59,7 @@ class Database(ABC):
 
     @abstractmethod
     def reading(self, doing: str) -> AbstractContextManager[Reading]:
-        """A connection for plain SQL, as long as the context lasts.
+        """Open a connection for plain SQL, for as long as the context lasts.
 
         Raises:
             StoreError: when SQL fails in it: the sentence begins with ``doing``.
@@ -63,7 +67,7 @@ class Database(ABC):
 
     @abstractmethod
     def engine(self, *, writes: bool = False) -> Engine:
-        """SQLAlchemy's, for whole records.
+        """Return SQLAlchemy's engine, for whole records.
 
         Args:
             writes: the transactions are a writer's, of which there is one at a time.
@@ -71,7 +75,7 @@ class Database(ABC):
 
     @abstractmethod
     def check_writable(self) -> None:
-        """Make sure, without writing anything, that it takes rows.
+        """Check, without writing anything, that it takes rows.
 
         Raises:
             WorkspaceError: when it does not.
@@ -79,7 +83,7 @@ class Database(ABC):
 
     @abstractmethod
     def upgrade(self) -> str | None:
-        """Bring the tables to this PromptLab's schema. Safe when several commands start at once: others wait.
+        """Upgrade the tables to this PromptLab's schema. Safe when several commands start at once: others wait.
 
         Returns:
             The revision it had before; ``None`` when there were no tables of ours.
@@ -99,14 +103,14 @@ class Database(ABC):
 
     @abstractmethod
     def broken_pages(self) -> tuple[str, ...]:
-        """What is damaged in the store itself, a line each; nothing when it is sound."""
+        """Return what is damaged in the store itself, a line each; nothing when it is sound."""
 
     @abstractmethod
     def dangling_rows(self) -> tuple[tuple[str, int, str], ...]:
-        """Our rows that point at rows that are not there: table, number of rows, the table pointed at."""
+        """Return our rows that point at rows that are not there: table, how many, the table pointed at."""
 
     def check(self) -> str | None:
-        """Make sure, without writing anything, that this PromptLab can write to it; and give its revision.
+        """Check, without writing anything, that this PromptLab can write to it; return its revision.
 
         Raises:
             WorkspaceError: when it cannot.
@@ -117,7 +121,7 @@ class Database(ABC):
         return revision
 
     def is_readable(self) -> bool:
-        """Whether there are tables of ours to read.
+        """Return whether there are tables of ours to read.
 
         Raises:
             WorkspaceError: when it cannot be asked, is a newer PromptLab's, or an older one that wants upgrading.
@@ -132,3 +136,26 @@ class Database(ABC):
                 hint="promptlab db upgrade",
             )  # fmt: skip
         return True
+
+
+@contextmanager
+def store_errors(doing: str) -> Iterator[None]:
+    """Translate SQLAlchemy's exceptions into one line: the border of this room.
+
+    Raises:
+        StoreError: for every database error inside, a server that went away among them.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except WorkspaceError as error:
+        raise StoreError(f"the database failed while {doing}: {error}") from error
+    except (SQLAlchemyError, OverflowError, UnicodeError) as error:  # numbers and signs that drivers have no words for
+        cause = getattr(error, "orig", None) or error
+        raise StoreError(f"the database failed while {doing}: {one_line(cause)}") from error
+
+
+def is_writer(connection: Connection) -> bool:
+    """Return whether a transaction on ``connection`` writes: one of ``Database.engine(writes=True)``."""
+    return bool(connection.get_execution_options().get("writes", False))

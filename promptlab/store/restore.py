@@ -1,8 +1,8 @@
-"""Rows written anew from records: a notebook put back together from its pictures, or taken in from elsewhere.
+"""Writes rows anew from records: a notebook put back together from its images, or runs taken in from elsewhere.
 
 A record names other runs by numbers that mean something where it was written; ``uids`` says which runs those are. What
 a record names and this notebook does not have is left out, and everything else of it is kept word for word. What was
-thought of pictures (stars, favourites, votes) stands in no picture: with the database it is lost.
+thought of images (stars, favourites, votes) stands in no image: with the database it is lost.
 """
 
 from __future__ import annotations
@@ -15,29 +15,31 @@ from sqlalchemy import select
 
 from promptlab.plan import ResolvedSpec
 from promptlab.records import ImageRecord, ImageStatus, RunRecord, SweepRecord, plain
-from promptlab.store.mapping import made_columns, new_run_row, next_number
-from promptlab.store.tables import EnvironmentRow, ImageRow, RunRow, SweepRow
+from promptlab.specs import Variant
+from promptlab.store.loaders import load_run, load_sweep
+from promptlab.store.mapping import environment_row, made_columns, new_run_row, next_number
+from promptlab.store.tables import ImageRow, RunRow, SweepRow
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-__all__ = ["restore_run", "restore_sweep"]
-
+__all__ = ["restore_run", "restore_sweep", "restore_words"]
 
 _GREATEST: Final = 2**31 - 1
-"""What a picture may say that a run's number was; every database can hold it."""
+"""What an image may say that a run's number was; every database can hold it."""
 
 
-def restore_run(session: Session, run: RunRecord, uids: Mapping[int, str], environment: EnvironmentRow) -> int:
+def restore_run(session: Session, run: RunRecord, uids: Mapping[int, str]) -> RunRecord:
     """Write ``run`` with its variants and images under its own number, or under the next where that is taken, or 0.
 
     Args:
-        uids: of the runs that it names as parent, or as the source of linked pictures.
-        environment: the row of its environment.
+        uids: of the runs that it names as parent, or as the source of linked images.
 
     Returns:
-        Its number here.
+        The run as it is here.
     """
+    environment = environment_row(session, run.environment)
+    session.add(environment)
     resolved = ResolvedSpec(
         spec=run.spec, device=run.device, model_identity=run.model_identity, vae_identity=run.vae_identity
     )
@@ -57,10 +59,10 @@ def restore_run(session: Session, run: RunRecord, uids: Mapping[int, str], envir
     for image in run.images:
         row.images.append(_image_row(image, row, there))
     session.flush()
-    return row.id
+    return load_run(session, row.id)
 
 
-def restore_sweep(session: Session, sweep: SweepRecord, uids: Mapping[int, str]) -> int:
+def restore_sweep(session: Session, sweep: SweepRecord, uids: Mapping[int, str]) -> SweepRecord:
     """Write ``sweep`` above those of its runs that are here, in their places; see :func:`restore_run`."""
     row = SweepRow(
         id=_number(session, SweepRow, sweep.id),
@@ -80,25 +82,31 @@ def restore_sweep(session: Session, sweep: SweepRecord, uids: Mapping[int, str])
             run = there[one.run_id]
             run.sweep_id, run.sweep_place = row.id, list(one.place)
             run.sweep_values = [list(pair) for pair in one.values]
-    session.flush()
-    return row.id
+    return load_sweep(session, row.id)
+
+
+def restore_words(session: Session, run_id: int, position: int, variant: Variant, recipe_key: str) -> None:
+    """Put back the words and the recipe of one image, as its own metadata has them."""
+    image = session.scalars(select(ImageRow).where(ImageRow.run_id == run_id, ImageRow.position == position)).one()
+    image.recipe_key = recipe_key
+    image.variant.prompt, image.variant.negative_prompt = variant.prompt, variant.negative_prompt
 
 
 def _number(session: Session, table: type[RunRow | SweepRow], told: int) -> int:
-    """The number that a record says it had, where it is free here; else the next."""
+    """Return the number that a record says it had, where it is free here; else the next."""
     free = 0 < told <= _GREATEST and session.get(table, told) is None
     return told if free else next_number(session, table)
 
 
 def _there(session: Session, uids: Mapping[int, str]) -> dict[int, RunRow]:
-    """The runs that are here, by the numbers that they have where the record was written."""
+    """Return the runs that are here, by the numbers that they have where the record was written."""
     rows = session.scalars(select(RunRow).where(RunRow.uid.in_(sorted(uids.values()))))
     by_uid = {row.uid: row for row in rows}
     return {number: by_uid[uid] for number, uid in uids.items() if uid in by_uid}
 
 
 def _image_row(image: ImageRecord, run: RunRow, there: Mapping[int, RunRow]) -> ImageRow:
-    """The row of one image. A linked one whose source is not here has no file: it is owed."""
+    """Return the row of one image. A link whose source is not here has no file: it is owed."""
     linked = _place(image.linked, there)
     if image.linked is not None and linked is None:
         image = dataclasses.replace(image, path=None, pixel_sha256=None)

@@ -1,4 +1,8 @@
-"""Rows in a SQLite file: MLflow's, in which our tables stand beside its own, or one of ours alone.
+"""Keeps rows in a SQLite file: MLflow's, in which our tables stand beside its own, or one of ours alone.
+
+WAL, so that readers and writers do not wait for each other; foreign keys on; a busy timeout of 30 s; and ``BEGIN
+IMMEDIATE`` for what writes: a transaction that starts as a reader and then writes is refused at once, timeout or not,
+when another has written meanwhile.
 
 Whatever is asked before a run begins goes through :mod:`sqlite3`; SQLAlchemy is imported for whole records only. The
 file is only ever looked at through SQLite: opening and closing it otherwise would take away the locks that other
@@ -15,20 +19,17 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from promptlab.errors import StoreError, WorkspaceError, one_line
+from promptlab.errors import StoreError, WorkspaceError, one_line, ref_value
 from promptlab.store import migrate
-from promptlab.store.database import Database
+from promptlab.store.database import BUSY_TIMEOUT, Database, is_writer, store_errors
 from promptlab.store.readonly import Reading, SqliteReading
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
-__all__ = ["BUSY_TIMEOUT", "SqliteDatabase", "connect_reading"]
-
-BUSY_TIMEOUT: Final = 30.0
-"""Seconds to wait for another writer. MLflow's own is 20 s; no transaction of ours lasts longer than a moment."""
+__all__ = ["SqliteDatabase", "connect_reading"]
 
 _MOST: Final = 20
 """What SQLite lists of one damage: the first lines tell as much as thousands."""
@@ -36,28 +37,28 @@ _MOST: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class SqliteDatabase(Database):
-    """The file at ``path``, which need not be there yet."""
+    """Opens the file at ``path``, which need not be there yet."""
 
     path: Path
 
     @property
     def name(self) -> str:
-        """The path."""
+        """Return the path."""
         return str(self.path)
 
     @property
     def file(self) -> Path:
-        """The path."""
+        """Return the path."""
         return self.path
 
     @property
     def lock(self) -> Path:
-        """The file that is locked while tables are made; MLflow's are made under the same."""
+        """Return the file that is locked while tables are made; MLflow's are made under the same lock."""
         return self.path.with_name(".promptlab.lock")
 
     @property
     def is_begun(self) -> bool:
-        """Whether the file is there."""
+        """Return whether the file is there."""
         return self.path.exists()
 
     def revision(self) -> str | None:
@@ -94,9 +95,7 @@ class SqliteDatabase(Database):
 
     def engine(self, *, writes: bool = False) -> Engine:
         """See :meth:`Database.engine`. A file that may not be written is opened for reading."""
-        from promptlab.store.engines import sqlite_engine
-
-        engine = sqlite_engine(self.path)
+        engine = _engine(self.path)
         return engine.execution_options(writes=True) if writes else engine
 
     def check_writable(self) -> None:
@@ -113,8 +112,6 @@ class SqliteDatabase(Database):
         """See :meth:`Database.upgrade`; an older file is copied first."""
         from filelock import FileLock
 
-        from promptlab.store.engines import sqlite_engine, translated
-
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(self.lock, timeout=120):
             revision = self.revision()
@@ -123,8 +120,8 @@ class SqliteDatabase(Database):
                 return revision
             if revision is not None:
                 self.backup(self._copy_named(revision))
-            engine = sqlite_engine(self.path, foreign_keys=False)
-            with translated("making its tables"), engine.connect().execution_options(writes=True) as connection:
+            engine = _engine(self.path, foreign_keys=False)
+            with store_errors("making its tables"), engine.connect().execution_options(writes=True) as connection:
                 migrate.upgrade(connection)
                 connection.commit()
             return revision
@@ -143,7 +140,7 @@ class SqliteDatabase(Database):
         return copy
 
     def broken_pages(self) -> tuple[str, ...]:
-        """What ``PRAGMA integrity_check`` says."""
+        """Return what ``PRAGMA integrity_check`` says."""
         try:
             with closing(connect_reading(self.path)) as connection:
                 lines = [str(row[0]) for row in connection.execute(f"PRAGMA integrity_check({_MOST})")]
@@ -152,7 +149,7 @@ class SqliteDatabase(Database):
         return () if lines == ["ok"] else tuple(lines)
 
     def dangling_rows(self) -> tuple[tuple[str, int, str], ...]:
-        """What ``PRAGMA foreign_key_check`` says; MLflow writes to this file as well, and with keys off."""
+        """Return what ``PRAGMA foreign_key_check`` says; MLflow writes to this file as well, with keys off."""
         with closing(connect_reading(self.path)) as connection:
             found = connection.execute(
                 'SELECT "table", count(*), parent FROM pragma_foreign_key_check GROUP BY "table", parent'
@@ -163,12 +160,13 @@ class SqliteDatabase(Database):
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
         return self.path.with_name(f"{self.path.name}.{label}-{stamp}.bak")
 
-    def _refused(self, problem: str, *, allowed: str | None = None, hint: str = "--workspace FOLDER") -> WorkspaceError:
+    def _refused(self, problem: str, *, allowed: str | None = None, hint: str | None = None) -> WorkspaceError:
+        hint = hint or ref_value("workspace", "FOLDER")
         return WorkspaceError("database", self.name, problem=problem, allowed=allowed, hint=hint)
 
 
 def connect_reading(database: Path) -> sqlite3.Connection:
-    """A plain connection that changes no row, also where the folder itself may not be written.
+    """Open a plain connection that changes no row, also where the folder itself may not be written.
 
     Where it may, the file is opened for writing all the same: after a crash somebody has to bring the write-ahead log
     home, and a reader that cannot would see the file without it, or in pieces.
@@ -185,3 +183,35 @@ def connect_reading(database: Path) -> sqlite3.Connection:
         connection.close()
         connection = sqlite3.connect(f"{address}?immutable=1", uri=True)
     return connection
+
+
+def _engine(path: Path, *, foreign_keys: bool = True) -> Engine:
+    """Create the engine on an existing or new file; the file is made, in WAL mode, by the first connection.
+
+    A file that may not be written, or whose folder may not, is opened for reading.
+
+    Args:
+        foreign_keys: off for migrations only (see :mod:`promptlab.store.migrate`).
+    """
+    from sqlalchemy import URL, NullPool, create_engine, event
+
+    address = URL.create("sqlite", database=str(path))
+    if path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        return create_engine(address, creator=lambda: connect_reading(path), poolclass=NullPool)
+    engine = create_engine(
+        address,
+        connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False},
+        poolclass=NullPool,
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # SQLAlchemy says BEGIN, below; sqlite3 says nothing on its own
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"foreign_keys={'ON' if foreign_keys else 'OFF'}"):
+            connection.execute(f"PRAGMA {pragma}").fetchone()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer(connection) else "BEGIN")
+
+    return engine

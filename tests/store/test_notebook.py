@@ -27,9 +27,9 @@ from promptlab.specs import (
 )
 from promptlab.specs.settings import SETTINGS
 from promptlab.store import migrate, run_list
-from promptlab.store.home import database_of
 from promptlab.store.notebook import Notebook
 from promptlab.store.tables import Base
+from promptlab.store.workspace_database import database_of
 
 SPEC = RunSpec(
     pipeline=PipelineSpec(
@@ -253,7 +253,7 @@ def test_numbers_have_no_holes_and_restored_ones_are_not_given_again(notebook):
     first = begin(notebook)
     with pytest.raises(StoreError):
         begin(notebook, dataclasses.replace(RESOLVED, device="x\ud800"))
-    back = notebook.restore(dataclasses.replace(first, id=7, uid="f" * 32, images=()), {})
+    back = notebook.restore_run(dataclasses.replace(first, id=7, uid="f" * 32, images=()), {})
     assert (first.id, back.id, begin(notebook).id) == (1, 7, 8)
     sweep = {"experiment": "e", "name": None, "note": None, "dimensions": [["steps"]]}
     one = notebook.begin_sweep(**sweep, key="1")

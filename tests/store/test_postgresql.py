@@ -12,9 +12,9 @@ import pytest
 
 from promptlab.errors import InputError, StoreError, WorkspaceError
 from promptlab.store.address import read_address, redacted, shown
-from promptlab.store.home import database_of
 from promptlab.store.notebook import Notebook
 from promptlab.store.run_list import summaries
+from promptlab.store.workspace_database import database_of
 from promptlab.workspace import Workspace
 from tests.postgresql import PASSWORD
 from tests.store.test_notebook import begin

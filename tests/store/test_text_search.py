@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptlab.specs import Variant
-from promptlab.store.home import database_of
 from promptlab.store.notebook import Notebook
 from promptlab.store.text_search import SearchQuery, search, words_of
+from promptlab.store.workspace_database import database_of
 from promptlab.workspace import Workspace
 from tests.store.test_notebook import RESOLVED, SPEC, begin, made
 from tests.store.test_upgrade import older  # noqa: F401 - a fixture

@@ -22,9 +22,9 @@ from promptlab.plan import ResolvedSpec, keys_of
 from promptlab.records import ImageStatus, Outcome, RunStatus
 from promptlab.specs import recipe_key, words_key
 from promptlab.store import migrate, run_list
-from promptlab.store.home import database_of
 from promptlab.store.notebook import Notebook
 from promptlab.store.sqlite import SqliteDatabase
+from promptlab.store.workspace_database import database_of
 from promptlab.workspace import Workspace
 from tests.store.test_notebook import ENVIRONMENT, begin
 

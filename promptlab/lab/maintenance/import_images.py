@@ -86,7 +86,7 @@ class Importer:
         if here is not None:
             return self._mend(here, pictures)
         images = [_unplaced(image) for image in record.images]
-        run = self._notebook.restore(dataclasses.replace(record, images=tuple(images)), uids)
+        run = self._notebook.restore_run(dataclasses.replace(record, images=tuple(images)), uids)
         return dataclasses.replace(self._placed(run, pictures), new=True)
 
     def _placed(self, run: RunRecord, pictures: dict[int, tuple[ImageMetadata, Path]]) -> ImportedFile:
@@ -171,7 +171,7 @@ class Importer:
             images=(image,), environment=Environment(facts={"made_by": picture.program}),
             origin=Origin(program=picture.program, file=path.name, lost=picture.lost),
         )  # fmt: skip
-        run = self._notebook.restore(record, {})
+        run = self._notebook.restore_run(record, {})
         home = self._workspace.run_folder(run.id) / self._workspace.image_name(0, spec.seeds[0])
         home.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix.lower() == ".png":

@@ -16,7 +16,7 @@ from promptlab.records import ImageRecord, ImageStatus, RunStatus
 from promptlab.store.rated_images import RatedImages, opinions
 
 if TYPE_CHECKING:
-    from promptlab.store.ratings import Standing
+    from promptlab.store.annotation_writer import VoteChange
 
 __all__ = ["MAX_STARS", "Ratings"]
 
@@ -55,7 +55,7 @@ class Ratings:
         first, second = self._image(winner), self._image(loser)
         self._context.notebook.vote((first.run_id, first.position), (second.run_id, second.position), tie=tie)
 
-    def cast_votes(self, refs: Sequence[str], votes: str, *, watch: Watch = unwatched) -> Counter[Standing]:
+    def cast_votes(self, refs: Sequence[str], votes: str, *, watch: Watch = unwatched) -> Counter[VoteChange]:
         """Store the votes that were given in a report, all or none, and publish them to MLflow.
 
         Of each pair the latest vote is kept; a line that is given twice changes nothing the second time.

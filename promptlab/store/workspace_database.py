@@ -1,4 +1,4 @@
-"""Which database a workspace has: its own file, or the one that ``--database`` names."""
+"""Chooses the database of a workspace: its own file, or the one that an address names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["database_of"]
 
 
 def database_of(workspace: Workspace) -> Database:
-    """Where the rows of ``workspace`` are. Opens nothing.
+    """Return where the rows of ``workspace`` are. Opens nothing.
 
     Raises:
         InputError: when its address is none.

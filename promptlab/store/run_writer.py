@@ -1,0 +1,248 @@
+"""Writes runs and sweeps: begun, started, their images added, linked or owed, ended. Functions of a session."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import func, select, update
+
+from promptlab.plan import ImageRequest, ResolvedSpec
+from promptlab.records import (
+    Environment,
+    ImageRecord,
+    ImageStatus,
+    RunRecord,
+    RunStatus,
+    SweepRecord,
+    SweepRun,
+    TruncatedText,
+)
+from promptlab.store import loaders
+from promptlab.store.mapping import environment_row, made_columns, new_run_row, next_number, sweep_record
+from promptlab.store.tables import ImageRow, RunRow, SweepRow, VariantRow
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+__all__ = [
+    "add_images",
+    "ask_again",
+    "begin_run",
+    "begin_sweep",
+    "end_run",
+    "keep_cut",
+    "link_images",
+    "make_smaller",
+    "owe_images",
+    "take_up",
+]
+
+_APART: Final = timedelta(milliseconds=2)
+"""MLflow lists runs by the millisecond at which they start, and each variant is a run; twice that, for rounding."""
+
+
+def begin_run(
+    session: Session,
+    resolved: ResolvedSpec,
+    tasks: Sequence[ImageRequest],
+    *,
+    environment: Environment,
+    experiment: str,
+    name: str | None = None,
+    note: str | None = None,
+    parent: RunRecord | None = None,
+    sweep_id: int | None = None,
+    place: SweepRun | None = None,
+) -> RunRecord:
+    """Write a run, its variants, and every image of ``tasks`` as OWED: before the first pixel is generated.
+
+    With a ``parent``, what changed is stored, and each image points at the one it was varied from: that of its
+    variant's ``source`` (or of the only variant there) at the same seed.
+
+    Args:
+        sweep_id: the sweep it is a part of: the run is SCHEDULED then, and RUNNING once it is started.
+        place: where in the sweep; its ``run_id`` is not looked at.
+    """
+    row = new_run_row(resolved, experiment=experiment, name=name, note=note)
+    if place is not None:
+        row.status, row.sweep_id, row.sweep_place = RunStatus.SCHEDULED, sweep_id, list(place.place)
+        row.sweep_values = [list(pair) for pair in place.values]
+    row.id, row.uid = next_number(session, RunRow), uuid.uuid4().hex
+    row.environment = environment_row(session, environment)
+    row.changes = []
+    parents: Mapping[tuple[int, int], int] = {}
+    if parent is not None:
+        row.parent_run_id = parent.id
+        row.changes = [[c.field, c.before, c.after] for c in parent.spec.diff(resolved.spec)]
+        parents = loaders.ids_by_variant(session, parent.id)
+    session.add(row)
+    session.flush()
+    for task in tasks:
+        source = resolved.spec.variants[task.variant].source
+        if source is None and parent is not None and len(parent.variants) == 1:
+            source = 0
+        image = ImageRow(
+            position=task.position,
+            variant=row.variants[task.variant],
+            seed=task.seed,
+            status=ImageStatus.OWED,
+            recipe_key=task.recipe_key,
+            parent_image_id=None if source is None else parents.get((source, task.seed)),
+        )
+        row.images.append(image)
+    session.flush()
+    return loaders.load_run(session, row.id)
+
+
+def begin_sweep(
+    session: Session,
+    *,
+    experiment: str,
+    name: str | None,
+    note: str | None,
+    dimensions: Sequence[Sequence[str]],
+    key: str,
+) -> SweepRecord:
+    """Write a sweep; its runs name it when they begin.
+
+    Args:
+        key: the hash of all its recipes and environments, by which ``same_sweep`` finds it again.
+    """
+    row = SweepRow(
+        id=next_number(session, SweepRow),
+        uid=uuid.uuid4().hex,
+        experiment=experiment,
+        name=name,
+        note=note,
+        created_at=datetime.now(UTC),
+        key=key,
+        dimensions=[list(fields) for fields in dimensions],
+    )
+    session.add(row)
+    session.flush()
+    return sweep_record(row, ())
+
+
+def take_up(session: Session, run_id: int) -> RunRecord:
+    """Write that a run is being generated, now or again: RUNNING, without an end, and to be recorded in MLflow."""
+    row = session.get_one(RunRow, run_id)
+    if row.status == RunStatus.SCHEDULED:
+        row.created_at = _start_of(session, row)
+    row.status, row.ended_at, row.error, row.tracked_at = RunStatus.RUNNING, None, None, None
+    return loaders.load_run(session, run_id)
+
+
+def _start_of(session: Session, row: RunRow) -> datetime:
+    """Return when a run of a sweep starts: now, moved to its place among those of the sweep that have started.
+
+    An engine fills its batches with images of any run, so a sweep's runs start in another order than they were begun.
+    Lists have one order everywhere, that of the runs' numbers; MLflow's is by their start.
+    """
+    started = select(RunRow.id, RunRow.created_at).where(
+        RunRow.sweep_id == row.sweep_id, RunRow.status != RunStatus.SCHEDULED
+    )
+    before = session.execute(started.where(RunRow.id < row.id).order_by(RunRow.id.desc()).limit(1)).first()
+    after = session.execute(started.where(RunRow.id > row.id).order_by(RunRow.id).limit(1)).first()
+    start = datetime.now(UTC)
+    if before is not None:
+        start = max(start, before.created_at + _room(session, before.id, row.id))
+    if after is not None:
+        start = min(start, after.created_at - _room(session, row.id, after.id))
+    return start
+
+
+def _room(session: Session, first: int, end: int) -> timedelta:
+    """Return how far apart two runs start at least, so that the variants of all runs from one to the other fit in."""
+    variants = select(func.count()).where(VariantRow.run_id >= first, VariantRow.run_id < end)
+    return _APART * session.scalars(variants).one()
+
+
+def ask_again(session: Session, run_ids: Sequence[int]) -> None:
+    """Write that runs which are there were asked for once more, together: ``last`` means the last of them now."""
+    session.execute(update(RunRow).where(RunRow.id.in_(run_ids)).values(asked_at=datetime.now(UTC)))
+
+
+def add_images(
+    session: Session, run_id: int, images: Sequence[ImageRecord], *, environment: Environment | None = None
+) -> None:
+    """Mark images as MADE (or FAILED), with all that is known about them, in one transaction.
+
+    Args:
+        environment: where it is not the run's own.
+    """
+    elsewhere: dict[str, Any] = {}
+    if environment is not None:
+        row = environment_row(session, environment)
+        session.add(row)
+        session.flush()
+        elsewhere["environment_id"] = row.id
+    for image in images:
+        _update_image(session, run_id, image.position, **made_columns(image), **elsewhere)
+
+
+def link_images(session: Session, run_id: int, earlier: Mapping[int, ImageRecord]) -> RunRecord:
+    """Take images that exist for images of this run: position → the image that was generated (see ``known``)."""
+    roots = loaders.row_ids(session, earlier.values())
+    for position, image in earlier.items():
+        linked = roots[image.run_id, image.position]
+        _update_image(session, run_id, position, **made_columns(image), linked_image_id=linked)
+    return loaders.load_run(session, run_id)
+
+
+def make_smaller(session: Session, run_id: int, batch_size: int, keys: Mapping[int, str]) -> RunRecord:
+    """Write that owed images are to be generated in smaller batches than their run's, which did not fit into memory.
+
+    Args:
+        keys: the recipe key of each at that size, by its place in the run.
+    """
+    asked = func.coalesce(ImageRow.asked_key, ImageRow.recipe_key)
+    for position, key in keys.items():
+        _update_image(session, run_id, position, asked_key=asked, recipe_key=key, batch_size=batch_size)
+    return loaders.load_run(session, run_id)
+
+
+def owe_images(session: Session, run_id: int, positions: Sequence[int]) -> RunRecord:
+    """Mark images as OWED again: their files are gone."""
+    session.execute(
+        update(ImageRow)
+        .where(ImageRow.run_id == run_id, ImageRow.position.in_(positions))
+        .values(status=ImageStatus.OWED, path=None, pixel_sha256=None, linked_image_id=None)
+    )
+    return loaders.load_run(session, run_id)
+
+
+def _update_image(session: Session, run_id: int, position: int, **columns: Any) -> None:
+    session.execute(update(ImageRow).where(ImageRow.run_id == run_id, ImageRow.position == position).values(**columns))
+
+
+def keep_cut(session: Session, run_id: int, cut: Sequence[TruncatedText]) -> None:
+    """Write which words the run's text encoders truncate."""
+    plain = [[each.prompt, each.encoder, each.words] for each in cut]
+    session.execute(update(RunRow).where(RunRow.id == run_id).values(cut_words=plain))
+
+
+def end_run(
+    session: Session,
+    run_id: int,
+    status: RunStatus,
+    *,
+    load_seconds: float | None = None,
+    generate_seconds: float | None = None,
+    error: str | None = None,
+) -> RunRecord:
+    """Write how a run ended, and read the whole of it back."""
+    session.execute(
+        update(RunRow)
+        .where(RunRow.id == run_id)
+        .values(
+            status=status,
+            ended_at=datetime.now(UTC),
+            load_seconds=load_seconds,
+            generate_seconds=generate_seconds,
+            error=error,
+        )
+    )
+    return loaders.load_run(session, run_id)
