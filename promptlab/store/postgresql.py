@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from promptlab.errors import InputError, PromptLabError, WorkspaceError, one_line, ref_value
+from promptlab.errors import InputError, PromptLabError, WorkspaceError, one_line, ref, ref_value
 from promptlab.store import migrate
 from promptlab.store.address import ServerAddress
 from promptlab.store.database import BUSY_TIMEOUT, Database, is_writer, store_errors
@@ -238,7 +238,7 @@ def _connection_refused(address: ServerAddress, error: Exception) -> WorkspaceEr
         return _refused(
             address,
             f"is on a host that is not known, {address.host}",
-            hint=ref_value("database_url", "with another HOST"),
+            hint=f"{ref('database_url')} with another HOST",
         )
     if re.search(r"Connection refused|No such file or directory|Network is unreachable|No route to host", line):
         return _refused(address, f"cannot be reached: nobody listens at {address.place}", hint=f"pg_isready{tool}")
