@@ -69,8 +69,9 @@ def agree(workspace):
     return run
 
 
-def test_killed_at_twenty_moments_it_is_completed_to_the_same_bytes(engine, tmp_path, prepared_database):
-    """kill -9, twenty times in all over several runs; then resume: the bytes of an undisturbed run."""
+@pytest.mark.parametrize("wanted", [4, pytest.param(20, marks=pytest.mark.exhaustive)])
+def test_run_killed_at_any_moment_is_completed_to_the_same_bytes(engine, wanted, tmp_path, prepared_database):
+    """kill -9, several times in all over several runs; then resume: the bytes of an undisturbed run."""
 
     def fresh(name):
         workspace = Workspace.at(tmp_path / name)
@@ -85,13 +86,13 @@ def test_killed_at_twenty_moments_it_is_completed_to_the_same_bytes(engine, tmp_
     lasts = time.monotonic() - began
     expected = {image.recipe_key: image.pixel_sha256 for image in agree(undisturbed).images}
     chance, kills, rounds = random.Random(20), 0, 0
-    while kills < 20:
+    while kills < wanted:
         rounds += 1
         workspace = fresh(f"disturbed {rounds}")
         for turn in range(30):
             child = process.start("run" if agree(workspace) is None else "resume", workspace)
             killer = threading.Timer(chance.uniform(0, lasts), kill, [child])
-            if kills < 20 and turn < 5:
+            if kills < wanted and turn < 5:
                 killer.start()
             code = process.ended()
             killer.cancel()

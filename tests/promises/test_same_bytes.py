@@ -27,9 +27,22 @@ from tests.engine.company import DTYPES, SCHEDULERS, hashes, spec_of
 pytestmark = pytest.mark.slow
 
 TOLD_BY_LAB = [
-    ("dpmsolver-sde", "float32"), ("dpmsolver-sde", "bfloat16"), ("euler-a", "bfloat16"), ("dpmsolver++", "float32"),
-    ("pndm", "float32"),
+    ("dpmsolver-sde", "bfloat16"), ("dpmsolver++", "float32"),
+    *(pytest.param(*case, marks=pytest.mark.exhaustive)
+      for case in (("dpmsolver-sde", "float32"), ("euler-a", "bfloat16"), ("pndm", "float32"))),
 ]  # fmt: skip
+BY_TURNS = dict(zip(SCHEDULERS, itertools.cycle(DTYPES), strict=False))
+"""Each scheduler in one of the dtypes."""
+CASES = [
+    pytest.param(
+        scheduler, dtype, marks=[] if dtype == BY_TURNS[scheduler] or "sde" in scheduler else pytest.mark.exhaustive
+    )
+    for scheduler in SCHEDULERS
+    for dtype in DTYPES
+]
+"""All of them; in the suite each scheduler in one dtype, and in both where it draws noise of its own."""
+ELSEWHERE = ("dpmsolver++", "dpmsolver-sde", "euler-a", "pndm")
+"""Of each kind one: an ODE solver, one with noise of its own, an ancestral one, one that asks the model more often."""
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +78,7 @@ def test_every_compatible_scheduler_is_asked(mini):
     assert asked == set(fitting_schedulers(own["_class_name"], own))
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize(("scheduler", "dtype"), CASES)
 def test_company_and_place_change_nothing(engine, together, scheduler, dtype):
     """Other neighbours, another place, none at all: the same bytes; other seeds and words: others."""
     tasks, whole = together(scheduler, dtype)
@@ -84,9 +96,10 @@ def test_company_changes_nothing_at_the_models_own_size(engine, dtype):
     assert hashes(engine, [tasks[1]]).items() <= whole.items()
 
 
-def test_another_process_makes_the_same_bytes(together):
-    """All schedulers, in dtypes by turns, one after the other in a fresh interpreter with as many threads."""
-    cases = {f"{each}:{dtype}": (each, dtype) for each, dtype in zip(SCHEDULERS, itertools.cycle(DTYPES), strict=False)}
+@pytest.mark.parametrize("schedulers", [ELSEWHERE, pytest.param(SCHEDULERS, marks=pytest.mark.exhaustive)])
+def test_another_process_makes_the_same_bytes(together, schedulers):
+    """Schedulers in dtypes by turns, one after the other in a fresh interpreter with as many threads."""
+    cases = {f"{each}:{BY_TURNS[each]}": (each, BY_TURNS[each]) for each in schedulers}
     done = subprocess.run(
         [sys.executable, "-m", "tests.engine.company", *cases],
         capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -98,7 +111,9 @@ def test_another_process_makes_the_same_bytes(together):
     assert [case for case in cases if not there[case].items() <= here[case].items()] == []
 
 
-@pytest.mark.parametrize("dtype", [*DTYPES, "float16"])
+@pytest.mark.parametrize(
+    "dtype", ["float32", *(pytest.param(dtype, marks=pytest.mark.exhaustive) for dtype in ("bfloat16", "float16"))]
+)
 def test_company_changes_nothing_with_more_threads(engine, dtype):
     """The promise holds at any one number of threads: sharing a forward where they divide the batch, alone elsewhere.
 
