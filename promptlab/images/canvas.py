@@ -36,27 +36,27 @@ class Canvas:
 
         self.layout = layout
         self.image: Image.Image = Image.new("RGB", (layout.width, layout.height), _PAPER)
-        self._canvas = ImageDraw.Draw(self.image)
+        self._draw = ImageDraw.Draw(self.image)
 
     def write_words(self) -> None:
         """The head, the headers of columns, the labels of rows, the remark at the foot."""
-        layout, canvas = self.layout, self._canvas
+        layout, draw = self.layout, self._draw
         top = layout.margin
         for block in layout.head:
-            block.draw(canvas, layout.margin, top)
+            block.draw(draw, layout.margin, top)
             top += block.height
-        canvas.line((layout.margin, layout.rule_top, layout.width - layout.margin - 1, layout.rule_top), fill=_RULE)
+        draw.line((layout.margin, layout.rule_top, layout.width - layout.margin - 1, layout.rule_top), fill=_RULE)
         for band in layout.bands:
             for place, box in band.rows[0].cells:
                 header = layout.headers[place]
-                header.draw(canvas, box.x, band.header_top + layout.small.line_height - header.height)
+                header.draw(draw, box.x, band.header_top + layout.small.line_height - header.height)
             for row in band.rows:
                 top = row.top
                 for block in row.label:
-                    block.draw(canvas, layout.margin, top)
+                    block.draw(draw, layout.margin, top)
                     top += block.height
         if layout.foot is not None:
-            layout.foot.draw(canvas, layout.margin, layout.foot_top)
+            layout.foot.draw(draw, layout.margin, layout.foot_top)
 
     def put(self, box: Box, image: ImageRecord | None, workspace: Workspace) -> None:
         """The picture of ``image``, its upper left corner in that of ``box``; a frame around it when it is flagged.
@@ -73,7 +73,7 @@ class Canvas:
             self._put_file(box, image.path, workspace)
         if image is not None and image.flag:
             frame = (box.x - 3, box.y - 3, box.x + box.width + 2, box.y + box.height + 2)
-            self._canvas.rectangle(frame, outline=_AMBER, width=2)
+            self._draw.rectangle(frame, outline=_AMBER, width=2)
 
     def put_pixels(self, box: Box, pixels: NDArray[np.uint8]) -> None:
         """A picture in ``box``, its upper left corner in that of the box, averaged down where the layout is."""
@@ -86,15 +86,15 @@ class Canvas:
         """A line under ``box``: in amber and bold when it is a ``warning``."""
         small = self.layout.small
         style = Style(size=small.size, colour=_AMBER, bold=True) if warning else small
-        style.draw(self._canvas, box.x, box.y + box.height + 3, legible(text))
+        style.draw(self._draw, box.x, box.y + box.height + 3, legible(text))
 
     def leave_empty(self, box: Box, word: str, why: str = "") -> None:
         """A calm empty place with a word in its middle, and under it, where there is room, the reason."""
         from PIL import Image, ImageDraw
 
         place = Image.new("RGB", (box.width, box.height), _EMPTY)  # its own picture: no word reaches into a neighbour
-        canvas = ImageDraw.Draw(place)
-        canvas.rectangle((0, 0, box.width - 1, box.height - 1), outline=_RULE)
+        draw = ImageDraw.Draw(place)
+        draw.rectangle((0, 0, box.width - 1, box.height - 1), outline=_RULE)
         inner = box.width - self.layout.text.size
         blocks = [wrapped(word, Style(size=self.layout.text.size, colour=MUTED), inner)]
         reason = wrapped(why, Style(size=self.layout.small.size, colour=MUTED), inner)
@@ -103,7 +103,7 @@ class Canvas:
         top = (box.height - sum(block.height for block in blocks)) // 2
         for block in blocks:
             for line in block.lines:
-                block.style.draw(canvas, (box.width - block.style.width(line)) / 2, top, line)
+                block.style.draw(draw, (box.width - block.style.width(line)) / 2, top, line)
                 top += block.style.line_height
         self.image.paste(place, (box.x, box.y))
 

@@ -8,13 +8,14 @@ from typing import Final
 from promptlab.expand.settings_text import conditioning_text
 from promptlab.images.infotext import display_name
 from promptlab.records import RunRecord
+from promptlab.specs.settings import setting_named
 
-__all__ = ["UNKNOWN_SIZE", "cell_size", "said", "seconds_text", "settings_of"]
+__all__ = ["UNKNOWN_SIZE", "cell_size", "seconds_text", "setting_captions", "setting_label", "short_name"]
 
 UNKNOWN_SIZE: Final = 256
 
 
-def settings_of(run: RunRecord) -> Iterator[str]:
+def setting_captions(run: RunRecord) -> Iterator[str]:
     """What decided the pictures, in the order people ask for it."""
     pipeline, call = run.spec.pipeline, run.spec.call
     yield display_name(pipeline.model)
@@ -48,7 +49,12 @@ def cell_size(run: RunRecord) -> tuple[int, int]:
     return max(width for width, _ in sizes), max(height for _, height in sizes)
 
 
-def said(field: str, value: str) -> str:
-    """A setting as labels say it: ``steps 20``, ``scheduler euler use_karras_sigmas=true``; the value in full."""
-    short = {"num_inference_steps": "steps", "guidance_scale": "guidance"}.get(field, field)
-    return f"{short} {value.replace(':', ' ', 1) if field == 'scheduler' else value}"
+def setting_label(field: str, value: str) -> str:
+    """Return a setting as labels show it: ``steps 20``, ``scheduler euler use_karras_sigmas=true``; nothing is cut."""
+    return f"{short_name(field)} {value.replace(':', ' ', 1) if field == 'scheduler' else value}"
+
+
+def short_name(field: str) -> str:
+    """Return the name that people type for a setting of the call: ``steps`` for ``num_inference_steps``."""
+    row = setting_named(field)
+    return row.name if row is not None and row.part == "call" else field

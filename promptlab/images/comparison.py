@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-__all__ = ["MOST", "ComparedRow", "compared", "draw_comparison", "save_comparison"]
+__all__ = ["MAX_ROWS", "ComparedRow", "compare_images", "draw_comparison", "save_comparison"]
 
-MOST: Final = 64
+MAX_ROWS: Final = 64
 """Rows of one picture; more are told in numbers only."""
 
 
@@ -47,7 +47,7 @@ class ComparedRow:
     problem: str | None = None
 
 
-def compared(before: ImageRecord, after: ImageRecord, workspace: Workspace) -> ComparedRow:
+def compare_images(before: ImageRecord, after: ImageRecord, workspace: Workspace) -> ComparedRow:
     """The files of two images against one another. One that is owed, gone or damaged is a ``problem``, not an error."""
     found = None
     problem = None
@@ -81,7 +81,7 @@ def draw_comparison(
     facts: Sequence[str],
     headers: tuple[str, str],
 ) -> Image:
-    """The first :data:`MOST` of ``rows``, RGB: before | after | difference.
+    """The first :data:`MAX_ROWS` of ``rows``, RGB: before | after | difference.
 
     The third column is left out where there is nothing to be seen in it at all.
 
@@ -89,7 +89,7 @@ def draw_comparison(
         title, facts: for the head.
         headers: of the first two columns.
     """
-    shown = rows[:MOST]
+    shown = rows[:MAX_ROWS]
     if len(rows) > len(shown):
         facts = (*facts, f"the first {len(shown)} of {len(rows)} pairs")
     third = any(pair.difference is not None for _, pair in shown)
@@ -105,29 +105,29 @@ def draw_comparison(
         marked=frozenset(range(len(shown))),
         notes=notes,
     )
-    sheet = Canvas(layout)
-    sheet.write_words()
+    canvas = Canvas(layout)
+    canvas.write_words()
     for band in layout.bands:
         for row in band.rows:
             pair, gain, note = shown[row.variant][1], gains[row.variant], notes[row.variant]
             for place, box in row.cells:
-                _draw_cell(sheet, box, place, pair, gain, note, workspace)
-    return sheet.image
+                _draw_cell(canvas, box, place, pair, gain, note, workspace)
+    return canvas.image
 
 
 def _draw_cell(
-    sheet: Canvas, box: Box, place: int, pair: ComparedRow, gain: int, note: str, workspace: Workspace
+    canvas: Canvas, box: Box, place: int, pair: ComparedRow, gain: int, note: str, workspace: Workspace
 ) -> None:
     if place < 2:
         side = (pair.before, pair.after)[place]
-        sheet.put(box, side, workspace)
-        sheet.write_note(box, f"{side.ref} · {side.flag}" if side.flag else side.ref, warning=side.flag is not None)
+        canvas.put(box, side, workspace)
+        canvas.write_note(box, f"{side.ref} · {side.flag}" if side.flag else side.ref, warning=side.flag is not None)
     elif pair.difference is None:
-        sheet.leave_empty(box, "no difference shown", pair.problem or "")
+        canvas.leave_empty(box, "no difference shown", pair.problem or "")
     else:
         before, after = _pixels(pair.before, workspace), _pixels(pair.after, workspace)
-        sheet.put_pixels(box, difference_picture(before, after, gain=gain))
-        sheet.write_note(box, note)
+        canvas.put_pixels(box, difference_picture(before, after, gain=gain))
+        canvas.write_note(box, note)
 
 
 def _gain(pair: ComparedRow, workspace: Workspace) -> int:

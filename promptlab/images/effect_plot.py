@@ -28,7 +28,7 @@ _COLOURS: Final = ("#3b6ea8", "#c2702e")
 _MARGIN: Final = 32
 _LABEL: Final = 340
 _AREA: Final = 420
-_SAID: Final = 400
+_TEXT_WIDTH: Final = 400
 _BAR: Final = 14
 _TEXT: Final = Style(size=15, colour=INK)
 _BOLD: Final = Style(size=15, colour=INK, bold=True)
@@ -42,7 +42,7 @@ class Bar:
     value: float | None
     low: float | None = None
     high: float | None = None
-    said: str = ""
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ def draw_effect(*, title: str, facts: Sequence[str], kinds: Sequence[str], rows:
     """
     from PIL import Image, ImageDraw
 
-    width = 3 * _MARGIN + _LABEL + _AREA + _SAID
+    width = 3 * _MARGIN + _LABEL + _AREA + _TEXT_WIDTH
     head = [wrapped(title, Style(size=19, colour=INK, bold=True), width - 2 * _MARGIN)]
     head += [wrapped(fact, _SMALL, width - 2 * _MARGIN) for fact in facts]
     labels = [wrapped(row.label, _TEXT if row.bars else _BOLD, _LABEL if row.bars else width // 2) for row in rows]
@@ -97,7 +97,7 @@ def save_effect(image: Image, path: Path) -> None:
 
 
 def _height(row: Bars, label: TextBlock) -> int:
-    said = sum(max(_BAR, wrapped(bar.said, _SMALL, _SAID).height) + 4 for bar in row.bars)
+    said = sum(max(_BAR, wrapped(bar.text, _SMALL, _TEXT_WIDTH).height) + 4 for bar in row.bars)
     return max(label.height, said) + 12
 
 
@@ -130,6 +130,6 @@ def _row(canvas: ImageDraw, row: Bars, label: TextBlock, top: int, scale: float)
             canvas.line((low, middle, high, middle), fill=INK, width=2)
             for end in (low, high):
                 canvas.line((end, middle - 4, end, middle + 4), fill=INK, width=2)
-        said = wrapped(bar.said, _SMALL, _SAID)
+        said = wrapped(bar.text, _SMALL, _TEXT_WIDTH)
         said.draw(canvas, left + _AREA + _MARGIN // 2, at - 2)
         at += max(_BAR, said.height) + 4

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from promptlab.images.canvas import Canvas
-from promptlab.images.captions import cell_size, seconds_text, settings_of
+from promptlab.images.captions import cell_size, seconds_text, setting_captions
 from promptlab.images.fonts import scripts_without_font
 from promptlab.images.grid_metadata import describe_grid
 from promptlab.images.layout import Label, Layout, lay_out
@@ -40,17 +40,17 @@ def draw_grid(run: RunRecord, workspace: Workspace) -> Image:
     picture of 16,000 pixels a side and 80 million in all are they averaged down by a whole factor; the head says so.
     """
     layout = grid_layout(run)
-    sheet = Canvas(layout)
-    sheet.write_words()
+    canvas = Canvas(layout)
+    canvas.write_words()
     by_place = {(image.variant, image.seed): image for image in run.images}
     for band in layout.bands:
         for row in band.rows:
             for place, box in row.cells:
                 image = by_place.get((row.variant, run.spec.seeds[place]))
-                sheet.put(box, image, workspace)
+                canvas.put(box, image, workspace)
                 if image is not None and image.flag:
-                    sheet.write_note(box, image.flag, warning=True)
-    return sheet.image
+                    canvas.write_note(box, image.flag, warning=True)
+    return canvas.image
 
 
 def save_grid(run: RunRecord, workspace: Workspace, *, uids: Mapping[int, str] | None = None) -> Path:
@@ -108,7 +108,7 @@ def grid_layout(run: RunRecord) -> Layout:
     )
     return lay_out(
         title=" · ".join(part for part in (f"Run {run.id}", run.name, run.experiment) if part),
-        facts=[*settings_of(run), *_came_of(run), *([f"negative: {shared}"] if shared.strip() else [])],
+        facts=[*setting_captions(run), *_came_of(run), *([f"negative: {shared}"] if shared.strip() else [])],
         labels=labels,
         headers=[f"seed {seed}" for seed in run.spec.seeds],
         cell=cell_size(run),

@@ -19,7 +19,7 @@ from promptlab.images.metadata import CHUNK, FORMAT, chunk_of, damaged
 from promptlab.records import RunRecord, SweepRecord, plain
 from promptlab.specs import RunSpec
 
-__all__ = ["GridMetadata", "chronicle", "describe_grid", "describe_sweep", "named_by"]
+__all__ = ["GridMetadata", "describe_grid", "describe_sweep", "read_grid_metadata", "read_grid_owner"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ def _chunk(kind: str, **told: Any) -> dict[str, str]:
     return {CHUNK: json.dumps({"kind": kind, "format": FORMAT, "version": __version__, **told})}
 
 
-def named_by(path: Path) -> tuple[str, str] | None:
+def read_grid_owner(path: Path) -> tuple[str, str] | None:
     """Whose grid or overview this file is: ``("run", uid)`` or ``("sweep", uid)``; ``None`` when it is neither.
 
     Raises:
@@ -70,7 +70,7 @@ def named_by(path: Path) -> tuple[str, str] | None:
     return what, uid
 
 
-def chronicle(path: Path) -> GridMetadata | None:
+def read_grid_metadata(path: Path) -> GridMetadata | None:
     """The record that a grid or an overview tells; ``None`` for anything else, and for those of format 1.
 
     Raises:

@@ -24,6 +24,7 @@ from promptlab.expand.ranges import show_number
 from promptlab.expand.settings_text import short_source
 from promptlab.images.samplers import sampler_of
 from promptlab.plan import ImageRequest
+from promptlab.specs.settings import settings_of
 
 __all__ = ["display_name", "infotext"]
 
@@ -34,7 +35,7 @@ _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _WEIGHTS: Final = (".safetensors", ".ckpt", ".bin", ".pt", ".pth")
 
 
-def infotext(task: ImageRequest, *, size: tuple[int, int] | None = None) -> str:
+def infotext(request: ImageRequest, *, size: tuple[int, int] | None = None) -> str:
     """The ``parameters`` chunk of one image.
 
     The first line break is there even when the prompt is empty: sd-prompt-reader finds the other lines by it.
@@ -42,7 +43,7 @@ def infotext(task: ImageRequest, *, size: tuple[int, int] | None = None) -> str:
     Args:
         size: width and height of the picture, for a call that leaves them to the model.
     """
-    call, pipeline = task.call, task.pipeline
+    call, pipeline = request.call, request.pipeline
     loras = [f"{short_source(each.name)}:{show_number(each.weight)}" for each in pipeline.loras]
     sampler = sampler_of(pipeline.scheduler)
     width, height = size or (call.width, call.height)
@@ -52,7 +53,7 @@ def infotext(task: ImageRequest, *, size: tuple[int, int] | None = None) -> str:
         "Sampler": sampler.name,
         "Schedule type": sampler.schedule_type,
         "CFG scale": call.guidance_scale,
-        "Seed": task.seed,
+        "Seed": request.seed,
         "Size": f"{width}x{height}" if width and height else None,
         "Model": display_name(pipeline.model),  # and no "Model hash", which means a hash of a checkpoint file
         "VAE": pipeline.vae and display_name(pipeline.vae),
@@ -60,16 +61,24 @@ def infotext(task: ImageRequest, *, size: tuple[int, int] | None = None) -> str:
         "Variation seed": call.variation_seed if call.varied else None,
         "Variation seed strength": call.variation_strength if call.varied else None,
         "LoRA": " + ".join(loras) or None,
+        **_table_fields(request),
         "Eta": sampler.eta,
         "Eta DDIM": arguments.get("eta") if sampler.name == "DDIM" else None,
-        "RNG": "CPU" if task.generator_device == "cpu" else "GPU",  # absent would mean GPU
+        "RNG": "CPU" if request.generator_device == "cpu" else "GPU",  # absent would mean GPU
         "Version": f"PromptLab {__version__}",  # a bare number would switch the web UI to what it did at that version
     }
-    lines = [" ".join([_defused(task.prompt), *(f"<lora:{lora}>" for lora in loras)])]
-    if task.negative_prompt.strip():
-        lines.append(f"Negative prompt: {_defused(task.negative_prompt)}")
+    lines = [" ".join([_defused(request.prompt), *(f"<lora:{lora}>" for lora in loras)])]
+    if request.negative_prompt.strip():
+        lines.append(f"Negative prompt: {_defused(request.negative_prompt)}")
     lines.append(", ".join(f"{key}: {_quoted(value)}" for key, value in fields.items() if value is not None))
     return "\n".join(lines)
+
+
+def _table_fields(request: ImageRequest) -> dict[str, object]:
+    """Return the fields that the table of settings names, for settings that stand in infotext as they are."""
+    rows = (row for row in settings_of("pipeline", "call") if row.infotext is not None)
+    values = {str(row.infotext): getattr(getattr(request, row.part), row.sets[0]) for row in rows}
+    return {key: value for key, value in values.items() if value not in (None, False)}
 
 
 def display_name(model: str) -> str:

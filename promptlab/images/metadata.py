@@ -140,7 +140,7 @@ def _of_format_1(written: Mapping[str, Any]) -> dict[str, Any]:
 def describe(
     run: RunRecord,
     image: ImageRecord,
-    task: ImageRequest,
+    request: ImageRequest,
     *,
     environment: Environment,
     parent: ParentImage | None = None,
@@ -150,7 +150,7 @@ def describe(
     Args:
         run: whose picture it is.
         image: as it will be in the notebook.
-        task: what it was made from.
+        request: what it was made from.
         environment: what it was made in, which after a resume may not be the run's own.
         parent: the image it was varied from.
     """
@@ -168,7 +168,7 @@ def describe(
         device=run.device,
         parent=parent,
         spec=run.spec.vary(
-            variants=(run.spec.variants[image.variant],), seeds=(image.seed,), batch_size=task.batch_size
+            variants=(run.spec.variants[image.variant],), seeds=(image.seed,), batch_size=request.batch_size
         ),
         variant=image.variant,
         seeds=show_seeds(run.spec.seeds),
@@ -184,7 +184,7 @@ def describe(
         decoded_in=image.decoded_in,
     )
     size = (image.width, image.height) if image.width and image.height else None
-    return {CHUNK: own.to_json(), "parameters": infotext(task, size=size)}
+    return {CHUNK: own.to_json(), "parameters": infotext(request, size=size)}
 
 
 def self_description(path: Path) -> ImageMetadata | None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from promptlab.images.canvas import Canvas
-from promptlab.images.captions import said, seconds_text, settings_of
+from promptlab.images.captions import seconds_text, setting_captions, setting_label
 from promptlab.images.grid_metadata import describe_sweep
 from promptlab.images.layout import Box, Label, Layout, lay_out
 from promptlab.images.png import encode_png, write_atomically
@@ -88,13 +88,13 @@ def save_overview(sweep: SweepRecord, runs: Sequence[RunRecord], workspace: Work
 
 def draw_overview(page: Page, workspace: Workspace) -> Image:
     """One page, RGB. Pictures are averaged down by a whole factor where the head says so."""
-    sheet = Canvas(page.layout)
-    sheet.write_words()
+    canvas = Canvas(page.layout)
+    canvas.write_words()
     for band in page.layout.bands:
         for row in band.rows:
             for place, box in row.cells:
-                _draw_cell(sheet, box, page.cells[row.variant][place], page.block, workspace)
-    return sheet.image
+                _draw_cell(canvas, box, page.cells[row.variant][place], page.block, workspace)
+    return canvas.image
 
 
 def overview_pages(sweep: SweepRecord, runs: Sequence[RunRecord]) -> Iterator[Page]:
@@ -105,15 +105,15 @@ def overview_pages(sweep: SweepRecord, runs: Sequence[RunRecord]) -> Iterator[Pa
     block = RunBlock.of([record for record in at.values() if record is not None])
     outer = len(sweep.dimensions) - 2
     stacks = {place[:outer] for place in at} if outer > 0 and at else {()}
-    sheets: list[tuple[str, list[str], list[str], list[list[_Cell]]]] = []
+    tables: list[tuple[str, list[str], list[str], list[list[_Cell]]]] = []
     for stack in sorted(stacks):
         heading = "  ·  ".join(names[dimension][value].replace("\n", ", ") for dimension, value in enumerate(stack))
         rows, columns, cells = _table(at, stack, names[max(outer, 0) :], block)
-        sheets.append((heading, rows, columns, cells))
+        tables.append((heading, rows, columns, cells))
     facts = list(_facts(sweep, runs, block))
     parts = [
         (heading, rows[some], columns, cells[some])
-        for heading, rows, columns, cells in sheets
+        for heading, rows, columns, cells in tables
         for some in _readable(rows, columns, cells, block)
     ]
     for number, (heading, rows, columns, cells) in enumerate(parts, 1):
@@ -134,7 +134,7 @@ def _names(sweep: SweepRecord, dimension: int) -> Mapping[int, str]:
     for run in sorted(sweep.runs, key=lambda run: run.place[dimension]):
         values = dict(run.values)
         found.setdefault(
-            run.place[dimension], "\n".join(said(field, values[field]) for field in fields if field in values)
+            run.place[dimension], "\n".join(setting_label(field, values[field]) for field in fields if field in values)
         )
     return found
 
@@ -196,7 +196,7 @@ def _laid_out(
 
 def _facts(sweep: SweepRecord, runs: Sequence[RunRecord], block: RunBlock) -> Iterator[str]:
     """What all runs share, what the cells show, and how far the sweep has come."""
-    settings = [list(settings_of(run)) for run in runs]
+    settings = [list(setting_captions(run)) for run in runs]
     yield from (fact for fact in (settings[0] if settings else []) if all(fact in others for others in settings))
     yield f"{len(sweep.runs)} runs"
     made, asked = sum(len(run.made) for run in runs), sum(len(run.images) for run in runs)
@@ -206,19 +206,19 @@ def _facts(sweep: SweepRecord, runs: Sequence[RunRecord], block: RunBlock) -> It
         yield "below each: seconds an image"
 
 
-def _draw_cell(sheet: Canvas, box: Box, cell: _Cell, block: RunBlock, workspace: Workspace) -> None:
+def _draw_cell(canvas: Canvas, box: Box, cell: _Cell, block: RunBlock, workspace: Workspace) -> None:
     if cell.run is None:
-        sheet.leave_empty(box, "no run")
+        canvas.leave_empty(box, "no run")
         return
     if cell.only is not None:
-        sheet.put(box, block.pictures(cell.run)[cell.only], workspace)
+        canvas.put(box, block.pictures(cell.run)[cell.only], workspace)
     else:
         pictures = block.pictures(cell.run)
-        for place, part in enumerate(block.boxes(box, sheet.layout.shrink)):
+        for place, part in enumerate(block.boxes(box, canvas.layout.shrink)):
             if pictures[place] is not None:
-                sheet.put(part, pictures[place], workspace)
+                canvas.put(part, pictures[place], workspace)
     note, warning = _note(cell, block)
-    sheet.write_note(box, note, warning=warning)
+    canvas.write_note(box, note, warning=warning)
 
 
 def _note(cell: _Cell, block: RunBlock) -> tuple[str, bool]:

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from promptlab.images.comparison import MOST, compared, draw_comparison, save_comparison
+from promptlab.images.comparison import MAX_ROWS, compare_images, draw_comparison, save_comparison
 from promptlab.images.layout import Label
 from promptlab.images.png import read_pixels, write_png
 from promptlab.records import ImageRecord, ImageStatus
@@ -56,7 +56,7 @@ def test_both_pictures_and_their_difference_are_there_to_the_pixel(space):
     """Cells hold the pixels of the PNGs; the third column is the difference, brighter by what is written under it."""
     before = noise(1)
     after = before // 2 + 60
-    pair = compared(image(space, 1, 0, before), image(space, 2, 0, after), space)
+    pair = compare_images(image(space, 1, 0, before), image(space, 2, 0, after), space)
     picture = drawn(space, pair)
     assert holds(picture, before)
     assert holds(picture, after)
@@ -66,7 +66,7 @@ def test_both_pictures_and_their_difference_are_there_to_the_pixel(space):
 
 def test_identical_pictures_have_a_black_difference(space):
     """Nothing is made brighter where nothing differs."""
-    pair = compared(image(space, 1, 0, noise(1)), image(space, 2, 0, noise(1)), space)
+    pair = compare_images(image(space, 1, 0, noise(1)), image(space, 2, 0, noise(1)), space)
     assert pair.difference is not None
     assert pair.difference.identical
     assert holds(drawn(space, pair), np.zeros((64, 64, 3), np.uint8))
@@ -74,12 +74,12 @@ def test_identical_pictures_have_a_black_difference(space):
 
 def test_two_sizes_leave_the_difference_out(space):
     """Both are shown and why they are not compared is said; with no difference at all there is no third column."""
-    pair = compared(image(space, 1, 0, noise(1)), image(space, 2, 0, noise(2, height=48)), space)
+    pair = compare_images(image(space, 1, 0, noise(1)), image(space, 2, 0, noise(2, height=48)), space)
     assert (pair.difference, pair.problem) == (None, "sizes differ: 64x64 and 64x48")
     alone = drawn(space, pair)
     assert holds(alone, noise(1))
     assert holds(alone, noise(2, height=48))
-    other = compared(image(space, 1, 1, noise(3)), image(space, 2, 1, noise(4)), space)
+    other = compare_images(image(space, 1, 1, noise(3)), image(space, 2, 1, noise(4)), space)
     assert drawn(space, pair, other).shape[1] > alone.shape[1]
 
 
@@ -89,7 +89,7 @@ def test_what_is_not_there_has_its_empty_place(space):
     lost, broken = image(space, 2, 1, noise(2)), image(space, 2, 2, noise(3))
     (space.root / lost.path).unlink()
     (space.root / broken.path).write_bytes(b"no picture")
-    pairs = [compared(there, other, space) for other in (image(space, 2, 0), lost, broken)]
+    pairs = [compare_images(there, other, space) for other in (image(space, 2, 0), lost, broken)]
     assert [pair.difference for pair in pairs] == [None] * 3
     assert "2/0 is not made yet" in pairs[0].problem
     assert "does not exist" in pairs[1].problem
@@ -100,15 +100,15 @@ def test_what_is_not_there_has_its_empty_place(space):
 def test_many_pairs_are_cut_and_said_to_be(space):
     """The first of them are drawn, so that the picture stays one that viewers open."""
     one, other = (image(space, run, 0, noise(run, height=8, width=8)) for run in (1, 2))
-    pair = compared(one, other, space)
-    assert drawn(space, *[pair] * (MOST + 9)).shape[0] < drawn(space, *[pair] * MOST).shape[0] + 60
+    pair = compare_images(one, other, space)
+    assert drawn(space, *[pair] * (MAX_ROWS + 9)).shape[0] < drawn(space, *[pair] * MAX_ROWS).shape[0] + 60
 
 
 def test_it_is_kept_under_both_names(space):
     """A run by its number, an image by its run and position; the file is the very picture."""
     path = space.comparison((1, None), (3, 12))
     assert space.relative(path) == "images/diff-00001-00003.12.png"
-    pair = compared(image(space, 1, 0, noise(1)), image(space, 3, 12, noise(2)), space)
+    pair = compare_images(image(space, 1, 0, noise(1)), image(space, 3, 12, noise(2)), space)
     picture = draw_comparison([(Label(title="seed 0"), pair)], space, title="x", facts=[], headers=("a", "b"))
     save_comparison(picture, path)
     assert (read_pixels(path) == np.asarray(picture)).all()

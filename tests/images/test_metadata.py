@@ -15,7 +15,7 @@ from promptlab.errors import InputError
 from promptlab.expand import parse_seeds
 from promptlab.images.foreign import recognise
 from promptlab.images.grid import save_grid
-from promptlab.images.grid_metadata import GridMetadata, chronicle, named_by
+from promptlab.images.grid_metadata import GridMetadata, read_grid_metadata, read_grid_owner
 from promptlab.images.infotext import display_name, infotext
 from promptlab.images.metadata import ParentImage, describe, self_description
 from promptlab.images.png import read_text, write_png
@@ -249,7 +249,7 @@ def test_pictures_of_others_describe_nothing(tmp_path):
     """No chunk of ours, no description: not an error."""
     write_png(tmp_path / "a.png", PIXELS, {"parameters": "x"})
     assert self_description(tmp_path / "a.png") is None
-    assert named_by(tmp_path / "a.png") is None
+    assert read_grid_owner(tmp_path / "a.png") is None
 
 
 def test_a_grid_names_its_run_and_is_no_picture(make_run, workspace, tmp_path, resolve):
@@ -257,16 +257,16 @@ def test_a_grid_names_its_run_and_is_no_picture(make_run, workspace, tmp_path, r
     path = save_grid(make_run((Variant(prompt="a fox"),), (1,)), workspace)
     write_png(tmp_path / "a.png", PIXELS, chunks(resolve, Variant(prompt="a fox")))
     assert self_description(path) is None
-    assert named_by(path) == ("run", UID)
-    assert named_by(tmp_path / "a.png") is None
+    assert read_grid_owner(path) == ("run", UID)
+    assert read_grid_owner(tmp_path / "a.png") is None
 
 
 def test_a_grid_tells_its_whole_run(make_run, workspace):
     """The record comes out of the grid equal to the one it was drawn from, the numbers of other runs explained."""
     run = make_run((Variant(prompt="a fox", label="전사 🦊"), Variant(prompt="b", source=0)), (1, 2), owed=(1,))
-    told = chronicle(save_grid(run, workspace, uids={2: "b" * 32}))
+    told = read_grid_metadata(save_grid(run, workspace, uids={2: "b" * 32}))
     assert told == GridMetadata(record=run, uids={2: "b" * 32})
-    assert chronicle(workspace.root / run.images[0].path) is None
+    assert read_grid_metadata(workspace.root / run.images[0].path) is None
 
 
 def broken(plain, *path, value=None):
@@ -324,7 +324,7 @@ def test_a_chunk_that_was_tampered_with_is_refused(tmp_path, resolve, harm):
 def test_any_json_is_refused_calmly(tmp_path, plain):
     """No foreign exception comes out of a chunk that someone else wrote under our name."""
     write_png(tmp_path / "a.png", PIXELS, {"promptlab": json.dumps(plain)})
-    for read in (self_description, named_by, chronicle):
+    for read in (self_description, read_grid_owner, read_grid_metadata):
         try:
             read(tmp_path / "a.png")
         except InputError as error:

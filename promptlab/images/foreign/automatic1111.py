@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from promptlab.images.foreign.record import ForeignMetadata, cleaned, json_object, real, whole
+from promptlab.images.foreign.record import ForeignMetadata, as_float, as_int, cleaned, json_object
 from promptlab.images.foreign.spec_builder import SpecBuilder
 from promptlab.images.samplers import split_sampler
 
@@ -64,7 +64,7 @@ def read(texts: Mapping[str, str]) -> ForeignMetadata | None:
     text = parse(written)
     if text is None or not {"Steps", "Sampler"} & text.fields.keys():
         return None
-    return described(text, program=_program(text.fields)).foreign()
+    return described(text, program=_program(text.fields)).build()
 
 
 def parse(written: str) -> Infotext | None:
@@ -84,36 +84,36 @@ def parse(written: str) -> Infotext | None:
 
 
 def described(text: Infotext, *, program: str) -> SpecBuilder:
-    """``text`` as a draft of ``program``, also for programs that write this format with additions of their own."""
+    """``text`` as a builder of ``program``, also for programs that write this format with additions of their own."""
     left = dict(text.fields)
-    draft = SpecBuilder(program=program, flow="Distilled CFG Scale" in left)
+    builder = SpecBuilder(program=program, flow="Distilled CFG Scale" in left)
     if program == "PromptLab":
         prompt, negative = _restored(text.prompt), _restored(text.negative_prompt)
-        draft.words(_without_loras(draft, prompt, left.pop("LoRA", "")), negative)
+        builder.set_prompts(_without_loras(builder, prompt, left.pop("LoRA", "")), negative)
     else:
-        draft.words(text.prompt, text.negative_prompt, weighted=WEIGHTED)
-    draft.named_model("Model", left.pop("Model", None))
+        builder.set_prompts(text.prompt, text.negative_prompt, weighted=WEIGHTED)
+    builder.set_model("Model", left.pop("Model", None))
     vae = left.pop("VAE", "")
-    draft.vae = None if vae in ("", "None", "Automatic") else vae
-    draft.steps("Steps", left.pop("Steps", None))
-    _guidance(draft, left)
-    _size(draft, left)
+    builder.settings["vae"] = None if vae in ("", "None", "Automatic") else vae
+    builder.set_steps("Steps", left.pop("Steps", None))
+    _guidance(builder, left)
+    _size(builder, left)
     if "Seed" in left:
-        draft.seed("Seed", left.pop("Seed"))
+        builder.set_seed("Seed", left.pop("Seed"))
     if "Variation seed" in left:
         strength = ("Variation seed strength", left.pop("Variation seed strength", None))
-        draft.variation(("Variation seed", left.pop("Variation seed")), strength)
-    _sampler(draft, left)
-    _call(draft, left)
-    _noise(draft, left.pop("RNG", None))
+        builder.set_variation(("Variation seed", left.pop("Variation seed")), strength)
+    _sampler(builder, left)
+    _call(builder, left)
+    _noise(builder, left.pop("RNG", None))
     for spent in ("Version", "App"):
         left.pop(spent, None)
     if any(name.startswith("Hires") for name in left):  # its own pass over the picture, not over another one
-        draft.others([("Denoising strength", left.pop("Denoising strength", None))], why=_WHY[0][1])
+        builder.record_gaps([("Denoising strength", left.pop("Denoising strength", None))], why=_WHY[0][1])
     for name, value in left.items():
         why = next((reason for pattern, reason in _WHY if re.match(pattern, name)), None)
-        draft.others([(name, value)], **({"why": why} if why else {}))
-    return draft
+        builder.record_gaps([(name, value)], **({"why": why} if why else {}))
+    return builder
 
 
 def _pairs(line: str) -> Iterator[tuple[str, str]]:
@@ -167,55 +167,55 @@ def _program(fields: Mapping[str, str]) -> str:
     return "Forge" if re.match(r"f[0-9]", version) or version.lower().startswith(("forge", "neo")) else "AUTOMATIC1111"
 
 
-def _guidance(draft: SpecBuilder, left: dict[str, str]) -> None:
+def _guidance(builder: SpecBuilder, left: dict[str, str]) -> None:
     """Forge runs Flux with two scales; the one that was distilled into the model is diffusers' ``guidance_scale``."""
     scale = left.pop("CFG scale", None)
     distilled = left.pop("Distilled CFG Scale", None)
     if distilled is None:
-        draft.guidance("CFG scale", scale)
+        builder.set_guidance("CFG scale", scale)
         return
-    draft.guidance("Distilled CFG Scale", distilled)
-    if real(scale) != 1:
-        draft.others([("CFG scale", scale)], why="the model is guided by the distilled scale alone here")
+    builder.set_guidance("Distilled CFG Scale", distilled)
+    if as_float(scale) != 1:
+        builder.record_gaps([("CFG scale", scale)], why="the model is guided by the distilled scale alone here")
 
 
-def _size(draft: SpecBuilder, left: dict[str, str]) -> None:
+def _size(builder: SpecBuilder, left: dict[str, str]) -> None:
     size = left.pop("Size", None)
     if size is not None:
         found = _SIZE.fullmatch(size)
-        draft.size("Size", *(found.groups() if found else (size, None)))
+        builder.set_size("Size", *(found.groups() if found else (size, None)))
 
 
-def _sampler(draft: SpecBuilder, left: dict[str, str]) -> None:
+def _sampler(builder: SpecBuilder, left: dict[str, str]) -> None:
     given = left.pop("Sampler", "")
     name, combined = split_sampler(given)
     kind = left.pop("Schedule type", None) or combined
     if name in ("", "Unknown"):
-        draft.others([("Sampler", given)])
+        builder.record_gaps([("Sampler", given)])
         return
-    quiet = real(left.get("Eta")) == 0
-    draft.sampler("Sampler", name, kind)
-    if name == "DPM++ 2S a" and draft.scheduler:
+    quiet = as_float(left.get("Eta")) == 0
+    builder.set_sampler("Sampler", name, kind)
+    if name == "DPM++ 2S a" and builder.scheduler:
         if quiet:
             left.pop("Eta")
         else:
-            draft.lose("Sampler", name, "adds noise in every step, which its counterpart here does not")
-    if name == "DDIM" and (eta := real(left.pop("Eta DDIM", None))) is not None:
-        draft.arguments["eta"] = eta
+            builder.record_gap("Sampler", name, "adds noise in every step, which its counterpart here does not")
+    if name == "DDIM" and (eta := as_float(left.pop("Eta DDIM", None))) is not None:
+        builder.arguments["eta"] = eta
 
 
-def _call(draft: SpecBuilder, left: dict[str, str]) -> None:
+def _call(builder: SpecBuilder, left: dict[str, str]) -> None:
     """Clip skip: the web UI counts the layer taken from the end, diffusers those left out."""
     layer = left.pop("Clip skip", None)
-    counted = whole(layer)
+    counted = as_int(layer)
     if counted is not None and 1 <= counted <= 12:
         if counted > 1:
-            draft.arguments["clip_skip"] = counted - 1
+            builder.settings["clip_skip"] = counted - 1
     else:
-        draft.others([("Clip skip", layer)])
+        builder.record_gaps([("Clip skip", layer)])
 
 
-def _without_loras(draft: SpecBuilder, prompt: str, said: str) -> str:
+def _without_loras(builder: SpecBuilder, prompt: str, said: str) -> str:
     """The prompt without the ``<lora:…>`` that PromptLab wrote behind it: only those that the field ``LoRA`` names, for
     in a prompt of PromptLab's such a text is words."""
     parts = [part for part in said.split(" + ") if part]
@@ -223,13 +223,13 @@ def _without_loras(draft: SpecBuilder, prompt: str, said: str) -> str:
         prompt = prompt.removesuffix(f"<lora:{part}>").rstrip()
     for part in parts:
         name, _, weight = part.rpartition(":")
-        draft.lora("LoRA", name, weight)
+        builder.add_lora("LoRA", name, weight)
     return prompt
 
 
-def _noise(draft: SpecBuilder, source: str | None) -> None:
-    if source != "CPU" and draft.program not in ("ComfyUI", "Fooocus"):  # both draw it on the CPU
-        draft.noise("RNG", source or "GPU")
+def _noise(builder: SpecBuilder, source: str | None) -> None:
+    if source != "CPU" and builder.program not in ("ComfyUI", "Fooocus"):  # both draw it on the CPU
+        builder.record_noise_device("RNG", source or "GPU")
 
 
 def _restored(prompt: str) -> str:

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from promptlab.images.foreign.comfyui_names import WEIGHTED, take_sampler
+from promptlab.images.foreign.comfyui_names import WEIGHTED, set_comfyui_sampler
 from promptlab.images.foreign.graph import Graph, Link, Node
-from promptlab.images.foreign.record import ForeignMetadata, cleaned, json_object, real, whole
+from promptlab.images.foreign.record import ForeignMetadata, as_float, as_int, cleaned, json_object
 from promptlab.images.foreign.spec_builder import SpecBuilder
 
 __all__ = ["read"]
@@ -76,7 +76,7 @@ def read(texts: Mapping[str, str]) -> ForeignMetadata | None:
     walk = _Walk(graph, sampler)
     walk.take()
     walk.leave(behind, samplers)
-    return walk.draft.foreign()
+    return walk.builder.build()
 
 
 def _draws(graph: Graph, node: Node) -> bool:
@@ -97,20 +97,20 @@ def _saved(graph: Graph) -> list[Link]:
 
 
 class _Walk:
-    """From one sampler back to all that it needs, into a draft; remembers which nodes it understood."""
+    """From one sampler back to all that it needs, into a builder; remembers which nodes it understood."""
 
     def __init__(self, graph: Graph, sampler: Node) -> None:
         self.graph, self.sampler = graph, sampler
-        self.draft = SpecBuilder(program=PROGRAM)
+        self.builder = SpecBuilder(program=PROGRAM)
         self.taken = {sampler.key}
 
     def take(self) -> None:
         """Take everything that the sampler was given."""
-        self.draft.flow = any(node.kind in _FLOW for node, _ in self.graph.upstream(self.graph.links(self.sampler)))
+        self.builder.flow = any(node.kind in _FLOW for node, _ in self.graph.upstream(self.graph.links(self.sampler)))
         guider = self.linked("guider") or self.sampler
         self._call(guider)
         self._noise_and_steps()
-        self.draft.words(
+        self.builder.set_prompts(
             self._words(guider, ("positive", "conditioning", "cond1"), "prompt"),
             self._words(guider, ("negative",), "negative prompt"),
             weighted=WEIGHTED,
@@ -128,9 +128,11 @@ class _Walk:
             if node.key in self.taken or node.kind in _PLAIN:
                 continue
             if node.key in samplers:
-                self.draft.lose(node.kind, f"node {node.key}", "is another sampler: only the last one is made here")
+                self.builder.record_gap(
+                    node.kind, f"node {node.key}", "is another sampler: only the last one is made here"
+                )
             elif not self._holds_a_value(node):
-                self.draft.lose("node", node.kind)
+                self.builder.record_gap("node", node.kind)
 
     def linked(self, name: str) -> Node | None:
         """The node that an input of the sampler comes from."""
@@ -142,34 +144,35 @@ class _Walk:
 
     def _call(self, guider: Node) -> None:
         value = self.graph.value
-        self.draft.guidance("cfg", value(guider, "cfg", _NUMBERS))
+        self.builder.set_guidance("cfg", value(guider, "cfg", _NUMBERS))
         for name in ("cfg_conds", "cfg_cond2_negative"):
-            self.draft.others([(name, guider.inputs.get(name))])
+            self.builder.record_gaps([(name, guider.inputs.get(name))])
         self.taken.add(guider.key)
 
     def _noise_and_steps(self) -> None:
-        graph, draft, sampler = self.graph, self.draft, self.sampler
+        graph, builder, sampler = self.graph, self.builder, self.sampler
         noise, sigmas, chosen = (self.linked(name) or sampler for name in ("noise", "sigmas", "sampler"))
         self.taken |= {noise.key, sigmas.key, chosen.key}
         seed = next((name for name in ("seed", "noise_seed") if name in noise.inputs), None)
         if seed:
-            draft.seed(seed, graph.value(noise, seed, _NUMBERS))
-        draft.steps("steps", graph.value(sigmas, "steps", ("steps_total", *_NUMBERS)))
+            builder.set_seed(seed, graph.value(noise, seed, _NUMBERS))
+        builder.set_steps("steps", graph.value(sigmas, "steps", ("steps_total", *_NUMBERS)))
         name = graph.value(chosen, "sampler_name", ("sampler", "value"))
         if chosen is not sampler and name is None:
-            draft.lose("sampler", chosen.kind, "no scheduler here computes the same; the model's own is used")
+            builder.record_gap("sampler", chosen.kind, "no scheduler here computes the same; the model's own is used")
         schedule = _SCHEDULES.get(sigmas.kind) or graph.value(sigmas, "scheduler", ("value",))
         if sigmas is not sampler and schedule is None:
-            draft.lose("sigmas", sigmas.kind, "is no schedule of a scheduler here")
-        take_sampler(draft, ("sampler_name", name), ("scheduler", schedule))
-        denoise = real(graph.value(sigmas, "denoise", _NUMBERS))
+            builder.record_gap("sigmas", sigmas.kind, "is no schedule of a scheduler here")
+        set_comfyui_sampler(builder, ("sampler_name", name), ("scheduler", schedule))
+        denoise = as_float(graph.value(sigmas, "denoise", _NUMBERS))
         if denoise is not None and denoise != 1:
-            draft.lose("denoise", denoise, "the picture was made from another picture")
-        first, last = (whole(graph.value(sampler, each, _NUMBERS)) for each in ("start_at_step", "end_at_step"))
-        if first or (last is not None and draft.num_inference_steps and last < draft.num_inference_steps):
-            draft.lose("start_at_step, end_at_step", f"{first}, {last}", "all steps are made here")
+            builder.record_gap("denoise", denoise, "the picture was made from another picture")
+        first, last = (as_int(graph.value(sampler, each, _NUMBERS)) for each in ("start_at_step", "end_at_step"))
+        steps = builder.settings.get("num_inference_steps")
+        if first or (last is not None and steps and last < steps):
+            builder.record_gap("start_at_step, end_at_step", f"{first}, {last}", "all steps are made here")
         if sampler.inputs.get("add_noise") in ("disable", False):
-            draft.lose("add_noise", "disable", "noise is always drawn here")
+            builder.record_gap("add_noise", "disable", "noise is always drawn here")
 
     def _words(self, guider: Node, names: tuple[str, ...], what: str) -> str:
         """The first text behind a conditioning; further ones, which were combined with it, are lost."""
@@ -180,13 +183,13 @@ class _Walk:
             elif node.kind == "ConditioningZeroOut":
                 texts.append("")
             elif node.kind == "FluxGuidance":
-                self.draft.guidance("guidance", self.graph.value(node, "guidance", _NUMBERS))
+                self.builder.set_guidance("guidance", self.graph.value(node, "guidance", _NUMBERS))
             elif node.kind not in _PLAIN and not self._holds_a_value(node):
-                self.draft.lose("node", node.kind, "changes what the prompt means")
+                self.builder.record_gap("node", node.kind, "changes what the prompt means")
             self.taken.add(node.key)
         for further in dict.fromkeys(texts[1:]):
             if further != texts[0]:
-                self.draft.lose(what, further, "several texts are not combined here")
+                self.builder.record_gap(what, further, "several texts are not combined here")
         return texts[0] if texts else ""
 
     def _before_words(self, node: Node, slot: int) -> Iterable[str]:
@@ -204,7 +207,7 @@ class _Walk:
                 if isinstance(text, str):
                     texts.append(cleaned(text).strip())
                 else:
-                    self.draft.lose(name, node.kind, "its text is made by other nodes")
+                    self.builder.record_gap(name, node.kind, "its text is made by other nodes")
         return texts
 
     def _model(self, start: Node) -> None:
@@ -215,30 +218,32 @@ class _Walk:
                 if (name.startswith("lora_name") and isinstance(value, str)) or lora:
                     inner = value.get("strength") if isinstance(value, dict) else None
                     strength = node.inputs.get("strength_model", inner)
-                    self.draft.lora("LoRA", lora or value, strength if isinstance(strength, int | float) else None)
+                    self.builder.add_lora(
+                        "LoRA", lora or value, strength if isinstance(strength, int | float) else None
+                    )
             if _loads(node):
                 name = next(each for each in _NAMES if each in node.inputs)
-                self.draft.named_model(name, self.graph.value(node, name, _NAMES))
+                self.builder.set_model(name, self.graph.value(node, name, _NAMES))
                 return
             if "model" in node.inputs and "Lora" not in node.kind and node.kind not in _PLAIN:
-                self.draft.lose("node", node.kind, "changes the model")
+                self.builder.record_gap("node", node.kind, "changes the model")
 
     def _vae(self, link: Link) -> None:
         for node, _ in self.graph.upstream([link], lambda *_: ("vae", "VAE", "")):
             if "vae_name" in node.inputs:
                 self.taken.add(node.key)
-                self.draft.vae = cleaned(self.graph.value(node, "vae_name", ("value",))).strip() or None
+                self.builder.settings["vae"] = cleaned(self.graph.value(node, "vae_name", ("value",))).strip() or None
                 return
 
     def _latent(self) -> None:
         for node, _ in self.graph.upstream(self.graph.links(self.sampler, _LATENTS), _before_latent):
             if {"width", "height"} <= node.inputs.keys():
                 sides = (self.graph.value(node, side, _NUMBERS) for side in ("width", "height"))
-                self.draft.size(f"{node.kind} size", *sides)
-                batch = whole(node.inputs.get("batch_size"))
+                self.builder.set_size(f"{node.kind} size", *sides)
+                batch = as_int(node.inputs.get("batch_size"))
                 if batch is not None and batch > 1:
                     why = "noise of a batch was drawn at once: only its first picture has that of the seed"
-                    self.draft.lose("batch_size", batch, why)
+                    self.builder.record_gap("batch_size", batch, why)
                 if node.kind.startswith("Empty"):
                     self.taken.add(node.key)
                 return

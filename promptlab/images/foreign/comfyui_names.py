@@ -14,7 +14,7 @@ from promptlab.images.foreign.record import cleaned
 from promptlab.images.foreign.spec_builder import SpecBuilder
 from promptlab.specs import SchedulerSpec, options
 
-__all__ = ["WEIGHTED", "take_sampler"]
+__all__ = ["WEIGHTED", "set_comfyui_sampler"]
 
 _SAMPLERS: Final[Mapping[str, str]] = {
     "ddim": "DDIM",
@@ -54,19 +54,21 @@ WEIGHTED: Final = re.compile(r"(?<!\\)\([^()]{1,300}\)|\bembedding:\S{1,100}")
 """What ``comfy/sd1_clip.py`` reads as weights and embeddings: ``(word)``, ``(word:1.2)``, ``embedding:name``."""
 
 
-def take_sampler(draft: SpecBuilder, sampler: tuple[str, object], schedule: tuple[str, object]) -> None:
-    """Put ComfyUI's sampler and schedule, each with the name of its field, into ``draft``."""
+def set_comfyui_sampler(builder: SpecBuilder, sampler: tuple[str, object], schedule: tuple[str, object]) -> None:
+    """Put ComfyUI's sampler and schedule, each with the name of its field, into ``builder``."""
     given = cleaned(sampler[1]).strip()
     kind = cleaned(schedule[1]).strip()
     if not given:
-        draft.others([sampler, schedule])
+        builder.record_gaps([sampler, schedule])
         return
     plain = given.removesuffix("_gpu")
-    draft.sampler(sampler[0], _SAMPLERS.get(plain, given), _SCHEDULES.get(kind, kind or None), schedule=schedule[0])
-    if plain.startswith("uni_pc") and draft.scheduler:
+    builder.set_sampler(
+        sampler[0], _SAMPLERS.get(plain, given), _SCHEDULES.get(kind, kind or None), schedule=schedule[0]
+    )
+    if plain.startswith("uni_pc") and builder.scheduler:
         solver = {"solver_type": "bh2" if plain.endswith("bh2") else "bh1"}
-        draft.scheduler = SchedulerSpec(
-            name=draft.scheduler.name, options=options({**dict(draft.scheduler.options), **solver})
+        builder.scheduler = SchedulerSpec(
+            name=builder.scheduler.name, options=options({**dict(builder.scheduler.options), **solver})
         )
-    if plain == "dpmpp_2s_ancestral" and draft.scheduler:
-        draft.lose(sampler[0], given, "adds noise in every step, which its counterpart here does not")
+    if plain == "dpmpp_2s_ancestral" and builder.scheduler:
+        builder.record_gap(sampler[0], given, "adds noise in every step, which its counterpart here does not")

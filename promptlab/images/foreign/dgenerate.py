@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, get_args
 
-from promptlab.images.foreign.record import ForeignMetadata, cleaned, real, whole
+from promptlab.images.foreign.record import ForeignMetadata, as_float, as_int, cleaned
 from promptlab.images.foreign.spec_builder import SpecBuilder
 from promptlab.specs import Dtype, SchedulerSpec, options, parse_scalar
 
@@ -50,25 +50,25 @@ def read(texts: Mapping[str, str]) -> ForeignMetadata | None:
     model, given = _command(cleaned(written))
     if not model:
         return None
-    draft = SpecBuilder(program=PROGRAM)
-    draft.named_model("model", model)
-    _prompts(draft, given.pop("prompts", []))
-    draft.steps(_option("inference-steps"), _first(draft, given, "inference-steps"))
-    draft.guidance(_option("guidance-scales"), _first(draft, given, "guidance-scales"))
-    seed = _first(draft, given, "seeds")
+    builder = SpecBuilder(program=PROGRAM)
+    builder.set_model("model", model)
+    _prompts(builder, given.pop("prompts", []))
+    builder.set_steps(_option("inference-steps"), _first(builder, given, "inference-steps"))
+    builder.set_guidance(_option("guidance-scales"), _first(builder, given, "guidance-scales"))
+    seed = _first(builder, given, "seeds")
     if seed is not None:
-        draft.seed(_option("seeds"), seed)
-    _pipeline(draft, given)
-    _call(draft, given)
-    _loras(draft, given.pop("loras", []))
-    device = _first(draft, given, "device") or "cuda"  # the default of dgenerate
+        builder.set_seed(_option("seeds"), seed)
+    _pipeline(builder, given)
+    _call(builder, given)
+    _loras(builder, given.pop("loras", []))
+    device = _first(builder, given, "device") or "cuda"  # the default of dgenerate
     if not device.startswith("cpu"):
-        draft.noise(_option("device"), device)
+        builder.record_noise_device(_option("device"), device)
     for name, values in given.items():
         if name not in _SPENT:
             why = _WHY.get(name)
-            draft.lose(_option(name), " ".join(values[:10]), **({"why": why} if why else {}))
-    return draft.foreign()
+            builder.record_gap(_option(name), " ".join(values[:10]), **({"why": why} if why else {}))
+    return builder.build()
 
 
 def _option(name: str) -> str:
@@ -76,13 +76,13 @@ def _option(name: str) -> str:
     return f"{_DASHES}{name}"
 
 
-def _loras(draft: SpecBuilder, values: Iterable[str]) -> None:
+def _loras(builder: SpecBuilder, values: Iterable[str]) -> None:
     """``name;scale=0.5``; what else is said of one is said of no LoRA here."""
     for value in values:
         name, *said = value.split(";")
         options = dict(each.partition("=")[::2] for each in said)
-        draft.lora(_option("loras"), name, options.pop("scale", None))
-        draft.others([(f"{_option('loras')} {key}", inner) for key, inner in options.items()])
+        builder.add_lora(_option("loras"), name, options.pop("scale", None))
+        builder.record_gaps([(f"{_option('loras')} {key}", inner) for key, inner in options.items()])
 
 
 def _command(text: str) -> tuple[str, dict[str, list[str]]]:
@@ -154,61 +154,61 @@ def _quoted(line: str, start: int) -> tuple[str, int]:
     return "".join(pieces), at
 
 
-def _first(draft: SpecBuilder, given: dict[str, list[str]], name: str) -> str | None:
+def _first(builder: SpecBuilder, given: dict[str, list[str]], name: str) -> str | None:
     """The first value of an option; the others would have made other pictures."""
     values = given.pop(name, [])
     for other in values[1:]:
-        draft.lose(_option(name), other, "made another picture")
+        builder.record_gap(_option(name), other, "made another picture")
     return values[0] if values else None
 
 
-def _prompts(draft: SpecBuilder, values: list[str]) -> None:
+def _prompts(builder: SpecBuilder, values: list[str]) -> None:
     """``positive; negative`` (``dgenerate/prompt.py``)."""
     for other in values[1:]:
-        draft.lose(_option("prompts"), other, "made another picture")
+        builder.record_gap(_option("prompts"), other, "made another picture")
     positive, _, negative = (values[0] if values else "").partition(";")
-    draft.words(positive.strip(), negative.strip())
+    builder.set_prompts(positive.strip(), negative.strip())
 
 
-def _pipeline(draft: SpecBuilder, given: dict[str, list[str]]) -> None:
-    draft.revision = _first(draft, given, "revision")
-    draft.weights = _first(draft, given, "variant")
-    dtype = _first(draft, given, "dtype")
+def _pipeline(builder: SpecBuilder, given: dict[str, list[str]]) -> None:
+    builder.settings["revision"] = _first(builder, given, "revision")
+    builder.settings["variant"] = _first(builder, given, "variant")
+    dtype = _first(builder, given, "dtype")
     if dtype not in (None, "auto"):
         known = _DTYPES.get(str(dtype), dtype)
-        draft.dtype = next((each for each in get_args(Dtype) if each == known), None)
-        if draft.dtype is None:
-            draft.lose(_option("dtype"), dtype)
-    vae = _first(draft, given, "vae")
+        builder.settings["dtype"] = next((each for each in get_args(Dtype) if each == known), None)
+        if builder.settings["dtype"] is None:
+            builder.record_gap(_option("dtype"), dtype)
+    vae = _first(builder, given, "vae")
     if vae is not None:
         parts = _uri(vae)
-        draft.vae = parts.pop("model", None)
-        draft.others((f"{_option('vae')} {name}", value) for name, value in parts.items() if name)
-    scheduler = _first(draft, given, "scheduler")
+        builder.settings["vae"] = parts.pop("model", None)
+        builder.record_gaps((f"{_option('vae')} {name}", value) for name, value in parts.items() if name)
+    scheduler = _first(builder, given, "scheduler")
     if scheduler is not None:
-        _scheduler(draft, scheduler)
+        _scheduler(builder, scheduler)
 
 
-def _scheduler(draft: SpecBuilder, uri: str) -> None:
+def _scheduler(builder: SpecBuilder, uri: str) -> None:
     """``DPMSolverMultistepScheduler;use-karras-sigmas=true``; the name may be its beginning only."""
     parts = _uri(uri)
     name = parts.pop("", "")
     if not _SCHEDULER.fullmatch(name):
-        draft.lose(_option("scheduler"), uri)
+        builder.record_gap(_option("scheduler"), uri)
         return
     taken = {}
     for key, value in parts.items():
         if _OPTION.fullmatch(key) and not value.startswith(("[", "(", "{")):
             taken[key.replace("-", "_")] = _scalar(value)
         else:
-            draft.lose(f"{_option('scheduler')} {key}", value)
+            builder.record_gap(f"{_option('scheduler')} {key}", value)
     full = name if name.endswith("Scheduler") else f"{name}Scheduler"
-    draft.scheduler = SchedulerSpec(name=full, options=options(taken))
+    builder.scheduler = SchedulerSpec(name=full, options=options(taken))
 
 
 def _scalar(value: str) -> bool | int | float | str | None:
     """A value as JSON and a database can hold it: what only looks like a number, such as ``nan``, stays a word."""
-    if real(value) is None and value.lower() not in ("true", "false", "none"):
+    if as_float(value) is None and value.lower() not in ("true", "false", "none"):
         return value
     return parse_scalar(value)
 
@@ -222,16 +222,16 @@ def _uri(text: str) -> dict[str, str]:
     return parts
 
 
-def _call(draft: SpecBuilder, given: dict[str, list[str]]) -> None:
-    size = _first(draft, given, "output-size")
+def _call(builder: SpecBuilder, given: dict[str, list[str]]) -> None:
+    size = _first(builder, given, "output-size")
     if size is not None:
         sides = _SIZE.fullmatch(size)
-        draft.size(_option("output-size"), *((sides[1], sides[2] or sides[1]) if sides else (size, None)))
-    skipped = _first(draft, given, "clip-skips")
-    if (counted := whole(skipped)) is not None and 0 < counted <= 12:
-        draft.arguments["clip_skip"] = counted
+        builder.set_size(_option("output-size"), *((sides[1], sides[2] or sides[1]) if sides else (size, None)))
+    skipped = _first(builder, given, "clip-skips")
+    if (counted := as_int(skipped)) is not None and 0 < counted <= 12:
+        builder.settings["clip_skip"] = counted
     elif skipped not in (None, "0"):
-        draft.lose(_option("clip-skips"), skipped)
-    rescale = _first(draft, given, "guidance-rescales")
-    if (scale := real(rescale)) is not None:
-        draft.arguments["guidance_rescale"] = scale
+        builder.record_gap(_option("clip-skips"), skipped)
+    rescale = _first(builder, given, "guidance-rescales")
+    if (scale := as_float(rescale)) is not None:
+        builder.set_number("guidance_rescale", _option("guidance-rescales"), scale)

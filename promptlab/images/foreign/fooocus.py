@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from promptlab.images.foreign.automatic1111 import described, parse
-from promptlab.images.foreign.comfyui_names import WEIGHTED, take_sampler
-from promptlab.images.foreign.record import ForeignMetadata, cleaned, json_object, whole
+from promptlab.images.foreign.comfyui_names import WEIGHTED, set_comfyui_sampler
+from promptlab.images.foreign.record import ForeignMetadata, as_int, cleaned, json_object
 from promptlab.images.foreign.spec_builder import SpecBuilder
 
 __all__ = ["read"]
@@ -67,19 +67,19 @@ def read(texts: Mapping[str, str]) -> ForeignMetadata | None:
         return None
     fields = dict(text.fields)
     sampler, schedule = fields.get("Sampler", ""), fields.pop("Scheduler", "")
-    draft = described(
+    builder = described(
         type(text)(prompt=text.prompt, negative_prompt=text.negative_prompt, fields=fields), program=PROGRAM
     )
     if schedule:
-        draft.scheduler = None
-        draft.losses = [loss for loss in draft.losses if loss.name not in ("Sampler", "Schedule type")]
-        take_sampler(draft, ("Sampler", sampler.removesuffix(" Karras")), ("Scheduler", schedule))
+        builder.scheduler = None
+        builder.gaps = [gap for gap in builder.gaps if gap.name not in ("Sampler", "Schedule type")]
+        set_comfyui_sampler(builder, ("Sampler", sampler.removesuffix(" Karras")), ("Scheduler", schedule))
     if "Raw prompt" in fields:  # the two as they were typed, quoted because they may have lines
-        draft.losses = [loss for loss in draft.losses if loss.name not in ("Raw prompt", "Raw negative prompt")]
-        draft.words(fields["Raw prompt"], fields.get("Raw negative prompt", ""), weighted=WEIGHTED)
+        builder.gaps = [gap for gap in builder.gaps if gap.name not in ("Raw prompt", "Raw negative prompt")]
+        builder.set_prompts(fields["Raw prompt"], fields.get("Raw negative prompt", ""), weighted=WEIGHTED)
         if text.prompt != fields["Raw prompt"]:
-            draft.lose("full prompt", text.prompt, _ADDED)
-    return draft.foreign()
+            builder.record_gap("full prompt", text.prompt, _ADDED)
+    return builder.build()
 
 
 def _is_fooocus(plain: dict[str, Any]) -> bool:
@@ -92,38 +92,38 @@ def _is_fooocus(plain: dict[str, Any]) -> bool:
 
 def _json(plain: dict[str, Any]) -> ForeignMetadata:
     left = {key: value for key, value in plain.items() if key not in _SILENT}
-    draft = SpecBuilder(program=PROGRAM)
-    draft.words(left.pop("prompt", ""), left.pop("negative_prompt", ""), weighted=WEIGHTED)
-    draft.named_model("base_model", left.pop("base_model", None))
+    builder = SpecBuilder(program=PROGRAM)
+    builder.set_prompts(left.pop("prompt", ""), left.pop("negative_prompt", ""), weighted=WEIGHTED)
+    builder.set_model("base_model", left.pop("base_model", None))
     vae = cleaned(left.pop("vae", "")).strip()
-    draft.vae = None if vae in ("", "None") or vae.startswith("Default") else vae
-    draft.steps("steps", left.pop("steps", None))
-    draft.guidance("guidance_scale", left.pop("guidance_scale", None))
+    builder.settings["vae"] = None if vae in ("", "None") or vae.startswith("Default") else vae
+    builder.set_steps("steps", left.pop("steps", None))
+    builder.set_guidance("guidance_scale", left.pop("guidance_scale", None))
     resolution = left.pop("resolution", None)
     if resolution is not None:
         sides = _RESOLUTION.fullmatch(cleaned(resolution))
-        draft.size("resolution", *(sides.groups() if sides else (resolution, None)))
+        builder.set_size("resolution", *(sides.groups() if sides else (resolution, None)))
     if "seed" in left:
-        draft.seed("seed", left.pop("seed"))
-    take_sampler(draft, ("sampler", left.pop("sampler", None)), ("scheduler", left.pop("scheduler", None)))
-    _clip_skip(draft, left.pop("clip_skip", None))
+        builder.set_seed("seed", left.pop("seed"))
+    set_comfyui_sampler(builder, ("sampler", left.pop("sampler", None)), ("scheduler", left.pop("scheduler", None)))
+    _clip_skip(builder, left.pop("clip_skip", None))
     if left.get("refiner_model") in (None, "", "None"):
         left = {key: value for key, value in left.items() if not key.startswith("refiner_")}
     for name, value in left.items():
         if name.startswith("lora_combined_"):
             file, _, weight = cleaned(value).rpartition(" : ")
-            draft.lora("LoRA", file or value, weight if file else None)
+            builder.add_lora("LoRA", file or value, weight if file else None)
         elif name in _WHY:
-            draft.others([(name, value)], why=_WHY[name])
+            builder.record_gaps([(name, value)], why=_WHY[name])
         else:
-            draft.others([(name, value)])
-    return draft.foreign()
+            builder.record_gaps([(name, value)])
+    return builder.build()
 
 
-def _clip_skip(draft: SpecBuilder, layer: object) -> None:
+def _clip_skip(builder: SpecBuilder, layer: object) -> None:
     """Fooocus runs SDXL alone, for which the second layer from the end is diffusers' own choice, its ``None``."""
-    counted = whole(layer)
+    counted = as_int(layer)
     if counted is not None and 2 < counted <= 12:
-        draft.arguments["clip_skip"] = counted - 2
+        builder.settings["clip_skip"] = counted - 2
     elif counted != 2:
-        draft.others([("clip_skip", layer)])
+        builder.record_gaps([("clip_skip", layer)])

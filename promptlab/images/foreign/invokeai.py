@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from promptlab.images.foreign.record import ForeignMetadata, brief, cleaned, json_object, real, whole
+from promptlab.images.foreign.record import ForeignMetadata, as_float, as_int, brief, cleaned, json_object
 from promptlab.images.foreign.spec_builder import SpecBuilder
 
 __all__ = ["read"]
@@ -81,56 +81,58 @@ def _core(plain: dict[str, Any]) -> ForeignMetadata:
     """Version 3 and later. Noise is drawn on the CPU unless ``rand_device`` says otherwise."""
     left = {key: value for key, value in plain.items() if key not in _IGNORED}
     mode = cleaned(plain.get("generation_mode"))
-    draft = SpecBuilder(program=PROGRAM, flow=mode.startswith(("flux", "sd3", "cogview4")))
-    draft.words(left.pop("positive_prompt", ""), left.pop("negative_prompt", ""), weighted=_WEIGHTED, compel=True)
+    builder = SpecBuilder(program=PROGRAM, flow=mode.startswith(("flux", "sd3", "cogview4")))
+    builder.set_prompts(
+        left.pop("positive_prompt", ""), left.pop("negative_prompt", ""), weighted=_WEIGHTED, compel=True
+    )
     style = plain.get("positive_style_prompt")
     if style and style != plain.get("positive_prompt"):
-        draft.lose("positive_style_prompt", style, "both text encoders get the same words here")
+        builder.record_gap("positive_style_prompt", style, "both text encoders get the same words here")
     if mode and not mode.endswith("txt2img"):
-        draft.lose("generation_mode", mode, _PICTURE)
-    draft.named_model("model", _name(left.pop("model", None)))
-    draft.vae = _name(left.pop("vae", None)) or None
-    draft.steps("steps", left.pop("steps", None))
+        builder.record_gap("generation_mode", mode, _PICTURE)
+    builder.set_model("model", _name(left.pop("model", None)))
+    builder.settings["vae"] = _name(left.pop("vae", None)) or None
+    builder.set_steps("steps", left.pop("steps", None))
     scale = left.pop("cfg_scale", None)
-    draft.guidance("guidance", left.pop("guidance") if "guidance" in left else scale)
-    draft.size("size", left.pop("width", None), left.pop("height", None))
+    builder.set_guidance("guidance", left.pop("guidance") if "guidance" in left else scale)
+    builder.set_size("size", left.pop("width", None), left.pop("height", None))
     if "seed" in left:
-        draft.seed("seed", left.pop("seed"))
-    _scheduler(draft, left.pop("scheduler", None))
-    skipped = whole(left.pop("clip_skip", None))
+        builder.set_seed("seed", left.pop("seed"))
+    _scheduler(builder, left.pop("scheduler", None))
+    skipped = as_int(left.pop("clip_skip", None))
     if skipped is not None and 1 <= skipped <= 12:
-        draft.arguments["clip_skip"] = skipped
-    rescale = real(left.pop("cfg_rescale_multiplier", None))
+        builder.settings["clip_skip"] = skipped
+    rescale = as_float(left.pop("cfg_rescale_multiplier", None))
     if rescale:
-        draft.arguments["guidance_rescale"] = rescale
+        builder.set_number("guidance_rescale", "cfg_rescale_multiplier", rescale)
     device = left.pop("rand_device", "cpu")
     if device != "cpu":
-        draft.noise("rand_device", device)
-    _networks(draft, left.pop("loras", None))
+        builder.record_noise_device("rand_device", device)
+    _networks(builder, left.pop("loras", None))
     for name, value in left.items():
         if name in _WHY:
-            draft.others([(name, value)], why=_WHY[name])
+            builder.record_gaps([(name, value)], why=_WHY[name])
         else:
-            draft.others([(name, value)])
-    return draft.foreign()
+            builder.record_gaps([(name, value)])
+    return builder.build()
 
 
 def _version_2(plain: dict[str, Any], image: dict[str, Any]) -> ForeignMetadata:
     """Version 2: noise was drawn where the model ran."""
     left = {key: value for key, value in image.items() if key not in _IGNORED}
-    draft = SpecBuilder(program=PROGRAM)
-    _split(draft, _joined(draft, left.pop("prompt", "")))
-    draft.named_model("model_weights", plain.get("model_weights") or plain.get("model_id"))
-    draft.others([("model_hash", plain.get("model_hash"))], why="weights are found by name here")
-    draft.steps("steps", left.pop("steps", None))
-    draft.guidance("cfg_scale", left.pop("cfg_scale", None))
-    draft.size("size", left.pop("width", None), left.pop("height", None))
+    builder = SpecBuilder(program=PROGRAM)
+    _split(builder, _joined(builder, left.pop("prompt", "")))
+    builder.set_model("model_weights", plain.get("model_weights") or plain.get("model_id"))
+    builder.record_gaps([("model_hash", plain.get("model_hash"))], why="weights are found by name here")
+    builder.set_steps("steps", left.pop("steps", None))
+    builder.set_guidance("cfg_scale", left.pop("cfg_scale", None))
+    builder.set_size("size", left.pop("width", None), left.pop("height", None))
     if "seed" in left:
-        draft.seed("seed", left.pop("seed"))
-    _scheduler(draft, left.pop("sampler", None), name="sampler")
-    draft.noise("device", "")
-    draft.others((name, value) for name, value in left.items() if value != 0)
-    return draft.foreign()
+        builder.set_seed("seed", left.pop("seed"))
+    _scheduler(builder, left.pop("sampler", None), name="sampler")
+    builder.record_noise_device("device", "")
+    builder.record_gaps((name, value) for name, value in left.items() if value != 0)
+    return builder.build()
 
 
 def _dream(line: str) -> ForeignMetadata | None:
@@ -138,18 +140,18 @@ def _dream(line: str) -> ForeignMetadata | None:
     first = _FIRST_SWITCH.search(line)
     if first is None:
         return None
-    draft = SpecBuilder(program=PROGRAM)
-    _split(draft, line[: first.start()].strip().strip('"'))
+    builder = SpecBuilder(program=PROGRAM)
+    _split(builder, line[: first.start()].strip().strip('"'))
     switches = dict(_SWITCH.findall(line, first.start()))
-    draft.steps("-s", switches.pop("s", None))
-    draft.guidance("-C", switches.pop("C", None))
-    draft.size("-W -H", switches.pop("W", None), switches.pop("H", None))
+    builder.set_steps("-s", switches.pop("s", None))
+    builder.set_guidance("-C", switches.pop("C", None))
+    builder.set_size("-W -H", switches.pop("W", None), switches.pop("H", None))
     if "S" in switches:
-        draft.seed("-S", switches.pop("S"))
-    _scheduler(draft, switches.pop("A", None), name="-A")
-    draft.noise("device", "")
-    draft.others((f"-{name}", value) for name, value in switches.items())
-    return draft.foreign()
+        builder.set_seed("-S", switches.pop("S"))
+    _scheduler(builder, switches.pop("A", None), name="-A")
+    builder.record_noise_device("device", "")
+    builder.record_gaps((f"-{name}", value) for name, value in switches.items())
+    return builder.build()
 
 
 def _image(plain: dict[str, Any]) -> dict[str, Any] | None:
@@ -159,31 +161,31 @@ def _image(plain: dict[str, Any]) -> dict[str, Any] | None:
     return image if isinstance(image, dict) else None
 
 
-def _joined(draft: SpecBuilder, prompt: object) -> str:
+def _joined(builder: SpecBuilder, prompt: object) -> str:
     """The prompt of version 2: a text, or a list of parts with weights, the first of which is taken."""
     if not isinstance(prompt, list):
         return cleaned(prompt)
     parts = [cleaned(part.get("prompt")) for part in prompt if isinstance(part, dict)]
     for part in parts[1:]:
-        draft.lose("prompt", part, "several prompts are not blended here")
+        builder.record_gap("prompt", part, "several prompts are not blended here")
     return parts[0] if parts else ""
 
 
-def _split(draft: SpecBuilder, prompt: str) -> None:
+def _split(builder: SpecBuilder, prompt: str) -> None:
     """Version 2 wrote what was not wanted in brackets inside the prompt."""
     unwanted = ", ".join(part.strip() for part in _UNWANTED.findall(prompt))
-    draft.words(_UNWANTED.sub("", prompt).strip(), unwanted, weighted=_WEIGHTED, compel=True)
+    builder.set_prompts(_UNWANTED.sub("", prompt).strip(), unwanted, weighted=_WEIGHTED, compel=True)
 
 
-def _scheduler(draft: SpecBuilder, value: object, *, name: str = "scheduler") -> None:
+def _scheduler(builder: SpecBuilder, value: object, *, name: str = "scheduler") -> None:
     given = cleaned(value).strip()
     if not given:
-        draft.others([(name, value)])
+        builder.record_gaps([(name, value)])
         return
     plain = given.removeprefix("k_")
     karras = plain.endswith("_k")
     sampler = _SAMPLERS.get(plain.removesuffix("_k"), given)
-    draft.sampler(name, sampler, "Karras" if karras else None, schedule=name)
+    builder.set_sampler(name, sampler, "Karras" if karras else None, schedule=name)
 
 
 def _name(model: object) -> str:
@@ -193,11 +195,11 @@ def _name(model: object) -> str:
     return cleaned(model).strip()
 
 
-def _networks(draft: SpecBuilder, loras: object) -> None:
+def _networks(builder: SpecBuilder, loras: object) -> None:
     if not isinstance(loras, list):
-        draft.others([("loras", loras)])
+        builder.record_gaps([("loras", loras)])
         return
     for lora in loras[:100]:
         of = lora if isinstance(lora, Mapping) else {}
         name = _name(of.get("model") or of.get("lora")) or brief(lora)
-        draft.lora("LoRA", name, of.get("weight"))
+        builder.add_lora("LoRA", name, of.get("weight"))

@@ -18,7 +18,7 @@ from promptlab.errors import one_line
 from promptlab.records import ImportGap
 from promptlab.specs import RunSpec
 
-__all__ = ["ForeignMetadata", "brief", "cleaned", "json_object", "real", "whole"]
+__all__ = ["ForeignMetadata", "as_float", "as_int", "brief", "cleaned", "json_object"]
 
 _MOST: Final = 6
 """Entries of a list shown in one line."""
@@ -61,7 +61,7 @@ def cleaned(value: object) -> str:
     return value.replace("\0", " ").encode("utf-8", "replace").decode()
 
 
-def whole(value: object) -> int | None:
+def as_int(value: object) -> int | None:
     """``value`` as a whole number: ``20``, ``20.0``, ``"20"``; ``None`` for everything else."""
     if isinstance(value, bool):
         return None
@@ -74,7 +74,7 @@ def whole(value: object) -> int | None:
     return None
 
 
-def real(value: object) -> float | None:
+def as_float(value: object) -> float | None:
     """``value`` as a finite number: ``7``, ``7.5``, ``"7.5"``; ``None`` for everything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None

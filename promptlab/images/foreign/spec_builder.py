@@ -9,15 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
-from promptlab.images.foreign.record import ForeignMetadata, brief, cleaned, real, whole
+from promptlab.images.foreign.record import ForeignMetadata, as_float, as_int, brief, cleaned
 from promptlab.images.samplers import automatic_schedule, scheduler_of, with_schedule
 from promptlab.records import ImportGap
 from promptlab.specs import (
     MAX_SEED,
     CallSpec,
-    Dtype,
     Lora,
     PipelineSpec,
     RunSpec,
@@ -26,13 +25,14 @@ from promptlab.specs import (
     Variant,
     options,
 )
+from promptlab.specs.settings import SETTINGS, Part, settings_of
 
 __all__ = ["SpecBuilder"]
 
-_MOST_LOST: Final = 100
-_MOST_LORAS: Final = 32
-_MOST_STEPS: Final = 10_000
-_MOST_PIXELS: Final = 65_536
+_MAX_GAPS: Final = 100
+_MAX_LORAS: Final = 32
+_MAX_STEPS: Final = 10_000
+_MAX_PIXELS: Final = 65_536
 """A side: what a JPEG can have; the rest is a slip or a trap."""
 
 _NETWORK: Final = re.compile(r"<([A-Za-z]\w{0,30}):([^<>]{0,300})>")
@@ -48,45 +48,39 @@ _NOISY: Final = frozenset(
 
 @dataclass(slots=True, kw_only=True)
 class SpecBuilder:
-    """What a reader has found so far.
+    """Builds a spec from what a reader finds in an image of another program.
 
     Args:
-        program: whose picture it is.
-        prompt, negative_prompt: through :meth:`words`.
+        program: that made the image.
         flow: whether the model is one of flow matching (Flux, SD3), whose schedulers are others.
+        prompt, negative_prompt: set by :meth:`set_prompts`.
+        settings: values of settings by the names of their fields, for the spec as they are.
+        loras: weights by the names of files or Hub ids.
+        arguments: further arguments of the call.
+        gaps: what was read and is not in the spec.
     """
 
     program: str
+    flow: bool = False
     prompt: str = ""
     negative_prompt: str = ""
     model: str = ""
-    vae: str | None = None
-    revision: str | None = None
-    weights: str | None = None
-    dtype: Dtype | None = None
-    scheduler: SchedulerSpec | None = None
-    flow: bool = False
-    num_inference_steps: int | None = None
-    guidance_scale: float | None = None
-    width: int | None = None
-    height: int | None = None
     chosen_seed: int | None = None
-    variation_seed: int | None = None
-    variation_strength: float | None = None
-    weighting: bool = False
+    scheduler: SchedulerSpec | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
     loras: dict[str, float] = field(default_factory=dict)
     arguments: dict[str, Scalar] = field(default_factory=dict)
-    losses: list[ImportGap] = field(default_factory=list)
+    gaps: list[ImportGap] = field(default_factory=list)
 
-    def lose(self, name: str, value: object = "", why: str = _NO_COUNTERPART) -> None:
-        """Say that ``name`` is not carried over. Each loss is told once, and no more of them than one can read."""
-        if len(self.losses) >= _MOST_LOST:
+    def record_gap(self, name: str, value: object = "", why: str = _NO_COUNTERPART) -> None:
+        """Say that ``name`` is not carried over. Each gap is told once, and no more of them than one can read."""
+        if len(self.gaps) >= _MAX_GAPS:
             return
-        loss = ImportGap(name=brief(name), value=brief(value), why=why)
-        if loss not in self.losses:
-            self.losses.append(loss)
+        gap = ImportGap(name=brief(name), value=brief(value), why=why)
+        if gap not in self.gaps:
+            self.gaps.append(gap)
 
-    def words(
+    def set_prompts(
         self,
         prompt: object,
         negative_prompt: object = "",
@@ -105,80 +99,99 @@ class SpecBuilder:
         self.prompt, self.negative_prompt = cleaned(prompt), cleaned(negative_prompt)
         if weighted is None:
             return
-        self.prompt, self.negative_prompt = self.bare(self.prompt), self.bare(self.negative_prompt)
+        self.prompt, self.negative_prompt = (
+            self.without_networks(self.prompt),
+            self.without_networks(self.negative_prompt),
+        )
         found = weighted.search(self.prompt) or weighted.search(self.negative_prompt)
         if found and compel and ".swap(" not in self.prompt + self.negative_prompt:
-            self.weighting = True
+            self.settings["weighting"] = True
         elif found:
-            self.lose("weights in the prompt", found.group(), "are plain words here")
+            self.record_gap("weights in the prompt", found.group(), "are plain words here")
 
-    def named_model(self, name: str, value: object) -> None:
+    def set_model(self, name: str, value: object) -> None:
         """Take the model's name."""
         self.model = cleaned(value).strip() or self.model
         if not self.model and value:
-            self.lose(name, value, "is not a name")
+            self.record_gap(name, value, "is not a name")
 
-    def steps(self, name: str, value: object) -> None:
+    def set_steps(self, name: str, value: object) -> None:
         """Take the number of steps."""
-        steps = whole(value)
-        if steps is not None and 1 <= steps <= _MOST_STEPS:
-            self.num_inference_steps = steps
+        steps = as_int(value)
+        if steps is not None and 1 <= steps <= _MAX_STEPS:
+            self.settings["num_inference_steps"] = steps
         elif value is not None:
-            self.lose(name, value, f"is not a whole number from 1 to {_MOST_STEPS}")
+            self.record_gap(name, value, f"is not a whole number from 1 to {_MAX_STEPS}")
 
-    def guidance(self, name: str, value: object) -> None:
+    def set_guidance(self, name: str, value: object) -> None:
         """Take the guidance scale."""
-        scale = real(value)
+        scale = as_float(value)
         if scale is not None and scale >= 0:
-            self.guidance_scale = scale
+            self.settings["guidance_scale"] = scale
         elif value is not None:
-            self.lose(name, value, "is not a number, 0 or more")
+            self.record_gap(name, value, "is not a number, 0 or more")
 
-    def size(self, name: str, width: object, height: object) -> None:
+    def set_number(self, setting: str, name: str, value: object) -> None:
+        """Set a setting that is a number, within the range that it has in the table of settings.
+
+        Args:
+            setting: its name in :data:`~promptlab.specs.settings.SETTINGS`.
+            name: what the program calls it.
+        """
+        row, number = SETTINGS[setting], as_float(value)
+        if number is not None and row.kind != "number":
+            number = as_int(value)
+        above = number is not None and (row.minimum is None or number >= row.minimum)
+        if above and (row.maximum is None or (number or 0) <= row.maximum):
+            self.settings[row.sets[0]] = number
+        elif value is not None:
+            self.record_gap(name, value, "is out of range")
+
+    def set_size(self, name: str, width: object, height: object) -> None:
         """Take width and height, both or none."""
-        sides = whole(width), whole(height)
-        if sides[0] and sides[1] and 1 <= sides[0] <= _MOST_PIXELS and 1 <= sides[1] <= _MOST_PIXELS:
-            self.width, self.height = sides
+        sides = as_int(width), as_int(height)
+        if sides[0] and sides[1] and 1 <= sides[0] <= _MAX_PIXELS and 1 <= sides[1] <= _MAX_PIXELS:
+            self.settings["width"], self.settings["height"] = sides
         elif width is not None or height is not None:
-            self.lose(name, f"{brief(width)}x{brief(height)}", "is not a size in pixels")
+            self.record_gap(name, f"{brief(width)}x{brief(height)}", "is not a size in pixels")
 
-    def seed(self, name: str, value: object) -> None:
+    def set_seed(self, name: str, value: object) -> None:
         """Take the seed. Generators on a CPU use its lower 32 bits, so that is what is kept of a longer one."""
-        seed = whole(value)
+        seed = as_int(value)
         if seed is None or seed < 0:
-            self.lose(name, value, "is not a whole number, 0 or more; 0 is used")
+            self.record_gap(name, value, "is not a whole number, 0 or more; 0 is used")
             return
         self.chosen_seed = seed % (MAX_SEED + 1)
         if seed > MAX_SEED:
-            self.lose(name, seed, f"has more than 32 bits; its lower 32, {self.chosen_seed}, are used")
+            self.record_gap(name, seed, f"has more than 32 bits; its lower 32, {self.chosen_seed}, are used")
 
-    def variation(self, seed: tuple[str, object], strength: tuple[str, object]) -> None:
+    def set_variation(self, seed: tuple[str, object], strength: tuple[str, object]) -> None:
         """Take a second seed and how much of its noise, each as the program's name for it and its value."""
-        number, share = whole(seed[1]), real(strength[1])
+        number, share = as_int(seed[1]), as_float(strength[1])
         if number is None or number < 0 or share is None or not 0 <= share <= 1:
-            self.others([seed, strength], why="is no seed with a strength from 0 to 1")
+            self.record_gaps([seed, strength], why="is no seed with a strength from 0 to 1")
         else:
-            self.variation_seed, self.variation_strength = number % (MAX_SEED + 1), share
+            self.settings["variation_seed"], self.settings["variation_strength"] = number % (MAX_SEED + 1), share
 
-    def lora(self, name: str, value: object, weight: object) -> None:
+    def add_lora(self, name: str, value: object, weight: object) -> None:
         """Take a LoRA, by the name that the program has for it and its weight; 1 where it says none.
 
         Args:
             name: what the program calls it, where it cannot be taken.
         """
-        file, number = cleaned(value).strip(), 1.0 if weight in (None, "") else real(weight)
-        if not file or number is None or file in self.loras or len(self.loras) >= _MOST_LORAS:
-            self.lose(
+        file, number = cleaned(value).strip(), 1.0 if weight in (None, "") else as_float(weight)
+        if not file or number is None or file in self.loras or len(self.loras) >= _MAX_LORAS:
+            self.record_gap(
                 name, f"{brief(value)} {brief(weight or '')}".strip(), "is no LoRA with a weight, or one too many"
             )
         else:
             self.loras[file] = number
 
-    def noise(self, name: str, device: object) -> None:
+    def record_noise_device(self, name: str, device: object) -> None:
         """Say that noise was drawn elsewhere than on the CPU, where PromptLab draws it."""
-        self.lose(name, device, "noise was drawn on the GPU: the same seed gives another picture here")
+        self.record_gap(name, device, "noise was drawn on the GPU: the same seed gives another picture here")
 
-    def sampler(self, name: str, value: str, schedule_type: str | None, *, schedule: str = "Schedule type") -> None:
+    def set_sampler(self, name: str, value: str, schedule_type: str | None, *, schedule: str = "Schedule type") -> None:
         """Take a sampler and its schedule type by the names of AUTOMATIC1111's web UI.
 
         Args:
@@ -188,67 +201,54 @@ class SpecBuilder:
         known = f"{_FLOW.get(value, '')}" if self.flow else value
         found = scheduler_of(known) if known else None
         if found is None:
-            self.lose(name, value, "no scheduler here computes the same; the model's own is used")
+            self.record_gap(name, value, "no scheduler here computes the same; the model's own is used")
             return
         self.scheduler = found
         if found.name in _NOISY or "sde" in str(dict(found.options).get("algorithm_type")):
-            self.lose(name, value, "adds noise in every step, which is drawn in another order here")
+            self.record_gap(name, value, "adds noise in every step, which is drawn in another order here")
         kind = automatic_schedule(value) if (schedule_type or "").lower() == "automatic" else schedule_type
         if kind is None or self.flow:
             return
         scheduled = with_schedule(found, kind)
         if scheduled is None:
-            self.lose(schedule, kind, f"is no schedule of {found.name}")
+            self.record_gap(schedule, kind, f"is no schedule of {found.name}")
         else:
             self.scheduler = scheduled
 
-    def others(self, fields: Iterable[tuple[str, object]], *, why: str = _NO_COUNTERPART) -> None:
+    def record_gaps(self, fields: Iterable[tuple[str, object]], *, why: str = _NO_COUNTERPART) -> None:
         """Lose each of ``fields`` that says anything."""
         for name, value in fields:
             if value not in (None, "", "None", False) and value != [] and value != {}:
-                self.lose(name, value, why)
+                self.record_gap(name, value, why)
 
-    def foreign(self) -> ForeignMetadata:
+    def build(self) -> ForeignMetadata:
         """The finished description; what a spec must have and was not found is said to be missing."""
         if not self.model:
-            self.lose("model", "", "is not named")
+            self.record_gap("model", "", "is not named")
         if self.chosen_seed is None:
-            self.lose("seed", "", "is not known; 0 is used")
+            self.record_gap("seed", "", "is not known; 0 is used")
+        settings: dict[Part, dict[str, Any]] = {"pipeline": {}, "call": {}}
+        for row in settings_of("pipeline", "call"):
+            settings[row.part] |= {name: self.settings[name] for name in row.sets if name in self.settings}
+        loras = tuple(Lora(name=name, weight=weight) for name, weight in self.loras.items())
         spec = RunSpec(
-            pipeline=PipelineSpec(
-                model=self.model,
-                revision=self.revision,
-                variant=self.weights,
-                vae=self.vae,
-                dtype=self.dtype,
-                scheduler=self.scheduler,
-                loras=tuple(Lora(name=name, weight=weight) for name, weight in self.loras.items()),
-            ),
-            call=CallSpec(
-                num_inference_steps=self.num_inference_steps,
-                guidance_scale=self.guidance_scale,
-                width=self.width,
-                height=self.height,
-                arguments=options(self.arguments),
-                weighting=self.weighting,
-                variation_seed=self.variation_seed,
-                variation_strength=self.variation_strength,
-            ),
+            pipeline=PipelineSpec(model=self.model, scheduler=self.scheduler, loras=loras, **settings["pipeline"]),
+            call=CallSpec(arguments=options(self.arguments), **settings["call"]),
             variants=(Variant(prompt=self.prompt, negative_prompt=self.negative_prompt),),
             seeds=(self.chosen_seed or 0,),
         )
-        return ForeignMetadata(program=self.program, spec=spec, lost=tuple(self.losses))
+        return ForeignMetadata(program=self.program, spec=spec, lost=tuple(self.gaps))
 
-    def bare(self, prompt: str) -> str:
+    def without_networks(self, prompt: str) -> str:
         """``prompt`` without the networks in it: LoRAs are taken, others are lost."""
         for network in _NETWORK.finditer(prompt):
             kind, value = network.group(1), network.group(2)
             name, _, weights = value.partition(":")
             weight, _, of_words = weights.partition(":")
             if kind.lower() != "lora":
-                self.lose(f"<{kind}>", value, "is not loaded here")
+                self.record_gap(f"<{kind}>", value, "is not loaded here")
                 continue
-            self.lora(f"<{kind}>", name, weight)
+            self.add_lora(f"<{kind}>", name, weight)
             if of_words:
-                self.lose(f"<{kind}>", value, "has one weight here, for the text encoder, too")
+                self.record_gap(f"<{kind}>", value, "has one weight here, for the text encoder, too")
         return _NETWORK.sub("", prompt).strip()

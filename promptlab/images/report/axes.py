@@ -10,12 +10,11 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from promptlab.images.captions import short_name
 from promptlab.images.report.details import UniqueTexts, words_of
 from promptlab.records import RunRecord, SweepRecord
 
 __all__ = ["ReportAxis", "axes_of", "seeds_of", "wordings_of"]
-
-_NAMES = {"num_inference_steps": "steps", "guidance_scale": "guidance"}
 
 Places = Mapping[tuple[int, int], int]
 """Run and variant, or run and seed → the value's place on its axis."""
@@ -78,7 +77,7 @@ def _setting(sweep: SweepRecord, dimension: int) -> ReportAxis:
     order = {place: at for at, place in enumerate(names)}
     return ReportAxis(
         kind="setting",
-        name=" + ".join(_NAMES.get(name, name) for name in fields),
+        name=" + ".join(short_name(name) for name in fields),
         values=tuple(names.values()),
         fields=fields,
         runs={one.run_id: order[one.place[dimension]] for one in sweep.runs},

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from promptlab.errors import one_line
-from promptlab.images.captions import seconds_text, settings_of
+from promptlab.images.captions import seconds_text, setting_captions
 from promptlab.images.report.axes import ReportAxis, axes_of, seeds_of, wordings_of
 from promptlab.images.report.details import UniqueTexts, image_facts, run_facts, words_of
 from promptlab.records import RunRecord, RunStatus, SweepRecord
@@ -44,7 +44,7 @@ class Contents:
 def of_run(run: RunRecord, workspace: Workspace) -> Contents:
     """The contents of a run's report."""
     title = " · ".join(part for part in (f"Run {run.id}", run.name, run.experiment) if part)
-    facts = [*settings_of(run), *_run_came_of(run)]
+    facts = [*setting_captions(run), *_run_came_of(run)]
     data, pictures = _data([run], axes_of(None, [run]), workspace.report(run.id).parent, workspace)
     return Contents(
         title=one_line(title, limit=200),
@@ -111,7 +111,7 @@ def _run_came_of(run: RunRecord) -> Iterator[str]:
 
 def _sweep_facts(runs: Sequence[RunRecord]) -> Iterator[str]:
     """What all runs share, and how far they have come."""
-    settings = [list(settings_of(run)) for run in runs]
+    settings = [list(setting_captions(run)) for run in runs]
     yield from (fact for fact in (settings[0] if settings else []) if all(fact in others for others in settings))
     yield f"{len(runs)} runs"
     made, asked = sum(len(run.made) for run in runs), sum(len(run.images) for run in runs)

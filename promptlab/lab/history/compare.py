@@ -15,7 +15,7 @@ from promptlab.errors import one_line
 from promptlab.expand.settings_text import change_text
 from promptlab.expand.variant_pairs import Pair, paired
 from promptlab.expand.word_diff import cut, marked, word_diff
-from promptlab.images.comparison import ComparedRow, compared, draw_comparison, save_comparison
+from promptlab.images.comparison import ComparedRow, compare_images, draw_comparison, save_comparison
 from promptlab.images.layout import Label
 from promptlab.lab.history.rerun import RunOrImage
 from promptlab.records import ImageRecord, RunRecord
@@ -59,7 +59,7 @@ def compare(before: RunOrImage, after: RunOrImage, workspace: Workspace) -> RunC
         changes=tuple(_changes(before, after)),
         environment=_environment(before.run, after.run),
         pairs=pairs,
-        pictures=tuple(compared(one, other, workspace) for one, other in _images(before, after, pairs)),
+        pictures=tuple(compare_images(one, other, workspace) for one, other in _images(before, after, pairs)),
     )
 
 

@@ -73,9 +73,9 @@ def find_sweep(ref: str, context: LabContext) -> int | None:
         return int(found[1])
     if not (ref.lower().endswith(".png") and Path(ref).is_file()):
         return None
-    from promptlab.images.grid_metadata import named_by
+    from promptlab.images.grid_metadata import read_grid_owner
 
-    kind, uid = named_by(Path(ref)) or ("", "")
+    kind, uid = read_grid_owner(Path(ref)) or ("", "")
     if kind != "sweep":
         return None
     sweep_id = context.notebook.sweep_by_uid(uid) if context.database.is_begun else None
@@ -108,11 +108,11 @@ def read_spec(picture: Path) -> RunSpec:
 
 def _image_of_file(ref: str, notebook: Notebook) -> RunOrImage:
     """Find the image that a file's own metadata names; the whole run, where the file is a grid."""
-    from promptlab.images.grid_metadata import named_by
+    from promptlab.images.grid_metadata import read_grid_owner
     from promptlab.images.metadata import self_description
 
     described = self_description(Path(ref))
-    what, uid = (named_by(Path(ref)) or ("", "")) if described is None else ("run", described.run_uid)
+    what, uid = (read_grid_owner(Path(ref)) or ("", "")) if described is None else ("run", described.run_uid)
     run = notebook.run_by_uid(uid) if what == "run" else None
     if run is None:
         raise _not_from_here(ref)

@@ -9,7 +9,7 @@ from typing import Final
 
 from promptlab.errors import InputError, NotFound
 from promptlab.images.foreign import ForeignMetadata, read_foreign
-from promptlab.images.grid_metadata import GridMetadata, chronicle
+from promptlab.images.grid_metadata import GridMetadata, read_grid_metadata
 from promptlab.images.metadata import ImageMetadata, self_description
 from promptlab.records import RunRecord
 
@@ -93,7 +93,7 @@ def _sort_in(path: Path, found: ScannedFile) -> None:
     if told is not None:
         _keep_best(found.pictures.setdefault(told.run_uid, {}), told, path)
         return
-    whole = chronicle(path)
+    whole = read_grid_metadata(path)
     if whole is not None:
         (found.runs if isinstance(whole.record, RunRecord) else found.sweeps)[whole.record.uid] = whole
         return

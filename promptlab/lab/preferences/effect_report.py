@@ -149,6 +149,6 @@ def _plot(effect: PromptEffect, run: RunRecord) -> Image:
 
 def _bars(estimates: Sequence[Estimate]) -> tuple[Bar, ...]:
     return tuple(
-        Bar(value=one.value, low=one.low, high=one.high, said=f"{estimate_text(one)} · {in_words(one)}")
+        Bar(value=one.value, low=one.low, high=one.high, text=f"{estimate_text(one)} · {in_words(one)}")
         for one in estimates
     )
