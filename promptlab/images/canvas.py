@@ -1,4 +1,4 @@
-"""The paper that a grid or an overview is drawn on: words, pictures and empty places at the boxes of a layout.
+"""Draws a grid or an overview: words, images and empty places at the boxes of a layout.
 
 Marks stand beside pictures, never on them, and nothing reaches out of its box into a neighbour's.
 """
@@ -29,7 +29,10 @@ _AMBER: Final = "#b76e00"
 
 
 class Canvas:
-    """An RGB picture of the layout's size, to be filled; :attr:`image` is what is drawn so far."""
+    """Holds an RGB image of the layout's size while it is filled.
+
+    :attr:`image` is what is drawn so far.
+    """
 
     def __init__(self, layout: Layout) -> None:
         from PIL import Image, ImageDraw
@@ -39,7 +42,7 @@ class Canvas:
         self._draw = ImageDraw.Draw(self.image)
 
     def write_words(self) -> None:
-        """The head, the headers of columns, the labels of rows, the remark at the foot."""
+        """Draw the head, the headers of columns, the labels of rows and the remark at the foot."""
         layout, draw = self.layout, self._draw
         top = layout.margin
         for block in layout.head:
@@ -59,7 +62,7 @@ class Canvas:
             layout.foot.draw(draw, layout.margin, layout.foot_top)
 
     def put(self, box: Box, image: ImageRecord | None, workspace: Workspace) -> None:
-        """The picture of ``image``, its upper left corner in that of ``box``; a frame around it when it is flagged.
+        """Draw ``image`` at the upper left corner of ``box``, with a frame around it when it is flagged.
 
         A picture that is owed, failed, gone or damaged leaves an empty place that says so.
         """
@@ -76,20 +79,20 @@ class Canvas:
             self._draw.rectangle(frame, outline=_AMBER, width=2)
 
     def put_pixels(self, box: Box, pixels: NDArray[np.uint8]) -> None:
-        """A picture in ``box``, its upper left corner in that of the box, averaged down where the layout is."""
+        """Draw pixels at the upper left corner of ``box``, averaged down where the layout is."""
         from PIL import Image
 
         picture, shrink = Image.fromarray(pixels), self.layout.shrink
         self.image.paste(picture.reduce(shrink) if shrink > 1 else picture, (box.x, box.y))
 
     def write_note(self, box: Box, text: str, *, warning: bool = False) -> None:
-        """A line under ``box``: in amber and bold when it is a ``warning``."""
+        """Write a line under ``box``: in amber and bold when it is a ``warning``."""
         small = self.layout.small
         style = Style(size=small.size, colour=_AMBER, bold=True) if warning else small
         style.draw(self._draw, box.x, box.y + box.height + 3, legible(text))
 
     def leave_empty(self, box: Box, word: str, why: str = "") -> None:
-        """A calm empty place with a word in its middle, and under it, where there is room, the reason."""
+        """Draw an empty place with a word in its middle and, where there is room, the reason under it."""
         from PIL import Image, ImageDraw
 
         place = Image.new("RGB", (box.width, box.height), _EMPTY)  # its own picture: no word reaches into a neighbour

@@ -1,4 +1,4 @@
-"""Settings and measures of a run in the few words that stand in a picture's head and under its cells."""
+"""Writes settings and measures of a run in the few words of an image's head and labels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UNKNOWN_SIZE: Final = 256
 
 
 def setting_captions(run: RunRecord) -> Iterator[str]:
-    """What decided the pictures, in the order people ask for it."""
+    """Yield the settings that decided the images, in the order people ask for them."""
     pipeline, call = run.spec.pipeline, run.spec.call
     yield display_name(pipeline.model)
     if pipeline.scheduler is not None:
@@ -35,14 +35,14 @@ def setting_captions(run: RunRecord) -> Iterator[str]:
 
 
 def seconds_text(seconds: float) -> str:
-    """As long as it is precise: ``40 ms``, ``0.25 s``, ``12 s``."""
+    """Return seconds as long as they are precise: ``40 ms``, ``0.25 s``, ``12 s``."""
     if seconds < 0.1:
         return f"{seconds * 1000:.0f} ms"
     return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
 def cell_size(run: RunRecord) -> tuple[int, int]:
-    """Width and height that hold every picture of the run, pixels."""
+    """Return the width and height that hold every image of the run, pixels."""
     sizes = [(image.width, image.height) for image in run.images if image.width and image.height]
     if not sizes:
         return run.spec.call.width or UNKNOWN_SIZE, run.spec.call.height or UNKNOWN_SIZE
@@ -50,7 +50,7 @@ def cell_size(run: RunRecord) -> tuple[int, int]:
 
 
 def setting_label(field: str, value: str) -> str:
-    """Return a setting as labels show it: ``steps 20``, ``scheduler euler use_karras_sigmas=true``; nothing is cut."""
+    """Return a setting as labels show it: ``steps 20``, ``scheduler euler use_karras_sigmas=true``."""
     return f"{short_name(field)} {value.replace(':', ' ', 1) if field == 'scheduler' else value}"
 
 

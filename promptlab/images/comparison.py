@@ -1,4 +1,4 @@
-"""Two runs side by side: a row for each pair of pictures, one column each, and what differs as a third.
+"""Draws two runs side by side: a row a pair of images, and what differs as a third column.
 
 As in a grid, cells hold the very pixels of the PNGs and all words stand beside them. Differences are often too faint to
 be seen; each is made brighter by a whole factor, which stands under it.
@@ -34,7 +34,7 @@ MAX_ROWS: Final = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedRow:
-    """Two pictures, compared.
+    """Compares two images.
 
     Args:
         difference: ``None`` when there is none to be measured.
@@ -48,7 +48,7 @@ class ComparedRow:
 
 
 def compare_images(before: ImageRecord, after: ImageRecord, workspace: Workspace) -> ComparedRow:
-    """The files of two images against one another. One that is owed, gone or damaged is a ``problem``, not an error."""
+    """Compare the files of two images. One that is owed, gone or damaged is a ``problem``, not an error."""
     found = None
     problem = None
     try:
@@ -81,7 +81,7 @@ def draw_comparison(
     facts: Sequence[str],
     headers: tuple[str, str],
 ) -> Image:
-    """The first :data:`MAX_ROWS` of ``rows``, RGB: before | after | difference.
+    """Draw the first :data:`MAX_ROWS` of ``rows`` as RGB: before | after | difference.
 
     The third column is left out where there is nothing to be seen in it at all.
 
@@ -137,7 +137,7 @@ def _gain(pair: ComparedRow, workspace: Workspace) -> int:
 
 
 def _note(pair: ComparedRow, gain: int) -> str:
-    """What stands under the picture of a difference."""
+    """Return what stands under the image of a difference."""
     found = pair.difference
     if found is None:
         return ""

@@ -1,4 +1,4 @@
-"""How far two pictures are from one another: in numbers, and as a picture of its own.
+"""Measures how far two images are from one another, and draws the difference.
 
 Invariant: only pictures of one size are compared; whatever the numbers say is said of every pixel and all channels.
 """
@@ -23,7 +23,7 @@ _LEVELS: Final = 255
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PixelDifference:
-    """Two pictures of one size, compared.
+    """Measures how two images of one size differ.
 
     Args:
         differing_pixels: those that differ in any channel.
@@ -41,12 +41,12 @@ class PixelDifference:
 
     @property
     def identical(self) -> bool:
-        """Whether every pixel is the same."""
+        """Return whether every pixel is the same."""
         return self.differing_pixels == 0
 
 
 def difference(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> PixelDifference | None:
-    """What differs between two pictures; ``None`` when their sizes do.
+    """Measure what differs between two images; return None when their sizes differ.
 
     Args:
         before, after: uint8, ``[height, width, 3]``.
@@ -65,7 +65,9 @@ def difference(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> PixelDiff
 
 
 def difference_picture(before: NDArray[np.uint8], after: NDArray[np.uint8], *, gain: int = 1) -> NDArray[np.uint8]:
-    """How far apart two pictures are in each channel, ``gain`` times as bright as it is: black where nothing differs.
+    """Draw how far apart two images are in each channel, ``gain`` times as bright as it is.
+
+    Black where nothing differs.
 
     Raises:
         ValueError: when their sizes differ.
@@ -78,7 +80,7 @@ def difference_picture(before: NDArray[np.uint8], after: NDArray[np.uint8], *, g
 
 
 def visible_gain(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> int:
-    """The greatest of :data:`GAINS` at which nearly all that differs stays within 255: one level in a hundred may not.
+    """Return the greatest of :data:`GAINS` at which 99 of 100 differing levels stay within 255.
 
     So a few bright pixels do not leave all others in the dark.
     """
@@ -93,7 +95,7 @@ def visible_gain(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> int:
 
 
 def _apart(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The absolute difference, without leaving eight bits."""
+    """Return the absolute difference, without leaving eight bits."""
     import numpy as np
 
     return np.maximum(before, after) - np.minimum(before, after)

@@ -1,4 +1,4 @@
-"""How much each wording changes the picture, as bars against one line: what another seed does.
+"""Draws how much each wording changes the image, as bars against what another seed does.
 
 Drawn with the fonts of grids, so that prompts in any script are read here as well. No bar is cut: the scale goes as far
 as the longest interval.
@@ -37,7 +37,7 @@ _SMALL: Final = Style(size=13, colour=MUTED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """One effect: its length, the interval around it, and what is said beside it."""
+    """Describes one effect: its length, the interval around it, and the text beside it."""
 
     value: float | None
     low: float | None = None
@@ -47,14 +47,14 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bars:
-    """A label with a bar for each kind of distance; one without bars is a heading."""
+    """Holds a label with a bar for each kind of distance; one without bars is a heading."""
 
     label: str
     bars: tuple[Bar, ...] = ()
 
 
 def draw_effect(*, title: str, facts: Sequence[str], kinds: Sequence[str], rows: Sequence[Bars]) -> Image:
-    """The plot, RGB.
+    """Draw the plot, RGB.
 
     Args:
         title, facts: for the head.

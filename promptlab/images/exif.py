@@ -1,4 +1,4 @@
-"""JPEG and WebP that describe themselves: the two texts of a PNG, in EXIF.
+"""Writes JPEG and WebP that describe themselves: the two texts of a PNG, in EXIF.
 
 ``parameters`` is in UserComment, as AUTOMATIC1111's ``save_image_with_geninfo`` (``modules/images.py``) puts it there
 with piexif: ``UNICODE``, a NUL, UTF-16 with the high byte first. ``promptlab`` is in MakerNote, which the EXIF standard
@@ -90,7 +90,9 @@ def write_photo(
 
 
 def fields_of(exif: bytes) -> dict[int, bytes]:
-    """The fields of an EXIF block that can hold text, by their tags; those of the first folder, then of Exif's own.
+    """Return the fields of an EXIF block that can hold text, by their tags.
+
+    Those of the first folder, then of Exif's own.
 
     TIFF 6.0, section 2, and EXIF 2.32, 4.6: a byte order, an offset, and entries of 12 bytes that hold their value when
     it has 4 bytes or less and point to it otherwise. A damaged block gives what can be read of it.
@@ -114,7 +116,7 @@ def fields_of(exif: bytes) -> dict[int, bytes]:
 
 
 def comment_text(value: bytes) -> str:
-    """A UserComment as text: 8 bytes that say the code, then the text (EXIF 2.32, 4.6.5).
+    """Decode a UserComment: 8 bytes that say the code, then the text (EXIF 2.32, 4.6.5).
 
     Unicode is UTF-16 without a word on its byte order, so the order is taken that has its zeros where Latin letters
     have them. Other tools leave the code out or write UTF-8 under every name.
@@ -130,7 +132,7 @@ def comment_text(value: bytes) -> str:
 
 
 def maker_text(value: bytes) -> str | None:
-    """The ``promptlab`` text of a MakerNote; ``None`` when someone else wrote it."""
+    """Return the ``promptlab`` text of a MakerNote; None when someone else wrote it."""
     return _decoded(value.removeprefix(_MARK), "utf-8") if value.startswith(_MARK) else None
 
 
@@ -154,7 +156,7 @@ def _check(pixels: NDArray[np.uint8], *, format: str, quality: int, lossless: bo
 
 
 def _exif(text: Mapping[str, str], *, room: int | None) -> tuple[bytes, tuple[str, ...]]:
-    """The EXIF block with as many of the texts as fit, ours first, and the names of the others."""
+    """Return the EXIF block with as many texts as fit, ours first, and the names of the others."""
     unknown = text.keys() - {"promptlab", "parameters"}
     if unknown:
         raise ValueError(f"a photo has no place for texts called {', '.join(sorted(unknown))}")
@@ -188,7 +190,10 @@ def _block(fields: Mapping[int, bytes]) -> bytes:
 
 
 def _entries(block: bytes, offset: int, order: str) -> Iterator[tuple[int, bytes]]:
-    """The entries of one folder that hold text or point to another folder; those that point outside are skipped."""
+    """Yield the entries of one folder that hold text or point to another folder.
+
+    Those that point outside are skipped.
+    """
     if offset + 2 > len(block):
         return
     (count,) = struct.unpack_from(f"{order}H", block, offset)

@@ -1,4 +1,4 @@
-"""Which font can draw which character, and honest words for those that none can.
+"""Finds the font that can draw a character, and names the characters that none can.
 
 The main font is DejaVu Sans, which ships inside matplotlib (found without importing it): Latin, Greek, Cyrillic,
 Arabic, mathematics. What it lacks is drawn with a well-known font of the system where one is installed, and otherwise
@@ -92,7 +92,7 @@ _SCRIPTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One font file, and which of the fonts in it; ``path`` is ``None`` for the font built into Pillow."""
+    """Names one font file and which of the fonts in it; ``path`` is ``None`` for Pillow's own font."""
 
     path: Path | None
     index: int = 0
@@ -100,7 +100,7 @@ class Face:
 
 @lru_cache(maxsize=2)
 def main_face(*, bold: bool = False) -> Face:
-    """DejaVu Sans from matplotlib's data, or Pillow's own font where matplotlib was left out."""
+    """Return DejaVu Sans from matplotlib's data, or Pillow's own font where matplotlib was left out."""
     found = find_spec("matplotlib")
     for place in (found and found.submodule_search_locations) or ():
         path = Path(place, "mpl-data", "fonts", "ttf", "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")
@@ -111,7 +111,7 @@ def main_face(*, bold: bool = False) -> Face:
 
 @lru_cache(maxsize=64)
 def loaded(face: Face, size: int) -> FreeTypeFont:
-    """The font at ``size`` pixels to the em."""
+    """Load the font at ``size`` pixels to the em."""
     from PIL import ImageFont
 
     if face.path is None:
@@ -120,13 +120,13 @@ def loaded(face: Face, size: int) -> FreeTypeFont:
 
 
 def has_glyph(face: Face, character: str) -> bool:
-    """Whether ``face`` draws ``character`` as itself."""
+    """Return whether ``face`` draws ``character`` as itself."""
     return ord(character) in _coverage(face)
 
 
 @lru_cache(maxsize=4096)
 def face_for(character: str, *, bold: bool = False) -> Face | None:
-    """The font that draws ``character``: the main one, else the first installed one that can, else ``None``.
+    """Return the font that draws ``character``: the main one, else the first installed one, else None.
 
     Whether there is one does not depend on ``bold``.
     """
@@ -137,7 +137,7 @@ def face_for(character: str, *, bold: bool = False) -> Face | None:
 
 
 def legible(text: str) -> str:
-    """``text`` with every character that no font here can draw replaced by its name, each run of them once.
+    """Replace every character of ``text`` that no font here can draw by its name, each run once.
 
     Words in a script become ``[8 Korean characters]`` (what stands between them is part of it), a symbol becomes its
     Unicode name, ``[fire]``. Every other white space and every control character becomes a blank; line breaks stay.
@@ -149,17 +149,17 @@ def legible(text: str) -> str:
 
 
 def scripts_without_font(text: str) -> tuple[str, ...]:
-    """The scripts in ``text`` that :func:`legible` counts in brackets, such as ``("Korean",)``; symbols left out."""
+    """Return the scripts that :func:`legible` counts in brackets: ``("Korean",)``; symbols left out."""
     return tuple(sorted({script for character in set(text) if (script := _script(_plain(character)))}))
 
 
 def _plain(character: str) -> str:
-    """White space and control characters as a blank: fonts have no glyph, or an ugly one, for most of them."""
+    """Replace white space and control characters by blanks: fonts have no glyph for most of them."""
     return " " if character != "\n" and (character.isspace() or unicodedata.category(character) == "Cc") else character
 
 
 def _named(text: str) -> Iterator[str]:
-    """The stretches of ``text`` as they can be shown."""
+    """Yield the stretches of ``text`` as they can be shown."""
     scripts = [_script(character) for character in text]
     for between in _BETWEEN.finditer(text):  # what stands between two words without a font belongs to them
         first, last = between.start() - 1, between.end()
@@ -177,7 +177,7 @@ def _named(text: str) -> Iterator[str]:
 
 
 def _counted(script: str | None, characters: list[str]) -> str:
-    """A run of characters without a font: letters by number and script, symbols by their names."""
+    """Name a run of characters without a font: letters by number and script, symbols by their names."""
     if not script:
         return "".join(f"[{_symbol(character)}]" for character in dict.fromkeys(characters))
     count = sum(_script(character) is not None for character in characters)
@@ -186,7 +186,7 @@ def _counted(script: str | None, characters: list[str]) -> str:
 
 
 def _script(character: str) -> str | None:
-    """``None`` for what can be drawn; else the script, ``""`` for a symbol that has a name of its own."""
+    """Return None for what can be drawn; else the script, ``""`` for a symbol that has a name."""
     if character == "\n" or face_for(character) is not None:
         return None
     first = unicodedata.name(character, "").split(" ")[0]
@@ -202,7 +202,7 @@ def _symbol(character: str) -> str:
 
 @lru_cache(maxsize=32)
 def _coverage(face: Face) -> frozenset[int]:
-    """The code points that ``face`` has glyphs for, from the font's own table (OpenType's ``cmap``)."""
+    """Return the code points that ``face`` has glyphs for, from the font's table (OpenType's ``cmap``)."""
     from fontTools.ttLib import TTFont, TTLibError
 
     try:
@@ -217,7 +217,7 @@ def _coverage(face: Face) -> frozenset[int]:
 
 @lru_cache(maxsize=1)
 def _system_faces() -> tuple[Face, ...]:
-    """The well-known fonts that are installed, best first."""
+    """Return the well-known fonts that are installed, best first."""
     ranked: dict[Path, int] = {}
     for folder in _font_folders():
         for path in sorted(folder.rglob("*")):

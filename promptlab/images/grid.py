@@ -1,4 +1,4 @@
-"""A run at a glance: its pictures in rows of variants and columns of seeds, with every word that made them.
+"""Draws a run's images in rows of variants and columns of seeds, with every word that made them.
 
 The grid is made from the records, never from what a process remembers, so it can be drawn again at any time; a picture
 that is owed, failed or gone has its place in it and says so. Marks stand beside pictures, never on them: each cell
@@ -34,7 +34,7 @@ _UNREAD: Final = (
 
 
 def draw_grid(run: RunRecord, workspace: Workspace) -> Image:
-    """The labelled grid of a run, RGB.
+    """Draw the labelled grid of a run, RGB.
 
     Rows are variants, columns seeds; each cell has the pixels of its PNG. Only where these would not fit into one
     picture of 16,000 pixels a side and 80 million in all are they averaged down by a whole factor; the head says so.
@@ -75,7 +75,9 @@ def save_grid(run: RunRecord, workspace: Workspace, *, uids: Mapping[int, str] |
 
 
 def thumbnail(picture: Image | Path, max_width: int = 640) -> bytes:
-    """A PNG of at most ``max_width`` pixels across, for places that show pictures unscaled. Never enlarged.
+    """Return a PNG of at most ``max_width`` pixels across. Never enlarged.
+
+    For places that show images unscaled.
 
     Raises:
         NotFound, InputError: when ``picture`` is a path and no whole PNG lies there.
@@ -92,7 +94,7 @@ def thumbnail(picture: Image | Path, max_width: int = 640) -> bytes:
 
 
 def grid_layout(run: RunRecord) -> Layout:
-    """Where the cells and words of a run's grid go."""
+    """Lay out the cells and words of a run's grid."""
     negatives = {record.variant.negative_prompt for record in run.variants}
     shared = negatives.pop() if len(negatives) == 1 and len(run.variants) > 1 else ""  # said once, in the head
     labels = []
@@ -118,7 +120,7 @@ def grid_layout(run: RunRecord) -> Layout:
 
 
 def _came_of(run: RunRecord) -> Iterator[str]:
-    """What it took, and how far it came."""
+    """Yield what the run took, and how far it came."""
     if run.seconds_per_image is not None:
         yield f"{seconds_text(run.seconds_per_image)} an image"
     if run.status is not RunStatus.FINISHED:

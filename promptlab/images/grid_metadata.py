@@ -1,4 +1,6 @@
-"""A grid tells its whole run, an overview its whole sweep: the records as they stood, word for word.
+"""Writes and reads the text chunk of a grid, its whole run, and of an overview, its whole sweep.
+
+The records stand in it as they stood, word for word.
 
 So a notebook that is lost can be written anew from the pictures that lie beside it: what each picture says of itself
 makes it again, and what the grid says puts it back where it was, the pictures that were only linked included. Records
@@ -24,7 +26,7 @@ __all__ = ["GridMetadata", "describe_grid", "describe_sweep", "read_grid_metadat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GridMetadata:
-    """What a grid or an overview tells.
+    """Holds what a grid or an overview says.
 
     Args:
         record: the run or the sweep.
@@ -36,13 +38,13 @@ class GridMetadata:
 
 
 def describe_grid(run: RunRecord, uids: Mapping[int, str]) -> dict[str, str]:
-    """The text chunk of a grid."""
+    """Return the text chunk of a grid."""
     whose = {"uid": run.uid, "id": run.id, "experiment": run.experiment}
     return _chunk("grid", run=whose, record=plain(run), uids=plain(uids))
 
 
 def describe_sweep(sweep: SweepRecord, uids: Mapping[int, str], *, page: int) -> dict[str, str]:
-    """The text chunk of page ``page`` (from 1) of a sweep's overview."""
+    """Return the text chunk of page ``page`` (from 1) of a sweep's overview."""
     whose = {"uid": sweep.uid, "id": sweep.id, "experiment": sweep.experiment, "page": page}
     return _chunk("sweep", sweep=whose, record=plain(sweep), uids=plain(uids))
 
@@ -52,7 +54,7 @@ def _chunk(kind: str, **told: Any) -> dict[str, str]:
 
 
 def read_grid_owner(path: Path) -> tuple[str, str] | None:
-    """Whose grid or overview this file is: ``("run", uid)`` or ``("sweep", uid)``; ``None`` when it is neither.
+    """Read whose grid or overview this file is: ``("run", uid)`` or ``("sweep", uid)``, or None.
 
     Raises:
         NotFound, InputError: as :func:`promptlab.images.metadata.self_description` does.
@@ -71,7 +73,7 @@ def read_grid_owner(path: Path) -> tuple[str, str] | None:
 
 
 def read_grid_metadata(path: Path) -> GridMetadata | None:
-    """The record that a grid or an overview tells; ``None`` for anything else, and for those of format 1.
+    """Read the record in a grid or an overview; return None for all else, and for format 1.
 
     Raises:
         NotFound, InputError: as :func:`promptlab.images.metadata.self_description` does.
@@ -93,7 +95,7 @@ def read_grid_metadata(path: Path) -> GridMetadata | None:
 
 
 def _checked(run: RunRecord) -> RunRecord:
-    """``run``, when its images are those that its spec asks for.
+    """Return ``run``, when its images are those that its spec asks for.
 
     Raises:
         ValueError: when they are not.

@@ -1,4 +1,6 @@
-"""The ``parameters`` chunk: one picture in the words of AUTOMATIC1111's web UI, which most other tools read.
+"""Writes the ``parameters`` chunk: one image in the words of AUTOMATIC1111's web UI.
+
+Most other tools read these.
 
 ::
 
@@ -36,7 +38,7 @@ _WEIGHTS: Final = (".safetensors", ".ckpt", ".bin", ".pt", ".pth")
 
 
 def infotext(request: ImageRequest, *, size: tuple[int, int] | None = None) -> str:
-    """The ``parameters`` chunk of one image.
+    """Return the ``parameters`` chunk of one image.
 
     The first line break is there even when the prompt is empty: sd-prompt-reader finds the other lines by it.
 
@@ -82,7 +84,7 @@ def _table_fields(request: ImageRequest) -> dict[str, object]:
 
 
 def display_name(model: str) -> str:
-    """A model's or VAE's name for people: a Hub id as it is, a folder by its own name, a file without its ending.
+    """Return a model's or VAE's name for people: a Hub id as it is, a folder or file by its own name.
 
     Folders above are left out: they say where someone keeps models, which is nobody else's business.
     """
@@ -98,7 +100,10 @@ def display_name(model: str) -> str:
 
 
 def _defused(prompt: str) -> str:
-    """``prompt`` with nothing in it that a reader would take for the format's own words, line breaks kept."""
+    """Return ``prompt`` with nothing in it that a reader takes for the format's words.
+
+    Line breaks are kept.
+    """
     text = _CONTROLS.sub(" ", prompt.replace("\r\n", "\n").replace("\r", "\n"))
     text = text.encode("utf-8", "replace").decode()  # half a surrogate pair fits in no chunk
     text = _NEGATIVE.sub(lambda found: found.group().replace(" ", _NO_BREAK), text)
@@ -106,7 +111,7 @@ def _defused(prompt: str) -> str:
 
 
 def _quoted(value: object) -> str:
-    """The web UI's ``quote``: JSON for what would end the field early."""
+    """Quote a value as the web UI's ``quote`` does: JSON for what would end the field early."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     text = str(value)
@@ -114,5 +119,8 @@ def _quoted(value: object) -> str:
 
 
 def _clip_skip(value: int | None) -> int | None:
-    """diffusers counts the layers left out, the web UI the layer taken from the end: 1 there is none skipped."""
+    """Return clip skip as the web UI counts it, the layer taken from the end: 1 skips none.
+
+    diffusers counts the layers left out.
+    """
     return value + 1 if value else None

@@ -1,4 +1,4 @@
-"""Where everything of a grid goes, worked out before a pixel is drawn.
+"""Computes where everything of a grid goes, before a pixel is drawn.
 
 Rows are variants and columns seeds, or both are values of a sweep's axes. Cells are as large as the pictures, so that a
 grid shows the same pixels as its PNGs; labels take the room they need beside them, in full. Many columns are broken
@@ -39,7 +39,7 @@ _SMALLEST: Final = 48
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """The words of one row: a short name in bold where it says more than the prompt, the prompt, what to avoid.
+    """Holds the words of one row: a short name where it says more than the prompt, and the prompts.
 
     What is empty takes no room.
     """
@@ -51,7 +51,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Box:
-    """A rectangle: pixels from the left and the top, width and height."""
+    """Describes a rectangle: pixels from the left and the top, width and height."""
 
     x: int
     y: int
@@ -61,7 +61,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One variant in one band: its label, and a cell for each seed of the band as ``(seed's place, box)``."""
+    """Places one variant in one band: its label, and a cell a seed as ``(seed's place, box)``."""
 
     variant: int
     top: int
@@ -71,7 +71,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Band:
-    """A stretch of seeds: where the last lines of their headers stand, and the rows under them."""
+    """Places a stretch of seeds: where the last lines of their headers stand, and the rows."""
 
     header_top: int
     rows: tuple[Row, ...]
@@ -79,7 +79,7 @@ class Band:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """A whole grid, ready to be drawn.
+    """Describes a whole grid, ready to be drawn.
 
     Args:
         width, height: of the picture, pixels.
@@ -109,7 +109,7 @@ class Layout:
     bands: tuple[Band, ...]
 
     def cell(self, variant: int, seed_place: int) -> Box:
-        """Where the picture of a variant at a seed goes."""
+        """Return where the image of a variant at a seed goes."""
         return next(
             box
             for band in self.bands
@@ -131,7 +131,7 @@ def lay_out(
     notes: Sequence[str] = (),
     foot: str | None = None,
 ) -> Layout:
-    """The best arrangement: full size, and as few bands as a comfortable width allows.
+    """Find the best arrangement: full size, and as few bands as a comfortable width allows.
 
     Args:
         title: the first line, in bold.
@@ -173,7 +173,10 @@ def lay_out(
 
 
 def _column_counts(seeds: int, pitch: int, cell_width: int) -> list[int]:
-    """How many seeds side by side, best first: a comfortable number, then wider bands, all as even as can be."""
+    """Return how many seeds may stand side by side, best first, all as even as can be.
+
+    A comfortable number, then wider bands.
+    """
     beside = 40 * _font_size(cell_width)  # the widest that label column and margins get
     comfortable, most = (max(1, (limit - beside) // pitch) for limit in (_COMFORTABLE, _LONGEST))
     bands = (math.ceil(seeds / count) for count in (min(comfortable, _SIDE_BY_SIDE), comfortable, most))
@@ -193,7 +196,7 @@ def _arranged(
     marked: frozenset[int],
     foot: str | None,
 ) -> Layout:
-    """The layout with ``columns`` seeds side by side."""
+    """Arrange ``columns`` seeds side by side."""
     size, gap = _font_size(cell[0]), _gap(cell[0])
     text, small = Style(size=size, colour=INK), _small(size)
     seeds, margin = len(headers), 2 * size
@@ -238,23 +241,23 @@ def _arranged(
 
 
 def _font_size(cell_width: int) -> int:
-    """Pixels to the em: 13 beside 128-pixel pictures, 20 beside 512, 30 beside 1024; never below 13."""
+    """Return pixels to the em: 13 beside 128-pixel images, 20 beside 512, 30 beside 1024."""
     return max(13, min(30, round(10 + cell_width / 51)))
 
 
 def _small(size: int) -> Style:
-    """The style of everything beside a prompt, where prompts are written in ``size`` pixels to the em."""
+    """Return the style of all beside prompts, where these have ``size`` pixels to the em."""
     return Style(size=max(12, round(size * 0.85)), colour=MUTED)
 
 
 def _headers(headers: Sequence[str], cell_width: int) -> tuple[TextBlock, ...]:
-    """The headers as blocks about as wide as a cell, or as a short line of text above a narrow one."""
+    """Wrap the headers about as wide as a cell, or as a short line of text above a narrow one."""
     style = _small(_font_size(cell_width))
     return tuple(wrapped(header, style, max(cell_width, 14 * style.size)) for header in headers)
 
 
 def _pitch(headers: Sequence[TextBlock], notes: Sequence[str], cell_width: int) -> int:
-    """Pixels from one column to the next: the cell's, the header's or the note's width, the most, and the gap."""
+    """Return pixels from one column to the next: the widest of cell, header and note, and the gap."""
     style, gap = _small(_font_size(cell_width)), _gap(cell_width)
     words = max((*(block.width for block in headers), *(style.width(note) for note in set(notes))), default=0)
     return max(cell_width, math.ceil(words) + (gap if words > cell_width else 0)) + gap
@@ -267,7 +270,7 @@ def _gap(cell_width: int) -> int:
 def _labels(
     labels: Sequence[Label], text: Style, small: Style, cell_height: int
 ) -> tuple[list[tuple[TextBlock, ...]], int]:
-    """The labels as blocks, in the narrowest column in which they are no taller than a cell, and its width.
+    """Wrap the labels in the narrowest column in which none is taller than a cell; return its width too.
 
     Where even the widest column makes a label taller than its cell, the row grows.
     """
@@ -294,7 +297,7 @@ def _label(label: Label, text: Style, small: Style, width: int) -> tuple[TextBlo
 
 
 def _head(title: str, facts: Sequence[str], text: Style, small: Style, width: int) -> tuple[TextBlock, ...]:
-    """The title, then the facts in as few lines as they fit in, broken between two facts where that is possible."""
+    """Wrap the title, then the facts in as few lines as they fit in, broken between two facts."""
     lines: list[str] = []
     for fact in facts:
         joined = f"{lines[-1]}  ·  {fact}" if lines else fact

@@ -1,4 +1,4 @@
-"""Every picture describes itself: two text chunks, one for us and lossless, one for everyone else.
+"""Writes and reads the two text chunks of an image: ours, without loss, and everyone else's.
 
 ``promptlab`` is JSON that :func:`self_description` gives back equal to what was made: enough to make the picture again,
 to say in which environment it was made, to put its row back into an empty database, and to find its parent.
@@ -39,7 +39,7 @@ FORMAT: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParentImage:
-    """The image that a picture was varied from: the run's uid and the place in it, and its recipe key."""
+    """Names the image that another was varied from: the run's uid, the place in it, the recipe key."""
 
     recipe_key: str
     run_uid: str | None = None
@@ -48,7 +48,7 @@ class ParentImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageMetadata:
-    """What a picture says about itself.
+    """Describes an image as its ``promptlab`` chunk does.
 
     Args:
         version: of the PromptLab that made it.
@@ -100,12 +100,15 @@ class ImageMetadata:
             raise ValueError("the seed is not among its run's")
 
     def to_json(self) -> str:
-        """ASCII, so that the chunk is the same ``tEXt`` for every prompt; :meth:`from_json` gives back an equal one."""
+        """Write the description as ASCII, so that the chunk is the same ``tEXt`` for every prompt.
+
+        :meth:`from_json` gives back an equal one.
+        """
         return json.dumps({"kind": "image", "format": FORMAT, **plain(self)})
 
     @classmethod
     def from_json(cls, written: Mapping[str, Any]) -> ImageMetadata:
-        """The description that :meth:`to_json` wrote, or that of format 1.
+        """Read the description that :meth:`to_json` wrote, or that of format 1.
 
         Raises:
             InputError: when the spec in it is none.
@@ -118,7 +121,7 @@ class ImageMetadata:
 
 @cache
 def _reader() -> TypeAdapter[ImageMetadata]:
-    """Made once: making it takes longer than reading a picture."""
+    """Return the parser, made once: making it takes longer than reading an image."""
     from pydantic import TypeAdapter
 
     return TypeAdapter(ImageMetadata)
@@ -145,7 +148,7 @@ def describe(
     environment: Environment,
     parent: ParentImage | None = None,
 ) -> dict[str, str]:
-    """The two text chunks of one picture, for :func:`promptlab.images.png.write_png`.
+    """Return the two text chunks of one image, for :func:`promptlab.images.png.write_png`.
 
     Args:
         run: whose picture it is.
@@ -188,8 +191,9 @@ def describe(
 
 
 def self_description(path: Path) -> ImageMetadata | None:
-    """What the picture at ``path`` says about itself; ``None`` when another program made it, or when it is a grid
-    or the like.
+    """Read what the image at ``path`` says about itself; return None when it is not ours.
+
+    Grids and the like are none, either.
 
     Raises:
         NotFound: when there is no such file.
@@ -205,7 +209,7 @@ def self_description(path: Path) -> ImageMetadata | None:
 
 
 def chunk_of(path: Path) -> dict[str, Any] | None:
-    """Our text in the PNG, JPEG or WebP at ``path``, parsed; ``None`` when it has none."""
+    """Read and parse our text in the PNG, JPEG or WebP at ``path``; return None when it has none."""
     written = texts_of(path).get(CHUNK)
     if written is None:
         return None
@@ -225,5 +229,5 @@ def chunk_of(path: Path) -> dict[str, Any] | None:
 
 
 def damaged(path: Path, why: str) -> InputError:
-    """The error for a chunk of ours that says what it cannot."""
+    """Return the error for a chunk of ours that says what it cannot."""
     return InputError("picture", str(path), problem=f"holds a {CHUNK} chunk that cannot be read ({why})")

@@ -1,4 +1,4 @@
-"""A sweep at a glance: every run's pictures on the crossing of its values.
+"""Draws a sweep: every run's images on the crossing of its values.
 
 One dimension is a strip, broken into lines, or, of a few runs of several pictures, has a row for each value; two have
 rows and columns; of more, the first ones make pages and the last two remain. Like a grid it is made from the records
@@ -41,7 +41,7 @@ Place = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Cell:
-    """What one cell shows: a run's block of pictures, or one of its pictures (its place in the block)."""
+    """Names what one cell shows: a run's block of images, or one of them (its place in the block)."""
 
     run: RunRecord | None
     only: int | None = None
@@ -49,7 +49,7 @@ class _Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """One picture of the overview, ready to be drawn: ``cells`` by row, then column."""
+    """Describes one image of the overview, ready to be drawn: ``cells`` by row, then column."""
 
     layout: Layout
     block: RunBlock
@@ -87,7 +87,7 @@ def save_overview(sweep: SweepRecord, runs: Sequence[RunRecord], workspace: Work
 
 
 def draw_overview(page: Page, workspace: Workspace) -> Image:
-    """One page, RGB. Pictures are averaged down by a whole factor where the head says so."""
+    """Draw one page, RGB. Images are averaged down by a whole factor where the head says so."""
     canvas = Canvas(page.layout)
     canvas.write_words()
     for band in page.layout.bands:
@@ -98,7 +98,7 @@ def draw_overview(page: Page, workspace: Workspace) -> Image:
 
 
 def overview_pages(sweep: SweepRecord, runs: Sequence[RunRecord]) -> Iterator[Page]:
-    """The pages, the first dimensions' values changing slowest; at least one, even when no run has begun."""
+    """Yield the pages, the first dimensions' values changing slowest; at least one, without runs too."""
     records = {run.id: run for run in runs}
     at = {each.place: records.get(each.run_id) for each in sweep.runs}
     names = [_names(sweep, dimension) for dimension in range(len(sweep.dimensions))]
@@ -128,7 +128,7 @@ def overview_pages(sweep: SweepRecord, runs: Sequence[RunRecord]) -> Iterator[Pa
 
 
 def _names(sweep: SweepRecord, dimension: int) -> Mapping[int, str]:
-    """Each place on a dimension that some run has → its values in full, one line a field."""
+    """Map each place on a dimension that some run has to its values in full, one line a field."""
     fields = sweep.dimensions[dimension]
     found: dict[int, str] = {}
     for run in sorted(sweep.runs, key=lambda run: run.place[dimension]):
@@ -163,7 +163,7 @@ def _table(
 def _readable(
     rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequence[_Cell]], block: RunBlock
 ) -> Iterable[slice]:
-    """The rows in as few parts as keep the pictures recognisable, all as even as can be."""
+    """Split the rows in as few parts as keep the images recognisable, all as even as can be."""
     least = min(block.side, _RECOGNISABLE)
     for parts in range(1, len(rows) + 1):
         count = math.ceil(len(rows) / parts)
@@ -195,7 +195,7 @@ def _laid_out(
 
 
 def _facts(sweep: SweepRecord, runs: Sequence[RunRecord], block: RunBlock) -> Iterator[str]:
-    """What all runs share, what the cells show, and how far the sweep has come."""
+    """Yield what all runs share, what the cells show, and how far the sweep has come."""
     settings = [list(setting_captions(run)) for run in runs]
     yield from (fact for fact in (settings[0] if settings else []) if all(fact in others for others in settings))
     yield f"{len(sweep.runs)} runs"
@@ -222,7 +222,7 @@ def _draw_cell(canvas: Canvas, box: Box, cell: _Cell, block: RunBlock, workspace
 
 
 def _note(cell: _Cell, block: RunBlock) -> tuple[str, bool]:
-    """What stands under a cell, and whether it is a warning."""
+    """Return what stands under a cell, and whether it is a warning."""
     if cell.run is None:
         return "", False
     shown = block.pictures(cell.run) if cell.only is None else [block.pictures(cell.run)[cell.only]]

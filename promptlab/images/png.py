@@ -1,4 +1,6 @@
-"""Pictures on disk: a PNG under its final name is always whole, and its pixels are exactly those that were made.
+"""Writes and reads PNG files.
+
+Invariant: a PNG under its final name is whole, and its pixels are exactly those that were made.
 
 Written by our own few lines, because saving runs beside the model on the same cores: one numpy subtraction (the Up
 filter) and Intel's ISA-L at level 1 take about a thirtieth of the time of Pillow's default, for files about a twentieth
@@ -37,7 +39,7 @@ _LEVEL: Final = 1
 
 
 def pixel_sha256(pixels: NDArray[np.uint8]) -> str:
-    """The hash of the RGB bytes row by row: 64 hex digits, the same however the file was compressed.
+    """Hash the RGB bytes row by row: 64 hex digits, the same however the file was compressed.
 
     Args:
         pixels: uint8, ``[height, width, 3]``, RGB.
@@ -48,7 +50,7 @@ def pixel_sha256(pixels: NDArray[np.uint8]) -> str:
 
 
 def encode_png(pixels: NDArray[np.uint8], text: Mapping[str, str] | None = None) -> bytes:
-    """A whole PNG file, its text in front of the pixels, so that a reader need not decode to find it.
+    """Encode a whole PNG file, its text in front of the pixels, so that a reader need not decode.
 
     Args:
         pixels: uint8, ``[height, width, 3]``, RGB.
@@ -87,7 +89,7 @@ def write_png(path: Path, pixels: NDArray[np.uint8], text: Mapping[str, str]) ->
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Put ``content`` under ``path`` in one step: a crash leaves the old file or the new one, never half of one.
+    """Write ``content`` to ``path`` in one step: a crash leaves the old file or the new one.
 
     Raises:
         StoreError: when the folder is missing, the disk full or the file not ours to write.
@@ -107,7 +109,9 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def read_text(path: Path) -> dict[str, str]:
-    """The text chunks of a PNG by keyword, those behind the pixels too. A file with pixels missing is not taken whole.
+    """Read the text chunks of a PNG by keyword, those behind the pixels too.
+
+    A file with pixels missing is not taken whole.
 
     Raises:
         NotFound: when there is no such file.
@@ -118,7 +122,7 @@ def read_text(path: Path) -> dict[str, str]:
 
 
 def read_pixels(path: Path, *, formats: tuple[str, ...] = ("PNG",)) -> NDArray[np.uint8]:
-    """The pixels of a picture: uint8, ``[height, width, 3]``, RGB, C-contiguous, the caller's own to change.
+    """Read the pixels of an image: uint8, ``[height, width, 3]``, RGB, C-contiguous, writable.
 
     Args:
         formats: which to take, by Pillow's names.
@@ -135,7 +139,7 @@ def read_pixels(path: Path, *, formats: tuple[str, ...] = ("PNG",)) -> NDArray[n
 
 @contextmanager
 def _opened(path: Path, formats: tuple[str, ...] = ("PNG",)) -> Iterator[PngImageFile]:
-    """The picture at ``path``; all the ways in which a file can disappoint Pillow become one line."""
+    """Open the image at ``path``; all the ways in which a file can disappoint Pillow become one line."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -158,7 +162,7 @@ def _opened(path: Path, formats: tuple[str, ...] = ("PNG",)) -> Iterator[PngImag
 
 
 def _checked(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """``pixels``, unless something else than a picture was handed over."""
+    """Return ``pixels``, unless something else than an image was handed over."""
     if pixels.dtype != "uint8" or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise ValueError(f"pixels must be uint8 [height, width, 3], not {pixels.dtype} {list(pixels.shape)}")
     return pixels

@@ -1,4 +1,4 @@
-"""The pictures of one run as one cell of a sweep's overview: which of them, and how they stand together.
+"""Arranges the images of one run in one cell of a sweep's overview.
 
 A sweep's runs have one block in common, so that the same place in every cell is the same variant and seed.
 """
@@ -30,7 +30,7 @@ _AROUND: Final = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunBlock:
-    """Rows × columns of pictures.
+    """Arranges rows × columns of images.
 
     Args:
         variants, seeds: how many of a run's are shown.
@@ -50,7 +50,7 @@ class RunBlock:
 
     @classmethod
     def of(cls, runs: Sequence[RunRecord]) -> RunBlock:
-        """The block that all ``runs`` fit into."""
+        """Return the block that all ``runs`` fit into."""
         variants_asked = max((len(run.variants) for run in runs), default=1)
         seeds_asked = max((len(run.spec.seeds) for run in runs), default=1)
         variants = min(variants_asked, _MOST)
@@ -77,24 +77,24 @@ class RunBlock:
 
     @property
     def count(self) -> int:
-        """Pictures in it."""
+        """Return the number of images in it."""
         return self.variants * self.seeds
 
     @property
     def side(self) -> int:
-        """Pixels of a picture's shorter side."""
+        """Return the pixels of an image's shorter side."""
         return min(self.cell)
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of the whole, pixels."""
+        """Return width and height of the whole, pixels."""
         down = math.ceil(self.count / self.across)
         width, height = self.cell
         around = _AROUND if self.count > 1 else 0
         return self.across * (width + _GAP) - _GAP + around, down * (height + _GAP) - _GAP
 
     def pictures(self, run: RunRecord) -> list[ImageRecord | None]:
-        """What is shown of ``run``, by place; ``None`` where the run has no such variant or seed."""
+        """Return what is shown of ``run``, by place; None where the run has no such variant or seed."""
         by_place = {(image.variant, image.seed): image for image in run.images}
         seeds: list[int | None] = [*run.spec.seeds[: self.seeds]]
         seeds += [None] * (self.seeds - len(seeds))
@@ -105,7 +105,7 @@ class RunBlock:
         ]
 
     def boxes(self, box: Box, shrink: int) -> Iterator[Box]:
-        """Where the pictures go inside ``box``, the whole made smaller by ``shrink``."""
+        """Yield where the images go inside ``box``, the whole made smaller by ``shrink``."""
         width, height = (math.ceil(side / shrink) for side in self.cell)
         gap = max(2, _GAP // shrink) if shrink > 1 else _GAP
         if self.count == 1:
@@ -122,7 +122,7 @@ class RunBlock:
             )
 
     def headers(self) -> list[str]:
-        """A name for each place, as the columns of one row a run have it."""
+        """Return a name for each place, as the columns of one row a run have it."""
         variants, seeds = self.words
         found = []
         for place in range(self.count):
@@ -134,7 +134,7 @@ class RunBlock:
         return found
 
     def facts(self, *, in_cells: bool) -> Iterator[str]:
-        """What the head says of the pictures: what was left out, their order in a cell, their common words."""
+        """Yield what the head says: what was left out, the order in a cell, the common words."""
         variants, seeds = self.words
         if self.seeds < self.seeds_asked:
             yield "the first seed of each variant" if self.seeds == 1 else f"the first {self.seeds} seeds of each run"

@@ -1,4 +1,4 @@
-"""diffusers' schedulers by the names that AUTOMATIC1111's web UI gives to the same algorithms.
+"""Maps diffusers' schedulers to the web UI's names of the same algorithms, and back.
 
 The correspondence is that of diffusers' ``docs/source/en/api/schedulers/overview.md``, read together with the code on
 both sides where the table is silent or in doubt: the web UI's ``modules/sd_samplers_kdiffusion.py`` and
@@ -83,7 +83,7 @@ _AUTOMATIC: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampler:
-    """A sampler as the web UI writes it.
+    """Names a sampler as the web UI writes it.
 
     Args:
         name: its ``Sampler``, such as ``DPM++ 2M``.
@@ -98,7 +98,7 @@ class Sampler:
 
 
 def sampler_of(scheduler: SchedulerSpec | None) -> Sampler:
-    """The web UI's name for a diffusers scheduler and its options; ``Unknown`` for ``None``."""
+    """Return the web UI's name for a diffusers scheduler and its options; ``Unknown`` for None."""
     if scheduler is None:
         return Sampler(name="Unknown", schedule_type="Automatic")
     options = dict(scheduler.options)
@@ -113,7 +113,7 @@ def sampler_of(scheduler: SchedulerSpec | None) -> Sampler:
 
 
 def _multistep(options: Mapping[str, Scalar]) -> str:
-    """``DPMSolverMultistepScheduler`` is a family: the algorithm, its order and its noise make the name."""
+    """Name ``DPMSolverMultistepScheduler``, a family, by its algorithm, order and noise."""
     algorithm = str(options.get("algorithm_type", "dpmsolver++"))
     name = f"{'DPM++' if algorithm.endswith('++') else 'DPM'} {options.get('solver_order', 2)}M"
     if not algorithm.startswith("sde-"):
@@ -137,7 +137,9 @@ def _schedule_type(scheduler: str, name: str, options: Mapping[str, Scalar]) -> 
 
 
 def scheduler_of(name: str) -> SchedulerSpec | None:
-    """The diffusers scheduler that computes what the web UI's sampler ``name`` does, on a uniform schedule.
+    """Return the diffusers scheduler that computes what the web UI's sampler ``name`` does.
+
+    On a uniform schedule.
 
     ``None`` where there is none: ``DPM fast``, ``DPM adaptive``, ``Restart`` and what extensions add.
     """
@@ -163,7 +165,7 @@ def scheduler_of(name: str) -> SchedulerSpec | None:
 
 
 def with_schedule(scheduler: SchedulerSpec, schedule_type: str) -> SchedulerSpec | None:
-    """``scheduler`` on the schedule that the web UI calls ``schedule_type``; ``None`` where it has no such schedule."""
+    """Return ``scheduler`` on the web UI's ``schedule_type``; None where it has no such schedule."""
     given = _SCHEDULES.get(schedule_type.strip().lower())
     if given is None:
         return None
@@ -177,12 +179,15 @@ def with_schedule(scheduler: SchedulerSpec, schedule_type: str) -> SchedulerSpec
 
 
 def automatic_schedule(name: str) -> str:
-    """The schedule type that ``Automatic`` means for the sampler ``name``: ``scheduler`` in the web UI's options."""
+    """Return the schedule type that ``Automatic`` means for the sampler ``name``.
+
+    ``scheduler`` in the web UI's options.
+    """
     return _AUTOMATIC.get(name, "Uniform")
 
 
 def split_sampler(name: str) -> tuple[str, str | None]:
-    """``DPM++ 2M Karras`` as sampler and schedule type, the way the web UI wrote them in one until version 1.9.
+    """Split ``DPM++ 2M Karras`` into sampler and schedule type, which were one until version 1.9.
 
     The rule is that of ``get_sampler_and_scheduler`` in ``modules/sd_samplers.py``.
     """

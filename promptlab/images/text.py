@@ -1,4 +1,4 @@
-"""Text as it will stand in a picture: measured, wrapped and drawn with the fonts that really draw it.
+"""Measures, wraps and draws text with the fonts that really draw it.
 
 Nothing is ever cut or shrunk: a line that is too long is broken, at blanks and between CJK characters first, inside a
 word only when the word alone is too wide.
@@ -33,7 +33,7 @@ Hangul syllables are letters of words here: Korean puts blanks between its words
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
-    """How a piece of text looks: ``size`` in pixels to the em, ``colour`` as Pillow names it."""
+    """Describes how text looks: ``size`` in pixels to the em, ``colour`` as Pillow names it."""
 
     size: int
     colour: str
@@ -41,11 +41,11 @@ class Style:
 
     @property
     def line_height(self) -> int:
-        """Pixels from one baseline to the next."""
+        """Return pixels from one baseline to the next."""
         return round(self.size * 1.4)
 
     def width(self, text: str) -> float:
-        """How many pixels ``text``, one legible line, takes."""
+        """Return how many pixels ``text``, one legible line, takes."""
         return sum(font.getlength(run) for font, run in self._runs(text))
 
     def draw(self, canvas: ImageDraw, x: float, top: int, text: str) -> None:
@@ -58,7 +58,7 @@ class Style:
             x += font.getlength(run)
 
     def _runs(self, text: str) -> Iterator[tuple[FreeTypeFont, str]]:
-        """``text`` in pieces of one font each; a blank goes with what stands before it."""
+        """Yield ``text`` in pieces of one font each; a blank goes with what stands before it."""
         main = main_face(bold=self.bold)
         faces: list[Face] = []
         for character in text:
@@ -69,19 +69,19 @@ class Style:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextBlock:
-    """Lines of one style, one under the other."""
+    """Holds lines of one style, one under the other."""
 
     lines: tuple[str, ...]
     style: Style
 
     @property
     def height(self) -> int:
-        """Pixels, from the top of the first line to the bottom of the last."""
+        """Return pixels from the top of the first line to the bottom of the last."""
         return len(self.lines) * self.style.line_height
 
     @property
     def width(self) -> float:
-        """Pixels of the widest line."""
+        """Return the pixels of the widest line."""
         return max((self.style.width(line) for line in self.lines), default=0)
 
     def draw(self, canvas: ImageDraw, x: float, top: int) -> None:
@@ -91,7 +91,7 @@ class TextBlock:
 
 
 def wrapped(text: str, style: Style, width: int) -> TextBlock:
-    """``text`` in full, made legible, in lines of at most ``width`` pixels.
+    """Wrap ``text`` in full, made legible, in lines of at most ``width`` pixels.
 
     Line breaks in it stay. Only a character that is wider than ``width`` by itself sticks out.
     """
@@ -121,7 +121,7 @@ def _fill(paragraph: str, style: Style, width: int) -> Iterator[str]:
 
 
 def _longest(word: str, style: Style, width: int) -> int:
-    """How many characters of ``word`` fit, at least one: by halving, since a longer text is never narrower."""
+    """Return how many characters of ``word`` fit, at least one: a longer text is never narrower."""
     low, high = 1, len(word)
     while low < high:
         middle = (low + high + 1) // 2

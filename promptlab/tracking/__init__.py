@@ -41,21 +41,24 @@ runs, before the file is laid out. It cannot know them sooner, because MLflow ch
 
 
 def no_report(_experiment_id: str, _runs: Mapping[tuple[int, int], str]) -> None:
-    """There is none to be told."""
+    """Do nothing: there is no report to write addresses into."""
 
 
 def __getattr__(name: str) -> Any:
-    """What is behind the door is looked up when it is asked for (PEP 562): an option that names a server needs none."""
+    """Import what is asked for (PEP 562): an option that names a server needs nothing of MLflow."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 class Tracker(Protocol):
-    """Whoever is told of runs. Every failure is a :class:`~promptlab.errors.TrackerError` of one line."""
+    """Records runs where people look at them.
+
+    Every failure is a :class:`~promptlab.errors.TrackerError` of one line.
+    """
 
     def prepare(self) -> None:
-        """Do beforehand what is slow the first time: make what telling needs, where it is not there yet, and open it.
+        """Do beforehand what is slow the first time: create what recording needs, and open it.
 
         Safe in several processes at once, and in a thread of its own beside what takes longer.
 
@@ -126,7 +129,7 @@ class Tracker(Protocol):
         *,
         known: frozenset[str],
     ) -> Iterator[MlflowDifference]:
-        """Where what is shown differs from the records, one difference at most for each of them. Changes nothing.
+        """Yield where MLflow differs from the records, one difference at most each. Changes nothing.
 
         Args:
             runs: those that have ended.

@@ -1,4 +1,4 @@
-"""The address of an MLflow server elsewhere. A password in it goes to MLflow and nowhere else.
+"""Reads the address of an MLflow server. A password in it goes to MLflow and nowhere else.
 
 Who runs a server behind a password may well have the password in the address, ``http://name:password@host``. MLflow
 repeats the whole address in its errors and logs, so name and password are taken out before MLflow sees it and handed
@@ -23,7 +23,7 @@ _HINT: Final = ref_value("tracking_uri", "http://127.0.0.1:5000")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackingAddress:
-    """Where an MLflow server is.
+    """Holds the address of an MLflow server.
 
     Args:
         url: without a name or a password in it, and without a slash at the end: what may be shown.
@@ -36,7 +36,7 @@ class TrackingAddress:
 
     @classmethod
     def read(cls, text: str, *, what: str = "tracking_uri") -> TrackingAddress:
-        """The address that ``text`` is.
+        """Read ``text`` as an address.
 
         Raises:
             InputError: when it is no http(s) address; no password is in the sentence.
@@ -69,7 +69,7 @@ class TrackingAddress:
 
 
 def redacted(text: str) -> str:
-    """An address, or what was meant as one, without the name, password and token that it may carry."""
+    """Return an address, or what was meant as one, without the name, password and token in it."""
     without = re.sub(r"^(\w+://)?.*@", r"\1***@", text.strip(), flags=re.DOTALL)
     return re.sub(r"[?#].*", "?***", without, flags=re.DOTALL)
 

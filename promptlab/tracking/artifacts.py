@@ -1,4 +1,4 @@
-"""Lays out the artifacts of an MLflow run: hard links to the images, under the names that MLflow looks for.
+"""Lays out the artifacts of an MLflow run: hard links to the images, under MLflow's names.
 
 ::
 
@@ -103,7 +103,7 @@ class ArtifactStore:
             client.log_artifacts(mlflow_run.info.run_id, waiting)
 
     def served_folder(self, artifact_uri: str) -> Path | None:
-        """Return the folder from which the workspace's own server serves ``artifact_uri``; None when it does not.
+        """Return the folder from which the workspace's own server serves ``artifact_uri``, or None.
 
         Raises:
             TrackerError: when the address leads out of the workspace.
@@ -174,7 +174,7 @@ def variant_artifacts(variant_run: VariantRun, *, workspace: Workspace, thumbnai
 def write_sweep_artifacts(
     folder: Path, sweep_run: SweepParentRun, *, thumbnail: bytes, overviews: Sequence[Path], report: Path | None = None
 ) -> None:
-    """Write a sweep's artifacts into ``folder``: report and overview, hard-linked, a thumbnail, and the runs' table."""
+    """Write a sweep's artifacts into ``folder``: report, overview, thumbnail and the table of runs."""
     _write_all(folder, sweep_artifacts(sweep_run, thumbnail=thumbnail, overviews=overviews, report=report))
 
 
@@ -233,7 +233,10 @@ def _write(target: Path, content: bytes) -> None:
 
 
 def _temporary(target: Path) -> Path:
-    """Return a name beside ``target`` for a file that is not whole yet; what an earlier process left there goes."""
+    """Return a name beside ``target`` for a file that is not whole yet.
+
+    What an earlier process left there goes.
+    """
     temporary = target.with_name(f".{target.name[-60:]}.{os.getpid()}.part")
     temporary.unlink(missing_ok=True)
     return temporary

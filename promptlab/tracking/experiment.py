@@ -126,7 +126,7 @@ def sweep_run_of(
 
 
 def nest_below(client: MlflowClient, child: Run, sweep_run: SweepParentRun, run_id: str) -> None:
-    """Nest one of a sweep's MLflow runs below the sweep's, ``run_id``, and link its description to it.
+    """Put one of a sweep's MLflow runs below the sweep's, ``run_id``, and link it there.
 
     It was recorded before there was a run above it. What a reader made of the description stays.
     """
@@ -152,7 +152,7 @@ def save_view(client: MlflowClient, experiment_id: str) -> None:
 
 
 def save_sweep_view(client: MlflowClient, sweep_run: SweepParentRun) -> None:
-    """Save the view of a sweep: its runs without the one above them, which has no images and no pace of its own."""
+    """Save the view of a sweep: its runs without the one above them, which has no images."""
     view = sweep_view_tag(
         sweep_run.sweep.uid,
         sweep_run.name,

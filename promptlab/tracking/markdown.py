@@ -1,4 +1,4 @@
-"""Text as MLflow's description shows it: what a user typed stays text, whatever signs it holds.
+"""Writes text for MLflow's descriptions: what a user typed stays text, whatever signs it holds.
 
 MLflow turns Markdown into HTML with showdown in its GitHub flavour (``@names``, ``:emoji:`` and bare addresses become
 links and pictures too) and then drops what is not allowed. Character references survive both and mean nothing to
@@ -16,7 +16,7 @@ _SIGNS = re.compile(r"""[^\w\s,'’()]|_""")
 
 
 def escaped(text: str, *, limit: int = 100_000) -> str:
-    """``text`` so that Markdown and HTML show it as it is, lines kept; at most ``limit`` characters, then ``…``."""
+    """Escape ``text`` for Markdown and HTML, lines kept; at most ``limit`` characters, then ``…``."""
     pieces: list[str] = []
     room = limit
     for sign in text.strip():
@@ -31,12 +31,12 @@ def escaped(text: str, *, limit: int = 100_000) -> str:
 
 
 def quoted(title: str, text: str, *, limit: int) -> str:
-    """A titled quotation of what a user typed."""
+    """Quote what a user typed, under a title."""
     return f"**{title}**\n\n> {escaped(text, limit=limit)}"
 
 
 def cut_at(text: str, limit: int, *, at: str = "") -> str:
-    """``text`` in at most ``limit`` characters, ``…`` for the rest; cut behind the last ``at`` where that is given."""
+    """Cut ``text`` at ``limit`` characters, ``…`` for the rest, behind the last ``at`` if given."""
     if len(text) <= limit:
         return text
     kept = text[: limit - 2 - len(at)]
@@ -44,7 +44,7 @@ def cut_at(text: str, limit: int, *, at: str = "") -> str:
 
 
 def word_changes(before: str, after: str, *, limit: int = 100_000) -> str:
-    """``after`` with its new words bold and the lost ones struck through; too long for ``limit``, as plain text.
+    """Return ``after`` with new words bold and lost ones struck through; if too long, as plain text.
 
     Words and signs are compared one by one, so that a comma after a word leaves the word what it was. As HTML, because
     Markdown's own marks depend on the blanks around them.
@@ -66,7 +66,7 @@ def word_changes(before: str, after: str, *, limit: int = 100_000) -> str:
 
 
 def _pieces(text: str) -> list[str]:
-    """Words and single signs, each with the blank before it."""
+    """Split into words and single signs, each with the blank before it."""
     return re.findall(r" ?\w+| ?[^\w\s]", " ".join(text.split()))
 
 
@@ -75,5 +75,5 @@ def _marked(tag: str, text: str) -> str:
 
 
 def _text(text: str) -> str:
-    """One line, escaped, with the blank before it kept."""
+    """Return one line, escaped, with the blank before it kept."""
     return " " * text.startswith(" ") + escaped(text)

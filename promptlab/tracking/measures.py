@@ -1,4 +1,6 @@
-"""What was measured of a run's pictures after it had ended, for MLflow to show: a file beside them, not a record.
+"""Keeps what was measured of a run's images after it ended: a file beside them, not a record.
+
+MLflow shows it.
 
 It can be measured again at any time, so it is no part of the truth. It holds the hashes of the pictures it was measured
 on; when they are others, it says nothing.
@@ -18,7 +20,7 @@ __all__ = ["measures_json", "measures_of"]
 
 
 def measures_json(run: RunRecord, measures: Mapping[int, Mapping[str, float]], told: object = None) -> str:
-    """The file's text.
+    """Return the file's text.
 
     Args:
         measures: names and values of MLflow's metrics, by the variant's position.
@@ -29,7 +31,7 @@ def measures_json(run: RunRecord, measures: Mapping[int, Mapping[str, float]], t
 
 
 def measures_of(run: RunRecord, workspace: Workspace) -> dict[int, dict[str, float]]:
-    """What was measured of the very pictures that ``run`` has now; empty where nothing was."""
+    """Return what was measured of the very images that ``run`` has now; empty where nothing was."""
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
         held = json.loads(workspace.effect(run.id).with_suffix(".json").read_text(encoding="utf-8"))
         if held["pictures"] == _pictures(run):

@@ -36,7 +36,7 @@ def base_params(spec: RunSpec) -> dict[str, Scalar]:
 
 
 def conditioning_params(spec: RunSpec) -> dict[str, Scalar]:
-    """Return what was asked for besides: machine, options of the scheduler, conditioning, arguments of the call."""
+    """Return machine, options of the scheduler, conditioning, arguments: what was asked for besides."""
     scheduler = spec.pipeline.scheduler
     return {
         **spec.machine.said,
@@ -47,7 +47,7 @@ def conditioning_params(spec: RunSpec) -> dict[str, Scalar]:
 
 
 def sweep_param(field: str) -> str:
-    """Return the parameter that holds a run's value on an axis, as labels show it: what tables are sorted by."""
+    """Return the parameter that holds a run's value on an axis, which tables are sorted by."""
     return param_name(f"sweep.{field}")
 
 
@@ -70,7 +70,7 @@ def seeds_text(seeds: Iterable[int]) -> str:
 
 
 def seeds_of(text: str, *, limit: int) -> tuple[int, ...]:
-    """Return the first ``limit`` seeds that :func:`seeds_text` wrote; anything else, such as ``…``, is skipped."""
+    """Return the first ``limit`` seeds that :func:`seeds_text` wrote; anything else is skipped."""
     seeds: list[int] = []
     for piece in text.split(","):
         found = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", piece)

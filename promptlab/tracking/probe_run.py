@@ -1,4 +1,4 @@
-"""What MLflow shows of a probe: a run whose metrics have the batch size as their step, so that charts draw it.
+"""Writes a probe as an MLflow run whose metrics have the batch size as step: charts draw it.
 
 With and without attention slicing are metrics of their own, side by side in one chart.
 """
@@ -20,19 +20,19 @@ TABLE = "probe.md"
 
 @dataclass(frozen=True, slots=True)
 class ProbeRun:
-    """One probe, as MLflow takes it."""
+    """Represents one probe as an MLflow run."""
 
     probe: ProbeRecord
 
     @property
     def name(self) -> str:
-        """The MLflow run's name."""
+        """Return the MLflow run's name."""
         spec = self.probe.spec
         size = f" · {spec.call.width}x{spec.call.height}" if spec.call.width else ""
         return f"probe · {spec.pipeline.model.rsplit('/', 1)[-1][:80]}{size} · {self.probe.device}"
 
     def params(self) -> dict[str, str]:
-        """What was tried out."""
+        """Return what was tried out."""
         spec = self.probe.spec
         machine = {name: value for name, value in spec.machine.said.items() if name != "attention_slicing"}
         given = {
@@ -60,7 +60,7 @@ class ProbeRun:
         yield "available_memory_mb", float(f"{self.probe.available / 2**20:.4g}"), 0
 
     def tags(self) -> dict[str, str]:
-        """What tells it from other runs."""
+        """Return what tells it from other runs."""
         return {
             "promptlab.probe": "batch size",
             "promptlab.model_identity": self.probe.model_identity,
@@ -70,7 +70,7 @@ class ProbeRun:
         }
 
     def table(self) -> str:
-        """In markdown: the description, and a file."""
+        """Return the description in Markdown, which is a file, too."""
         steps = self.probe.spec.call.num_inference_steps or self.probe.measured_steps
         lines = ["| batch size | attention slicing | seconds per image | peak memory |", "| ---: | --- | ---: | ---: |"]
         lines += [f"| {' | '.join(_cells(one, steps))} |" for one in self.probe.tried]

@@ -1,4 +1,4 @@
-"""The words of a line of work as a prompt of MLflow's registry: a version for every text that was tried, in order.
+"""Registers the prompts of a line of reruns in MLflow's registry: a version for each text, in order.
 
 A line begins with a run that was varied from nothing, and goes on with its reruns and theirs. It is one prompt, called
 by the words it began with, so that the list of prompts reads as a list of what one is working on; the same words typed
@@ -40,12 +40,12 @@ _LONGEST_NAME: Final = 60
 
 
 def prompt_text(variant: VariantRecord) -> str:
-    """What is registered of a variant: its template as it was typed, or its words."""
+    """Return what is registered of a variant: its template as it was typed, or its prompt."""
     return variant.variant.template or variant.variant.prompt
 
 
 def prompt_name(text: str) -> str:
-    """``portrait-photo-of-a-old-warrior-chief``: at most 60 of the signs that MLflow allows."""
+    """Return ``portrait-photo-of-a-old-warrior-chief``: at most 60 of the signs that MLflow allows."""
     name = re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()
     if len(name) > _LONGEST_NAME:
         name = name[: _LONGEST_NAME + 1].rpartition("-")[0] or name[:_LONGEST_NAME]
@@ -53,7 +53,7 @@ def prompt_name(text: str) -> str:
 
 
 def linked_prompt(client: MlflowClient, existing: Iterable[Run], above: str | None) -> str | None:
-    """The name of the prompt that a run goes on with: that of its own MLflow runs, or of its parent's.
+    """Return the name of the prompt that a run goes on with: of its own MLflow runs, or its parent's.
 
     Args:
         existing: the MLflow runs that show it already.
@@ -103,14 +103,14 @@ def register_prompts(
 
 @dataclass(frozen=True, slots=True)
 class _Prompt:
-    """One prompt of the registry."""
+    """Represents one prompt of the registry."""
 
     client: MlflowClient
     name: str
     experiment_id: str
 
     def versions(self, texts: Sequence[str], run: RunRecord) -> dict[str, int]:
-        """The version of each of ``texts``, made where it is not there."""
+        """Return the version of each of ``texts``, made where it does not exist."""
         self._ensure_prompt()
         known = {str(one.template): int(one.version) for one in reversed(self._all_versions())}
         fresh = [text for text in texts if text not in known]
@@ -131,7 +131,7 @@ class _Prompt:
         return False
 
     def _ensure_prompt(self) -> None:
-        """The prompt is there, and the pages of the experiment list it."""
+        """Create the prompt unless it exists, and list it in the pages of the experiment."""
         prompt = self.client.get_prompt(self.name)
         if prompt is None:
             self.client.create_prompt(self.name, tags={_EXPERIMENTS_TAG: f",{self.experiment_id},"})
@@ -142,7 +142,7 @@ class _Prompt:
             self.client.set_prompt_tag(self.name, _EXPERIMENTS_TAG, value)
 
     def _all_versions(self) -> list[PromptVersion]:
-        """All versions, the newest first."""
+        """Return all versions, the newest first."""
         found: list[PromptVersion] = []
         token: str | None = ""
         while token is not None:

@@ -10,7 +10,7 @@ __all__ = ["rating_metrics", "rating_tag"]
 
 
 def rating_metrics(images: Sequence[ImageRecord]) -> dict[str, float | None]:
-    """The mean of the stars, the number of favourites and votes; ``None`` for what was never given."""
+    """Return the mean of the stars, the numbers of favourites and votes; None for what was not given."""
     stars = [image.stars for image in images if image.stars is not None]
     asked = [image.favourite for image in images if image.favourite is not None]
     won, lost = sum(image.votes_won for image in images), sum(image.votes_lost for image in images)
@@ -23,7 +23,7 @@ def rating_metrics(images: Sequence[ImageRecord]) -> dict[str, float | None]:
 
 
 def rating_tag(images: Sequence[ImageRecord]) -> str | None:
-    """Picture by picture: ``3/0 4 stars, 3/1 5 stars favourite``."""
+    """Return the ratings image by image: ``3/0 4 stars, 3/1 5 stars favourite``."""
     said = []
     for image in images:
         stars = None if image.stars is None else f"{image.stars} star{'' if image.stars == 1 else 's'}"

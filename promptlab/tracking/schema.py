@@ -1,4 +1,4 @@
-"""MLflow's tables in the workspace's file: made once, by one process, and known to be there without asking MLflow.
+"""Creates MLflow's tables in the workspace's file once, and finds them there without MLflow.
 
 Two processes that make them at once leave a file half made for good, so they are made under the workspace's file lock.
 Whether they are there is read with :mod:`sqlite3` and from the names of MLflow's own migration files: asking MLflow
@@ -28,7 +28,7 @@ LOCK_SECONDS = 120.0
 
 @contextmanager
 def translate_errors(failing: str) -> Iterator[None]:
-    """The border: whatever MLflow, SQLite, HTTP or the file system raise becomes one line of ours."""
+    """Translate whatever MLflow, SQLite, HTTP or the file system raise into one line of ours."""
     try:
         yield
     except PromptLabError:
@@ -38,7 +38,7 @@ def translate_errors(failing: str) -> Iterator[None]:
 
 
 def database_uri(workspace: Workspace) -> str:
-    """The workspace's file as MLflow wants it named: absolute, because MLflow caches stores by this text.
+    """Return the workspace's file as MLflow wants it named: absolute, because MLflow caches stores by it.
 
     Raises:
         TrackerError: when the path has a sign that MLflow would read as something else, and open another file.
@@ -52,7 +52,7 @@ def database_uri(workspace: Workspace) -> str:
 
 
 def import_mlflow_quietly() -> None:
-    """Import mlflow with nothing sent home, nothing chatted, and no minutes of retries where a server is away.
+    """Import mlflow with nothing sent home, nothing printed, and no minutes of retries.
 
     What the user's environment says already is left alone.
     """
@@ -70,7 +70,9 @@ def import_mlflow_quietly() -> None:
 
 
 def has_schema(workspace: Workspace) -> bool:
-    """Whether MLflow's tables are there, whole, and of the installed MLflow's version. Imports no mlflow; 1–10 ms.
+    """Return whether MLflow's tables exist, whole, and of the installed version.
+
+    Imports no mlflow; 1–10 ms.
 
     Raises:
         TrackerError: when a newer MLflow made them: the installed one cannot read them, and must not try.
@@ -100,7 +102,7 @@ def make_schema(workspace: Workspace) -> None:
 
 @contextmanager
 def locked(workspace: Workspace) -> Iterator[None]:
-    """Hold the workspace's file lock, which is made where it is not there. Not to be taken twice by one thread.
+    """Hold the workspace's file lock. Not to be taken twice by one thread.
 
     Raises:
         TrackerError: when another process holds it for minutes.
@@ -134,7 +136,7 @@ def _make(workspace: Workspace) -> None:
 
 
 def _version(workspace: Workspace) -> str | None:
-    """The name of the newest of MLflow's migrations in the file; ``None`` when its set-up is not over."""
+    """Return the name of the newest of MLflow's migrations in the file; None before its set-up ended."""
     if not workspace.database.is_file():
         return None
     uri = f"{workspace.database.as_uri()}?mode=ro"
@@ -151,7 +153,7 @@ def _version(workspace: Workspace) -> str | None:
 
 @cache
 def _revisions() -> tuple[frozenset[str], str | None]:
-    """The installed MLflow's migrations, and the newest: the one that no other names as the one before it."""
+    """Return the installed MLflow's migrations, and the newest, which no other comes after."""
     found = find_spec("mlflow")
     if found is None or not found.submodule_search_locations:
         return frozenset(), None

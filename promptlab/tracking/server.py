@@ -1,4 +1,4 @@
-"""MLflow's pages of a workspace, served lean, and nothing left running when one is done looking.
+"""Serves MLflow's pages of a workspace, lean, and leaves nothing running afterwards.
 
 MLflow's server by default takes half a minute, fifteen processes and 2.5 GB; with one worker and without its job queue
 a few seconds, two processes and half a gigabyte. It exits with 0 when its port is taken, so the port is looked at
@@ -47,7 +47,7 @@ _DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MlflowServer:
-    """A server that answers.
+    """Represents a server that answers.
 
     Args:
         url: its address, without a slash at the end.
@@ -60,7 +60,7 @@ class MlflowServer:
     log: Path
 
     def address(self, experiment: str | None = None) -> str:
-        """The address that shows an experiment's pictures at once.
+        """Return the address that shows an experiment's images at once.
 
         Args:
             experiment: by name; ``None`` takes the one with the newest run. The list of experiments when there is none.
@@ -93,7 +93,7 @@ class MlflowServer:
         return str(runs[0]["info"]["experiment_id"]) if runs else None
 
     def _ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any] | None:
-        """MLflow's answer to one REST call; ``None`` when what it asks for does not exist."""
+        """Return MLflow's answer to one REST call; None when what it asks for does not exist."""
         request = urllib.request.Request(  # noqa: S310 - our own server's address
             f"{self.url}/api/2.0/mlflow/{path}",
             data=None if body is None else json.dumps(body).encode(),
@@ -179,7 +179,7 @@ def _start(
 
 
 def _options(**values: str | int | Path | None) -> Iterator[str]:
-    """Yield options of MLflow's command line by their names in Python; None leaves one out, True takes no value."""
+    """Yield MLflow's options by their names in Python; None leaves one out, True takes no value."""
     for name, value in values.items():
         if value is not None:
             yield f"{'-' * 2}{name.replace('_', '-')}"
@@ -200,7 +200,7 @@ def _await_answer(server: MlflowServer) -> None:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the server and all it started: politely, then firmly, then, also when one cannot wait for that, for good."""
+    """End the server and all it started: politely, then firmly, then for good."""
     try:
         _end_group(process, signal.SIGINT, seconds=5.0)
         _end_group(process, signal.SIGTERM, seconds=3.0)
@@ -231,7 +231,7 @@ def _group_alive(process: subprocess.Popen[bytes]) -> bool:
 
 @contextmanager
 def _ending_by_signal() -> Iterator[None]:
-    """Have a polite end (SIGTERM, a closed terminal) unwind the stack as Ctrl-C does, so that the server is stopped."""
+    """Make SIGTERM and SIGHUP unwind the stack as Ctrl-C does, so that the server is stopped."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -263,7 +263,7 @@ def _free_port(host: str, port: int | None) -> int:
 
 
 def _bound(host: str, port: int) -> int | None:
-    """``port`` (or, for 0, a port) if a server could listen there, else ``None``."""
+    """Return ``port`` (or, for 0, a port) if a server could listen there, else None."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:

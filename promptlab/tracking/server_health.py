@@ -1,4 +1,4 @@
-"""The line to a server elsewhere: why it failed, in a few words, and no waiting twice for one that is silent.
+"""Remembers that a server could not be reached, and says why in a few words.
 
 MLflow waits as long as :func:`~promptlab.tracking.schema.import_mlflow_quietly` lets it, 20 s and once more, and says
 at length which of its calls had failed. A sweep of twelve runs would wait twelve times. So once a server could not be
@@ -37,7 +37,7 @@ class CircuitBreaker:
 
     @contextmanager
     def guard(self) -> Iterator[None]:
-        """A context that turns MLflow's page of text for a server it cannot reach into a few words.
+        """Translate MLflow's page of text for a server that cannot be reached into a few words.
 
         Raises:
             ConnectionError: when it cannot be reached, or could not be a moment ago.
@@ -56,7 +56,7 @@ class CircuitBreaker:
 
 
 def _unreachable(error: Exception) -> str | None:
-    """Why a server could not be reached; ``None`` when it was, and said no."""
+    """Return why a server could not be reached; None when it was, and said no."""
     text = str(error).lower()
     if "failed with" not in text or "api request to" not in text:
         return None

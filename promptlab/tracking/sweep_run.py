@@ -1,4 +1,4 @@
-"""What MLflow says of a whole sweep: the run above its runs. Pure text.
+"""Writes a whole sweep as the MLflow run above its runs. Pure.
 
 Its description begins with the overview and lists the runs, each a click away, as far as MLflow keeps that many words;
 the whole list is a table among its files.
@@ -26,7 +26,7 @@ _WORST_FIRST = (RunStatus.RUNNING, RunStatus.FAILED, RunStatus.KILLED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepParentRun:
-    """A sweep as MLflow shows it.
+    """Represents a sweep as an MLflow run.
 
     Args:
         sweep: with its dimensions.
@@ -44,35 +44,35 @@ class SweepParentRun:
 
     @property
     def name(self) -> str:
-        """``sweep 3 · scheduler × num_inference_steps``, with the sweep's own name where it has one."""
+        """Return ``sweep 3 · scheduler × num_inference_steps``, with the sweep's name where it has one."""
         axes = " × ".join("+".join(fields) for fields in self.sweep.dimensions)
         parts = (f"sweep {self.sweep.id}", one_line(self.sweep.name or "", limit=60), axes)
         return cut_at(" · ".join(part for part in parts if part), 250)
 
     @property
     def status(self) -> RunStatus:
-        """Finished when all its runs are; else as the one that stands worst."""
+        """Return finished when all its runs are; else the status of the one that stands worst."""
         standing = {run.status for run in self.runs}
         return next((status for status in _WORST_FIRST if status in standing), RunStatus.FINISHED)
 
     @property
     def start_ms(self) -> int:
-        """When it began, in ms."""
+        """Return when it began, in ms."""
         return int(self.sweep.created_at.timestamp() * 1000)
 
     @property
     def end_ms(self) -> int:
-        """When the last of its runs ended, in ms."""
+        """Return when the last of its runs ended, in ms."""
         ended = [int(run.ended_at.timestamp() * 1000) for run in self.runs if run.ended_at is not None]
         return max(ended, default=self.start_ms)
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Of all its runs, each once, in their order."""
+        """Return the seeds of all its runs, each once, in their order."""
         return tuple(dict.fromkeys(seed for run in self.runs for seed in run.spec.seeds))
 
     def params(self) -> dict[str, str]:
-        """The axes with their values. Parameters cannot be changed, so these are told when the sweep has ended."""
+        """Return the axes with their values. Parameters cannot change, so they are logged at the end."""
         return {
             sweep_param(field): cut_at(", ".join(self._values(field)), PARAM_LIMIT)
             for fields in self.sweep.dimensions
@@ -80,7 +80,7 @@ class SweepParentRun:
         }
 
     def metrics(self) -> dict[str, float]:
-        """How much it made, and how long that took; the number of its newest run, to be sorted beside it."""
+        """Return how much it made, and how long that took; the number of its newest run, to sort by."""
         taken = [run.generate_seconds for run in self.runs if run.generate_seconds is not None]
         given = {
             RUN_METRIC: float(max((run.id for run in self.runs), default=0)),
@@ -91,7 +91,7 @@ class SweepParentRun:
         return {name: float(f"{value:.6g}") for name, value in given.items() if math.isfinite(value)}
 
     def tags(self) -> dict[str, str]:
-        """What tells it apart; all but the description."""
+        """Return what tells it apart; all but the description."""
         note = {"note": cut_at(self.sweep.note, TAG_LIMIT)} if self.sweep.note else {}
         own = {UID_TAG: self.sweep.uid, SWEEP_TAG: str(self.sweep.id)}
         return {**note, **own, "mlflow.source.name": "promptlab", "mlflow.source.type": "LOCAL"}
@@ -99,7 +99,7 @@ class SweepParentRun:
     def description(
         self, mlflow_run_id: str, *, overviews: Sequence[str], has_thumbnail: bool, report: str | None = None
     ) -> str:
-        """Markdown for the top of the page: overview, where to compare, the runs in order.
+        """Return Markdown for the top of the page: overview, where to compare, the runs in order.
 
         Args:
             mlflow_run_id: of the sweep itself.
@@ -127,14 +127,17 @@ class SweepParentRun:
         return "\n\n".join(parts)
 
     def linked(self, description: str, mlflow_run_id: str) -> str:
-        """The ``description`` of one of its runs, which was told before there was a sweep to point at, with a link."""
+        """Return the description of one of its runs with a link to the sweep.
+
+        It was recorded before there was a sweep to point at.
+        """
         sweep_id, address = self.sweep.id, run_address(self.experiment_id, mlflow_run_id)
         return cut_at(
             description.replace(part_of_sweep(sweep_id, None), part_of_sweep(sweep_id, address), 1), TAG_LIMIT
         )
 
     def runs_file(self) -> str:
-        """``runs.csv``: every run with its values and measures."""
+        """Return ``runs.csv``: every run with its values and measures."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["run", *self._fields, "seconds_per_image", "images", "status"])
@@ -150,13 +153,13 @@ class SweepParentRun:
         return tuple(field for fields in self.sweep.dimensions for field in fields)
 
     def _values(self, field: str) -> list[str]:
-        """The values on an axis, in its order."""
+        """Return the values on an axis, in its order."""
         at = next(place for place, fields in enumerate(self.sweep.dimensions) if field in fields)
         ordered = sorted(self.sweep.runs, key=lambda run: run.place[at])
         return list(dict.fromkeys(value for run in ordered for name, value in run.values if name == field))
 
     def _table(self, room: int) -> str:
-        """The runs in ``room`` characters: each with a link if that fits, else without, else the first ones."""
+        """Return the runs in ``room`` characters: each with a link if that fits, else without, else fewer."""
         for linked in (True, False):
             table = "\n".join(self._lines(linked=linked))
             if len(table) <= room:

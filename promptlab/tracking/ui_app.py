@@ -1,4 +1,4 @@
-"""MLflow's own pages, opened on what one came for: pictures.
+"""Opens MLflow's own pages on what one came for: images.
 
 MLflow 3 greets with an assistant's panel over a quarter of the page, in its mode for language models, folds a run's
 description (our grid) down to a hundred pixels, and heads our view with a banner about saved views. None of this can be
@@ -48,14 +48,14 @@ try {
 
 
 def app() -> App:
-    """MLflow's server, with :data:`EXTRA` at the head of its page."""
+    """Return MLflow's server, with :data:`EXTRA` at the head of its page."""
     from mlflow.server.fastapi_app import app as mlflow_app
 
     return with_extra(mlflow_app)
 
 
 def with_extra(inner: App) -> App:
-    """``inner``, with :data:`EXTRA` put in front of ``</head>`` in the HTML that it answers to ``GET /``."""
+    """Wrap ``inner`` so that :data:`EXTRA` stands before ``</head>`` in its answer to ``GET /``."""
 
     async def outer(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "GET" or scope["path"] != "/":

@@ -1,4 +1,4 @@
-"""What MLflow says of one variant of one run: names, parameters, metrics, tags and the description. Pure text.
+"""Writes one variant of one run as an MLflow run: parameters, metrics, tags, description. Pure.
 
 The rules come from how MLflow shows things. Parameters stand above every picture, so they are short and the prompt is
 none of them; prompts go in full into the description, a tag and a text file. Parameters cannot be changed once told,
@@ -37,7 +37,7 @@ _STANDING: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParentRunLink:
-    """Where MLflow shows the variant that this one was varied from: both ids are MLflow's."""
+    """Names where MLflow shows the variant that this one was varied from: both ids are MLflow's."""
 
     experiment_id: str
     run_id: str
@@ -46,7 +46,7 @@ class ParentRunLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantRun:
-    """One variant of a run as MLflow shows it.
+    """Represents one variant of a run as an MLflow run.
 
     Args:
         run: the whole run.
@@ -66,22 +66,22 @@ class VariantRun:
 
     @property
     def images(self) -> tuple[ImageRecord, ...]:
-        """The variant's images, made or owed, in the order of the seeds."""
+        """Return the variant's images, made or owed, in the order of the seeds."""
         return tuple(image for image in self.run.images if image.variant == self.variant.position)
 
     @property
     def made(self) -> tuple[ImageRecord, ...]:
-        """The variant's images that are whole on disk."""
+        """Return the variant's images that are whole on disk."""
         return tuple(image for image in self.images if image.status is ImageStatus.MADE)
 
     @property
     def label(self) -> str:
-        """A few words for the variant."""
+        """Return a few words for the variant."""
         return one_line(self.variant.variant.label or self.variant.variant.prompt, limit=60)
 
     @property
     def name(self) -> str:
-        """The MLflow run's name: ``3 · the oldest``, with the run's own name where it has one.
+        """Return the MLflow run's name: ``3 · the oldest``, with the run's own name where it has one.
 
         In a sweep the values tell runs apart: ``3 · euler · 20``, and the variant only where there are several.
         """
@@ -92,17 +92,20 @@ class VariantRun:
 
     @property
     def start_ms(self) -> int:
-        """When the run began, in ms. Variants a millisecond apart: MLflow orders by this, and they stay in order."""
+        """Return when the run began, in ms.
+
+        Variants a millisecond apart: MLflow orders by this, and they stay in order.
+        """
         return int(self.run.created_at.timestamp() * 1000) + self.variant.position
 
     @property
     def end_ms(self) -> int | None:
-        """When the run ended, in ms."""
+        """Return when the run ended, in ms."""
         ended = self.run.ended_at
         return None if ended is None else max(int(ended.timestamp() * 1000), self.start_ms)
 
     def params(self) -> dict[str, str]:
-        """What was asked for, in short values."""
+        """Return what was asked for, in short values."""
         spec = self.run.spec
         base = base_params(spec)
         given: dict[str, Scalar] = {
@@ -123,7 +126,10 @@ class VariantRun:
         }
 
     def metrics(self) -> dict[str, float]:
-        """What it took and what came of it; and the run's number, to sort by. Times in seconds, memory in MiB."""
+        """Return what it took and what came of it; and the run's number, to sort by.
+
+        Times in seconds, memory in MiB.
+        """
         here = [image for image in self.made if image.linked is None]
         taken = [image.seconds for image in here if image.seconds is not None]
         memory = [image.peak_memory for image in self.made if image.peak_memory is not None]
@@ -144,7 +150,10 @@ class VariantRun:
         return {RUN_METRIC: float(self.run.id)} | {name: float(f"{value:.4g}") for name, value in known.items()}
 
     def tags(self) -> dict[str, str]:
-        """What tells the MLflow run apart, and the words; all but the description, which needs the MLflow run's id."""
+        """Return what tells the MLflow run apart, and the words; all but the description.
+
+        That needs the MLflow run's id.
+        """
         run, words = self.run, self.variant.variant
         given: dict[str, Scalar] = {
             "prompt": words.prompt,
@@ -174,12 +183,12 @@ class VariantRun:
         return {name: cut_at(param_text(value), TAG_LIMIT) for name, value in given.items() if value not in (None, "")}
 
     def prompt_file(self) -> str:
-        """``prompt.txt``: the words in full, however long."""
+        """Return ``prompt.txt``: the words in full, however long."""
         words = self.variant.variant
         return words.prompt + "\n" + (f"\nNegative prompt: {words.negative_prompt}\n" if words.negative_prompt else "")
 
     def description(self, mlflow_run_id: str, *, has_grid: bool, report: str | None = None) -> str:
-        """Markdown for the top of the MLflow run's page: grid, words, where they came from, what to type next.
+        """Return Markdown for the top of the run's page: grid, words, lineage, what to type next.
 
         Args:
             mlflow_run_id: its own.
@@ -201,7 +210,7 @@ class VariantRun:
         return cut_at("\n\n".join(parts), TAG_LIMIT)
 
     def _standing(self) -> Iterator[str]:
-        """A line for each way in which a run is more or less than its own whole."""
+        """Yield a line for each way in which a run is more or less than its own whole."""
         if self.run.sweep_id is not None:
             values = ", ".join(f"{field} {value}" for field, value in self.run.sweep_values)
             yield f"{part_of_sweep(self.run.sweep_id, self.sweep_address)} {escaped(values, limit=600)}"
@@ -250,7 +259,7 @@ class VariantRun:
         yield f"promptlab show {self.run.id}"
 
     def _verified(self) -> str | None:
-        """What came of making the pictures again, and when: ``7 exact, 1 close of 8, 2026-11-23``."""
+        """Return what came of verifying, and when: ``7 exact, 1 close of 8, 2026-11-23``."""
         found = [image.verified for image in self.images if image.verified is not None]
         if not found:
             return None
@@ -265,17 +274,20 @@ class VariantRun:
 
 
 def origin_of(variant: VariantRecord, parent: RunRecord) -> VariantRecord:
-    """The variant of ``parent`` that ``variant`` was varied from."""
+    """Return the variant of ``parent`` that ``variant`` was varied from."""
     place = origin(variant.variant, variant.position, [one.variant for one in parent.variants])
     return parent.variants[place or 0]
 
 
 def part_of_sweep(sweep_id: int, address: str | None) -> str:
-    """How a description says of which sweep the run is a part; without ``address`` it can be found and linked later."""
+    """Return how a description says which sweep the run is a part of.
+
+    Without ``address`` it can be found and linked later.
+    """
     name = f"sweep {sweep_id}"
     return f"**Part of {name if address is None else f'[{name}]({address})'}:**"
 
 
 def run_address(experiment_id: str, run_id: str) -> str:
-    """What follows the server's address to show one of MLflow's runs."""
+    """Return what follows the server's address to show one of MLflow's runs."""
     return f"#/experiments/{experiment_id}/runs/{run_id}?workflowType=machine_learning"

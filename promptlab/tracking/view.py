@@ -1,4 +1,4 @@
-"""The views of an experiment: the matrix it opens with, and for each sweep its runs compared.
+"""Writes the views of an experiment: the matrix it opens with, and one for each sweep.
 
 The matrix has a column for each of the latest variants and a row for each seed. A sweep's view has its runs alone:
 seconds per image as bars, the values against them as parallel lines, and their pictures.
@@ -56,18 +56,18 @@ FIXED_COLUMNS: Final = {"1": 73, "attributes.`Run Name`": 190, "runDateAndNestIn
 
 
 def sweep_key(uid: str) -> str:
-    """The key of the view of the sweep ``uid``."""
+    """Return the key of the view of the sweep ``uid``."""
     return f"{VIEW_KEY}-{uid[:16]}"
 
 
 def address_path(experiment_id: str, key: str = VIEW_KEY) -> str:
-    """What follows the server's address to open an experiment with one of our views."""
+    """Return what follows the server's address to open an experiment with one of our views."""
     query = f"workflowType=machine_learning&viewStateShareKey={key}&compareRunsMode=CHART"
     return f"/#/experiments/{experiment_id}/runs?{query}"
 
 
 def view_tag(seeds: Sequence[Sequence[int]], *, now_ms: int) -> tuple[str, str]:
-    """The experiment tag, key and value, that holds the view it opens with.
+    """Return the experiment tag, key and value, that holds the view it opens with.
 
     Args:
         seeds: of the latest runs that have pictures, the newest first: the newest run's seeds become the first rows,
@@ -89,7 +89,7 @@ def view_tag(seeds: Sequence[Sequence[int]], *, now_ms: int) -> tuple[str, str]:
 def sweep_view_tag(
     uid: str, name: str, *, search: str, params: Sequence[str], seeds: Sequence[int], now_ms: int
 ) -> tuple[str, str]:
-    """The experiment tag, key and value, that holds the view of one sweep.
+    """Return the experiment tag, key and value, that holds the view of one sweep.
 
     Args:
         uid: the sweep's.
@@ -127,7 +127,7 @@ def sweep_view_tag(
 
 
 def _state(columns: Mapping[str, int], *, shown: str) -> dict[str, Any]:
-    """What all views have: every run, the newest first, and our columns."""
+    """Return what all views have: every run, the newest first, and our columns."""
     return {
         "searchFilter": "",
         "orderByKey": f"metrics.`{RUN_METRIC}`",

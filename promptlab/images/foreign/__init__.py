@@ -1,4 +1,4 @@
-"""Pictures of other programs, read as data: what they were made from, in our words, and what our words cannot say.
+"""Reads the metadata that other programs wrote into images, as a spec and what a spec cannot say.
 
 ::
 
@@ -33,7 +33,7 @@ _LONGEST: Final = 8_000_000
 
 
 def read_foreign(path: Path) -> ForeignMetadata | None:
-    """What the program that made the picture at ``path`` wrote about it; ``None`` when no known program did.
+    """Read what the program that made the image at ``path`` wrote; return None for no known program.
 
     A picture of PromptLab's is read from its ``parameters``, as others see it; everything else of it is in
     :func:`promptlab.images.metadata.self_description`.
@@ -53,7 +53,7 @@ def read_foreign(path: Path) -> ForeignMetadata | None:
 
 
 def recognise(texts: Mapping[str, str]) -> ForeignMetadata | None:
-    """What the texts of a picture, by keyword, say; ``None`` when no known program wrote them."""
+    """Read the texts of an image, by keyword; return None when no known program wrote them."""
     for read in _READERS:
         found = read(texts)
         if found is not None:

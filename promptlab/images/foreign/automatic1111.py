@@ -1,4 +1,4 @@
-"""AUTOMATIC1111's web UI, and all that write as it does: Forge, SD.Next, Civitai, PromptLab's own ``parameters``.
+"""Reads AUTOMATIC1111's infotext, which Forge, SD.Next, Civitai and PromptLab write, too.
 
 The rules are those of ``parse_generation_parameters`` in the web UI's ``modules/infotext_utils.py``: the last line
 holds the fields when it has three or more; what starts with ``Negative prompt:`` and all after it is negative. They
@@ -49,7 +49,7 @@ _WHY: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Infotext:
-    """A ``parameters`` text taken apart: the two prompts and the fields in their order, values unquoted."""
+    """Holds a parsed infotext: the two prompts and the fields in their order, values unquoted."""
 
     prompt: str
     negative_prompt: str
@@ -57,7 +57,7 @@ class Infotext:
 
 
 def read(texts: Mapping[str, str]) -> ForeignMetadata | None:
-    """What ``parameters`` says; ``None`` when there is none, or when it is not in this format."""
+    """Read ``parameters``; return None when there is none, or when it is not in this format."""
     written = texts.get("parameters")
     if written is None or json_object(written) is not None:
         return None
@@ -68,7 +68,7 @@ def read(texts: Mapping[str, str]) -> ForeignMetadata | None:
 
 
 def parse(written: str) -> Infotext | None:
-    """``written`` taken apart; ``None`` when its last line has not three fields."""
+    """Parse an infotext; return None when its last line has not three fields."""
     *lines, last = cleaned(written).strip().split("\n")
     fields = dict(_pairs(last))
     if len(fields) < _ENOUGH:
@@ -84,7 +84,7 @@ def parse(written: str) -> Infotext | None:
 
 
 def described(text: Infotext, *, program: str) -> SpecBuilder:
-    """``text`` as a builder of ``program``, also for programs that write this format with additions of their own."""
+    """Build from ``text``, also for programs that write this format with additions of their own."""
     left = dict(text.fields)
     builder = SpecBuilder(program=program, flow="Distilled CFG Scale" in left)
     if program == "PromptLab":
@@ -117,7 +117,10 @@ def described(text: Infotext, *, program: str) -> SpecBuilder:
 
 
 def _pairs(line: str) -> Iterator[tuple[str, str]]:
-    """The pairs of a line, as the web UI's ``\\s*(\\w[\\w \\-/]+):\\s*("…"|[^,]*)(?:,|$)`` finds them one by one."""
+    """Yield the pairs of a line as the web UI's pattern finds them one by one.
+
+    The pattern is ``\\s*(\\w[\\w \\-/]+):\\s*("…"|[^,]*)(?:,|$)``.
+    """
     at = 0
     while (colon := line.find(":", at)) >= 0:
         key = _key(line, at, colon)
@@ -139,7 +142,10 @@ def _pairs(line: str) -> Iterator[tuple[str, str]]:
 
 
 def _key(line: str, start: int, colon: int) -> str | None:
-    """The key that ends at ``colon``: word characters, blanks, ``-`` and ``/``, two or more, a word character first."""
+    """Return the key that ends at ``colon``: word characters, blanks, ``-`` and ``/``, two or more.
+
+    It begins with a word character.
+    """
     at = colon
     while at > start and (line[at - 1].isalnum() or line[at - 1] in "_ -/"):
         at -= 1
@@ -159,7 +165,7 @@ def _unquoted(value: str) -> str:
 
 
 def _program(fields: Mapping[str, str]) -> str:
-    """Who wrote it, where that is said."""
+    """Return the program that wrote the fields, where they say so."""
     version, app = fields.get("Version", ""), fields.get("App", "")
     for name in ("PromptLab", "ComfyUI", "SD.Next", "InvokeAI", "Fooocus", "SwarmUI"):
         if version.startswith(name) or app.startswith(name):
@@ -168,7 +174,10 @@ def _program(fields: Mapping[str, str]) -> str:
 
 
 def _guidance(builder: SpecBuilder, left: dict[str, str]) -> None:
-    """Forge runs Flux with two scales; the one that was distilled into the model is diffusers' ``guidance_scale``."""
+    """Set the guidance scale; of Forge's two for Flux, the one that was distilled into the model.
+
+    That one is diffusers' ``guidance_scale``.
+    """
     scale = left.pop("CFG scale", None)
     distilled = left.pop("Distilled CFG Scale", None)
     if distilled is None:
@@ -205,7 +214,7 @@ def _sampler(builder: SpecBuilder, left: dict[str, str]) -> None:
 
 
 def _call(builder: SpecBuilder, left: dict[str, str]) -> None:
-    """Clip skip: the web UI counts the layer taken from the end, diffusers those left out."""
+    """Set clip skip: the web UI counts the layer taken from the end, diffusers those left out."""
     layer = left.pop("Clip skip", None)
     counted = as_int(layer)
     if counted is not None and 1 <= counted <= 12:
@@ -216,8 +225,10 @@ def _call(builder: SpecBuilder, left: dict[str, str]) -> None:
 
 
 def _without_loras(builder: SpecBuilder, prompt: str, said: str) -> str:
-    """The prompt without the ``<lora:…>`` that PromptLab wrote behind it: only those that the field ``LoRA`` names, for
-    in a prompt of PromptLab's such a text is words."""
+    """Remove the ``<lora:…>`` that PromptLab wrote behind the prompt, and add these LoRAs.
+
+    Only those that the field ``LoRA`` names, for in a prompt of PromptLab's such a text is words.
+    """
     parts = [part for part in said.split(" + ") if part]
     for part in reversed(parts):
         prompt = prompt.removesuffix(f"<lora:{part}>").rstrip()
@@ -233,5 +244,8 @@ def _noise(builder: SpecBuilder, source: str | None) -> None:
 
 
 def _restored(prompt: str) -> str:
-    """``prompt`` as it was before :mod:`promptlab.images.infotext` defused it; lines are stripped already."""
+    """Return ``prompt`` as it was before :mod:`promptlab.images.infotext` defused it.
+
+    Lines are stripped already.
+    """
     return _DEFUSED.sub(lambda found: found.group().replace(_NO_BREAK, " "), prompt)

@@ -1,4 +1,4 @@
-"""ComfyUI: the graph that was run, in the ``prompt`` chunk; ``workflow``, its drawing, is not needed.
+"""Reads ComfyUI's graph in the ``prompt`` chunk; ``workflow``, its drawing, is not needed.
 
 A graph can be any program. What is looked for is its common shape: something saved, decoded by a VAE, drawn by a
 sampler from a model, two texts and an empty latent (``nodes.py``, ``comfy_extras/nodes_custom_sampler.py``). The
@@ -61,7 +61,7 @@ _SCHEDULES: Final = {
 
 
 def read(texts: Mapping[str, str]) -> ForeignMetadata | None:
-    """What the graph in ``prompt`` draws; ``None`` when there is no graph, or no sampler in it."""
+    """Read the graph in ``prompt``; return None when there is no graph, or no sampler in it."""
     plain = json_object(texts.get("prompt"))
     if plain is None and (both := json_object(texts.get("parameters"))):  # some nodes put both into a UserComment
         plain = both.get("prompt")
@@ -80,7 +80,7 @@ def read(texts: Mapping[str, str]) -> ForeignMetadata | None:
 
 
 def _draws(graph: Graph, node: Node) -> bool:
-    """Whether it is a sampler: ``KSampler`` and what takes the same inputs, but nothing that reworks a picture."""
+    """Return whether a node is a sampler: has ``KSampler``'s inputs and does not rework an image."""
     if node.kind.startswith("SamplerCustom"):
         return True
     reworks = any(graph.link(node.inputs.get(name)) for name in ("image", "images"))
@@ -88,7 +88,7 @@ def _draws(graph: Graph, node: Node) -> bool:
 
 
 def _saved(graph: Graph) -> list[Link]:
-    """What was saved last, or shown when nothing was saved."""
+    """Return the links of what was saved last, or shown when nothing was saved."""
     for word in ("Save", "Preview"):
         for node in reversed(graph.nodes.values()):
             if word in node.kind and (links := list(graph.links(node))):
@@ -97,7 +97,7 @@ def _saved(graph: Graph) -> list[Link]:
 
 
 class _Walk:
-    """From one sampler back to all that it needs, into a builder; remembers which nodes it understood."""
+    """Walks from one sampler back to all that it needs; remembers which nodes it understood."""
 
     def __init__(self, graph: Graph, sampler: Node) -> None:
         self.graph, self.sampler = graph, sampler
@@ -119,7 +119,7 @@ class _Walk:
         self._latent()
 
     def leave(self, behind: Iterable[Node], samplers: Mapping[str, Node]) -> None:
-        """Take the VAE from the nodes between the sampler and the picture, and say what of all was left behind."""
+        """Take the VAE from the nodes behind the sampler, and record all that is left as gaps."""
         found = False
         for node in behind:
             if not found and node.key not in samplers and (link := self.graph.link(node.inputs.get("vae"))):
@@ -135,7 +135,7 @@ class _Walk:
                 self.builder.record_gap("node", node.kind)
 
     def linked(self, name: str) -> Node | None:
-        """The node that an input of the sampler comes from."""
+        """Return the node that an input of the sampler comes from."""
         link = self.graph.link(self.sampler.inputs.get(name))
         return self.graph.nodes[link[0]] if link else None
 
@@ -175,7 +175,7 @@ class _Walk:
             builder.record_gap("add_noise", "disable", "noise is always drawn here")
 
     def _words(self, guider: Node, names: tuple[str, ...], what: str) -> str:
-        """The first text behind a conditioning; further ones, which were combined with it, are lost."""
+        """Return the first text behind a conditioning; record further ones, combined with it, as gaps."""
         texts: list[str] = []
         for node, _ in self.graph.upstream(list(self.graph.links(guider, names))[:1], self._before_words):
             if _encodes(node):

@@ -1,4 +1,4 @@
-"""ComfyUI's names for samplers and schedules, which Fooocus shares, as those of AUTOMATIC1111's web UI.
+"""Translates ComfyUI's names of samplers and schedules, which Fooocus shares, into the web UI's.
 
 The names are those of ``comfy/samplers.py`` (``KSAMPLER_NAMES``, ``SCHEDULER_NAMES``). A sampler with ``_gpu`` behind
 it draws its noise elsewhere; with ``_cfg_pp`` it is another algorithm, which nothing here computes.

@@ -1,4 +1,4 @@
-"""dgenerate: the command line that makes the picture again, in ``DgenerateConfig`` or a JPEG's UserComment.
+"""Reads dgenerate's command line from ``DgenerateConfig`` or a JPEG's UserComment.
 
 Written by ``gen_dgenerate_config`` (``dgenerate/pipelinewrapper/argreconstruct.py``): comments, the model, one option a
 line, each line but the last ended by a backslash; long prompts run over several. It is a script of a language with
@@ -43,7 +43,7 @@ _WHY: Final = {
 
 
 def read(texts: Mapping[str, str]) -> ForeignMetadata | None:
-    """What ``DgenerateConfig`` says; ``None`` when it is not there, or names no model."""
+    """Read ``DgenerateConfig``; return None when it is not there, or names no model."""
     written = texts.get("DgenerateConfig")
     if written is None:
         return None
@@ -77,7 +77,7 @@ def _option(name: str) -> str:
 
 
 def _loras(builder: SpecBuilder, values: Iterable[str]) -> None:
-    """``name;scale=0.5``; what else is said of one is said of no LoRA here."""
+    """Add LoRAs, ``name;scale=0.5``; what else is said of one is said of no LoRA here."""
     for value in values:
         name, *said = value.split(";")
         options = dict(each.partition("=")[::2] for each in said)
@@ -86,7 +86,10 @@ def _loras(builder: SpecBuilder, values: Iterable[str]) -> None:
 
 
 def _command(text: str) -> tuple[str, dict[str, list[str]]]:
-    """The model and the options with their values; a word in quotes is never taken for an option."""
+    """Return the model, and the options with their values.
+
+    A word in quotes is never taken for an option.
+    """
     model, given = "", dict[str, list[str]]()
     values: list[str] | None = None
     for word, quoted in _words(_one_line(text)):
@@ -100,7 +103,7 @@ def _command(text: str) -> tuple[str, dict[str, list[str]]]:
 
 
 def _one_line(text: str) -> str:
-    """The config without its comments and line breaks; the second invocation and all after it are another picture's."""
+    """Return the first invocation without its comments and line breaks; others are of other images."""
     lines: list[str] = []
     for line in (each.strip() for each in text.split("\n")):
         if line.startswith("#"):
@@ -114,7 +117,9 @@ def _one_line(text: str) -> str:
 
 
 def _words(line: str) -> Iterator[tuple[str, bool]]:
-    """``line`` at its blanks, quotes and escapes as in ``shell_parse`` (``dgenerate/textprocessing.py``).
+    """Split ``line`` at blanks, quotes and escapes as ``shell_parse`` does.
+
+    See ``dgenerate/textprocessing.py``.
 
     A word that is one quoted text is given without its quotes; one that only contains quotes keeps them.
     """
@@ -138,7 +143,10 @@ def _words(line: str) -> Iterator[tuple[str, bool]]:
 
 
 def _quoted(line: str, start: int) -> tuple[str, int]:
-    """The text between the quote at ``start`` and its partner, and where the rest begins; to the end without one."""
+    """Return the text between the quote at ``start`` and its partner, and where the rest begins.
+
+    Without a partner, the text goes to the end.
+    """
     mark, pieces, at = line[start], list[str](), start + 1
     while at < len(line):
         sign = line[at]
@@ -155,7 +163,7 @@ def _quoted(line: str, start: int) -> tuple[str, int]:
 
 
 def _first(builder: SpecBuilder, given: dict[str, list[str]], name: str) -> str | None:
-    """The first value of an option; the others would have made other pictures."""
+    """Return the first value of an option; the others would have made other images."""
     values = given.pop(name, [])
     for other in values[1:]:
         builder.record_gap(_option(name), other, "made another picture")
@@ -163,7 +171,7 @@ def _first(builder: SpecBuilder, given: dict[str, list[str]], name: str) -> str 
 
 
 def _prompts(builder: SpecBuilder, values: list[str]) -> None:
-    """``positive; negative`` (``dgenerate/prompt.py``)."""
+    """Set the prompts, ``positive; negative`` (``dgenerate/prompt.py``)."""
     for other in values[1:]:
         builder.record_gap(_option("prompts"), other, "made another picture")
     positive, _, negative = (values[0] if values else "").partition(";")
@@ -190,7 +198,10 @@ def _pipeline(builder: SpecBuilder, given: dict[str, list[str]]) -> None:
 
 
 def _scheduler(builder: SpecBuilder, uri: str) -> None:
-    """``DPMSolverMultistepScheduler;use-karras-sigmas=true``; the name may be its beginning only."""
+    """Set a scheduler, ``DPMSolverMultistepScheduler;use-karras-sigmas=true``.
+
+    The name may be its beginning only.
+    """
     parts = _uri(uri)
     name = parts.pop("", "")
     if not _SCHEDULER.fullmatch(name):
@@ -207,14 +218,17 @@ def _scheduler(builder: SpecBuilder, uri: str) -> None:
 
 
 def _scalar(value: str) -> bool | int | float | str | None:
-    """A value as JSON and a database can hold it: what only looks like a number, such as ``nan``, stays a word."""
+    """Return a value as JSON and a database can hold it; what only looks like a number stays a word."""
     if as_float(value) is None and value.lower() not in ("true", "false", "none"):
         return value
     return parse_scalar(value)
 
 
 def _uri(text: str) -> dict[str, str]:
-    """``concept;key=value;key=value``; the concept under the empty key, quotes around a value taken off."""
+    """Split ``concept;key=value;key=value``; the concept is under the empty key.
+
+    Quotes around a value are taken off.
+    """
     concept, *pairs = text.split(";")
     parts = {"": concept.strip()}
     for key, _, value in (pair.partition("=") for pair in pairs[:100]):

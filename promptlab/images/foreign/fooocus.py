@@ -1,4 +1,6 @@
-"""Fooocus: ``parameters`` as JSON, or in AUTOMATIC1111's format with fields of its own; ``fooocus_scheme`` says which.
+"""Reads Fooocus' ``parameters``: JSON, or AUTOMATIC1111's format with fields of its own.
+
+``fooocus_scheme`` says which.
 
 The fields are those that ``FooocusMetadataParser`` and ``A1111MetadataParser`` write (``modules/meta_parser.py``); the
 samplers are ComfyUI's. The prompt that is taken is the one that was typed. What styles and the prompt expansion added
@@ -55,7 +57,7 @@ _WHY: Final = {
 
 
 def read(texts: Mapping[str, str]) -> ForeignMetadata | None:
-    """What Fooocus wrote in ``parameters``; ``None`` when it was not Fooocus."""
+    """Read what Fooocus wrote in ``parameters``; return None when it was not Fooocus."""
     written = texts.get("parameters")
     plain = json_object(written)
     scheme = texts.get("fooocus_scheme")
@@ -121,7 +123,10 @@ def _json(plain: dict[str, Any]) -> ForeignMetadata:
 
 
 def _clip_skip(builder: SpecBuilder, layer: object) -> None:
-    """Fooocus runs SDXL alone, for which the second layer from the end is diffusers' own choice, its ``None``."""
+    """Set clip skip. Fooocus runs SDXL alone, whose own choice is the second layer from the end.
+
+    That is diffusers' ``None``.
+    """
     counted = as_int(layer)
     if counted is not None and 2 < counted <= 12:
         builder.settings["clip_skip"] = counted - 2

@@ -1,4 +1,4 @@
-"""ComfyUI's ``prompt``: a graph of nodes, walked as data from what was saved back to what it was made from.
+"""Walks ComfyUI's ``prompt``, a graph of nodes, from what was saved to what it was made from.
 
 A graph comes from a stranger: links may lead in circles, to nowhere or through a hundred thousand nodes. A walk visits
 a node once and does not recurse, so it ends, and takes no longer than the graph is large.
@@ -22,7 +22,7 @@ _FAR: Final = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Node:
-    """One node: its key in the graph, its class, its inputs, which are values or links."""
+    """Holds one node: its key in the graph, its class, its inputs, which are values or links."""
 
     key: str
     kind: str
@@ -30,7 +30,7 @@ class Node:
 
 
 class Graph:
-    """The nodes of a graph by their keys; what does not have the form of a node is not there."""
+    """Holds the nodes of a graph by their keys; what does not have the form of a node is left out."""
 
     def __init__(self, plain: Mapping[str, Any]) -> None:
         self.nodes: dict[str, Node] = {}
@@ -41,7 +41,7 @@ class Graph:
                     self.nodes[key] = Node(key=key, kind=kind, inputs=inputs)
 
     def link(self, value: object) -> Link | None:
-        """``value`` as a link to a node that is there; ``None`` when it is a value of its own."""
+        """Return ``value`` as a link to a node that is there; None when it is a value of its own."""
         if not isinstance(value, list) or len(value) != 2:
             return None
         key, slot = value
@@ -54,7 +54,7 @@ class Graph:
         return (key, slot) if key in self.nodes else None
 
     def links(self, node: Node, names: Iterable[str] | None = None) -> Iterator[Link]:
-        """The links among the inputs of ``node``: of those called ``names``, or of all."""
+        """Yield the links among the inputs of ``node``: of those called ``names``, or of all."""
         for name in node.inputs if names is None else names:
             link = self.link(node.inputs.get(name))
             if link is not None:
@@ -63,7 +63,7 @@ class Graph:
     def upstream(
         self, start: Iterable[Link], follow: Callable[[Node, int], Iterable[str] | None] = lambda *_: None
     ) -> Iterator[tuple[Node, int]]:
-        """The nodes behind ``start``, the nearest first, each once, with the output that was asked for.
+        """Yield the nodes behind ``start``, the nearest first, each once, with the output asked for.
 
         Args:
             follow: which inputs of a node to go on with: names, or ``None`` for all.
@@ -79,7 +79,7 @@ class Graph:
             waiting.extend(self.links(node, follow(node, slot)))
 
     def value(self, node: Node, name: str, through: Iterable[str]) -> Any:
-        """The input ``name`` of ``node``, where it is linked that of the node it comes from.
+        """Return the input ``name`` of ``node``; where it is linked, that of the node it comes from.
 
         Args:
             through: what the input is called in nodes that only hold a value.

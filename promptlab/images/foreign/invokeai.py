@@ -1,4 +1,6 @@
-"""InvokeAI: JSON in ``invokeai_metadata`` since version 3, in ``sd-metadata`` before, a command line in ``Dream``.
+"""Reads InvokeAI's metadata: JSON since version 2, a command line in ``Dream`` before.
+
+``invokeai_metadata`` since version 3, ``sd-metadata`` in version 2.
 
 Fields are those of ``CoreMetadataInvocation`` (``invokeai/app/invocations/metadata.py``), of ``metadata_dumps`` and of
 ``dream_prompt_str`` (both in ``ldm/invoke/args.py`` of 2.3). Schedulers are diffusers' own, by the names of
@@ -66,7 +68,7 @@ _WHY: Final = {
 
 
 def read(texts: Mapping[str, str]) -> ForeignMetadata | None:
-    """What the newest of the three chunks says; ``None`` when there is none that can be read."""
+    """Read the newest of the three chunks; return None when there is none that can be read."""
     plain = json_object(texts.get("invokeai_metadata"))
     if plain is not None:
         return _core(plain)
@@ -78,7 +80,7 @@ def read(texts: Mapping[str, str]) -> ForeignMetadata | None:
 
 
 def _core(plain: dict[str, Any]) -> ForeignMetadata:
-    """Version 3 and later. Noise is drawn on the CPU unless ``rand_device`` says otherwise."""
+    """Read version 3 and later. Noise is drawn on the CPU unless ``rand_device`` says otherwise."""
     left = {key: value for key, value in plain.items() if key not in _IGNORED}
     mode = cleaned(plain.get("generation_mode"))
     builder = SpecBuilder(program=PROGRAM, flow=mode.startswith(("flux", "sd3", "cogview4")))
@@ -118,7 +120,7 @@ def _core(plain: dict[str, Any]) -> ForeignMetadata:
 
 
 def _version_2(plain: dict[str, Any], image: dict[str, Any]) -> ForeignMetadata:
-    """Version 2: noise was drawn where the model ran."""
+    """Read version 2, where noise was drawn where the model ran."""
     left = {key: value for key, value in image.items() if key not in _IGNORED}
     builder = SpecBuilder(program=PROGRAM)
     _split(builder, _joined(builder, left.pop("prompt", "")))
@@ -136,7 +138,10 @@ def _version_2(plain: dict[str, Any], image: dict[str, Any]) -> ForeignMetadata:
 
 
 def _dream(line: str) -> ForeignMetadata | None:
-    """``"a fox [blurry]" -s 50 -S 7 -W 512 -H 512 -C 7.5 -A k_lms``; the quotes may be missing, the blanks too."""
+    """Read a command line, ``"a fox [blurry]" -s 50 -S 7 -W 512 -H 512 -C 7.5 -A k_lms``.
+
+    The quotes may be missing, the blanks too.
+    """
     first = _FIRST_SWITCH.search(line)
     if first is None:
         return None
@@ -155,14 +160,14 @@ def _dream(line: str) -> ForeignMetadata | None:
 
 
 def _image(plain: dict[str, Any]) -> dict[str, Any] | None:
-    """The picture in ``sd-metadata``; the first of a grid."""
+    """Return the image in ``sd-metadata``; the first of a grid."""
     images = plain.get("images")
     image = plain.get("image") or (images[0] if isinstance(images, list) and images else None)
     return image if isinstance(image, dict) else None
 
 
 def _joined(builder: SpecBuilder, prompt: object) -> str:
-    """The prompt of version 2: a text, or a list of parts with weights, the first of which is taken."""
+    """Return the prompt of version 2: a text, or the first of a list of parts with weights."""
     if not isinstance(prompt, list):
         return cleaned(prompt)
     parts = [cleaned(part.get("prompt")) for part in prompt if isinstance(part, dict)]
@@ -172,7 +177,7 @@ def _joined(builder: SpecBuilder, prompt: object) -> str:
 
 
 def _split(builder: SpecBuilder, prompt: str) -> None:
-    """Version 2 wrote what was not wanted in brackets inside the prompt."""
+    """Set the prompts of version 2, which wrote what was not wanted in brackets inside the prompt."""
     unwanted = ", ".join(part.strip() for part in _UNWANTED.findall(prompt))
     builder.set_prompts(_UNWANTED.sub("", prompt).strip(), unwanted, weighted=_WEIGHTED, compel=True)
 
@@ -189,7 +194,7 @@ def _scheduler(builder: SpecBuilder, value: object, *, name: str = "scheduler") 
 
 
 def _name(model: object) -> str:
-    """A model is named by ``name`` since version 4, by ``model_name`` in 3."""
+    """Return a model's name: ``name`` since version 4, ``model_name`` in 3."""
     if isinstance(model, Mapping):
         return cleaned(model.get("name") or model.get("model_name")).strip()
     return cleaned(model).strip()

@@ -1,4 +1,4 @@
-"""What another program wrote about a picture, in our words, and the values in it made safe to hold.
+"""Holds what another program wrote about an image, and makes values in it safe to hold.
 
 Nothing here trusts what it is given: numbers may be endless or none, texts may hold half a surrogate pair, lists may
 nest without end. What comes out fits a :class:`~promptlab.specs.RunSpec` and every database and terminal.
@@ -29,7 +29,7 @@ _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,40}(\.0{0,40})?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignMetadata:
-    """What another program wrote about a picture, in our words.
+    """Describes an image of another program by a spec and what it cannot say.
 
     Args:
         program: ``AUTOMATIC1111`` and those that write as it does (``Forge``, ``SD.Next``, ``PromptLab``),
@@ -44,7 +44,7 @@ class ForeignMetadata:
 
 
 def json_object(text: str | None) -> dict[str, Any] | None:
-    """``text`` as a JSON object; ``None`` when it is none, or nests deeper than anything that was meant."""
+    """Parse ``text`` as a JSON object; return None when it is none, or nests deeper than was meant."""
     if not text or not text.lstrip().startswith("{"):
         return None
     try:
@@ -55,14 +55,14 @@ def json_object(text: str | None) -> dict[str, Any] | None:
 
 
 def cleaned(value: object) -> str:
-    """``value`` when it is text, without NULs and halves of surrogate pairs; else the empty text."""
+    """Return text without NULs and halves of surrogate pairs; the empty text for what is no text."""
     if not isinstance(value, str):
         return ""
     return value.replace("\0", " ").encode("utf-8", "replace").decode()
 
 
 def as_int(value: object) -> int | None:
-    """``value`` as a whole number: ``20``, ``20.0``, ``"20"``; ``None`` for everything else."""
+    """Return ``value`` as a whole number: ``20``, ``20.0``, ``"20"``; None for everything else."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -75,7 +75,7 @@ def as_int(value: object) -> int | None:
 
 
 def as_float(value: object) -> float | None:
-    """``value`` as a finite number: ``7``, ``7.5``, ``"7.5"``; ``None`` for everything else."""
+    """Return ``value`` as a finite number: ``7``, ``7.5``, ``"7.5"``; None for everything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     if isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
@@ -88,7 +88,7 @@ def as_float(value: object) -> float | None:
 
 
 def brief(value: object, *, depth: int = 3) -> str:
-    """``value`` in one short line, however large it is and whatever lies in it."""
+    """Show ``value`` in one short line, however large it is and whatever lies in it."""
     if isinstance(value, str):
         return one_line(value[:400], limit=120)
     if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 256:

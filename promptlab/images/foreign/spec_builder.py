@@ -1,4 +1,4 @@
-"""A spec in the making: each reader says what it found, by the program's name for it; nothing gets lost in silence.
+"""Builds a spec from what a reader finds, and records what the spec cannot say.
 
 Every value goes through one gate here. What passes ends up in the spec, what does not ends up among the lost, with the
 reason. That is the invariant: a field that was read is in one of the two places.
@@ -216,13 +216,13 @@ class SpecBuilder:
             self.scheduler = scheduled
 
     def record_gaps(self, fields: Iterable[tuple[str, object]], *, why: str = _NO_COUNTERPART) -> None:
-        """Lose each of ``fields`` that says anything."""
+        """Record a gap for each of ``fields`` that says anything."""
         for name, value in fields:
             if value not in (None, "", "None", False) and value != [] and value != {}:
                 self.record_gap(name, value, why)
 
     def build(self) -> ForeignMetadata:
-        """The finished description; what a spec must have and was not found is said to be missing."""
+        """Return the description; what a spec must have and was not found is recorded as missing."""
         if not self.model:
             self.record_gap("model", "", "is not named")
         if self.chosen_seed is None:
@@ -240,7 +240,7 @@ class SpecBuilder:
         return ForeignMetadata(program=self.program, spec=spec, lost=tuple(self.gaps))
 
     def without_networks(self, prompt: str) -> str:
-        """``prompt`` without the networks in it: LoRAs are taken, others are lost."""
+        """Return ``prompt`` without the networks in it: LoRAs are added, others are gaps."""
         for network in _NETWORK.finditer(prompt):
             kind, value = network.group(1), network.group(2)
             name, _, weights = value.partition(":")

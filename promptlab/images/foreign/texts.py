@@ -1,4 +1,4 @@
-"""Where a picture's texts are: by keyword in a PNG, in EXIF in a JPEG or WebP; under one set of names for all readers.
+"""Finds an image's texts, by keyword in a PNG, in EXIF in a JPEG or WebP, under one set of names.
 
 Names are those of PNG chunks. A UserComment is ``parameters``, as AUTOMATIC1111 and Fooocus write it, unless it is
 dgenerate's; what ComfyUI writes into Make and Model begins with the name that it means, ``prompt:{…}``.
@@ -28,7 +28,7 @@ _SCHEMES: Final = ("fooocus", "a1111")
 
 
 def texts_of(path: Path) -> dict[str, str]:
-    """The texts of a PNG, JPEG or WebP by keyword. What is no text in a file is left out.
+    """Read the texts of a PNG, JPEG or WebP by keyword. What is no text in a file is left out.
 
     Raises:
         NotFound: when there is no such file.
@@ -58,7 +58,7 @@ def _kind(path: Path) -> str | None:
 
 
 def _exif_of(path: Path, kind: str) -> bytes:
-    """The EXIF block as it is; Pillow finds it, and is not asked what is in it."""
+    """Return the EXIF block as it is; Pillow finds it, and is not asked what is in it."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -91,6 +91,9 @@ def _named(fields: dict[int, bytes]) -> Iterator[tuple[str, str]]:
 
 
 def _of_dgenerate(comment: str) -> bool:
-    """Whether a UserComment is a config of dgenerate (``renderloop.py``), which begins as a script does."""
+    """Return whether a UserComment is a config of dgenerate, which begins as a script does.
+
+    See ``renderloop.py``.
+    """
     first = comment.partition("\n")[0]
     return first.startswith("#!") and "dgenerate" in first

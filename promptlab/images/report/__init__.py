@@ -1,4 +1,4 @@
-"""A run or a sweep as one HTML file: every picture beside every other, along whichever axes one asks about.
+"""Writes a run or a sweep as one HTML file: every image beside every other, along any axes.
 
 The file needs nothing but a browser: style, script, words and small pictures lie in it, and it opens from disk as well
 as in MLflow's sandboxed frame. Invariants: like a grid it is made from the records alone; nothing that a user typed is

@@ -1,4 +1,4 @@
-"""What pictures are compared along: a sweep's dimensions, wordings, seeds.
+"""Finds the axes that images are compared along: a sweep's dimensions, wordings, seeds.
 
 Runs of one sweep mostly have the same wordings and seeds, and then these are axes of their own. Where an axis of the
 sweep chooses them, no run has them all; then the first wording of every run is one value, and so is the first seed.
@@ -22,7 +22,7 @@ Places = Mapping[tuple[int, int], int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportAxis:
-    """A question, and its answers in order.
+    """Describes one axis: a question, and its answers in order.
 
     Args:
         kind: ``setting`` of a sweep, ``words`` or ``seed``.
@@ -41,18 +41,18 @@ class ReportAxis:
     words: tuple[dict[str, Any], ...] = ()
 
     def at(self, run: RunRecord, wording: int, seed: int) -> int:
-        """The place of a picture on this axis."""
+        """Return the place of an image on this axis."""
         return {"setting": self.runs.get(run.id, 0), "words": wording, "seed": seed}[self.kind]
 
     def to_json(self, words: UniqueTexts) -> dict[str, Any]:
-        """As the page reads it; wordings by their place among ``words``."""
+        """Return the axis as the page reads it; wordings by their place among ``words``."""
         plain: dict[str, Any] = {"kind": self.kind, "name": self.name, "values": list(self.values)}
         plain |= {"fields": list(self.fields)} if self.fields else {}
         return plain | ({"words": [words.place(one) for one in self.words]} if self.words else {})
 
 
 def axes_of(sweep: SweepRecord | None, runs: Sequence[RunRecord]) -> list[ReportAxis]:
-    """All axes that have more than one value."""
+    """Return all axes that have more than one value."""
     axes = [_setting(sweep, dimension) for dimension in range(len(sweep.dimensions))] if sweep else []
     return [axis for axis in (*axes, _words(runs), _seeds(runs)) if len(axis.values) > 1]
 
@@ -110,7 +110,7 @@ def _seeds(runs: Sequence[RunRecord]) -> ReportAxis:
 
 
 def _places(keys: Mapping[int, Sequence[Hashable]]) -> Places:
-    """By what it is, where one run has them all; else by its place in its run."""
+    """Place by what it is, where one run has them all; else by its place in its run."""
     every = list(dict.fromkeys(key for of_run in keys.values() for key in of_run))
     if len(every) > max((len(of_run) for of_run in keys.values()), default=0):
         return {(run, at): at for run, of_run in keys.items() for at in range(len(of_run))}

@@ -1,4 +1,4 @@
-"""What a report says: axes, words, runs and pictures as plain values, ready to become JSON.
+"""Collects what a report says: axes, words, runs and images as plain values, ready for JSON.
 
 Every picture has a place on every axis. A run's axes are its wordings and its seeds; a sweep's dimensions come before
 them. An axis with one value is no question and is left out. What many pictures share (words, a run, an environment) is
@@ -25,7 +25,7 @@ __all__ = ["Contents", "of_run", "of_sweep"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """A report before it is a file.
+    """Holds a report before it is a file.
 
     Args:
         title, facts: the head.
@@ -42,7 +42,7 @@ class Contents:
 
 
 def of_run(run: RunRecord, workspace: Workspace) -> Contents:
-    """The contents of a run's report."""
+    """Collect the contents of a run's report."""
     title = " · ".join(part for part in (f"Run {run.id}", run.name, run.experiment) if part)
     facts = [*setting_captions(run), *_run_came_of(run)]
     data, pictures = _data([run], axes_of(None, [run]), workspace.report(run.id).parent, workspace)
@@ -56,7 +56,7 @@ def of_run(run: RunRecord, workspace: Workspace) -> Contents:
 
 
 def of_sweep(sweep: SweepRecord, runs: Sequence[RunRecord], workspace: Workspace) -> Contents:
-    """The contents of a sweep's report; ``runs`` are its runs' records, as far as they are there."""
+    """Collect the contents of a sweep's report; ``runs`` are its runs' records, as far as they exist."""
     title = " · ".join(part for part in (f"Sweep {sweep.id}", sweep.name, sweep.experiment) if part)
     data, pictures = _data(runs, axes_of(sweep, runs), workspace.sweep_report(sweep.id).parent, workspace)
     note = {"note": sweep.note} if sweep.note else {}
@@ -110,7 +110,7 @@ def _run_came_of(run: RunRecord) -> Iterator[str]:
 
 
 def _sweep_facts(runs: Sequence[RunRecord]) -> Iterator[str]:
-    """What all runs share, and how far they have come."""
+    """Yield what all runs share, and how far they have come."""
     settings = [list(setting_captions(run)) for run in runs]
     yield from (fact for fact in (settings[0] if settings else []) if all(fact in others for others in settings))
     yield f"{len(runs)} runs"

@@ -1,4 +1,4 @@
-"""Everything that is recorded of a picture, its words and its run, as plain values; what is not known is left out."""
+"""Returns all that is recorded of an image, its words and its run; what is not known is left out."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _WORDS = ("prompts", "negative_prompts")
 
 
 class UniqueTexts:
-    """A list in which nothing stands twice."""
+    """Keeps a list in which nothing stands twice."""
 
     def __init__(self) -> None:
         self.items: list[dict[str, Any]] = []
         self._places: dict[str, int] = {}
 
     def place(self, item: dict[str, Any]) -> int:
-        """Where ``item`` stands; it is added when it is new."""
+        """Return where ``item`` stands; add it when it is new."""
         key = json.dumps(item, sort_keys=True)
         if key not in self._places:
             self._places[key] = len(self.items)
@@ -34,7 +34,7 @@ class UniqueTexts:
 
 
 def words_of(run: RunRecord, record: VariantRecord) -> dict[str, Any]:
-    """A wording, with where it came from."""
+    """Return a wording, with where it came from."""
     variant = record.variant
     found = {
         "prompt": variant.prompt,
@@ -48,7 +48,7 @@ def words_of(run: RunRecord, record: VariantRecord) -> dict[str, Any]:
 
 
 def run_facts(run: RunRecord, environments: UniqueTexts) -> dict[str, Any]:
-    """What the pictures of a run share."""
+    """Return what the images of a run share."""
     found = {
         "id": run.id,
         "uid": run.uid,
@@ -77,7 +77,7 @@ def run_facts(run: RunRecord, environments: UniqueTexts) -> dict[str, Any]:
 
 
 def image_facts(image: ImageRecord, run: RunRecord) -> dict[str, Any]:
-    """What one picture has for itself."""
+    """Return what one image has for itself."""
     elsewhere = image.environment if image.environment != run.environment.hash else None
     return {
         "position": image.position,
@@ -113,7 +113,7 @@ def _verified(image: ImageRecord) -> str:
 
 
 def _setting(run: RunRecord) -> Iterator[tuple[str, str]]:
-    """Every field of the setting that has a value, by diffusers' name, whatever fields there are."""
+    """Yield every field of pipeline, call and machine that has a value, by diffusers' name."""
     spec = run.spec
     for part in (spec.pipeline, spec.call):
         for field in dataclasses.fields(part):
@@ -130,7 +130,7 @@ def _setting(run: RunRecord) -> Iterator[tuple[str, str]]:
 
 
 def _before(run: RunRecord, record: VariantRecord) -> str | None:
-    """The prompt that this one was varied from, where it differs."""
+    """Return the prompt that this one was varied from, where it differs."""
     source = record.position if record.variant.source is None else record.variant.source
     for change in run.changes:
         if change.field == "prompts" and isinstance(change.before, list | tuple) and change.before:
@@ -148,7 +148,7 @@ def _ref(image: tuple[int, int] | None) -> str | None:
 
 
 def _number(value: float | None) -> float | None:
-    """Four digits tell all that timing can; JSON knows no infinity."""
+    """Round to four digits, which tell all that timing can; JSON has no infinity."""
     return None if value is None or not math.isfinite(value) else float(f"{value:.4g}")
 
 

@@ -1,4 +1,4 @@
-"""The file itself: a template, a style and a script, and the contents as JSON that no browser takes for anything else.
+"""Renders the HTML file: a template, a style, a script, and the contents as JSON.
 
 The data stand in ``<script type="application/json">``. A script element ends at ``</script`` whatever stands in it, so
 ``<``, ``>`` and ``&`` are written as JSON's own escapes; with ASCII output that goes for U+2028 too. The script makes
@@ -49,13 +49,16 @@ _ADDRESSES: Final = re.compile(rb'(<script type="application/json" id="addresses
 
 
 def room(contents: Contents) -> int:
-    """Bytes that thumbnails may take so that the whole stays under :data:`LIMIT`; in base64, three become four."""
+    """Return the bytes that thumbnails may take so that the whole stays under :data:`LIMIT`.
+
+    In base64, three become four.
+    """
     rest = len(safe_json(contents.data)) + len(_script()) + len(_text("report.css")) + 20 * len(contents.pictures)
     return max(0, LIMIT - rest - 60_000) * 3 // 4
 
 
 def rendered(contents: Contents, thumbnails: Sequence[Thumbnail | None]) -> bytes:
-    """The report as a file's bytes, with no address of MLflow's in it."""
+    """Render the report as a file's bytes, with no address of MLflow's in it."""
     script = _script()
     page = _template().render(
         title=contents.title,
@@ -73,7 +76,9 @@ def rendered(contents: Contents, thumbnails: Sequence[Thumbnail | None]) -> byte
 
 
 def address_report(path: Path, experiment_id: str, runs: Mapping[tuple[int, int], str]) -> None:
-    """Tell the report at ``path``, if one lies there, where MLflow shows its pictures; what it was told is replaced.
+    """Write into the report at ``path``, if there is one, where MLflow shows its images.
+
+    What it held before is replaced.
 
     Args:
         path: of a report of ours.
@@ -96,7 +101,10 @@ def address_report(path: Path, experiment_id: str, runs: Mapping[tuple[int, int]
 
 
 def safe_json(value: Any) -> str:
-    """``value`` as JSON that can stand in an HTML script element; ``JSON.parse`` gives it back equal."""
+    """Return ``value`` as JSON that can stand in an HTML script element.
+
+    ``JSON.parse`` gives it back equal.
+    """
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 

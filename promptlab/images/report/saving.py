@@ -1,4 +1,4 @@
-"""A report put in its place, in one step; a reader sees the old one or the new one."""
+"""Writes a report in one step; a reader sees the old one or the new one."""
 
 from __future__ import annotations
 

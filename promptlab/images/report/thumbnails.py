@@ -1,4 +1,6 @@
-"""Small pictures that a report carries inside: as good as their number allows, and never more than fit.
+"""Makes the small images that a report carries: as good as their number allows.
+
+They never take more than fits.
 
 Every picture has the same share of the budget. What does not keep to it is encoded once more at a lower quality, and
 then smaller; photographs never are, noise is. Threads, because Pillow lets go of the GIL.
@@ -37,7 +39,7 @@ _METHOD: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thumbnail:
-    """What a report shows of one picture.
+    """Holds what a report shows of one image.
 
     Args:
         standing: whether the file is whole.
@@ -49,7 +51,7 @@ class Thumbnail:
 
 
 def thumbnails(pictures: Sequence[Path | None], *, budget: int) -> list[Thumbnail | None]:
-    """A thumbnail of each file in at most ``budget`` bytes together; ``None`` where no file is named."""
+    """Make thumbnails in at most ``budget`` bytes together; None where no file is named."""
     count = sum(path is not None for path in pictures)
     share = budget // max(count, 1)
     side = _LARGEST if count <= _FEW else 256
