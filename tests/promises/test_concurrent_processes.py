@@ -13,7 +13,7 @@ from promptlab.errors import InputError
 from promptlab.expand.sweep import Axis, build_sweep
 from promptlab.lab import Lab
 from promptlab.lab.execution.events import ImagesGenerated, RunStarted
-from promptlab.lab.maintenance.doctor.sync import Synced
+from promptlab.lab.maintenance.doctor.sync import SyncResult
 from promptlab.records import RunStatus
 from promptlab.specs import PipelineSpec, RunSpec, Variant
 from promptlab.testing import Painter
@@ -150,7 +150,7 @@ def test_a_sweep_in_the_making_is_left_to_whoever_makes_it(lab):
                     refused()
 
     made = lab.run_sweep(swept, watch=meanwhile)
-    assert seen == [((), Synced(), ()), 3]
+    assert seen == [((), SyncResult(), ()), 3]
     assert [lab.history.find(str(one.run_id)).run.status for one in made.runs] == [RunStatus.FINISHED] * 2
     assert lab.maintenance.doctor() == ()
 

@@ -18,7 +18,7 @@ import pytest
 from promptlab.errors import InputError, TrackerError
 from promptlab.lab import Lab
 from promptlab.lab.execution.events import ImagesGenerated, TrackingFailed
-from promptlab.lab.maintenance.doctor import Kind
+from promptlab.lab.maintenance.doctor import FindingKind
 from promptlab.records import RunStatus
 from promptlab.specs import PipelineSpec, RunSpec, Variant
 from promptlab.testing import Painter
@@ -114,7 +114,7 @@ def test_a_server_that_is_killed_in_the_middle_of_a_run_is_synced_when_it_is_bac
     assert (run.status, len(run.made), run.tracked_at) == (RunStatus.FINISHED, 4, None)
     reason = f"MLflow could not be told of run 2: the server at {elsewhere.url} refuses the connection"
     assert [event for event in heard if isinstance(event, TrackingFailed)] == [TrackingFailed(run_id=2, reason=reason)]
-    assert [finding.kind for finding in lab.maintenance.doctor()] == [Kind.MLFLOW]
+    assert [finding.kind for finding in lab.maintenance.doctor()] == [FindingKind.MLFLOW]
     asked = ("--tracking-uri", address)
     said = promptlab("sync", *asked)
     assert (said.code, f"the server at {elsewhere.url} refuses the connection" in said.err) == (1, True)

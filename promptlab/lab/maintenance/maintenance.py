@@ -16,7 +16,7 @@ from promptlab.store.migrate import HEAD
 
 if TYPE_CHECKING:
     from promptlab.lab.maintenance.doctor.findings import Finding
-    from promptlab.lab.maintenance.doctor.sync import Synced
+    from promptlab.lab.maintenance.doctor.sync import SyncResult
     from promptlab.lab.maintenance.export import Exported, ImageFormat
     from promptlab.lab.maintenance.scan import ImportedFile
     from promptlab.tracking import MlflowServer
@@ -37,14 +37,9 @@ class Maintenance:
             WorkspaceError: when a newer PromptLab wrote the database.
             StoreError: when it fails while it is read.
         """
-        from promptlab.lab.maintenance.doctor import Doctor, ailing
+        from promptlab.lab.maintenance.doctor import Doctor
 
-        context = self._context
-        found = ailing(context.workspace, context.database)
-        if found or not context.database.is_begun or context.database.revision() is None:
-            return found
-        doctor = Doctor(context.workspace, context.notebook, context.executor, context.tracker, watch)
-        return tuple(doctor.findings())
+        return tuple(Doctor(self._context, watch).findings())
 
     def fix(self, findings: Sequence[Finding], *, watch: Watch = unwatched) -> tuple[Finding, ...]:
         """Fix those of ``findings`` that can be fixed without losing anything, then check again.
@@ -55,15 +50,14 @@ class Maintenance:
         Returns:
             The findings that are left.
         """
-        from promptlab.lab.maintenance.doctor.findings import Kind
-        from promptlab.lab.maintenance.doctor.fix import mend
+        from promptlab.lab.maintenance.doctor.findings import FindingKind
+        from promptlab.lab.maintenance.doctor.fix import fix_findings
 
-        context = self._context
-        if any(finding.kind is Kind.SCHEMA for finding in findings):
+        if any(finding.kind is FindingKind.SCHEMA for finding in findings):
             self.upgrade()
             findings = self.doctor(watch=watch)
         if any(finding.fixable for finding in findings):
-            mend(findings, context.workspace, context.notebook, context.executor, watch)
+            fix_findings(findings, self._context, watch)
             findings = self.doctor(watch=watch)
         return tuple(findings)
 
@@ -125,7 +119,7 @@ class Maintenance:
             return export_image(source.run.images[source.position], context.workspace, to, picture)
         return export_runs([source.run], None, context.workspace, to, picture)
 
-    def sync(self, watch: Watch = unwatched, *, everything: bool = False) -> Synced:
+    def sync(self, watch: Watch = unwatched, *, everything: bool = False) -> SyncResult:
         """Record in MLflow every ended run and sweep that it lacks, or shows otherwise than the database.
 
         A second call changes nothing. Runs that another process is making are left to it.
@@ -136,12 +130,11 @@ class Maintenance:
         Raises:
             TrackerError: when MLflow cannot be read, or some could not be recorded; the others are.
         """
-        from promptlab.lab.maintenance.doctor.sync import Synced, sync
+        from promptlab.lab.maintenance.doctor.sync import SyncResult, sync
 
-        context = self._context
-        if not context.database.is_begun:
-            return Synced()
-        return sync(context.notebook, context.executor, context.tracker, watch, everything=everything)
+        if not self._context.database.is_begun:
+            return SyncResult()
+        return sync(self._context, watch, everything=everything)
 
     def schema(self) -> tuple[str | None, str]:
         """Return the database's schema revision (``None``: no tables of ours yet), and the one written here."""

@@ -14,7 +14,7 @@ from promptlab.expand.sweep import Axis, build_sweep
 from promptlab.images.png import encode_png, read_pixels, read_text
 from promptlab.lab import Lab
 from promptlab.lab.execution.events import ImagesGenerated
-from promptlab.lab.maintenance.doctor import Kind
+from promptlab.lab.maintenance.doctor import FindingKind
 from promptlab.records import RunStatus
 from promptlab.specs import PipelineSpec, RunSpec, Variant
 from promptlab.testing import Painter
@@ -89,7 +89,7 @@ def test_a_deleted_picture_is_made_again_by_the_remedy(lab, run):
     before = path.read_bytes()
     path.unlink()
     (finding,) = lab.maintenance.doctor()
-    assert (finding.kind, finding.subject, finding.remedy) == (Kind.MISSING, "image 1/4", "promptlab resume 1")
+    assert (finding.kind, finding.subject, finding.remedy) == (FindingKind.MISSING, "image 1/4", "promptlab resume 1")
     lab.engine.painted.clear()
     lab.resume("1")
     assert [task.position for task in lab.engine.painted] == [4]
@@ -113,10 +113,10 @@ def test_a_truncated_picture_is_owed_and_made_again(lab, run):
     """Cut short it is cut short in MLflow too: it is marked for resume, which makes it, and all agree again."""
     truncate(file_of(lab, run, 2))
     found = lab.maintenance.doctor()
-    assert [(finding.kind, finding.subject) for finding in found] == [(Kind.DAMAGED, "image 1/2")]
+    assert [(finding.kind, finding.subject) for finding in found] == [(FindingKind.DAMAGED, "image 1/2")]
     assert found[0].remedy == "promptlab doctor --fix; promptlab resume 1"
     (left,) = lab.maintenance.fix(found)
-    assert (left.kind, left.subject, left.remedy) == (Kind.OWED, "image 1/2", "promptlab resume 1")
+    assert (left.kind, left.subject, left.remedy) == (FindingKind.OWED, "image 1/2", "promptlab resume 1")
     (completed,) = lab.resume("1")
     assert completed.images[2].pixel_sha256 == run.images[2].pixel_sha256
     assert lab.maintenance.doctor() == ()
@@ -131,7 +131,7 @@ def test_a_linked_picture_that_is_lost_is_one_finding(lab, run):
     lab.maintenance.fix([finding])
     lab.resume("1")
     (told,) = lab.maintenance.doctor()
-    assert (told.kind, told.subject) == (Kind.MLFLOW, "run 2")
+    assert (told.kind, told.subject) == (FindingKind.MLFLOW, "run 2")
     assert lab.maintenance.fix([told]) == ()
 
 
@@ -139,12 +139,12 @@ def test_an_edited_prompt_gives_itself_away_three_times(lab, run):
     """By its recipe key, by the pictures' own words, and by MLflow's; MLflow is not told the edited words by --fix."""
     sql(lab, "UPDATE promptlab_variants SET prompt = 'a dog' WHERE position = 1")
     key, words, told = lab.maintenance.doctor()
-    assert (key.kind, key.subject) == (Kind.ROW, "images 1/3, 1/4, 1/5")
+    assert (key.kind, key.subject) == (FindingKind.ROW, "images 1/3, 1/4, 1/5")
     assert key.problem == "the recipe key does not follow from the row, which was edited"
-    assert (words.kind, words.subject) == (Kind.CHUNK, "images 1/3, 1/4, 1/5")
+    assert (words.kind, words.subject) == (FindingKind.CHUNK, "images 1/3, 1/4, 1/5")
     assert words.problem == "the prompt is 'a dog' in the row and 'a cat' in the file"
     assert words.remedy == f"promptlab import {run.images[3].path}"
-    assert (told.kind, told.fixable) == (Kind.MLFLOW, False)
+    assert (told.kind, told.fixable) == (FindingKind.MLFLOW, False)
     assert "tag prompt is 'a cat' in MLflow and 'a dog' here" in told.problem
     assert lab.maintenance.fix(lab.maintenance.doctor()) == (key, words, told)
     assert "a dog" not in str([one.data.tags for one in client_of(lab).search_runs(["1"])])
@@ -164,7 +164,7 @@ def test_an_edited_prompt_gives_itself_away_three_times(lab, run):
 def test_every_edited_field_is_named(edit, said, lab, run):
     """With what the row says and what the file says."""
     sql(lab, edit)
-    assert any(said in finding.problem for finding in lab.maintenance.doctor() if finding.kind is Kind.CHUNK)
+    assert any(said in finding.problem for finding in lab.maintenance.doctor() if finding.kind is FindingKind.CHUNK)
 
 
 def test_a_picture_that_was_painted_over_is_found_and_kept(lab, run):
@@ -173,7 +173,7 @@ def test_a_picture_that_was_painted_over_is_found_and_kept(lab, run):
     pixels = read_pixels(path)
     pixels[0, 0] = 255 - pixels[0, 0]
     path.write_bytes(encode_png(pixels, read_text(path)))
-    (finding,) = [one for one in lab.maintenance.doctor() if one.kind is Kind.PIXELS]
+    (finding,) = [one for one in lab.maintenance.doctor() if one.kind is FindingKind.PIXELS]
     assert "the file has other pixels than were made" in finding.problem
     assert finding.remedy == f"mv {run.images[1].path} {run.images[1].path}.changed; promptlab resume 1"
     painted = path.read_bytes()
@@ -188,7 +188,7 @@ def test_a_picture_in_the_wrong_place_or_without_words_is_found(lab, run):
     """It says whose it is, or nothing at all."""
     shutil.copy(file_of(lab, run, 0), file_of(lab, run, 1))
     file_of(lab, run, 2).write_bytes(encode_png(read_pixels(file_of(lab, run, 2))))
-    said = [finding.problem for finding in lab.maintenance.doctor() if finding.kind is Kind.CHUNK]
+    said = [finding.problem for finding in lab.maintenance.doctor() if finding.kind is FindingKind.CHUNK]
     assert any(one.startswith("the file says it is image 1/0 of run ") for one in said)
     assert any(one.startswith("the file says nothing about itself") for one in said)
 
@@ -205,11 +205,11 @@ def test_what_was_left_in_the_middle_is_named_with_resume(lab):
             lab.run(SPEC, watch=stop, again=True)
     sql(lab, "UPDATE promptlab_runs SET status = 'RUNNING', ended_at = NULL WHERE id = 1")
     sql(lab, "UPDATE promptlab_images SET status = 'FAILED', error = 'no paint' WHERE run_id = 2 AND position = 5")
-    found = [finding for finding in lab.maintenance.doctor() if finding.kind in (Kind.CRASHED, Kind.OWED)]
+    found = [finding for finding in lab.maintenance.doctor() if finding.kind in (FindingKind.CRASHED, FindingKind.OWED)]
     assert [(one.kind, one.subject, one.problem, one.remedy) for one in found] == [
-        (Kind.CRASHED, "run 1", "left with 2 of 6 pictures made: no process is making it", "promptlab resume 1"),
-        (Kind.OWED, "images 2/2, 2/3, 2/4", "still owed", "promptlab resume 2"),
-        (Kind.OWED, "image 2/5", "could not be made: no paint", "promptlab resume 2"),
+        (FindingKind.CRASHED, "run 1", "left with 2 of 6 pictures made: no process is making it", "promptlab resume 1"),
+        (FindingKind.OWED, "images 2/2, 2/3, 2/4", "still owed", "promptlab resume 2"),
+        (FindingKind.OWED, "image 2/5", "could not be made: no paint", "promptlab resume 2"),
     ]
     lab.resume()
     assert lab.maintenance.doctor() == ()
@@ -264,7 +264,7 @@ def test_a_picture_whose_row_was_never_written_is_no_orphan(lab):
     with pytest.raises(KeyboardInterrupt):
         lab.run(SPEC, watch=stop)
     lab.notebook.owe_images(1, [3])
-    assert {finding.kind for finding in lab.maintenance.doctor()} == {Kind.OWED, Kind.MLFLOW}
+    assert {finding.kind for finding in lab.maintenance.doctor()} == {FindingKind.OWED, FindingKind.MLFLOW}
 
 
 def test_grids_and_overviews_are_drawn_again(lab):
@@ -274,7 +274,7 @@ def test_grids_and_overviews_are_drawn_again(lab):
     truncate(lab.workspace.grid(2))
     lab.workspace.report(2).unlink()
     lab.workspace.sweep_grid(swept.id, 1).unlink()
-    found = [finding for finding in lab.maintenance.doctor() if finding.kind is Kind.GRID]
+    found = [finding for finding in lab.maintenance.doctor() if finding.kind is FindingKind.GRID]
     assert [finding.subject for finding in found] == ["run 1", "run 2", "run 2", "sweep 1"]
     assert lab.maintenance.fix(lab.maintenance.doctor()) == ()
     assert lab.workspace.sweep_grid(swept.id, 1).is_file()
@@ -297,7 +297,7 @@ def test_what_mlflow_says_otherwise_is_found_and_told_anew(said, lab, run):
     """Found by the checkup, mended by sync, and then nothing is left to be told."""
     in_mlflow(run.variants[1].mlflow_run_id)[said](client_of(lab))
     (finding,) = lab.maintenance.doctor()
-    assert (finding.kind, finding.subject, finding.remedy) == (Kind.MLFLOW, "run 1", "promptlab sync")
+    assert (finding.kind, finding.subject, finding.remedy) == (FindingKind.MLFLOW, "run 1", "promptlab sync")
     assert said == "tag promptlab.uid" or said in finding.problem
     assert finding.problem.startswith("variant 1: ")
     assert lab.maintenance.sync().runs == (1,)
@@ -331,7 +331,7 @@ def test_mlflow_runs_that_no_row_knows_are_named_with_their_pictures(lab, run):
         sql(lab, f"DELETE FROM promptlab_{table}")
     shutil.rmtree(lab.workspace.run_folder(1))
     found = lab.maintenance.doctor()
-    assert [finding.kind for finding in found] == [Kind.STRANGER] * 2
+    assert [finding.kind for finding in found] == [FindingKind.STRANGER] * 2
     assert (lab.workspace.root / found[0].remedy.removeprefix("promptlab import ")).is_dir()
 
 
@@ -386,7 +386,7 @@ def test_damaged_pages_are_the_only_finding(lab, run):
         file.seek(size * 3)
         file.write(os.urandom(size * 40))
     (finding,) = Lab(lab.workspace, engine=Painter()).maintenance.doctor()
-    assert (finding.kind, finding.subject) == (Kind.DATABASE, "mlflow.db")
+    assert (finding.kind, finding.subject) == (FindingKind.DATABASE, "mlflow.db")
     assert f"cp {copy.name} mlflow.db" in finding.remedy
     copy.unlink()
     (finding,) = Lab(lab.workspace, engine=Painter()).maintenance.doctor()
@@ -407,7 +407,7 @@ def test_rows_that_point_nowhere_are_counted(lab, run):
     """A variant that is gone leaves its images behind."""
     sql(lab, "DELETE FROM promptlab_environments")
     assert "1 row of promptlab_runs that point at no row of promptlab_environments" in [
-        finding.problem for finding in lab.maintenance.doctor() if finding.kind is Kind.DATABASE
+        finding.problem for finding in lab.maintenance.doctor() if finding.kind is FindingKind.DATABASE
     ]
 
 

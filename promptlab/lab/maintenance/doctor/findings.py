@@ -1,4 +1,4 @@
-"""What a checkup finds: what is wrong, with what, and the command that mends it."""
+"""Describes what ``promptlab doctor`` finds: problem, subject, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Final
 
 from promptlab.records import ImageRecord
 
-__all__ = ["Finding", "Kind", "named"]
+__all__ = ["Finding", "FindingKind", "image_refs"]
 
 _NAMED: Final = 4
-"""Pictures of one finding that are named; the others are counted."""
+"""Images of one finding that are named; the others are counted."""
 
 
-class Kind(StrEnum):
-    """Which of the things that are looked at is wrong."""
+class FindingKind(StrEnum):
+    """Names what can be wrong with a workspace."""
 
     DATABASE = "database"
     SCHEMA = "schema"
@@ -36,20 +36,20 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is not as it should be.
+    """Describes one problem.
 
     Args:
-        kind: see :class:`Kind`.
+        kind: what is wrong.
         subject: what it is about, as one reads and types it: ``run 3``, ``image 3/1``, ``images/00003/x.png``.
         problem: what is wrong, in a line.
-        remedy: the command line that mends it; ``None`` when nothing needs to be typed or nothing helps.
-        fixable: whether ``promptlab doctor --fix`` mends it, or does what is safe towards it.
-        run_id, sweep_id: whose it is, when it is a run's or a sweep's.
-        positions: of the run's images that are meant.
-        path: of the file that is meant, relative to the workspace.
+        remedy: the command that fixes it; ``None`` when nothing needs to be typed or nothing helps.
+        fixable: whether ``promptlab doctor --fix`` fixes it, or does what is safe towards it.
+        run_id, sweep_id: the run or sweep concerned, if any.
+        positions: the images concerned, by their positions in the run.
+        path: the file concerned, relative to the workspace.
     """
 
-    kind: Kind
+    kind: FindingKind
     subject: str
     problem: str
     remedy: str | None = None
@@ -60,8 +60,8 @@ class Finding:
     path: str | None = None
 
 
-def named(images: Sequence[ImageRecord]) -> str:
-    """``image 3/1``, or ``images 3/0, 3/1, 3/2, 3/3 and 4 more``."""
+def image_refs(images: Sequence[ImageRecord]) -> str:
+    """Name images by their refs: ``image 3/1``, or ``images 3/0, 3/1, 3/2, 3/3 and 4 more``."""
     refs = [image.ref for image in images[:_NAMED]]
     more = f" and {len(images) - _NAMED} more" if len(images) > _NAMED else ""
     return f"image {refs[0]}" if len(images) == 1 else f"images {', '.join(refs)}{more}"
