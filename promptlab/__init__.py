@@ -1,7 +1,7 @@
-"""PromptLab: the lab notebook for people who iterate on prompts for text-to-image diffusion models.
+"""Keeps a lab notebook of prompts for text-to-image diffusion models: images with all their settings.
 
-``from promptlab import Lab`` is where Python begins; what is imported from here is looked up when it is asked for, so
-that ``import promptlab`` itself costs nothing (PEP 562).
+Python begins with ``from promptlab import Lab``. What is imported from here is looked up when it is asked for, so that
+``import promptlab`` itself costs nothing (PEP 562).
 """
 
 from importlib import import_module

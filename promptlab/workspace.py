@@ -1,10 +1,10 @@
-"""Where things lie: one folder that holds all state and can be moved.
+"""Names the files of a workspace: one folder that holds all state and can be moved.
 
 ::
 
     <workspace>/
       mlflow.db          SQLite: MLflow's tables and, beside them, ours (``promptlab_…``)
-      images/<run>/      the pictures' home: one PNG an image, and the run's grid and report
+      images/<run>/      one PNG an image, and the run's grid and report
       images/diff-<…>    two runs side by side
       images/sweep-<n>/  the overviews of a sweep, a page each, and its report
       mlartifacts/       what MLflow shows: hard links to the above, in MLflow's own layout
@@ -30,7 +30,7 @@ __all__ = ["Workspace"]
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """The folder ``root`` (absolute) and the places in it. Making one touches no file.
+    """Names the files below the folder ``root`` (absolute). Creating one touches no file.
 
     Args:
         database_url: where our rows are when they are not in the folder's ``mlflow.db``. A password may stand in it:
@@ -42,46 +42,49 @@ class Workspace:
 
     @classmethod
     def at(cls, folder: str | os.PathLike[str] | None = None, database_url: str | None = None) -> Workspace:
-        """The workspace in ``folder``, or in the current folder; see :attr:`database_url`."""
+        """Return the workspace in ``folder``, or in the current folder."""
         return cls(Path(folder or ".").expanduser().resolve(), database_url)
 
     @property
     def database(self) -> Path:
-        """The SQLite file that holds MLflow's tables, and ours where no :attr:`database_url` is."""
+        """Return the SQLite file of MLflow's tables, and of ours where no :attr:`database_url` is set."""
         return self.root / "mlflow.db"
 
     @property
     def lock(self) -> Path:
-        """The file that is locked while tables are made: MLflow's own set-up is not safe to run twice at once."""
+        """Return the file that is locked while tables are created.
+
+        MLflow's own set-up is not safe to run twice at once.
+        """
         return self.root / ".promptlab.lock"
 
     @property
     def artifacts(self) -> Path:
-        """The folder that ``mlflow server --artifacts-destination`` serves."""
+        """Return the folder that ``mlflow server --artifacts-destination`` serves."""
         return self.root / "mlartifacts"
 
     def run_folder(self, run_id: int) -> Path:
-        """Where the pictures and the grid of run ``run_id`` lie."""
+        """Return the folder of the images and the grid of run ``run_id``."""
         return self.root / "images" / f"{run_id:05d}"
 
     def image_name(self, variant: int, seed: int) -> str:
-        """The file name of the picture of variant number ``variant`` (from 0) at ``seed``."""
+        """Return the file name of the image of variant number ``variant`` (from 0) at ``seed``."""
         return f"v{variant:02d}-seed{seed}.png"
 
     def grid(self, run_id: int) -> Path:
-        """The labelled grid of run ``run_id``."""
+        """Return the labelled grid of run ``run_id``."""
         return self.run_folder(run_id) / "grid.png"
 
     def report(self, run_id: int) -> Path:
-        """The page that shows run ``run_id``."""
+        """Return the HTML report of run ``run_id``."""
         return self.run_folder(run_id) / "report.html"
 
     def effect(self, run_id: int) -> Path:
-        """The plot of what the wordings of run ``run_id`` do; the figures lie beside it as ``effect.json``."""
+        """Return the plot of the prompt effect of run ``run_id``; the figures are beside it: ``effect.json``."""
         return self.run_folder(run_id) / "effect.png"
 
     def artifact_name(self, seed: int, greatest: int) -> str:
-        """Where, among a variant's files in MLflow, its picture at ``seed`` lies.
+        """Return the path of the image at ``seed`` among a variant's artifacts in MLflow.
 
         Args:
             greatest: the greatest of the run's seeds: padded to one width, names sort as the seeds do.
@@ -89,35 +92,35 @@ class Workspace:
         return f"pictures/seed-{seed:0{len(str(greatest))}}.png"
 
     def comparison(self, before: tuple[int, int | None], after: tuple[int, int | None]) -> Path:
-        """The picture that shows two runs side by side, or two images: each by its run and its position there."""
+        """Return the image that shows two runs or images side by side, each given by run and position."""
         names = [f"{run:05d}" + ("" if position is None else f".{position}") for run, position in (before, after)]
         return self.root / "images" / f"diff-{names[0]}-{names[1]}.png"
 
     def sweep_folder(self, sweep_id: int) -> Path:
-        """Where the overviews of sweep ``sweep_id`` lie."""
+        """Return the folder of the overview of sweep ``sweep_id``."""
         return self.root / "images" / f"sweep-{sweep_id:05d}"
 
     def sweep_grid(self, sweep_id: int, page: int) -> Path:
-        """Page ``page`` (from 1) of the overview of sweep ``sweep_id``."""
+        """Return page ``page`` (from 1) of the overview of sweep ``sweep_id``."""
         return self.sweep_folder(sweep_id) / f"grid-{page}.png"
 
     def sweep_report(self, sweep_id: int) -> Path:
-        """The page that shows sweep ``sweep_id``."""
+        """Return the HTML report of sweep ``sweep_id``."""
         return self.sweep_folder(sweep_id) / "report.html"
 
     def relative(self, path: Path) -> str:
-        """``path`` as rows hold it: relative to the workspace, with forward slashes."""
+        """Return ``path`` as rows hold it: relative to the workspace, with forward slashes."""
         return path.relative_to(self.root).as_posix()
 
     def artifact_folder(self, experiment: str) -> str:
-        """The folder under :attr:`artifacts` for an experiment: readable, unique, and always one plain folder name."""
+        """Return the folder name of an experiment under :attr:`artifacts`: readable and unique."""
         slug = re.sub(r"[^A-Za-z0-9._-]+", "-", experiment).strip("-.")[:60]
         if slug == experiment:
             return slug
         return f"{slug or 'experiment'}-{sha256(experiment.encode()).hexdigest()[:8]}"
 
     def check_writable(self) -> None:
-        """Make sure, without writing anything, that this folder can hold a workspace.
+        """Check, without writing anything, that this folder can hold a workspace.
 
         Raises:
             WorkspaceError: when the path is a file, may not be written, or has a character that MLflow's address of the

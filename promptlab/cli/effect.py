@@ -16,7 +16,7 @@ from promptlab.cli.progress import ProgressDisplay
 from promptlab.cli.render.text import table
 from promptlab.errors import InputError, UnknownValue
 from promptlab.lab.history.rerun import RunOrImage
-from promptlab.lab.preferences.prompt_effect import Estimate, PromptEffect, in_words
+from promptlab.lab.preferences.prompt_effect import Estimate, PromptEffect, effect_in_words
 from promptlab.records import RunRecord, plain
 from promptlab.workspace import Workspace
 
@@ -90,7 +90,7 @@ def _lines(found: PromptEffect, run: RunRecord, workspace: Workspace) -> list[st
             str(one.position),
             *(estimate_text(each.wordings[one.position].effect) for each in found.measured),
             *(f"{found.scores[one.position]:.1f}" for _ in scored),
-            in_words(found.measured[0].wordings[one.position].effect),
+            effect_in_words(found.measured[0].wordings[one.position].effect),
             label_of(run, one.position),
         )
         for one in run.variants
@@ -102,7 +102,7 @@ def _lines(found: PromptEffect, run: RunRecord, workspace: Workspace) -> list[st
             (
                 f"{pair.before} and {pair.after}",
                 *(estimate_text(each.pairs[at].effect) for each in found.measured),
-                in_words(pair.effect),
+                effect_in_words(pair.effect),
                 f"{label_of(run, pair.before, limit=36)} | {label_of(run, pair.after, limit=36)}",
             )
             for at, pair in enumerate(pairs[:_MOST])
@@ -117,7 +117,7 @@ def _told(found: PromptEffect, run: RunRecord) -> dict[str, Any]:
     return plain(found) | {  # type: ignore[no-any-return]
         "wordings": [
             {"position": one.position, "label": one.variant.label, "prompt": one.variant.prompt,
-             "says": {each.kind: in_words(each.wordings[one.position].effect) for each in found.measured}}
+             "says": {each.kind: effect_in_words(each.wordings[one.position].effect) for each in found.measured}}
             for one in run.variants
         ],
     }  # fmt: skip
@@ -137,9 +137,18 @@ def _csv(found: PromptEffect, run: RunRecord) -> str:
             score = found.scores[one.position] if found.scores else None
             prompt = run.variants[one.position].variant.prompt
             lines.writerow(
-                (each.kind, one.position, None, *figures(one.effect), one.words, score, in_words(one.effect), prompt)
+                (
+                    each.kind,
+                    one.position,
+                    None,
+                    *figures(one.effect),
+                    one.words,
+                    score,
+                    effect_in_words(one.effect),
+                    prompt,
+                )
             )
         for pair in each.pairs:
             lines.writerow((each.kind, pair.before, pair.after, *figures(pair.effect), pair.distance, None,
-                            in_words(pair.effect), None))  # fmt: skip
+                            effect_in_words(pair.effect), None))  # fmt: skip
     return written.getvalue()

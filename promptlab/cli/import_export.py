@@ -19,7 +19,7 @@ from promptlab.records import plain
 from promptlab.workspace import Workspace
 
 if TYPE_CHECKING:
-    from promptlab.lab.maintenance.scan import ImportedFile
+    from promptlab.lab.maintenance.scan import ImportResult
 
 __all__ = ["export", "import_pictures"]
 
@@ -95,7 +95,7 @@ def export(ref: str, to: str | None, kind: str | None, quality: int, lossless: b
     click.echo(f"{counted(done.pictures, 'picture')}: {shown_path(done.path.absolute())}")
 
 
-def _lines(taken: Sequence[ImportedFile], workspace: Workspace) -> Iterator[str]:
+def _lines(taken: Sequence[ImportResult], workspace: Workspace) -> Iterator[str]:
     for one in taken:
         run = one.run
         if run is None:

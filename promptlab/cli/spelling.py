@@ -15,8 +15,11 @@ from promptlab.specs.settings import Setting, setting_named
 __all__ = ["option_of", "option_off", "options_of", "spell"]
 
 _WORDS: Final = MappingProxyType(
-    {"prompts": "PROMPT", "prompt": "--prompt", "seed": "--seed", "arguments": "--set", "stars": "STARS"}
-)
+    {
+        "prompts": "PROMPT", "prompt": "--prompt", "arguments": "--set", "seed": "--seed", "stars": "STARS",
+        "ref": "RUN", "image_ref": "IMAGE", "backup_file": "FILE",
+    }
+)  # fmt: skip
 """Fields that are typed otherwise than as an option of their name."""
 
 _OPTIONS: Final = frozenset(

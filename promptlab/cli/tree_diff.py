@@ -17,7 +17,7 @@ from promptlab.cli.render.word_diff import Terminal
 from promptlab.errors import InputError
 from promptlab.expand.variant_pairs import Pair
 from promptlab.expand.word_diff import word_diff
-from promptlab.lab.history.lineage import Key, Lineage, RunEntry, SweepEntry
+from promptlab.lab.history.lineage import Lineage, NodeKey, RunEntry, SweepEntry
 from promptlab.records import plain
 from promptlab.specs import Variant
 
@@ -154,5 +154,5 @@ def _run_json(entry: RunEntry) -> dict[str, Any]:
     return {**plain(run), "words": words, "children": _names(entry.children)}
 
 
-def _names(keys: tuple[Key, ...]) -> list[dict[str, int]]:
+def _names(keys: tuple[NodeKey, ...]) -> list[dict[str, int]]:
     return [{kind: number} for kind, number in keys]

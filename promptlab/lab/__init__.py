@@ -1,4 +1,4 @@
-"""The public Python API: :class:`Lab`, and what one passes to it. Looked up when asked for (PEP 562)."""
+"""Offers the public Python API: :class:`Lab`, and what one passes to it; imported on demand (PEP 562)."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

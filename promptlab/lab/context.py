@@ -98,7 +98,7 @@ class LabContext:
 
     @property
     def tracking_uri(self) -> str | None:
-        """Return the URL of the MLflow server elsewhere, without a name or password in it; ``None`` without one."""
+        """Return the URL of the MLflow server elsewhere, without credentials; ``None`` without one."""
         return None if self.tracking_address is None else self.tracking_address.url
 
     def check(self) -> str | None:

@@ -385,11 +385,11 @@ class Lab:
             EngineError: when the CLIP model would not load.
             StoreError: when the plot cannot be written.
         """
-        from promptlab.lab.preferences.effect_report import save, weigh
+        from promptlab.lab.preferences.effect_report import measure_run, save_effect_report
 
         run = find_run_or_image(ref, self.context).run
-        found = weigh(run, self.workspace, clip_model=clip_model, score=score, device=device)
-        save(found, run, self.workspace)
+        found = measure_run(run, self.workspace, clip_model=clip_model, score=score, device=device)
+        save_effect_report(found, run, self.workspace)
         self.context.executor.tell_again(run, watch)
         return found
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from mlflow import MlflowClient
 
-from promptlab.lab.preferences.ballot import ReportVote, format_votes
+from promptlab.lab.preferences.report_votes import ReportVote, format_votes
 from promptlab.store.notebook import Notebook
 from promptlab.tracking.schema import database_uri
 

@@ -11,7 +11,7 @@ from datetime import UTC
 import pytest
 
 from promptlab.errors import InputError, NotFound
-from promptlab.lab.history.display import columns, rows
+from promptlab.lab.history.display import table_columns, table_rows
 from promptlab.specs import PipelineSpec, RunSpec, Variant
 from tests.house.readme import ROOT
 
@@ -111,7 +111,7 @@ def test_display_without_a_picture_says_so(lab):
 
 def test_frame_of_records_has_a_row_for_each_image(lab):
     """A row for each image, with what it was made from and what came of it; one run, several, or all there are."""
-    assert list(lab.history.to_pandas().columns) == list(columns())
+    assert list(lab.history.to_pandas().columns) == list(table_columns())
     first, second = lab.run(SPEC), lab.run(SPEC.vary(seeds=(9,)))
     frame = lab.history.to_pandas()
     assert list(frame["run"]) == [1] * 4 + [2] * 2
@@ -119,7 +119,7 @@ def test_frame_of_records_has_a_row_for_each_image(lab):
     assert list(lab.history.to_pandas(second)["prompt"]) == ["a fox", "a <b>cat</b> & 'dog'"]
     assert lab.history.to_pandas([first, second]).equals(frame)
     assert frame["made_at"].dt.tz == UTC
-    assert tuple(next(rows([first]))) == columns()
+    assert tuple(next(table_rows([first]))) == table_columns()
     assert list(frame["path"][:2]) == [image.path for image in first.images[:2]]
 
 

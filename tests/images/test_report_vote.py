@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from promptlab.images.report import save_report, save_sweep_report
-from promptlab.lab.preferences.ballot import parse_votes
+from promptlab.lab.preferences.report_votes import parse_votes
 from promptlab.workspace import Workspace
 from tests.browsing import chromium, needs_browser
 from tests.images.sweeping import paint_sweep

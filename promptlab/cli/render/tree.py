@@ -16,7 +16,7 @@ from promptlab.cli.render.word_diff import Terminal, filled
 from promptlab.expand import show_seeds
 from promptlab.expand.settings_text import change_text
 from promptlab.expand.word_diff import cut
-from promptlab.lab.history.lineage import Key, Lineage, RunEntry, SweepEntry
+from promptlab.lab.history.lineage import Lineage, NodeKey, RunEntry, SweepEntry
 from promptlab.records import RunStatus
 from promptlab.specs import Variant
 from promptlab.store.lineage import TreeRun
@@ -67,9 +67,9 @@ class _Drawing:
     def __init__(self, tree: Lineage, terminal: Terminal, there: str) -> None:
         self._tree, self._terminal, self._there = tree, terminal, there
         self._deepest = max(3, (terminal.width - _FOR_WORDS) // len(_BAR))
-        self._later: list[Key] = []
+        self._later: list[NodeKey] = []
 
-    def from_root(self, root: Key) -> Iterator[str]:
+    def from_root(self, root: NodeKey) -> Iterator[str]:
         """The tree, then what was too deep for it."""
         yield from self._node(root, lead="", follow="", depth=0)
         while self._later:
@@ -77,7 +77,7 @@ class _Drawing:
             yield f"┄ {_called(key)}, continued"
             yield from self._below(key, follow="", depth=0)
 
-    def _node(self, key: Key, *, lead: str, follow: str, depth: int) -> Iterator[str]:
+    def _node(self, key: NodeKey, *, lead: str, follow: str, depth: int) -> Iterator[str]:
         """An entry with everything under it: ``lead`` stands before its first line, ``follow`` before the others."""
         entry = self._tree.entries[key]
         root = depth == 0
@@ -99,7 +99,7 @@ class _Drawing:
         elif more:
             yield from self._below(key, follow=follow, depth=depth)
 
-    def _below(self, key: Key, *, follow: str, depth: int) -> Iterator[str]:
+    def _below(self, key: NodeKey, *, follow: str, depth: int) -> Iterator[str]:
         entry = self._tree.entries[key]
         missing = len(entry.runs) - len(entry.children) if isinstance(entry, SweepEntry) else 0
         for at, child in enumerate(entry.children, 1):
@@ -139,7 +139,7 @@ class _Drawing:
         return lines
 
 
-def _called(key: Key) -> str:
+def _called(key: NodeKey) -> str:
     kind, number = key
     return f"sweep {number}" if kind == "sweep" else str(number)
 

@@ -1,7 +1,7 @@
-"""What tells two runs, or two images, apart: fields, environments, words, and pictures of the same seed.
+"""Compares two runs, or two images: settings, environments, prompts, and the images of the same seed.
 
-Which pictures stand against one another follows from the words: each wording against the one that it was varied from,
-or else is most like, seed by seed. Two images are compared whatever their seeds are.
+Images are paired by their prompts: each prompt with the one that it was varied from, or else is most like, seed by
+seed. Two single images are compared whatever their seeds are.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ __all__ = ["RunComparison", "compare", "draw"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunComparison:
-    """Two runs or images, compared.
+    """Holds the differences of two runs or images.
 
     Args:
-        before, after: what is compared.
+        before, after: the two sides.
         changes: settings and seeds that differ, and weights that changed under their name.
         environment: facts of the environment that differ.
-        pairs: places of wordings that stand against one another, in ``before.run`` and ``after.run``.
-        pictures: those of one pair and one seed, compared; all there are.
+        pairs: positions of paired prompts in ``before.run`` and ``after.run``.
+        pictures: the images of each pair and seed, compared.
     """
 
     before: RunOrImage
@@ -46,12 +46,12 @@ class RunComparison:
 
     @property
     def seeds(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The seeds of each side."""
+        """Return the seeds of each side."""
         return _seeds(self.before), _seeds(self.after)
 
 
 def compare(before: RunOrImage, after: RunOrImage, workspace: Workspace) -> RunComparison:
-    """Everything that differs; each picture is read, so it takes as long as that."""
+    """Compare two runs or images. Reads every image file of both."""
     pairs = _pairs(before, after)
     return RunComparison(
         before=before,
@@ -64,7 +64,9 @@ def compare(before: RunOrImage, after: RunOrImage, workspace: Workspace) -> RunC
 
 
 def draw(comparison: RunComparison, workspace: Workspace) -> Path | None:
-    """The comparison as one picture, in ``workspace.comparison(…)``; ``None`` when there are no pictures to show.
+    """Draw the comparison as one image file; return its path, or None when there are no images.
+
+    The file is ``workspace.comparison(…)``.
 
     Raises:
         StoreError: when it cannot be written.
@@ -76,7 +78,7 @@ def draw(comparison: RunComparison, workspace: Workspace) -> Path | None:
     picture = draw_comparison(
         list(zip(labels, comparison.pictures, strict=True)),
         workspace,
-        title=f"{_called(before)} and {_called(after).lower()}",
+        title=f"{_title(before)} and {_title(after).lower()}",
         facts=[*words, *(change_text(change) for change in comparison.changes if change.field != "seeds")],
         headers=(_header(before), _header(after)),
     )
@@ -105,7 +107,7 @@ def _environment(before: RunRecord, after: RunRecord) -> tuple[Change, ...]:
 
 
 def _pairs(before: RunOrImage, after: RunOrImage) -> tuple[Pair, ...]:
-    """The wordings that stand against one another; of an image, only its own."""
+    """Pair the prompts of both sides; of an image, only its own."""
     mine, theirs = before.run.spec.variants, after.run.spec.variants
     one, other = _variant(before), _variant(after)
     if one is not None and other is not None:
@@ -116,15 +118,16 @@ def _pairs(before: RunOrImage, after: RunOrImage) -> tuple[Pair, ...]:
         found = paired(mine, theirs, varied=after.run.parent_run_id == before.run.id)
     if one is not None:
         own = tuple(pair for pair in found if pair.before == one and pair.after is not None)
-        return own or _alone(mine[one], one, theirs)
+        return own or _pair_alone(mine[one], one, theirs)
     if other is not None:
         own = tuple(pair for pair in found if pair.after == other and pair.before is not None)
-        return own or tuple(Pair(before=pair.after, after=pair.before) for pair in _alone(theirs[other], other, mine))
+        alone = _pair_alone(theirs[other], other, mine)
+        return own or tuple(Pair(before=pair.after, after=pair.before) for pair in alone)
     return found
 
 
-def _alone(variant: Variant, place: int, others: Sequence[Variant]) -> tuple[Pair, ...]:
-    """One wording against a run that has none of its own for it."""
+def _pair_alone(variant: Variant, place: int, others: Sequence[Variant]) -> tuple[Pair, ...]:
+    """Pair one prompt with its nearest in a run whose own pairing leaves it out."""
     plain = dataclasses.replace(variant, source=None)
     return tuple(
         Pair(before=place, after=pair.after) for pair in paired([plain], others, varied=False) if pair.before == 0
@@ -143,7 +146,7 @@ def _images(before: RunOrImage, after: RunOrImage, pairs: Sequence[Pair]) -> Ite
 
 
 def _labels(comparison: RunComparison) -> tuple[list[str], list[Label]]:
-    """What the head says of the words, and a label for each pair: its seed, and the words where there are several."""
+    """Return lines for the head, and a label for each pair: its seed, and the prompt if there are several."""
     before, after = (side.run.spec.variants for side in (comparison.before, comparison.after))
     both = [pair for pair in comparison.pairs if pair.before is not None and pair.after is not None]
     labels = []
@@ -157,19 +160,19 @@ def _labels(comparison: RunComparison) -> tuple[list[str], list[Label]]:
             labels.append(Label(title=title))
             continue
         name = one_line(new.label or new.prompt, limit=60)
-        words = "" if here == last else _said(old.prompt, new.prompt)
+        words = "" if here == last else _marked_diff(old.prompt, new.prompt)
         labels.append(Label(title=f"{name}\n{title}" if name else title, prompt=words))
         last = here
     if len(both) != 1:
         return [], labels
     old, new = before[both[0].before or 0], after[both[0].after or 0]
-    head = [f"prompt: {_said(old.prompt, new.prompt)}"]
+    head = [f"prompt: {_marked_diff(old.prompt, new.prompt)}"]
     if old.negative_prompt or new.negative_prompt:
-        head.append(f"negative: {_said(old.negative_prompt, new.negative_prompt)}")
+        head.append(f"negative: {_marked_diff(old.negative_prompt, new.negative_prompt)}")
     return head, labels
 
 
-def _said(before: str, after: str) -> str:
+def _marked_diff(before: str, after: str) -> str:
     return marked(word_diff(before, after)) or "(empty)"
 
 
@@ -181,9 +184,9 @@ def _seeds(side: RunOrImage) -> tuple[int, ...]:
     return side.run.spec.seeds if side.position is None else (side.run.images[side.position].seed,)
 
 
-def _called(side: RunOrImage) -> str:
+def _title(side: RunOrImage) -> str:
     return f"Run {side.run.id}" if side.position is None else f"Image {side.run.id}/{side.position}"
 
 
 def _header(side: RunOrImage) -> str:
-    return " · ".join(part for part in (_called(side), cut(side.run.name or "", 40)) if part)
+    return " · ".join(part for part in (_title(side), cut(side.run.name or "", 40)) if part)

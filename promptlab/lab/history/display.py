@@ -21,15 +21,15 @@ from promptlab.workspace import Workspace
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["ImageDisplay", "RunDisplay", "columns", "rows"]
+__all__ = ["ImageDisplay", "RunDisplay", "table_columns", "table_rows"]
 
-_WIDEST: Final = 1600
-"""Pixels of a grid in a notebook: the file holds every picture twice otherwise, and grows with every run."""
+_MAX_WIDTH: Final = 1600
+"""Pixels of a grid in a notebook: otherwise the .ipynb file holds every image again in full size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageDisplay:
-    """One image of a run that shows itself: its picture, its words and its seed beside it."""
+    """Displays one image of a run, with its prompt and seed beside it."""
 
     run: RunRecord
     record: ImageRecord
@@ -37,7 +37,7 @@ class ImageDisplay:
 
     @property
     def path(self) -> Path:
-        """The PNG's.
+        """Return the path of the PNG.
 
         Raises:
             InputError: when it is not made yet.
@@ -50,11 +50,11 @@ class ImageDisplay:
 
     @property
     def prompt(self) -> str:
-        """The words that it was made from."""
+        """Return the prompt that the image was made from."""
         return self.run.variants[self.record.variant].variant.prompt
 
     def open(self) -> Image:
-        """The picture for Pillow, RGB.
+        """Open the image with Pillow, as RGB.
 
         Raises:
             InputError: when it is not made yet, or its file is gone or damaged.
@@ -72,21 +72,21 @@ class ImageDisplay:
         return self.path.read_bytes() if self.record.path is not None and self.path.is_file() else None
 
     def _repr_html_(self) -> str:
-        shown = _picture(self._repr_png_(), alt=f"image {self.record.ref}") or "<i>not made yet</i>"
+        shown = _img_tag(self._repr_png_(), alt=f"image {self.record.ref}") or "<i>not made yet</i>"
         told = f"<code>{escape(self.record.ref)}</code> seed {self.record.seed}: {escape(self.prompt)}"
         return f"<figure style='margin:0'>{shown}<figcaption>{told}</figcaption></figure>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunDisplay:
-    """A run that shows itself: its grid, in which all its words and settings stand. ``look[3]`` is one image of it."""
+    """Displays a run by its grid, which names all prompts and settings. ``display[3]`` is one image of it."""
 
     record: RunRecord
     workspace: Workspace
 
     @property
     def path(self) -> Path:
-        """The grid's PNG."""
+        """Return the path of the grid's PNG."""
         return self.workspace.grid(self.record.id)
 
     def __len__(self) -> int:
@@ -105,21 +105,21 @@ class RunDisplay:
     def _repr_png_(self) -> bytes | None:
         from promptlab.images.grid import thumbnail
 
-        return thumbnail(self.path, _WIDEST) if self.path.is_file() else None
+        return thumbnail(self.path, _MAX_WIDTH) if self.path.is_file() else None
 
     def _repr_html_(self) -> str:
-        shown = _picture(self._repr_png_(), alt=f"grid of run {self.record.id}")
+        shown = _img_tag(self._repr_png_(), alt=f"grid of run {self.record.id}")
         return shown or f"<p>{escape(repr(self))}</p>"
 
 
-def _picture(png: bytes | None, *, alt: str) -> str:
+def _img_tag(png: bytes | None, *, alt: str) -> str:
     if png is None:
         return ""
     return f"<img alt='{escape(alt)}' style='max-width:100%' src='data:image/png;base64,{b64encode(png).decode()}'>"
 
 
-def rows(runs: Iterable[RunRecord]) -> Iterator[dict[str, Any]]:
-    """A flat row for each image, made or owed: what a table needs to be filtered, grouped and joined."""
+def table_rows(runs: Iterable[RunRecord]) -> Iterator[dict[str, Any]]:
+    """Yield a flat row for each image, made or owed, ready to be filtered, grouped and joined."""
     for run in runs:
         pipeline, call, conditioning = run.spec.pipeline, run.spec.call, dict(conditioning_text(run.spec))
         for image in run.images:
@@ -141,8 +141,8 @@ def rows(runs: Iterable[RunRecord]) -> Iterator[dict[str, Any]]:
             }  # fmt: skip
 
 
-def columns() -> Sequence[str]:
-    """The names of a row's fields, so that a table without rows has its columns."""
+def table_columns() -> Sequence[str]:
+    """Return the names of a row's fields, so that a table without rows has its columns."""
     return (
         "run", "position", "experiment", "name", "variant", "label", "prompt", "negative_prompt", "seed", "status",
         "model", "vae", "dtype", "scheduler", "num_inference_steps", "guidance_scale", *CONDITIONING,

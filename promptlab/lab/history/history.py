@@ -1,4 +1,4 @@
-"""Answers questions about a workspace: finds runs, images and sweeps by reference, lists, searches, compares.
+"""Looks up what a workspace holds: finds runs, images and sweeps, lists, searches, compares.
 
 Invariant: nothing here creates or changes an image or a row.
 """
@@ -45,7 +45,10 @@ class History:
         return find_run_or_image(ref, self._context)
 
     def find_sweep(self, ref: str) -> int | None:
-        """Return the number of the sweep that ``ref`` names: ``sweep:3``, or a page of its overview; else ``None``.
+        """Return the number of the sweep that ``ref`` names, or ``None`` if it names none.
+
+        Args:
+            ref: ``sweep:3``, or the path of a page of its overview.
 
         Raises:
             InputError: when it is the overview of another workspace's sweep.
@@ -96,16 +99,19 @@ class History:
         """
         from pandas import DataFrame
 
-        from promptlab.lab.history.display import columns, rows
+        from promptlab.lab.history.display import table_columns, table_rows
 
         if isinstance(runs, RunRecord):
             runs = [runs]
         elif runs is None:
             runs = (self._context.notebook.run(one.id) for one in reversed(self.list()))
-        return DataFrame(rows(runs), columns=list(columns()))
+        return DataFrame(table_rows(runs), columns=list(table_columns()))
 
     def search(self, query: SearchQuery) -> tuple[SearchHit, ...]:
-        """Search images by the words of their prompts, best match first; see :mod:`promptlab.store.text_search`."""
+        """Search images by the words of their prompts, best match first.
+
+        See :mod:`promptlab.store.text_search`.
+        """
         from promptlab.store.text_search import search
 
         return search(self._context.database, query)

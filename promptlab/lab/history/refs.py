@@ -1,4 +1,4 @@
-"""Finds runs, images and sweeps by what a person types: ``last``, ``3``, ``3/12``, ``sweep:3`` or an image's path."""
+"""Finds runs, images and sweeps by ``last``, ``3``, ``3/12``, ``sweep:3`` or the path of an image."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def find_run_or_image(ref: str, context: LabContext) -> RunOrImage:
     picture = number is None and (ref.lower().endswith(".png") or Path(ref).is_file())
     if number is None and ref != "last" and not picture:
         raise InputError(
-            "RUN", ref, problem="names no run and no image",
+            "ref", ref, problem="names no run and no image",
             allowed="a run's number, an image as RUN/POSITION, last, or the path of a PNG", hint="promptlab list",
         )  # fmt: skip
     if picture and not Path(ref).is_file():
@@ -64,7 +64,10 @@ def find_run_or_image(ref: str, context: LabContext) -> RunOrImage:
 
 
 def find_sweep(ref: str, context: LabContext) -> int | None:
-    """Return the number of the sweep that ``ref`` names: ``sweep:3``, or a page of its overview; else ``None``.
+    """Return the number of the sweep that ``ref`` names, or ``None`` if it names none.
+
+    Args:
+        ref: ``sweep:3``, or the path of a page of its overview.
 
     Raises:
         InputError: when it is the overview of another workspace's sweep.
@@ -85,7 +88,9 @@ def find_sweep(ref: str, context: LabContext) -> int | None:
 
 
 def read_spec(picture: Path) -> RunSpec:
-    """Read the spec that an image file was made from: one variant, one seed. PromptLab's own metadata comes first.
+    """Read the spec of one image from its file's metadata: one variant, one seed.
+
+    PromptLab's own metadata goes before that of other programs.
 
     Raises:
         NotFound: when there is no such file.

@@ -1,9 +1,8 @@
-"""A rerun's spec: the parent's, with what was named changed and all the rest inherited. Pure.
+"""Derives a rerun's spec from its parent's: named fields are changed, all others inherited. Pure.
 
-Words are changed by the verbs of :mod:`promptlab.expand.prompt_edits`, in the order prompt → replace → prepend →
-append,
-whatever order they were typed in; settings by :meth:`promptlab.specs.RunSpec.vary`. All texts are templates: ``{a|b}``
-in any of them gives a variant each, and several multiply.
+Prompts are changed by the verbs of :mod:`promptlab.expand.prompt_edits`, in the order prompt → replace → prepend →
+append, whatever order they were typed in; settings by :meth:`promptlab.specs.RunSpec.vary`. All texts are templates:
+``{a|b}`` in any of them gives a variant each, and several multiply.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ __all__ = ["PromptEdit", "RunOrImage", "rerun_spec"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptEdit:
-    """What a rerun does to the words.
+    """Changes the prompts of a run.
 
     Args:
         prompts: in place of the parent's; several are several variants.
@@ -41,7 +40,7 @@ class PromptEdit:
     negative_prompt: str | None = None
 
     def apply(self, variants: tuple[Variant, ...]) -> tuple[Variant, ...]:
-        """The new variants.
+        """Return the edited variants.
 
         Raises:
             InputError: when a text to replace is not in a prompt, or two variants come out the same.
@@ -61,8 +60,8 @@ class PromptEdit:
         return labelled(variants)
 
 
-def _named_by_change(before: tuple[Variant, ...], after: tuple[Variant, ...]) -> tuple[Variant, ...]:
-    """One wording made of one other is called by what came or went, so that both can stand side by side."""
+def _label_by_change(before: tuple[Variant, ...], after: tuple[Variant, ...]) -> tuple[Variant, ...]:
+    """Label a prompt that was made from one other by the words added or removed, for side-by-side grids."""
     if not (len(before) == len(after) == 1) or after[0].replacement or before[0].prompt == after[0].prompt:
         return after
     pieces = word_diff(before[0].prompt, after[0].prompt)
@@ -75,13 +74,13 @@ def _named_by_change(before: tuple[Variant, ...], after: tuple[Variant, ...]) ->
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOrImage:
-    """What is rerun: a run, or one image of it (``position``)."""
+    """Names a run, or one image of it by its ``position``."""
 
     run: RunRecord
     position: int | None = None
 
     def spec(self, seeds: tuple[int, ...] = ()) -> RunSpec:
-        """The spec of this source alone, ``seeds`` picked out of the run's own.
+        """Return the spec of this run or image alone, with ``seeds`` picked out of the run's own.
 
         Raises:
             NotFound: when a seed or the image is not in the run.
@@ -95,7 +94,7 @@ class RunOrImage:
                 hint=f"{ref_value('seeds', missing)} to make a new one",
             )  # fmt: skip
         if self.position is None:
-            size = _size(run, [image for image in run.images if not seeds or image.seed in seeds])
+            size = _batch_size(run, [image for image in run.images if not seeds or image.seed in seeds])
             return run.spec.vary(variants=inherited(run.spec.variants), seeds=seeds or run.spec.seeds, batch_size=size)
         image = next((image for image in run.images if image.position == self.position), None)
         if image is None:
@@ -104,17 +103,17 @@ class RunOrImage:
                 allowed=f"{run.id}/0 to {run.id}/{len(run.images) - 1}", hint=f"promptlab show {run.id}",
             )  # fmt: skip
         variants = inherited(run.spec.variants, only=image.variant)
-        return run.spec.vary(variants=variants, seeds=seeds or (image.seed,), batch_size=_size(run, [image]))
+        return run.spec.vary(variants=variants, seeds=seeds or (image.seed,), batch_size=_batch_size(run, [image]))
 
 
-def _size(run: RunRecord, images: Sequence[ImageRecord]) -> int | Literal["auto"] | None:
-    """The batch size that ``images`` were made at; their run's, where they were not made at one."""
+def _batch_size(run: RunRecord, images: Sequence[ImageRecord]) -> int | Literal["auto"] | None:
+    """Return the batch size that ``images`` were made at; their run's, where they were not made at one."""
     sizes = {image.batch_size or run.spec.batch_size for image in images}
     return sizes.pop() if len(sizes) == 1 else run.spec.batch_size
 
 
 def rerun_spec(base: RunSpec, edit: PromptEdit, changes: Mapping[str, Any]) -> RunSpec:
-    """``base`` with its words and settings changed.
+    """Return ``base`` with its prompts and settings changed.
 
     A size, a revision and a configuration belong to their model: with another model they are that one's own again,
     unless named. Further call arguments are added to the inherited ones.
@@ -123,5 +122,5 @@ def rerun_spec(base: RunSpec, edit: PromptEdit, changes: Mapping[str, Any]) -> R
         changes = {"revision": None, "variant": None, "config": None, "height": None, "width": None, **changes}
     if "arguments" in changes:
         changes = {**changes, "arguments": options({**dict(base.call.arguments), **dict(changes["arguments"])})}
-    variants = _named_by_change(base.variants, edit.apply(base.variants))
+    variants = _label_by_change(base.variants, edit.apply(base.variants))
     return base.vary(**{**changes, "variants": variants})

@@ -1,8 +1,8 @@
-"""A run or a sweep as a folder or a zip that needs no workspace: pictures, grid, report, records, and how to remake it.
+"""Exports a run or a sweep as a folder or zip that needs no workspace.
 
-Everything is built beside its place and put there in one step. Links become pictures of their own, and the report's
-links lead to the files beside it. Taken in again (:mod:`promptlab.lab.maintenance.import_images`), an export gives the
-same records.
+It holds images, grid, report, records, and an experiment file to remake them. Everything is built beside its place and
+moved there in one step. Linked images become files of their own, and the report's links lead to the files beside it.
+Imported again (:mod:`promptlab.lab.maintenance.import_images`), an export gives the same records.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from promptlab.images.report import save_report, save_sweep_report
 from promptlab.records import ImageRecord, RunRecord, SweepRecord, plain
 from promptlab.workspace import Workspace
 
-__all__ = ["FORMATS", "Exported", "Format", "ImageFormat", "export_image", "export_runs"]
+__all__ = ["FORMATS", "ExportResult", "Format", "ImageFormat", "export_image", "export_runs"]
 
 Format = Literal["png", "jpeg", "webp"]
 FORMATS: Final[dict[Format, str]] = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
@@ -40,7 +40,7 @@ _COLUMNS: Final = ("image", "variant", "prompt", "negative_prompt", "seed", "sta
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFormat:
-    """How pictures are written.
+    """Writes images in one file format.
 
     Args:
         format: ``png`` keeps the files as they are; the others carry the same texts in EXIF.
@@ -53,7 +53,7 @@ class ImageFormat:
     lossless: bool = False
 
     def write(self, source: Path, target: Path) -> None:
-        """``source``, a PNG of ours, as a file of this format."""
+        """Write ``source``, a PNG of ours, as a file of this format."""
         if self.format == "png":
             shutil.copyfile(source, target)
             return
@@ -62,18 +62,18 @@ class ImageFormat:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exported:
-    """Where it went: a folder, a zip or a picture; and how many pictures are in it."""
+class ExportResult:
+    """Names the exported folder, zip or image file, and counts the images in it."""
 
     path: Path
     pictures: int
 
 
-def export_image(image: ImageRecord, workspace: Workspace, to: Path | None, picture: ImageFormat) -> Exported:
-    """Write one picture.
+def export_image(image: ImageRecord, workspace: Workspace, to: Path | None, picture: ImageFormat) -> ExportResult:
+    """Export one image.
 
     Args:
-        to: a file, or a folder that is there; by default the picture's own name in the current folder.
+        to: a file, or a folder that exists; by default the image's own name in the current folder.
 
     Raises:
         NotFound: when it is not made, or its file is gone.
@@ -84,16 +84,16 @@ def export_image(image: ImageRecord, workspace: Workspace, to: Path | None, pict
     name = f"{image.run_id:05d}-{source.stem}{FORMATS[picture.format]}"
     target = Path(name) if to is None else to / name if to.is_dir() else to
     _check_free(target)
-    with _building(target.parent) as folder:
+    with _temporary_folder(target.parent) as folder:
         picture.write(source, folder / target.name)
         (folder / target.name).rename(target)
-    return Exported(path=target, pictures=1)
+    return ExportResult(path=target, pictures=1)
 
 
 def export_runs(
     runs: Sequence[RunRecord], sweep: SweepRecord | None, workspace: Workspace, to: Path | None, picture: ImageFormat
-) -> Exported:
-    """Write a run (``runs`` is that one), or a sweep with all its runs, a folder each.
+) -> ExportResult:
+    """Export a run (``runs`` is that one), or a sweep with all its runs, a folder each.
 
     Args:
         to: a folder or a ``.zip`` that is not there yet; by default named after the run or sweep, here.
@@ -105,9 +105,9 @@ def export_runs(
     own = f"sweep-{sweep.id:05d}" if sweep else f"run-{runs[0].id:05d}"
     target = Path(own) if to is None else to
     _check_free(target)
-    with _building(target.parent) as folder:
+    with _temporary_folder(target.parent) as folder:
         inside = Workspace(folder)
-        there = [_with_pictures(run, workspace, inside, picture) for run in runs]
+        there = [_write_run(run, workspace, inside, picture) for run in runs]
         if sweep is not None:
             _copy(sorted(workspace.sweep_folder(sweep.id).glob("grid-*.png")), inside.sweep_folder(sweep.id))
             save_sweep_report(sweep, there, inside)
@@ -117,11 +117,11 @@ def export_runs(
             _zip(whole, folder / "all.zip", target.stem)
             whole = folder / "all.zip"
         whole.rename(target)
-    return Exported(path=target, pictures=sum(len(run.made) for run in there))
+    return ExportResult(path=target, pictures=sum(len(run.made) for run in there))
 
 
-def _with_pictures(run: RunRecord, workspace: Workspace, inside: Workspace, picture: ImageFormat) -> RunRecord:
-    """Write all that belongs to ``run``; its record, as its files lie there."""
+def _write_run(run: RunRecord, workspace: Workspace, inside: Workspace, picture: ImageFormat) -> RunRecord:
+    """Write all files of ``run``; return its record with their paths."""
     folder = inside.run_folder(run.id)
     folder.mkdir(parents=True)
     images = []
@@ -144,7 +144,7 @@ def _with_pictures(run: RunRecord, workspace: Workspace, inside: Workspace, pict
 
 
 def _table(run: RunRecord) -> str:
-    """``images.csv``: a row an image."""
+    """Return ``images.csv``, a row for each image."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
@@ -176,7 +176,7 @@ def _copy(files: Sequence[Path], folder: Path) -> None:
 
 
 def _zip(folder: Path, target: Path, name: str) -> None:
-    """``folder`` under ``name`` in a zip; stored as it is, because pictures are compressed already."""
+    """Zip ``folder`` as ``name``, uncompressed: images are compressed already."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         for file in sorted(folder.rglob("*")):
             if file.is_file():
@@ -191,8 +191,8 @@ def _check_free(target: Path) -> None:
 
 
 @contextmanager
-def _building(where: Path) -> Iterator[Path]:
-    """A hidden folder beside the place where it all goes: gone afterwards, whatever happens."""
+def _temporary_folder(where: Path) -> Iterator[Path]:
+    """Create a hidden folder beside the target; it is removed afterwards, whatever happens."""
     try:
         with tempfile.TemporaryDirectory(prefix=".export-", dir=where, ignore_cleanup_errors=True) as folder:
             yield Path(folder)

@@ -1,10 +1,10 @@
-"""Pictures taken in: ours put back where they were, others' made parents that one can go on from.
+"""Imports image files: PromptLab's own into their runs, those of other programs as runs of one image.
 
-A picture of PromptLab says which run it is of; with the grid beside it, the run's record comes back word for word, and
-without it as far as its pictures tell. So a notebook that is lost is written anew from the folder of pictures. Other
-programs' pictures are read as data, and what our words cannot say is listed and kept with the run.
+An image of PromptLab names its run; with the grid beside it, the run's record is restored word for word, and without
+it as far as the images' metadata goes. So a lost database is rebuilt from the folder of images. Other programs' images
+are read as data; settings that have no equivalent here are listed and kept with the run.
 
-Invariant: no picture is changed, moved or deleted, and no row that is here is lost.
+Invariant: no image file is changed, moved or deleted, and no row is lost.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from promptlab.images.foreign.texts import texts_of
 from promptlab.images.grid_metadata import GridMetadata
 from promptlab.images.metadata import ImageMetadata
 from promptlab.images.png import pixel_sha256, read_pixels, write_png
-from promptlab.lab.maintenance.rebuild import run_of_pictures
-from promptlab.lab.maintenance.scan import ImportedFile, read_files
+from promptlab.lab.maintenance.rebuild import rebuild_run
+from promptlab.lab.maintenance.scan import ImportResult, scan_files
 from promptlab.records import (
     Environment,
     ImageRecord,
@@ -46,11 +46,11 @@ __all__ = ["Importer"]
 
 
 class Importer:
-    """Takes pictures into one workspace.
+    """Imports image files into one workspace.
 
     Args:
         notebook: opens the one to write to, once there is something to write.
-        workspace: where pictures are put.
+        workspace: where images are copied or hard-linked to.
     """
 
     def __init__(self, notebook: Callable[[], Notebook], workspace: Workspace) -> None:
@@ -60,13 +60,13 @@ class Importer:
     def _notebook(self) -> Notebook:
         return self._open()
 
-    def take(self, files: Iterable[Path], *, experiment: str) -> Iterator[ImportedFile]:
-        """Read all ``files``, then write what they tell, oldest run first.
+    def import_files(self, files: Iterable[Path], *, experiment: str) -> Iterator[ImportResult]:
+        """Read all ``files``, then write what they describe, oldest run first.
 
         Args:
-            experiment: of other programs' pictures; ours say theirs.
+            experiment: for images of other programs; PromptLab's own name theirs.
         """
-        found = read_files(files)
+        found = scan_files(files)
         oldest_first = sorted(found.pictures.keys() | found.runs.keys(), key=lambda uid: (found.number(uid), uid))
         for uid in oldest_first:
             yield self._run(found.runs.get(uid), found.pictures.get(uid, {}))
@@ -76,21 +76,21 @@ class Importer:
             yield self._foreign(picture, path, experiment)
         yield from found.silent
 
-    def _run(self, told: GridMetadata | None, pictures: dict[int, tuple[ImageMetadata, Path]]) -> ImportedFile:
+    def _run(self, told: GridMetadata | None, pictures: dict[int, tuple[ImageMetadata, Path]]) -> ImportResult:
         if told is not None and isinstance(told.record, RunRecord):
             uid, uids, record = told.record.uid, dict(told.uids), told.record
         else:
-            record, uids = run_of_pictures([picture for picture, _ in pictures.values()])
+            record, uids = rebuild_run([picture for picture, _ in pictures.values()])
             uid = record.uid
         here = self._notebook.run_by_uid(uid)
         if here is not None:
-            return self._mend(here, pictures)
+            return self._restore(here, pictures)
         images = [_unplaced(image) for image in record.images]
         run = self._notebook.restore_run(dataclasses.replace(record, images=tuple(images)), uids)
         return dataclasses.replace(self._placed(run, pictures), new=True)
 
-    def _placed(self, run: RunRecord, pictures: dict[int, tuple[ImageMetadata, Path]]) -> ImportedFile:
-        """Every picture of ``run`` in its place, and its row MADE."""
+    def _placed(self, run: RunRecord, pictures: dict[int, tuple[ImageMetadata, Path]]) -> ImportResult:
+        """Copy or link every image of ``run`` to its place, and mark its row MADE."""
         known, by_recipe = 0, {image.recipe_key: image for image in run.images if image.linked is None}
         made = []
         for told, path in pictures.values():
@@ -101,7 +101,7 @@ class Importer:
             made.append(self._made(image, told, path))
         if made:
             self._notebook.add_images(run.id, made)
-        return ImportedFile(run=self._notebook.run(run.id), files=len(made), known=known)
+        return ImportResult(run=self._notebook.run(run.id), files=len(made), known=known)
 
     def _made(self, image: ImageRecord, told: ImageMetadata, path: Path) -> ImageRecord:
         home = self._workspace.run_folder(image.run_id) / self._workspace.image_name(image.variant, image.seed)
@@ -124,8 +124,8 @@ class Importer:
             decoded_in=told.decoded_in,
         )
 
-    def _mend(self, run: RunRecord, pictures: dict[int, tuple[ImageMetadata, Path]]) -> ImportedFile:
-        """A run that is here: words that were edited and pictures that are gone are put back from the files."""
+    def _restore(self, run: RunRecord, pictures: dict[int, tuple[ImageMetadata, Path]]) -> ImportResult:
+        """Restore edited prompts and missing images of a run that exists here."""
         words = 0
         for told, _ in pictures.values():
             if told.position >= len(run.images):
@@ -151,12 +151,12 @@ class Importer:
         if isinstance(record, SweepRecord) and self._notebook.sweep_by_uid(record.uid) is None:
             self._notebook.restore_sweep(record, told.uids)
 
-    def _foreign(self, picture: ForeignMetadata, path: Path, experiment: str) -> ImportedFile:
+    def _foreign(self, picture: ForeignMetadata, path: Path, experiment: str) -> ImportResult:
         pixels = read_pixels(path, formats=("PNG", "JPEG", "WEBP"))
         digest = pixel_sha256(pixels)
         uid = hashlib.sha256(f"{picture.program}:{digest}".encode()).hexdigest()[:32]
         if (here := self._notebook.run_by_uid(uid)) is not None:
-            return ImportedFile(run=here, known=1, file=str(path))
+            return ImportResult(run=here, known=1, file=str(path))
         height, width, _ = pixels.shape
         spec = picture.spec.vary(variants=labelled(picture.spec.variants))
         when = datetime.fromtimestamp(path.stat().st_mtime, UTC)
@@ -183,11 +183,14 @@ class Importer:
             pixel_sha256=digest, made_at=when,
         )  # fmt: skip
         self._notebook.add_images(run.id, [made])
-        return ImportedFile(run=self._notebook.run(run.id), new=True, files=1, file=str(path))
+        return ImportResult(run=self._notebook.run(run.id), new=True, files=1, file=str(path))
 
 
 def _unplaced(image: ImageRecord) -> ImageRecord:
-    """The image as it can be written before its file is in its place: owed, unless it failed. No path is believed."""
+    """Return the image as it can be stored before its file is in place: owed, unless it failed.
+
+    No path is believed.
+    """
     if image.linked is not None:
         return dataclasses.replace(image, path=None)
     status = ImageStatus.OWED if image.status is ImageStatus.MADE else image.status
@@ -195,10 +198,10 @@ def _unplaced(image: ImageRecord) -> ImageRecord:
 
 
 def _put(path: Path, home: Path, *, link: bool) -> None:
-    """A PNG in its place, unless it is there.
+    """Copy or hard-link a PNG to its place, unless it is there.
 
     Args:
-        link: whether both may be one file: one that is not the workspace's own may be changed by others.
+        link: whether both may be one file; a file outside of the workspace may be changed by others.
     """
     home.parent.mkdir(parents=True, exist_ok=True)
     if home.exists() and home.samefile(path):

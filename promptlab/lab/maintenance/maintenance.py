@@ -17,8 +17,8 @@ from promptlab.store.migrate import HEAD
 if TYPE_CHECKING:
     from promptlab.lab.maintenance.doctor.findings import Finding
     from promptlab.lab.maintenance.doctor.sync import SyncResult
-    from promptlab.lab.maintenance.export import Exported, ImageFormat
-    from promptlab.lab.maintenance.scan import ImportedFile
+    from promptlab.lab.maintenance.export import ExportResult, ImageFormat
+    from promptlab.lab.maintenance.scan import ImportResult
     from promptlab.tracking import MlflowServer
 
 __all__ = ["Maintenance"]
@@ -63,7 +63,7 @@ class Maintenance:
 
     def import_images(
         self, paths: Sequence[str], *, experiment: str = "imported", watch: Watch = unwatched
-    ) -> tuple[ImportedFile, ...]:
+    ) -> tuple[ImportResult, ...]:
         """Import image files, or folders of them; see :mod:`promptlab.lab.maintenance.import_images`.
 
         Args:
@@ -74,13 +74,13 @@ class Maintenance:
             InputError: when no file says how it was made.
         """
         from promptlab.lab.maintenance.import_images import Importer
-        from promptlab.lab.maintenance.scan import pictures_in
+        from promptlab.lab.maintenance.scan import image_files
 
         context = self._context
-        files = list(pictures_in(paths))
+        files = list(image_files(paths))
         context.check()
         importer = Importer(lambda: context.notebook, context.workspace)
-        imported = tuple(importer.take(files, experiment=experiment))
+        imported = tuple(importer.import_files(files, experiment=experiment))
         if not any(one.run is not None for one in imported):
             what = files[0] if len(files) == 1 else f"{len(files)} files"
             problem = next((one.problem for one in imported if one.problem), None) or "holds no picture"
@@ -92,7 +92,7 @@ class Maintenance:
             context.executor.show_sweep(context.notebook.sweep(sweep_id), watch)
         return tuple(dataclasses.replace(one, run=one.run and context.notebook.run(one.run.id)) for one in imported)
 
-    def export(self, ref: str, to: Path | None = None, *, picture: ImageFormat | None = None) -> Exported:
+    def export(self, ref: str, to: Path | None = None, *, picture: ImageFormat | None = None) -> ExportResult:
         """Write a run, a sweep or an image to files that need no workspace.
 
         See :mod:`promptlab.lab.maintenance.export`.
@@ -146,7 +146,9 @@ class Maintenance:
         return self._context.database.upgrade(), HEAD
 
     def backup(self, file: Path | None = None) -> Path:
-        """Copy the database, also while others write to it; return the copy, a workspace's when named ``mlflow.db``.
+        """Copy the database, also while others write to it; return the copy.
+
+        Named ``mlflow.db`` and in a folder of its own, the copy is a workspace's database.
 
         Args:
             file: the copy; beside the database by default.
@@ -161,10 +163,11 @@ class Maintenance:
         database.revision()
         if file is not None and file.exists():
             raise InputError(
-                "FILE", str(file), problem="exists already", allowed="a new file", hint="promptlab db backup"
+                "backup_file", str(file), problem="exists already", allowed="a new file", hint="promptlab db backup"
             )
         if file is not None and not file.absolute().parent.is_dir():
-            raise InputError("FILE", str(file), problem="is in a folder that does not exist", allowed="a new file")
+            problem = "is in a folder that does not exist"
+            raise InputError("backup_file", str(file), problem=problem, allowed="a new file")
         return database.backup(file)
 
     def serve(self, *, host: str = "127.0.0.1", port: int | None = None) -> AbstractContextManager[MlflowServer]:

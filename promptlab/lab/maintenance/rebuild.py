@@ -1,7 +1,7 @@
-"""A run's record from its pictures alone, where no grid tells it: as much as the pictures know.
+"""Rebuilds a run's record from the metadata of its images, where its grid is lost.
 
-Every picture knows its own words, seed, recipe and place, and the seeds of its whole run. Wordings of which no picture
-is left are not known; the others keep their order. Seeds of which none is left are owed, so that resuming makes them.
+Every image names its own prompt, seed, recipe and position, and the seeds of its whole run. Prompts of which no image
+is left are lost; the others keep their order. Seeds of which none is left are owed, so that resuming makes them.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from promptlab.records import (
 )
 from promptlab.specs import RunSpec
 
-__all__ = ["run_of_pictures"]
+__all__ = ["rebuild_run"]
 
 
-def run_of_pictures(pictures: Sequence[ImageMetadata]) -> tuple[RunRecord, dict[int, str]]:
-    """The record of the run that ``pictures``, one or more, are of, every image owed; and the runs that it names.
+def rebuild_run(pictures: Sequence[ImageMetadata]) -> tuple[RunRecord, dict[int, str]]:
+    """Rebuild the record of the run of ``pictures``, one or more, with every image owed.
 
-    Those have numbers of their own in it, which the mapping explains by uid.
+    Returns:
+        The record, and the uids of the runs that it refers to, by the numbers that they have in it.
     """
     first = pictures[0]
     words = dict(sorted({_row(each): each.spec.variants[0] for each in pictures}.items()))
@@ -54,7 +55,7 @@ def run_of_pictures(pictures: Sequence[ImageMetadata]) -> tuple[RunRecord, dict[
 
 
 def _row(picture: ImageMetadata) -> int:
-    """The place of its wording: pictures of the first format tell it by their own place alone."""
+    """Return the position of the image's prompt; the first metadata format has its own position only."""
     return picture.position if picture.variant is None else picture.variant
 
 
@@ -83,7 +84,7 @@ def _images(
 
 
 def _complete(images: dict[int, ImageRecord], first: ImageMetadata, spec: RunSpec) -> tuple[ImageRecord, ...]:
-    """All images of the run in their order, those of which there is no picture with the recipes they would have."""
+    """Return all images of the run in order; those without a file with the recipe keys they would have."""
     variants, seeds = spec.variants, spec.seeds
     resolved = ResolvedSpec(
         spec=spec, device=first.device, model_identity=first.model_identity, vae_identity=first.vae_identity

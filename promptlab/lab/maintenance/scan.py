@@ -1,4 +1,4 @@
-"""What a heap of files says, before anything is written: whose picture each is, and which say nothing."""
+"""Reads the metadata of image files before an import: the run of each, or why there is none."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from promptlab.images.grid_metadata import GridMetadata, read_grid_metadata
 from promptlab.images.metadata import ImageMetadata, self_description
 from promptlab.records import RunRecord
 
-__all__ = ["ImportedFile", "ScannedFile", "pictures_in", "read_files"]
+__all__ = ["ImportResult", "ScannedFiles", "image_files", "scan_files"]
 
-_ENDINGS: Final = (".png", ".jpg", ".jpeg", ".webp")
-_NOT_PICTURES: Final = ("thumb.png",)
+_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp")
+_PREVIEWS: Final = ("thumb.png",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImportedFile:
-    """What came of taking in a run, or a file.
+class ImportResult:
+    """Describes the outcome of importing a run, or a file.
 
     Args:
-        run: as it is now; ``None`` where a file gave none.
+        run: as it is now; ``None`` where a file has none.
         new: whether the run was not here before.
-        files: how many pictures were taken in, or mended.
-        known: how many were here already, as they are.
-        problem: why nothing came of a file.
-        file: that file, or the one of a foreign picture.
+        files: how many images were imported, or restored.
+        known: how many were here already.
+        problem: why a file could not be imported.
+        file: that file, or the one of another program's image.
     """
 
     run: RunRecord | None = None
@@ -40,8 +40,8 @@ class ImportedFile:
     file: str | None = None
 
 
-def pictures_in(paths: Iterable[str]) -> Iterator[Path]:
-    """The picture files that ``paths`` name, those in folders in order of their names, hidden and preview files not.
+def image_files(paths: Iterable[str]) -> Iterator[Path]:
+    """Yield the image files that ``paths`` name; of folders in order, without hidden and preview files.
 
     Raises:
         NotFound: for a path that is not there.
@@ -51,8 +51,8 @@ def pictures_in(paths: Iterable[str]) -> Iterator[Path]:
         if path.is_dir():
             for found in sorted(path.rglob("*")):
                 name = found.name
-                hidden = name.startswith(".") or name in _NOT_PICTURES or "+compressed." in name
-                if found.suffix.lower() in _ENDINGS and found.is_file() and not hidden:
+                hidden = name.startswith(".") or name in _PREVIEWS or "+compressed." in name
+                if found.suffix.lower() in _SUFFIXES and found.is_file() and not hidden:
                     yield found
         elif path.is_file():
             yield path
@@ -61,34 +61,34 @@ def pictures_in(paths: Iterable[str]) -> Iterator[Path]:
 
 
 @dataclass(slots=True)
-class ScannedFile:
-    """All that the files say, before anything is written."""
+class ScannedFiles:
+    """Holds the metadata of all files, by run."""
 
     pictures: dict[str, dict[int, tuple[ImageMetadata, Path]]] = field(default_factory=dict)
     runs: dict[str, GridMetadata] = field(default_factory=dict)
     sweeps: dict[str, GridMetadata] = field(default_factory=dict)
     foreign: list[tuple[ForeignMetadata, Path]] = field(default_factory=list)
-    silent: list[ImportedFile] = field(default_factory=list)
+    silent: list[ImportResult] = field(default_factory=list)
 
     def number(self, uid: str) -> int:
-        """The number that the run ``uid`` had where it was made."""
+        """Return the number that the run ``uid`` had where it was made."""
         if uid in self.runs:
             return self.runs[uid].record.id
         return next(iter(self.pictures[uid].values()))[0].run_id
 
 
-def read_files(files: Iterable[Path]) -> ScannedFile:
-    """Read all ``files``; those that cannot be read, or say nothing, are among the silent ones."""
-    found = ScannedFile()
+def scan_files(files: Iterable[Path]) -> ScannedFiles:
+    """Read the metadata of all ``files``; those that have none, or cannot be read, are in ``silent``."""
+    found = ScannedFiles()
     for path in files:
         try:
-            _sort_in(path, found)
+            _sort(path, found)
         except InputError as error:
-            found.silent.append(ImportedFile(problem=error.problem, file=str(path)))
+            found.silent.append(ImportResult(problem=error.problem, file=str(path)))
     return found
 
 
-def _sort_in(path: Path, found: ScannedFile) -> None:
+def _sort(path: Path, found: ScannedFiles) -> None:
     told = self_description(path)
     if told is not None:
         _keep_best(found.pictures.setdefault(told.run_uid, {}), told, path)
@@ -99,13 +99,13 @@ def _sort_in(path: Path, found: ScannedFile) -> None:
         return
     picture = read_foreign(path)
     if picture is None:
-        found.silent.append(ImportedFile(problem="does not say how it was made", file=str(path)))
+        found.silent.append(ImportResult(problem="does not say how it was made", file=str(path)))
     else:
         found.foreign.append((picture, path))
 
 
 def _keep_best(pictures: dict[int, tuple[ImageMetadata, Path]], told: ImageMetadata, path: Path) -> None:
-    """The same picture may lie there as PNG and as JPEG: pixels without loss are the better ones."""
+    """Keep the PNG where the same image exists as PNG and as JPEG: its pixels are exact."""
     known = pictures.get(told.position)
     if known is None or (known[1].suffix.lower() != ".png" and path.suffix.lower() == ".png"):
         pictures[told.position] = (told, path)

@@ -1,4 +1,4 @@
-"""Who is liked better, from comparisons of two: Bradley and Terry's model (Biometrika 39, 1952), with intervals.
+"""Ranks from pairwise comparisons by Bradley and Terry's model (Biometrika 39, 1952), with intervals.
 
 Each side of a comparison is a set of traits with a strength each (one trait, or the words that only this side has),
 and the side whose strengths sum to *d* more wins with probability 1 / (1 + exp(-d)). Strengths are those that are
@@ -38,7 +38,7 @@ _95: Final = 1.959964
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contest:
-    """One comparison, or several alike: ``weight`` of them.
+    """Represents one comparison, or ``weight`` equal ones.
 
     Args:
         winner, loser: the traits of either side, without those that both have.
@@ -53,7 +53,7 @@ class Contest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How one trait stands.
+    """Describes the strength of one trait, and its record.
 
     Args:
         name: the trait.
@@ -74,7 +74,7 @@ class Standing:
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """Everyone, the strongest first.
+    """Lists all traits, the strongest first.
 
     Args:
         standings: see :class:`Standing`.
@@ -88,13 +88,13 @@ class Ranking:
 
     @cached_property
     def winner(self) -> str | None:
-        """The strongest, if there were enough votes to call it that."""
+        """Return the strongest trait, if there were enough votes to call it that."""
         clear = self.votes >= ENOUGH and self.lead is not None and self.lead[1] > 0
         return self.standings[0].name if clear else None
 
 
 def rank(contests: Sequence[Contest], *, prior: float = PRIOR) -> Ranking:
-    """The likeliest strengths of all traits, given who was liked better than whom.
+    """Rank all traits by their most likely strengths.
 
     Args:
         contests: sides with the same traits are left out: they say nothing.
@@ -133,7 +133,7 @@ def rank(contests: Sequence[Contest], *, prior: float = PRIOR) -> Ranking:
 
 
 def _likeliest(sides: Numbers, weights: Numbers, outcomes: Numbers, prior: float) -> tuple[Numbers, Numbers]:
-    """Strengths and their covariance: the maximum of a strictly concave function, and its curvature there."""
+    """Return strengths and covariance: the maximum of a strictly concave function, its curvature there."""
     import numpy as np
     from scipy.optimize import minimize
     from scipy.special import expit, log_expit
@@ -156,7 +156,7 @@ def _likeliest(sides: Numbers, weights: Numbers, outcomes: Numbers, prior: float
 
 
 def _tallies(contests: Sequence[Contest]) -> Mapping[str, list[float]]:
-    """Won, lost and tied, by trait."""
+    """Count comparisons won, lost and tied, by trait."""
     tallies: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
     for one in contests:
         for names, place in ((one.winner - one.loser, 0), (one.loser - one.winner, 1)):

@@ -1,4 +1,4 @@
-"""A run's wordings weighed against its seeds: pictures read, distances taken, plot and figures put beside them."""
+"""Measures the prompt effect of a run from its image files; writes plot and figures beside them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from promptlab.errors import InputError, one_line
 from promptlab.images.effect_plot import Bar, Bars, draw_effect, save_effect
 from promptlab.images.png import read_pixels, write_atomically
 from promptlab.lab.preferences.prompt_effect import (
-    FEWEST_SEEDS,
+    MIN_SEEDS,
     Estimate,
     PromptEffect,
-    comparable,
-    euclidean,
-    in_words,
+    comparable_seeds,
+    effect_in_words,
     measure,
-    seen_vectors,
+    pairwise_distances,
+    perceptual_vectors,
 )
 from promptlab.records import RunRecord, plain
 from promptlab.tracking.measures import measures_json
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-__all__ = ["estimate_text", "label_of", "metrics_of", "save", "weigh"]
+__all__ = ["estimate_text", "label_of", "measure_run", "metrics_of", "save_effect_report"]
 
-MOST_PAIRS: Final = 28
-"""Pairs that a plot has room for: of eight wordings."""
+MAX_PLOTTED_PAIRS: Final = 28
+"""Pairs that a plot has room for: of eight prompts."""
 
 
-def weigh(
+def measure_run(
     run: RunRecord,
     workspace: Workspace,
     *,
@@ -42,18 +42,18 @@ def weigh(
     score: bool = False,
     device: str | None = None,
 ) -> PromptEffect:
-    """Measure ``run``; see :mod:`promptlab.lab.preferences.prompt_effect`.
+    """Measure the prompt effect of ``run``; see :mod:`promptlab.lab.preferences.prompt_effect`.
 
     Raises:
-        InputError: when there is too little to compare, a picture is gone, or the CLIP model is none.
+        InputError: when there is too little to compare, an image file is gone, or the CLIP model is none.
         EngineError: when the CLIP model would not load.
     """
-    seeds = comparable(run)
+    seeds = comparable_seeds(run)
     pictures = _pictures(run, workspace, seeds)
     shapes = {one.shape for row in pictures for one in row}
     if len(shapes) > 1:
         raise InputError("run", run.id, problem="has pictures of several sizes", allowed="pictures of one size")
-    measured = [measure("pixels", *euclidean(seen_vectors(pictures)))]
+    measured = [measure("pixels", *pairwise_distances(perceptual_vectors(pictures)))]
     if clip_model is None:
         return PromptEffect(run_id=run.id, seeds=seeds, measured=tuple(measured))
     from promptlab.engine.clip import Clip
@@ -61,7 +61,7 @@ def weigh(
     clip = Clip(clip_model, device=device)
     flat = clip.pictures([one for row in pictures for one in row])
     directions = flat.astype("float64").reshape(len(pictures), len(seeds), -1)
-    words, seed = euclidean(directions)
+    words, seed = pairwise_distances(directions)
     measured.append(measure("clip", words**2 / 2, seed**2 / 2))  # of directions of length 1, that is 1 - cos
     scores: tuple[float, ...] = ()
     if score:
@@ -71,8 +71,8 @@ def weigh(
     return PromptEffect(run_id=run.id, seeds=seeds, measured=tuple(measured), scores=scores, clip_model=clip_model)
 
 
-def save(effect: PromptEffect, run: RunRecord, workspace: Workspace) -> Path:
-    """Put the plot and the figures beside the pictures; the plot's path.
+def save_effect_report(effect: PromptEffect, run: RunRecord, workspace: Workspace) -> Path:
+    """Write the plot and the figures beside the images; return the plot's path.
 
     Raises:
         StoreError: when they cannot be written.
@@ -85,7 +85,7 @@ def save(effect: PromptEffect, run: RunRecord, workspace: Workspace) -> Path:
 
 
 def metrics_of(effect: PromptEffect) -> dict[int, dict[str, float]]:
-    """What MLflow calls them, by the variant's position: ``effect``, ``clip_effect``, with ``_low`` and ``_high``."""
+    """Return MLflow's metrics by variant: ``effect``, ``clip_effect``, each with ``_low`` and ``_high``."""
     found: dict[int, dict[str, float]] = {}
     for measured in effect.measured:
         name = "effect" if measured.kind == "pixels" else f"{measured.kind}_effect"
@@ -99,13 +99,13 @@ def metrics_of(effect: PromptEffect) -> dict[int, dict[str, float]]:
 
 
 def label_of(run: RunRecord, position: int, *, limit: int = 60) -> str:
-    """A few words for a wording."""
+    """Return a short label for a prompt."""
     variant = run.variants[position].variant
     return one_line(variant.label or variant.prompt or "(empty prompt)", limit=limit)
 
 
 def estimate_text(effect: Estimate) -> str:
-    """``0.42 (0.31 to 0.55)``."""
+    """Format an effect with its interval: ``0.42 (0.31 to 0.55)``."""
     if effect.value is None:
         return "-"
     if effect.low is None or effect.high is None:
@@ -122,8 +122,8 @@ def _plot(effect: PromptEffect, run: RunRecord) -> Image:
     facts = [
         "How far two wordings lie apart at one seed, against how far two seeds lie apart under one wording.",
         f"{len(effect.seeds)} seeds"
-        + (", with the interval of a bootstrap over them" if len(effect.seeds) >= FEWEST_SEEDS else
-           f"; fewer than {FEWEST_SEEDS} say nothing about how sure that is"),
+        + (", with the interval of a bootstrap over them" if len(effect.seeds) >= MIN_SEEDS else
+           f"; fewer than {MIN_SEEDS} say nothing about how sure that is"),
     ]  # fmt: skip
     kinds = {"pixels": "pixels, from a step away", "clip": f"CLIP ({effect.clip_model})"}
     rows = [Bars(label="Each wording against the others")]
@@ -134,7 +134,7 @@ def _plot(effect: PromptEffect, run: RunRecord) -> Image:
         estimates = [each.wordings[one.position].effect for each in effect.measured]
         rows.append(Bars(label=label, bars=_bars(estimates)))
     pairs = effect.measured[0].pairs
-    if 1 < len(pairs) <= MOST_PAIRS:
+    if 1 < len(pairs) <= MAX_PLOTTED_PAIRS:
         rows.append(Bars(label="Two wordings against each other"))
         for at, pair in enumerate(pairs):
             label = f"{label_of(run, pair.before)}\n{label_of(run, pair.after)}"
@@ -149,6 +149,6 @@ def _plot(effect: PromptEffect, run: RunRecord) -> Image:
 
 def _bars(estimates: Sequence[Estimate]) -> tuple[Bar, ...]:
     return tuple(
-        Bar(value=one.value, low=one.low, high=one.high, text=f"{estimate_text(one)} · {in_words(one)}")
+        Bar(value=one.value, low=one.low, high=one.high, text=f"{estimate_text(one)} · {effect_in_words(one)}")
         for one in estimates
     )

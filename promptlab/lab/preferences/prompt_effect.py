@@ -1,17 +1,16 @@
-"""Does this word do anything? How much each wording changes the picture, measured against how much the seed does.
+"""Measures how much each prompt changes the image, against how much the seed does.
 
-Within a run every wording is drawn at the same seeds, so two things can be told apart:
+Within a run every prompt is drawn at the same seeds, so two distances can be told apart:
 
-* words: the distance of two wordings at one seed, the mean over the seeds;
-* seed: the distance of two seeds under one wording, the mean over all pairs of seeds.
+* words: of two prompts at one seed, the mean over the seeds;
+* seed: of two seeds under one prompt, the mean over all pairs of seeds.
 
 The effect is words ÷ seed: 0 where the words change nothing, 1 where they change as much as another seed would. A
-wording's own effect is the mean over the other wordings. How sure that is comes from a bootstrap over the seeds
-(Efron 1979): the interval holds 95 of 100 draws of as many seeds, drawn again from those there are.
+prompt's own effect is the mean over the other prompts. Its interval comes from a bootstrap over the seeds (Efron 1979):
+it holds 95 of 100 draws of as many seeds, with replacement.
 
-Distances are of pictures as a space with a norm has them. Of pixels: root mean square over all channels, in linear
-light, averaged down to 64 pixels a side, so that what is measured is what one sees from a step away and not grain.
-Of CLIP: 1 − cos, what the picture is of.
+Distance of pixels: root mean square over all channels, in linear light, averaged down to 64 pixels a side, so that it
+measures what one sees from a step away and not grain. Distance of CLIP: 1 − cos, what the image is of.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
-from promptlab.errors import InputError
+from promptlab.errors import InputError, ref_value
 from promptlab.records import ImageStatus, RunRecord
 
 if TYPE_CHECKING:
@@ -29,24 +28,24 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "FEWEST_SEEDS",
+    "MIN_SEEDS",
     "Estimate",
     "Measured",
     "PairEffect",
     "PromptEffect",
     "WordingEffect",
-    "comparable",
-    "euclidean",
-    "in_words",
+    "comparable_seeds",
+    "effect_in_words",
     "measure",
-    "seen_vectors",
+    "pairwise_distances",
+    "perceptual_vectors",
 ]
 
-FEWEST_SEEDS: Final = 4
+MIN_SEEDS: Final = 4
 """Below this many seeds a bootstrap draws the same few again and again, and its interval says nothing."""
 
 _DRAWS: Final = 2000
-_LITTLE: Final = (
+_SMALL_EFFECTS: Final = (
     (0.05, "hardly anything"),
     (0.25, "less than a quarter of what the seed does"),
     (0.5, "less than half of what the seed does"),
@@ -56,7 +55,7 @@ _SIDE: Final = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """An effect, and the interval it lies in; ``None`` where there is nothing to divide by, or too few seeds."""
+    """Holds an effect and its interval; ``None`` where the seed changes nothing, or seeds are too few."""
 
     value: float | None
     low: float | None = None
@@ -65,7 +64,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairEffect:
-    """Two wordings against each other, by their places in the run: the mean distance, and its effect."""
+    """Compares two prompts, by their positions in the run: the mean distance, and its effect."""
 
     before: int
     after: int
@@ -75,7 +74,7 @@ class PairEffect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WordingEffect:
-    """One wording against all others: the mean distance at one seed, that of two seeds, and the effect."""
+    """Compares one prompt with all others: the mean distance at one seed, that of two seeds, the effect."""
 
     position: int
     words: float
@@ -85,7 +84,7 @@ class WordingEffect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What came of one kind of distance: of ``pixels`` or ``clip``."""
+    """Holds the effects by one kind of distance: ``pixels`` or ``clip``."""
 
     kind: str
     wordings: tuple[WordingEffect, ...]
@@ -94,14 +93,14 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptEffect:
-    """How much the wordings of a run do.
+    """Holds the effects of the prompts of a run.
 
     Args:
-        run_id: of the run.
-        seeds: those at which every wording has its picture.
+        run_id: the run.
+        seeds: those at which every prompt has its image.
         measured: by pixels first, then by CLIP where one was named.
-        scores: the CLIP score of each wording, the mean over its seeds, by position; empty where it was not asked for.
-        clip_model: which one.
+        scores: the CLIP score of each prompt, the mean over its seeds, by position; empty where it was not asked for.
+        clip_model: folder or Hub id; ``None`` where CLIP was not used.
     """
 
     run_id: int
@@ -111,39 +110,42 @@ class PromptEffect:
     clip_model: str | None = None
 
 
-def comparable(run: RunRecord) -> tuple[int, ...]:
-    """The seeds at which every wording of ``run`` has its picture.
+def comparable_seeds(run: RunRecord) -> tuple[int, ...]:
+    """Return the seeds at which every prompt of ``run`` has its image.
 
     Raises:
-        InputError: when there are not two wordings at two seeds.
+        InputError: when there are not two prompts at two seeds.
     """
     made = {(image.variant, image.seed) for image in run.images if image.status is ImageStatus.MADE and image.path}
     seeds = tuple(seed for seed in run.spec.seeds if all((one.position, seed) in made for one in run.variants))
     have = f"has {len(run.variants)} wording{'s' * (len(run.variants) != 1)}"
     allowed = "a run of two wordings or more, at two seeds or more"
     if len(run.variants) < 2:
-        hint = f'promptlab rerun {run.id} --replace "OLD=>{{OLD|NEW}}"'
+        hint = 'promptlab rerun RUN --replace "OLD=>{OLD|NEW}"'.replace("RUN", str(run.id))
         raise InputError("run", run.id, problem=have, allowed=allowed, hint=hint)
     if len(seeds) < 2:
         at = f"{have} at {len(seeds)} seed{'s' * (len(seeds) != 1)}"
-        hint = f"promptlab resume {run.id}" if run.owed else f"promptlab rerun {run.id} --seeds 0-7"
+        hint = f"promptlab resume {run.id}" if run.owed else f"promptlab rerun {run.id} {ref_value('seeds', '0-7')}"
         raise InputError("run", run.id, problem=at, allowed=allowed, hint=hint)
     return seeds
 
 
-def seen_vectors(pictures: Sequence[Sequence[NDArray[np.uint8]]]) -> NDArray[np.float64]:
-    """The pictures as vectors whose Euclidean distance is the pixel distance, 0 to 1: ``[wordings, seeds, values]``.
+def perceptual_vectors(pictures: Sequence[Sequence[NDArray[np.uint8]]]) -> NDArray[np.float64]:
+    """Return images as vectors whose Euclidean distance is the pixel distance, 0 to 1.
 
     Args:
-        pictures: by wording and seed, all of one size; uint8, ``[height, width, 3]``.
+        pictures: by prompt and seed, all of one size; uint8, ``[height, width, 3]``.
+
+    Returns:
+        ``[prompts, seeds, values]``.
     """
     import numpy as np
 
-    return np.stack([np.stack([_seen(one) for one in row]) for row in pictures])
+    return np.stack([np.stack([_perceptual_vector(one) for one in row]) for row in pictures])
 
 
-def _seen(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """In linear light (IEC 61966-2-1), averaged down, as one vector divided by the root of its length."""
+def _perceptual_vector(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Reduce an image in linear light (IEC 61966-2-1) to a vector, divided by the root of its length."""
     import numpy as np
     from PIL import Image
 
@@ -160,10 +162,10 @@ def _seen(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
     return vector
 
 
-def euclidean(
+def pairwise_distances(
     vectors: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Euclidean distances of ``[wordings, seeds, values]``: see :func:`measure` for what comes back."""
+    """Return the Euclidean distances of ``[prompts, seeds, values]`` as :func:`measure` takes them."""
     import numpy as np
 
     count, seeds = vectors.shape[:2]
@@ -177,12 +179,12 @@ def euclidean(
 
 
 def measure(kind: str, words: NDArray[np.float64], seed: NDArray[np.float64]) -> Measured:
-    """Effects from distances.
+    """Compute effects from distances.
 
     Args:
         kind: ``pixels`` or ``clip``.
-        words: ``[wordings, wordings, seeds]``: of two wordings at one seed.
-        seed: ``[wordings, seeds, seeds]``: of two seeds under one wording.
+        words: ``[prompts, prompts, seeds]``: of two prompts at one seed.
+        seed: ``[prompts, seeds, seeds]``: of two seeds under one prompt.
     """
     count, seeds = words.shape[0], words.shape[2]
     draws = _draws(seeds)
@@ -200,14 +202,14 @@ def measure(kind: str, words: NDArray[np.float64], seed: NDArray[np.float64]) ->
     return Measured(kind=kind, wordings=tuple(wordings), pairs=tuple(pairs))
 
 
-def in_words(effect: Estimate) -> str:
-    """What an effect says, carefully: by the whole interval where there is one."""
+def effect_in_words(effect: Estimate) -> str:
+    """Describe an effect in words, carefully: by the whole interval where there is one."""
     if effect.value is None:
         return "the seed changes nothing here"
     low, high = (effect.value if end is None else end for end in (effect.low, effect.high))
     if high == 0:
         return "nothing at all: the pictures are the same"
-    for most, said in _LITTLE:
+    for most, said in _SMALL_EFFECTS:
         if high < most:
             return said
     if high < 1:
@@ -223,8 +225,8 @@ def _of_pairs(seed: NDArray[np.float64]) -> float:
 
 
 def _draws(seeds: int) -> NDArray[np.float64] | None:
-    """How often each seed is drawn, ``[draws, seeds]``; the same draws for the same number of seeds."""
-    if seeds < FEWEST_SEEDS:
+    """Draw seeds with replacement: counts ``[draws, seeds]``, the same for the same number of seeds."""
+    if seeds < MIN_SEEDS:
         return None
     import numpy as np
 
@@ -233,7 +235,10 @@ def _draws(seeds: int) -> NDArray[np.float64] | None:
 
 
 def _estimate(words: NDArray[np.float64], seed: NDArray[np.float64], draws: NDArray[np.float64] | None) -> Estimate:
-    """``words`` by seed over ``seed`` by two seeds. A seed drawn twice is no pair: it has no distance to itself."""
+    """Return ``words`` by seed over ``seed`` by two seeds, with its bootstrap interval.
+
+    A seed drawn twice is no pair: it has no distance to itself.
+    """
     import numpy as np
 
     beneath = _of_pairs(seed)

@@ -10,8 +10,8 @@ from promptlab.errors import InputError
 from promptlab.lab.context import LabContext
 from promptlab.lab.execution.events import Watch, unwatched
 from promptlab.lab.history.refs import find_run_or_image, find_sweep
-from promptlab.lab.preferences.ballot import parse_votes
 from promptlab.lab.preferences.leaderboard import Leaderboard, best
+from promptlab.lab.preferences.report_votes import parse_votes
 from promptlab.records import ImageRecord, ImageStatus, RunStatus
 from promptlab.store.rated_images import RatedImages, opinions
 
@@ -51,7 +51,10 @@ class Ratings:
         return self._rated(refs, favourite=favourite, watch=watch)
 
     def vote(self, winner: str, loser: str, *, tie: bool = False) -> None:
-        """Store that one image is liked better than another, or with ``tie`` neither; see :meth:`publish_votes`."""
+        """Store that one image is liked better than another, or with ``tie`` neither.
+
+        MLflow is not told before :meth:`publish_votes`.
+        """
         first, second = self._image(winner), self._image(loser)
         self._context.notebook.vote((first.run_id, first.position), (second.run_id, second.position), tie=tie)
 
@@ -62,7 +65,7 @@ class Ratings:
 
         Args:
             refs: the runs or sweeps that the report is of.
-            votes: the line that the report gave; see :func:`promptlab.lab.preferences.ballot.parse_votes`.
+            votes: the line that the report gave; see :func:`promptlab.lab.preferences.report_votes.parse_votes`.
 
         Returns:
             How many votes were ``new``, ``changed`` an earlier one, and were ``known``.
@@ -122,10 +125,10 @@ class Ratings:
         source = find_run_or_image(ref, self._context)
         if source.position is None:
             raise InputError(
-                "IMAGE", ref, problem="is a run and no image", allowed="an image as RUN/POSITION, or its file",
+                "image_ref", ref, problem="is a run and no image", allowed="an image as RUN/POSITION, or its file",
                 hint=f"promptlab show {source.run.id}",
             )  # fmt: skip
         image = source.run.images[source.position]
         if image.status is not ImageStatus.MADE:
-            raise InputError("IMAGE", ref, problem="is not made yet", hint=f"promptlab resume {source.run.id}")
+            raise InputError("image_ref", ref, problem="is not made yet", hint=f"promptlab resume {source.run.id}")
         return image

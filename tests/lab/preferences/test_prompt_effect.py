@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from promptlab.errors import InputError
 from promptlab.images.png import encode_png
 from promptlab.lab.preferences.prompt_effect import (
-    FEWEST_SEEDS,
+    MIN_SEEDS,
     Estimate,
-    comparable,
-    euclidean,
-    in_words,
+    comparable_seeds,
+    effect_in_words,
     measure,
-    seen_vectors,
+    pairwise_distances,
+    perceptual_vectors,
 )
 from promptlab.specs import PipelineSpec, RunSpec, Variant
 from promptlab.tracking.measures import measures_of
@@ -39,23 +39,23 @@ def points(words, seeds, *, features=40, seed=0):
 
 def test_a_word_that_does_nothing_and_one_that_does_all():
     """0 where the pictures are the same; far above 1 where the words decide and the seed hardly matters."""
-    words, seed = euclidean(points([0, 0, 9], 8))
+    words, seed = pairwise_distances(points([0, 0, 9], 8))
     pairs = measure("pixels", words, seed).pairs
     assert [(pair.before, pair.after) for pair in pairs] == [(0, 1), (0, 2), (1, 2)]
     assert pairs[0].effect == Estimate(value=0, low=0, high=0)
-    assert in_words(pairs[0].effect) == "nothing at all: the pictures are the same"
+    assert effect_in_words(pairs[0].effect) == "nothing at all: the pictures are the same"
     assert pairs[1].effect.low > 1
-    assert in_words(pairs[1].effect) == "more than the seed does"
+    assert effect_in_words(pairs[1].effect) == "more than the seed does"
 
 
 def test_words_that_act_like_another_seed():
     """Every picture drawn by chance alone: 1, and the interval knows it."""
     draw = np.random.default_rng(3)
-    measured = measure("pixels", *euclidean(draw.normal(size=(3, 12, 60))))
+    measured = measure("pixels", *pairwise_distances(draw.normal(size=(3, 12, 60))))
     for one in measured.wordings:
         assert one.effect.value == pytest.approx(1, abs=0.1)
         assert one.effect.low < 1 < one.effect.high
-        assert in_words(one.effect) == "about as much as the seed does"
+        assert effect_in_words(one.effect) == "about as much as the seed does"
 
 
 @settings(deadline=None, max_examples=30)
@@ -63,10 +63,10 @@ def test_words_that_act_like_another_seed():
 def test_the_scale_of_the_distance_does_not_matter(count, seeds, factor, seed):
     """A ratio; the value lies in its own interval; and the same pictures give the same figures."""
     vectors = points([1] * count, seeds, seed=seed)
-    plain, scaled = (measure("pixels", *euclidean(each)) for each in (vectors, vectors * factor))
+    plain, scaled = (measure("pixels", *pairwise_distances(each)) for each in (vectors, vectors * factor))
     for one, other in zip(plain.wordings + plain.pairs, scaled.wordings + scaled.pairs, strict=True):
         assert math.isclose(one.effect.value, other.effect.value, rel_tol=1e-9)
-        assert (one.effect.low is None) is (seeds < FEWEST_SEEDS)
+        assert (one.effect.low is None) is (seeds < MIN_SEEDS)
         if one.effect.low is not None:
             assert one.effect.low <= one.effect.value <= one.effect.high
             assert math.isclose(one.effect.low, other.effect.low, rel_tol=1e-9)
@@ -78,7 +78,7 @@ def test_the_interval_holds_the_truth_nearly_as_often_as_it_says():
     truth = measure("pixels", *_quick(vectors[:, :400])).pairs[0].effect.value
     held = 0
     for start in range(0, 1600, 8):
-        found = measure("pixels", *euclidean(vectors[:, start : start + 8])).pairs[0].effect
+        found = measure("pixels", *pairwise_distances(vectors[:, start : start + 8])).pairs[0].effect
         held += found.low <= truth <= found.high
     assert held >= 160
 
@@ -100,7 +100,7 @@ def test_what_an_effect_says():
         Estimate(value=1.5, low=0.9, high=2): "about as much as the seed does",
         Estimate(value=1.5, low=1.1, high=2): "more than the seed does",
     }
-    assert {effect: in_words(effect) for effect in said} == said
+    assert {effect: effect_in_words(effect) for effect in said} == said
 
 
 def test_pixels_are_compared_from_a_step_away():
@@ -109,7 +109,7 @@ def test_pixels_are_compared_from_a_step_away():
     grain = black.copy()
     grain[::2, ::2] = grain[1::2, 1::2] = 255  # half the light of white: 188 of 255 in sRGB
     even = np.full_like(black, 188)
-    (vectors,) = seen_vectors([[black, white, grain, even]])
+    (vectors,) = perceptual_vectors([[black, white, grain, even]])
     assert np.linalg.norm(vectors[0] - vectors[1]) == pytest.approx(1)
     assert np.linalg.norm(vectors[2] - vectors[3]) < 0.005
 
@@ -155,7 +155,7 @@ def test_too_little_to_compare(lab):
         lab.effect(str(one.id))
     alone = lab.run(SPEC.vary(seeds=(1,)))
     with pytest.raises(InputError, match=r"run 2 has 3 wordings at 1 seed; .* promptlab rerun 2 --seeds 0-7"):
-        comparable(alone)
+        comparable_seeds(alone)
     run = lab.run(SPEC.vary(seeds=(1, 2, 9)))
     path = lab.workspace.root / run.images[-1].path
     path.write_bytes(encode_png(np.zeros((4, 4, 3), np.uint8)))

@@ -67,7 +67,8 @@ def check_metadata(files: Sequence[ImageFile], runs: dict[int, RunRecord]) -> It
         if (file.metadata.run_uid, file.metadata.position) != (run.uid, image.position):
             whose = f"{file.metadata.run_id}/{file.metadata.position} of run {file.metadata.run_uid[:8]}…"
             yield Finding(
-                kind=FindingKind.CHUNK, subject=image_refs([image]), run_id=run.id, positions=(image.position,), path=file.path,
+                kind=FindingKind.CHUNK, subject=image_refs([image]), run_id=run.id, positions=(image.position,),
+                path=file.path,
                 problem=f"the file says it is image {whose} ({file.path})",
                 remedy=set_aside_command(file.path, run.id),
             )  # fmt: skip

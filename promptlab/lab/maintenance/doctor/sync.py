@@ -88,7 +88,8 @@ def mlflow_findings(differences: Iterable[MlflowDifference], doubted: Collection
 def sync(context: LabContext, watch: Watch, *, everything: bool) -> SyncResult:
     """Record in MLflow the ended runs and sweeps that it shows wrongly or not at all.
 
-    With ``everything`` all of them are recorded again. A second call changes nothing. Runs that a process is making are left to it.
+    With ``everything`` all of them are recorded again. A second call changes nothing. Runs that a process is making are
+    left to it.
 
     Raises:
         TrackerError: when MLflow cannot be read, or some could not be recorded; the others are.

@@ -1,9 +1,9 @@
-"""Votes given in a report, as the line that comes out of it: ``0>4 5>1 2=6 #1f3a9c07``.
+"""Parses and formats votes given in a report, as the line that it shows: ``0>4 5>1 2=6 #1f3a9c07``.
 
-A report is one file that may be opened anywhere and can keep nothing, so what was answered in it travels as text. Each
-vote names the better picture first, by its position in the run, or as ``RUN/POSITION``; ``=`` is for neither. The sum
-behind ``#`` is over the uids of the runs and the votes: a line that was cut, or that another workspace's report gave,
-is known by it and nothing is kept. The same line typed twice says nothing new.
+A report is one file that may be opened anywhere and can store nothing, so its votes travel as text. Each vote names the
+better image first, by its position in the run, or as ``RUN/POSITION``; ``=`` is for neither. The checksum behind ``#``
+is over the uids of the runs and the votes: it detects a line that was cut, or that comes from another workspace's
+report, and nothing is stored.
 """
 
 from __future__ import annotations
@@ -20,14 +20,13 @@ from promptlab.records import ImageRecord, ImageStatus, RunRecord
 __all__ = ["ReportVote", "format_votes", "parse_votes"]
 
 _VOTE: Final = re.compile(r"(?:(\d{1,9})/)?(\d{1,9})([>=])(?:(\d{1,9})/)?(\d{1,9})")
-_WHAT: Final = "--votes"
 _ALLOWED: Final = "the line that a report gives, with all that stands in its quotes"
 _HINT: Final = "promptlab open RUN --report"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportVote:
-    """One answer: which of two images was liked better, or with ``tie`` neither."""
+    """Says which of two images was liked better, or with ``tie`` neither."""
 
     winner: ImageRecord
     loser: ImageRecord
@@ -35,34 +34,34 @@ class ReportVote:
 
 
 def parse_votes(text: str, runs: Sequence[RunRecord]) -> tuple[ReportVote, ...]:
-    """The votes in ``text``, all of them checked.
+    """Parse the votes in ``text`` and check all of them.
 
     Args:
-        runs: those that the report is of.
+        runs: the runs of the report.
 
     Raises:
-        InputError: for what is no vote, for pictures that are not there or cannot be compared, and for a line that is
+        InputError: for what is no vote, for images that do not exist or cannot be compared, and for a line that is
             not whole or not of these runs.
     """
     *votes, told = text.split() or [""]
     if not (votes and re.fullmatch(r"#[0-9a-f]{8}", told)):
-        raise _refused(text, "is not whole: it has votes and ends in # and eight signs")
+        raise _error(text, "is not whole: it has votes and ends in # and eight signs")
     by_number = {run.id: run for run in runs}
-    given = [_given(vote, by_number) for vote in votes]
+    given = [_parse_vote(vote, by_number) for vote in votes]
     concerned = {image.run_id for one in given for image in (one.winner, one.loser)}
-    if told != f"#{_sum([by_number[number] for number in sorted(concerned)], votes)}":
-        raise _refused(text, "was changed on the way, or was given by a report of other runs")
+    if told != f"#{_checksum([by_number[number] for number in sorted(concerned)], votes)}":
+        raise _error(text, "was changed on the way, or was given by a report of other runs")
     seen: set[frozenset[str]] = set()
     for vote, one in zip(votes, given, strict=True):
         pair = frozenset({one.winner.ref, one.loser.ref})
         if pair in seen:
-            raise _refused(vote, "is about two pictures that another vote of the line is about")
+            raise _error(vote, "is about two pictures that another vote of the line is about")
         seen.add(pair)
     return tuple(given)
 
 
 def format_votes(given: Sequence[ReportVote], runs: Sequence[RunRecord]) -> str:
-    """The line that a report gives for these votes; of one run its pictures go by their positions."""
+    """Format votes as the line that a report shows; images of a single run by their positions alone."""
     alone = len(runs) == 1
 
     def name(image: ImageRecord) -> str:
@@ -70,18 +69,19 @@ def format_votes(given: Sequence[ReportVote], runs: Sequence[RunRecord]) -> str:
 
     votes = [f"{name(one.winner)}{'=' if one.tie else '>'}{name(one.loser)}" for one in given]
     concerned = {image.run_id for one in given for image in (one.winner, one.loser)}
-    return f"{' '.join(votes)} #{_sum(sorted((r for r in runs if r.id in concerned), key=lambda run: run.id), votes)}"
+    named = sorted((run for run in runs if run.id in concerned), key=lambda run: run.id)
+    return f"{' '.join(votes)} #{_checksum(named, votes)}"
 
 
-def _given(vote: str, runs: Mapping[int, RunRecord]) -> ReportVote:
+def _parse_vote(vote: str, runs: Mapping[int, RunRecord]) -> ReportVote:
     found = _VOTE.fullmatch(vote)
     if found is None:
-        raise _refused(vote, "is no vote", allowed="0>4 (the first is better), 0=4 (neither), or 3/0>5/2 of two runs")
+        raise _error(vote, "is no vote", allowed="0>4 (the first is better), 0=4 (neither), or 3/0>5/2 of two runs")
     winner, loser = _image(found[1], found[2], vote, runs), _image(found[4], found[5], vote, runs)
     if winner.ref == loser.ref or (winner.pixel_sha256 is not None and winner.pixel_sha256 == loser.pixel_sha256):
-        raise _refused(vote, "names one picture twice", allowed="two pictures that differ")
+        raise _error(vote, "names one picture twice", allowed="two pictures that differ")
     if winner.seed != loser.seed:
-        raise _refused(
+        raise _error(
             vote, f"is about pictures of the seeds {winner.seed} and {loser.seed}", allowed="two pictures of one seed"
         )
     return ReportVote(winner=winner, loser=loser, tie=found[3] == "=")
@@ -91,22 +91,22 @@ def _image(run: str | None, position: str, vote: str, runs: Mapping[int, RunReco
     number = int(run) if run else next(iter(runs))
     names = ", ".join(map(str, runs))
     if run is None and len(runs) > 1:
-        raise _refused(vote, "does not say of which run its pictures are", allowed=f"RUN/POSITION of {names}")
+        raise _error(vote, "does not say of which run its pictures are", allowed=f"RUN/POSITION of {names}")
     if number not in runs:
-        raise _refused(vote, f"is about run {number}", allowed=f"pictures of run {names}")
+        raise _error(vote, f"is about run {number}", allowed=f"pictures of run {names}")
     images = runs[number].images
     if int(position) >= len(images):
-        raise _refused(vote, f"names {number}/{position}", allowed=f"{number}/0 to {number}/{len(images) - 1}")
+        raise _error(vote, f"names {number}/{position}", allowed=f"{number}/0 to {number}/{len(images) - 1}")
     image = images[int(position)]
     if image.status is not ImageStatus.MADE:
-        raise _refused(vote, f"names {image.ref}, which is not made", allowed="pictures that are there")
+        raise _error(vote, f"names {image.ref}, which is not made", allowed="pictures that are there")
     return image
 
 
-def _sum(runs: Sequence[RunRecord], votes: Sequence[str]) -> str:
+def _checksum(runs: Sequence[RunRecord], votes: Sequence[str]) -> str:
     told = f"{','.join(run.uid for run in runs)} {' '.join(votes)}"
     return f"{crc32(told.encode()):08x}"
 
 
-def _refused(text: str, problem: str, *, allowed: str = _ALLOWED) -> InputError:
-    return InputError(_WHAT, text, problem=problem, allowed=allowed, hint=_HINT)
+def _error(text: str, problem: str, *, allowed: str = _ALLOWED) -> InputError:
+    return InputError("votes", text, problem=problem, allowed=allowed, hint=_HINT)
