@@ -1,4 +1,6 @@
-"""What was done, read back: frozen, complete, and free of live objects. No ORM row leaves the store.
+"""Defines the records of what was done: runs, images, sweeps, probes.
+
+Frozen, complete, and free of live objects. No ORM row leaves the store.
 
 ``None`` in a record means "not known (yet)". Times are UTC-aware, durations are seconds, memory is bytes, paths are
 relative to the workspace.
@@ -38,7 +40,7 @@ __all__ = [
 
 
 class RunStatus(StrEnum):
-    """MLflow's words for how a run stands."""
+    """Lists the statuses of a run, in MLflow's words."""
 
     SCHEDULED = "SCHEDULED"
     RUNNING = "RUNNING"
@@ -48,7 +50,7 @@ class RunStatus(StrEnum):
 
 
 class ImageStatus(StrEnum):
-    """A requested image is a row from the start: owed until its PNG is whole on disk."""
+    """Lists the statuses of an image: a row from the start, it is owed until its PNG is whole on disk."""
 
     OWED = "OWED"
     MADE = "MADE"
@@ -57,7 +59,7 @@ class ImageStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """What else decides the bytes of a picture, stored once and pointed at by runs.
+    """Records what else decides the bytes of an image; stored once, and runs point at it.
 
     Args:
         facts: flat names and values: ``torch``, ``diffusers``, ``device_name``, ``threads``, ``tf32`` …
@@ -67,12 +69,12 @@ class Environment:
 
     @property
     def hash(self) -> str:
-        """64 hex digits; equal facts give an equal hash."""
+        """Return 64 hex digits; equal facts give an equal hash."""
         return hashlib.sha256(canonical_json(dict(self.facts)).encode()).hexdigest()
 
 
 class Outcome(StrEnum):
-    """What came of making a picture again."""
+    """Lists what can come of generating an image again."""
 
     EXACT = "exact"
     CLOSE = "close"
@@ -81,7 +83,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """A picture was made again, and compared with the one that is kept.
+    """Records how an image that was generated again compares with the one that is kept.
 
     Args:
         outcome: see :class:`Outcome`.
@@ -108,7 +110,7 @@ class Verification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportGap:
-    """One thing that a foreign picture says of itself and that could not be carried over.
+    """Records one thing that another program's image says of itself and that could not be carried over.
 
     Args:
         name: as its program calls it: ``Hires upscale``.
@@ -126,7 +128,7 @@ class ImportGap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a run came from that was not made here: the program that made it, the file's name, what was lost."""
+    """Records where an imported run came from: the program, the file's name, what was lost."""
 
     program: str
     file: str
@@ -135,7 +137,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TruncatedText:
-    """Words of a prompt, or a negative prompt, that a text encoder did not see.
+    """Records words of a prompt, or a negative prompt, that a text encoder did not see.
 
     Args:
         prompt: in full.
@@ -150,7 +152,7 @@ class TruncatedText:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantRecord:
-    """One wording of a run, and the MLflow run that shows it."""
+    """Records one variant of a run, and the MLflow run that shows it."""
 
     position: int
     variant: Variant
@@ -159,7 +161,7 @@ class VariantRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRecord:
-    """One image of a run, made or still owed.
+    """Records one image of a run, made or still owed.
 
     Args:
         run_id: the run's number.
@@ -221,13 +223,13 @@ class ImageRecord:
 
     @property
     def ref(self) -> str:
-        """How the image is named on the command line: ``12/3``."""
+        """Return how the image is named on the command line: ``12/3``."""
         return f"{self.run_id}/{self.position}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
-    """One run with everything recorded about it.
+    """Records one run, with everything that is known of it.
 
     Args:
         id: the run's number in its workspace, from 1.
@@ -280,57 +282,57 @@ class RunRecord:
 
     @property
     def made(self) -> tuple[ImageRecord, ...]:
-        """The images that are whole on disk."""
+        """Return the images that are whole on disk."""
         return tuple(image for image in self.images if image.status is ImageStatus.MADE)
 
     @property
     def owed(self) -> tuple[ImageRecord, ...]:
-        """The images that are still to be made."""
+        """Return the images that are still to be made."""
         return tuple(image for image in self.images if image.status is not ImageStatus.MADE)
 
     @property
     def complete(self) -> bool:
-        """Whether it has ended and owes nothing."""
+        """Return whether it has ended and owes nothing."""
         return self.status is RunStatus.FINISHED and not self.owed
 
     @property
     def made_here(self) -> tuple[ImageRecord, ...]:
-        """The images that this run made itself: those linked from earlier runs left out."""
+        """Return the images that this run made itself: those linked from earlier runs are left out."""
         return tuple(image for image in self.made if image.linked is None)
 
     @property
     def seconds_per_image(self) -> float | None:
-        """The mean over the images made here, loading and saving left out."""
+        """Return the mean over the images made here, loading and saving left out."""
         taken = [image.seconds for image in self.made_here if image.seconds is not None]
         return sum(taken) / len(taken) if taken else None
 
     @property
     def made_smaller(self) -> Mapping[int, tuple[ImageRecord, ...]]:
-        """The images of smaller batches than the run's, for want of memory, by the size of those."""
+        """Return the images of smaller batches than the run's, for want of memory, by batch size."""
         sizes = sorted({image.batch_size for image in self.images if image.batch_size is not None}, reverse=True)
         return {size: tuple(image for image in self.images if image.batch_size == size) for size in sizes}
 
     @property
     def peak_memory(self) -> int | None:
-        """The greatest of the images' batches, bytes."""
+        """Return the greatest of the images' batches, in bytes."""
         return max((image.peak_memory for image in self.made if image.peak_memory is not None), default=None)
 
     @property
     def named_runs(self) -> frozenset[int]:
-        """The numbers of the other runs that this record names: parents, and those whose pictures are linked."""
+        """Return the numbers of the other runs that this record names: parents, sources of links."""
         images = {place[0] for image in self.images for place in (image.parent, image.linked) if place is not None}
         return frozenset(images if self.parent_run_id is None else images | {self.parent_run_id})
 
     @property
     def parent_image(self) -> tuple[int, int] | None:
-        """The one image that the whole run was varied from, when it was one."""
+        """Return the one image that the whole run was varied from, or None."""
         parents = {image.parent for image in self.images}
         return parents.pop() if len(parents) == 1 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepRun:
-    """One run of a sweep: its number, its place on each dimension, its axis values as labels show them."""
+    """Records a run's part in a sweep: number, place on each dimension, axis values as labels show them."""
 
     run_id: int
     place: tuple[int, ...]
@@ -339,7 +341,7 @@ class SweepRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepRecord:
-    """The runs that came of one set of axes.
+    """Records a sweep: the runs that came of one set of axes.
 
     Args:
         id: the sweep's number in its workspace, from 1; ``sweep:<id>`` names it on the command line.
@@ -366,7 +368,7 @@ class SweepRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeTrial:
-    """A forward of so many images, tried out in a few steps.
+    """Records one batch size, tried out in a few steps.
 
     Args:
         batch_size: images of the forward.
@@ -385,7 +387,7 @@ class ProbeTrial:
     peak_memory: int | None = None
 
     def seconds_per_image(self, steps: int) -> float | None:
-        """An image's share of a forward of ``steps`` steps."""
+        """Return an image's share of a batch of ``steps`` steps, in seconds."""
         if self.seconds is None or self.step_seconds is None:
             return None
         return (self.seconds + steps * self.step_seconds) / self.batch_size
@@ -393,7 +395,7 @@ class ProbeTrial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeRecord:
-    """What was tried out of one setting.
+    """Records the batch sizes that were tried out with one setting.
 
     Args:
         spec: resolved.
@@ -421,14 +423,14 @@ class ProbeRecord:
     unsliced_only: str | None = None
 
     def largest(self, *, attention_slicing: bool) -> int | None:
-        """The most images that fitted."""
+        """Return the greatest batch size that fitted, or None."""
         sizes = [one.batch_size for one in self.tried if one.fits and one.attention_slicing == attention_slicing]
         return max(sizes, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """One line of ``promptlab list``: enough to recognise a run, quick to read for thousands."""
+    """Records a line of ``promptlab list``: enough to recognise a run, quick to read for thousands."""
 
     id: int
     experiment: str
@@ -450,7 +452,10 @@ class RunSummary:
 
 
 def plain(record: object) -> Any:
-    """A record as JSON can hold it: dataclasses as objects, times in ISO 8601, a spec as its own ``to_dict``."""
+    """Return a record as JSON can hold it.
+
+    Dataclasses become objects, times ISO 8601, a spec its own ``to_dict``.
+    """
     match record:
         case RunSpec():
             return record.to_dict()

@@ -109,7 +109,7 @@ def _keep_database_url(ctx: click.Context, param: click.Parameter, typed: str | 
     from promptlab.store.address import read_address
 
     typed_here = ctx.get_parameter_source(str(param.name)) is not ParameterSource.ENVIRONMENT
-    read_address(typed, what="--database" if typed_here else DATABASE)
+    read_address(typed, field="database_url" if typed_here else DATABASE)
     ctx.meta[_DATABASE_URL] = typed
 
 

@@ -34,6 +34,6 @@ def elsewhere(workspace: Workspace) -> str:
     options = "" if folder is None else f" --workspace {folder}"
     if url is None or url == os.environ.get(DATABASE):
         return options
-    from promptlab.store.address import shown
+    from promptlab.store.address import displayed_address
 
-    return f"{options} --database {shlex.quote(shown(url))}"
+    return f"{options} --database {shlex.quote(displayed_address(url))}"

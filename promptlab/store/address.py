@@ -1,4 +1,4 @@
-"""Where ``--database`` says the rows are. A password in it goes to the database's driver and nowhere else.
+"""Reads the address of a database. A password in it goes to the driver and nowhere else.
 
 Any address that SQLAlchemy takes for SQLite or PostgreSQL is one. Both have a full-text search that PromptLab speaks;
 another database has none that it knows, and is refused by name. What is left without name's password and options can
@@ -7,28 +7,29 @@ be printed, kept and put into an error.
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from promptlab.errors import InputError
+from promptlab.errors import InputError, ref_value
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
-__all__ = ["ServerAddress", "read_address", "redacted", "shown"]
+__all__ = ["ServerAddress", "displayed_address", "read_address", "redacted"]
 
 _ALLOWED: Final = "postgresql://USER:PASSWORD@HOST:PORT/NAME, or sqlite:///FILE"
-_HINT: Final = "--database postgresql://127.0.0.1/promptlab"
+_HINT: Final = ref_value("database_url", "postgresql://127.0.0.1/promptlab")
 _DRIVER: Final = "psycopg"
 """Of ``postgresql://``, whatever SQLAlchemy would take for it: the one that ``promptlab[postgresql]`` brings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerAddress:
-    """Of a database on a server. Neither password nor options are shown, by ``repr`` either.
+    """Holds the address of a database on a server; ``repr`` shows neither password nor options.
 
     Args:
         shown: what may be printed.
@@ -40,14 +41,14 @@ class ServerAddress:
     shown: str
     driver: str
     username: str | None
-    password: str | None = field(default=None, repr=False)
+    password: str | None = dataclasses.field(default=None, repr=False)
     host: str | None
     port: int | None
     name: str
-    options: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    options: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
 
     def url(self) -> URL:
-        """The address as SQLAlchemy has it, with all that is secret in it."""
+        """Return the address as SQLAlchemy has it, with all that is secret in it."""
         from sqlalchemy import URL
 
         return URL.create(
@@ -57,30 +58,30 @@ class ServerAddress:
 
     @property
     def place(self) -> str:
-        """Where it listens: ``HOST:PORT``, or the folder of its socket."""
+        """Return where it listens: ``HOST:PORT``, or the folder of its socket."""
         host = self.host or dict(self.options).get("host") or "the local socket"
         return f"{host}:{self.port or 5432}" if self.host else host
 
     @property
     def client_options(self) -> str:
-        """How PostgreSQL's own commands are told the same: ``-h HOST -p PORT -U USER``."""
+        """Return the same for PostgreSQL's own commands: ``-h HOST -p PORT -U USER``."""
         host = self.host or dict(self.options).get("host")
         parts = (("-h", host), ("-p", self.port or dict(self.options).get("port")), ("-U", self.username))
         return "".join(f" {flag} {value}" for flag, value in parts if value is not None)
 
     def without_secrets(self, text: str) -> str:
-        """``text`` with the password struck out, should a driver repeat it."""
+        """Return ``text`` with the password struck out, should a driver repeat it."""
         secrets = [self.password, *(value for name, value in self.options if "pass" in name)]
         for secret in filter(None, secrets):
             text = text.replace(secret, "***")
         return text
 
 
-def read_address(text: str, *, what: str = "--database") -> Path | ServerAddress:
-    """The file or the server that ``text`` names.
+def read_address(text: str, *, field: str = "database_url") -> Path | ServerAddress:
+    """Return the file or the server that ``text`` names.
 
     Args:
-        what: the option, or the variable, it was read from.
+        field: the field, or the environment variable, it was read from.
 
     Raises:
         InputError: when it is none; no password is in the sentence.
@@ -88,21 +89,21 @@ def read_address(text: str, *, what: str = "--database") -> Path | ServerAddress
     scheme, _, rest = text.strip().partition("://")
     dialect, _, driver = scheme.lower().partition("+")
     if dialect == "sqlite" and not driver.startswith("aio"):
-        return _file(rest, text, what)
+        return _file(rest, text, field)
     if dialect not in ("postgresql", "postgres"):
         known = re.fullmatch(r"[a-z0-9]+", dialect) and rest
         problem = f"is of {dialect}, in which PromptLab cannot search" if known else "is no database's address"
-        raise _refused(what, text, problem)
+        raise _refused(field, text, problem)
     try:
         parts = urlsplit(f"postgresql://{rest}")
         port = parts.port
     except ValueError:
-        raise _refused(what, text, "is no address", allowed=_encoded()) from None
+        raise _refused(field, text, "is no address", allowed=_encoded()) from None
     if "@" in parts.path or re.search(r"[\s\\]", rest):
-        raise _refused(what, text, "is no address", allowed=_encoded())
+        raise _refused(field, text, "is no address", allowed=_encoded())
     name = unquote(parts.path.removeprefix("/"))
     if not name or "/" in name:
-        raise _refused(what, text, "names no database")
+        raise _refused(field, text, "names no database")
     return ServerAddress(
         shown=_shown(parts, port),
         driver=driver or _DRIVER,
@@ -115,26 +116,26 @@ def read_address(text: str, *, what: str = "--database") -> Path | ServerAddress
     )
 
 
-def shown(text: str) -> str:
-    """What may be printed of an address: itself, where nothing secret stands in it."""
+def displayed_address(text: str) -> str:
+    """Return what may be printed of an address: itself, where nothing secret stands in it."""
     address = read_address(text)
     return f"sqlite:///{address}" if isinstance(address, Path) else address.shown
 
 
 def redacted(text: str) -> str:
-    """An address, or what was meant as one, without the name, password and options that it may carry."""
+    """Return an address, or what was meant as one, without name, password and options."""
     without = re.sub(r"^([\w+]+://)?.*@", r"\1***@", text.strip(), flags=re.DOTALL)
     return re.sub(r"[?#].*", "?***", without, flags=re.DOTALL)
 
 
-def _file(rest: str, text: str, what: str) -> Path:
+def _file(rest: str, text: str, field: str) -> Path:
     if not rest.startswith("/") or rest == "/" or "?" in rest or rest == "/:memory:":
-        raise _refused(what, text, "names no file", allowed="sqlite:///FILE, or sqlite:////ABSOLUTE/FILE")
+        raise _refused(field, text, "names no file", allowed="sqlite:///FILE, or sqlite:////ABSOLUTE/FILE")
     return Path(unquote(rest[1:])).expanduser().resolve()
 
 
 def _shown(parts: SplitResult, port: int | None) -> str:
-    """The address with its user, without password; of the options only where a socket is."""
+    """Return the address with its user, without password; of the options only where a socket is."""
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     user = f"{parts.username}@" if parts.username else ""
     socket = dict(parse_qsl(parts.query)).get("host")
@@ -146,5 +147,5 @@ def _encoded() -> str:
     return f"{_ALLOWED}; a sign of : / ? # [ ] @ in the password is written %3A %2F %3F %23 %5B %5D %40"
 
 
-def _refused(what: str, text: str, problem: str, *, allowed: str = _ALLOWED) -> InputError:
-    return InputError(what, redacted(text), problem=problem, allowed=allowed, hint=_HINT)
+def _refused(field: str, text: str, problem: str, *, allowed: str = _ALLOWED) -> InputError:
+    return InputError(field, redacted(text), problem=problem, allowed=allowed, hint=_HINT)

@@ -1,4 +1,4 @@
-"""Writes what is said of runs and images once they are there: stars, votes, verifications, what MLflow recorded.
+"""Writes what is said of runs and images later: stars, votes, verifications, MLflow's runs.
 
 Functions of a session. None makes or changes an image's own record. A link is rated as the image it links to.
 """

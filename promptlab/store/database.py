@@ -83,7 +83,9 @@ class Database(ABC):
 
     @abstractmethod
     def upgrade(self) -> str | None:
-        """Upgrade the tables to this PromptLab's schema. Safe when several commands start at once: others wait.
+        """Upgrade the tables to this PromptLab's schema.
+
+        Safe when several commands start at once: others wait.
 
         Returns:
             The revision it had before; ``None`` when there were no tables of ours.

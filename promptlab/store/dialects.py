@@ -1,4 +1,4 @@
-"""What differs between the two databases in plain SQL, a word each, so that every select is written once.
+"""Writes what differs between the databases in plain SQL, so that each select is written once.
 
 Statements bind ``:name``; all that SQLite and PostgreSQL both understand is said in what they have in common, and the
 rest through a :class:`Dialect`: lists of numbers, a text within a text, times, and the full-text index.
@@ -22,13 +22,16 @@ _SCRIPTS: Final = (
 
 
 def moment(value: Any) -> datetime:
-    """A time out of a row, aware again: SQLite gives text, others a time without its zone; both are UTC."""
+    """Return a time out of a row, aware again.
+
+    SQLite gives text, others a time without its zone; both are UTC.
+    """
     when: datetime = datetime.fromisoformat(value) if isinstance(value, str) else value
     return when.replace(tzinfo=UTC)
 
 
 class Dialect(ABC):
-    """The words of one database.
+    """Writes the parts of plain SQL in which one database differs from others.
 
     Attributes:
         ranked: the table ``matching`` (see :meth:`matching`) as ``ranked``, for a select that wants its first few rows.
@@ -38,18 +41,18 @@ class Dialect(ABC):
 
     @abstractmethod
     def numbers(self, name: str) -> str:
-        """A select of the numbers in the JSON list that is bound as ``name``."""
+        """Return a select of the numbers in the JSON list that is bound as ``name``."""
 
     @abstractmethod
     def contains(self, text: str, part: str) -> str:
-        """Whether the expression ``part`` stands in the expression ``text``, letter for letter."""
+        """Return the condition that ``part`` stands in ``text``, letter for letter; both are expressions."""
 
     @abstractmethod
     def time(self, when: datetime) -> object:
-        """A time as it is bound to be compared with a column."""
+        """Return a time as it is bound to be compared with a column."""
 
     def matching(self, words: Sequence[str], given: dict[str, Any]) -> str | None:
-        """A select of the variants that have all ``words``: ``variant_id``, and ``rank``, the least first.
+        """Return a select of the variants with all ``words``: ``variant_id``, and ``rank``, the least first.
 
         Whole words are asked of the index, from their beginnings; what is written without blanks is looked for in the
         texts themselves, because no index can take it apart.
@@ -73,7 +76,10 @@ class Dialect(ABC):
 
 
 class SqliteDialect(Dialect):
-    """SQLite, with FTS5: ``promptlab_search`` has a document for each variant, kept by triggers (migration 0004)."""
+    """Writes SQL for SQLite, with FTS5.
+
+    ``promptlab_search`` has a document for each variant, kept by triggers (migration 0004).
+    """
 
     _WEIGHTS: Final[Mapping[str, int]] = {
         "prompt": 10, "negative_prompt": 3, "template": 1, "label": 3, "name": 5, "note": 5, "experiment": 3,
@@ -81,15 +87,15 @@ class SqliteDialect(Dialect):
     """What a word weighs, by the text it is in: a template names much that its variant has not become."""
 
     def numbers(self, name: str) -> str:
-        """``json_each`` takes a list of any length; a statement takes 32,766 variables."""
+        """Use ``json_each``: it takes a list of any length; a statement takes 32,766 variables."""
         return f"SELECT value FROM json_each(:{name})"  # noqa: S608 - a name of ours
 
     def contains(self, text: str, part: str) -> str:
-        """``instr``: counts from 1."""
+        """Use ``instr``, which counts from 1."""
         return f"instr({text}, {part}) > 0"
 
     def time(self, when: datetime) -> object:
-        """SQLite keeps times as text, as SQLAlchemy writes them."""
+        """Return text: SQLite keeps times as SQLAlchemy writes them."""
         return when.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
     def _matching(self, whole: Sequence[str], parts: Sequence[str], given: dict[str, Any]) -> str:
@@ -107,7 +113,9 @@ class SqliteDialect(Dialect):
 
 
 class PostgresqlDialect(Dialect):
-    """PostgreSQL, with a ``tsvector`` for each variant in ``promptlab_search``, kept by triggers (migration 0004).
+    """Writes SQL for PostgreSQL, with a ``tsvector`` for each variant in ``promptlab_search``.
+
+    It is kept by triggers (migration 0004).
 
     Its four classes of weight hold the seven texts as :class:`SqliteDialect` weighs them: A the prompt, B the run's
     name and
@@ -124,15 +132,15 @@ class PostgresqlDialect(Dialect):
     """A word in a short text says more of it: the rank is divided by one more than the logarithm of the length."""
 
     def numbers(self, name: str) -> str:
-        """The same list, taken apart by PostgreSQL."""
+        """Use ``json_array_elements_text``, for a list of any length."""
         return f"SELECT CAST(value AS bigint) FROM json_array_elements_text(CAST(:{name} AS json))"  # noqa: S608
 
     def contains(self, text: str, part: str) -> str:
-        """``strpos``: counts from 1."""
+        """Use ``strpos``, which counts from 1."""
         return f"strpos({text}, {part}) > 0"
 
     def time(self, when: datetime) -> object:
-        """A time without a zone, which is UTC."""
+        """Return a time without a zone, which is UTC."""
         return when.astimezone(UTC).replace(tzinfo=None)
 
     def _matching(self, whole: Sequence[str], parts: Sequence[str], given: dict[str, Any]) -> str:

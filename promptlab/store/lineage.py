@@ -1,4 +1,4 @@
-"""Who comes from whom, in plain SQL: what a tree of runs is drawn from, without the runs' images.
+"""Reads which runs came from which, in plain SQL: what a tree of runs is drawn from.
 
 As for the list (see :mod:`promptlab.store.readonly`), SQLAlchemy would take longer to import than all of this takes. A
 tree is asked for in two steps, so that its size and not the workspace's decides what is read: :func:`kinship` names
@@ -31,7 +31,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParentLink:
-    """A run's number, what it was varied from and is a part of; ``asked`` sorts by when it was last asked for."""
+    """Links a run to its parent and its sweep; ``asked`` sorts by when it was last asked for."""
 
     run_id: int
     experiment: str
@@ -42,7 +42,7 @@ class ParentLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreeRun:
-    """What a tree says of one run.
+    """Holds what a tree says of one run.
 
     Args:
         variants: its wordings, in order.
@@ -76,7 +76,7 @@ class TreeRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreeSweep:
-    """What a tree says of one sweep: ``dimensions`` are the fields that vary."""
+    """Holds what a tree says of one sweep: ``dimensions`` are the fields that vary."""
 
     id: int
     experiment: str
@@ -86,7 +86,7 @@ class TreeSweep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageAncestor:
-    """An image in a line of images: ``label`` is its variant's."""
+    """Holds one image of those that an image was varied from: ``label`` is its variant's."""
 
     run_id: int
     position: int
@@ -144,7 +144,7 @@ _ANCESTRY: Final = """
 
 
 def kinship(database: Database) -> tuple[ParentLink, ...]:
-    """Every run of the workspace, oldest first; none where there is no database yet.
+    """Read every run of the workspace, oldest first; none where there is no database yet.
 
     Raises:
         WorkspaceError: when it is no database, or not of this schema.
@@ -156,7 +156,7 @@ def kinship(database: Database) -> tuple[ParentLink, ...]:
 
 
 def tree_runs(database: Database, ids: Iterable[int]) -> Mapping[int, TreeRun]:
-    """The runs with these numbers, as far as they are there."""
+    """Read the runs with these numbers, as far as they are there."""
     with database.reading(_DOING) as reading:
         rows = list(_of(reading, _RUNS, ids))
         images = [row["parent_image_id"] for row in rows if row["parent_image_id"]]
@@ -168,7 +168,7 @@ def tree_runs(database: Database, ids: Iterable[int]) -> Mapping[int, TreeRun]:
 
 
 def tree_sweeps(database: Database, ids: Iterable[int]) -> Mapping[int, TreeSweep]:
-    """The sweeps with these numbers, as far as they are there."""
+    """Read the sweeps with these numbers, as far as they are there."""
     with database.reading(_DOING) as reading:
         return {
             row["id"]: TreeSweep(**row | {"dimensions": tuple(map(tuple, json.loads(row["dimensions"])))})
@@ -177,13 +177,13 @@ def tree_sweeps(database: Database, ids: Iterable[int]) -> Mapping[int, TreeSwee
 
 
 def image_ancestry(database: Database, run_id: int, position: int) -> tuple[ImageAncestor, ...]:
-    """An image, the image it was varied from, and so on to the first; none where there is no such image."""
+    """Read an image, the image it was varied from, and so on to the first; none where it is not there."""
     with database.reading(_DOING) as reading:
         return tuple(ImageAncestor(**row) for row in reading.rows(_ANCESTRY, {"run_id": run_id, "position": position}))
 
 
 def _of(reading: Reading, select: str, ids: Iterable[int]) -> Iterator[dict[str, Any]]:
-    """The rows of a select of ``{ids}``, however many there are."""
+    """Read the rows of a select of ``{ids}``, however many there are."""
     return reading.rows(select.format(ids=reading.dialect.numbers("ids")), {"ids": json.dumps(sorted(ids))})
 
 

@@ -1,4 +1,4 @@
-"""Specs and records to rows and back: the one place that knows both shapes.
+"""Maps specs and records to rows and back: the one place that knows both shapes.
 
 A row holds the resolved spec in columns, so that it can be filtered by; :func:`run_record` puts the same spec together
 again. What comes back equals what went in, which is what makes a rerun possible; a test holds it to that.
@@ -47,7 +47,7 @@ __all__ = [
 
 
 def next_number(session: Session, table: type[RunRow | SweepRow]) -> int:
-    """The number of the run or sweep that is written next: one more than the greatest.
+    """Return the number of the run or sweep that is written next: one more than the greatest.
 
     Given here and not by the database: a run that is written anew from its pictures brings its own number, of which
     PostgreSQL's counters know nothing. Writers come one after the other, so no two are given the same.
@@ -56,13 +56,16 @@ def next_number(session: Session, table: type[RunRow | SweepRow]) -> int:
 
 
 def environment_row(session: Session, environment: Environment) -> EnvironmentRow:
-    """The row of an environment: the one that is there, or a new one, which the caller adds."""
+    """Return the row of an environment: the one that is there, or a new one, which the caller adds."""
     known = session.scalars(select(EnvironmentRow).where(EnvironmentRow.hash == environment.hash)).one_or_none()
     return known or EnvironmentRow(hash=environment.hash, created_at=datetime.now(UTC), facts=dict(environment.facts))
 
 
 def new_run_row(resolved: ResolvedSpec, *, experiment: str, name: str | None, note: str | None) -> RunRow:
-    """The row of a run that begins now, with its variants; images, environment and parent are the caller's."""
+    """Return the row of a run that begins now, with its variants.
+
+    Images, environment and parent are the caller's to add.
+    """
     spec = resolved.at(resolved.batch_size).spec
     return RunRow(
         experiment=experiment,
@@ -91,7 +94,7 @@ def new_run_row(resolved: ResolvedSpec, *, experiment: str, name: str | None, no
 
 
 def run_record(row: RunRow) -> RunRecord:
-    """The record of a run whose variants, images and environment are loaded."""
+    """Return the record of a run whose variants, images and environment are loaded."""
     return RunRecord(
         id=row.id,
         uid=row.uid,
@@ -127,7 +130,7 @@ def run_record(row: RunRow) -> RunRecord:
 
 
 def sweep_record(row: SweepRow, runs: Iterable[RunRow]) -> SweepRecord:
-    """The record of a sweep with its runs, of which only the sweep's own columns are read."""
+    """Return the record of a sweep; of its runs only the sweep's own columns are read."""
     return SweepRecord(
         id=row.id,
         uid=row.uid,
@@ -161,7 +164,7 @@ def _variant(row: VariantRow) -> Variant:
 
 
 def image_record(row: ImageRow) -> ImageRecord:
-    """The record of an image whose parent, link and variant are loaded."""
+    """Return the record of an image whose parent, link and variant are loaded."""
     return ImageRecord(
         run_id=row.run_id,
         position=row.position,
@@ -217,7 +220,7 @@ def _origin(plain: Mapping[str, Any]) -> Origin:
 
 
 def made_columns(image: ImageRecord) -> dict[str, Any]:
-    """What a row learns of an image when it is made."""
+    """Return the columns that are written when an image is made."""
     return {
         "status": image.status,
         "path": image.path,

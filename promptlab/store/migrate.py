@@ -1,4 +1,4 @@
-"""Which schema a database has, and how it comes to have ours.
+"""Tells which schema a database has, and upgrades it to ours.
 
 A database is one of: *empty* (none of our tables), *current*, *older* (upgraded when opened; a file is copied first, a
 server does all of it or nothing) or *newer* (refused: an older PromptLab must not write what it does not understand).
@@ -34,17 +34,17 @@ HEAD: Final = REVISIONS[-1]
 
 
 def is_ours(table: str | None) -> bool:
-    """Whether a table is PromptLab's and not MLflow's."""
+    """Return whether a table is PromptLab's and not MLflow's."""
     return table is not None and table.startswith("promptlab_")
 
 
 def is_mapped(table: str | None) -> bool:
-    """Whether SQLAlchemy knows the table: all of ours but the full-text index, which is the database's own."""
+    """Return whether SQLAlchemy maps the table: ours, but not the full-text index."""
     return is_ours(table) and table is not None and not table.startswith("promptlab_search")
 
 
 def migrations_folder() -> Path:
-    """Alembic's scripts: inside the installed package, or beside it in a checkout.
+    """Return the folder of alembic's scripts: in the installed package, or beside it in a checkout.
 
     Raises:
         WorkspaceError: when the installation holds none.
@@ -74,7 +74,9 @@ def check(revision: str | None, database: str) -> None:
 
 
 def upgrade(connection: Connection, to: str = HEAD) -> None:
-    """Bring our tables to the revision ``to``. On SQLite, foreign keys must be off; they are checked afterwards.
+    """Upgrade our tables to the revision ``to``.
+
+    On SQLite, foreign keys must be off; they are checked afterwards.
 
     Raises:
         WorkspaceError: when the upgraded rows point at rows that are not there.

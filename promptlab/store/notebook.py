@@ -1,4 +1,4 @@
-"""Composes what a workspace remembers: reads it, writes runs, and writes what is said of them afterwards.
+"""Composes reading runs, writing them, and writing what is said of them later.
 
 The verbs are functions of a session in three modules: :mod:`~promptlab.store.queries` read,
 :mod:`~promptlab.store.run_writer` writes runs and sweeps, :mod:`~promptlab.store.annotation_writer` writes ratings,
@@ -31,7 +31,7 @@ R = TypeVar("R")
 
 
 class _Verb(Generic[P, R]):
-    """Makes a function of a session a method of the notebook, which opens the session and translates its errors.
+    """Makes a function of a session a method of the notebook, which opens the session.
 
     Args:
         doing: what a failure interrupted, within the sentence "the database failed while …".
@@ -67,7 +67,9 @@ def _writes(doing: str, function: Callable[Concatenate[Session, P], R]) -> _Verb
 
 
 class Notebook:
-    """Reads and writes what a workspace remembers. Open one with :meth:`at`; SQL that fails is a :class:`StoreError`.
+    """Reads and writes the runs of a workspace, and what is said of them.
+
+    Open one with :meth:`at`. SQL that fails is a :class:`StoreError`.
 
     Args:
         database: where the rows are; of this PromptLab's schema.
@@ -84,7 +86,9 @@ class Notebook:
 
     @classmethod
     def of(cls, database: Database) -> Self:
-        """Open the notebook in ``database``: created if there is none, upgraded (a file is copied first) if older.
+        """Open the notebook in ``database``: created if there is none, upgraded if older.
+
+        A file is copied before it is upgraded.
 
         Where nothing may be written, a notebook that needs no upgrade can still be read.
 

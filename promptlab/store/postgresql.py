@@ -37,6 +37,10 @@ _CONNECT_TIMEOUT: Final = 10
 _OLDEST: Final = 13
 """The first that has ``normalize``, by which accents are taken off words."""
 
+_CREATE: Final = "createdb{options} --encoding=UTF8 --template=template0 {name}"
+_DUMP: Final = "pg_dump{options} --format=custom --file={file} {address}"
+"""PostgreSQL's own commands, as one types them."""
+
 _FITNESS: Final = """
     SELECT current_setting('server_version_num') AS version, current_setting('server_encoding') AS encoding,
            pg_is_in_recovery() AS standby, current_schema() AS schema, current_user AS role,
@@ -47,7 +51,10 @@ _FITNESS: Final = """
 
 
 class PostgresqlDatabase(Database):
-    """Opens the database at ``address``. Connections are kept for the next question, and closed with this object."""
+    """Opens the database at ``address``.
+
+    Connections are kept for the next question, and closed with this object.
+    """
 
     def __init__(self, address: ServerAddress) -> None:
         self._address = address
@@ -103,7 +110,7 @@ class PostgresqlDatabase(Database):
         if version < _OLDEST:
             raise _refused(self._address, f"is PostgreSQL {version}", allowed=f"PostgreSQL {_OLDEST} and newer")
         if found["encoding"] != "UTF8":
-            new = f"createdb{self._address.client_options} --encoding=UTF8 --template=template0 NAME"
+            new = _CREATE.format(options=self._address.client_options, name="NAME")
             raise _refused(
                 self._address, f"keeps text as {found['encoding']}", allowed="a database of the encoding UTF8", hint=new
             )
@@ -130,11 +137,11 @@ class PostgresqlDatabase(Database):
             return revision
 
     def backup(self, copy: Path | None) -> Path:
-        """Refuse: a server has its own backup, which knows of all that is in it. The error says how it is called."""
+        """Refuse: a server has its own backup of all that is in it. The error says how it is called."""
         file = shlex.quote(str(copy or "promptlab.dump"))
         raise InputError(
             "database", self.name, problem="is on a server, which copies it itself",
-            hint=f"pg_dump{self._address.client_options} --format=custom --file={file} {shlex.quote(self.name)}",
+            hint=_DUMP.format(options=self._address.client_options, file=file, address=shlex.quote(self.name)),
         )  # fmt: skip
 
     def broken_pages(self) -> tuple[str, ...]:
@@ -232,7 +239,7 @@ def _connection_refused(address: ServerAddress, error: Exception) -> WorkspaceEr
         new = f"createuser{tool} {shlex.quote(found[1])}, or another USER in the address"
         return _refused(address, f"has no user {found[1]}", hint=new)
     if re.search(r'database "[^"]*" does not exist', line):
-        new = f"createdb{tool} --encoding=UTF8 --template=template0 {shlex.quote(address.name)}"
+        new = _CREATE.format(options=tool, name=shlex.quote(address.name))
         return _refused(address, "is not there, though its server is", hint=new)
     if re.search(r"resolve host|translate host name|Name or service not known", line):
         return _refused(
@@ -250,6 +257,6 @@ def _connection_refused(address: ServerAddress, error: Exception) -> WorkspaceEr
 
 
 def _said(address: ServerAddress, error: object) -> str:
-    """Return an error in one line, without the password and the address that the sentence begins with already."""
+    """Return an error in one line, without password and without the address, which is said already."""
     line = address.without_secrets(one_line(error))
     return re.sub(r"^connection (failed|is bad): (connection to server (at|on) .*? failed: )?(FATAL: )?", "", line)

@@ -120,7 +120,7 @@ def sweep_of(session: Session, run_id: int) -> int | None:
 
 
 def same_run(session: Session, keys: Sequence[str], environment: Environment, experiment: str) -> int | None:
-    """Return the newest run of ``experiment`` made of exactly these recipes, in this order and environment, or None.
+    """Return the newest run of exactly these recipes, in this order, experiment and environment; or None.
 
     Whether it has ended, and how, is not asked.
     """
@@ -152,7 +152,7 @@ def same_sweep(session: Session, key: str, experiment: str) -> SweepRecord | Non
 
 
 def known(session: Session, keys: Sequence[str], environment: Environment) -> dict[str, ImageRecord]:
-    """Return the first image that was generated with each of these recipe keys in this environment, by its key.
+    """Return the first image generated with each of these recipe keys in this environment, by key.
 
     Links are left out: what they are links to is found instead.
     """
@@ -181,7 +181,7 @@ def untracked(session: Session) -> tuple[int, ...]:
 
 
 def last_run_id(session: Session) -> int | None:
-    """Return the run that was asked for last, begun or there already, or None; of several together the last."""
+    """Return the run asked for last, begun or there already, or None; of several together the last."""
     asked = func.coalesce(RunRow.asked_at, RunRow.created_at)
     return session.scalar(select(RunRow.id).order_by(asked.desc(), RunRow.id.desc()).limit(1))
 
@@ -216,7 +216,10 @@ def probes(session: Session, setting: str) -> dict[int, ProbeTrial]:
 
 
 def pace(session: Session, resolved: ResolvedSpec) -> Pace | None:
-    """Return how quick the newest runs with this model on this kind of device were, scaled to this call, or None."""
+    """Return the pace of the newest runs with this model on this kind of device, or None.
+
+    It is scaled to this call.
+    """
     spec = resolved.spec
     same_part = (
         (RunRow.model_identity == resolved.model_identity)

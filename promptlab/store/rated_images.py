@@ -1,4 +1,4 @@
-"""Reads stars and votes, with the setting, seed and words of the pictures that they are about. Plain SQL.
+"""Reads stars and votes, with the setting, seed and words of their images. Plain SQL.
 
 A link is the picture that it links to: a picture is known by the row it was made in, and seen under the settings of the
 runs that are asked about. Runs of one ``setting_key`` share a setting, so that is read once for all of them.
@@ -70,7 +70,7 @@ class Vote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatedImages:
-    """Holds pictures by their sources, the votes between any two of them, and their settings by their keys."""
+    """Holds images by their sources, the votes between them, and their settings by their keys."""
 
     pictures: Mapping[int, RatedImage]
     votes: tuple[Vote, ...]

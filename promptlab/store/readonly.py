@@ -1,4 +1,4 @@
-"""A connection for plain SQL that changes nothing: what the questions asked most often are asked through.
+"""Reads plain SQL through a connection that changes nothing: for what is asked most often.
 
 Importing SQLAlchemy takes four times as long as everything else that ``promptlab list`` does, so a SQLite file is read
 through the standard library, and only a server through SQLAlchemy. Whoever asks sees one :class:`Reading`: rows are
@@ -24,17 +24,17 @@ MOST: Final = 2**62
 
 
 class Reading(ABC):
-    """One open connection; made by :meth:`promptlab.store.database.Database.reading`."""
+    """Reads through one open connection, of :meth:`promptlab.store.database.Database.reading`."""
 
     dialect: ClassVar[Dialect]
 
     @abstractmethod
     def rows(self, select: str, given: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
-        """The rows of ``select``, in which ``given`` is bound by ``:name``."""
+        """Yield the rows of ``select``, in which ``given`` is bound by ``:name``."""
 
 
 class SqliteReading(Reading):
-    """Through :mod:`sqlite3`."""
+    """Reads through :mod:`sqlite3`."""
 
     dialect = SqliteDialect()
 
@@ -48,7 +48,7 @@ class SqliteReading(Reading):
 
 
 class PostgresqlReading(Reading):
-    """Through SQLAlchemy and whichever driver the address names."""
+    """Reads through SQLAlchemy and whichever driver the address names."""
 
     dialect = PostgresqlDialect()
 

@@ -1,4 +1,4 @@
-"""Writes rows anew from records: a notebook put back together from its images, or runs taken in from elsewhere.
+"""Writes rows anew from records: a notebook restored from its images, or imported runs.
 
 A record names other runs by numbers that mean something where it was written; ``uids`` says which runs those are. What
 a record names and this notebook does not have is left out, and everything else of it is kept word for word. What was
@@ -30,7 +30,7 @@ _GREATEST: Final = 2**31 - 1
 
 
 def restore_run(session: Session, run: RunRecord, uids: Mapping[int, str]) -> RunRecord:
-    """Write ``run`` with its variants and images under its own number, or under the next where that is taken, or 0.
+    """Write ``run`` with its variants and images under its own number, or the next where that is taken.
 
     Args:
         uids: of the runs that it names as parent, or as the source of linked images.

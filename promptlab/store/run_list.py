@@ -1,4 +1,4 @@
-"""A quick look without SQLAlchemy, where the rows are in a file: the lines of ``promptlab list``.
+"""Reads the lines of ``promptlab list``; without SQLAlchemy, where the rows are in a file.
 
 Importing SQLAlchemy takes four times as long as everything else that ``promptlab list`` does, and a list is what people
 ask for most. So it is put in plain SQL (see :mod:`promptlab.store.readonly`). This module only reads; everything that
@@ -34,7 +34,7 @@ _SUMMARIES: Final = """
 
 
 def summaries(database: Database, *, experiment: str | None = None, limit: int | None = None) -> tuple[RunSummary, ...]:
-    """The runs of a workspace, newest first; none where there is no database yet.
+    """Read the runs of a workspace, newest first; none where there is no database yet.
 
     Raises:
         WorkspaceError: when it is no database, or a newer PromptLab's, or an older one that wants upgrading.

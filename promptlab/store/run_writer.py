@@ -1,4 +1,7 @@
-"""Writes runs and sweeps: begun, started, their images added, linked or owed, ended. Functions of a session."""
+"""Writes runs and sweeps: begun, started, ended; their images added, linked or owed.
+
+Functions of a session.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,7 @@ def begin_run(
     sweep_id: int | None = None,
     place: SweepRun | None = None,
 ) -> RunRecord:
-    """Write a run, its variants, and every image of ``tasks`` as OWED: before the first pixel is generated.
+    """Write a run, its variants and every image of ``tasks``, OWED: before any pixel is generated.
 
     With a ``parent``, what changed is stored, and each image points at the one it was varied from: that of its
     variant's ``source`` (or of the only variant there) at the same seed.
@@ -127,7 +130,7 @@ def begin_sweep(
 
 
 def take_up(session: Session, run_id: int) -> RunRecord:
-    """Write that a run is being generated, now or again: RUNNING, without an end, and to be recorded in MLflow."""
+    """Write that a run is started, now or again: RUNNING, without an end, to be recorded in MLflow."""
     row = session.get_one(RunRow, run_id)
     if row.status == RunStatus.SCHEDULED:
         row.created_at = _start_of(session, row)
@@ -136,7 +139,7 @@ def take_up(session: Session, run_id: int) -> RunRecord:
 
 
 def _start_of(session: Session, row: RunRow) -> datetime:
-    """Return when a run of a sweep starts: now, moved to its place among those of the sweep that have started.
+    """Return when a run of a sweep starts: now, moved to its place among those that have started.
 
     An engine fills its batches with images of any run, so a sweep's runs start in another order than they were begun.
     Lists have one order everywhere, that of the runs' numbers; MLflow's is by their start.
@@ -155,13 +158,13 @@ def _start_of(session: Session, row: RunRow) -> datetime:
 
 
 def _room(session: Session, first: int, end: int) -> timedelta:
-    """Return how far apart two runs start at least, so that the variants of all runs from one to the other fit in."""
+    """Return how far apart two runs start at least: the variants of all runs between them fit in."""
     variants = select(func.count()).where(VariantRow.run_id >= first, VariantRow.run_id < end)
     return _APART * session.scalars(variants).one()
 
 
 def ask_again(session: Session, run_ids: Sequence[int]) -> None:
-    """Write that runs which are there were asked for once more, together: ``last`` means the last of them now."""
+    """Write that runs were asked for once more, together: ``last`` means the last of them now."""
     session.execute(update(RunRow).where(RunRow.id.in_(run_ids)).values(asked_at=datetime.now(UTC)))
 
 
@@ -184,7 +187,7 @@ def add_images(
 
 
 def link_images(session: Session, run_id: int, earlier: Mapping[int, ImageRecord]) -> RunRecord:
-    """Take images that exist for images of this run: position → the image that was generated (see ``known``)."""
+    """Link images of this run to images that exist: position → the image that was generated."""
     roots = loaders.row_ids(session, earlier.values())
     for position, image in earlier.items():
         linked = roots[image.run_id, image.position]
@@ -193,7 +196,7 @@ def link_images(session: Session, run_id: int, earlier: Mapping[int, ImageRecord
 
 
 def make_smaller(session: Session, run_id: int, batch_size: int, keys: Mapping[int, str]) -> RunRecord:
-    """Write that owed images are to be generated in smaller batches than their run's, which did not fit into memory.
+    """Write that owed images are to be generated in smaller batches than their run's, which did not fit.
 
     Args:
         keys: the recipe key of each at that size, by its place in the run.

@@ -80,7 +80,7 @@ def select_list(table: str) -> str:
 
 
 def decoded(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row of plain SQL with the settings' JSON decoded. SQLite gives it as text, a driver may have read it."""
+    """Return a row of plain SQL with the settings' JSON decoded, where a driver has not done it."""
     return {
         name: json.loads(value) if name in _JSON and isinstance(value, str) else value for name, value in row.items()
     }

@@ -1,4 +1,4 @@
-"""Keeps rows in a SQLite file: MLflow's, in which our tables stand beside its own, or one of ours alone.
+"""Keeps rows in a SQLite file: MLflow's, beside its own tables, or one of ours alone.
 
 WAL, so that readers and writers do not wait for each other; foreign keys on; a busy timeout of 30 s; and ``BEGIN
 IMMEDIATE`` for what writes: a transaction that starts as a reader and then writes is refused at once, timeout or not,
@@ -186,7 +186,7 @@ def connect_reading(database: Path) -> sqlite3.Connection:
 
 
 def _engine(path: Path, *, foreign_keys: bool = True) -> Engine:
-    """Create the engine on an existing or new file; the file is made, in WAL mode, by the first connection.
+    """Create the engine on an existing or new file, which the first connection makes, in WAL mode.
 
     A file that may not be written, or whose folder may not, is opened for reading.
 

@@ -1,4 +1,4 @@
-"""The tables, as SQLAlchemy sees them: MLflow's file, our prefix, our own alembic history.
+"""Declares the tables: in MLflow's file, with our prefix and our own alembic history.
 
 ::
 
@@ -65,22 +65,22 @@ __all__ = [
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A UTC-aware time. SQLite keeps no zone, so it is taken off on the way in and put back on the way out."""
+    """Stores a UTC-aware time: SQLite keeps no zone, so it is taken off and put back."""
 
     impl = DateTime
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
-        """UTC without its zone."""
+        """Return UTC without its zone."""
         return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
-        """The same, aware again."""
+        """Return the same, aware again."""
         return None if value is None else value.replace(tzinfo=UTC)
 
 
 class Base(DeclarativeBase):
-    """The naming convention, and the column types that Python's own stand for."""
+    """Declares the naming convention, and the column types that Python's own stand for."""
 
     metadata = MetaData(
         naming_convention={
@@ -101,7 +101,7 @@ class Base(DeclarativeBase):
 
 
 class EnvironmentRow(Base):
-    """Versions, device, kernels, flags: what else decides a picture's bytes. One row a distinct environment."""
+    """Stores an environment: versions, device, kernels, flags. One row for each distinct one."""
 
     __tablename__ = "promptlab_environments"
 
@@ -112,7 +112,7 @@ class EnvironmentRow(Base):
 
 
 class SweepRow(Base):
-    """The runs that came of one set of axes."""
+    """Stores a sweep: the runs that came of one set of axes."""
 
     __tablename__ = "promptlab_sweeps"
 
@@ -129,7 +129,10 @@ class SweepRow(Base):
 
 
 class RunRow(Base):
-    """One RunSpec carried out. The setting is resolved: what was used, not what was left to a default."""
+    """Stores a run: one RunSpec, resolved. What was used, not what was left to a default.
+
+    Its settings' columns are those of :mod:`promptlab.specs.settings`.
+    """
 
     __tablename__ = "promptlab_runs"
     __table_args__ = (Index(None, "experiment", "id"),)
@@ -217,7 +220,7 @@ _add_setting_columns()
 
 
 class VariantRow(Base):
-    """One wording of a run, and the MLflow run that shows it."""
+    """Stores one variant of a run, and the MLflow run that shows it."""
 
     __tablename__ = "promptlab_variants"
     __table_args__ = (UniqueConstraint("run_id", "position"),)
@@ -235,7 +238,7 @@ class VariantRow(Base):
 
 
 class ImageRow(Base):
-    """One image asked for: owed, made or failed. A made one has a whole PNG at ``path``."""
+    """Stores one image asked for: owed, made or failed. A made one has a whole PNG at ``path``."""
 
     __tablename__ = "promptlab_images"
     __table_args__ = (UniqueConstraint("run_id", "position"),)
@@ -282,7 +285,7 @@ class ImageRow(Base):
 
 
 class VerificationRow(Base):
-    """An image was made again and compared: what came of it, and in which environment."""
+    """Stores that an image was made again and compared: what came of it, in which environment."""
 
     __tablename__ = "promptlab_verifications"
 
@@ -302,7 +305,7 @@ class VerificationRow(Base):
 
 
 class ProbeRow(Base):
-    """A batch of one size was tried out in one setting and environment: what it took, and whether it fitted."""
+    """Stores what a batch of one size took in one setting and environment, and whether it fitted."""
 
     __tablename__ = "promptlab_probes"
     __table_args__ = (UniqueConstraint("setting", "batch_size"),)
@@ -318,7 +321,10 @@ class ProbeRow(Base):
 
 
 class RatingRow(Base):
-    """What was thought of an image: stars from 1 to 5, a favourite or not. A linked image has its source's."""
+    """Stores the rating of an image: stars from 1 to 5, a favourite or not.
+
+    A link has its source's.
+    """
 
     __tablename__ = "promptlab_ratings"
 
@@ -329,7 +335,7 @@ class RatingRow(Base):
 
 
 class VoteRow(Base):
-    """Two images were shown side by side, and one was liked better, or neither."""
+    """Stores that of two images, shown side by side, one was liked better, or neither."""
 
     __tablename__ = "promptlab_votes"
 

@@ -1,4 +1,4 @@
-"""Full-text search over words and notes, in plain SQL: which pictures were made of these words, the best match first.
+"""Searches words and notes in full text, in plain SQL: the images of these words, best match first.
 
 The index (made by migration 0004: FTS5 in SQLite, ``tsvector`` in PostgreSQL) has a document for each variant: prompt,
 negative prompt, template and label, and its run's name, note and experiment. All words have to be there. A word is
@@ -26,7 +26,7 @@ __all__ = ["SearchHit", "SearchQuery", "search", "words_of"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchQuery:
-    """What is looked for; ``None`` and empty ask for nothing.
+    """Says what is looked for; ``None`` and empty ask for nothing.
 
     Args:
         words: all of them; one in double quotes is a phrase.
@@ -55,7 +55,7 @@ class SearchQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchHit:
-    """One picture that was found, with what a line says of it."""
+    """Holds one image that was found, with what a line says of it."""
 
     run_id: int
     position: int
@@ -78,7 +78,7 @@ class SearchHit:
 
     @property
     def ref(self) -> str:
-        """How the image is named on the command line: ``12/3``."""
+        """Return how the image is named on the command line: ``12/3``."""
         return f"{self.run_id}/{self.position}"
 
 
@@ -105,7 +105,7 @@ _RATED: Final = "LEFT JOIN promptlab_ratings rating ON rating.image_id = coalesc
 
 
 def search(database: Database, query: SearchQuery) -> tuple[SearchHit, ...]:
-    """The pictures that were made of ``query``'s words: the best match first, of equal ones the newest.
+    """Find the images that were made of ``query``'s words: best match first, of equal ones the newest.
 
     Raises:
         WorkspaceError: when it is no database, or not of this schema.
@@ -118,7 +118,7 @@ def search(database: Database, query: SearchQuery) -> tuple[SearchHit, ...]:
 
 
 def words_of(typed: Sequence[str]) -> tuple[str, ...]:
-    """The words to look for: what stands between blanks, or in double quotes; signs alone are none."""
+    """Return the words to look for: between blanks, or in double quotes; signs alone are none."""
     pieces = (
         quoted or plain for quoted, plain in re.findall(r'"([^"]*)"|([^\s"]+)', " ".join(typed).replace("\0", " "))
     )
@@ -126,7 +126,10 @@ def words_of(typed: Sequence[str]) -> tuple[str, ...]:
 
 
 def _statement(query: SearchQuery, dialect: Dialect) -> tuple[str, dict[str, Any]]:
-    """The select, and what is bound in it. Whose words match is decided first, by the index; then whose pictures."""
+    """Return the select, and what is bound in it.
+
+    Which variants match is decided first, by the index; then which images.
+    """
     given: dict[str, Any] = {"limit": MOST if query.limit is None else query.limit, "made": "MADE"}
     conditions = ["image.status = :made", *_filters(query, dialect, given)]
     matching = dialect.matching(query.words, given)

@@ -75,7 +75,7 @@ def made(image, **values):
     )
 
 
-def test_a_begun_run_owes_every_image(notebook):
+def test_begin_run_owes_every_image(notebook):
     """Before the first pixel the run is RUNNING and each variant × seed is a row, owed."""
     run = begin(notebook, name="first", note="why")
     assert (run.id, run.status, run.name, run.note) == (1, RunStatus.RUNNING, "first", "why")
@@ -84,7 +84,7 @@ def test_a_begun_run_owes_every_image(notebook):
     assert len({image.recipe_key for image in run.images}) == 6
 
 
-def test_what_goes_in_comes_out(notebook):
+def test_run_read_back_equals_what_was_written(notebook):
     """Spec, identities, environment, images and times come back equal to what was written."""
     run = begin(notebook)
     images = [made(image, flag="black" if image.position == 2 else None) for image in run.images]
@@ -123,7 +123,7 @@ def test_spec_with_every_setting_comes_back_equal(notebook):
     assert (back, back.pipeline.loras[0].identity) == (spec, "sha256:2")
 
 
-def test_a_rerun_points_at_the_images_it_came_from(notebook):
+def test_rerun_points_at_the_images_it_came_from(notebook):
     """Each image of a rerun knows its ancestor: same seed, the variant it was varied from; and what changed is kept."""
     parent = begin(notebook)
     spec = SPEC.vary(seeds=(7, 8), num_inference_steps=9, variants=(dataclasses.replace(SPEC.variants[1], source=1),))
@@ -134,7 +134,7 @@ def test_a_rerun_points_at_the_images_it_came_from(notebook):
     assert {change.field for change in child.changes} == {"num_inference_steps", "prompts", "negative_prompts", "seeds"}
 
 
-def test_equal_environments_are_stored_once(notebook, execute):
+def test_environments_that_are_equal_are_stored_once(notebook, execute):
     """Runs in one environment point at one row."""
     begin(notebook)
     begin(notebook)
@@ -142,14 +142,14 @@ def test_equal_environments_are_stored_once(notebook, execute):
     assert execute("SELECT count(*) FROM promptlab_environments") == [(2,)]
 
 
-def test_a_run_that_is_not_there_is_named_with_those_that_are(notebook):
+def test_run_that_is_missing_is_named_with_those_that_are_there(notebook):
     """NotFound says which numbers exist."""
     begin(notebook)
     with pytest.raises(NotFound, match="run 9 does not exist; allowed: 1 to 1; type: promptlab list"):
         notebook.run(9)
 
 
-def test_tracking_is_noted_run_by_run(notebook):
+def test_untracked_gives_ended_runs_until_marked(notebook):
     """A run is untracked once it has ended, until MLflow has been told."""
     first, second, running = (begin(notebook) for _ in range(3))
     for run in (first, second):
@@ -162,7 +162,7 @@ def test_tracking_is_noted_run_by_run(notebook):
     assert notebook.run_by_uid("nobody") is None
 
 
-def test_the_quick_look_agrees_with_the_whole_record(database, notebook):
+def test_summaries_agree_with_the_whole_records(database, notebook):
     """`promptlab list` reads through another door; it must say what the records say."""
     for experiment in ("one", "two", "one"):
         run = begin(notebook, experiment=experiment)
@@ -183,7 +183,7 @@ def test_the_quick_look_agrees_with_the_whole_record(database, notebook):
         assert (summary.parent_run_id, summary.tracked, summary.name) == (None, False, None)
 
 
-def test_ours_and_others_tables_live_in_one_database(database, execute):
+def test_tables_made_by_migrations_equal_the_mapped_ones(database, execute):
     """Alembic sees our tables only, finds nothing to change, and leaves other tables alone."""
     execute("CREATE TABLE experiments (id INTEGER PRIMARY KEY)")
     with database.engine().connect() as connection:
@@ -198,14 +198,14 @@ def test_ours_and_others_tables_live_in_one_database(database, execute):
         assert compare_metadata(context, Base.metadata) == []
 
 
-def test_the_known_revisions_are_the_migrations():
+def test_revisions_are_those_of_the_migrations_folder():
     """The constant that spares us alembic's import says what the migrations folder says."""
     scripts = ScriptDirectory(str(migrate.migrations_folder()))
     assert [script.revision for script in scripts.walk_revisions()][::-1] == list(migrate.REVISIONS)
     assert scripts.get_heads() == [migrate.HEAD]
 
 
-def test_a_newer_database_is_refused_and_left_alone(workspace, database, execute):
+def test_database_of_a_newer_schema_is_refused_and_left_alone(workspace, database, execute):
     """The refusal names both schemas, whether one reads or writes."""
     execute("UPDATE promptlab_alembic_version SET version_num = '9999'")
     for look in (
@@ -221,7 +221,7 @@ def test_a_newer_database_is_refused_and_left_alone(workspace, database, execute
     assert execute("SELECT version_num FROM promptlab_alembic_version") == [("9999",)]
 
 
-def test_opening_twice_migrates_once(workspace, notebook):
+def test_notebook_opened_twice_migrates_once(workspace, notebook):
     """A current database is opened as it is, without a backup."""
     begin(notebook)
     assert notebook.database.upgrade() == migrate.HEAD
@@ -229,7 +229,7 @@ def test_opening_twice_migrates_once(workspace, notebook):
     assert not list(workspace.root.glob("*.bak"))
 
 
-def test_foreign_keys_hold(notebook, execute):
+def test_foreign_keys_refuse_dangling_rows(notebook, execute):
     """An image cannot point at a run that is not there, nor be one's parent and vanish."""
     run = begin(notebook)
     for statement in (
@@ -241,14 +241,14 @@ def test_foreign_keys_hold(notebook, execute):
             execute(statement)
 
 
-def test_a_failing_database_is_one_line(notebook, execute):
+def test_database_that_fails_raises_one_line(notebook, execute):
     """SQLAlchemy's exceptions stay in the store."""
     execute("DROP TABLE promptlab_ratings")
     with pytest.raises(StoreError, match=r"^the database failed while beginning a run: [^\n]*promptlab_ratings[^\n]*$"):
         begin(notebook)
 
 
-def test_numbers_have_no_holes_and_restored_ones_are_not_given_again(notebook):
+def test_numbers_of_runs_have_no_holes_and_restored_ones_are_kept(notebook):
     """A run that brings its own number is followed by the next; what failed on the way took none."""
     first = begin(notebook)
     with pytest.raises(StoreError):
@@ -262,7 +262,7 @@ def test_numbers_have_no_holes_and_restored_ones_are_not_given_again(notebook):
 
 
 @pytest.mark.slow
-def test_many_processes_make_one_workspace_at_once(request, workspace):
+def test_notebook_opened_by_many_processes_makes_one_schema(request, workspace):
     """Commands that start together where nothing is make one schema, a run each, and one environment."""
     url = workspace.database_url
     if url is not None:

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from promptlab.errors import InputError, StoreError, WorkspaceError
-from promptlab.store.address import read_address, redacted, shown
+from promptlab.store.address import displayed_address, read_address, redacted
 from promptlab.store.notebook import Notebook
 from promptlab.store.run_list import summaries
 from promptlab.store.workspace_database import database_of
@@ -36,8 +36,8 @@ def through_tcp(postgresql_server, postgresql_url):
     ("url", "sentence"),
     [
         ("postgresql://promptlab:wr0ng@127.0.0.1:{port}/{name}",
-         "does not know promptlab with this password; type: --database postgresql://USER:PASSWORD@HOST/NAME"),
-        ("postgresql://promptlab@127.0.0.1:{port}/{name}", "asks for a password; type: --database"),
+         "does not know promptlab with this password; type: database_url=postgresql://USER:PASSWORD@HOST/NAME"),
+        ("postgresql://promptlab@127.0.0.1:{port}/{name}", "asks for a password; type: database_url=postgresql://USER"),
         ("postgresql://promptlab:{password}@127.0.0.1:{port}/nothing",
          "is not there, though its server is; type: createdb -h 127.0.0.1 -p {port} -U promptlab --encoding=UTF8"),
         ("postgresql://promptlab:{password}@127.0.0.1:{unused}/x",
@@ -50,7 +50,7 @@ def through_tcp(postgresql_server, postgresql_url):
         ("postgresql+quill://promptlab:{password}@127.0.0.1:{port}/{name}", "names no driver: quill"),
     ],
 )  # fmt: skip
-def test_a_server_that_cannot_be_used_is_one_line(url, sentence, through_tcp, unused_port, tmp_path, monkeypatch):
+def test_server_that_cannot_be_used_raises_one_line(url, sentence, through_tcp, unused_port, tmp_path, monkeypatch):
     """What is wrong, at which address, and what to type; before anything is written."""
     monkeypatch.delenv("PGPASSWORD", raising=False)
     facts = {**through_tcp, "password": ENCODED, "unused": unused_port}
@@ -60,14 +60,14 @@ def test_a_server_that_cannot_be_used_is_one_line(url, sentence, through_tcp, un
             ask()
         said = str(caught.value)
         assert sentence.format(**facts) in said
-        assert said.startswith(f"database '{shown(url.format(**facts))}' ")
+        assert said.startswith(f"database '{displayed_address(url.format(**facts))}' ")
         assert "\n" not in said
         assert not {PASSWORD, ENCODED, "wr0ng"} & set(re.split(r"[\s:@']", said))
         assert PASSWORD not in said
         assert ENCODED not in said
 
 
-def test_the_right_password_opens_it(through_tcp, tmp_path):
+def test_server_with_the_right_password_opens(through_tcp, tmp_path):
     """Signs that mean something in an address are written %2F and %40."""
     url = f"postgresql://promptlab:{ENCODED}@127.0.0.1:{through_tcp['port']}/{through_tcp['name']}"
     workspace = Workspace.at(tmp_path, url)
@@ -77,7 +77,7 @@ def test_the_right_password_opens_it(through_tcp, tmp_path):
     assert ENCODED not in repr((workspace, notebook.database, read_address(url)))
 
 
-def test_without_the_driver_its_extra_is_named(tmp_path):
+def test_driver_that_is_missing_is_named_with_its_extra(tmp_path):
     """Whoever has not installed it learns what to type."""
     script = (
         "import sys; sys.modules['psycopg'] = None; from promptlab import cli; "
@@ -105,7 +105,7 @@ def test_without_the_driver_its_extra_is_named(tmp_path):
         ("sqlite://", "names no file; allowed: sqlite:///FILE"),
     ],
 )
-def test_what_is_no_address_is_refused_without_its_password(typed, sentence):
+def test_address_that_is_none_is_refused_without_its_password(typed, sentence):
     """Also when it is so wrong that nobody can tell which part is the password."""
     with pytest.raises(InputError) as caught:
         read_address(typed)
@@ -114,7 +114,7 @@ def test_what_is_no_address_is_refused_without_its_password(typed, sentence):
     assert "hid" not in redacted(typed)
 
 
-def test_a_database_of_another_encoding_is_refused(postgresql_server, tmp_path):
+def test_database_of_another_encoding_is_refused(postgresql_server, tmp_path):
     """Prompts are in every script; what cannot hold them is no home for them."""
     name = f"latin_{uuid.uuid4().hex[:8]}"
     postgresql_server.create(name, encoding="LATIN1")
@@ -127,7 +127,7 @@ def test_a_database_of_another_encoding_is_refused(postgresql_server, tmp_path):
         postgresql_server.drop(name)
 
 
-def test_who_may_not_write_is_told_what_its_owner_types(postgresql_server, empty_postgresql_url, tmp_path):
+def test_role_that_may_not_write_is_told_what_its_owner_types(postgresql_server, empty_postgresql_url, tmp_path):
     """A role without rights: since PostgreSQL 15 every role that does not own the database."""
     role = f"guest_{uuid.uuid4().hex[:8]}"
     postgresql_server.admin(f"CREATE ROLE {role} LOGIN")
@@ -139,7 +139,7 @@ def test_who_may_not_write_is_told_what_its_owner_types(postgresql_server, empty
         postgresql_server.admin(f"DROP ROLE {role}")
 
 
-def test_a_server_that_goes_away_is_a_failure_of_one_line(postgresql_url, postgresql_server, tmp_path):
+def test_server_that_goes_away_raises_one_line_and_reconnects(postgresql_url, postgresql_server, tmp_path):
     """Once begun, it is no wrong input any more; the next question connects anew."""
     notebook = Notebook.at(Workspace.at(tmp_path, postgresql_url))
     run = begin(notebook)
@@ -176,7 +176,7 @@ def test_writers_come_one_after_the_other(postgresql_url, tmp_path):
     assert done == [1]
 
 
-def test_a_backup_is_the_server_s_own_business(postgresql_url, tmp_path):
+def test_backup_of_a_server_names_its_own_command(postgresql_url, tmp_path):
     """The command is said, without the password."""
     with pytest.raises(InputError, match=r"is on a server, which copies it itself; type: pg_dump .* --file=b\.dump"):
         at(tmp_path, postgresql_url).backup(tmp_path.relative_to(tmp_path) / "b.dump")

@@ -12,7 +12,7 @@ from promptlab.store.sqlite import SqliteDatabase, connect_reading
 from tests.store.test_notebook import begin
 
 
-def test_a_list_reads_a_file_and_writes_nothing(in_file):
+def test_connection_for_reading_refuses_to_write(in_file):
     """The connection for reading refuses to write."""
     begin(Notebook.at(in_file))
     with closing(connect_reading(in_file.database)) as connection:
@@ -21,7 +21,7 @@ def test_a_list_reads_a_file_and_writes_nothing(in_file):
             connection.execute("DELETE FROM promptlab_runs")
 
 
-def test_a_newer_file_keeps_every_byte(in_file):
+def test_file_of_a_newer_schema_keeps_every_byte(in_file):
     """Refused means not touched."""
     Notebook.at(in_file)
     with closing(sqlite3.connect(in_file.database)) as connection:
@@ -34,7 +34,7 @@ def test_a_newer_file_keeps_every_byte(in_file):
 
 
 @pytest.mark.parametrize("content", [b"not a database at all, but text", b"SQLite format 3\x00" + b"\xff" * 4096])
-def test_a_file_that_is_no_database_is_refused(in_file, content):
+def test_file_that_is_no_database_is_refused(in_file, content):
     """Another kind of file under our name is never touched."""
     in_file.root.mkdir()
     in_file.database.write_bytes(content)
@@ -44,14 +44,14 @@ def test_a_file_that_is_no_database_is_refused(in_file, content):
     assert [path.name for path in in_file.root.iterdir()] == ["mlflow.db"]
 
 
-def test_an_empty_file_is_a_new_database(in_file):
+def test_file_that_is_empty_is_a_new_database(in_file):
     """SQLite takes an empty file for an empty database, and so do we."""
     in_file.root.mkdir()
     in_file.database.touch()
     assert begin(Notebook.at(in_file)).id == 1
 
 
-def test_a_backup_is_a_whole_database(in_file):
+def test_backup_is_a_whole_database(in_file):
     """The copy beside the file opens and has the rows, also while the original is in WAL mode."""
     begin(Notebook.at(in_file))
     copy = SqliteDatabase(in_file.database).backup(None)
@@ -59,7 +59,7 @@ def test_a_backup_is_a_whole_database(in_file):
     assert not list(in_file.root.glob("*.part*"))
 
 
-def test_connections_have_keys_and_a_log(in_file):
+def test_connections_have_foreign_keys_and_wal(in_file):
     """Foreign keys are on in every connection, and readers do not wait for writers."""
     with Notebook.at(in_file).database.engine().connect() as connection:
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1

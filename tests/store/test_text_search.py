@@ -55,7 +55,7 @@ def refs(notebook, *typed, **options):
         ("zeppelin", []),
     ],
 )
-def test_words_are_found_where_they_stand(notebook, typed, found):
+def test_search_finds_words_where_they_stand(notebook, typed, found):
     """In prompts, negatives, templates and notes; beginnings, phrases, without accents; Korean and Japanese inside."""
     written(
         notebook,
@@ -70,14 +70,14 @@ def test_words_are_found_where_they_stand(notebook, typed, found):
     assert sorted(refs(notebook, typed)) == found
 
 
-def test_the_best_match_comes_first_then_the_newest(notebook):
+def test_search_puts_the_best_match_first_then_the_newest(notebook):
     """A short prompt about foxes before a long one that names one; of equal ones the newest."""
     written(notebook, "a castle by the sea, storm, waves, birds, and somewhere behind it all a fox")
     written(notebook, "fox, fox", "fox, fox")
     assert refs(notebook, "fox") == ["2/1", "2/0", "1/0"]
 
 
-def test_options_narrow_what_is_found(notebook):
+def test_search_options_narrow_what_is_found(notebook):
     """Seed, setting, stars, favourites and time each leave out what does not fit; without words, newest first."""
     written(notebook, "a fox", seeds=(1, 2), experiment="one")
     new = written(notebook, "a fox", seeds=(1,), experiment="two", when=datetime.now(UTC))
@@ -95,13 +95,13 @@ def test_options_narrow_what_is_found(notebook):
     assert (one.stars, one.favourite, one.experiment, one.prompt) == (2, True, "one", "a fox")
 
 
-def test_images_that_are_owed_are_not_found(notebook):
+def test_search_leaves_out_owed_images(notebook):
     """There is nothing to look at yet."""
     begin(notebook)
     assert refs(notebook, "prompt") == []
 
 
-def test_the_index_follows_what_is_written(notebook, execute):
+def test_search_index_follows_what_is_written(notebook, execute):
     """Words put right, a note written later, a variant deleted: whoever writes the row has written the index."""
     run = written(notebook, "a fox")
     notebook.restore_words(run.id, 0, Variant(prompt="an owl"), "0" * 64)
@@ -113,7 +113,7 @@ def test_the_index_follows_what_is_written(notebook, execute):
     assert execute("SELECT count(*) FROM promptlab_search") == [(0,)]
 
 
-def test_an_older_database_is_searched_once_it_is_upgraded(older):  # noqa: F811 - the fixture
+def test_search_in_an_upgraded_database_finds_old_and_new(older):  # noqa: F811 - the fixture
     """The index is filled from what is there, and new runs join it."""
     notebook = Notebook.of(older)
     assert {"1/0", "1/1", "1/2"} <= set(refs(notebook, "red", "한국어", limit=None))
@@ -123,7 +123,7 @@ def test_an_older_database_is_searched_once_it_is_upgraded(older):  # noqa: F811
 
 @given(typed=st.lists(st.text(max_size=20), max_size=4))
 @settings(max_examples=60, deadline=None)
-def test_nothing_that_is_typed_is_an_error(searchable, typed):
+def test_search_of_any_text_is_no_error(searchable, typed):
     """Quotes, stars, parentheses, NEAR, columns, controls: text, all of it."""
     search(searchable, SearchQuery(words=words_of(typed)))
 
@@ -131,7 +131,7 @@ def test_nothing_that_is_typed_is_an_error(searchable, typed):
 @pytest.mark.parametrize(
     "typed", ['"', 'a"b', "a*", "NEAR(a b)", "prompt:fox", "^fox", "a AND", "(fox", "{a b}:c", "-fox"]
 )
-def test_the_index_s_own_language_is_not_spoken(searchable, typed):
+def test_search_of_the_index_s_own_language_is_plain_text(searchable, typed):
     """What would mean something to FTS5 means itself here."""
     search(searchable, SearchQuery(words=words_of([typed])))
 
@@ -151,7 +151,7 @@ def searchable(request, tmp_path_factory):
         server.drop("searchable")
 
 
-def test_where_nothing_was_made_nothing_is_found(request, workspace):
+def test_search_where_nothing_was_made_finds_nothing(request, workspace):
     """No database, or none of our tables in it, is no error."""
     if workspace.database_url is not None:
         workspace = Workspace.at(workspace.root, request.getfixturevalue("empty_postgresql_url"))

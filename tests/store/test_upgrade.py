@@ -84,12 +84,12 @@ def counts(database):
         return {table: connection.execute(text(f'SELECT count(*) FROM "{table}"')).scalar() for table in tables}
 
 
-def test_every_earlier_schema_has_its_file():
+def test_schemas_that_are_older_have_a_file_each():
     """Whoever adds a revision keeps a database of the one before."""
     assert sorted(path.name for path in KEPT.iterdir()) == [f"{one}.db.gz" for one in migrate.REVISIONS[:-1]]
 
 
-def test_an_older_database_is_upgraded_and_used(older):
+def test_upgrade_of_an_older_database_keeps_rows_and_takes_new_ones(older):
     """What was in it reads as before, new runs go beside it, and a copy of an old file lies there."""
     had, revision = counts(older), older.revision()
     notebook = Notebook.of(older)
@@ -119,7 +119,7 @@ def test_an_older_database_is_upgraded_and_used(older):
 
 
 @pytest.mark.parametrize("older", [one for one in EVERY if one.values[0][0] > "0001"], indirect=True)
-def test_sweeps_and_links_of_an_older_database_stay(older):
+def test_upgrade_of_an_older_database_keeps_sweeps_and_links(older):
     """From the second schema on: the sweep with its places, and pictures that are links."""
     notebook = Notebook.of(older)
     sweep = notebook.sweep(1)
@@ -131,7 +131,7 @@ def test_sweeps_and_links_of_an_older_database_stay(older):
     assert [image.linked for image in notebook.run(5).images] == [(1, 0), (1, 1), (1, 3), (1, 4)]
 
 
-def test_a_list_says_what_to_type_for_an_older_database(older):
+def test_summaries_of_an_older_database_say_what_to_type(older):
     """Reading does not upgrade: it says which command does."""
     revision = older.revision()
     with pytest.raises(WorkspaceError, match=rf"has the older schema {revision}.*type: promptlab db upgrade"):
@@ -141,7 +141,7 @@ def test_a_list_says_what_to_type_for_an_older_database(older):
 
 
 @pytest.mark.parametrize("older", [("0005", "sqlite"), ("0005", "postgresql")], ids="-".join, indirect=True)
-def test_arguments_that_became_columns_move_there(older):
+def test_upgrade_moves_arguments_that_became_columns(older):
     """A run made with ``--set guidance_rescale=0.7`` has it where one looks for it today, under the same recipe key."""
     run = Notebook.of(older).run(1)
     assert (run.spec.call.guidance_rescale, run.spec.call.arguments) == (0.7, ())
@@ -161,7 +161,7 @@ def test_upgrade_of_an_older_database_gives_its_runs_the_setting_keys_of_their_i
             assert recipe_key(keys[run.id], words, image.seed) == image.recipe_key
 
 
-def test_an_upgrade_that_fails_changes_nothing_on_a_server(empty_postgresql_url, tmp_path):
+def test_upgrade_that_fails_on_a_server_changes_nothing(empty_postgresql_url, tmp_path):
     """All of it is one transaction."""
     database = database_of(Workspace.at(tmp_path, empty_postgresql_url))
     with database.engine(writes=True).begin() as connection:
