@@ -28,7 +28,7 @@ check: $(SETUP) lint  ## what takes less than a minute: linters, types, contract
 	$(BIN)/pytest -q -n 2 -m 'not slow'
 
 exhaustive: $(SETUP)  ## the rest of each kind of which `make test` runs one; CI does once a week
-	$(BIN)/pytest -n 2 --dist worksteal -m exhaustive
+	PROMPTLAB_TESTS=exhaustive $(BIN)/pytest -n 2 --dist worksteal -m 'exhaustive or fuzz'
 
 lint: $(SETUP)  ## ruff, mypy, import contracts
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Ten thousand inputs nobody would type: each becomes a result or one line that says what is wrong, within bounds.
+"""Thousands of inputs nobody would type: each becomes a result or one line that says what is wrong, within bounds.
 
 Bounds are told without a clock: what comes out is counted, and what goes in stays small, so that anything that runs
 away takes memory or minutes, which the test run's own limit ends.
@@ -19,8 +19,9 @@ from promptlab.expand.prompt_edits import appended, replaced
 from promptlab.expand.prompt_matrix import in_every_order, switched
 from promptlab.expand.ranges import MAX_NUMBERS, parse_numbers
 from promptlab.expand.templates import MAX_CHARACTERS, MAX_PROMPTS
+from tests.fuzzing import examples
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.fuzz]
 
 SMALL = 200  # prompts; more are counted, not made
 
@@ -76,7 +77,7 @@ def check_template(template):
 
 
 @given(hostile)
-@settings(often, max_examples=3500)
+@settings(often, max_examples=examples(3500))
 def test_any_text_is_a_prompt_or_an_error(text):
     """The parser and the expander answer every text, and never make more than they counted."""
     template = answered(parse, text)
@@ -94,7 +95,7 @@ ranges = st.lists(st.one_of(st.sampled_from(NUMBERS), st.text("0123456789-.,eE+(
 
 
 @given(ranges.map(",".join), st.booleans())
-@settings(often, max_examples=2000)
+@settings(often, max_examples=examples(2000))
 def test_any_text_is_numbers_and_seeds_or_an_error(text, whole):
     """Ranges are counted before they are made; what comes out is finite, and in range."""
     numbers = answered(parse_numbers, text, whole=whole, what="num_inference_steps")
@@ -108,7 +109,7 @@ def test_any_text_is_numbers_and_seeds_or_an_error(text, whole):
 
 
 @given(hostile, hostile, st.lists(hostile, max_size=4), st.one_of(st.none(), st.lists(hostile, max_size=9)))
-@settings(often, max_examples=1500)
+@settings(often, max_examples=examples(1500))
 def test_any_wording_is_variants_or_an_error(text, other, fragments, parts):
     """Append, replace, fragments and orders, each with any text: rows that differ, no more than a run can have."""
     variants = answered(from_prompts, ["a red, old, tall fox", text], lists=LISTS)
@@ -234,14 +235,14 @@ def check_file(text):
 
 
 @given(mutated())
-@settings(often, max_examples=1800)
+@settings(often, max_examples=examples(1800))
 def test_a_file_with_slips_in_it_is_runs_or_an_error(text):
     """Mutations of good files are sweeps within bounds, or say in one line what is wrong."""
     check_file(text)
 
 
 @given(anything)
-@settings(often, max_examples=1200)
+@settings(often, max_examples=examples(1200))
 def test_any_file_is_an_experiment_or_an_error(text):
     """So is anything else that is made of what YAML is made of."""
     check_file(text)
@@ -254,7 +255,7 @@ def test_a_file_that_would_explode_is_refused_or_counted(text):
 
 
 @given(st.binary(max_size=60))
-@settings(often, max_examples=30)
+@settings(often, max_examples=examples(30))
 def test_a_file_of_any_bytes_is_an_experiment_or_an_error(tmp_path_factory, raw):
     """What is not even UTF-8 is said in one line, too."""
     path = tmp_path_factory.getbasetemp() / "any.yaml"

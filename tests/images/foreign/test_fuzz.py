@@ -15,12 +15,13 @@ from promptlab.images.foreign import ForeignMetadata, read_foreign, recognise
 from promptlab.images.foreign.texts import texts_of
 from promptlab.images.png import encode_png
 from promptlab.specs import MAX_SEED, RunSpec
+from tests.fuzzing import examples
 from tests.images.foreign import samples
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.fuzz]
 
-EACH = 1_850
-FEW = 250
+EACH = examples(1_850)
+FEW = examples(250)
 fuzz = settings(
     derandomize=True,
     deadline=None,
