@@ -1,4 +1,4 @@
-"""``python -m promptlab``: the same as ``promptlab``."""
+"""Runs the command line as ``python -m promptlab``, the same as ``promptlab``."""
 
 from promptlab.cli import main
 

@@ -1,4 +1,6 @@
-"""Talks to a human: parses, calls one verb of the lab, prints. Nothing heavy is imported to show help or a list.
+"""Reads a command line, calls one verb of the lab and prints what came of it.
+
+Nothing heavy is imported to show help or a list.
 
 Every command is a function in a module of this room; :func:`main` is the one place where an error becomes a line on
 standard error and an exit code: 2 when what was asked cannot be, 1 when it failed, 130 after Ctrl-C.
@@ -7,11 +9,8 @@ standard error and an exit code: 2 when what was asked cannot be, 1 when it fail
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Sequence
 
 import click
 
@@ -33,6 +32,7 @@ from promptlab.cli import (
     ui,
     verify,
 )
+from promptlab.cli.signals import sigterm_as_ctrl_c
 from promptlab.cli.spelling import spell
 from promptlab.errors import InputError, PromptLabError, one_line, spelled_by
 
@@ -45,7 +45,7 @@ __all__ = ["main", "promptlab"]
 )
 @click.version_option(__version__, prog_name="promptlab", message="%(prog)s %(version)s")
 def promptlab() -> None:
-    """The lab notebook for people who iterate on prompts for text-to-image diffusion models.
+    """Keep a lab notebook of prompts for text-to-image diffusion models.
 
     \b
     promptlab run "portrait photo of a old warrior chief" --seeds 0-7
@@ -88,7 +88,7 @@ for command in (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit. ``PROMPTLAB_DEBUG=1`` lets tracebacks through."""
-    with _terminable(), spelled_by(spell):
+    with sigterm_as_ctrl_c(), spelled_by(spell):
         sys.exit(_exit_code(arguments))
 
 
@@ -127,7 +127,10 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
 
 
 def _with_hint(sentence: str, error: BaseException) -> str:
-    """What to type next stands in the error's notes when something was begun; click wraps a Ctrl-C in its own."""
+    """Append what to type next, which stands in the error's notes when something was begun.
+
+    Click wraps a Ctrl-C in an exception of its own; then the notes are those of its cause.
+    """
     notes = [*getattr(error, "__notes__", ()), *getattr(error.__cause__, "__notes__", ())]
     hint = next((note for note in notes if note.startswith("promptlab ")), None)
     if hint is None:
@@ -135,25 +138,8 @@ def _with_hint(sentence: str, error: BaseException) -> str:
     return f"{sentence}; {'then' if '; type: ' in sentence else 'type'}: {hint}"
 
 
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Within it, SIGTERM does whatever Ctrl-C would: finish the pictures under way, or stop."""
-
-    def as_ctrl_c(_number: int, frame: FrameType | None) -> None:
-        pressed = signal.getsignal(signal.SIGINT)
-        if not callable(pressed):  # ignored, as a shell has it for what runs in the background
-            raise KeyboardInterrupt
-        pressed(signal.SIGINT, frame)
-
-    before = signal.signal(signal.SIGTERM, as_ctrl_c)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def _check_encoding(words: Sequence[str]) -> None:
-    """Words that were typed in another encoding than the terminal's reach us in pieces that nothing can store."""
+    """Refuse words in another encoding than the terminal's: they arrive in pieces that nothing can store."""
     for word in words:
         try:
             word.encode()

@@ -1,4 +1,4 @@
-"""``promptlab schedulers``, ``models`` and ``schema``: what there is to choose from, and what a file may say."""
+"""Carries out ``promptlab schedulers``, ``models`` and ``schema``: what there is to choose from."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["models", "schedulers", "schema"]
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.argument("name", required=False, metavar="[NAME]")
 def schedulers(name: str | None, model: str, as_json: bool) -> None:
-    """The schedulers that fit a model, with their options; or one, NAME, with what each option may be.
+    """List the schedulers that fit a model, with their options; or one, NAME, with what each may be.
 
     Options are typed behind a colon: --scheduler dpmsolver++:use_karras_sigmas=true,solver_order=3
     """
@@ -57,7 +57,7 @@ def _title(info: SchedulerInfo) -> str:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def models(as_json: bool) -> None:
-    """The models that need no download: those in the package, and those in the Hub's cache on this machine."""
+    """List the models that need no download: those in the package and those in the Hub's cache here."""
     from promptlab.engine.sources.catalog import known_models
 
     found = known_models()
@@ -70,13 +70,13 @@ def models(as_json: bool) -> None:
 
 
 def _mebibytes(size: int) -> str:
-    """Whole ones, and a digit more where they are few: a VAE of 300 KB is not nothing."""
+    """Return a size in MiB, with a digit more where it is small: a VAE of 300 KB is not nothing."""
     return f"{size / 2**20:,.{0 if size >= 10 * 2**20 else 1}f} MiB"
 
 
 @click.command()
 def schema() -> None:
-    """The JSON Schema of experiment files: editors complete and check them by it.
+    """Print the JSON Schema of experiment files: editors complete and check them by it.
 
     \b
     promptlab schema > promptlab.schema.json

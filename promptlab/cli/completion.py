@@ -1,4 +1,4 @@
-"""``promptlab completion``: the lines that make a shell complete commands, options and their values."""
+"""Carries out ``promptlab completion``: a shell completes commands, options and their values."""
 
 from __future__ import annotations
 

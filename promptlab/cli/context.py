@@ -1,4 +1,4 @@
-"""Opens the lab of a command: its workspace, database, MLflow server and engine, by options and environment.
+"""Opens the lab of a command: its workspace, database, MLflow server and engine.
 
 Commands that only look something up need nothing else, so nothing here imports the language of experiments. What holds
 for the command being carried out, and for nothing that is remembered, lies in click's context
@@ -30,7 +30,9 @@ Command = Callable[..., Any]
 
 
 def open_lab(workspace: str | None, tracking_uri: str | None = None) -> Lab:
-    """Return the lab of the command being carried out. ``PROMPTLAB_ENGINE=painter`` paints instead of diffusing.
+    """Return the lab of the command being carried out, as options and environment name it.
+
+    ``PROMPTLAB_ENGINE=painter`` paints instead of diffusing.
 
     Args:
         workspace: the folder, the current one by default.

@@ -1,4 +1,4 @@
-"""``promptlab db``: which schema the database has, and bringing it up to date by hand."""
+"""Carries out ``promptlab db``: says which schema the database has, upgrades it, copies it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ __all__ = ["db"]
 
 @click.group()
 def db() -> None:
-    """The workspace's database. It is upgraded by itself when a run begins: a file after a copy, a server at one go."""
+    """Say which schema the workspace's database has, upgrade it, or copy it.
+
+    It is upgraded by itself when a run begins: a file after a copy, a server at one go.
+    """
 
 
 @db.command()

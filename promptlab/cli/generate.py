@@ -1,4 +1,4 @@
-"""Carries out ``run``, ``rerun`` and ``resume``, which make images, and ``plan``, which says what run would make."""
+"""Carries out ``run``, ``rerun`` and ``resume``, which make images, and ``plan``, which makes none."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def rerun(options: RunOptions, source: str) -> None:
 @allow_pickle_option
 @show_option
 def resume(ref: str | None, workspace: str | None, tracking_uri: str | None, show: bool | None) -> None:
-    """Make what a stopped or failed run, or sweep, still owes; without a name, whatever the workspace owes.
+    """Make what a stopped or failed run, or sweep, still owes; without a name, whatever is owed.
 
     \b
     promptlab resume

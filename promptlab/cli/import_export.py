@@ -1,25 +1,20 @@
-"""``promptlab import`` and ``export``: pictures taken in by what they say of themselves, and given to others."""
+"""Carries out ``promptlab import`` and ``export``: image files become runs, and runs become files."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from promptlab.cli.context import open_lab, workspace_options
 from promptlab.cli.param_types import integer
-from promptlab.cli.paths import elsewhere, shown_path
+from promptlab.cli.paths import shown_path
 from promptlab.cli.progress import ProgressDisplay
+from promptlab.cli.render.imported import import_lines
 from promptlab.cli.render.text import counted
 from promptlab.errors import InputError, UnknownValue
 from promptlab.records import plain
-from promptlab.workspace import Workspace
-
-if TYPE_CHECKING:
-    from promptlab.lab.maintenance.scan import ImportResult
 
 __all__ = ["export", "import_pictures"]
 
@@ -54,7 +49,7 @@ def import_pictures(paths: tuple[str, ...], experiment: str, as_json: bool, work
     if as_json:
         click.echo(json.dumps([plain(one) for one in taken], indent=2, ensure_ascii=False))
     else:
-        click.echo("\n".join(_lines(taken, lab.workspace)))
+        click.echo("\n".join(import_lines(taken, lab.workspace)))
 
 
 @click.command()
@@ -93,22 +88,3 @@ def export(ref: str, to: str | None, kind: str | None, quality: int, lossless: b
     lab = open_lab(workspace)
     done = lab.maintenance.export(ref, target, picture=picture)
     click.echo(f"{counted(done.pictures, 'picture')}: {shown_path(done.path.absolute())}")
-
-
-def _lines(taken: Sequence[ImportResult], workspace: Workspace) -> Iterator[str]:
-    for one in taken:
-        run = one.run
-        if run is None:
-            yield f"{one.file}: {one.problem}"
-        elif not one.files and not one.new:
-            yield f"run {run.id}: " + ("is here already" if not run.owed else "its pictures can be made again")
-        elif run.origin is None or run.origin.program == "PromptLab":
-            yield f"run {run.id}: {counted(one.files, 'picture')} taken in ({run.experiment})"
-        else:
-            yield f"run {run.id}: {run.origin.file}, made by {run.origin.program}"
-            yield from (f"  not carried over: {loss}" for loss in run.origin.lost)
-        if run is not None and run.owed:
-            yield f"  {counted(len(run.owed), 'picture')} owed; type: promptlab resume {run.id}{elsewhere(workspace)}"
-    foreign = [one.run for one in taken if one.run and one.run.origin and one.run.origin.program != "PromptLab"]
-    if foreign:
-        yield f"next: promptlab rerun {foreign[-1].id} --model MODEL{elsewhere(workspace)}"

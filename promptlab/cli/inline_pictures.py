@@ -1,4 +1,4 @@
-"""A picture inside the terminal, where somebody looks at one: by Kitty's protocol, as sixels, else as half blocks.
+"""Shows a picture inside the terminal: by Kitty's protocol, as sixels, else as half blocks.
 
 ``textual-image`` speaks both protocols (iTerm2, WezTerm, Konsole and foot take sixels) and finds out which one fits by
 asking the terminal when it is imported. So it is imported only where question and answer can pass: input and output are
@@ -29,7 +29,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def show_option(command: Command) -> Command:
-    """``--show/--no-show``; without either, :func:`wanted` decides."""
+    """Add ``--show/--no-show``; without either, :func:`wanted` decides."""
     return click.option(
         "--show/--no-show", default=None,
         help="Show the picture in the terminal. [default: where it is one that shows colours]",
@@ -37,7 +37,7 @@ def show_option(command: Command) -> Command:
 
 
 def wanted(typed: bool | None = None) -> bool:
-    """Whether pictures go to standard output: never into a pipe, nor to a terminal that only knows letters.
+    """Say whether pictures go to standard output: never into a pipe, nor to a terminal of letters only.
 
     Args:
         typed: ``--show`` or ``--no-show``. What was typed goes before ``NO_COLOR``, as https://no-color.org has it.
@@ -48,7 +48,7 @@ def wanted(typed: bool | None = None) -> bool:
 
 
 def show_picture(path: Path, typed: bool | None = None) -> None:
-    """Show the picture at ``path``, as wide as the terminal at most and never enlarged; or do nothing at all."""
+    """Show the picture at ``path``, at most as wide as the terminal and never enlarged; or do nothing."""
     if not wanted(typed) or not path.is_file():
         return
     with suppress(Exception):
@@ -62,7 +62,7 @@ def show_picture(path: Path, typed: bool | None = None) -> None:
 
 
 def _protocol(picture: Image, console: Console) -> RenderableType | None:
-    """The picture in its own pixels, if this terminal says that it takes them.
+    """Return the picture in its own pixels, if this terminal says that it takes them.
 
     No taller than the screen either: both protocols draw from where the cursor can go back to.
     """
@@ -84,7 +84,7 @@ def _protocol(picture: Image, console: Console) -> RenderableType | None:
 
 
 def _owned(stream: object) -> bool:
-    """Whether it is a terminal in whose foreground we are: whoever asks from the background is stopped."""
+    """Say whether we are in the terminal's foreground: whoever asks from the background is stopped."""
     with suppress(Exception):
         number: int = stream.fileno()  # type: ignore[attr-defined]
         return os.isatty(number) and (not hasattr(os, "tcgetpgrp") or os.tcgetpgrp(number) == os.getpgrp())
@@ -92,7 +92,7 @@ def _owned(stream: object) -> bool:
 
 
 def _half_blocks(picture: Image, columns: int) -> RenderableType:
-    """Two pixels in each character: the upper half in its colour, the lower half as its ground."""
+    """Return two pixels in each character: the upper half in its colour, the lower half as its ground."""
     from PIL import Image
     from rich.color import Color
     from rich.segment import Segment, Segments

@@ -1,10 +1,9 @@
-"""``promptlab list`` and ``promptlab show``: what was done, as text or JSON."""
+"""Carries out ``promptlab list`` and ``promptlab show``: what was done, as text, JSON or CSV."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable
 
 import click
 
@@ -12,11 +11,11 @@ from promptlab.cli.context import open_lab, workspace_options
 from promptlab.cli.inline_pictures import show_option, show_picture
 from promptlab.cli.param_types import integer
 from promptlab.cli.render.csv import check_one_format, csv_lines
+from promptlab.cli.render.image_csv import images_csv
 from promptlab.cli.render.made import sweep_lines
 from promptlab.cli.render.records import image_lines, show_lines, summary_lines
 from promptlab.errors import InputError
-from promptlab.expand.settings_text import CONDITIONING, conditioning_text
-from promptlab.records import ImageRecord, RunRecord, RunSummary, plain
+from promptlab.records import RunSummary, plain
 
 __all__ = ["list_runs", "show"]
 
@@ -30,7 +29,7 @@ __all__ = ["list_runs", "show"]
 @click.option("--csv", "as_csv", is_flag=True, help="As CSV.")
 @workspace_options
 def list_runs(experiment: str | None, limit: int, as_json: bool, as_csv: bool, workspace: str | None) -> None:
-    """The runs of the workspace, newest first."""
+    """List the runs of the workspace, newest first."""
     check_one_format(as_json=as_json, as_csv=as_csv)
     if limit < 0:
         raise InputError("--limit", limit, problem="is too small", allowed="0 (for all) or more", hint="--limit 20")
@@ -55,7 +54,7 @@ def list_runs(experiment: str | None, limit: int, as_json: bool, as_csv: bool, w
 @show_option
 @workspace_options
 def show(ref: str, as_json: bool, as_csv: bool, show: bool | None, workspace: str | None) -> None:
-    """Everything recorded about a run (3, last), an image (3/12, or its file) or a sweep (sweep:2)."""
+    """Show everything recorded about a run (3, last), an image (3/12, or its file) or a sweep (sweep:2)."""
     check_one_format(as_json=as_json, as_csv=as_csv)
     lab = open_lab(workspace)
     if (sweep_id := lab.history.find_sweep(ref)) is not None:
@@ -63,7 +62,7 @@ def show(ref: str, as_json: bool, as_csv: bool, show: bool | None, workspace: st
         if as_json:
             click.echo(json.dumps({"sweep": plain(sweep)}, indent=2, ensure_ascii=False))
         elif as_csv:
-            click.echo(_images_csv(lab.history.find(str(one.run_id)).run for one in sweep.runs))
+            click.echo(images_csv(lab.history.find(str(one.run_id)).run for one in sweep.runs))
         else:
             show_picture(lab.workspace.sweep_grid(sweep_id, 1), show)
             click.echo("\n".join(sweep_lines(sweep, lab.history.list(), lab.workspace, most=len(sweep.runs))))
@@ -74,7 +73,7 @@ def show(ref: str, as_json: bool, as_csv: bool, show: bool | None, workspace: st
         record = {"run": plain(source.run)} | ({} if image is None else {"image": plain(image)})
         click.echo(json.dumps(record, indent=2, ensure_ascii=False))
     elif as_csv:
-        click.echo(_images_csv([source.run], source.position))
+        click.echo(images_csv([source.run], source.position))
     elif image is None:
         show_picture(lab.workspace.grid(source.run.id), show)
         click.echo("\n".join(show_lines(source.run, lab.workspace)))
@@ -82,38 +81,3 @@ def show(ref: str, as_json: bool, as_csv: bool, show: bool | None, workspace: st
         if image.path is not None:
             show_picture(lab.workspace.root / image.path, show)
         click.echo("\n".join(image_lines(source.run, image, lab.workspace)))
-
-
-def _images_csv(runs: Iterable[RunRecord], position: int | None = None) -> str:
-    """The images of ``runs``, or the one at ``position``, as a table: what is known of each, its words, its setting."""
-    of_image = ("run_id", "position", "seed", "status", "path", "width", "height", "seconds", "peak_memory", "made_at",
-                "stars", "favourite", "votes_won", "votes_lost", "flag", "error", "pixel_sha256",
-                "recipe_key")  # fmt: skip
-    of_run = ("prompt", "negative_prompt", "label", "model", "vae", "dtype", "scheduler", "num_inference_steps",
-              "guidance_scale", *CONDITIONING, "verified")  # fmt: skip
-    rows = (
-        plain(image) | _setting(run, image)
-        for run in runs
-        for image in run.images
-        if position is None or image.position == position
-    )
-    return csv_lines(("image", *of_image, *of_run), rows)
-
-
-def _setting(run: RunRecord, image: ImageRecord) -> dict[str, object]:
-    """What a row of the table says that is not the image's own."""
-    variant, pipeline, call = run.spec.variants[image.variant], run.spec.pipeline, run.spec.call
-    return {
-        "image": image.ref,
-        "prompt": variant.prompt,
-        "negative_prompt": variant.negative_prompt,
-        "label": variant.label,
-        "model": pipeline.model,
-        "vae": pipeline.vae,
-        "dtype": pipeline.dtype,
-        "scheduler": None if pipeline.scheduler is None else str(pipeline.scheduler),
-        "num_inference_steps": call.num_inference_steps,
-        "guidance_scale": call.guidance_scale,
-        **dict(conditioning_text(run.spec)),
-        "verified": image.verified and image.verified.outcome.value,
-    }

@@ -1,4 +1,4 @@
-"""``promptlab open``: a grid, a picture or a report in the program that this system opens such files with."""
+"""Carries out ``promptlab open``: a grid, a picture or a report in the system's own viewer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["open_file"]
 @click.option("--report", is_flag=True, help="The report instead of the grid.")
 @workspace_options
 def open_file(ref: str, report: bool, workspace: str | None) -> None:
-    """Open the grid of a run (3, last), a picture (3/12) or a sweep's overview (sweep:2) in the system's viewer.
+    """Open the grid of a run (3, last), a picture (3/12) or a sweep's overview (sweep:2) in a viewer.
 
     Says the file's path, also where there is no screen to open it on.
     """
@@ -54,7 +54,10 @@ def _file(lab: Lab, ref: str, *, report: bool) -> Path:
 
 
 def _has_screen() -> bool:
-    """Whether a viewer has somewhere to draw. Where there is none, ``xdg-open`` may start a browser made of letters."""
+    """Say whether a viewer has somewhere to draw.
+
+    Where there is nothing, ``xdg-open`` may start a browser made of letters.
+    """
     if sys.platform in ("darwin", "win32", "cygwin"):
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

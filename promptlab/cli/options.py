@@ -44,7 +44,7 @@ _KNOWN_VALUES: Final[dict[str, Callable[[], list[str]]]] = {
 
 
 def setting_options(command: Command) -> Command:
-    """Add an option for every setting; each may be typed several times. ``run`` makes an axis of several values."""
+    """Add an option for every setting; each may be typed several times, of which ``run`` makes an axis."""
     argument = _several(
         "--set", "arguments", type=ParsedType("argument", _read_argument), metavar="NAME=VALUE",
         help="A further argument of the pipeline's call, by its diffusers name.",
@@ -105,7 +105,7 @@ def dry_run_option(command: Command) -> Command:
 
 
 def _setting_option(setting: Setting) -> Decorator:
-    """Return the option of ``setting``, with its further names, its help and the values that completion offers."""
+    """Return the option of ``setting``: its names, its help and the values that completion offers."""
     help_text = setting.option_help or setting.help
     if setting.kind == "switch":
         return click.option(f"{option_of(setting)}/{option_off(setting)}", multiple=True, help=help_text)

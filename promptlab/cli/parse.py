@@ -1,4 +1,4 @@
-"""Reads what was typed into one value, and that into an experiment for ``run`` or into changes for ``rerun``.
+"""Reads what was typed: an experiment for ``run``, changes of the parent's spec for ``rerun``.
 
 Invariant: click's values are read once, into :class:`RunOptions`, and no text of a setting is understood here:
 :mod:`promptlab.expand` reads what options and files say, in one way.
@@ -32,7 +32,7 @@ _BETWEEN_COMMAS: Final = ","
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """Holds what was typed for a command that makes images or says what it would make: texts, not yet understood.
+    """Holds what was typed for a command that makes images or plans them: texts, not yet understood.
 
     Args:
         settings: the settings that were typed, by their names in the table, each with all its values in the order
@@ -80,7 +80,7 @@ _FIELDS: Final = frozenset(field.name for field in dataclasses.fields(RunOptions
 
 
 def takes_run_options(command: Callable[..., Result]) -> Callable[..., Result]:
-    """Call ``command`` with what click parsed as one :class:`RunOptions`, and with its own parameters beside it."""
+    """Call ``command`` with what click parsed as one :class:`RunOptions`; its own parameters follow."""
 
     @wraps(command)
     def called(**typed: Any) -> Result:
@@ -118,7 +118,7 @@ def experiment_of(options: RunOptions) -> Experiment:
 
 
 def _settings(options: RunOptions) -> dict[str, Any]:
-    """Return the settings as :meth:`~promptlab.expand.Experiment.with_options` takes them, the words apart."""
+    """Return the settings as :meth:`Experiment.with_options` takes them, the words apart."""
     others = {name: values for name, values in options.settings.items() if name != "negative"}
     return {**others, "arguments": options.arguments}
 
@@ -162,7 +162,7 @@ def sweep_of(experiment: Experiment) -> Sweep:
 
 
 def changes_of(options: RunOptions) -> dict[str, Any]:
-    """Return what a rerun or a probe changes: fields of the spec, only those that were typed, the words apart.
+    """Return what a rerun or a probe changes: fields of the spec that were typed, the words apart.
 
     Raises:
         InputError: for what a field cannot be, and for several values: a rerun is one run.

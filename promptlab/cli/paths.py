@@ -1,4 +1,4 @@
-"""Where things are, as one would type it from here: paths, and the options by which a next command finds them."""
+"""Writes paths as one would type them from here, and the options that a next command needs."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ DATABASE = "PROMPTLAB_DATABASE"
 
 
 def shown_path(path: Path) -> str:
-    """``path`` as one would type it from here: relative where that is shorter."""
+    """Return ``path`` as one would type it from here: relative where that is shorter."""
     relative = os.path.relpath(path)
     return relative if len(relative) < len(str(path)) else str(path)
 
 
 def folder_elsewhere(workspace: Workspace) -> str | None:
-    """The workspace's folder as it is typed; ``None`` for the current folder."""
+    """Return the workspace's folder as it is typed; ``None`` for the current folder."""
     return None if workspace.root == Path.cwd() else shlex.quote(shown_path(workspace.root))
 
 
 def elsewhere(workspace: Workspace) -> str:
-    """The options that a next command needs to find ``workspace``: none in the current folder with its own database.
+    """Return the options that a next command needs to find ``workspace``.
+
+    None are needed in the current folder with its own database.
 
     What the environment says already is not repeated, and a password never: the next command asks for it again.
     """

@@ -1,4 +1,4 @@
-"""Progress bars on standard error, where somebody is looking; nothing where nobody is. And how to go on afterwards."""
+"""Shows progress bars on standard error, where it is a terminal, and notes how to go on afterwards."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ __all__ = ["ProgressDisplay"]
 
 
 class ProgressDisplay:
-    """A context to pass as ``watch``: a bar for images, one for the steps that they take, and a line for what waits.
+    """Shows what the lab does: a bar for images, one for their steps, a line for what is waited for.
+
+    It is a context manager, to be passed as ``watch``.
 
     An exception that leaves it after something was begun gets a note: what to type to have the rest made. ``began``
     has the numbers of the runs that were begun or taken up, ``made`` says how many images were made.
@@ -165,7 +167,7 @@ class ProgressDisplay:
                 self._do(bars, "telling MLflow")
 
     def _run(self, bars: RichProgress, run: RunRecord) -> None:
-        """One bar for all images of a sweep, or of the runs that are resumed together."""
+        """Move the one bar for all images of a sweep, or of the runs that are resumed together."""
         self._before += len(run.made)
         self._asked += len(run.images)
         if self._images is None:
@@ -174,7 +176,7 @@ class ProgressDisplay:
         bars.update(self._images, completed=self._before, total=total)
 
     def _look(self, bars: RichProgress, what: str, count: int, of: int) -> None:
-        """A bar for each thing that is looked at, the last of which stays."""
+        """Move the bar of what is looked at; the last such bar stays."""
         self._do(bars, None)
         if self._looking is None or self._looking[0] != what:
             self._looking = what, bars.add_task(what, total=of)
@@ -186,7 +188,7 @@ class ProgressDisplay:
         self._doing = None if what is None else bars.add_task(what, total=None)
 
     def _say(self, sentence: str) -> None:
-        """On a signal, which may have come while something was being written there."""
+        """Write a line, also on a signal that came while something was being written there."""
         with suppress(RuntimeError):
             if self._bars is None:
                 click.echo(sentence, err=True)

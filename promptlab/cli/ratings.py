@@ -1,11 +1,10 @@
-"""``promptlab rate``, ``favourite``, ``compare`` and ``best``: what one thinks of pictures, and what that comes to."""
+"""Carries out ``promptlab rate``, ``favourite``, ``compare`` and ``best``: stars, votes, rankings."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,15 +14,13 @@ from promptlab.cli.param_types import integer
 from promptlab.cli.paths import shown_path
 from promptlab.cli.progress import ProgressDisplay
 from promptlab.cli.render.csv import check_one_format, csv_lines
-from promptlab.cli.render.text import counted, judgement, table
-from promptlab.errors import InputError, one_line
+from promptlab.cli.render.ranking import kept_votes_line, ranking_lines, ranking_rows, verdict_line
+from promptlab.cli.render.text import judgement
+from promptlab.errors import InputError
 from promptlab.records import ImageRecord
 
 if TYPE_CHECKING:
     from promptlab.lab import Lab
-    from promptlab.lab.preferences.bradley_terry import Ranking
-    from promptlab.lab.preferences.leaderboard import Leaderboard
-    from promptlab.store.annotation_writer import VoteChange
     from promptlab.store.rated_images import RatedImage
 
 __all__ = ["best", "compare", "favourite", "rate"]
@@ -83,7 +80,7 @@ def _said(image: ImageRecord) -> str:
 def compare(
     refs: tuple[str, ...], pairs: int, votes: str | None, workspace: str | None, tracking_uri: str | None
 ) -> None:
-    """Which of two pictures is better? Pairs of one seed, of other words or settings; then their ranking.
+    """Ask which of two pictures is better: pairs of one seed, other words or settings; then rank them.
 
     Answer a or b, = when neither is, q to stop. Every answer is kept at once. The pairs asked about are those that met
     least often and stand closest; the ranking is Bradley and Terry's, with 95 % intervals. Reports ask as well (V), and
@@ -103,7 +100,7 @@ def compare(
     if votes is not None:
         pairs = 0
         with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
-            click.echo(_kept(lab.ratings.cast_votes(refs, votes, watch=progress)))
+            click.echo(kept_votes_line(lab.ratings.cast_votes(refs, votes, watch=progress)))
     said = lab.ratings.rated_images(refs, every=True)
     every = said.pictures.values()
     runs, variants = len({one.run_id for one in every}), len({(one.label, one.prompt) for one in every})
@@ -126,19 +123,11 @@ def compare(
         why = "there is nothing to compare: pictures of one seed with other words or settings" if not seen else ""
         click.echo("no votes yet" + (f"; {why}" if next_pair(said, names) is None else ""))
         return
-    click.echo("\n".join([*_ranking_lines("CONTENDER", ranking), _verdict(ranking)]))
-
-
-def _kept(said: Mapping[VoteChange, int]) -> str:
-    """``3 votes kept: 2 new, 1 changed; 4 known already``."""
-    fresh = [f"{said[what]} {what}" for what in ("new", "changed") if said.get(what)]
-    kept = f"{counted(said.get('new', 0) + said.get('changed', 0), 'vote')} kept: {', '.join(fresh)}" if fresh else ""
-    known = f"{counted(said['known'], 'vote')} known already" if said.get("known") else ""
-    return "; ".join(filter(None, (kept, known)))
+    click.echo("\n".join([*ranking_lines("CONTENDER", ranking), verdict_line(ranking)]))
 
 
 def _asked(lab: Lab, pair: tuple[RatedImage, RatedImage], place: str) -> str | None:
-    """``a``, ``b`` or ``=``; ``None`` when it is enough."""
+    """Return the answer, ``a``, ``b`` or ``=``; ``None`` when it is enough."""
     click.echo(f"pair {place}, seed {pair[0].seed}")
     for letter, one in zip("ab", pair, strict=True):
         path = None if one.path is None else lab.workspace.root / one.path
@@ -156,7 +145,7 @@ def _asked(lab: Lab, pair: tuple[RatedImage, RatedImage], place: str) -> str | N
 
 
 def _key() -> str:
-    """One key where somebody types; else the next line, without which it is enough."""
+    """Return one key where somebody types; else the next line, without which it is enough."""
     if sys.stdin.isatty():
         try:
             return click.getchar().strip().lower() or "?"
@@ -177,7 +166,7 @@ def _key() -> str:
 def best(
     refs: tuple[str, ...], by: str, experiment: str | None, as_json: bool, as_csv: bool, workspace: str | None
 ) -> None:
-    """Which value wins, by all votes and stars: of a setting, a wording, a word or a seed.
+    """Rank the values of a setting, wordings, words or seeds by all votes and stars.
 
     LIKED is how often a value is liked better than the average other, with its 95 % interval. A winner is only named
     with 10 votes at least and a lead whose 95 % interval excludes none. Stars count as votes between pictures that
@@ -192,63 +181,11 @@ def best(
     found = open_lab(workspace).ratings.best(by, refs, experiment=experiment)
     if as_json:
         told = {"by": by, "winner": found.ranking.winner, "votes": found.ranking.votes, "lead": found.ranking.lead,
-                "verdict": _verdict(found.ranking), "values": list(_rows(found))}  # fmt: skip
+                "verdict": verdict_line(found.ranking), "values": list(ranking_rows(found))}  # fmt: skip
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))
     elif as_csv:
         columns = ("value", "liked", "low", "high", "won", "lost", "tied", "stars", "rated")
-        click.echo(csv_lines(columns, _rows(found)))
+        click.echo(csv_lines(columns, ranking_rows(found)))
     else:
-        lines = _ranking_lines(by.upper(), found.ranking, found) if found.ranking.standings or found.stars else []
-        click.echo("\n".join([*lines, _verdict(found.ranking)]))
-
-
-def _rows(found: Leaderboard) -> Iterator[dict[str, Any]]:
-    """Every value with what is known of it; those without a vote last."""
-    for one in found.ranking.standings:
-        yield {"value": one.name, "liked": one.share, "low": one.low, "high": one.high, "won": one.won,
-               "lost": one.lost, "tied": one.tied, **_stars(found, one.name)}  # fmt: skip
-    ranked = {one.name for one in found.ranking.standings}
-    for name in found.stars:
-        if name not in ranked:
-            yield {"value": name, "liked": None, "low": None, "high": None, "won": 0.0, "lost": 0.0, "tied": 0.0,
-                   **_stars(found, name)}  # fmt: skip
-
-
-def _stars(found: Leaderboard, name: str) -> dict[str, float | int | None]:
-    stars = found.stars.get(name)
-    return {"stars": stars.mean if stars else None, "rated": stars.rated if stars else 0}
-
-
-def _ranking_lines(title: str, ranking: Ranking, found: Leaderboard | None = None) -> list[str]:
-    from promptlab.lab.preferences.leaderboard import Leaderboard
-
-    found = found or Leaderboard(by="", ranking=ranking, stars={})
-    rows = [
-        (
-            one_line(row["value"], limit=60),
-            "-" if row["liked"] is None else f"{row['liked']:.0%}",
-            "-" if row["liked"] is None else f"{row['low']:.0%} to {row['high']:.0%}",
-            *(f"{row[name]:.4g}" for name in ("won", "lost", "tied")),
-            "-" if row["stars"] is None else f"{row['stars']:.1f} of {row['rated']}",
-        )
-        for row in _rows(found)
-    ]
-    headers = (title, "LIKED", "95 %", "WON", "LOST", "TIED", "STARS")
-    lines = table(headers, rows, right=frozenset({1, 3, 4, 5}))
-    return lines if found.stars else table(headers[:-1], [row[:-1] for row in rows], right=frozenset({1, 3, 4, 5}))
-
-
-def _verdict(ranking: Ranking) -> str:
-    """Who wins, from how many votes; or how many are missing, or that the lead may be chance."""
-    from promptlab.lab.preferences.bradley_terry import ENOUGH
-
-    how_many = f"{ranking.votes:.4g} vote{'' if ranking.votes == 1 else 's'}"
-    if ranking.lead is None or ranking.votes < ENOUGH:
-        return f"not enough votes: {how_many} of {ENOUGH} at least; type: promptlab compare last"
-    first = ranking.standings[0].name
-    ahead = "its lead of {:+.2f} log-odds (95 % {:+.2f} to {:+.2f})".format(*ranking.lead)
-    if ranking.winner is None:
-        if ranking.lead[0] < 0.005:
-            return f"not enough votes: nobody is ahead after {how_many}"
-        return f"not enough votes: {first} is ahead after {how_many}, but {ahead} may be chance"
-    return f"{first} wins, from {how_many}; {ahead} is no chance"
+        lines = ranking_lines(by.upper(), found.ranking, found) if found.ranking.standings or found.stars else []
+        click.echo("\n".join([*lines, verdict_line(found.ranking)]))

@@ -1,12 +1,10 @@
-"""``promptlab search``: pictures found by the words they were made of."""
+"""Carries out ``promptlab search``: finds pictures by the words they were made of."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import re
-import sys
-from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,9 +13,9 @@ import click
 from promptlab.cli.context import open_lab, workspace_options
 from promptlab.cli.param_types import ParsedType, integer
 from promptlab.cli.render.csv import check_one_format, csv_lines
-from promptlab.cli.render.text import or_dash, table
+from promptlab.cli.render.search_hits import hit_lines
 from promptlab.cli.render.word_diff import Terminal
-from promptlab.errors import InputError, one_line
+from promptlab.errors import InputError
 from promptlab.records import plain
 from promptlab.store.text_search import SearchHit, SearchQuery, words_of
 
@@ -27,7 +25,7 @@ _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=
 
 
 def _since(text: str) -> datetime:
-    """A day, a time, or how long ago: UTC where nothing else is said."""
+    """Read a day, a time, or how long ago: UTC where nothing else is said."""
     if found := re.fullmatch(r"(\d{1,5})([hdw])", text):
         return datetime.now(UTC) - int(found[1]) * _UNITS[found[2]]
     try:
@@ -64,7 +62,7 @@ def _since(text: str) -> datetime:
 def search(
     words: tuple[str, ...], limit: int, as_json: bool, as_csv: bool, workspace: str | None, **typed: Any
 ) -> None:
-    """Pictures by their words: those of prompts, negative prompts, templates, labels, notes and names of runs.
+    """Find pictures by their words: prompts, negative prompts, templates, labels, notes, names of runs.
 
     All WORDS have to be there, the best match first. A word is found from its beginning; "two words" in double quotes
     are a phrase. Without WORDS: the newest pictures that fit the options.
@@ -90,45 +88,8 @@ def search(
         columns = ["image", *(field.name for field in dataclasses.fields(SearchHit))]
         click.echo(csv_lines(columns, ({"image": one.ref, **plain(one)} for one in shown)))
     elif shown:
-        click.echo("\n".join(_lines(shown, wanted, Terminal.here())))
+        click.echo("\n".join(hit_lines(shown, wanted, Terminal.here())))
         if len(found) > len(shown):
             click.echo(f"the best {limit}; all of them: --limit 0")
     else:
         click.echo("nothing found" + (f" for {' '.join(words)}" if words else "") + "; promptlab list shows the runs")
-
-
-def _lines(found: Sequence[SearchHit], words: Sequence[str], terminal: Terminal) -> Iterator[str]:
-    rows = [
-        (
-            one.ref,
-            str(one.seed),
-            "★" * (one.stars or 0) + ("♥" if one.favourite else ""),
-            or_dash(one.scheduler and one.scheduler.removesuffix("Scheduler")),
-            or_dash(one.num_inference_steps),
-            one_line(_context(one, words), limit=max(40, terminal.width - 50) if sys.stdout.isatty() else 300),
-        )
-        for one in found
-    ]
-    head, *lines = table(("IMAGE", "SEED", "STARS", "SCHEDULER", "STEPS", "PROMPT"), rows, right=frozenset({1, 4}))
-    yield head
-    yield from (_marked(line, words) if terminal.colours else line for line in lines)
-
-
-def _context(one: SearchHit, words: Sequence[str]) -> str:
-    """The prompt; and before it the other text in which a word was found that the prompt does not have."""
-    told = ""
-    for name, text in (("negative", one.negative_prompt), ("template", one.template),
-                       ("note", one.note), ("experiment", one.experiment)):  # fmt: skip
-        if any(_at(word).search(text or "") and not _at(word).search(one.prompt) for word in words):
-            told += f"[{name}: {one_line(text, limit=60)}] "
-    return told + one.prompt
-
-
-def _marked(line: str, words: Sequence[str]) -> str:
-    for word in words:
-        line = _at(word).sub(lambda found: click.style(found[0], bold=True), line)
-    return line
-
-
-def _at(word: str) -> re.Pattern[str]:
-    return re.compile((r"\b" if word[:1].isascii() and word[:1].isalnum() else "") + re.escape(word), re.IGNORECASE)

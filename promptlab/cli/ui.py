@@ -1,4 +1,4 @@
-"""``promptlab ui`` and ``promptlab sync``: MLflow's pages of the workspace, and telling MLflow what it missed."""
+"""Carries out ``promptlab ui`` and ``promptlab sync``: MLflow's pages, and what they miss."""
 
 from __future__ import annotations
 

@@ -1,11 +1,9 @@
-"""``promptlab verify``: pictures made again and compared, and what came of it as lines."""
+"""Carries out ``promptlab verify``: makes pictures again and compares every pixel."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 import click
@@ -13,13 +11,12 @@ import click
 from promptlab.cli.context import allow_pickle_option, open_lab, workspace_options
 from promptlab.cli.param_types import integer
 from promptlab.cli.progress import ProgressDisplay
-from promptlab.cli.render.text import counted, verification_line
+from promptlab.cli.render.verdicts import verdict_lines
 from promptlab.errors import InputError, UnknownValue
 from promptlab.records import Outcome, plain
 
 if TYPE_CHECKING:
     from promptlab.lab import Lab
-    from promptlab.lab.maintenance.verify import Verdict
 
 __all__ = ["verify"]
 
@@ -60,26 +57,9 @@ def verify(
     if as_json:
         click.echo(json.dumps([plain(verdict) for verdict in verdicts], indent=2, ensure_ascii=False))
     else:
-        click.echo("\n".join([*_lines(verdicts), *_not_looked_at(refs, lab)]))
+        click.echo("\n".join([*verdict_lines(verdicts), *_not_looked_at(refs, lab)]))
     accepted = _ALLOWED[: _ALLOWED.index(Outcome(allow)) + 1]
     return int(not all(one.verification is not None and one.verification.outcome in accepted for one in verdicts))
-
-
-def _lines(verdicts: Sequence[Verdict]) -> Iterator[str]:
-    """Exact ones counted by run, all others one by one, what they have in common said once; then the sum."""
-    for run_id, group in groupby(verdicts, key=lambda verdict: verdict.run_id):
-        ours = list(group)
-        exact = [one for one in ours if one.verification and one.verification.outcome is Outcome.EXACT]
-        if run_id is not None and exact:
-            yield f"run {run_id}: {len(exact)} of {counted(len(ours), 'picture')} exact"
-        for one in ours:
-            if run_id is None or one not in exact:
-                found = one.verification
-                yield f"  {one.ref}  " + (verification_line(found) if found else f"not made again: {one.problem}")
-        yield from _causes(ours)
-    counts = Counter("not made again" if one.verification is None else one.verification.outcome for one in verdicts)
-    tally = ", ".join(f"{counts[name]} {name}" for name in (*Outcome, "not made again") if counts[name])
-    yield f"{counted(len(verdicts), 'picture')}: {tally or 'nothing was made yet'}"
 
 
 def _not_looked_at(refs: Sequence[str], lab: Lab) -> Iterator[str]:
@@ -92,15 +72,3 @@ def _not_looked_at(refs: Sequence[str], lab: Lab) -> Iterator[str]:
                 f"run {run.id} is one of the {runs} runs of sweep {run.sweep_id}; "
                 f"type: promptlab verify sweep:{run.sweep_id}"
             )
-
-
-def _causes(verdicts: Sequence[Verdict]) -> Iterator[str]:
-    """What changed since those that are not exact were made."""
-    unlike = [
-        one.verification for one in verdicts if one.verification and one.verification.outcome is not Outcome.EXACT
-    ]
-    for changes in dict.fromkeys(one.changes for one in unlike):
-        if changes:
-            yield "  changed since: " + "; ".join(map(str, changes))
-        else:
-            yield "  nothing that is recorded of the environment has changed"

@@ -10,17 +10,24 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+_WIDTH = 78
+"""Columns of help in a terminal of 80: click leaves two free."""
 
 
 def help_of(*commands: str) -> str:
-    """Return ``--help`` of each command, as it is printed on a terminal of 100 columns."""
+    """Return the ``--help`` of each command, as a terminal of 80 columns shows it."""
+    from click.testing import CliRunner
+
+    from promptlab.cli import promptlab
+
     blocks = []
     for command in commands:
         words = [command] if command else []
-        said = subprocess.run(
-            [sys.executable, "-m", "promptlab", *words, "--help"], check=True, capture_output=True, text=True
+        typed = [*words, "--help"]
+        shown = CliRunner().invoke(
+            promptlab, typed, prog_name="promptlab", terminal_width=_WIDTH, catch_exceptions=False
         )
-        blocks.append(f"```\n$ {' '.join(['promptlab', *words, '--help'])}\n{said.stdout.rstrip()}\n```\n")
+        blocks.append(f"```\n$ {' '.join(['promptlab', *typed])}\n{shown.stdout.rstrip()}\n```\n")
     return "\n".join(blocks)
 
 

@@ -1,4 +1,4 @@
-"""What ``promptlab probe`` says: the table, what it means, what to type next. Pure."""
+"""Renders what ``promptlab probe`` measured: the table, what it means, what to type next. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["fitted_line", "probe_lines", "trying_words"]
 
 
 def probe_lines(probe: ProbeRecord, share: float, *, typed: Sequence[str] = ()) -> list[str]:
-    """The table, and a few sentences.
+    """Return the table, and a few sentences.
 
     Args:
         share: of the memory that a forward may take on a CPU.
@@ -39,12 +39,12 @@ def probe_lines(probe: ProbeRecord, share: float, *, typed: Sequence[str] = ()) 
 
 
 def trying_words(batch_size: int, *, sliced: bool) -> str:
-    """What is going on while a size is tried out."""
+    """Say what is going on while a size is tried out."""
     return f"trying {counted(batch_size, 'image')} in one forward" + (" with attention slicing" if sliced else "")
 
 
 def fitted_line(batch_size: int, tried: int) -> str:
-    """What ``auto`` came to."""
+    """Say what the batch size ``auto`` came to."""
     how = f"{counted(tried, 'size')} tried out" if tried else "as was found before"
     return f"batch size {batch_size}: the most that fit into one forward ({how})"
 

@@ -1,4 +1,4 @@
-"""Rows as CSV, as RFC 4180 has it: what a spreadsheet and every library reads."""
+"""Writes rows as CSV, as RFC 4180 has it: what a spreadsheet and every library reads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["check_one_format", "csv_lines"]
 
 
 def csv_lines(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
-    """A line of names, then a line each; empty where nothing is known. What is no column is left out."""
+    """Return a line of names, then a line each, empty where nothing is known; other keys are left out."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()

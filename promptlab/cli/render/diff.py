@@ -1,4 +1,4 @@
-"""What tells two runs apart, as lines. Pure."""
+"""Renders what tells two runs apart, as lines. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOST: Final = 40
 
 
 def diff_lines(found: RunComparison, terminal: Terminal) -> list[str]:
-    """Settings, words, environments and pictures, as far as they differ; one line, where nothing does."""
+    """Return where settings, words, environments and pictures differ; one line, where nothing does."""
     before, after = (side.run.spec.variants for side in (found.before, found.after))
     words = rewording_lines(before, after, found.pairs, terminal, indent=2, most=_MOST)
     lines = [terminal.bold(f"{_called(found.before)} → {_called(found.after)}")]
@@ -79,7 +79,7 @@ def _numbers(one: ComparedRow) -> tuple[str, ...]:
 
 
 def _share(found: PixelDifference) -> str:
-    """The pixels that differ, and how large a part of all they are; never rounded to all or to none."""
+    """Return how many pixels differ, and their share of all, never rounded to all or to none."""
     percent = 100 * found.differing_pixels / found.pixels
     shown = f"{min(max(percent, 0.1), 99.9):.1f}" if found.differing_pixels < found.pixels else "100"
     return f"{found.differing_pixels:,} ({shown}%)"

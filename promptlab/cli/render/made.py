@@ -1,4 +1,4 @@
-"""What a command says when its runs have ended: what was made, where it is, what to type next. Pure."""
+"""Renders what was made when runs have ended, where it is and what to type next. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST: Final = 40
 
 
 def run_lines(run: RunRecord, workspace: Workspace, *, reused: bool = False) -> list[str]:
-    """One run. ``reused``: all of it was there, and nothing was written."""
+    """Return the lines of one run. ``reused``: all of it was there, and nothing was written."""
     there = elsewhere(workspace)
     lines = [_reused_line(run) if reused else _made_line(run), f"grid: {shown_path(workspace.grid(run.id))}"]
     lines += odd_lines(run)
@@ -31,7 +31,7 @@ def run_lines(run: RunRecord, workspace: Workspace, *, reused: bool = False) -> 
 
 
 def runs_lines(runs: Sequence[RunRecord], workspace: Workspace) -> list[str]:
-    """Several runs, and no sweep to show them in one grid."""
+    """Return the lines of several runs that no sweep shows in one grid."""
     there = elsewhere(workspace)
     lines = [_made_line(run) for run in runs[:MOST]] + _more(len(runs), f"promptlab list{there}")
     return [*lines, f"next: promptlab show {runs[-1].id}{there}, or promptlab ui{there}"]
@@ -45,7 +45,7 @@ def sweep_lines(
     new: int | None = None,
     most: int = MOST,
 ) -> list[str]:
-    """The runs of a sweep, a short line each, and its overview.
+    """Return the runs of a sweep, a short line each, and its overview.
 
     Args:
         summaries: of its runs, and any others.

@@ -1,4 +1,4 @@
-"""What ``plan`` and ``--dry-run`` say, in the order in which a person asks: what, how much, how long, with which words.
+"""Renders a plan in the order in which a person asks: what, how much, how long, with which words.
 
 Invariant: nothing is said twice, and no list is longer than a screen, however large the sweep is.
 """
@@ -21,7 +21,7 @@ _MOST: Final = 40
 
 
 def plan_lines(plan: Plan, sweep: Sweep | None = None, *, parent: RunRecord | None = None) -> list[str]:
-    """A plan as text.
+    """Return a plan as lines.
 
     Args:
         plan: of one run or more.
@@ -79,7 +79,7 @@ def _costs(plan: Plan) -> list[tuple[str, str | None]]:
 
 
 def _common_setting(runs: Sequence[PlannedRun]) -> list[tuple[str, str | None]]:
-    """What all runs have alike."""
+    """Return the settings that all runs have alike."""
     common = _setting(runs[0])
     for run in runs[1:]:
         own = set(_setting(run))

@@ -1,4 +1,4 @@
-"""How the wordings of one run became those of another, as lines.
+"""Renders how the wordings of one run became those of another.
 
 Many wordings are said in few lines: once, where all changed alike; by the words that were replaced, where these were.
 """
@@ -36,7 +36,7 @@ def rewording_lines(
     brief: bool = False,
     most: int = _MOST,
 ) -> list[str]:
-    """How the wordings ``before`` became those ``after``; nothing, where they stayed.
+    """Return how the wordings ``before`` became those ``after``; nothing, where they stayed.
 
     Args:
         brief: of what stayed only the words next to a change.
@@ -73,7 +73,7 @@ def _one_by_one(
     brief: bool,
     most: int,
 ) -> list[str]:
-    """A heading, and a line or more for each wording."""
+    """Return a heading, and a line or more for each wording."""
     after = [*(now for _, now in both), *new]
     lines = filled(_heading(before, both, after), terminal, indent=indent, title="prompts: ")
     limit = max(10, min(_LABEL, (terminal.width - indent) // 3))
@@ -94,7 +94,7 @@ def _one_by_one(
 
 
 def _heading(before: Sequence[Variant], both: Changed, after: Sequence[Variant]) -> str:
-    """``a old => the oldest | a young`` where that is all that was done, else how many changed."""
+    """Return ``a old => the oldest | a young`` where no more was done, else how many changed."""
     rules = [_replacements(variant) for variant in after]
     if all(len(rule) == 1 for rule in rules) and len({rule[0][0] for rule in rules}) == 1:
         shown = [cut(rule[0][1], 30) or "(nothing)" for rule in rules[:_MOST]]
@@ -122,11 +122,11 @@ def _negatives(both: Changed, terminal: Terminal, *, indent: int, brief: bool) -
 
 
 def _changed(old: str, new: str) -> tuple[tuple[str, str], ...]:
-    """What went and came, by which changes are alike."""
+    """Return the words that went and came; equal ones are one change."""
     return tuple((piece.kind, piece.text.strip()) for piece in word_diff(old, new) if piece.kind != "kept")
 
 
 def _named(variant: Variant, limit: int = _LABEL) -> str:
-    """A wording by its label, in at most ``limit`` columns."""
+    """Return a wording's label, in at most ``limit`` columns."""
     name = cut(variant.label or variant.prompt, limit) or "(empty)"
     return name if shown_width(name) <= limit else cut(name, limit // 2)

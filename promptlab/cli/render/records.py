@@ -1,4 +1,4 @@
-"""Whole records as lines of text: what a list of runs, a run and a picture look like in a terminal. Pure."""
+"""Renders a list of runs, a run and an image as lines for a terminal. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["image_lines", "show_lines", "summary_lines"]
 
 
 def summary_lines(summaries: Sequence[RunSummary]) -> list[str]:
-    """``promptlab list``: a line a run."""
+    """Return a line for each run, as ``promptlab list`` prints them."""
     rows = [
         (
             str(run.id),
@@ -52,7 +52,7 @@ def summary_lines(summaries: Sequence[RunSummary]) -> list[str]:
 
 
 def show_lines(run: RunRecord, workspace: Workspace) -> list[str]:
-    """``promptlab show RUN``: everything recorded, in the order in which people ask for it."""
+    """Return everything recorded about a run, in the order in which people ask for it."""
     title = " · ".join(part for part in (f"run {run.id}", run.name, run.status, run.experiment) if part)
     about = [
         ("note", run.note),
@@ -94,7 +94,7 @@ def show_lines(run: RunRecord, workspace: Workspace) -> list[str]:
 
 
 def image_lines(run: RunRecord, image: ImageRecord, workspace: Workspace) -> list[str]:
-    """``promptlab show IMAGE``: everything recorded about one picture."""
+    """Return everything recorded about one image."""
     variant = run.spec.variants[image.variant]
     size = None if image.width is None else f"{image.width}x{image.height}"
     place = (

@@ -1,4 +1,4 @@
-"""Pieces of text that commands share: tables, pairs, settings, changes, judgements. Pure."""
+"""Renders what commands share: tables, pairs, settings, changes, ratings. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ __all__ = [
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset()) -> list[str]:
-    """Aligned columns, two blanks apart. Wide characters count as two; columns in ``right`` are flush right."""
+    """Return aligned columns, two blanks apart; those in ``right`` are flush right.
+
+    Wide characters count as two.
+    """
     cells = [list(headers), *(list(row) for row in rows)]
     widths = [max(shown_width(row[at]) for row in cells) for at in range(len(headers))]
     lines = []
@@ -40,7 +43,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, right: froze
 
 
 def shown_width(text: str) -> int:
-    """Columns that ``text`` takes in a terminal."""
+    """Return how many columns ``text`` takes in a terminal."""
     if text.isascii():
         return len(text)
     return sum(
@@ -49,7 +52,7 @@ def shown_width(text: str) -> int:
 
 
 def judgement(image: ImageRecord) -> str | None:
-    """What was thought of a picture: ``4 of 5 stars · favourite · 3 votes won, 1 lost``."""
+    """Return how an image was rated: ``4 of 5 stars · favourite · 3 votes won, 1 lost``."""
     said = (
         None if image.stars is None else f"{image.stars} of 5 stars",
         "favourite" if image.favourite else None,
@@ -61,7 +64,7 @@ def judgement(image: ImageRecord) -> str | None:
 
 
 def verification_line(found: Verification) -> str:
-    """``exact``, or how far a picture that was made again is from the one that is kept."""
+    """Return ``exact``, or how far an image that was made again is from the one that is kept."""
     if found.outcome is Outcome.EXACT:
         return "exact"
     if found.differing_pixels is None:
@@ -100,7 +103,7 @@ def setting_pairs(
 
 
 def change_line(change: Change) -> str:
-    """A change in a line: seeds as ranges, one prompt against another as the words that went and came."""
+    """Return a change in a line: seeds as ranges, prompts as the words that went and came."""
     before, after = change.before, change.after
     if change.field == "seeds":
         return f"seeds: {show_seeds(before)} → {show_seeds(after)}"
@@ -113,7 +116,7 @@ def change_line(change: Change) -> str:
 
 
 def pairs(named: Iterable[tuple[str, str | None]]) -> list[str]:
-    """A line each, values aligned; those without a value are left out."""
+    """Return a line for each pair, values aligned; those without a value are left out."""
     known = [(name, value) for name, value in named if value is not None]
     width = max((len(name) for name, _ in known), default=0)
     return [f"  {name:<{width}}  {value}" for name, value in known]
@@ -125,7 +128,7 @@ def _short_identity(identity: str | None) -> str:
 
 
 def or_dash(value: object) -> str:
-    """``-`` for what is not known."""
+    """Return ``-`` for what is not known."""
     return "-" if value is None else str(value)
 
 
@@ -134,12 +137,12 @@ def _or_none(value: object) -> str | None:
 
 
 def plainly(value: object) -> str:
-    """A value as a person says it: yes, no, unknown."""
+    """Return a value as a person says it: yes, no, unknown."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "unknown" if value is None else str(value)
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:
-    """``1 image``, ``2,000 images``."""
+    """Return a number with its noun: ``1 image``, ``2,000 images``."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -1,4 +1,4 @@
-"""The tree of runs as lines: a title for each run, and under it what changed from the one it was varied from. Pure.
+"""Renders the tree of runs: a title for each, and under it what changed from its parent. Pure.
 
 Where a tree is deeper than the terminal has room for, it goes on below at the margin; nothing is ever squeezed.
 """
@@ -34,7 +34,7 @@ _BLANK: Final = "   "
 
 
 def tree_lines(tree: Lineage, terminal: Terminal, *, there: str = "") -> list[str]:
-    """All trees, one experiment after the other.
+    """Return all trees, one experiment after the other.
 
     Args:
         there: the option that a next command needs to find the workspace.
@@ -51,7 +51,7 @@ def tree_lines(tree: Lineage, terminal: Terminal, *, there: str = "") -> list[st
 
 
 def _image_lines(tree: Lineage) -> Iterator[str]:
-    """The image that was asked for, and what it came of."""
+    """Yield the image that was asked for, and what it came of."""
     if not tree.image:
         return
     image = tree.image[0]
@@ -62,7 +62,7 @@ def _image_lines(tree: Lineage) -> Iterator[str]:
 
 
 class _Drawing:
-    """One tree on its way to lines."""
+    """Draws one tree."""
 
     def __init__(self, tree: Lineage, terminal: Terminal, there: str) -> None:
         self._tree, self._terminal, self._there = tree, terminal, there
@@ -70,7 +70,7 @@ class _Drawing:
         self._later: list[NodeKey] = []
 
     def from_root(self, root: NodeKey) -> Iterator[str]:
-        """The tree, then what was too deep for it."""
+        """Yield the tree, then what was too deep for it."""
         yield from self._node(root, lead="", follow="", depth=0)
         while self._later:
             key = self._later.pop(0)
@@ -78,7 +78,7 @@ class _Drawing:
             yield from self._below(key, follow="", depth=0)
 
     def _node(self, key: NodeKey, *, lead: str, follow: str, depth: int) -> Iterator[str]:
-        """An entry with everything under it: ``lead`` stands before its first line, ``follow`` before the others."""
+        """Yield an entry and all under it: ``lead`` before its first line, ``follow`` before the others."""
         entry = self._tree.entries[key]
         root = depth == 0
         if isinstance(entry, SweepEntry):
@@ -122,7 +122,7 @@ class _Drawing:
         )
 
     def _prompts(self, variants: tuple[Variant, ...], indent: int) -> list[str]:
-        """The words of a run that came of no other: its template, where all came from one."""
+        """Return the words of a run that came of no other: its template, where all came from one."""
         templates = {variant.template for variant in variants}
         texts = [variant.prompt for variant in variants]
         if len(variants) > 1 and len(templates) == 1 and (template := templates.pop()) is not None:

@@ -1,4 +1,4 @@
-"""Words that text encoders do not see, as lines: before a run, in a plan, and of a run that was made."""
+"""Renders the words that text encoders do not see: before a run, in a plan, and of a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST: Final = 40
 
 
 def cut_lines(prompts: Sequence[TruncatedPrompt | TruncatedText]) -> list[str]:
-    """The words that are not seen, prompt by prompt and encoder by encoder."""
+    """Return the words that are not seen, prompt by prompt and encoder by encoder."""
     if not prompts:
         return []
     lines = ["too long: the text encoder does not see the last words of"]

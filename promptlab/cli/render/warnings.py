@@ -1,4 +1,4 @@
-"""What came out otherwise than asked: pictures to look at again, decoded again, or made in smaller batches. Pure."""
+"""Renders what came out otherwise than asked: flagged, decoded again, in smaller batches. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOST: Final = 12
 
 
 def odd_lines(run: RunRecord) -> list[str]:
-    """A line for each thing, with the images that it is true of; none where all is as asked."""
+    """Return a line for each thing, with its images; none where all is as asked."""
     lines = []
     for flag in sorted({image.flag for image in run.made if image.flag}):
         those = [image for image in run.made if image.flag == flag]
@@ -31,7 +31,7 @@ def odd_lines(run: RunRecord) -> list[str]:
 
 
 def flag_words(flag: str, *, many: bool = False) -> str:
-    """What a flag means, behind the pictures that have it. One that is not known is shown as it is."""
+    """Say what a flag means, behind the images that have it; an unknown one is shown as it is."""
     were = "were" if many else "was"
     return {
         "nan": "came out black: what the VAE gave are no numbers (nan)",
@@ -40,7 +40,7 @@ def flag_words(flag: str, *, many: bool = False) -> str:
 
 
 def smaller_line(rows: int, batch_size: int, images: int) -> str:
-    """What is said when it happens."""
+    """Say that memory ran out and in which batches it goes on."""
     them = "the image that is left is" if images == 1 else f"the {images} images that are left are"
     return (
         f"out of memory at {rows} images in one forward: {them} made in batches of {batch_size}, and recorded so "

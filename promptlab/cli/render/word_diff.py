@@ -1,4 +1,4 @@
-"""Words that changed, in a terminal: wrapped to its width, in colours where it has them, in marks where it has not."""
+"""Renders words that changed, wrapped to the terminal: in its colours, or in marks without them."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ _NARROWEST: Final = 24
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terminal:
-    """Where lines go: how many columns it has, and whether it shows colours."""
+    """Tells where lines go: how many columns there are, and whether colours are shown."""
 
     width: int = 100
     colours: bool = False
 
     @classmethod
     def here(cls) -> Terminal:
-        """That of this process. ``NO_COLOR``, and a pipe or a file, want no colours (https://no-color.org)."""
+        """Return that of this process; ``NO_COLOR``, a pipe or a file want no colours (https://no-color.org)."""
         colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         return cls(width=max(40, shutil.get_terminal_size((100, 24)).columns), colours=colours)
 
     def bold(self, text: str) -> str:
-        """A line that is meant to be found."""
+        """Return a line that is meant to be found."""
         return click.style(text, bold=True) if self.colours else text
 
     def faint(self, text: str) -> str:
-        """What is there for completeness."""
+        """Return a line that is there for completeness."""
         return click.style(text, dim=True) if self.colours else text
 
 
 def changed_words(
     before: str, after: str, terminal: Terminal, *, indent: int = 0, title: str = "", brief: bool = False
 ) -> list[str]:
-    """``title`` and the comparison of two texts, in lines that leave ``indent`` columns free.
+    """Return ``title`` and the comparison of two texts, in lines that leave ``indent`` columns free.
 
     Lines after the first begin under the title's end, where that leaves them room.
 
@@ -68,7 +68,7 @@ def changed_words(
 
 
 def filled(text: str, terminal: Terminal, *, indent: int = 0, title: str = "") -> list[str]:
-    """``title`` and ``text`` on as many lines as they need; see :func:`changed_words`."""
+    """Return ``title`` and ``text`` on as many lines as they need; see :func:`changed_words`."""
     return _filled([Piece(kind="kept", text=text)], terminal, indent=indent, title=title)
 
 
@@ -92,7 +92,10 @@ def _filled(pieces: Iterable[Piece], terminal: Terminal, *, indent: int, title: 
 
 
 def _chunks(pieces: Iterable[Piece], room: int) -> Iterator[list[tuple[Kind, str]]]:
-    """What a line is not broken inside: a word, with the blank before and the comma behind it; a long one in parts."""
+    """Yield what a line is not broken inside: a word, with the blank before and the comma behind it.
+
+    A word longer than a line comes in parts.
+    """
     chunk: list[tuple[Kind, str]] = []
     for piece in spaced(pieces):
         for token in split_words(piece.text):
@@ -110,7 +113,7 @@ def _chunks(pieces: Iterable[Piece], room: int) -> Iterator[list[tuple[Kind, str
 
 
 def _parts(word: str, room: int) -> Iterator[str]:
-    """``word`` in pieces that fit: in one, unless it is longer than a line."""
+    """Yield ``word`` in pieces that fit: in one, unless it is longer than a line."""
     while shown_width(word) > room:
         fits = next(at for at in range(len(word), 0, -1) if at == 1 or shown_width(word[:at]) <= room)
         yield word[:fits]
