@@ -1,7 +1,7 @@
-"""What a CLIP model sees: pictures and prompts as directions in one space, and how far they point apart.
+"""Embeds images and prompts with a CLIP model, as unit vectors of one space.
 
 Distance is ``1 − cos`` of two pictures; score is ``100 · max(cos, 0)`` of a picture and its prompt (Hessel et al. 2021,
-CLIPScore, with the factor that torchmetrics uses). Pictures are prepared as CLIP's own code does: the shorter side to
+CLIPScore, with the factor that torchmetrics uses). Images are prepared as CLIP's own code does: the shorter side to
 the model's size, bicubic, the middle cut out, normalised; ``transformers``' image processor would need torchvision.
 
 Invariant: only safetensors are loaded, and every failure leaves as one line.
@@ -17,7 +17,7 @@ from promptlab.engine.machine.devices import choose_device
 from promptlab.engine.machine.torch_setup import prepare, quietly
 from promptlab.engine.sources import hub
 from promptlab.engine.sources.files import listing, read_json
-from promptlab.errors import EngineError, InputError, NotFound, one_line
+from promptlab.errors import EngineError, InputError, NotFound, one_line, ref_value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Clip", "clip_folder"]
 
-_TOGETHER: Final = 16
-"""Pictures or prompts of one forward."""
+_BATCH: Final = 16
+"""Images or prompts of one forward."""
 
 _MEAN: Final = (0.48145466, 0.4578275, 0.40821073)
 _DEVIATION: Final = (0.26862954, 0.26130258, 0.27577711)
@@ -34,11 +34,11 @@ _DEVIATION: Final = (0.26862954, 0.26130258, 0.27577711)
 
 _NEEDED: Final = (".safetensors", "config.json", "vocab.json", "merges.txt", "index.json", "tokenizer.json")
 _ALLOWED: Final = "a folder or a Hub id of a CLIP model with safetensors"
-_HINT: Final = "--clip-model openai/clip-vit-large-patch14"
+_HINT: Final = ref_value("clip_model", "openai/clip-vit-large-patch14")
 
 
 def clip_folder(name: str) -> Path:
-    """The folder that ``name`` means, fetched from the Hub where it is not here. Reads configurations only.
+    """Find the folder of a CLIP model, fetched from the Hub where it is not here.
 
     Args:
         name: a local folder, or a Hub id.
@@ -51,7 +51,7 @@ def clip_folder(name: str) -> Path:
     if not folder.is_dir():
         if not hub.is_id(name):
             raise NotFound("clip_model", name, allowed=_ALLOWED, hint=_HINT)
-        snapshot = hub.find(name, None, "--clip-model", _ALLOWED, weights=False)
+        snapshot = hub.find(name, None, "clip_model", _ALLOWED, weights=False)
         files = [file for file in snapshot.files if "/" not in file and file.endswith(_NEEDED)]
         _check(name, files)
         folder = snapshot.fetch(files)
@@ -71,7 +71,7 @@ def _check(name: str, files: Sequence[str]) -> None:
 
 
 class Clip:
-    """A CLIP model in memory. Imports torch and transformers.
+    """Holds a CLIP model in memory. Imports torch and transformers.
 
     Args:
         name: see :func:`clip_folder`.
@@ -101,37 +101,37 @@ class Clip:
         said = read_json(own) if own.is_file() else {}
         self._mean, self._deviation = said.get("image_mean", _MEAN), said.get("image_std", _DEVIATION)
 
-    def pictures(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Their directions, ``[pictures, features]``, each of length 1.
+    def image_features(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Return the images' features, ``[images, features]``, each of length 1.
 
         Args:
-            pictures: uint8, ``[height, width, 3]`` each.
+            images: uint8, ``[height, width, 3]`` each.
         """
-        return self._directions([self._prepared(one) for one in pictures], self._see)
+        return self._features([self._prepared(one) for one in images], self._embed_images)
 
-    def prompts(self, prompts: Sequence[str]) -> NDArray[np.float32]:
-        """Their directions, ``[prompts, features]``, each of length 1; words beyond what the model reads are cut."""
-        return self._directions(list(prompts), self._read)
+    def text_features(self, prompts: Sequence[str]) -> NDArray[np.float32]:
+        """Return the prompts' features, ``[prompts, features]``, each of length 1; long prompts are cut."""
+        return self._features(list(prompts), self._embed_texts)
 
-    def _directions(self, things: list[Any], embed: Any) -> NDArray[np.float32]:
+    def _features(self, things: list[Any], embed: Any) -> NDArray[np.float32]:
         import numpy as np
         import torch
 
         found = []
         with torch.inference_mode():
-            for first in range(0, len(things), _TOGETHER):
-                some = embed(things[first : first + _TOGETHER]).float()
+            for first in range(0, len(things), _BATCH):
+                some = embed(things[first : first + _BATCH]).float()
                 found.append(torch.nn.functional.normalize(some, dim=-1).cpu().numpy())
         return np.concatenate(found)
 
-    def _see(self, prepared: list[Any]) -> Any:
+    def _embed_images(self, prepared: list[Any]) -> Any:
         import numpy as np
         import torch
 
         values = torch.from_numpy(np.stack(prepared)).to(self.device)
         return self._model.visual_projection(self._model.vision_model(pixel_values=values).pooler_output)
 
-    def _read(self, prompts: list[str]) -> Any:
+    def _embed_texts(self, prompts: list[str]) -> Any:
         tokens = self._tokenizer(
             prompts, padding=True, truncation=True, max_length=self._words, return_tensors="pt", verbose=False
         )
@@ -141,7 +141,7 @@ class Clip:
         return self._model.text_projection(read.pooler_output)
 
     def _prepared(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """``[3, size, size]``, normalised."""
+        """Return ``[3, size, size]``, normalised."""
         import numpy as np
         from PIL import Image
 

@@ -30,7 +30,7 @@ _MISSING_PACKAGE: Final = re.compile(r"requires the (\S+) library|`?pip install 
 
 @contextmanager
 def translate_errors(what: str, model: str | None = None) -> Iterator[None]:
-    """Turn whatever torch, diffusers or the system raise in the block into one :class:`EngineError` of one line.
+    """Turn whatever torch, diffusers or the system raise in the block into an :class:`EngineError`.
 
     Args:
         what: could not be done, as the beginning of the sentence.

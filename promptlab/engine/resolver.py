@@ -1,4 +1,4 @@
-"""Specs completed and checked: every default filled in, everything refused that can be found wrong without weights.
+"""Completes and checks specs: fills in every default, refuses what can be found wrong without weights.
 
 A sweep's specs share their models, VAEs and schedulers, and looking at one takes milliseconds: files are hashed,
 classes inspected. So a :class:`Resolver` looks once at each, and lives for one call: a folder may change between two.
@@ -17,7 +17,7 @@ from promptlab.engine.loading.vae import VaeSource, resolve_vae
 from promptlab.engine.machine.devices import choose_device, choose_generator_device, default_dtype
 from promptlab.engine.pipelines.calls import pipeline_class, resolve_call
 from promptlab.engine.pipelines.capabilities import check_machine
-from promptlab.engine.pipelines.meta_pipeline import outline
+from promptlab.engine.pipelines.meta_pipeline import build_meta_pipeline
 from promptlab.engine.pipelines.optional_features import resolve_optional_features
 from promptlab.engine.pipelines.required_packages import check_arguments, check_packages
 from promptlab.engine.pipelines.traits import ONE_IMAGE_PER_CALL, mixes_prompts
@@ -26,7 +26,7 @@ from promptlab.engine.sources.configuration import Configuration, read_configura
 from promptlab.engine.sources.finder import ModelSource, SourceFinder
 from promptlab.engine.text.textual_inversion import resolve_embeddings
 from promptlab.engine.text.truncation import count_chunks
-from promptlab.errors import InputError, UnknownValue, ref_value
+from promptlab.errors import InputError, UnknownValue, ref, ref_value
 from promptlab.plan import ResolvedSpec, chosen_batch_size
 from promptlab.specs import (
     DTYPES,
@@ -44,7 +44,7 @@ __all__ = ["ModelFiles", "Resolver", "look_up"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFiles:
-    """What a pipeline's names stand for: the model's source and configuration, and another VAE if one was named."""
+    """Holds what a pipeline's names stand for: the model's source and configuration, and another VAE."""
 
     source: ModelSource
     config: Configuration
@@ -52,7 +52,7 @@ class ModelFiles:
 
 
 def look_up(pipeline: PipelineSpec, finder: SourceFinder) -> ModelFiles:
-    """The model and VAE of ``pipeline``.
+    """Find the model and VAE of ``pipeline``.
 
     Raises:
         InputError: when there is no such model or VAE, or they do not go together.
@@ -76,15 +76,15 @@ class Resolver:
         self._models: dict[tuple[str | None, ...], tuple[ModelFiles, Any]] = {}
         self._schedulers: dict[tuple[int, str, int | None], SchedulerSpec | None] = {}
         self._pipelines: dict[tuple[int, str, int | None], tuple[PipelineSpec, ModelFiles, Any]] = {}
-        self._put_on: dict[tuple[int, tuple[Lora, ...]], tuple[Lora, ...]] = {}
-        self._put_in: dict[tuple[int, tuple[Embedding, ...]], tuple[Embedding, ...]] = {}
+        self._loras_found: dict[tuple[int, tuple[Lora, ...]], tuple[Lora, ...]] = {}
+        self._embeddings_found: dict[tuple[int, tuple[Embedding, ...]], tuple[Embedding, ...]] = {}
         self._calls: dict[tuple[int, int, int], CallSpec] = {}
         self._checked: set[tuple[object, ...]] = set()
-        self._outlines: dict[int, Any] = {}
-        self._read: dict[tuple[int, int, tuple[Embedding, ...]], tuple[int, ...]] = {}
+        self._meta_pipelines: dict[int, Any] = {}
+        self._chunks_found: dict[tuple[int, int, tuple[Embedding, ...]], tuple[int, ...]] = {}
 
     def resolve(self, spec: RunSpec) -> ResolvedSpec:
-        """``spec`` with every default filled in. Resolving what is resolved changes nothing.
+        """Fill in every default of ``spec``. Resolving what is resolved changes nothing.
 
         Raises:
             InputError: for everything that can be found wrong before weights are loaded.
@@ -107,7 +107,7 @@ class Resolver:
                 model_identity=model.source.identity,
                 vae_identity=None if model.vae is None else model.vae.source.identity,
                 mixes_words=mixes_prompts(kind),
-                pieces=self._pieces(spec, pipeline, model) if spec.call.weighting else (),
+                pieces=self._chunks(spec, pipeline, model) if spec.call.weighting else (),
             )
 
     def _check(self, machine: MachineSpec, pipeline: PipelineSpec, model: ModelFiles, kind: Any, device: str) -> None:
@@ -118,7 +118,7 @@ class Resolver:
         check_machine(machine, model.config, vae, kind, device, str(pipeline.dtype))
         if pipeline.embeddings and machine.offload in ("sequential", "group"):
             raise InputError(
-                "offload", machine.offload, problem="cannot be used with --textual-inversion, whose words are put "
+                "offload", machine.offload, problem=f"cannot be used with {ref('embeddings')}, whose words are put "
                 "into weights that are not there yet", allowed="model", hint=ref_value("offload", "model"),
             )  # fmt: skip
         self._checked.add(key)
@@ -171,15 +171,15 @@ class Resolver:
 
     def _loras(self, asked: PipelineSpec, model: ModelFiles, kind: Any) -> tuple[Lora, ...]:
         key = id(model), asked.loras
-        if key not in self._put_on:
-            self._put_on[key] = resolve_loras(asked.loras, model.config, model.source, kind, self._finder)
-        return self._put_on[key]
+        if key not in self._loras_found:
+            self._loras_found[key] = resolve_loras(asked.loras, model.config, model.source, kind, self._finder)
+        return self._loras_found[key]
 
     def _embeddings(self, asked: PipelineSpec, model: ModelFiles) -> tuple[Embedding, ...]:
         key = id(model), asked.embeddings
-        if key not in self._put_in:
-            self._put_in[key] = resolve_embeddings(asked.embeddings, model.config, model.source, self._finder)
-        return self._put_in[key]
+        if key not in self._embeddings_found:
+            self._embeddings_found[key] = resolve_embeddings(asked.embeddings, model.config, model.source, self._finder)
+        return self._embeddings_found[key]
 
     def _call(self, spec: RunSpec, model: ModelFiles, kind: Any) -> CallSpec:
         key = id(spec.call), id(spec.variants), id(model)  # a pipeline may take no negative prompt
@@ -187,24 +187,24 @@ class Resolver:
         if found is None:
             vae = model.vae and model.vae.config
             check_arguments(model.source.name, kind, spec.call.arguments)
-            call = resolve_call(spec, kind, model.config, vae, self._plain(model, kind))
+            call = resolve_call(spec, kind, model.config, vae, self._meta_pipeline(model, kind))
             found = self._calls[key] = resolve_optional_features(call, spec.variants, kind, model.config, model.source)
         return found
 
-    def _pieces(self, spec: RunSpec, pipeline: PipelineSpec, model: ModelFiles) -> tuple[int, ...]:
+    def _chunks(self, spec: RunSpec, pipeline: PipelineSpec, model: ModelFiles) -> tuple[int, ...]:
         key = id(spec.variants), id(model), pipeline.embeddings
-        if key not in self._read:
+        if key not in self._chunks_found:
             pieces = count_chunks(spec.variants, model.config, model.source, pipeline.embeddings, self._finder)
-            self._read[key] = pieces if len(set(pieces)) > 1 else ()
-        return self._read[key]
+            self._chunks_found[key] = pieces if len(set(pieces)) > 1 else ()
+        return self._chunks_found[key]
 
-    def _plain(self, model: ModelFiles, kind: Any) -> Any:
-        """The pipeline without weights. UNets' configurations tell all that it would."""
+    def _meta_pipeline(self, model: ModelFiles, kind: Any) -> Any:
+        """Return the pipeline without weights. UNets' configurations tell all that it would."""
         if "unet" in model.config.parts:
             return None
-        if id(model) not in self._outlines:
-            self._outlines[id(model)] = outline(kind, model.source.folder, model.config.parts)
-        return self._outlines[id(model)]
+        if id(model) not in self._meta_pipelines:
+            self._meta_pipelines[id(model)] = build_meta_pipeline(kind, model.source.folder, model.config.parts)
+        return self._meta_pipelines[id(model)]
 
 
 def _resolve_scheduler(asked: SchedulerSpec | None, config: Configuration, steps: int | None) -> SchedulerSpec | None:
@@ -214,7 +214,7 @@ def _resolve_scheduler(asked: SchedulerSpec | None, config: Configuration, steps
             raise InputError(
                 "scheduler", str(asked),
                 problem=f"means nothing to {config.pipeline_class}, which has several or none",
-                allowed="the model's own", hint="the command without --scheduler",
+                allowed="the model's own", hint=f"the command without {ref('scheduler')}",
             )  # fmt: skip
         return None
     return resolve_scheduler(asked, own, config.scheduler, config.denoiser, config.pipeline_class, steps)

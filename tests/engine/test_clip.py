@@ -58,18 +58,19 @@ def test_pictures_and_prompts_are_what_transformers_says(clip, tiny_clip):
     values = (np.stack(shown).astype(np.float32) / 255 - np.float32(mean)) / np.float32(deviation)
     with torch.inference_mode():
         theirs = model(pixel_values=torch.from_numpy(values.transpose(0, 3, 1, 2).copy()), **tokens)
-    np.testing.assert_allclose(clip.pictures(shown), theirs.image_embeds.numpy(), atol=1e-5)
-    np.testing.assert_allclose(clip.prompts(["a fox", "a castle at night"]), theirs.text_embeds.numpy(), atol=1e-5)
+    np.testing.assert_allclose(clip.image_features(shown), theirs.image_embeds.numpy(), atol=1e-5)
+    words = clip.text_features(["a fox", "a castle at night"])
+    np.testing.assert_allclose(words, theirs.text_embeds.numpy(), atol=1e-5)
 
 
 def test_any_size_and_any_length(clip):
     """Wide, tall, small and many pictures; prompts that are empty, long, or of other scripts: directions all."""
     odd = [np.zeros(shape, np.uint8) for shape in ((10, 200, 3), (33, 31, 3), (1, 1, 3), (64, 32, 3))]
-    for found in (clip.pictures(odd + pictures(40, 20)), clip.prompts(["", "a fox " * 200, "여우"])):
+    for found in (clip.image_features(odd + pictures(40, 20)), clip.text_features(["", "a fox " * 200, "여우"])):
         assert np.isfinite(found).all()
         np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
-    alone = np.concatenate([clip.pictures([one]) for one in odd])
-    np.testing.assert_allclose(clip.pictures(odd), alone, atol=1e-5)
+    alone = np.concatenate([clip.image_features([one]) for one in odd])
+    np.testing.assert_allclose(clip.image_features(odd), alone, atol=1e-5)
 
 
 def test_a_hub_id_is_found_in_the_cache(tiny_clip, tmp_path):
@@ -80,9 +81,9 @@ def test_a_hub_id_is_found_in_the_cache(tiny_clip, tmp_path):
 
 def test_what_is_no_clip_model_is_said_in_one_line(tiny_clip, tmp_path, mini):
     """No folder, no configuration, pickles only, another kind of model, damaged weights."""
-    with pytest.raises(NotFound, match="--clip-model 'nowhere' does not exist"):
+    with pytest.raises(NotFound, match="clip_model 'nowhere' does not exist"):
         clip_folder("nowhere")
-    with pytest.raises(InputError, match=r"--clip-model .* has no config\.json"):
+    with pytest.raises(InputError, match=r"clip_model .* has no config\.json"):
         clip_folder(str(mini))
     other = tmp_path / "other"
     write_json(other / "config.json", {"model_type": "bert"})

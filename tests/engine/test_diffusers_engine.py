@@ -225,7 +225,7 @@ def test_out_of_memory_says_what_to_try(kind):
 
     error = MemoryError() if kind == "MemoryError" else torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
     with (
-        pytest.raises(EngineError, match=r"^mini would not load: out of memory; end what else .*--offload model"),
+        pytest.raises(EngineError, match=r"^mini would not load: out of memory; end what else .*offload=model"),
         translate_errors("mini would not load"),
     ):
         raise error

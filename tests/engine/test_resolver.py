@@ -42,9 +42,9 @@ def test_a_transformer_models_defaults(engine, make_spec, flux):
 @pytest.mark.parametrize(
     ("size", "sentence"),
     [
-        ((60, 64), "--size '64x60' is not divisible by 16.*; allowed: 64x48 or 64x64, the nearest; type: --size 64x64"),
-        ((64, 3), "--size '3x64' is not divisible by 16.*; allowed: 16x64 or 16x64, the nearest; type: --size 16x64"),
-        ((None, 130), "--size '130x128' .*; allowed: 128x128 or 144x128, the nearest"),
+        ((60, 64), "size '64x60' is not divisible by 16.*; allowed: 64x48 or 64x64, the nearest; type: size=64x64"),
+        ((64, 3), "size '3x64' is not divisible by 16.*; allowed: 16x64 or 16x64, the nearest; type: size=16x64"),
+        ((None, 130), "size '130x128' .*; allowed: 128x128 or 144x128, the nearest"),
     ],
 )
 def test_a_size_that_the_vae_cannot_make_is_refused(engine, make_spec, size, sentence):
@@ -55,18 +55,18 @@ def test_a_size_that_the_vae_cannot_make_is_refused(engine, make_spec, size, sen
 
 def test_folded_latents_need_twice_the_multiple(engine, make_spec, flux):
     """A model that folds latents two by two would round the size silently."""
-    with pytest.raises(InputError, match="--size '72x64' is not divisible by 16"):
+    with pytest.raises(InputError, match="size '72x64' is not divisible by 16"):
         engine.resolve(make_spec(model=str(flux), height=64, width=72))
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ((("eeta", 0.5),), r"--set 'eeta' is no argument of StableDiffusionPipeline .* .did you mean eta"),
-        ((("eta", "much"),), "--set 'eta=much' is of the wrong kind; allowed: float; type: --set eta=VALUE"),
-        ((("guidance_scale", 3),), "--set 'guidance_scale' has an option of its own; allowed: --guidance"),
-        ((("latents", 1),), "--set 'latents' is no argument of StableDiffusionPipeline that can be typed"),
-        ((("output_type", "latent"),), "--set 'output_type' is no argument"),
+        ((("eeta", 0.5),), r"arguments 'eeta' is no argument of StableDiffusionPipeline .* .did you mean eta"),
+        ((("eta", "much"),), "arguments 'eta=much' is of the wrong kind; allowed: float; type: arguments=eta=VALUE"),
+        ((("guidance_scale", 3),), "arguments 'guidance_scale' has an option of its own; allowed: guidance_scale"),
+        ((("latents", 1),), "arguments 'latents' is no argument of StableDiffusionPipeline that can be typed"),
+        ((("output_type", "latent"),), "arguments 'output_type' is no argument"),
     ],
 )  # fmt: skip
 def test_call_arguments_are_looked_up(engine, make_spec, arguments, sentence):
@@ -89,7 +89,7 @@ def test_a_negative_prompt_needs_a_pipeline_that_takes_one(engine, make_spec, ma
         vae=("diffusers", "AutoencoderKLFlux2", {"latent_channels": 32}),
     )  # fmt: skip
     with pytest.raises(
-        InputError, match="--negative 'blurry' means nothing to Flux2KleinPipeline; allowed: a model that"
+        InputError, match="negative_prompt 'blurry' means nothing to Flux2KleinPipeline; allowed: a model that"
     ):
         engine.resolve(make_spec("a fox", negative_prompt="blurry", model=str(model)))
 
@@ -129,7 +129,7 @@ def test_an_inpainting_model_is_refused(engine, make_spec, copy_of_mini):
 @pytest.mark.parametrize("device", ["cuda:7", "tpu", "gpu", ""])
 def test_a_device_that_is_not_there_is_refused(engine, make_spec, device):
     """Asking for an accelerator that is missing is an error, never a silent fall back to the CPU."""
-    with pytest.raises(UnknownValue, match=rf"--device '{device}' is not there.*; allowed: .*cpu; type: --device cpu"):
+    with pytest.raises(UnknownValue, match=rf"device '{device}' is not there.*; allowed: .*cpu; type: device=cpu"):
         engine.resolve(make_spec(device=device))
 
 
@@ -140,14 +140,14 @@ def test_devices_have_numbers_and_any_case(engine, make_spec):
 
 def test_the_noise_is_drawn_on_the_cpu_or_the_device(engine, make_spec):
     """diffusers would refuse any other place once the weights are loaded."""
-    with pytest.raises(UnknownValue, match=r"--generator-device 'cuda' is not there.*; allowed: cpu"):
+    with pytest.raises(UnknownValue, match=r"generator_device 'cuda' is not there.*; allowed: cpu"):
         engine.resolve(make_spec(generator_device="cuda"))
 
 
 def test_an_unknown_dtype_is_refused(engine, make_spec):
     """A string that torch does not know would silently be float32."""
     with pytest.raises(
-        UnknownValue, match=r"--dtype 'float61' is unknown .did you mean float16.*; allowed: float32, float16, b"
+        UnknownValue, match=r"dtype 'float61' is unknown .did you mean float16.*; allowed: float32, float16, b"
     ):
         engine.resolve(make_spec(dtype="float61"))
 

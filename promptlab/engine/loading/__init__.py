@@ -1,1 +1,1 @@
-"""Weights come into memory here, and leave it: pipelines and the parts that are changed in them."""
+"""Loads weights and lets go of them: pipelines and the components that are changed in them."""

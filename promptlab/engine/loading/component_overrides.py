@@ -1,4 +1,4 @@
-"""A model's folder as diffusers loads it: parts whose class has moved, and parts that lie elsewhere, are handed to it.
+"""Finds components that ``from_pretrained`` must be handed: of a class that moved, or from elsewhere.
 
 A class may have moved since the folder was written (``["wuerstchen", "PaellaVQModel"]``), while the pipeline's
 constructor still names it; or its library may keep it to itself (transformers' ``T5GemmaEncoder``), and the pipeline
@@ -20,11 +20,11 @@ from typing import Any, Union, get_args, get_origin
 
 from promptlab.engine.sources.files import INDEX, read_json
 
-__all__ = ["relocated_classes", "without"]
+__all__ = ["folder_without", "relocated_classes"]
 
 
 def relocated_classes(kind: Any, folder: Path) -> Mapping[str, Any]:
-    """The classes of the parts that the index declares where they are not, by the part's name.
+    """Return the classes of the parts that the index declares where they are not, by the part's name.
 
     Args:
         kind: the pipeline's class, whose constructor names the classes of its parts.
@@ -32,18 +32,18 @@ def relocated_classes(kind: Any, folder: Path) -> Mapping[str, Any]:
     """
     found = {}
     for part, value in read_json(folder / INDEX).items():
-        if not (isinstance(value, list) and len(value) == 2 and value[0]) or _is_there(*value):
+        if not (isinstance(value, list) and len(value) == 2 and value[0]) or _is_defined(*value):
             continue
         parameter = inspect.signature(kind.__init__).parameters.get(part)
         for named in _classes(parameter.annotation) if parameter is not None else ():
             if named.__name__ == value[1]:
-                found[part] = getattr(_home(kind), value[1], named)
+                found[part] = getattr(_package_of(kind), value[1], named)
     return found
 
 
 @contextmanager
-def without(folder: Path, parts: Mapping[str, Any]) -> Iterator[Path]:
-    """A folder that is ``folder`` less these parts, and less its model card; ``folder`` itself where there are none."""
+def folder_without(folder: Path, parts: Mapping[str, Any]) -> Iterator[Path]:
+    """Yield a folder like ``folder`` without these parts and its model card; itself where there are none."""
     if not parts:
         yield folder
         return
@@ -57,7 +57,7 @@ def without(folder: Path, parts: Mapping[str, Any]) -> Iterator[Path]:
         yield links
 
 
-def _is_there(library: str, name: str) -> bool:
+def _is_defined(library: str, name: str) -> bool:
     import diffusers
     import transformers
     from diffusers import pipelines
@@ -67,8 +67,8 @@ def _is_there(library: str, name: str) -> bool:
     return home is not None and hasattr(home, name)
 
 
-def _home(kind: Any) -> Any:
-    """The package of a pipeline, which may have a class of its own beside the one that its constructor names."""
+def _package_of(kind: Any) -> Any:
+    """Return a pipeline's package, which may have a class of its own beside the one its constructor names."""
     return import_module(kind.__module__.rpartition(".")[0])
 
 

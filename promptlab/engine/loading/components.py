@@ -1,4 +1,4 @@
-"""The parts of a model, told apart by content: two models with the same text encoder can share it.
+"""Identifies a model's components by content: two models with the same text encoder can share it.
 
 A part is a folder of a model with weights: its configuration and its weights make it what it is, and nothing else.
 What the Hub's cache holds is told apart by the names of its files, which are hashes; so gigabytes are read once.
@@ -19,18 +19,16 @@ from promptlab.engine.sources.files import INDEX, choose_files, file_identity, l
 from promptlab.engine.sources.finder import ModelSource
 from promptlab.specs import MachineSpec, canonical_json
 
-__all__ = ["Part", "component_identities"]
+__all__ = ["Component", "component_identities"]
 
 _LFS_BLOB: Final = re.compile(r"[0-9a-f]{64}")
-_OF_THE_WRITER: Final = frozenset(
-    {"transformers_version", "torch_dtype", "dtype", "_name_or_path", "_diffusers_version"}
-)
+_WRITER_KEYS: Final = frozenset({"transformers_version", "torch_dtype", "dtype", "_name_or_path", "_diffusers_version"})
 """Keys of a configuration that say who wrote it, and not what it describes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """What a module in memory is, and how it lies there.
+class Component:
+    """Identifies a module in memory: what it is, and how it lies there.
 
     Args:
         identity: of its configuration and weights.
@@ -46,7 +44,7 @@ class Part:
 
 
 def component_identities(source: ModelSource) -> Mapping[str, str]:
-    """The identity of each part with weights, by its name. The parts of a single file are its own."""
+    """Return the identity of each part with weights, by its name. The parts of a single file are its own."""
     index = read_json(source.folder / INDEX)
     if source.file is not None:
         names = [name for name, value in index.items() if isinstance(value, list) and value[0]]
@@ -62,13 +60,13 @@ def component_identities(source: ModelSource) -> Mapping[str, str]:
 
 
 def _identity(folder: Path, kind: str, names: Iterable[str]) -> str:
-    about = {key: value for key, value in read_json(folder / "config.json").items() if key not in _OF_THE_WRITER}
+    about = {key: value for key, value in read_json(folder / "config.json").items() if key not in _WRITER_KEYS}
     digests = sorted(_digest(folder, name) for name in names)
     return sha256("\n".join([kind, canonical_json(about), *digests]).encode()).hexdigest()
 
 
 def _digest(folder: Path, name: str) -> str:
-    """Of one file of weights."""
+    """Return the hash of one file of weights."""
     blob = (folder / name).resolve()
     if blob.parent.name == "blobs" and _LFS_BLOB.fullmatch(blob.name):
         return blob.name

@@ -1,4 +1,4 @@
-"""LoRAs on a loaded pipeline: put on, weighed and taken off without the model's own weights being read again.
+"""Adds LoRAs to a loaded pipeline, weighs and removes them, without reading the model's weights again.
 
 peft adds them as layers around the model's; nothing is fused, because fused weights do not come apart to the same bits.
 Invariant: a denoiser that is handed out has exactly the LoRAs that its setting names, in that order (sums of floats
@@ -20,7 +20,7 @@ from promptlab.engine.sources.adapters import LORA, AdapterFile
 from promptlab.engine.sources.configuration import Configuration
 from promptlab.engine.sources.files import read_json
 from promptlab.engine.sources.finder import ModelSource, SourceFinder
-from promptlab.errors import InputError, one_line
+from promptlab.errors import InputError, one_line, ref_value
 from promptlab.specs import Lora
 
 __all__ = ["LoraAdapters", "resolve_loras"]
@@ -32,7 +32,7 @@ _ENDS: Final = (".lora_A.weight", ".lora_B.weight", ".lora.down.weight", ".lora.
 def resolve_loras(
     asked: Sequence[Lora], config: Configuration, source: ModelSource, pipeline: Any, finder: SourceFinder
 ) -> tuple[Lora, ...]:
-    """``asked``, each with its file and its identity.
+    """Return ``asked``, each with its file and its identity.
 
     Args:
         pipeline: diffusers class of the model.
@@ -44,16 +44,16 @@ def resolve_loras(
         return ()
     if not hasattr(pipeline, "load_lora_weights"):
         raise InputError(
-            LORA.option, str(asked[0]), problem=f"means nothing to {pipeline.__name__}, which takes none",
-            allowed="a model whose pipeline takes LoRAs", hint=f"{LORA.option} none",
+            LORA.field, str(asked[0]), problem=f"means nothing to {pipeline.__name__}, which takes none",
+            allowed="a model whose pipeline takes LoRAs", hint=ref_value(LORA.field, "none"),
         )  # fmt: skip
     resolved = []
     for each in asked:
         file = finder.adapter(each.name, LORA)
         if not any("lora" in name.lower() for name in file.header):
             raise InputError(
-                LORA.option, file.name, problem="holds no LoRA", allowed="low-rank weights: lora_A and lora_B",
-                hint=f"{LORA.option} FILE.safetensors",
+                LORA.field, file.name, problem="holds no LoRA", allowed="low-rank weights: lora_A and lora_B",
+                hint=ref_value(LORA.field, "FILE.safetensors"),
             )  # fmt: skip
         _check_fits(file, config, source, pipeline)
         resolved.append(Lora(name=file.name, weight=each.weight, identity=file.identity))
@@ -61,43 +61,46 @@ def resolve_loras(
 
 
 @dataclass(slots=True)
-class _On:
-    """What a denoiser has on: identities in the order of their adapters' numbers, and their weights."""
+class _Applied:
+    """Records a denoiser's LoRAs: identities in the order of their adapters' numbers, and their weights."""
 
     identities: tuple[str | None, ...] = ()
     weights: tuple[float, ...] = ()
 
 
 class LoraAdapters:
-    """Remembers what is on each denoiser, which pipelines may share."""
+    """Adds LoRAs to denoisers, which pipelines may share, and remembers what each has."""
 
     def __init__(self) -> None:
-        self._on: WeakKeyDictionary[Any, _On] = WeakKeyDictionary()
+        self._applied: WeakKeyDictionary[Any, _Applied] = WeakKeyDictionary()
 
-    def put(self, pipeline: Any, wanted: Sequence[Lora], files: Mapping[str, Path]) -> bool:
-        """Have exactly ``wanted`` on ``pipeline``; whether anything was read for it.
+    def apply(self, pipeline: Any, wanted: Sequence[Lora], files: Mapping[str, Path]) -> bool:
+        """Put exactly ``wanted`` on ``pipeline``.
 
         Args:
             files: where each lies, by its name.
+
+        Returns:
+            Whether anything was read for it.
         """
         denoiser = next((getattr(pipeline, name) for name in _DENOISERS if getattr(pipeline, name, None)), None)
-        on = _On() if denoiser is None else self._on.setdefault(denoiser, _On())
+        applied = _Applied() if denoiser is None else self._applied.setdefault(denoiser, _Applied())
         identities, weights = tuple(each.identity for each in wanted), tuple(each.weight for each in wanted)
-        read = identities != on.identities
-        if read and on.identities:
-            _take_off(pipeline)
-            on.identities, on.weights = (), ()
+        read = identities != applied.identities
+        if read and applied.identities:
+            _unload(pipeline)
+            applied.identities, applied.weights = (), ()
         names = [f"lora_{number}" for number in range(len(wanted))]
         if read:
             try:
                 for each, name in zip(wanted, names, strict=True):
                     _load(pipeline, files[each.name], name)
             except BaseException:
-                _take_off(pipeline)  # half a LoRA is none
+                _unload(pipeline)  # half a LoRA is none
                 raise
-        if wanted and (read or weights != on.weights):
+        if wanted and (read or weights != applied.weights):
             pipeline.set_adapters(names, list(weights))
-        on.identities, on.weights = identities, weights
+        applied.identities, applied.weights = identities, weights
         return read
 
 
@@ -110,7 +113,7 @@ def _load(pipeline: Any, path: Path, name: str) -> None:
         )  # fmt: skip
 
 
-def _take_off(pipeline: Any) -> None:
+def _unload(pipeline: Any) -> None:
     with quietly():
         if "reset_to_overwritten_params" in inspect.signature(pipeline.unload_lora_weights).parameters:
             pipeline.unload_lora_weights(reset_to_overwritten_params=True)
@@ -119,7 +122,7 @@ def _take_off(pipeline: Any) -> None:
 
 
 def _check_fits(file: AdapterFile, config: Configuration, source: ModelSource, pipeline: Any) -> None:
-    """Whether each of its layers is one of the model, with the same number of inputs and outputs.
+    """Check that each of its layers is one of the model, with the same number of inputs and outputs.
 
     The names of the layers are diffusers' once ``lora_state_dict`` has read the file, whatever program wrote it; the
     model's layers are those of its configuration, made without weights.
@@ -131,20 +134,20 @@ def _check_fits(file: AdapterFile, config: Configuration, source: ModelSource, p
             state = _read(file, config, pipeline)
             layers = {} if part is None else _layers(source, part, config.parts[part])
     except Exception as error:
-        raise _another(file, config, f"cannot be read as one for it: {one_line(error, limit=160)}") from error
+        raise _unfit(file, config, f"cannot be read as one for it: {one_line(error, limit=160)}") from error
     own = {key.removeprefix(f"{part}."): value for key, value in state.items() if key.startswith(f"{part}.")}
     if state and not own and not any(key.startswith("text_encoder") for key in state):
-        raise _another(file, config, f"has no layer of a {part}")
+        raise _unfit(file, config, f"has no layer of a {part}")
     for key, value in own.items():
         name, down = _layer(key)
         if name is None or not layers:
             continue
         if name not in layers:
-            raise _another(file, config, f"has the layer {name}, which this model has not")
+            raise _unfit(file, config, f"has the layer {name}, which this model has not")
         inputs, outputs = layers[name]
         sides = (int(value.shape[1]), inputs) if down else (int(value.shape[0]), outputs)
         if sides[0] != sides[1]:
-            raise _another(file, config, f"has {sides[0]} {'inputs' if down else 'outputs'} at {name}, not {sides[1]}")
+            raise _unfit(file, config, f"has {sides[0]} {'inputs' if down else 'outputs'} at {name}, not {sides[1]}")
 
 
 def _read(file: AdapterFile, config: Configuration, pipeline: Any) -> Mapping[str, Any]:
@@ -162,7 +165,7 @@ def _read(file: AdapterFile, config: Configuration, pipeline: Any) -> Mapping[st
 
 
 def _layers(source: ModelSource, part: str, kind: str) -> dict[str, tuple[int, int]]:
-    """Inputs and outputs of the model's linear layers and convolutions, by name."""
+    """Return inputs and outputs of the model's linear layers and convolutions, by name."""
     import diffusers
     import torch
 
@@ -181,7 +184,7 @@ def _layers(source: ModelSource, part: str, kind: str) -> dict[str, tuple[int, i
 
 
 def _layer(key: str) -> tuple[str | None, bool]:
-    """The layer that a tensor of a LoRA belongs to, and whether it is the half that reads its inputs."""
+    """Return the layer of a LoRA's tensor, and whether it is the half that reads the layer's inputs."""
     for place, end in enumerate(_ENDS):
         if key.endswith(end):
             return key.removesuffix(end), place % 2 == 0
@@ -192,8 +195,8 @@ def _layer(key: str) -> tuple[str | None, bool]:
     return None, False
 
 
-def _another(file: AdapterFile, config: Configuration, problem: str) -> InputError:
+def _unfit(file: AdapterFile, config: Configuration, problem: str) -> InputError:
     return InputError(
-        LORA.option, file.name, problem=problem, allowed=f"a LoRA that was trained for this {config.pipeline_class}",
-        hint=f"{LORA.option} none",
+        LORA.field, file.name, problem=problem, allowed=f"a LoRA that was trained for this {config.pipeline_class}",
+        hint=ref_value(LORA.field, "none"),
     )  # fmt: skip

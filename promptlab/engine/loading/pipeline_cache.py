@@ -1,4 +1,4 @@
-"""One pipeline in memory, ready for the next batch, and the shortest way from the last setting to this one.
+"""Caches one pipeline in memory and changes it into the next one with as little loading as possible.
 
 A change of scheduler loads nothing, a change of VAE the VAE alone. A change of model frees what the next setting has no
 use for before anything is loaded: two models side by side are what runs an accelerator out of memory. Parts that both
@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from promptlab.engine import Loaded, Loading, Watch
 from promptlab.engine.errors import translate_errors
-from promptlab.engine.loading.component_overrides import relocated_classes, without
-from promptlab.engine.loading.components import Part, component_identities
+from promptlab.engine.loading.component_overrides import folder_without, relocated_classes
+from promptlab.engine.loading.components import Component, component_identities
 from promptlab.engine.loading.lora import LoraAdapters
-from promptlab.engine.loading.placement import offloaded, placed
+from promptlab.engine.loading.placement import offload, place
 from promptlab.engine.loading.vae import VaeSource, load_vae
 from promptlab.engine.machine.devices import torch_dtype
 from promptlab.engine.machine.memory import release
@@ -40,12 +40,12 @@ if TYPE_CHECKING:
 
 __all__ = ["PipelineCache", "PipelineSetting"]
 
-_AS_EVER: Final = MachineSpec()
+_DEFAULT_MACHINE: Final = MachineSpec()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineSetting:
-    """What decides which weights are in memory, and where.
+    """Identifies a loaded pipeline: what decides which weights are in memory, and where.
 
     Args:
         model: the source of the pipeline.
@@ -61,44 +61,44 @@ class PipelineSetting:
     vae: VaeSource | None
     dtype: str
     device: str
-    machine: MachineSpec = _AS_EVER
+    machine: MachineSpec = _DEFAULT_MACHINE
     loras: tuple[Lora, ...] = ()
     embeddings: tuple[Embedding, ...] = ()
     files: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def base(self) -> tuple[object, ...]:
-        """What tells it from another, the VAE apart."""
+        """Return what tells it from another, the VAE apart."""
         return self.model.identity, self.model.variant, self.dtype, self.device, self.machine
 
     @property
-    def own_vae(self) -> Part | None:
-        """The other VAE, as it lies in memory."""
+    def other_vae(self) -> Component | None:
+        """Return the other VAE, as it lies in memory."""
         if self.vae is None:
             return None
         about = canonical_json({**self.vae.config, "_class_name": self.vae.class_name})
-        return self._part(f"{self.vae.source.identity} {about}")
+        return self._component(f"{self.vae.source.identity} {about}")
 
-    def parts(self) -> dict[str, Part]:
-        """What its pipeline is made of, by name. Its model must have been downloaded."""
-        named = {name: self._part(identity) for name, identity in component_identities(self.model).items()}
-        return named if self.own_vae is None else {**named, "vae": self.own_vae}
+    def components(self) -> dict[str, Component]:
+        """Return what its pipeline is made of, by name. Its model must have been downloaded."""
+        named = {name: self._component(identity) for name, identity in component_identities(self.model).items()}
+        return named if self.other_vae is None else {**named, "vae": self.other_vae}
 
-    def _part(self, identity: str) -> Part:
-        return Part(identity=identity, dtype=self.dtype, device=self.device, machine=self.machine)
+    def _component(self, identity: str) -> Component:
+        return Component(identity=identity, dtype=self.dtype, device=self.device, machine=self.machine)
 
 
 class PipelineCache:
-    """Keeps one pipeline, and of its parts those that the next one shares."""
+    """Keeps one pipeline, and of its components those that the next one shares."""
 
     def __init__(self) -> None:
         self._setting: PipelineSetting | None = None
         self._pipeline: Any = None
-        self._parts: dict[Part, Any] = {}
+        self._components: dict[Component, Any] = {}
         self._loras, self._inversions = LoraAdapters(), TextualInversions()
 
     def ready(self, setting: PipelineSetting, watch: Watch) -> Any:
-        """The diffusers pipeline for ``setting``, loaded as far as it is not there yet.
+        """Return the diffusers pipeline for ``setting``, loaded as far as it is not there yet.
 
         Whoever has the one that was handed out before has an empty one now.
 
@@ -106,7 +106,7 @@ class PipelineCache:
             EngineError: when weights cannot be downloaded or loaded.
         """
         began, before = time.perf_counter(), self._setting
-        loaded = before is None or (before.base, before.own_vae) != (setting.base, setting.own_vae)
+        loaded = before is None or (before.base, before.other_vae) != (setting.base, setting.other_vae)
         if loaded:
             self._exchange(before, setting, watch)
         with translate_errors(f"what {setting.model.name} is used with would not load", setting.model.name):
@@ -115,9 +115,9 @@ class PipelineCache:
         return self._pipeline
 
     def _add(self, setting: PipelineSetting) -> bool:
-        """Have exactly the setting's LoRAs and words in the pipeline; whether anything was read for it."""
-        read = self._inversions.put(self._pipeline, setting.embeddings, setting.files)
-        return self._loras.put(self._pipeline, setting.loras, setting.files) or read
+        """Apply exactly the setting's LoRAs and textual inversions; tell whether any was read."""
+        read = self._inversions.apply(self._pipeline, setting.embeddings, setting.files)
+        return self._loras.apply(self._pipeline, setting.loras, setting.files) or read
 
     def _exchange(self, before: PipelineSetting | None, setting: PipelineSetting, watch: Watch) -> None:
         """Load the pipeline of ``setting``, as far as it is not there yet, in place of the one before."""
@@ -126,9 +126,9 @@ class PipelineCache:
             self._add(replace(before, loras=(), embeddings=()))  # parts that stay are handed on as they came
         with translate_errors(f"{model.name} would not load"):
             _download(model, watch)
-            wanted = setting.parts()
+            wanted = setting.components()
         other = before is None or before.base != setting.base or setting.machine.offload is not None
-        had_vae = setting.own_vae in self._parts
+        had_vae = setting.other_vae in self._components
         kept = self._keep(wanted, setting)
         if other or (vae is None and "vae" in wanted and "vae" not in kept):
             watch(Loading(what=Path(model.name).name if model.kind in {"folder", "file"} else model.name))
@@ -137,23 +137,27 @@ class PipelineCache:
             with translate_errors(f"the VAE {vae.source.name} would not load"):
                 _download(vae.source, watch)
                 loaded = load_vae(vae, model, torch_dtype(setting.dtype))
-                kept["vae"] = placed(loaded, setting.machine, setting.device)
+                kept["vae"] = place(loaded, setting.machine, setting.device)
         with translate_errors(f"{model.name} would not load", model.name), quietly():
             self._pipeline = _load(setting, kept)
         components = self._pipeline.components
-        self._parts = {part: components[name] for name, part in wanted.items() if components.get(name) is not None}
+        self._components = {part: components[name] for name, part in wanted.items() if components.get(name) is not None}
         self._setting = setting
 
     def free(self) -> None:
         """Let go of every weight."""
         self._keep({}, None)
 
-    def _keep(self, wanted: Mapping[str, Part], setting: PipelineSetting | None) -> dict[str, Any]:
+    def _keep(self, wanted: Mapping[str, Component], setting: PipelineSetting | None) -> dict[str, Any]:
         """Let go of all that is not wanted; what is, by name. Weights that hooks fetch belong to one pipeline."""
         hooked = setting is None or setting.machine.offload is not None
-        kept = {} if hooked else {name: self._parts[part] for name, part in wanted.items() if part in self._parts}
+        kept = (
+            {}
+            if hooked
+            else {name: self._components[part] for name, part in wanted.items() if part in self._components}
+        )
         pipeline, device = self._pipeline, "cpu" if self._setting is None else self._setting.device
-        self._setting, self._pipeline, self._parts = None, None, {}
+        self._setting, self._pipeline, self._components = None, None, {}
         if pipeline is not None:
             for name in pipeline.components:  # whoever still has it would keep all of it alive
                 vars(pipeline)[name] = None
@@ -163,7 +167,7 @@ class PipelineCache:
 
 
 def _load(setting: PipelineSetting, kept: Mapping[str, Any]) -> Any:
-    """The pipeline around the parts that are there already; the others are loaded."""
+    """Load the pipeline around the components that are there already."""
     import diffusers
     import torch
 
@@ -177,17 +181,19 @@ def _load(setting: PipelineSetting, kept: Mapping[str, Any]) -> Any:
             str(model.file), config=str(model.folder), dtype=dtype, local_files_only=True, **own
         )
     else:
-        pipeline = _assembled(kind, model, dtype, own)
+        pipeline = _from_folder(kind, model, dtype, own)
     pipeline.set_progress_bar_config(disable=True)
     for part in pipeline.components.values():
         if isinstance(part, torch.nn.Module):
-            placed(part, setting.machine, setting.device)
-    return offloaded(pipeline, setting.machine, setting.device)
+            place(part, setting.machine, setting.device)
+    return offload(pipeline, setting.machine, setting.device)
 
 
 def _borrowed(model: ModelSource, dtype: torch.dtype, own: Mapping[str, Any]) -> dict[str, Any]:
-    """Parts that a single file lacks, from where its configuration is: diffusers' own look for them knows no
-    transformers' names of weights."""
+    """Load components that a single file lacks from where its configuration is.
+
+    diffusers' own search for them does not know transformers' names of weights.
+    """
     found = {}
     for name, (library, class_name) in model.borrowed.items():
         if name not in own:
@@ -197,8 +203,8 @@ def _borrowed(model: ModelSource, dtype: torch.dtype, own: Mapping[str, Any]) ->
     return found
 
 
-def _assembled(kind: Any, model: ModelSource, dtype: torch.dtype, own: Mapping[str, Any]) -> Any:
-    """The pipeline in the folder of ``model``; parts that diffusers would not find there are loaded before it.
+def _from_folder(kind: Any, model: ModelSource, dtype: torch.dtype, own: Mapping[str, Any]) -> Any:
+    """Load the pipeline in the folder of ``model``, and first what diffusers would not find there.
 
     Args:
         own: parts that are there already.
@@ -215,9 +221,9 @@ def _assembled(kind: Any, model: ModelSource, dtype: torch.dtype, own: Mapping[s
     }
     if model.prior is not None:
         index = read_json(model.prior.folder / INDEX)
-        prior = _assembled(getattr(diffusers, str(index["_class_name"])), model.prior, dtype, {})
+        prior = _from_folder(getattr(diffusers, str(index["_class_name"])), model.prior, dtype, {})
         parts |= {f"prior_{name}": part for name, part in prior.components.items()}
-    with without(model.folder, parts) as folder:
+    with folder_without(model.folder, parts) as folder:
         return kind.from_pretrained(str(folder), variant=model.variant, **options, **{**own, **parts})
 
 

@@ -1,4 +1,4 @@
-"""Where a loaded pipeline's weights lie, and in which order: on its device, or waiting for it in the CPU's memory.
+"""Places a loaded pipeline's weights: on its device or offloaded, in the memory format asked for.
 
 Invariant: whatever is done here belongs to the weights; a setting that wants them otherwise loads them anew.
 """
@@ -10,16 +10,16 @@ from typing import Any
 from promptlab.engine.machine.torch_setup import quietly
 from promptlab.specs import MachineSpec
 
-__all__ = ["offloaded", "placed", "placement"]
+__all__ = ["offload", "place", "placement"]
 
 
 def placement(machine: MachineSpec) -> MachineSpec:
-    """The part of ``machine`` that weights are loaded for: two that are equal in it can share them."""
+    """Return the part of ``machine`` that weights are loaded for: two that are equal in it can share them."""
     return MachineSpec(offload=machine.offload, compile=machine.compile, channels_last=machine.channels_last)
 
 
-def placed(part: Any, machine: MachineSpec, device: str) -> Any:
-    """One part (a model of diffusers or transformers), on ``device`` where nothing is offloaded."""
+def place(part: Any, machine: MachineSpec, device: str) -> Any:
+    """Place one model of diffusers or transformers: on ``device``, unless it is offloaded. Returns it."""
     import torch
 
     if machine.channels_last and any(each.dim() == 4 for each in part.parameters()):
@@ -32,8 +32,8 @@ def placed(part: Any, machine: MachineSpec, device: str) -> Any:
     return part
 
 
-def offloaded(pipeline: Any, machine: MachineSpec, device: str) -> Any:
-    """``pipeline`` with hooks that fetch weights when they are needed; as it is, where nothing is offloaded."""
+def offload(pipeline: Any, machine: MachineSpec, device: str) -> Any:
+    """Add the hooks that fetch offloaded weights when they are needed. Returns ``pipeline``."""
     import torch
 
     if machine.offload == "model":

@@ -1,4 +1,4 @@
-"""Another VAE than the model's own: checked against it before a weight is read, and run in its own dtype.
+"""Loads another VAE than the model's own, checked against it beforehand and run in its own dtype.
 
 Pipelines call ``self.vae.decode(latents / scaling_factor)`` in the dtype of the denoiser and fail when the VAE has
 another. Instead of decoding in their place, which every family does differently, the latents are cast at that border.
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from promptlab.engine.sources.configuration import Configuration, latent_channels, vae_factor
 from promptlab.engine.sources.files import read_header, read_json
 from promptlab.engine.sources.finder import ModelSource, SourceFinder
-from promptlab.errors import InputError, UnknownValue, ref_value
+from promptlab.errors import InputError, UnknownValue, ref, ref_value
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +35,7 @@ taken: ``AutoencoderKL.from_pretrained`` on the folder of an AutoencoderTiny giv
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VaeSource:
-    """A VAE that fits a model: where it lies, its class, and its configuration."""
+    """Represents a VAE that fits a model: where it lies, its class, and its configuration."""
 
     source: ModelSource
     class_name: str
@@ -43,7 +43,7 @@ class VaeSource:
 
 
 def resolve_vae(name: str, config: Configuration, finder: SourceFinder) -> VaeSource:
-    """The VAE called ``name`` for this model.
+    """Find the VAE called ``name`` and check that it fits this model.
 
     Raises:
         InputError: when it is no VAE, or its latents have other channels, or another scale, than the model's.
@@ -52,7 +52,7 @@ def resolve_vae(name: str, config: Configuration, finder: SourceFinder) -> VaeSo
     if config.vae is None:
         raise InputError(
             "vae", name, problem="means nothing to this model, which has none", allowed="a model with a VAE",
-            hint="the command without --vae",
+            hint=f"the command without {ref('vae')}",
         )  # fmt: skip
     classes = CLASSES if config.parts["vae"] in CLASSES else (config.parts["vae"],)
     source = finder.vae(name)
@@ -64,18 +64,18 @@ def resolve_vae(name: str, config: Configuration, finder: SourceFinder) -> VaeSo
         _check_file(source.file, config)
     if class_name == "ConsistencyDecoderVAE":
         raise UnknownValue(
-            "vae", name, classes, hint="the command without --vae",
+            "vae", name, classes, hint=f"the command without {ref('vae')}",
             problem=f"is a {class_name}, which draws noise of its own as it decodes: no picture could be made again",
         )  # fmt: skip
     if class_name not in classes:
-        raise UnknownValue("vae", name, classes, problem=f"is a {class_name}", hint="the command without --vae")
+        raise UnknownValue("vae", name, classes, problem=f"is a {class_name}", hint=f"the command without {ref('vae')}")
     _check_channels(name, latent_channels(config.vae), latent_channels(own_config))
     _check_scale(name, config, class_name, own_config)
     return VaeSource(source=source, class_name=class_name, config=own_config)
 
 
 def load_vae(vae: VaeSource, model: ModelSource, dtype: torch.dtype) -> Any:
-    """The VAE, in the CPU's memory and the narrowest dtype that holds both its weights' and ``dtype``.
+    """Load a VAE on the CPU, in the narrowest dtype that holds both its weights' and ``dtype``.
 
     Args:
         model: whose configuration a single file is read with.
@@ -104,8 +104,8 @@ def load_vae(vae: VaeSource, model: ModelSource, dtype: torch.dtype) -> Any:
 
 
 def _check_file(file: Path, config: Configuration) -> None:
-    """A file tells its class and channels by its tensors; its scaling factor is that of the model's own VAE."""
-    header = read_header(file, "--vae")
+    """Check a single file by its tensors; its scaling factor is taken from the model's own VAE."""
+    header = read_header(file, "vae")
     entry = header.get("decoder.conv_in.weight") or header.get("first_stage_model.decoder.conv_in.weight")
     if entry is None or config.parts["vae"] != "AutoencoderKL":
         raise InputError(
@@ -120,12 +120,12 @@ def _check_channels(name: str, mine: int | None, theirs: int | None) -> None:
     if mine is not None and theirs is not None and mine != theirs:
         raise InputError(
             "vae", name, problem=f"has latents of {theirs} channels, this model of {mine}",
-            allowed=f"a VAE with {mine} latent channels", hint="the command without --vae",
+            allowed=f"a VAE with {mine} latent channels", hint=f"the command without {ref('vae')}",
         )  # fmt: skip
 
 
 def _check_scale(name: str, config: Configuration, class_name: str, theirs: Mapping[str, Any]) -> None:
-    """Latents of another compression, or scaled and moved otherwise, are another space: a picture of mud.
+    """Refuse a VAE whose latents are compressed, scaled or moved otherwise: it would make an image of mud.
 
     Between classes only the compression is compared, for an AutoencoderTiny takes latents as the denoiser has them and
     says so by a ``scaling_factor`` of its own.
@@ -136,7 +136,7 @@ def _check_scale(name: str, config: Configuration, class_name: str, theirs: Mapp
             "vae", name,
             problem=f"makes {vae_factor(theirs)} × {vae_factor(theirs)} pixels of a latent, this model's VAE "
             f"{vae_factor(mine)} × {vae_factor(mine)}",
-            allowed=f"a VAE of factor {vae_factor(mine)}", hint="the command without --vae",
+            allowed=f"a VAE of factor {vae_factor(mine)}", hint=f"the command without {ref('vae')}",
         )  # fmt: skip
     if class_name != config.parts["vae"]:
         return
@@ -145,12 +145,12 @@ def _check_scale(name: str, config: Configuration, class_name: str, theirs: Mapp
         if not isclose(ours, other, rel_tol=1e-3, abs_tol=1e-6):
             raise InputError(
                 "vae", name, problem=f"has latents of {key} {other:g}, this model of {ours:g}",
-                allowed=f"a VAE with {key} {ours:g}", hint="the command without --vae",
+                allowed=f"a VAE with {key} {ours:g}", hint=f"the command without {ref('vae')}",
             )  # fmt: skip
 
 
 def _number(class_name: str, key: str, config: Mapping[str, Any]) -> float:
-    """What a configuration says, or else its class; 0 where neither knows of it."""
+    """Return what a configuration says, or else its class's default; 0 where neither knows of it."""
     import diffusers
 
     parameter = inspect.signature(getattr(diffusers, class_name)).parameters.get(key)
@@ -159,7 +159,7 @@ def _number(class_name: str, key: str, config: Mapping[str, Any]) -> float:
 
 
 def _stored_dtype(source: ModelSource) -> torch.dtype:
-    """The dtype most of the weights are stored in; float32 when they are of no floating kind we know."""
+    """Return the dtype most of the weights are stored in; float32 when it is none we know."""
     import torch
 
     known = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32}
@@ -171,14 +171,14 @@ def _stored_dtype(source: ModelSource) -> torch.dtype:
         files = marked or files
     counted: Counter[str] = Counter()
     for path in files:
-        for tensor in read_header(path, "--vae").values():
+        for tensor in read_header(path, "vae").values():
             counted[tensor["dtype"]] += prod(tensor["shape"])
     most = counted.most_common(1)
     return known.get(most[0][0], torch.float32) if most else torch.float32
 
 
 def _cast_latents(vae: Any) -> None:
-    """Make ``vae.decode`` accept latents of any dtype, ``[batch, channels, height / factor, width / factor]``."""
+    """Make ``vae.decode`` accept latents of any dtype, ``[batch, channels, height/factor, width/factor]``."""
     decode = vae.decode
 
     def decode_in_own_dtype(latents: torch.Tensor, *args: Any, **kwargs: Any) -> Any:

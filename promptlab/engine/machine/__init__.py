@@ -1,1 +1,1 @@
-"""The machine as torch sees it: devices, dtypes, kernels, flags, and what of it decides the bytes."""
+"""Handles the machine as torch sees it: devices, dtypes, kernels, flags, memory, environments."""

@@ -1,4 +1,4 @@
-"""Where the model runs, and in which numbers: only devices that are there, and torch's own dtypes, never their names.
+"""Chooses devices and dtypes: only devices that are there, and torch's own dtypes, never their names.
 
 diffusers takes a dtype given as a string for float32 without a word, so strings are turned into ``torch.dtype`` here
 and nowhere else.
@@ -18,7 +18,7 @@ __all__ = ["available_devices", "choose_device", "choose_generator_device", "def
 
 
 def available_devices() -> tuple[str, ...]:
-    """The devices of this machine, best first: ``cuda:0``, ``cuda:1`` …, ``mps``, ``cpu``."""
+    """Return the devices of this machine, best first: ``cuda:0``, ``cuda:1`` …, ``mps``, ``cpu``."""
     import torch
 
     names = [f"cuda:{at}" for at in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
@@ -28,7 +28,7 @@ def available_devices() -> tuple[str, ...]:
 
 
 def choose_device(asked: str | None) -> str:
-    """The device to use: ``asked`` with its number, or the first of cuda, mps and cpu that is there.
+    """Return the device to use: ``asked`` with its number, or the first there is of cuda, mps and cpu.
 
     Raises:
         UnknownValue: when ``asked`` is not a device of this machine.
@@ -36,25 +36,25 @@ def choose_device(asked: str | None) -> str:
     there = available_devices()
     if asked is None:
         return there[0]
-    return _among(asked, there, "--device")
+    return _among(asked, there, "device")
 
 
 def choose_generator_device(asked: str, device: str) -> str:
-    """Where the noise is drawn: on the CPU, or on the device that the model runs on.
+    """Return where the noise is drawn: on the CPU, or on the device that the model runs on.
 
     Raises:
         UnknownValue: for any other place; diffusers would refuse it once the weights are loaded.
     """
-    return _among(asked, tuple(dict.fromkeys(("cpu", device))), "--generator-device")
+    return _among(asked, tuple(dict.fromkeys(("cpu", device))), "generator_device")
 
 
 def default_dtype(device: str) -> Dtype:
-    """``float16`` on an accelerator, ``float32`` on a CPU, where half precision is slower."""
+    """Return ``float16`` for an accelerator, ``float32`` for a CPU, where half precision is slower."""
     return "float32" if device == "cpu" else "float16"
 
 
 def torch_dtype(name: str | None) -> torch.dtype:
-    """The ``torch.dtype`` called ``name``; float32 when there is none.
+    """Return the ``torch.dtype`` called ``name``; float32 when there is none.
 
     Raises:
         UnknownValue: for a name outside :data:`promptlab.specs.DTYPES`.
@@ -68,9 +68,9 @@ def torch_dtype(name: str | None) -> torch.dtype:
     return dtypes[name]
 
 
-def _among(asked: str, there: tuple[str, ...], what: str) -> str:
+def _among(asked: str, there: tuple[str, ...], field: str) -> str:
     name = asked.strip().lower()
     for candidate in there:
         if name in {candidate, candidate.removesuffix(":0"), f"{candidate}:0"}:
             return candidate
-    raise UnknownValue(what, asked, there, problem="is not there", hint=f"{what} {there[-1]}")
+    raise UnknownValue(field, asked, there, problem="is not there", hint=ref_value(field, there[-1]))

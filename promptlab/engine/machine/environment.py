@@ -1,6 +1,7 @@
-"""What else than the recipe decides the bytes of an image: versions, device, kernels, flags. Measured, never assumed.
+"""Records what else than the recipe decides the bytes of an image: versions, device, kernels, flags.
 
-Invariant: facts about what computes, and nothing about who: no path, no host, no user, no token.
+Invariants: it is measured, never assumed; facts about what computes, and nothing about who: no path, no host, no
+user, no token.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _CLEANERS: Final = ("beautifulsoup4", "ftfy")
 
 
 def environment(resolved: ResolvedSpec) -> Environment:
-    """The environment that ``resolved`` is carried out in."""
+    """Return the environment that ``resolved`` is carried out in."""
     import torch
     from diffusers.models.attention_dispatch import _AttentionBackendRegistry
 
@@ -55,7 +56,7 @@ def environment(resolved: ResolvedSpec) -> Environment:
         if device.type == "cuda":
             facts |= _cuda(device)
     if device.type == "cpu" and resolved.spec.pipeline.dtype == "float16":
-        facts["float16_computed_in"] = "float32"  # see promptlab.engine.machine.torch_setup
+        facts["float16_computed_in"] = "float32"  # see promptlab.engine.machine.torch_setup.half_on_cpu
     if device.type == "cpu":
         facts["shared_forwards"] = "equal shares"  # see promptlab.engine.sampling.static_batching.images_per_forward
     if device.type != "cuda":
@@ -91,14 +92,14 @@ def _version(name: str) -> str | None:
 
 
 def _driver() -> str | None:
-    """The NVIDIA driver, as the kernel module says."""
+    """Return the version of the NVIDIA driver, as the kernel module says."""
     about = Path("/proc/driver/nvidia/version")
     words = about.read_text(encoding="utf-8").split() if about.is_file() else []
     return next((word for word in words if word[:1].isdigit() and word.count(".") >= 1), None)
 
 
 def _cpu_name() -> str:
-    """The processor's model: kernels are chosen by it, so another one may round otherwise."""
+    """Return the processor's model: kernels are chosen by it, so another one may round otherwise."""
     about = Path("/proc/cpuinfo")
     lines = about.read_text(encoding="utf-8").splitlines() if about.is_file() else []
     return next(

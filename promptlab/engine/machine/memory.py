@@ -1,4 +1,4 @@
-"""Memory: what a piece of work takes at its peak, what there is to take, and which errors mean that it was too little.
+"""Measures memory: the peak of a piece of work, and what is available; translates "out of memory".
 
 On an accelerator torch counts its own allocations. On a CPU nobody does: torch's allocator is the system's, and the
 greatest resident size that the system reports never falls. So the kernel's mark is set back before the work (Linux:
@@ -30,21 +30,21 @@ __all__ = ["Peak", "available_memory", "check_rows", "measure_peak_memory", "out
 
 _STATUS: Final = Path("/proc/self/status")
 _CLEAR: Final = Path("/proc/self/clear_refs")
-_SET_THE_MARK_BACK: Final = "5"
+_RESET_PEAK: Final = "5"
 _CGROUPS: Final = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-_LOOK_EVERY: Final = 0.005  # seconds
+_SAMPLE_EVERY: Final = 0.005  # seconds
 
 
 @dataclass(slots=True)
 class Peak:
-    """What :func:`measure_peak_memory` found: bytes, known when its block has ended; ``None`` where nobody can tell."""
+    """Holds what :func:`measure_peak_memory` found, in bytes, once its block has ended; else ``None``."""
 
     bytes: int | None = None
 
 
 @contextmanager
 def measure_peak_memory(device: str) -> Iterator[Peak]:
-    """The most memory that was in use while the block ran: torch's on an accelerator, the process's on a CPU."""
+    """Measure the peak while the block runs: torch's on an accelerator, the process's on a CPU."""
     import torch
 
     peak = Peak()
@@ -55,16 +55,16 @@ def measure_peak_memory(device: str) -> Iterator[Peak]:
     elif device == "mps":
         yield peak
         peak.bytes = torch.mps.driver_allocated_memory()  # it keeps what it once took: after the work is the peak
-    elif _mark_set_back():
+    elif _reset_peak():
         yield peak
         peak.bytes = _resident("VmHWM")
     else:
-        with _looked_at(peak):
+        with _sampled(peak):
             yield peak
 
 
 def available_memory(device: str) -> int:
-    """Bytes that a pipeline on ``device`` could have, those that this process has already included."""
+    """Return the bytes that a pipeline on ``device`` could have, those that this process has included."""
     import torch
 
     if device.startswith("cuda"):
@@ -98,7 +98,7 @@ def release(device: str) -> None:
 
 @contextmanager
 def out_of_memory(rows: int, device: str) -> Iterator[None]:
-    """A block in which too little memory is one kind of error, with everything that was in vain let go of.
+    """Raise :class:`OutOfMemory` for any error of the block that says so, and free what it held.
 
     A traceback keeps the frames that it goes through, and these keep the tensors that filled the memory: a smaller
     batch would fail as well while it is alive.
@@ -123,7 +123,7 @@ def out_of_memory(rows: int, device: str) -> Iterator[None]:
 
 
 def check_rows(rows: int, most: int | None) -> None:
-    """Be out of memory where a forward has more than ``most`` rows: how that is tried out where there is plenty.
+    """Run out of memory where a forward has more than ``most`` rows, to try that out.
 
     Raises:
         torch.OutOfMemoryError: as a device would.
@@ -134,10 +134,10 @@ def check_rows(rows: int, most: int | None) -> None:
         raise torch.OutOfMemoryError(f"out of memory: {rows} rows, where {most} fit")
 
 
-def _mark_set_back() -> bool:
-    """Whether the kernel's mark of the greatest resident size could be set to what it is now."""
+def _reset_peak() -> bool:
+    """Set the kernel's mark of the greatest resident size to the present; return whether it could be."""
     try:
-        _CLEAR.write_text(_SET_THE_MARK_BACK)
+        _CLEAR.write_text(_RESET_PEAK)
     except OSError:
         return False
     return _resident("VmHWM") is not None
@@ -149,15 +149,15 @@ def _resident(name: str) -> int | None:
 
 
 @contextmanager
-def _looked_at(peak: Peak) -> Iterator[None]:
-    """Fill in ``peak`` by looking again and again."""
+def _sampled(peak: Peak) -> Iterator[None]:
+    """Fill in ``peak`` by looking at the resident size again and again."""
     import psutil
 
     process, done = psutil.Process(), threading.Event()
     seen: list[int] = [process.memory_info().rss]
 
     def look() -> None:
-        while not done.wait(_LOOK_EVERY):
+        while not done.wait(_SAMPLE_EVERY):
             seen[0] = max(seen[0], process.memory_info().rss)
 
     looking = threading.Thread(target=look, name="memory", daemon=True)

@@ -1,4 +1,4 @@
-"""How a pipeline computes for as long as a forward runs: attention in slices or by other kernels, decoding in pieces.
+"""Applies how a pipeline computes while a forward runs: attention, its kernels, decoding in pieces.
 
 Invariant: afterwards the pipeline computes as before. Its parts may be shared with another pipeline, whose forward
 comes next.
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
-from promptlab.errors import EngineError
+from promptlab.errors import EngineError, ref_value
 from promptlab.specs import MachineSpec
 
 __all__ = ["apply_options"]
@@ -30,7 +30,7 @@ _NONE_FITS: Final = re.compile(r"No (available kernel|viable backend)")
 
 @contextmanager
 def apply_options(pipeline: Any, machine: MachineSpec) -> Iterator[None]:
-    """A block in which ``pipeline`` computes as ``machine`` says, as far as that is not its weights' business."""
+    """Run the block with ``pipeline`` computing as ``machine`` says, its weights not concerned."""
     with ExitStack() as stack:
         if machine.attention_backend is not None:
             stack.enter_context(_attention(machine.attention_backend))
@@ -47,7 +47,7 @@ def apply_options(pipeline: Any, machine: MachineSpec) -> Iterator[None]:
 
 @contextmanager
 def _attention(name: str) -> Iterator[None]:
-    """By diffusers' own dispatch, and for layers that call torch without asking, by torch's.
+    """Choose the kernel by diffusers' own dispatch, and by torch's for layers that ask no one.
 
     Raises:
         EngineError: when the kernel does not take this model's numbers: another dtype, or heads of another size.
@@ -64,15 +64,16 @@ def _attention(name: str) -> Iterator[None]:
         except RuntimeError as error:
             if _NONE_FITS.search(str(error)) is None:
                 raise
+            asked, native = ref_value("attention_backend", name), ref_value("attention_backend", "native")
             raise EngineError(
-                f"--attention-backend {name} does not take this model's attention: not in this dtype, or not with "
-                "heads of this size; type: --attention-backend native"
+                f"{asked} does not take this model's attention: not in this dtype, or not with heads of this size; "
+                f"type: {native}"
             ) from error
 
 
 @contextmanager
 def _sliced(denoiser: Any) -> Iterator[None]:
-    """Half the heads at a time, as ``enable_attention_slicing()`` does, or one where half is none."""
+    """Compute half the heads at a time, as ``enable_attention_slicing()`` does, or one where half is none."""
     before = dict(denoiser.attn_processors)
     heads = [module.sliceable_head_dim for module in denoiser.modules() if hasattr(module, "sliceable_head_dim")]
     denoiser.set_attention_slice("auto" if heads and min(heads) > 1 else "max")

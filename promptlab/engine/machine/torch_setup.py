@@ -1,4 +1,4 @@
-"""Sets up torch, diffusers and transformers: before they are imported, and for as long as a forward runs.
+"""Sets up torch, diffusers and transformers: before their import, and while a forward runs.
 
 Invariants: environment variables are only ever set where they are unset; flags of torch hold exactly while a forward
 runs and are as they were afterwards, so that a program that uses PromptLab as a library keeps its own; only warnings
@@ -50,7 +50,7 @@ def prepare() -> None:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Run the block without the warnings that tell the libraries' developers something, and the user nothing."""
+    """Run the block without the warnings that are for the libraries' developers only."""
     with warnings.catch_warnings():
         for message in _KNOWN_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
@@ -97,11 +97,11 @@ def deterministic() -> Iterator[None]:
 
 
 def half_on_cpu(device: str, dtype: str | None) -> AbstractContextManager[Any]:
-    """Return a context that computes convolutions and linear layers in float32, for float16 on a CPU; else a null one.
+    """Return a context that computes float16 on a CPU in float32 where that counts; else a null one.
 
-    Few processors compute in float16, and PyTorch then goes number by number. Computing in float32 and rounding to
-    float16 is what hardware that has float16 does with every sum; a convolution of the bundled model takes 9 ms so,
-    instead of 320. Every tensor between two layers is still float16, and no other operation is touched.
+    Few processors compute in float16, and PyTorch then goes number by number. Computing convolutions and linear layers
+    in float32 and rounding is what hardware that has float16 does with every sum; a convolution of the bundled model
+    takes 9 ms so, instead of 320. Every tensor between two layers is still float16, and no other operation is touched.
     """
     if device != "cpu" or dtype != "float16":
         return nullcontext()

@@ -1,1 +1,1 @@
-"""What sorts of text-to-image pipelines there are, and what the call of each takes."""
+"""Knows text-to-image pipelines: which there are, what their calls take and what they differ in."""

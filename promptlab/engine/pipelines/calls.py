@@ -1,4 +1,4 @@
-"""What a pipeline's call takes, read from its signature: defaults to fill in, names and kinds to check.
+"""Reads what a pipeline's call takes from its signature: fills in defaults, checks names and kinds.
 
 diffusers drops a keyword argument that it does not know without a word, so each is looked up here.
 """
@@ -58,7 +58,9 @@ class _Kind:
 
 
 def pipeline_class(config: Configuration, name: str) -> Any:
-    """The diffusers class that makes images from text with this model: the one ``AutoPipelineForText2Image`` takes.
+    """Return the diffusers class that makes images from text with this model.
+
+    It is the one that ``AutoPipelineForText2Image`` takes, or one of the same interface that it does not list.
 
     Raises:
         InputError: when the model makes something else than images, or from something else than text.
@@ -97,8 +99,11 @@ def _controlled(kind: Any, parameters: Mapping[str, inspect.Parameter]) -> bool:
 
 
 def _wants_a_picture(config: Configuration) -> bool:
-    """Whether the denoiser gets a picture besides the latents: inpainting (9 channels) and editing (8) models of the
-    Stable Diffusion family, which would load as text-to-image models and then fail."""
+    """Tell whether the denoiser gets an image besides the latents.
+
+    Inpainting (9 channels) and editing (8) models of the Stable Diffusion family would load as text-to-image models and
+    then fail.
+    """
     denoiser = config.denoiser or {}
     return "unet" in config.parts and denoiser.get("in_channels") in {8, 9} and denoiser.get("out_channels") == 4
 
@@ -109,18 +114,18 @@ def argument_settings() -> Mapping[str, Setting]:
 
 
 def setting_arguments(call: CallSpec) -> dict[str, Any]:
-    """Return the arguments that ``call`` gives by settings of their own; the table of settings says which these are."""
+    """Return the arguments that ``call`` gives by settings of their own."""
     given = ((name, getattr(call, row.sets[0])) for name, row in argument_settings().items())
     return {name: value for name, value in given if value is not None}
 
 
-def resolve_call(spec: RunSpec, pipeline: Any, config: Configuration, vae: Any = None, plain: Any = None) -> CallSpec:
-    """The call with every default filled in that signature, configuration or the pipeline's own code tell.
+def resolve_call(spec: RunSpec, pipeline: Any, config: Configuration, vae: Any = None, meta: Any = None) -> CallSpec:
+    """Fill in every default that signature, configuration or the pipeline's own code tell, and check.
 
     Args:
         vae: configuration of another VAE than the model's own.
-        plain: the pipeline without its weights, where there is one; see
-        :mod:`promptlab.engine.pipelines.meta_pipeline`.
+        meta: the pipeline without its weights, where there is one; see
+            :mod:`promptlab.engine.pipelines.meta_pipeline`.
 
     Raises:
         UnknownValue: for an argument that the pipeline does not take.
@@ -134,34 +139,34 @@ def resolve_call(spec: RunSpec, pipeline: Any, config: Configuration, vae: Any =
         found = parameters[name].default if name in parameters else None
         return found if isinstance(found, int | float) else None
 
-    size = default_size_of(pipeline, config, vae, plain) if "height" in parameters else None
+    size = default_size_of(pipeline, config, vae, meta) if "height" in parameters else None
     height = call.height or default("height") or (size and size[0])
     width = call.width or default("width") or (size and size[1])
     guidance = default("guidance_scale") if _embeds_guidance(parameters, config) is not False else None
     resolved = replace(
         call,
-        num_inference_steps=call.num_inference_steps or _own_steps(plain) or default("num_inference_steps"),
+        num_inference_steps=call.num_inference_steps or _own_steps(meta) or default("num_inference_steps"),
         guidance_scale=guidance if call.guidance_scale is None else call.guidance_scale,
         height=height and int(height),
         width=width and int(width),
     )
-    _check_steps(resolved, pipeline, plain)
+    _check_steps(resolved, pipeline, meta)
     _check_schedule(resolved, parameters, pipeline)
     if call.height is None and call.width is None:
-        resolved = adjust_size(resolved, pipeline, plain)
-    check_size(resolved, pipeline, config, vae, plain)
+        resolved = adjust_size(resolved, pipeline, meta)
+    check_size(resolved, pipeline, config, vae, meta)
     return resolved
 
 
-def _own_steps(plain: Any) -> int | None:
-    """How many steps a model was distilled for, where its ``model_index.json`` has the noise of each."""
-    sigmas = getattr(getattr(plain, "config", None), "sample_sigmas", None)
+def _own_steps(meta: Any) -> int | None:
+    """Return the steps that a model was distilled for, where ``model_index.json`` has the noise of each."""
+    sigmas = getattr(getattr(meta, "config", None), "sample_sigmas", None)
     return len(sigmas) if sigmas else None
 
 
-def _check_steps(call: CallSpec, pipeline: Any, plain: Any) -> None:
-    """Qwen-Image 2.1 takes the steps that its model was distilled for, whatever number it is given."""
-    own = _own_steps(plain)
+def _check_steps(call: CallSpec, pipeline: Any, meta: Any) -> None:
+    """Refuse other steps than those of a distilled model: Qwen-Image 2.1 takes no others."""
+    own = _own_steps(meta)
     if own is not None and call.num_inference_steps != own:
         raise InputError(
             "num_inference_steps", call.num_inference_steps,
@@ -171,7 +176,7 @@ def _check_steps(call: CallSpec, pipeline: Any, plain: Any) -> None:
 
 
 def _check_schedule(call: CallSpec, parameters: Mapping[str, inspect.Parameter], pipeline: Any) -> None:
-    """Ideogram guides by a schedule, one number a step, unless one number is given for all of them."""
+    """Refuse steps that do not fit a guidance schedule, which has one number a step: Ideogram's."""
     schedule = getattr(parameters.get("guidance_schedule"), "default", None)
     if schedule is None or call.guidance_scale is not None or call.num_inference_steps == len(schedule):
         return
@@ -184,7 +189,7 @@ def _check_schedule(call: CallSpec, parameters: Mapping[str, inspect.Parameter],
 
 
 def _embeds_guidance(parameters: Mapping[str, inspect.Parameter], config: Configuration) -> bool | None:
-    """Whether the model was distilled to be told its guidance, where that is a question: elsewhere ``None``.
+    """Tell whether the model was distilled to be given its guidance; ``None`` where that is no question.
 
     FLUX and Qwen-Image take ``guidance_scale`` for that and ``true_cfg_scale`` for guidance proper. Of a model that was
     not distilled so they drop the first without a word.
@@ -221,7 +226,7 @@ def _check_asked(
 
 
 def _instead(name: str, parameters: Mapping[str, inspect.Parameter]) -> list[str]:
-    """Return the arguments that do, under another name, what ``name`` does elsewhere: of a prior, of a decoder."""
+    """Return the arguments that do what ``name`` does elsewhere: of a prior, of a decoder."""
     meant = ("cfg_scale", "guidance_scale") if name == "guidance_scale" else (name,)
     return [other for other in parameters if other.endswith(meant) and other != name]
 

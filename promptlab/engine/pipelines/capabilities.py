@@ -1,4 +1,4 @@
-"""What of a :class:`~promptlab.specs.MachineSpec` this pipeline, this device and this installation can do.
+"""Checks which machine options a pipeline, a device and this installation can carry out.
 
 Asked before a weight is read: models are built without weights (on torch's meta device) from their configurations, so
 that what counts is what the very layers support, not the name of a family.
@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from typing import Any, Final
 
 from promptlab.engine.sources.configuration import Configuration
-from promptlab.errors import InputError, UnknownValue, one_line, ref_value
+from promptlab.errors import InputError, UnknownValue, one_line, ref, ref_value
 from promptlab.specs import MachineSpec, canonical_json
 
 __all__ = ["NATIVE", "allowed_backends", "check_machine", "denoiser_part", "dispatches"]
@@ -26,7 +26,7 @@ NATIVE: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """torch's own kernels for attention, by diffusers' names and by the kind of device that has them."""
 
-_ELSEWHERE: Final = ("_native_npu", "_native_xla")
+_OTHER_DEVICES: Final = ("_native_npu", "_native_xla")
 _FROM_THE_HUB: Final = "_hub"
 _DENOISERS: Final = ("unet", "transformer")
 
@@ -59,18 +59,18 @@ def check_machine(
         if getattr(machine, flag):
             _check_vae(flag, attribute, words, config, vae)
     if machine.channels_last and denoiser_part(config) != "unet":
-        raise _refused("--channels-last", f"is for convolutions, and this {config.pipeline_class} has a transformer")
+        raise _refused("channels_last", f"is for convolutions, and this {config.pipeline_class} has a transformer")
     if machine.compile:
         _check_compile(config, device, dtype)
 
 
 def denoiser_part(config: Configuration) -> str | None:
-    """The name of the part that denoises, ``unet`` or ``transformer``; ``None`` where a pipeline has neither."""
+    """Return the name of the part that denoises, ``unet`` or ``transformer``, or ``None``."""
     return next((name for name in _DENOISERS if name in config.parts), None)
 
 
 def allowed_backends(device: str, *, dispatched: bool) -> tuple[str, ...]:
-    """The attention backends that there are for a device.
+    """Return the attention backends that there are for a device.
 
     Args:
         dispatched: whether the model's layers ask diffusers which backend to use; those of Stable Diffusion's UNets
@@ -82,12 +82,12 @@ def allowed_backends(device: str, *, dispatched: bool) -> tuple[str, ...]:
     native = NATIVE.get(kind, NATIVE["mps"])
     if kind != "cuda" or not dispatched:
         return native
-    others = [each.value for each in AttentionBackendName if each.value not in (*native, *_ELSEWHERE)]
+    others = [each.value for each in AttentionBackendName if each.value not in (*native, *_OTHER_DEVICES)]
     return (*native, *(name for name in others if not name.endswith(_FROM_THE_HUB)))
 
 
 def dispatches(config: Configuration) -> bool:
-    """Whether the denoiser's attention layers ask diffusers for a backend."""
+    """Tell whether the denoiser's attention layers ask diffusers for a backend."""
     denoiser = _built(config)
     if denoiser is None:
         return False
@@ -96,15 +96,15 @@ def dispatches(config: Configuration) -> bool:
 
 
 def _check_offload(machine: MachineSpec, kind: Any, device: str) -> None:
-    option = f"--offload {machine.offload}"
+    problem = None
     if not device.startswith("cuda"):
-        raise _refused(option, f"needs an accelerator with memory of its own: on {device} weights have nowhere to go")
-    if machine.compile:
-        raise _refused(option, "cannot be done together with --compile, which needs the weights in one place")
-    if machine.offload == "model" and getattr(kind, "model_cpu_offload_seq", None) is None:
-        raise _refused(
-            option, f"means nothing to {kind.__name__}, which does not say in which order its parts are used"
-        )
+        problem = f"needs an accelerator with memory of its own: on {device} weights have nowhere to go"
+    elif machine.compile:
+        problem = f"cannot be done together with {ref('compile')}, which needs the weights in one place"
+    elif machine.offload == "model" and getattr(kind, "model_cpu_offload_seq", None) is None:
+        problem = f"means nothing to {kind.__name__}, which does not say in which order its parts are used"
+    if problem is not None:
+        raise _refused("offload", problem, machine.offload)
 
 
 def _check_backend(name: str, config: Configuration, device: str) -> None:
@@ -136,39 +136,34 @@ def _check_backend(name: str, config: Configuration, device: str) -> None:
 def _check_attention_slicing(machine: MachineSpec, config: Configuration) -> None:
     denoiser = _built(config)
     if denoiser is None or not callable(getattr(denoiser, "set_attention_slice", None)):
-        raise _refused(
-            "--attention-slicing", f"means nothing to {config.pipeline_class}, whose attention has no slices"
-        )
+        raise _refused("attention_slicing", f"means nothing to {config.pipeline_class}, whose attention has no slices")
     if machine.attention_backend not in (None, "native"):
-        problem = f"takes the place of --attention-backend {machine.attention_backend}"
-        raise _refused("--attention-slicing", problem)
+        problem = f"takes the place of {ref_value('attention_backend', machine.attention_backend)}"
+        raise _refused("attention_slicing", problem)
 
 
 def _check_vae(flag: str, attribute: str, words: str, config: Configuration, vae: Mapping[str, Any] | None) -> None:
-    option = f"--{flag.replace('_', '-')}"
     if config.vae is None:
-        raise _refused(option, f"means nothing to {config.pipeline_class}, which has no VAE")
+        raise _refused(flag, f"means nothing to {config.pipeline_class}, which has no VAE")
     name = str((vae or {}).get("_class_name") or config.parts["vae"])
     built = _model(name, canonical_json(vae or config.vae))
     if built is None or not hasattr(built, attribute):
-        raise _refused(option, f"means nothing to this {name}, which does not decode {words}")
+        raise _refused(flag, f"means nothing to this {name}, which does not decode {words}")
 
 
 def _check_compile(config: Configuration, device: str, dtype: str) -> None:
     if denoiser_part(config) is None:
-        raise _refused("--compile", f"means nothing to {config.pipeline_class}, which has no one denoiser")
+        raise _refused("compile", f"means nothing to {config.pipeline_class}, which has no one denoiser")
     if device.startswith("cuda"):
         if find_spec("triton") is None:
-            raise _refused("--compile", "needs triton, which is not installed")
+            raise _refused("compile", "needs triton, which is not installed")
     elif device == "cpu":
         if dtype == "float16":
-            raise _refused(
-                "--compile", "cannot be done in float16 on a CPU, which computes it in float32 layer by layer"
-            )
+            raise _refused("compile", "cannot be done in float16 on a CPU, which computes it in float32 layer by layer")
         if not _has_compiler():
-            raise _refused("--compile", "needs a C++ compiler, and none is installed")
+            raise _refused("compile", "needs a C++ compiler, and none is installed")
     else:
-        raise _refused("--compile", f"is not ready for {device}")
+        raise _refused("compile", f"is not ready for {device}")
 
 
 @lru_cache(maxsize=1)
@@ -191,7 +186,7 @@ def _built(config: Configuration) -> Any:
 
 @lru_cache(maxsize=8)
 def _model(name: str, config: str) -> Any:
-    """A diffusers model without weights; ``None`` where its configuration does not make one."""
+    """Build a diffusers model without weights; return ``None`` where its configuration does not make one."""
     import json
 
     import diffusers
@@ -207,5 +202,5 @@ def _model(name: str, config: str) -> Any:
             return None
 
 
-def _refused(option: str, problem: str) -> InputError:
-    return InputError(option, problem=problem, hint=f"the command without {option.split(maxsplit=1)[0]}")
+def _refused(field: str, problem: str, value: str | None = None) -> InputError:
+    return InputError(field, value, problem=problem, hint=f"the command without {ref(field)}")

@@ -1,10 +1,10 @@
-"""A pipeline without weights: its constructor run on its parts' configurations, to be asked what only it knows.
+"""Builds a pipeline without weights from its components' configurations, to ask it what only it knows.
 
 Families compute their default size, and what a size must be divisible by, in their constructors and in the first lines
 of their calls. Reading both gives the family's own answer, and no list of families has to be kept here.
 
 Invariant: nothing of a model is run: configurations are numbers and texts, and the code is diffusers' own. A
-constructor that wants more than configurations gives no outline, and nothing is known then.
+constructor that wants more than configurations gives no meta pipeline, and nothing is known then.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from promptlab.engine.machine.torch_setup import quietly
 
-__all__ = ["default_size", "multiples", "outline"]
+__all__ = ["build_meta_pipeline", "default_size", "multiples"]
 
 _MULTIPLES: Final = ("multiple_of", "multiple", "division")
 """What calls name the number that sides are rounded to."""
@@ -28,7 +28,7 @@ _CONFIGS: Final = ("config.json", "scheduler_config.json", "tokenizer_config.jso
 
 
 class _Values:
-    """A configuration as diffusers hands it out: by attribute and by key."""
+    """Holds a configuration as diffusers hands it out: by attribute and by key."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self.__dict__.update(values)
@@ -44,7 +44,10 @@ class _Values:
 
 
 class _Part:
-    """A part with a configuration and nothing else. A tokenizer's is reached without ``config`` in between."""
+    """Stands in for a component: holds its configuration and nothing else.
+
+    A tokenizer's values are reached without ``config`` in between.
+    """
 
     dtype = None
 
@@ -58,10 +61,11 @@ class _Part:
             raise AttributeError(name) from error
 
 
-def outline(kind: Any, folder: Path, classes: Mapping[str, str]) -> Any:
-    """A pipeline of class ``kind`` with the configurations in ``folder`` for parts; ``None`` where it needs more.
+def build_meta_pipeline(kind: Any, folder: Path, classes: Mapping[str, str]) -> Any:
+    """Build a pipeline of class ``kind`` with configurations for components; ``None`` where it needs more.
 
     Args:
+        folder: holds the configurations.
         classes: class name of every part that is there, by the part's name.
     """
     parameters = inspect.signature(kind.__init__).parameters
@@ -84,20 +88,20 @@ def outline(kind: Any, folder: Path, classes: Mapping[str, str]) -> Any:
 
 
 def default_size(kind: Any, pipeline: Any) -> tuple[int, int] | None:
-    """Height and width that a call makes when it is told none, in pixels: the family's own expression, evaluated.
+    """Return height and width that a call makes when it is given none: the family's own code, evaluated.
 
     Args:
-        pipeline: an :func:`outline`, or ``None``.
+        pipeline: a :func:`build_meta_pipeline`, or ``None``.
 
     Returns:
-        ``None`` where the call computes it from more than the pipeline's own numbers.
+        Pixels; ``None`` where the call computes it from more than the pipeline's own numbers.
     """
     sides = [_side(kind, name, pipeline) for name in ("height", "width")]
     return (sides[0], sides[1]) if sides[0] and sides[1] else None
 
 
 def multiples(kind: Any, pipeline: Any) -> tuple[int, ...]:
-    """What the call cuts sides to, in pixels, where it names such a number; mostly without a word to whoever asked."""
+    """Return what the call rounds sides to, in pixels, where it names such a number."""
     found = (_side(kind, name, pipeline) for name in _MULTIPLES) if pipeline is not None else ()
     return tuple(each for each in found if each)
 
@@ -115,7 +119,7 @@ def _side(kind: Any, name: str, pipeline: Any) -> int | None:
 
 @lru_cache(maxsize=128)
 def _expressions(kind: Any, name: str) -> tuple[Any, ...]:
-    """What the call says ``name`` is where it was not given: ``height = height or EXPRESSION``, or under ``if``."""
+    """Return what the call computes for ``name`` where it is not given: ``height = height or EXPRESSION``."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(kind.__call__)))
     except (OSError, TypeError, SyntaxError):

@@ -1,7 +1,7 @@
-"""What a pipeline can be steered with beside words and numbers: refused here where it cannot, before weights are read.
+"""Checks optional features of a call: clip skip, weighting, variation, guidance that stops.
 
-Invariant: what comes out says nothing that means nothing: a share of all steps, no layer left out and no rescaling are
-left to the pipeline, so that they are one recipe with not having been said.
+Invariant: what comes out sets nothing that changes nothing: a share of all steps, no layer left out and no rescaling
+are left to the pipeline, so that they are one recipe with not having been set. Weights are not read.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ __all__ = ["resolve_optional_features"]
 def resolve_optional_features(
     call: CallSpec, variants: Sequence[Variant], pipeline: Any, config: Configuration, source: ModelSource
 ) -> CallSpec:
-    """``call`` without what says nothing.
+    """Return ``call`` without what changes nothing; check that the pipeline takes the rest.
 
     Args:
         pipeline: diffusers class of the model.
 
     Raises:
-        InputError: for what the pipeline has no door for, a layer that is not there, or a text that compel cannot read.
+        InputError: for what the pipeline does not take, a layer that is not there, or a text that compel cannot read.
     """
     call = replace(
         call,
@@ -59,7 +59,7 @@ def resolve_optional_features(
 
 
 def _draws_noise(pipeline: Any) -> bool:
-    """Whether there is one place where it does: pipelines made of pipelines have several."""
+    """Tell whether the pipeline draws noise in one place: pipelines made of pipelines have several."""
     prepare = getattr(pipeline, "prepare_latents", None)
     return prepare is not None and "generator" in inspect.signature(prepare).parameters
 

@@ -1,4 +1,4 @@
-"""Packages that a model needs beside those that PromptLab installs: found missing before weights are loaded.
+"""Finds packages that a model needs and that are missing, before weights are loaded.
 
 diffusers and transformers import what not everybody has under ``if is_ftfy_available():`` and then fail with the name
 of a thing nobody has heard of, once gigabytes have been read. Both say in their code what they need, and it is read
@@ -33,14 +33,14 @@ _CONFIGS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Need:
-    """A package that a pipeline's code asks for; where an argument asks for it, only if that is given."""
+    """Represents a package that a pipeline's code asks for, always or for an argument that is given."""
 
     package: str
     argument: str | None = None
 
 
 def check_packages(name: str, config: Configuration, kind: Any, folder: Path) -> None:
-    """Whether all that this model asks for is installed.
+    """Check that all packages that this model asks for are installed.
 
     Args:
         name: of the model, as its user knows it.
@@ -60,7 +60,7 @@ def check_packages(name: str, config: Configuration, kind: Any, folder: Path) ->
 
 
 def check_arguments(name: str, kind: Any, arguments: Iterable[tuple[str, Any]]) -> None:
-    """Whether all that these arguments of the call ask for is installed: diffusers drops them where it is not.
+    """Check the packages that arguments of the call ask for: diffusers drops these where they are missing.
 
     Raises:
         MissingPackage: for the first that is not.
@@ -73,8 +73,11 @@ def check_arguments(name: str, kind: Any, arguments: Iterable[tuple[str, Any]]) 
 
 @lru_cache(maxsize=64)
 def _needs(kind: Any) -> tuple[_Need, ...]:
-    """What the module of a pipeline imports where it is there, and then uses without asking again; and what an argument
-    needs that is dropped with a warning where it is not: ``if clean_caption and not is_ftfy_available():``."""
+    """Read the packages that a pipeline's module needs.
+
+    That is what it imports where it is there, and then uses without asking again; and what an argument needs that is
+    dropped with a warning where it is not: ``if clean_caption and not is_ftfy_available():``.
+    """
     try:
         tree = ast.parse(inspect.getsource(sys.modules[kind.__module__]))
     except (KeyError, OSError, TypeError, SyntaxError):
@@ -96,7 +99,7 @@ def _needs(kind: Any) -> tuple[_Need, ...]:
 
 
 def _asked(node: ast.AST) -> str | None:
-    """The package whose presence this expression asks for: ``is_PACKAGE_available()``."""
+    """Return the package whose presence this expression asks for: ``is_PACKAGE_available()``."""
     match node:
         case ast.Call(func=ast.Name(id=name), args=[]) if found := _AVAILABLE.fullmatch(name):
             return found[1]
@@ -104,7 +107,7 @@ def _asked(node: ast.AST) -> str | None:
 
 
 def _of_readers(folder: Path, class_name: str) -> Iterator[str]:
-    """Packages without which a tokenizer or processor is a name only, those that it is made of included."""
+    """Yield packages that a tokenizer or processor, or one that it is made of, cannot do without."""
     import transformers
     from transformers.utils.import_utils import BACKENDS_MAPPING
 

@@ -1,4 +1,4 @@
-"""Answers what pipeline classes differ in and no configuration tells: arguments, padding, guidance, parts, output.
+"""Answers what pipeline classes differ in and no configuration tells: arguments, padding, output.
 
 Invariant: a family that is not listed here is treated the careful way, which costs time and never bytes: only equal
 prompts share a forward, and guidance is not dropped half-way.
@@ -111,7 +111,7 @@ def replaced_schedulers(pipeline: Any, fresh: Callable[[str, Any], Any]) -> Iter
 
 
 def images_of(output: Any, count: int) -> list[NDArray[np.floating]]:
-    """Return the first ``count`` images of a pipeline's output, each ``[height, width, 3]``, 0 … 1 where finite.
+    """Return the first ``count`` images of a pipeline's output, each ``[height, width, 3]``, 0 … 1.
 
     Asked for arrays (``output_type="np"``), most pipelines give one of ``[batch, height, width, 3]``. Some give a list
     of arrays, of tensors or of PIL images whatever they are asked, one image in a batch of its own, or a tuple. Waits

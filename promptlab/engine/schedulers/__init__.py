@@ -1,1 +1,1 @@
-"""Schedulers: the names people use, which fit a model, and a fresh one for every batch."""
+"""Handles schedulers: which fit a model, a fresh one for every batch, and the noise they draw."""

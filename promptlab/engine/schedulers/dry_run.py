@@ -1,7 +1,7 @@
-"""Eight steps of a scheduler on numbers of no meaning: whether it runs at all, before weights are loaded for it.
+"""Steps a scheduler on random latents, to find out whether it runs at all before weights are loaded.
 
 Options that go together in a constructor may still fail at the first step, or give numbers that are none: diffusers
-checks some of them only there. A rehearsal takes milliseconds.
+checks some of them only there. A dry run takes milliseconds.
 
 Invariant: what passes here is built and stepped as a pipeline would, on latents of the model's own channels.
 """
@@ -25,14 +25,14 @@ __all__ = ["STEPS", "draw_from_generators", "dry_run"]
 STEPS: Final = 8
 """Enough for the orders of all solvers: PNDM's first steps are four in one."""
 _SIDE: Final = 8
-_STEPPED_OTHERWISE: Final = frozenset({"DDPMWuerstchenScheduler"})
+_OTHER_INTERFACE: Final = frozenset({"DDPMWuerstchenScheduler"})
 """Its pipelines tell it the time once for each row and leave the last time out; it has no options that go wrong."""
 
 
 def dry_run(
     scheduler: Any, channels: int = 4, *, doubled: bool = False, shifted: bool = False, steps: int = STEPS
 ) -> str | None:
-    """What is wrong with ``scheduler``, in one line; ``None`` where it runs.
+    """Say what is wrong with ``scheduler``, in one line; ``None`` where it runs.
 
     Args:
         scheduler: as it would be used; a copy is stepped.
@@ -44,7 +44,7 @@ def dry_run(
     """
     import torch
 
-    if type(scheduler).__name__ in _STEPPED_OTHERWISE:
+    if type(scheduler).__name__ in _OTHER_INTERFACE:
         return None
     scheduler = copy.deepcopy(scheduler)
     learned = doubled and str(scheduler.config.get("variance_type")).startswith("learned")
@@ -70,10 +70,10 @@ def dry_run(
 
 
 def draw_from_generators(scheduler: Any, generators: Sequence[torch.Generator]) -> Any:
-    """``scheduler``, whose steps draw noise from ``generators``, one a row, where their caller hands them none.
+    """Make the steps of ``scheduler`` draw noise from ``generators``, one a row. Returns it.
 
-    FLUX's and other flow-matching pipelines hand none over: a step that draws would take its noise from the process's
-    one generator, and no picture could be made again.
+    FLUX's and other flow-matching pipelines hand a step no generator: a step that draws would take its noise from the
+    process's one generator, and no picture could be made again.
     """
     step: Callable[..., Any] = scheduler.step
     if "generator" not in inspect.signature(step).parameters:

@@ -1,4 +1,4 @@
-"""The noise of a scheduler that draws its own, drawn where the images' noise is drawn.
+"""Draws the noise of schedulers that draw their own on the device of the images' generators.
 
 ``DPMSolverSDEScheduler`` makes its noise by a Brownian tree on the device of the latents, whatever the images'
 generators are, and each kind of device has numbers of its own: an image would be another one on a GPU.
@@ -19,7 +19,7 @@ __all__ = ["draw_on_device"]
 
 
 def draw_on_device(scheduler: Any, device: str) -> Any:
-    """``scheduler``, fresh, whose own noise is drawn on ``device``; one that draws none, or by generators, as it is."""
+    """Make a fresh ``scheduler`` draw its own noise on ``device``, if it draws any. Returns it."""
     if not hasattr(scheduler, "noise_sampler_seed"):
         return scheduler
     step: Callable[..., Any] = scheduler.step
@@ -35,7 +35,7 @@ def draw_on_device(scheduler: Any, device: str) -> Any:
 
 
 class _NoiseOnDevice:
-    """Diffusers' sampler on ``device``, for latents like ``sample`` elsewhere: its arguments and numbers travel."""
+    """Runs diffusers' noise sampler on ``device``, for latents like ``sample`` elsewhere."""
 
     def __init__(self, scheduler: Any, sample: torch.Tensor, device: str) -> None:
         import torch

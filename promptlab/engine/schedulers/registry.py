@@ -1,4 +1,4 @@
-"""Schedulers as diffusers has them: which fit a model, which options they have, and a fresh one for every batch.
+"""Looks up schedulers as diffusers has them: which fit a model, their options; builds fresh ones.
 
 diffusers ignores a configuration key that it does not know without a word, so ``use_karas_sigmas=true`` would give the
 picture of the plain scheduler under another name. Here every option is looked up in the signature of its class.
@@ -34,13 +34,13 @@ __all__ = [
 ]
 
 _CLASS_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*Scheduler")
-_NOT_OURS_TO_SET: Final = frozenset({"self", "noise_sampler_seed"})
+_NOT_SETTABLE: Final = frozenset({"self", "noise_sampler_seed"})
 """The noise's seeds are the images' own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptionInfo:
-    """One option of a scheduler.
+    """Describes one option of a scheduler.
 
     Args:
         name: the config key.
@@ -58,7 +58,7 @@ class OptionInfo:
 
     @property
     def allowed(self) -> str:
-        """What may be given, in words."""
+        """Return what may be given, in words."""
         words = {
             "bool": "true, false",
             "int": "a whole number",
@@ -69,7 +69,7 @@ class OptionInfo:
         return f"{words}, none" if self.optional else words
 
     def admits(self, value: Scalar) -> bool:
-        """Whether ``value`` is of this option's kind and among its choices."""
+        """Tell whether ``value`` is of this option's kind and among its choices."""
         if value is None:
             return self.optional
         if isinstance(value, bool):
@@ -81,7 +81,7 @@ class OptionInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulerInfo:
-    """One scheduler as ``promptlab schedulers`` shows it.
+    """Describes one scheduler as ``promptlab schedulers`` shows it.
 
     Args:
         name: diffusers class name.
@@ -97,7 +97,7 @@ class SchedulerInfo:
 
 
 def scheduler_options(name: str) -> tuple[OptionInfo, ...]:
-    """The options of the scheduler class ``name``, in the order of its signature. Imports diffusers.
+    """Return the options of the scheduler class ``name``, in the order of its signature.
 
     Raises:
         UnknownValue: when diffusers has no such scheduler.
@@ -105,14 +105,16 @@ def scheduler_options(name: str) -> tuple[OptionInfo, ...]:
     return tuple(
         _option(parameter)
         for parameter in inspect.signature(_class(name).__init__).parameters.values()
-        if parameter.name not in _NOT_OURS_TO_SET and parameter.kind is not parameter.VAR_KEYWORD
+        if parameter.name not in _NOT_SETTABLE and parameter.kind is not parameter.VAR_KEYWORD
     )
 
 
 def fitting_schedulers(own: str, config: Mapping[str, Any], pipeline_class: str = "") -> tuple[str, ...]:
-    """The scheduler classes that fit a model whose own is ``own`` with ``config``, by name. Imports diffusers.
+    """Return the scheduler classes that fit a model whose own is ``own``. Imports diffusers.
 
     Args:
+        own: class name of the model's own scheduler.
+        config: its configuration.
         pipeline_class: diffusers class name; some give their scheduler the ``sigmas``, which not every one takes.
 
     diffusers' ``compatibles`` knows the classic ones. It does not know that a flow-matching model takes only
@@ -136,7 +138,7 @@ def fitting_schedulers(own: str, config: Mapping[str, Any], pipeline_class: str 
 
 @lru_cache(maxsize=64)
 def _gives_sigmas(pipeline_class: str) -> bool:
-    """Whether a pipeline hands its scheduler sigmas of its own, as FLUX does and Stable Diffusion 3 does not.
+    """Tell whether a pipeline gives its scheduler sigmas, as FLUX does and Stable Diffusion 3 does not.
 
     Its call takes ``sigmas`` either way; that it fills them in stands in its code only.
     """
@@ -152,7 +154,7 @@ def resolve_scheduler(
     asked: SchedulerSpec | None, own: str, config: Mapping[str, Any], denoiser: Mapping[str, Any] | None = None,
     pipeline_class: str = "", steps: int | None = None,
 ) -> SchedulerSpec:  # fmt: skip
-    """``asked``, checked against the model's own scheduler; that one when none is asked for. Loads no weights.
+    """Check ``asked`` against the model's own scheduler; return that one when none is asked for.
 
     Options that say what the configuration says already are dropped, so that both ways of asking are one recipe.
 
@@ -197,7 +199,7 @@ def resolve_scheduler(
 
 
 def build_scheduler(spec: SchedulerSpec, config: Mapping[str, Any], seeds: Sequence[int] | None = None) -> Any:
-    """A fresh scheduler object from the model's ``config`` and the spec's options.
+    """Build a fresh scheduler object from the model's ``config`` and the spec's options.
 
     Args:
         seeds: of the images of one batch. ``DPMSolverSDEScheduler`` draws noise of its own and ignores the pipeline's
@@ -221,7 +223,7 @@ def _dry_run_problem(
 
 
 def _channels(denoiser: Mapping[str, Any] | None) -> tuple[int, bool]:
-    """Channels of the latents, and whether the denoiser predicts as many again, for the variance."""
+    """Return the channels of the latents, and whether as many again are predicted, for the variance."""
     channels, predicted = ((denoiser or {}).get(name) for name in ("in_channels", "out_channels"))
     if not isinstance(channels, int):
         return 4, False

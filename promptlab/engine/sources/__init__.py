@@ -1,1 +1,1 @@
-"""From a name to files: which model, VAE or checkpoint is meant, and what it is, before a weight is read."""
+"""Finds the files of models, VAEs, LoRAs and embeddings by name, and reads what they are."""

@@ -1,6 +1,6 @@
-"""The models that need no download: those in the package and those in the Hub's cache, read from their index files.
+"""Lists the models that need no download: those in the package and those in the Hub's cache.
 
-Neither torch nor diffusers is imported, so a list is there at once.
+Only index files are read. Neither torch nor diffusers is imported, so a list is there at once.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ __all__ = ["ModelInfo", "known_models"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
-    """A model or VAE that is here.
+    """Describes a model or VAE that is here.
 
     Args:
-        name: what ``--model`` or ``--vae`` takes.
+        name: what a spec's ``model`` or ``vae`` takes.
         kind: ``bundled``, or ``hub cache``.
         pipeline: diffusers class name of the pipeline, or of the autoencoder.
         size: bytes on disk.
@@ -40,7 +40,7 @@ class ModelInfo:
 
 
 def known_models(cache: Path | None = None) -> tuple[ModelInfo, ...]:
-    """Bundled models first, then the cache's by name.
+    """List bundled models first, then the cache's by name.
 
     Args:
         cache: the Hub's cache; ``None`` takes the one that huggingface_hub would.
@@ -72,7 +72,7 @@ def _cached(cache: Path | None) -> Iterator[ModelInfo]:
 
 
 def _class_of(folder: Path) -> str | None:
-    """What the folder holds: a pipeline's class, an autoencoder's, or nothing that can be used here."""
+    """Return the class of the pipeline or autoencoder in the folder; ``None`` where it holds neither."""
     for name in (INDEX, "config.json"):
         if (folder / name).is_file():
             try:

@@ -1,8 +1,8 @@
-"""Checkpoints in one file: they hold weights and no configuration, so that of the model they come from is taken.
+"""Finds the configuration of a checkpoint in one file: that of the model it was trained from.
 
-Which one it is, is said (``--config``), or diffusers tells it from the names and shapes of the tensors, which the
-file's header lists: no weight is read. The configuration comes from a folder, from the Hub cache, or from the Hub,
-where it weighs a few kilobytes.
+Such files hold weights and no configuration. Which one it is, is named (``config``), or diffusers tells it from the
+names and shapes of the tensors, which the file's header lists: no weight is read. The configuration comes from a
+folder, from the Hub cache, or from the Hub, where it weighs a few kilobytes.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from typing import Any, Final
 from promptlab.engine.sources import hub
 from promptlab.engine.sources.config_match import Borrowed, borrowed, check_configuration, refused_configuration
 from promptlab.engine.sources.files import INDEX, content_identity, listing, read_header, read_json
-from promptlab.errors import InputError, NotFound, one_line, ref_value
+from promptlab.errors import InputError, NotFound, one_line, ref, ref_value
 from promptlab.models import bundled
 
-__all__ = ["Home", "given_configuration", "infer_configuration"]
+__all__ = ["CheckpointConfig", "given_configuration", "infer_configuration"]
 
 _CONFIGS: Final = (".json", ".txt", ".model", ".jinja")
 _ALLOWED: Final = "a diffusers folder with a model_index.json, or a Hub id whose configuration is cached"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Home:
-    """Where a checkpoint's configuration lies.
+class CheckpointConfig:
+    """Represents where a checkpoint's configuration lies.
 
     Args:
         folder: a pipeline's, with or without weights.
@@ -39,8 +39,8 @@ class Home:
     borrowed: Borrowed
 
 
-def infer_configuration(path: Path) -> Home:
-    """The configuration of the model that the checkpoint ``path`` was trained from.
+def infer_configuration(path: Path) -> CheckpointConfig:
+    """Find the configuration of the model that the checkpoint ``path`` was trained from, by its tensors.
 
     Raises:
         InputError: when it is no checkpoint, its configuration is not cached and the Hub cannot be reached, or a
@@ -59,11 +59,12 @@ def infer_configuration(path: Path) -> Home:
             allowed="a checkpoint of a known family", hint=ref_value("config", "FOLDER"),
         ) from error  # fmt: skip
     try:
-        snapshot = hub.find(origin, None, "--model", "a diffusers folder", weights=False)
+        snapshot = hub.find(origin, None, "model", "a diffusers folder", weights=False)
     except InputError as error:
         raise InputError(
             "model", str(path), problem=f"needs the configuration of {origin}, which {error.problem}",
-            allowed="a checkpoint whose configuration is in the Hub cache or given by --config, or a diffusers folder",
+            allowed=f"a checkpoint whose configuration is in the Hub cache or given by {ref('config')}, "
+            "or a diffusers folder",
             hint=f"hf download {origin} --include '*.json' '*.txt'",
         ) from error  # fmt: skip
     home, wanted = _fetched(snapshot)
@@ -72,14 +73,14 @@ def infer_configuration(path: Path) -> Home:
         part, class_name = lent.lacking
         raise InputError(
             "model", str(path), problem=f"has no {part}, a {class_name}, and nor has the Hub cache that of {origin}",
-            allowed="a checkpoint whose parts are in it, in the Hub cache, or in the folder given by --config",
+            allowed=f"a checkpoint whose parts are in it, in the Hub cache, or in the folder given by {ref('config')}",
             hint=f"hf download {origin} --include '{part}/*'",
         )  # fmt: skip
-    return Home(folder=home, identity=content_identity(home, [*wanted, *lent.weights]), borrowed=lent)
+    return CheckpointConfig(folder=home, identity=content_identity(home, [*wanted, *lent.weights]), borrowed=lent)
 
 
-def given_configuration(path: Path, config: str, folder: Path) -> Home:
-    """The configuration that was named for the checkpoint ``path``.
+def given_configuration(path: Path, config: str, folder: Path) -> CheckpointConfig:
+    """Find the configuration that was named for the checkpoint ``path``, and check that it fits.
 
     Args:
         config: a folder, a bundled model or a Hub id, as typed.
@@ -100,7 +101,7 @@ def given_configuration(path: Path, config: str, folder: Path) -> Home:
     elif folder.is_file() or not hub.is_id(config):
         raise NotFound("config", config, allowed=_ALLOWED, hint=ref_value("config", "FOLDER"))
     else:
-        snapshot = hub.find(config, None, "--config", _ALLOWED, weights=False)
+        snapshot = hub.find(config, None, "config", _ALLOWED, weights=False)
         if INDEX not in snapshot.files:
             raise _no_index(config)
         home, wanted = _fetched(snapshot)
@@ -111,11 +112,11 @@ def given_configuration(path: Path, config: str, folder: Path) -> Home:
         part, class_name = lent.lacking
         problem = f"has no safetensors weights of its {part}, a {class_name}, and the file has none either"
         raise refused_configuration(config, problem)
-    return Home(folder=home, identity=content_identity(home, [*wanted, *lent.weights]), borrowed=lent)
+    return CheckpointConfig(folder=home, identity=content_identity(home, [*wanted, *lent.weights]), borrowed=lent)
 
 
 def _header(path: Path) -> dict[str, dict[str, Any]]:
-    header = read_header(path, "--model")
+    header = read_header(path, "model")
     if not any(name.startswith(("model.diffusion_model.", "double_blocks.", "diffusion_model.")) for name in header):
         raise InputError(
             "model", str(path), problem="holds no text-to-image model", allowed="a whole checkpoint",
@@ -132,12 +133,12 @@ def _no_index(config: str) -> InputError:
 
 
 def _fetched(snapshot: hub.Snapshot) -> tuple[Path, list[str]]:
-    """The configuration in a folder, and its files."""
+    """Fetch the configuration; return its folder and its files."""
     wanted = _wanted(snapshot.fetch([INDEX]), snapshot.files)
     return snapshot.fetch(wanted), wanted
 
 
 def _wanted(folder: Path, files: Sequence[str]) -> list[str]:
-    """What is read of a pipeline besides weights."""
+    """List what is read of a pipeline besides weights."""
     parts = {part for part, value in read_json(folder / INDEX).items() if isinstance(value, list) and value[0]}
     return [INDEX, *(file for file in files if file.endswith(_CONFIGS) and file.split("/")[0] in parts)]

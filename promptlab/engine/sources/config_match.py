@@ -1,4 +1,4 @@
-"""Whether a configuration that was named for a checkpoint in one file is that of its model: before a weight is read.
+"""Checks that a configuration named for a checkpoint in one file fits it, before a weight is read.
 
 diffusers' own functions rename the file's tensors to those of the model that the configuration describes; here they are
 given tensors without content, and names and shapes are compared. Invariant: what is refused would not have loaded;
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from promptlab.engine.machine.torch_setup import quietly
 from promptlab.engine.sources.files import INDEX, read_json
-from promptlab.errors import InputError
+from promptlab.errors import InputError, ref
 
 if TYPE_CHECKING:
     import torch
@@ -73,7 +73,7 @@ def check_configuration(path: Path, header: Header, config: str, folder: Path) -
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Borrowed:
-    """Parts that the file lacks and that lie with the configuration; ``from_single_file`` wants them handed to it.
+    """Lists parts that the file lacks and that lie with its configuration, for ``from_single_file``.
 
     Args:
         parts: library and class of each, by its name.
@@ -87,7 +87,7 @@ class Borrowed:
 
 
 def borrowed(header: Header, folder: Path, files: Collection[str]) -> Borrowed:
-    """The encoders and the VAE that a file with little more than a denoiser takes from elsewhere.
+    """Find the encoders and the VAE that a file with little more than a denoiser takes from elsewhere.
 
     Args:
         files: all there are in ``folder``, relative.
@@ -123,7 +123,7 @@ def _lacks(name: str, library: str, class_name: str, header: Header) -> bool:
 
 
 def _problem(name: str, kind: Any, header: Header, folder: Path) -> str | None:
-    """Why the part ``name`` cannot be made of the file; ``None`` where it can, or nothing is known."""
+    """Say why the part ``name`` cannot be made of the file; ``None`` where it can, or nothing is known."""
     if not (folder / name / "config.json").is_file():
         return None
     width = read_json(folder / name / "config.json").get("hidden_size")
@@ -138,7 +138,7 @@ def _problem(name: str, kind: Any, header: Header, folder: Path) -> str | None:
 
 
 def _compared(name: str, kind: Any, header: Header, folder: Path) -> str | None:
-    """As :meth:`diffusers.FromOriginalModelMixin.from_single_file`, which goes on to load."""
+    """Compare tensors as ``FromOriginalModelMixin.from_single_file`` does, which goes on to load."""
     import torch
     from diffusers.loaders import single_file_model as loader
 
@@ -175,8 +175,8 @@ def _shape(tensor: torch.Tensor) -> str:
 
 
 def refused_configuration(config: str, problem: str) -> InputError:
-    """What is said of a ``--config`` that cannot be the file's."""
+    """Compose the error about a ``config`` that cannot be the file's."""
     return InputError(
         "config", config, problem=problem, allowed="the configuration of the model that the file was trained from",
-        hint="the command without --config, which tells it from the file",
+        hint=f"the command without {ref('config')}, which tells it from the file",
     )  # fmt: skip

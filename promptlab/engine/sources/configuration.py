@@ -1,4 +1,4 @@
-"""What a model's configuration files tell before a weight is read: its class, its sizes, its scheduler, its VAE.
+"""Reads a model's configuration files: its class, its sizes, its scheduler, its VAE.
 
 Nothing here holds for one family of models only. Where a configuration does not tell a number, the answer is ``None``
 and the pipeline itself decides.
@@ -22,7 +22,7 @@ __all__ = ["Configuration", "clip_encoders", "latent_channels", "read_configurat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    """The configurations of a model's parts, as they lie in its folder.
+    """Holds the configurations of a model's parts, as they lie in its folder.
 
     Args:
         pipeline_class: diffusers class name, as the model names it.
@@ -37,7 +37,7 @@ class Configuration:
     denoiser: Mapping[str, Any] | None
 
     def side_multiple(self, vae: Mapping[str, Any] | None = None) -> int:
-        """What height and width must be divisible by, in pixels, with ``vae`` or the model's own.
+        """Return what height and width must be divisible by, in pixels, with ``vae`` or the model's own.
 
         The VAE's factor, times the denoiser's patch: transformers cut the latents into patches (``patch_size``), or are
         given them folded two by two (more input channels than the VAE has; diffusers' ``_pack_latents``).
@@ -51,7 +51,7 @@ class Configuration:
         return factor * max(patch if isinstance(patch, int) else 1, fold, 1)
 
     def default_size(self, vae: Mapping[str, Any] | None = None) -> tuple[int, int] | None:
-        """Height and width that the model was trained for, in pixels; ``None`` when its configuration does not tell."""
+        """Return the height and width the model was trained for, in pixels; ``None`` where that is not told."""
         sample = (self.denoiser or {}).get("sample_size")
         sides = (sample, sample) if isinstance(sample, int) else sample
         if not (isinstance(sides, list | tuple) and len(sides) == 2 and all(isinstance(side, int) for side in sides)):
@@ -100,13 +100,13 @@ def clip_encoders(config: Configuration, folder: Path) -> dict[str, Mapping[str,
 
 
 def _is_known(library: object) -> bool:
-    """Whether a part comes from where parts come from; diffusers would import a module of any other name."""
+    """Tell whether a part is of a known library; diffusers would import a module of any other name."""
     return isinstance(library, str) and (library in ("diffusers", "transformers") or library in _pipeline_modules())
 
 
 @lru_cache(maxsize=1)
 def _pipeline_modules() -> frozenset[str]:
-    """The modules of ``diffusers.pipelines``, which have parts of their own: ``stable_diffusion``. Imports none."""
+    """List the modules of ``diffusers.pipelines``, which have parts of their own. Imports none."""
     found = find_spec("diffusers")
     homes = [] if found is None else [Path(home) / "pipelines" for home in found.submodule_search_locations or ()]
     homes += [home / "deprecated" for home in homes]  # their parts are still declared by their old names
@@ -115,7 +115,7 @@ def _pipeline_modules() -> frozenset[str]:
 
 
 def vae_factor(config: Mapping[str, Any] | None) -> int:
-    """Pixels a latent stands for, along one side; 1 without a VAE, where the denoiser works on pixels.
+    """Return the pixels a latent stands for, along one side; 1 without a VAE, on pixels.
 
     Sources: ``vae_scale_factor`` in the pipelines' constructors, for AutoencoderKL and AutoencoderTiny (one halving
     between blocks), AutoencoderDC (``encoder_block_out_channels``), and the video VAEs that image models borrow.
@@ -132,7 +132,7 @@ def vae_factor(config: Mapping[str, Any] | None) -> int:
 
 
 def latent_channels(config: Mapping[str, Any]) -> int | None:
-    """Channels of the VAE's latents; ``None`` when its configuration does not tell."""
+    """Return the channels of the VAE's latents; ``None`` when its configuration does not tell."""
     channels = config.get("latent_channels", config.get("z_dim"))
     if channels is None and config.get("_class_name") in {"AutoencoderKL", "AutoencoderTiny"}:
         return 4  # the default of both classes

@@ -1,4 +1,4 @@
-"""Which files of a model are read, told from their names alone: a listing of a folder or of a Hub repository will do.
+"""Chooses which files of a model are read, by their names in a folder or a Hub repository.
 
 Invariant: only safetensors are weights, unless pickles were allowed. A part that has nothing else than pickled weights
 is refused here, before a byte of it is opened, because a pickle may hold a program.
@@ -19,7 +19,7 @@ from hashlib import file_digest, sha256
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from promptlab.errors import InputError, UnknownValue, one_line, ref_value
+from promptlab.errors import InputError, UnknownValue, one_line, ref, ref_value
 
 __all__ = [
     "ALLOW_PICKLE",
@@ -44,8 +44,8 @@ _PICKLED_WEIGHTS: Final = re.compile(
     r"(?:\.(?P<legacy>[A-Za-z0-9_]+))?\.bin"
 )
 _SHARD: Final = re.compile(r"(?P<before>.+-)(?P<number>\d+)-of-(?P<of>\d+)(?P<after>\..+)")
-ALLOW_PICKLE: Final = "--allow-pickle"
-"""The flag that must be typed, each time anew, for pickled weights to be read: no spec and no record holds it."""
+ALLOW_PICKLE: Final = ref("allow_pickle")
+"""What must be said, each time anew, for pickled weights to be read: no spec and no record holds it."""
 
 PICKLES: Final = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 _TEXTS: Final = (".json", ".txt", ".model", ".jinja")
@@ -55,7 +55,7 @@ _WEIGHTLESS: Final = re.compile(r"Tokenizer|Processor|Extractor|Scheduler")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSet:
-    """What ``from_pretrained`` reads, as paths relative to the model, with forward slashes.
+    """Lists what ``from_pretrained`` reads, as paths relative to the model, with forward slashes.
 
     Args:
         configs: configurations, vocabularies.
@@ -69,7 +69,7 @@ class FileSet:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in ``path``.
+    """Read the JSON object in ``path``.
 
     Raises:
         InputError: when it cannot be read or holds something else.
@@ -83,8 +83,8 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def read_header(path: Path, what: str) -> dict[str, dict[str, Any]]:
-    """The tensors of a safetensors file by name, each with ``dtype`` (``F32``, ``BF16`` …) and ``shape``.
+def read_header(path: Path, field: str) -> dict[str, dict[str, Any]]:
+    """Read the tensors of a safetensors file by name, each with ``dtype`` (``F32`` …) and ``shape``.
 
     A file with the suffix of a pickle is left to :mod:`promptlab.engine.sources.pickles`: the caller knows that it may
     be read.
@@ -97,7 +97,7 @@ def read_header(path: Path, what: str) -> dict[str, dict[str, Any]]:
     if path.suffix in PICKLES:
         from promptlab.engine.sources.pickles import pickled_header
 
-        return pickled_header(path, what)
+        return pickled_header(path, field)
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
@@ -107,13 +107,13 @@ def read_header(path: Path, what: str) -> dict[str, dict[str, Any]]:
     except (OSError, ValueError, TypeError, AttributeError) as error:
         reason = one_line(error) if isinstance(error, OSError) else "it does not begin with a list of tensors"
         raise InputError(
-            what, str(path), problem=f"is no safetensors file: {reason}", allowed="safetensors weights",
-            hint=f"{what} FILE.safetensors",
+            field, str(path), problem=f"is no safetensors file: {reason}", allowed="safetensors weights",
+            hint=ref_value(field, "FILE.safetensors"),
         ) from error  # fmt: skip
 
 
 def listing(folder: Path) -> tuple[str, ...]:
-    """Every file of a model folder down to its parts' folders, relative, with forward slashes."""
+    """List every file of a model folder down to its parts' folders, relative, with forward slashes."""
     return tuple(
         sorted(
             path.relative_to(folder).as_posix() for path in (*folder.glob("*"), *folder.glob("*/*")) if path.is_file()
@@ -127,17 +127,17 @@ def choose_files(
     index: Mapping[str, Any] | None,
     variant: str | None,
     *,
-    what: str = "--model",
+    field: str = "model",
     allow_pickle: bool = False,
 ) -> FileSet:
-    """The files to read of the model ``name``.
+    """Choose the files to read of the model ``name``.
 
     Args:
         name: as the user typed it, for the sentence of an error.
         files: all there is; see :func:`listing`.
         index: the content of ``model_index.json``, which names the parts; ``None`` for a single model such as a VAE.
         variant: as asked for. A part without it is read plain, as diffusers does.
-        what: the option the name was given with.
+        field: of a spec that the name was given as.
         allow_pickle: whether pickled weights will do, for a part that has no others.
 
     Raises:
@@ -152,7 +152,7 @@ def choose_files(
     if variant is not None and variant not in there:
         raise UnknownValue(
             "variant", variant, there, problem=f"is no variant of {name}",
-            hint=ref_value("variant", there[0]) if there else "the command without --variant",
+            hint=ref_value("variant", there[0]) if there else f"the command without {ref('variant')}",
         )  # fmt: skip
     if variant is None:
         # A model may ship with one variant only; diffusers would then say that it has no weights at all.
@@ -163,11 +163,11 @@ def choose_files(
     for part in parts:
         chosen = safe[part].get(variant) or safe[part].get(None)
         if not chosen:
-            raise _without_weights(name, part, files, what, sorted(filter(None, safe[part])))
+            raise _without_weights(name, part, files, field, sorted(filter(None, safe[part])))
         if missing := _missing_shard(chosen):
             raise InputError(
-                what, name, problem=f"lacks {missing}, one of the files that its weights are in",
-                allowed="all of them", hint=f"{what} with a whole copy",
+                field, name, problem=f"lacks {missing}, one of the files that its weights are in",
+                allowed="all of them", hint=f"{ref(field)} with a whole copy",
             )  # fmt: skip
         weights += chosen
     named = {part for part, value in (index or {}).items() if isinstance(value, list) and value and value[0]}
@@ -181,7 +181,7 @@ def choose_files(
 
 
 def content_identity(folder: Path, names: Collection[str]) -> str:
-    """``sha256:<hex>`` over the names and contents of these files of ``folder``."""
+    """Return ``sha256:<hex>`` over the names and contents of these files of ``folder``."""
     with ThreadPoolExecutor(
         max_workers=4
     ) as pool:  # hashing leaves the interpreter lock, and a model has a few big files
@@ -191,7 +191,7 @@ def content_identity(folder: Path, names: Collection[str]) -> str:
 
 
 def file_identity(path: Path) -> str:
-    """``sha256:<hex>`` of one file: the hash that model pages show."""
+    """Return ``sha256:<hex>`` of one file: the hash that model pages show."""
     return f"sha256:{_digest_of(path)}"
 
 
@@ -212,7 +212,7 @@ def _part(file: str) -> str:
 
 
 def _parts(files: Collection[str], index: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """The parts that have weights: those with a configuration of a model, not of a tokenizer."""
+    """Return the parts that have weights: those with a configuration of a model, not of a tokenizer."""
     if index is None:
         return ("",)
     return tuple(
@@ -236,7 +236,7 @@ def _by_variant(files: Collection[str], part: str, names: re.Pattern[str]) -> di
 
 
 def _missing_shard(chosen: Collection[str]) -> str | None:
-    """The first that is not there of the files that a part's weights are divided into."""
+    """Return the first that is missing of the files that a part's weights are divided into."""
     there = set(chosen)
     shards = [match for file in chosen if (match := _SHARD.fullmatch(file))]
     if len(shards) < len(there):  # the whole is there, too
@@ -249,18 +249,18 @@ def _missing_shard(chosen: Collection[str]) -> str | None:
     return None
 
 
-def _without_weights(name: str, part: str, files: Collection[str], what: str, variants: list[str]) -> InputError:
+def _without_weights(name: str, part: str, files: Collection[str], field: str, variants: list[str]) -> InputError:
     where = f" in {part}" if part else ""
     if variants:
         return UnknownValue(
-            "variant", "none", variants, problem=f"is no variant{where} of {name}", hint=f"{what} {name}"
+            "variant", "none", variants, problem=f"is no variant{where} of {name}", hint=ref_value(field, name)
         )
     pickled = any(_part(file) == part and PurePosixPath(file).suffix in PICKLES for file in files)
     return InputError(
-        what, name,
+        field, name,
         problem=f"has only pickled weights{where}, which may hold programs" if pickled
         else f"has no weights{where}",
         allowed=f"safetensors weights{f', or {ALLOW_PICKLE}' if pickled else ''}",
         hint=f"{ALLOW_PICKLE} if you trust whoever made it" if pickled
-        else f"{what} with the name of a safetensors version",
+        else f"{ref(field)} with the name of a safetensors version",
     )  # fmt: skip

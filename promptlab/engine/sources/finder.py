@@ -1,4 +1,4 @@
-"""From a name to files: what a model or a VAE is, where it lies and which one exactly, before any weight is read.
+"""Finds models and VAEs by name: where they lie, and which content exactly. No weight is loaded.
 
 A name is tried in this order: a bundled model, a folder, a single ``.safetensors`` file, a Hub id. What the Hub cache
 holds is used as it is, without a look at the network; a commit pins it for good.
@@ -31,7 +31,7 @@ from promptlab.engine.sources.files import (
     read_json,
 )
 from promptlab.engine.sources.prior import CARD, lacks_prior, read_prior_id
-from promptlab.errors import InputError, NotFound, ref_value
+from promptlab.errors import InputError, NotFound, ref, ref_value
 from promptlab.models import bundled, bundled_models, bundled_vaes
 
 __all__ = ["ALLOWED_MODELS", "ALLOWED_VAES", "ModelSource", "SourceFinder", "find_model", "find_vae"]
@@ -44,7 +44,7 @@ ALLOWED_VAES: Final = "a Hub id, a folder or a .safetensors file with an autoenc
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSource:
-    """Something loadable.
+    """Represents something loadable.
 
     Args:
         name: as a spec holds it; local paths are absolute, so that a rerun from another folder finds them.
@@ -100,7 +100,7 @@ class SourceFinder:
         return self._adapter(name, kind, allow_pickle=self._allow_pickle)
 
     def forget(self) -> None:
-        """A folder may have changed since it was last looked at."""
+        """Forget what was found: a folder may have changed since it was last looked at."""
         self._adapter.cache_clear()
         self._model.cache_clear()
 
@@ -113,7 +113,7 @@ def find_model(
     *,
     allow_pickle: bool = False,
 ) -> ModelSource:
-    """The model called ``name``. Reads configurations; downloads those, and nothing else, when only the Hub has them.
+    """Find the model called ``name``. Downloads at most its configurations.
 
     Args:
         config: a folder or Hub id with the configuration of a single file; ``None`` tells it from the tensors.
@@ -130,7 +130,7 @@ def find_model(
     if config is not None and (is_bundled or path.is_dir() or hub.is_id(name)):
         raise InputError(
             "config", config, problem=f"means nothing for {name}, which has a configuration of its own",
-            allowed="with a model in a single .safetensors file", hint="the command without --config",
+            allowed="with a model in a single .safetensors file", hint=f"the command without {ref('config')}",
         )  # fmt: skip
     if home is not None and is_bundled:
         return _local(name, "bundled", home, variant, revision, allow_pickle=False)
@@ -139,7 +139,7 @@ def find_model(
     allowed = f"{ALLOWED_MODELS}: {', '.join(bundled_models())}"
     if not hub.is_id(name):
         raise NotFound("model", name, allowed=allowed, hint="promptlab models", names=bundled_models())
-    snapshot = hub.find(name, revision, "--model", allowed, variant=variant, allow_pickle=allow_pickle)
+    snapshot = hub.find(name, revision, "model", allowed, variant=variant, allow_pickle=allow_pickle)
     if INDEX not in snapshot.files:
         raise InputError(
             "model",
@@ -156,7 +156,7 @@ def find_model(
 
 
 def find_vae(name: str, *, allow_pickle: bool = False) -> ModelSource:
-    """The VAE called ``name``: what :func:`find_model` is for models, for one autoencoder alone.
+    """Find the VAE called ``name``: what :func:`find_model` is for models, for one autoencoder alone.
 
     Raises:
         NotFound: when nothing has that name.
@@ -165,7 +165,7 @@ def find_vae(name: str, *, allow_pickle: bool = False) -> ModelSource:
     home = bundled(name)
     path = path_given = home or _path(name)
     if path.is_file():
-        _check_suffix("--vae", path, allow_pickle=allow_pickle)
+        _check_suffix("vae", path, allow_pickle=allow_pickle)
         return ModelSource(
             name=_absolute(path), kind="file", folder=path.parent.absolute(), identity=file_identity(path),
             file=path.absolute(), pickled=path.suffix in PICKLES,
@@ -180,7 +180,7 @@ def find_vae(name: str, *, allow_pickle: bool = False) -> ModelSource:
                 allowed=f"{ALLOWED_VAES}: {', '.join(bundled_vaes())}",
                 hint=ref_value("vae", "FOLDER"),
             )
-        files = choose_files(name, listing(path), None, None, what="--vae", allow_pickle=allow_pickle)
+        files = choose_files(name, listing(path), None, None, field="vae", allow_pickle=allow_pickle)
         return ModelSource(
             name=name if home else _absolute(path_given), kind="bundled" if home else "folder",
             folder=path.absolute(), identity=content_identity(path, (*files.configs, *files.weights)),
@@ -189,7 +189,7 @@ def find_vae(name: str, *, allow_pickle: bool = False) -> ModelSource:
     if not hub.is_id(name):
         allowed = f"{ALLOWED_VAES}: {', '.join(bundled_vaes())}"
         raise NotFound("vae", name, allowed=allowed, hint="promptlab models", names=bundled_vaes())
-    snapshot = hub.find(name, None, "--vae", ALLOWED_VAES, allow_pickle=allow_pickle)
+    snapshot = hub.find(name, None, "vae", ALLOWED_VAES, allow_pickle=allow_pickle)
     if "config.json" not in snapshot.files:
         raise InputError(
             "vae",
@@ -198,7 +198,7 @@ def find_vae(name: str, *, allow_pickle: bool = False) -> ModelSource:
             allowed=f"{ALLOWED_VAES}: {', '.join(bundled_vaes())}",
             hint="promptlab models",
         )
-    files = choose_files(name, snapshot.files, None, None, what="--vae", allow_pickle=allow_pickle)
+    files = choose_files(name, snapshot.files, None, None, field="vae", allow_pickle=allow_pickle)
     return _from_hub(name, snapshot, files)
 
 
@@ -209,7 +209,7 @@ def _local(
     if not (folder / INDEX).is_file():
         pickled = next((path for path in sorted(folder.iterdir()) if path.suffix in PICKLES), None)
         if pickled is not None and not any(folder.glob("*.safetensors")):
-            raise _no_safetensors("--model", pickled, what_next=f"--model {_absolute(pickled)} {ALLOW_PICKLE}")
+            raise _no_safetensors("model", pickled, hint=f"{ref_value('model', _absolute(pickled))} {ALLOW_PICKLE}")
         raise InputError(
             "model", name, problem=f"has no {INDEX}, so it is no diffusers model",
             allowed=f"{ALLOWED_MODELS}: {', '.join(bundled_models())}", hint="promptlab models",
@@ -247,10 +247,10 @@ def _from_hub(name: str, snapshot: hub.Snapshot, files: FileSet) -> ModelSource:
 
 
 def _single_file(path: Path, revision: str | None, config: str | None, *, allow_pickle: bool) -> ModelSource:
-    """A checkpoint in one file. It holds weights only: the configuration is that of the model it was trained from."""
+    """Find a checkpoint in one file, whose configuration is that of the model it was trained from."""
     from promptlab.engine.sources.checkpoint import given_configuration, infer_configuration
 
-    _check_suffix("--model", path, allow_pickle=allow_pickle)
+    _check_suffix("model", path, allow_pickle=allow_pickle)
     _refuse_revision(str(path), revision)
     identity = file_identity(path)
     if config is None:
@@ -267,7 +267,7 @@ def _single_file(path: Path, revision: str | None, config: str | None, *, allow_
 
 
 def _path(name: str) -> Path:
-    """``name`` as a path; one that is nowhere, when it cannot be one (empty, too long for the system)."""
+    """Return ``name`` as a path; one that is nowhere, when it cannot be one (empty, too long)."""
     try:
         path = Path(name).expanduser()
         return path if name.strip() and path.exists() else _NOWHERE
@@ -276,7 +276,7 @@ def _path(name: str) -> Path:
 
 
 def _absolute(path: Path) -> str:
-    """``path`` from the root, without ``..``. Links are kept: in the Hub's cache only they carry the name."""
+    """Return ``path`` from the root, without ``..``; links are kept, as the Hub's cache needs."""
     return os.path.normpath(path.absolute())
 
 
@@ -284,7 +284,7 @@ def _refuse_revision(name: str, revision: str | None) -> None:
     if revision is not None:
         raise InputError(
             "revision", revision, problem=f"means nothing for {name}, which does not come from the Hub",
-            allowed="a branch, tag or commit of a Hub model", hint="the command without --revision",
+            allowed="a branch, tag or commit of a Hub model", hint=f"the command without {ref('revision')}",
         )  # fmt: skip
 
 
@@ -292,15 +292,15 @@ def _pickled(files: FileSet) -> bool:
     return any(file.endswith(PICKLES) for file in files.weights)
 
 
-def _check_suffix(what: str, path: Path, *, allow_pickle: bool) -> None:
+def _check_suffix(field: str, path: Path, *, allow_pickle: bool) -> None:
     if path.suffix != ".safetensors" and not (allow_pickle and path.suffix in PICKLES):
-        raise _no_safetensors(what, path, what_next=f"{ALLOW_PICKLE} if you trust whoever made it")
+        raise _no_safetensors(field, path, hint=f"{ALLOW_PICKLE} if you trust whoever made it")
 
 
-def _no_safetensors(what: str, path: Path, *, what_next: str) -> InputError:
+def _no_safetensors(field: str, path: Path, *, hint: str) -> InputError:
     pickled = path.suffix in PICKLES
     return InputError(
-        what, str(path), problem="is pickled, which may hold a program" if pickled else "is no safetensors file",
+        field, str(path), problem="is pickled, which may hold a program" if pickled else "is no safetensors file",
         allowed=f"safetensors weights{f', or {ALLOW_PICKLE}' if pickled else ''}",
-        hint=what_next if pickled else f"{what} FILE.safetensors",
+        hint=hint if pickled else ref_value(field, "FILE.safetensors"),
     )  # fmt: skip

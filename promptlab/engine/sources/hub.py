@@ -1,4 +1,4 @@
-"""The Hub and its cache: which commit a name means, which files it has, and having them here.
+"""Finds models on the Hub and in its cache, at the commit that a name means, and downloads them.
 
 The cache comes first and is believed: a model that is there needs no network and stays the one it was. Only a revision
 that is not in it is asked for over the network, with one quick question, so that a missing connection is said within
@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from promptlab.engine.machine.torch_setup import prepare
 from promptlab.engine.sources.files import INDEX, PICKLES, choose_files, listing, read_json
-from promptlab.errors import EngineError, InputError, NotFound, PromptLabError, one_line
+from promptlab.errors import EngineError, InputError, NotFound, PromptLabError, one_line, ref, ref_value
 
 __all__ = ["Snapshot", "cache_home", "fetch", "find", "is_id"]
 
@@ -31,7 +31,7 @@ _SECONDS: Final = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """One commit of a Hub repository.
+    """Represents one commit of a Hub repository.
 
     Args:
         name: ``organisation/repository``.
@@ -48,7 +48,7 @@ class Snapshot:
     folder: Path | None
 
     def fetch(self, files: Sequence[str]) -> Path:
-        """The folder with these files in it, downloaded if need be.
+        """Return the folder with these files in it, downloaded if need be.
 
         Raises:
             EngineError: when the download fails.
@@ -65,26 +65,26 @@ class Snapshot:
 
 
 def is_id(name: str) -> bool:
-    """Whether ``name`` can be a Hub id: ``organisation/repository``."""
+    """Tell whether ``name`` can be a Hub id: ``organisation/repository``."""
     return bool(_ID.fullmatch(name)) and ".." not in name and not name.endswith(".safetensors")
 
 
 def find(
     name: str,
     revision: str | None,
-    what: str,
+    field: str,
     allowed: str,
     *,
     weights: bool = True,
     variant: str | None = None,
     allow_pickle: bool = False,
 ) -> Snapshot:
-    """The commit of ``name`` that ``revision`` means: as cached, or else as the Hub says.
+    """Find the commit of ``name`` that ``revision`` means: as cached, or else as the Hub says.
 
     Args:
         name: a Hub id.
         revision: branch, tag or commit; ``None`` is ``main``.
-        what: the option the name was given with, for the sentence of an error.
+        field: of a spec that the name was given as.
         allowed: what may be given instead.
         weights: whether a cached copy without weights will not do.
         variant: of the weights; a cached copy without it will not do where the Hub can be asked.
@@ -103,13 +103,13 @@ def find(
     try:
         about = HfApi().model_info(name, revision=revision, timeout=_SECONDS)
     except GatedRepoError as error:
-        raise _gated(what, name) from error
+        raise _gated(field, name) from error
     except RevisionNotFoundError as error:
         raise NotFound(
-            "revision", revision, allowed=f"a branch, tag or commit of {name}", hint=f"{what} {name}"
+            "revision", revision, allowed=f"a branch, tag or commit of {name}", hint=ref_value(field, name)
         ) from error
     except RepositoryNotFoundError as error:
-        raise NotFound(what, name, allowed=allowed, hint=_next(what)) from error
+        raise NotFound(field, name, allowed=allowed, hint=_hint(field)) from error
     except Exception as error:
         whole = cached is not None and _looks_whole(cached, None, allow_pickle=allow_pickle)
         if cached is not None and (whole or any(file.endswith(PICKLES) for file in cached.files)):
@@ -119,10 +119,10 @@ def find(
             "is neither a folder here nor in the Hub cache" if cached is None else "is in the Hub cache only in part"
         )
         raise InputError(
-            what, name if revision is None else f"{name} at {revision}",
+            field, name if revision is None else f"{name} at {revision}",
             problem=f"cannot be asked for: the Hub says {one_line(error)}" if reached
             else f"{absent}, and the Hub cannot be reached",
-            allowed=allowed, hint=_next(what),
+            allowed=allowed, hint=_hint(field),
         ) from error  # fmt: skip
     commit = about.sha or ""
     return Snapshot(
@@ -131,14 +131,14 @@ def find(
     )  # fmt: skip
 
 
-def fetch(name: str, commit: str, files: Sequence[str], told: Callable[[int, int], None] | None = None) -> Path:
+def fetch(name: str, commit: str, files: Sequence[str], report: Callable[[int, int], None] | None = None) -> Path:
     """Download these files of one commit into the cache, and give the folder they lie in.
 
     A connection that breaks is taken up where it broke, give or take huggingface_hub's 10 MB. Files that came whole
     before a download was stopped stay; one that was under way is fetched anew, for huggingface_hub keeps no part of it.
 
     Args:
-        told: the bytes that are here, and those there are of all files begun so far; called from several threads.
+        report: is given the bytes that are here, and those there are of all files begun so far, by several threads.
 
     Raises:
         InputError: when the model is gated: what it is, anyone may read; its files, only whoever accepted its terms.
@@ -146,20 +146,20 @@ def fetch(name: str, commit: str, files: Sequence[str], told: Callable[[int, int
     """
     from huggingface_hub import snapshot_download
 
-    with _in_one_line(name):
+    with _translate_download_errors(name):
         return Path(
             snapshot_download(
                 name,
                 revision=commit,
                 allow_patterns=list(files),
                 cache_dir=cache_home(),
-                tqdm_class=None if told is None else _counting(told),
+                tqdm_class=None if report is None else _counting(report),
             )
         )
 
 
-def _counting(told: Callable[[int, int], None]) -> type[Any]:
-    """A progress bar in huggingface_hub's sense that draws nothing and tells how many bytes were written."""
+def _counting(report: Callable[[int, int], None]) -> type[Any]:
+    """Make a progress bar for huggingface_hub that draws nothing and reports the bytes that were written."""
     from tqdm import tqdm
 
     class Counting(tqdm):
@@ -170,14 +170,14 @@ def _counting(told: Callable[[int, int], None]) -> type[Any]:
         def update(self, n: float | None = 1) -> bool | None:
             drawn: bool | None = super().update(n)
             if self._bytes:
-                told(int(self.n), int(self.total or 0))
+                report(int(self.n), int(self.total or 0))
             return drawn
 
     return Counting
 
 
 def cache_home() -> Path:
-    """The folder of the Hub cache, from the same variables that huggingface_hub reads."""
+    """Return the folder of the Hub cache, from the same variables that huggingface_hub reads."""
     prepare()
     from huggingface_hub import constants
 
@@ -204,7 +204,7 @@ def _snapshot_folder(name: str, commit: str) -> Path | None:
 
 
 def _looks_whole(snapshot: Snapshot, variant: str | None, *, allow_pickle: bool) -> bool:
-    """Whether weights lie beside the configurations: an earlier look at the configurations leaves those alone."""
+    """Tell whether weights lie beside the configurations: an earlier look at these fetches nothing else."""
     folder = snapshot.folder
     if folder is None:
         return False
@@ -222,20 +222,20 @@ def _looks_whole(snapshot: Snapshot, variant: str | None, *, allow_pickle: bool)
     return True
 
 
-def _next(what: str) -> str:
-    """What to type where a name is nothing: ``promptlab models`` lists models and VAEs."""
-    return "promptlab models" if what in ("--model", "--vae") else f"{what} with a file or folder here"
+def _hint(field: str) -> str:
+    """Return what to type where a name is nothing: ``promptlab models`` lists models and VAEs."""
+    return "promptlab models" if field in ("model", "vae") else f"{ref(field)} with a file or folder here"
 
 
-def _gated(what: str, name: str | None = None) -> InputError:
+def _gated(field: str, name: str | None = None) -> InputError:
     return InputError(
-        what, name, problem="is gated, and this account may not read it",
-        allowed=f"models whose terms you accepted at https://huggingface.co/{name or what}", hint="hf auth login",
+        field, name, problem="is gated, and this account may not read it",
+        allowed=f"models whose terms you accepted at https://huggingface.co/{name or field}", hint="hf auth login",
     )  # fmt: skip
 
 
 @contextmanager
-def _in_one_line(name: str) -> Iterator[None]:
+def _translate_download_errors(name: str) -> Iterator[None]:
     from huggingface_hub.errors import GatedRepoError
 
     try:

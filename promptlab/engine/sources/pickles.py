@@ -1,8 +1,8 @@
-"""Pickled weights, for whoever typed ``--allow-pickle``: read by a reader that makes tensors and nothing else.
+"""Reads pickled weights, where these are allowed, with a reader that makes tensors and nothing else.
 
 Invariant: nothing in a pickle is run. torch's ``weights_only`` reader knows tensors, numbers, texts, lists and
-mappings; whatever else a pickle asks for is refused. The flag is there because such a reader is a fence, where
-safetensors has nothing to fence in. diffusers and transformers load with the same reader.
+mappings; whatever else a pickle asks for is refused. They must be allowed all the same because such a reader is a
+fence, where safetensors has nothing to fence in. diffusers and transformers load with the same reader.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from promptlab.errors import InputError, one_line
+from promptlab.errors import InputError, one_line, ref_value
 
 __all__ = ["pickled_header"]
 
 _NAMES: Final = {"float16": "F16", "bfloat16": "BF16", "float32": "F32", "float64": "F64"}
 
 
-def pickled_header(path: Path, what: str) -> dict[str, dict[str, Any]]:
-    """The tensors of a pickled checkpoint by name, each with ``dtype`` and ``shape``, as safetensors would list them.
+def pickled_header(path: Path, field: str) -> dict[str, dict[str, Any]]:
+    """List the tensors of a pickled checkpoint as safetensors would: ``dtype`` and ``shape`` by name.
 
     Raises:
         InputError: when it holds anything else than weights, or is no checkpoint.
@@ -36,8 +36,8 @@ def pickled_header(path: Path, what: str) -> dict[str, dict[str, Any]]:
         }
     except Exception as error:
         raise InputError(
-            what, str(path), problem=f"is no checkpoint of weights alone: {one_line(_reason(error), limit=120)}",
-            allowed="weights, pickled or as safetensors", hint=f"{what} FILE.safetensors",
+            field, str(path), problem=f"is no checkpoint of weights alone: {one_line(_reason(error), limit=120)}",
+            allowed="weights, pickled or as safetensors", hint=ref_value(field, "FILE.safetensors"),
         ) from error  # fmt: skip
 
 
@@ -47,7 +47,7 @@ def _dtype(tensor: Any) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """What torch says, less its advice to load the file without a fence."""
+    """Return what torch says, less its advice to load the file without a fence."""
     text = str(error)
     _, marked, reason = text.partition("WeightsUnpickler error: ")
     return reason.split("\n")[0] if marked and reason.strip() else text.strip() or type(error).__name__

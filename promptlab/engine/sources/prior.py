@@ -1,4 +1,4 @@
-"""Models in two repositories: a decoder whose prior lies elsewhere, under the name that its model card gives.
+"""Finds the prior of a decoder that lies in a repository of its own, by the name in the model card.
 
 Kandinsky's, Wuerstchen's and Stable Cascade's decoders draw what a prior has thought of. diffusers' combined pipelines
 take both, and find the prior by ``prior:`` in the front matter of the decoder's ``README.md``.
@@ -22,7 +22,7 @@ _MADE_OF_TWO: Final = ("Kandinsky", "StableCascade", "Wuerstchen")
 
 
 def lacks_prior(index: Mapping[str, Any]) -> bool:
-    """Whether the model with this ``model_index.json`` is made of a prior, too, which it does not hold."""
+    """Tell whether the model with this ``model_index.json`` needs a prior that it does not hold."""
     name = index.get("_class_name")
     if not (isinstance(name, str) and name.startswith(_MADE_OF_TWO)):
         return False
@@ -35,7 +35,7 @@ def lacks_prior(index: Mapping[str, Any]) -> bool:
 
 
 def read_prior_id(folder: Path, name: str) -> str:
-    """The Hub id of the prior that the card in ``folder`` names.
+    """Read the Hub id of the prior from the card in ``folder``.
 
     Raises:
         InputError: when it names none.

@@ -1,1 +1,1 @@
-"""What becomes of words: what a text encoder sees of them."""
+"""Reads prompts: tokens counted, truncation found, embeddings made, words of their own added."""

@@ -1,4 +1,4 @@
-"""A prompt, as the tensors a denoiser is given: by the pipeline itself, with layers left out, or weighted by compel.
+"""Encodes prompts as embeddings: by the pipeline itself, with layers left out, or weighted by compel.
 
 Each text is encoded alone, in a forward of one row, so that its tensors do not depend on the texts beside it.
 
@@ -29,7 +29,7 @@ __all__ = ["Encoding", "encode", "needs_prompt_embeds", "pad_to_longest", "text_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoding:
-    """One text, encoded.
+    """Holds the embeddings of one text.
 
     Args:
         embeds: ``[1, tokens, width]``, in the dtype of the encoder; tokens are a multiple of the encoder's length.
@@ -41,17 +41,17 @@ class Encoding:
 
     @property
     def tokens(self) -> int:
-        """Its length."""
+        """Return its length in tokens."""
         return int(self.embeds.shape[1])
 
 
 def needs_prompt_embeds(pipeline: Any, call: CallSpec) -> bool:
-    """Whether the pipeline must be given tensors in place of words."""
+    """Tell whether the pipeline must be given embeddings in place of words."""
     return call.weighting or bool(call.clip_skip and len(text_encoders_of(pipeline)) == 1)
 
 
 def text_encoders_of(pipeline: Any) -> tuple[tuple[Any, Any], ...]:
-    """The tokenizers and text encoders that are there, in the order in which their tensors are joined."""
+    """Return the tokenizers and text encoders that are there, in the order their tensors are joined."""
     pairs = (
         (getattr(pipeline, f"tokenizer{end}", None), getattr(pipeline, f"text_encoder{end}", None))
         for end in ("", "_2", "_3")
@@ -60,7 +60,7 @@ def text_encoders_of(pipeline: Any) -> tuple[tuple[Any, Any], ...]:
 
 
 def encode(pipeline: Any, text: str, call: CallSpec, *, negative: bool = False) -> Encoding:
-    """``text`` as this pipeline's denoiser is given it.
+    """Encode ``text`` as this pipeline's denoiser is given it.
 
     Args:
         pipeline: of Stable Diffusion's kind, with one CLIP encoder, or with two whose tensors are joined (XL).
@@ -69,16 +69,18 @@ def encode(pipeline: Any, text: str, call: CallSpec, *, negative: bool = False) 
     """
     skip = 0 if negative else call.clip_skip or 0
     if call.weighting:
-        return _weighted(pipeline, text, skip)
+        return _encode_weighted(pipeline, text, skip)
     if skip and len(text_encoders_of(pipeline)) == 1:
         ((tokenizer, encoder),) = text_encoders_of(pipeline)
-        return Encoding(embeds=_skipping(pipeline, tokenizer, encoder, text, skip))
-    return _plain(pipeline, text, skip)
+        return Encoding(embeds=_encode_skipping(pipeline, tokenizer, encoder, text, skip))
+    return _encode_plain(pipeline, text, skip)
 
 
 def pad_to_longest(pipeline: Any, encodings: Sequence[Encoding], call: CallSpec) -> list[Encoding]:
-    """The same encodings, the short ones filled up with that of the empty text: what is guided and what guides share a
-    forward, and so a length."""
+    """Pad the short encodings with that of the empty text.
+
+    The prompt and the negative prompt of an image share a forward, and so a length.
+    """
     import torch
 
     longest = max(each.tokens for each in encodings)
@@ -94,7 +96,7 @@ def pad_to_longest(pipeline: Any, encodings: Sequence[Encoding], call: CallSpec)
     ]
 
 
-def _plain(pipeline: Any, text: str, skip: int) -> Encoding:
+def _encode_plain(pipeline: Any, text: str, skip: int) -> Encoding:
     made = pipeline.encode_prompt(
         prompt=[text], device=_device(pipeline), num_images_per_prompt=1, do_classifier_free_guidance=False,
         clip_skip=skip or None,
@@ -102,20 +104,22 @@ def _plain(pipeline: Any, text: str, skip: int) -> Encoding:
     return Encoding(embeds=made[0], pooled=made[2] if len(made) > 2 else None)
 
 
-def _skipping(pipeline: Any, tokenizer: Any, encoder: Any, text: str, skip: int) -> torch.Tensor:
+def _encode_skipping(pipeline: Any, tokenizer: Any, encoder: Any, text: str, skip: int) -> torch.Tensor:
     words = pipeline.maybe_convert_prompt(text, tokenizer) if hasattr(pipeline, "maybe_convert_prompt") else text
     read = tokenizer(
         [words], padding="max_length", max_length=tokenizer.model_max_length, truncation=True, return_tensors="pt"
     )
     device = _device(pipeline)
     masked = getattr(encoder.config, "use_attention_mask", False)
-    made = _Skipping(encoder, skip)(read.input_ids.to(device), read.attention_mask.to(device) if masked else None)
+    made = _TruncatedEncoder(encoder, skip)(
+        read.input_ids.to(device), read.attention_mask.to(device) if masked else None
+    )
     embeds: torch.Tensor = made.last_hidden_state.to(encoder.dtype)
     return embeds
 
 
-class _Skipping:
-    """A CLIP encoder without its last layers, in the words in which compel asks one.
+class _TruncatedEncoder:
+    """Wraps a CLIP encoder without its last layers, called as compel calls one.
 
     ``last_hidden_state`` is normed, as the encoder's own; ``hidden_states`` end at the last layer that is kept.
     """
@@ -137,12 +141,14 @@ class _Skipping:
         return SimpleNamespace(last_hidden_state=last, hidden_states=states, text_embeds=pooled)
 
 
-def _weighted(pipeline: Any, text: str, skip: int) -> Encoding:
+def _encode_weighted(pipeline: Any, text: str, skip: int) -> Encoding:
     import torch
 
     pairs = text_encoders_of(pipeline)
     joined = len(pairs) > 1
-    read = [_compel(pipeline, tokenizer, _Skipping(encoder, skip), joined=joined) for tokenizer, encoder in pairs]
+    read = [
+        _compel(pipeline, tokenizer, _TruncatedEncoder(encoder, skip), joined=joined) for tokenizer, encoder in pairs
+    ]
     parts = [compel.build_conditioning_tensor(text) for compel in read]
     longest = max(part.shape[1] for part in parts)
     parts = [_filled(compel, part, longest) for compel, part in zip(read, parts, strict=True)]
@@ -154,26 +160,26 @@ def _weighted(pipeline: Any, text: str, skip: int) -> Encoding:
     return Encoding(embeds=torch.cat(parts, dim=-1).to(dtype), pooled=pooled)
 
 
-def _compel(pipeline: Any, tokenizer: Any, encoder: _Skipping, *, joined: bool) -> Any:
+def _compel(pipeline: Any, tokenizer: Any, encoder: _TruncatedEncoder, *, joined: bool) -> Any:
     from compel import Compel, ReturnedEmbeddingsType
 
-    kinds = ReturnedEmbeddingsType
+    kinds, convert = ReturnedEmbeddingsType, partial(pipeline.maybe_convert_prompt, tokenizer=tokenizer)
     return Compel(
         tokenizer=tokenizer, text_encoder=encoder, truncate_long_prompts=False, device=_device(pipeline),
-        textual_inversion_manager=_OwnWords(partial(pipeline.maybe_convert_prompt, tokenizer=tokenizer), tokenizer),
+        textual_inversion_manager=_InversionManager(convert, tokenizer),
         returned_embeddings_type=kinds.PENULTIMATE_HIDDEN_STATES_NON_NORMALIZED if joined
         else kinds.LAST_HIDDEN_STATES_NORMALIZED,
     )  # fmt: skip
 
 
-class _OwnWords:
-    """Textual inversions of several vectors, as compel asks for them: one token becomes as many."""
+class _InversionManager:
+    """Expands textual inversions of several vectors for compel: one token becomes as many."""
 
     def __init__(self, converted: Any, tokenizer: Any) -> None:
         self._converted, self._tokenizer = converted, tokenizer
 
     def expand_textual_inversion_token_ids_if_necessary(self, token_ids: list[int]) -> list[int]:
-        """``token_ids``, each token of an inversion followed by those of its further vectors."""
+        """Return ``token_ids``, each token of an inversion followed by those of its further vectors."""
         added = self._tokenizer.added_tokens_decoder
         names = {token.content: number for number, token in added.items()}
         longer: list[int] = []
@@ -195,7 +201,7 @@ def _filled(compel: Any, part: Any, tokens: int) -> Any:
 
 
 def _fragments(conjunction: Any) -> list[str]:
-    """The words of a weighted text without its weights: a vector of the whole text knows none."""
+    """Return the words of a weighted text without its weights: a vector of the whole text knows none."""
     found: list[str] = []
     for prompt in conjunction.prompts:
         for flat in getattr(prompt, "prompts", [prompt]):

@@ -1,4 +1,4 @@
-"""Textual inversions: vectors that stand for a word of their own, put into a text encoder and taken out again.
+"""Adds textual inversions to text encoders and removes them: vectors for a word of their own.
 
 A word of several vectors becomes as many tokens, ``<cat>``, ``<cat>_1`` …, which is how diffusers' pipelines read them
 (``maybe_convert_prompt``). Invariant: an encoder whose last inversion was taken out is to the byte the one it was, its
@@ -22,7 +22,7 @@ from promptlab.engine.sources.adapters import EMBEDDING, AdapterFile
 from promptlab.engine.sources.configuration import Configuration, clip_encoders
 from promptlab.engine.sources.files import PICKLES
 from promptlab.engine.sources.finder import ModelSource, SourceFinder
-from promptlab.errors import InputError, one_line
+from promptlab.errors import InputError, one_line, ref_value
 from promptlab.specs import Embedding
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _NAMELESS: Final = frozenset({"*", "emb_params", "clip_l", "clip_g", "string_to_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextualInversion:
-    """A word, and its vectors for each encoder that has some.
+    """Represents a word and its vectors for each encoder that has some.
 
     Args:
         token: as it is written in prompts.
@@ -54,7 +54,7 @@ class TextualInversion:
 
 
 def load_tokenizer(source: ModelSource, part: str, kind: str) -> Any:
-    """The tokenizer ``part`` of a model, of the class ``kind``."""
+    """Load the tokenizer ``part`` of a model, of the class ``kind``."""
     import transformers
 
     with quietly():
@@ -66,7 +66,7 @@ def load_tokenizer(source: ModelSource, part: str, kind: str) -> Any:
 def resolve_embeddings(
     asked: Sequence[Embedding], config: Configuration, source: ModelSource, finder: SourceFinder
 ) -> tuple[Embedding, ...]:
-    """``asked``, each with its file, its word and its identity.
+    """Return ``asked``, each with its file, its word and its identity.
 
     Raises:
         InputError: when the model has no CLIP encoder, a file is no embedding or one for another encoder, or the model
@@ -77,8 +77,8 @@ def resolve_embeddings(
     encoders = clip_encoders(config, source.folder)
     if not encoders:
         raise InputError(
-            EMBEDDING.option, str(asked[0]), problem=f"means nothing to a {config.pipeline_class}, which has no CLIP",
-            allowed="models with a CLIP text encoder", hint=f"{EMBEDDING.option} none",
+            EMBEDDING.field, str(asked[0]), problem=f"means nothing to a {config.pipeline_class}, which has no CLIP",
+            allowed="models with a CLIP text encoder", hint=ref_value(EMBEDDING.field, "none"),
         )  # fmt: skip
     resolved = []
     taken: set[str] = set()
@@ -94,14 +94,14 @@ def resolve_embeddings(
 
 
 def inversion_tokens(inversion: TextualInversion) -> tuple[str, ...]:
-    """The tokens that its vectors become: one each."""
+    """Return the tokens that its vectors become: one each."""
     count = max(vectors.shape[0] for vectors in inversion.vectors.values())
     return (inversion.token, *(f"{inversion.token}_{number}" for number in range(1, count)))
 
 
 @dataclass(slots=True)
-class _Before:
-    """An encoder as it was, and what is in it now."""
+class _Original:
+    """Holds an encoder's tokenizer and embedding table as they were, and what is in it now."""
 
     tokenizer: Any
     state: str
@@ -110,16 +110,19 @@ class _Before:
 
 
 class TextualInversions:
-    """Remembers what is in each text encoder, which pipelines may share, beside what it came with."""
+    """Adds textual inversions to text encoders, which pipelines may share, and restores these."""
 
     def __init__(self) -> None:
-        self._before: WeakKeyDictionary[Any, _Before] = WeakKeyDictionary()
+        self._originals: WeakKeyDictionary[Any, _Original] = WeakKeyDictionary()
 
-    def put(self, pipeline: Any, wanted: Sequence[Embedding], files: Mapping[str, Path]) -> bool:
-        """Have exactly ``wanted`` in the encoders of ``pipeline``; whether anything was read for it.
+    def apply(self, pipeline: Any, wanted: Sequence[Embedding], files: Mapping[str, Path]) -> bool:
+        """Put exactly ``wanted`` in the encoders of ``pipeline``.
 
         Args:
             files: where each lies, by its name.
+
+        Returns:
+            Whether anything was read for it.
         """
         encoders = {
             name: part
@@ -127,8 +130,8 @@ class TextualInversions:
             if name.startswith("text_encoder") and part is not None
         }
         ids = tuple((each.identity, each.token) for each in wanted)
-        odd = {name: part for name, part in encoders.items() if self._inside(part) != ids}
-        if not odd:
+        changed = {name: part for name, part in encoders.items() if self._inside(part) != ids}
+        if not changed:
             return False
         configs = {name: part.config.to_dict() for name, part in encoders.items()}
         read = [
@@ -137,30 +140,30 @@ class TextualInversions:
             )
             for each in wanted
         ]
-        for name, encoder in odd.items():
-            self._take_out(encoder)
+        for name, encoder in changed.items():
+            self._restore(encoder)
             tokenizer = pipeline.components.get(name.replace("text_encoder", "tokenizer"))
             if wanted and tokenizer is not None:
-                self._put_in(encoder, tokenizer, ids, [each for each in read if name in each.vectors], name)
+                self._add(encoder, tokenizer, ids, [each for each in read if name in each.vectors], name)
         return bool(wanted)
 
     def _inside(self, encoder: Any) -> tuple[tuple[str | None, str | None], ...]:
-        before = self._before.get(encoder)
+        before = self._originals.get(encoder)
         return () if before is None else before.inside
 
-    def _take_out(self, encoder: Any) -> None:
-        before = self._before.pop(encoder, None)
+    def _restore(self, encoder: Any) -> None:
+        before = self._originals.pop(encoder, None)
         if before is not None:
             before.tokenizer._tokenizer = type(before.tokenizer._tokenizer).from_str(before.state)  # noqa: SLF001
             _resize(encoder, before.weight.shape[0])
             encoder.get_input_embeddings().weight.data = before.weight
 
-    def _put_in(self, encoder: Any, tokenizer: Any, ids: Any, some: Sequence[TextualInversion], name: str) -> None:
+    def _add(self, encoder: Any, tokenizer: Any, ids: Any, some: Sequence[TextualInversion], name: str) -> None:
         import torch
 
         weight = encoder.get_input_embeddings().weight.data
         state = tokenizer._tokenizer.to_str()  # noqa: SLF001 - as diffusers' own unloading does
-        self._before[encoder] = _Before(tokenizer=tokenizer, state=state, weight=weight, inside=ids)
+        self._originals[encoder] = _Original(tokenizer=tokenizer, state=state, weight=weight, inside=ids)
         if not some:
             return
         added = [token for each in some for token in inversion_tokens(each)]
@@ -174,14 +177,14 @@ class TextualInversions:
 
 
 def _resize(encoder: Any, rows: int) -> None:
-    """New rows are overwritten at once: drawing them from the spread of the others would cost seconds, and a seed."""
+    """Resize the embedding table without drawing new rows: they are overwritten at once."""
     encoder.resize_token_embeddings(rows, mean_resizing=False)
 
 
 def read_textual_inversion(
     file: AdapterFile, token: str | None, encoders: Mapping[str, Mapping[str, Any]]
 ) -> TextualInversion:
-    """The word and vectors in ``file``, each set given to the encoder whose width it has."""
+    """Read the word and vectors in ``file``; each set goes to the encoder whose width it has."""
     named, sets = _vectors(file)
     widths = {name: int(config["hidden_size"]) for name, config in encoders.items() if "hidden_size" in config}
     vectors: dict[str, torch.Tensor] = {}
@@ -191,15 +194,15 @@ def read_textual_inversion(
             vectors[home] = some
     if not vectors:
         raise InputError(
-            EMBEDDING.option, file.name, problem=f"has vectors of {sets[0].shape[-1]} numbers",
+            EMBEDDING.field, file.name, problem=f"has vectors of {sets[0].shape[-1]} numbers",
             allowed=f"one of {' or '.join(dict.fromkeys(map(str, widths.values())))} numbers, trained for this model",
-            hint=f"{EMBEDDING.option} none",
+            hint=ref_value(EMBEDDING.field, "none"),
         )  # fmt: skip
     return TextualInversion(token=token or named or file.path.stem, vectors=vectors)
 
 
 def _vectors(file: AdapterFile) -> tuple[str | None, list[torch.Tensor]]:
-    """The word that the file names, and its tensors, ``[tokens, width]`` each."""
+    """Return the word that the file names, and its tensors, ``[tokens, width]`` each."""
     import torch
 
     state = _state_of(file)
@@ -213,7 +216,7 @@ def _vectors(file: AdapterFile) -> tuple[str | None, list[torch.Tensor]]:
     layouts = len(found) == 1 or found.keys() == {"clip_l", "clip_g"}
     if not layouts or len(sets) != len(found):
         raise InputError(
-            EMBEDDING.option, file.name, problem="is no embedding", hint=f"{EMBEDDING.option} FILE.safetensors",
+            EMBEDDING.field, file.name, problem="is no embedding", hint=ref_value(EMBEDDING.field, "FILE.safetensors"),
             allowed="vectors for one word, as diffusers or AUTOMATIC1111 write them",
         )  # fmt: skip
     if len(found) == 1 and next(iter(found)) not in _NAMELESS:
@@ -232,8 +235,8 @@ def _state_of(file: AdapterFile) -> dict[str, Any]:
         return dict(safetensors.torch.load_file(file.path, device="cpu"))
     except Exception as error:
         raise InputError(
-            EMBEDDING.option, file.name, problem=f"cannot be read: {one_line(error, limit=120)}",
-            allowed="an embedding", hint=f"{EMBEDDING.option} FILE.safetensors",
+            EMBEDDING.field, file.name, problem=f"cannot be read: {one_line(error, limit=120)}",
+            allowed="an embedding", hint=ref_value(EMBEDDING.field, "FILE.safetensors"),
         ) from error  # fmt: skip
 
 
@@ -242,7 +245,8 @@ def _check_free(inversion: TextualInversion, encoder: str, tokenizer: Any, taken
     odd = next((token for token in inversion_tokens(inversion) if token in known or f"{token}</w>" in known), None)
     if odd is not None or inversion.token.split() != [inversion.token]:
         raise InputError(
-            EMBEDDING.option, inversion.token,
+            EMBEDDING.field, inversion.token,
             problem=f"is a word that {encoder} knows already" if odd else "has blanks in it",
-            allowed="a word of its own, such as <cat-toy>", hint=f"{EMBEDDING.option} FILE:<{inversion.token[:20]}>",
+            allowed="a word of its own, such as <cat-toy>",
+            hint=ref_value(EMBEDDING.field, f"FILE:<{inversion.token[:20]}>"),
         )  # fmt: skip

@@ -1,9 +1,10 @@
-"""Counts prompts' tokens with the tokenizers alone: which words an encoder would not see, and how many chunks it reads.
+"""Finds the words that a text encoder would not see, and counts the chunks it reads of long prompts.
 
-A pipeline cuts a prompt at its encoder's length and mentions it in a log. The lengths are the pipelines' own: a CLIP
-reads as many tokens as its tokenizer says (77, two of them the start and the end); another encoder (T5, a language
-model) as many as the call's ``max_sequence_length``, where the pipeline has one. Sources: ``encode_prompt`` of
-diffusers' StableDiffusionPipeline, StableDiffusionXLPipeline, StableDiffusion3Pipeline, FluxPipeline.
+Only tokenizers are loaded. A pipeline cuts a prompt at its encoder's length and mentions it in a log. The lengths are
+the pipelines' own: a CLIP reads as many tokens as its tokenizer says (77, two of them the start and the end); another
+encoder (T5, a language model) as many as the call's ``max_sequence_length``, where the pipeline has one. Sources:
+``encode_prompt`` of diffusers' StableDiffusionPipeline, StableDiffusionXLPipeline, StableDiffusion3Pipeline,
+FluxPipeline.
 
 With weighting nothing is cut: a long text is read in chunks of the encoder's length. Images share a forward only where
 their texts have equally many, so a plan that counts forwards, and the engine that fills them, must know it before a
@@ -56,7 +57,7 @@ class Tokenizers:
         self._loaded: dict[tuple[str, str], Any] = {}
 
     def truncated_prompts(self, resolved: Sequence[ResolvedSpec], finder: SourceFinder) -> tuple[TruncatedPrompt, ...]:
-        """Return the prompts and negative prompts that a text encoder cuts, each once for every encoder that does.
+        """Return the prompts and negative prompts that a text encoder cuts, once for every encoder that does.
 
         Raises:
             EngineError: when a tokenizer will not load.
@@ -81,7 +82,7 @@ class Tokenizers:
     def _tokenizer(
         self, source: ModelSource, part: str, kind: str, inversions: Sequence[TextualInversion]
     ) -> tuple[Any, dict[str, str]]:
-        """Return a tokenizer that knows the inversions' tokens, and how each token of several vectors is spelled."""
+        """Return a tokenizer that knows the inversions, and how those of several vectors are spelled."""
         key = source.identity, part
         if key not in self._loaded:
             self._loaded[key] = load_tokenizer(source, part, kind)
@@ -98,7 +99,7 @@ def count_chunks(
     embeddings: Sequence[Embedding],
     finder: SourceFinder,
 ) -> tuple[int, ...]:
-    """Return for each variant the chunks of the longer of its two texts, in the encoder that makes the most of it.
+    """Count each variant's chunks: of the longer of its texts, in the encoder that makes the most of it.
 
     Args:
         embeddings: textual inversions; one of several vectors is as many tokens.
@@ -130,7 +131,7 @@ def _inversions(
 
 
 def _add_tokens(tokenizer: Any, part: str, inversions: Iterable[TextualInversion]) -> dict[str, str]:
-    """Add the inversions' tokens for the encoder ``part``; return each token of several vectors with all its tokens."""
+    """Add the inversions' tokens of the encoder ``part``; return how those of several vectors are spelled."""
     tokens = [inversion_tokens(each) for each in inversions if part in each.vectors]
     tokenizer.add_tokens([token for each in tokens for token in each])
     return {each[0]: " ".join(each) for each in tokens if len(each) > 1}
@@ -215,7 +216,7 @@ def _truncated(tokenizer: Any, part: str, limit: int, prompts: Sequence[str]) ->
 
 
 def _words_cut(tokenizer: Any, limit: int, prompt: str) -> str:
-    """Return the end of ``prompt`` that does not fit, as written; as its tokens read where these tell no places."""
+    """Return the end of ``prompt`` that does not fit; as its tokens read where these tell no places."""
     kept = limit - tokenizer.num_special_tokens_to_add()
     if not tokenizer.is_fast:
         ids = tokenizer(prompt, add_special_tokens=False, verbose=False).input_ids
@@ -247,7 +248,7 @@ def _compel(tokenizer: Any) -> Any:
 
 
 def _chunks(reader: Any, text: str) -> int:
-    """Count a text's chunks: parts of a conjunction are read one after the other, those of a blend side by side."""
+    """Count a text's chunks: a conjunction's parts are read one after the other, a blend's side by side."""
     return sum(
         max(_chunks_of_fragments(reader, flat) for flat in getattr(prompt, "prompts", [prompt]))
         for prompt in reader.parse_prompt_string(text).prompts

@@ -59,13 +59,13 @@ def measure_run(
     from promptlab.engine.clip import Clip
 
     clip = Clip(clip_model, device=device)
-    flat = clip.pictures([one for row in pictures for one in row])
+    flat = clip.image_features([one for row in pictures for one in row])
     directions = flat.astype("float64").reshape(len(pictures), len(seeds), -1)
     words, seed = pairwise_distances(directions)
     measured.append(measure("clip", words**2 / 2, seed**2 / 2))  # of directions of length 1, that is 1 - cos
     scores: tuple[float, ...] = ()
     if score:
-        prompts = clip.prompts([one.variant.prompt for one in run.variants]).astype("float64")
+        prompts = clip.text_features([one.variant.prompt for one in run.variants]).astype("float64")
         cosines = (directions * prompts[:, None, :]).sum(axis=-1)
         scores = tuple(float(one) for one in 100 * cosines.clip(min=0).mean(axis=1))
     return PromptEffect(run_id=run.id, seeds=seeds, measured=tuple(measured), scores=scores, clip_model=clip_model)

@@ -107,7 +107,7 @@ def test_from_the_hub_it_is_pinned_to_a_commit(engine, make_spec, files, tmp_pat
     for name in ("org/wash", "org/wash/pytorch_lora_weights.safetensors", "org/wash@main", pinned):
         (found,) = engine.resolve(make_spec(loras=(Lora(name=name),))).spec.pipeline.loras
         assert found.name == pinned
-    with pytest.raises(InputError, match=r"--lora 'org/wash/ink\.safetensors' is no file of its repository"):
+    with pytest.raises(InputError, match=r"loras 'org/wash/ink\.safetensors' is no file of its repository"):
         engine.resolve(make_spec(loras=(Lora(name="org/wash/ink.safetensors"),)))
 
 
@@ -182,7 +182,7 @@ def test_pickles_are_refused_unless_allowed(engine, make_spec, files, tmp_path):
     word, lora = Embedding(name=str(tmp_path / "cat.pt")), Lora(name=str(tmp_path / "both.bin"))
     for changes in ({"embeddings": (word,)}, {"loras": (lora,)}):
         with pytest.raises(
-            InputError, match="is pickled, which may hold a program; allowed: safetensors, or --allow-p"
+            InputError, match="is pickled, which may hold a program; allowed: safetensors, or allow_p"
         ):
             engine.resolve(make_spec(**changes))
     trusting = create_engine(allow_pickle=True)
@@ -206,7 +206,7 @@ def test_several_files_are_listed(engine, make_spec, files, tmp_path):
 
 def test_a_pipeline_without_clip_takes_no_words(engine, make_spec, flux, files):
     """Textual inversions belong to CLIP."""
-    with pytest.raises(InputError, match=r"--textual-inversion .* means nothing to a FluxPipeline, which has no CLIP"):
+    with pytest.raises(InputError, match=r"embeddings .* means nothing to a FluxPipeline, which has no CLIP"):
         engine.resolve(
             make_spec(model=str(flux), embeddings=(Embedding(name=str(files["cat"])),), height=None, width=None)
         )

@@ -149,17 +149,17 @@ def test_a_file_with_other_latents_is_refused(engine, make_spec, tmp_path):
 def test_an_unknown_vae_is_refused(engine, make_spec, tmp_path):
     """What is nowhere does not exist; a folder without configuration is no VAE; a pickle is not opened."""
     with pytest.raises(
-        NotFound, match=r"--vae 'nope' does not exist; allowed: a Hub id, a folder or a .safetensors file with"
+        NotFound, match=r"vae 'nope' does not exist; allowed: a Hub id, a folder or a .safetensors file with"
     ):
         engine.resolve(make_spec(vae="nope"))
     with pytest.raises(InputError, match=r"has no config.json, so it is no VAE"):
         engine.resolve(make_spec(vae=str(tmp_path)))
-    with pytest.raises(InputError, match="--vae 'madebyollin/taesd' is neither a folder here nor in the Hub cache"):
+    with pytest.raises(InputError, match="vae 'madebyollin/taesd' is neither a folder here nor in the Hub cache"):
         engine.resolve(make_spec(vae="madebyollin/taesd"))
     write_json(tmp_path / "config.json", {"_class_name": "AutoencoderKL"})
     (tmp_path / "diffusion_pytorch_model.bin").write_bytes(b"\x80\x04")
     with pytest.raises(
-        InputError, match=r"--vae '.*' has only pickled weights, which may hold programs; .* --allow-pickle"
+        InputError, match=r"vae '.*' has only pickled weights, which may hold programs; .* allow_pickle"
     ):
         engine.resolve(make_spec(vae=str(tmp_path)))
 
@@ -172,7 +172,7 @@ def test_a_vae_of_a_kind_of_its_own_is_replaced_by_that_kind_only(engine, make_s
         transformer=("diffusers", "QwenImageTransformer2DModel", {"in_channels": 64, "patch_size": 2}),
         vae=("diffusers", "AutoencoderKLQwenImage", vae),
     )  # fmt: skip
-    with pytest.raises(UnknownValue, match=r"--vae '.*' is a AutoencoderKL; allowed: AutoencoderKLQwenImage; type: "):
+    with pytest.raises(UnknownValue, match=r"vae '.*' is a AutoencoderKL; allowed: AutoencoderKLQwenImage; type: "):
         engine.resolve(make_spec(model=str(model), vae=str(mini / "vae")))
     assert engine.resolve(make_spec(model=str(model), vae=str(model / "vae"), guidance_scale=None)).vae_identity
 

@@ -50,8 +50,8 @@ def touched(size):
 def test_a_peak_is_of_its_own_block(monkeypatch, way):
     """What was taken before, however much, does not count; what is taken within, does."""
     if way != "the kernel's mark":
-        monkeypatch.setattr(memory, "_mark_set_back", lambda: False)
-    elif not memory._mark_set_back():
+        monkeypatch.setattr(memory, "_reset_peak", lambda: False)
+    elif not memory._reset_peak():
         pytest.skip("this system does not let a process set its mark back")
     before = touched(200 * MIB)
     del before
@@ -96,7 +96,7 @@ def test_too_little_memory_has_one_name(torch, said):
     with pytest.raises(OutOfMemory, match="out of memory: 4 images") as raised, memory.out_of_memory(4, "cpu"):
         raise error
     assert raised.value.rows == 4
-    assert "--batch-size 2" in str(raised.value)
+    assert "batch_size=2" in str(raised.value)
     assert str(pickle.loads(pickle.dumps(raised.value))) == str(raised.value)
     with pytest.raises(RuntimeError, match="wrong shape"), memory.out_of_memory(4, "cpu"):
         raise RuntimeError("wrong shape")

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from promptlab.engine.loading.placement import offloaded, placed, placement
+from promptlab.engine.loading.placement import offload, place, placement
 from promptlab.engine.machine.options import apply_options
 from promptlab.engine.machine.torch_setup import quietly
 from promptlab.engine.pipelines.capabilities import NATIVE, allowed_backends, check_machine
@@ -59,21 +59,21 @@ def check(folder, machine, *, device="cpu", dtype="float32", kind="StableDiffusi
     [
         (
             {"offload": "model"},
-            "--offload model needs an accelerator with memory of its own: on cpu weights have",
+            "offload 'model' needs an accelerator with memory of its own: on cpu weights have",
         ),
-        ({"offload": "sequential"}, "--offload sequential needs an accelerator"),
-        ({"offload": "group"}, "--offload group needs an accelerator.*; type: the command without --offload"),
+        ({"offload": "sequential"}, "offload 'sequential' needs an accelerator"),
+        ({"offload": "group"}, "offload 'group' needs an accelerator.*; type: the command without offload"),
         ({"attention_backend": "native2"}, "'native2' is no attention backend.*did you mean native.*allowed: native, "),
         (
             {"attention_backend": "_native_cudnn"},
-            "'_native_cudnn' does not run on cpu.*; type: --attention-back",
+            "'_native_cudnn' does not run on cpu.*; type: attention_back",
         ),
         ({"attention_backend": "flash_hub"}, "'flash_hub' would run programs from the Hub, which is never done"),
         (
             {"attention_slicing": True, "attention_backend": "_native_math"},
-            "takes the place of --attention-backend _",
+            "takes the place of attention_backend=_",
         ),
-        ({"compile": True, "dtype": "float16"}, "--compile cannot be done in float16 on a CPU"),
+        ({"compile": True, "dtype": "float16"}, "compile cannot be done in float16 on a CPU"),
     ],
 )
 def test_what_a_cpu_cannot_do_is_refused_in_one_line(engine, make_spec, tiny, flags, sentence):
@@ -90,17 +90,17 @@ def test_what_a_pipeline_cannot_do_is_refused(flux, tiny, tmp_path):
     for flags, sentence in (
         (
             {"attention_slicing": True},
-            "--attention-slicing means nothing to FluxPipeline, whose attention has no slice",
+            "attention_slicing means nothing to FluxPipeline, whose attention has no slice",
         ),
-        ({"channels_last": True}, "--channels-last is for convolutions, and this FluxPipeline has a transformer"),
+        ({"channels_last": True}, "channels_last is for convolutions, and this FluxPipeline has a transformer"),
     ):
         with pytest.raises(InputError, match=sentence):
             check(flux, flags, kind="FluxPipeline")
-    with pytest.raises(InputError, match="--vae-tiling means nothing to this VQModel, which does not decode in tiles"):
+    with pytest.raises(InputError, match="vae_tiling means nothing to this VQModel, which does not decode in tiles"):
         check(tiny, {"vae_tiling": True}, vae={"_class_name": "VQModel"})
     index = (tiny / "model_index.json").read_text(encoding="utf-8").replace('"vae"', '"other_vae"')
     write_json(tmp_path / "model_index.json", __import__("json").loads(index))
-    with pytest.raises(InputError, match="--vae-slicing means nothing to StableDiffusionPipeline, which has no VAE"):
+    with pytest.raises(InputError, match="vae_slicing means nothing to StableDiffusionPipeline, which has no VAE"):
         check(tmp_path, {"vae_slicing": True})
     check(tiny, {"vae_tiling": True, "vae_slicing": True}, vae=dict(diffusers.AutoencoderTiny().config))
 
@@ -110,7 +110,7 @@ def test_what_an_accelerator_could_do_is_let_through(flux, tiny):
     pipeline has its kernels."""
     for how in ("model", "sequential", "group"):
         check(tiny, {"offload": how}, device="cuda:0", dtype="float16")
-    with pytest.raises(InputError, match="--offload model cannot be done together with --compile"):
+    with pytest.raises(InputError, match="offload 'model' cannot be done together with compile"):
         check(tiny, {"offload": "model", "compile": True}, device="cuda:0")
     with pytest.raises(InputError, match="means nothing to the attention of StableDiffusionPipeline"):
         check(tiny, {"attention_backend": "sage"}, device="cuda:0")
@@ -194,7 +194,7 @@ def test_a_kernel_that_does_not_take_the_numbers_is_one_line(torch):
     """torch's own four words and its page of warnings say nothing of the flag that was typed; other errors stay."""
     numbers = torch.randn(1, 1, 4, 8)
     with (
-        pytest.raises(EngineError, match=r"^--attention-backend _native_cudnn does not take .*; type: --attent"),
+        pytest.raises(EngineError, match=r"^attention_backend=_native_cudnn does not take .*; type: attent"),
         quietly(),
         apply_options(object(), MachineSpec(attention_backend="_native_cudnn")),
     ):
@@ -217,8 +217,8 @@ def test_weights_are_laid_out_as_asked(torch):
     unet, vae = tiny_unet(), tiny_vae()
     machine = MachineSpec(channels_last=True, compile=True, vae_slicing=True, exact=True)
     assert placement(machine) == MachineSpec(channels_last=True, compile=True)
-    placed(unet, machine, "cpu")
-    placed(vae, machine, "cpu")
+    place(unet, machine, "cpu")
+    place(vae, machine, "cpu")
     assert unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
     assert unet._compiled_call_impl is not None
     assert vae._compiled_call_impl is None
@@ -243,8 +243,8 @@ def test_groups_of_layers_are_fetched_when_they_are_needed(engine, pictures, mak
     pipeline = diffusers.StableDiffusionPipeline.from_pretrained(tiny, dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder):
-        placed(part, MachineSpec(offload="group"), "cpu")
-    offloaded(pipeline, MachineSpec(offload="group"), "cpu")
+        place(part, MachineSpec(offload="group"), "cpu")
+    offload(pipeline, MachineSpec(offload="group"), "cpu")
     assert all(hasattr(layer, "_diffusers_hook") for layer in (pipeline.unet.conv_in, pipeline.vae.decoder.conv_in))
 
     from promptlab.engine.sampling.static_batching import batches_of, paint
@@ -264,7 +264,7 @@ def test_whole_parts_and_single_layers_are_fetched_by_accelerates_hooks(torch, m
     for name in ("enable_model_cpu_offload", "enable_sequential_cpu_offload"):
         monkeypatch.setattr(type(pipeline), name, lambda self, device, name=name: asked.append((name, device)))
     for how in ("model", "sequential"):
-        assert offloaded(pipeline, MachineSpec(offload=how), "cuda:1") is pipeline
+        assert offload(pipeline, MachineSpec(offload=how), "cuda:1") is pipeline
     assert asked == [("enable_model_cpu_offload", "cuda:1"), ("enable_sequential_cpu_offload", "cuda:1")]
     unet = tiny_unet()
     from accelerate import cpu_offload
@@ -278,7 +278,7 @@ def test_whole_parts_and_single_layers_are_fetched_by_accelerates_hooks(torch, m
 
 
 def test_what_is_on_is_part_of_the_environment(engine, make_spec, tiny):
-    """Another environment for each flag but --exact, which changes no bytes; without any, the one it always was."""
+    """Another environment for each flag but ``exact``, which changes no bytes; without any, the one it always was."""
     seen = {}
     for flags in (
         {}, {"attention_slicing": True}, {"vae_slicing": True}, {"vae_tiling": True}, {"channels_last": True},

@@ -130,12 +130,12 @@ def test_defaults_are_the_familys_own(engine, spec_of, name, steps, guidance, si
 @pytest.mark.parametrize(
     ("name", "changes", "sentence"),
     [
-        ("cascade", {"guidance_scale": 3.0}, "; allowed: --set prior_guidance_scale=3 --set decoder_guidance_scale=3"),
-        ("qwenimage", {"guidance_scale": 3.0}, "means nothing to QwenImagePipeline; allowed: --set true_cfg_scale=3"),
-        ("flux", {"negative_prompt": "blurry"}, "has no effect on FluxPipeline at true_cfg_scale 1; .* --set true_cfg"),
+        ("cascade", {"guidance_scale": 3.0}, "; allowed: arguments=prior_guidance_scale=3 arguments=decoder_guidance_scale=3"),
+        ("qwenimage", {"guidance_scale": 3.0}, "means nothing to QwenImagePipeline; allowed: arguments=true_cfg_scale=3"),
+        ("flux", {"negative_prompt": "blurry"}, "has no effect on FluxPipeline at true_cfg_scale 1; .* arguments=true_cfg"),
         ("flux", {"arguments": (("true_cfg", 3),)}, r"'true_cfg' is no argument of .* \(did you mean true_cfg_scale"),
-        ("ideogram4", {"num_inference_steps": 20}, "schedule; allowed: 48, or any number with one --guidance for all"),
-        ("flux", {"height": 66, "width": 64}, "--size '64x66' is not divisible by 4"),
+        ("ideogram4", {"num_inference_steps": 20}, "schedule; allowed: 48, or any number with one guidance_scale for all"),
+        ("flux", {"height": 66, "width": 64}, "size '64x66' is not divisible by 4"),
         ("flux-kontext", {"height": 512, "width": 512}, "512x512. is a size that FluxKontextPipeline changes to"),
     ],
 )  # fmt: skip
@@ -153,7 +153,7 @@ def test_a_picture_of_another_size_is_no_picture_of_the_run(engine, spec_of, mon
     whole = static_batching.images_of
     monkeypatch.setattr(static_batching, "images_of", lambda output, rows: [each[:32] for each in whole(output, rows)])
     spec = spec_of("stable-diffusion-3", num_inference_steps=1, height=64, width=64)
-    with pytest.raises(InputError, match="--size '64x64' is a size that StableDiffusion3Pipeline changes to 64x32"):
+    with pytest.raises(InputError, match="size '64x64' is a size that StableDiffusion3Pipeline changes to 64x32"):
         list(engine.generate(requests_of(engine.resolve(spec))))
 
 
@@ -177,7 +177,7 @@ def test_every_scheduler_that_is_offered_runs(engine, saved, spec_of, name, coun
 def test_a_scheduler_that_fails_on_few_steps_is_refused_with_them(engine, spec_of, scheduler):
     """PNDM's first steps are four in one, and KDPM2's give numbers that are none; with more steps both run."""
     spec = spec_of("pixart-sigma", scheduler=SchedulerSpec(name=scheduler), num_inference_steps=2)
-    with pytest.raises(InputError, match=r"--steps 2 are too few for .*; allowed: 8 and more; type: --steps 8"):
+    with pytest.raises(InputError, match=r"num_inference_steps 2 are too few for .*; allowed: 8 and more; type: num_inference_steps=8"):
         engine.resolve(spec)
     assert engine.resolve(spec.vary(num_inference_steps=8)).spec.pipeline.scheduler.name == scheduler
 

@@ -38,7 +38,7 @@ def test_a_reader_without_its_package_is_refused_before_weights_are_loaded(tmp_p
         check_packages("org/model", config, StableDiffusionPipeline, tmp_path)
     assert refused.value.exit_code == 2
     assert str(refused.value) == (
-        "--model 'org/model' needs the package sentencepiece, which is not installed; type: pip install sentencepiece"
+        "model 'org/model' needs the package sentencepiece, which is not installed; type: pip install sentencepiece"
     )
 
 

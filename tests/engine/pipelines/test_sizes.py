@@ -95,7 +95,7 @@ def test_steps_that_a_distilled_model_would_overrule_are_refused():
     """As many as its configuration has noise for, also where nobody says a number."""
     plain = {"vae_scale_factor": 16, "config": SimpleNamespace(sample_sigmas=[1.0, 0.75, 0.5, 0.25])}
     assert resolved("QwenImage21Pipeline", plain, width=1024, height=1024).num_inference_steps == 4
-    with pytest.raises(InputError, match=r"--steps '?20'? has no effect on this .*, which was distilled for 4"):
+    with pytest.raises(InputError, match=r"num_inference_steps '?20'? has no effect on this .*, which was distilled for 4"):
         resolved("QwenImage21Pipeline", plain, width=1024, height=1024, num_inference_steps=20)
 
 

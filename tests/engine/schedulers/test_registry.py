@@ -52,7 +52,7 @@ def test_names_and_options_are_understood(text, name, options):
 def test_an_unknown_name_is_refused_with_the_nearest():
     """A misspelt scheduler is refused before anything is loaded, and the nearest name is offered."""
     with pytest.raises(
-        UnknownValue, match=r"--scheduler 'ueler-a' is unknown \(did you mean euler-a\?\); allowed: dpm"
+        UnknownValue, match=r"scheduler 'ueler-a' is unknown \(did you mean euler-a\?\); allowed: dpm"
     ):
         parse_scheduler("ueler-a")
 
@@ -114,11 +114,11 @@ def test_without_a_model_every_scheduler_with_an_alias_is_described():
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("flow-euler", r"--scheduler 'flow-euler' does not fit this model.*; allowed: ddim, ddpm, deis, "),
-        ("NoSuchScheduler", r"--scheduler 'NoSuchScheduler' is unknown.*; allowed: ddim, "),
+        ("flow-euler", r"scheduler 'flow-euler' does not fit this model.*; allowed: ddim, ddpm, deis, "),
+        ("NoSuchScheduler", r"scheduler 'NoSuchScheduler' is unknown.*; allowed: ddim, "),
         ("euler:use_karas_sigmas=true", r"'use_karas_sigmas' is no option of euler .did you mean use_karras_sigmas"),
         ("euler:use_karras_sigmas=3", r"=3' does not fit the option; allowed: use_karras_sigmas=true, false"),
-        ("dpmsolver++:solver_type=midpint", r"allowed: solver_type=midpoint, heun; type: --scheduler dpmsolver\+\+"),
+        ("dpmsolver++:solver_type=midpint", r"allowed: solver_type=midpoint, heun; type: scheduler=dpmsolver\+\+"),
         ("dpmsolver++:solver_order=2.5", r"allowed: solver_order=a whole number"),
         ("dpmsolver-sde:noise_sampler_seed=3", "'noise_sampler_seed' is no option of dpmsolver-sde"),
         ("euler:use_karras_sigmas=true,use_beta_sigmas=true", "cannot be built: Only one .*: options that go together"),

@@ -43,30 +43,30 @@ def said_by(lab, run, engine, monkeypatch):
 def test_what_changed_or_is_gone_is_said(lab, make_spec, tmp_path, engine, monkeypatch):
     """A LoRA, an embedding and a VAE: exact, until one is another file; then which, and what to type."""
     parts = {
-        "--lora": write_lora(tmp_path / "wash", 1, words=False),
-        "--textual-inversion": write_embedding(tmp_path / "cat.safetensors", 1),
-        "--vae": shutil.copytree(bundled("mini-vae-ft"), tmp_path / "vae") / "diffusion_pytorch_model.safetensors",
+        "loras": write_lora(tmp_path / "wash", 1, words=False),
+        "embeddings": write_embedding(tmp_path / "cat.safetensors", 1),
+        "vae": shutil.copytree(bundled("mini-vae-ft"), tmp_path / "vae") / "diffusion_pytorch_model.safetensors",
     }
     spec = make_spec(
-        "a <cat>", num_inference_steps=1, loras=(Lora(name=str(parts["--lora"])),),
-        embeddings=(Embedding(name=str(parts["--textual-inversion"])),), vae=str(tmp_path / "vae"),
+        "a <cat>", num_inference_steps=1, loras=(Lora(name=str(parts["loras"])),),
+        embeddings=(Embedding(name=str(parts["embeddings"])),), vae=str(tmp_path / "vae"),
     )  # fmt: skip
     run = lab.run(spec)
     (verdict,) = lab.verify([str(run.id)])
     assert verdict.verification.outcome is Outcome.EXACT
-    for option, path in parts.items():
-        name = str(tmp_path / "vae") if option == "--vae" else str(path)
+    for field, path in parts.items():
+        name = str(tmp_path / "vae") if field == "vae" else str(path)
         kept = shutil.copy(path, tmp_path / "kept")
         flip(path)
         said = said_by(lab, run, engine, monkeypatch)
-        assert said.startswith(f"{option} '{name}' is not what run 1 was made by (sha256:")
+        assert said.startswith(f"{field} '{name}' is not what run 1 was made by (sha256:")
         assert said.endswith("allowed: the same weights; type: promptlab rerun 1")
-        shutil.rmtree(name) if option == "--vae" else path.unlink()
+        shutil.rmtree(name) if field == "vae" else path.unlink()
         said = said_by(lab, run, engine, monkeypatch)
-        assert said.startswith(f"{option} '{name}' does not exist any more, and run 1 was made by it; ")
-        assert said.endswith(f"type: promptlab rerun 1 {option} ANOTHER")
+        assert said.startswith(f"{field} '{name}' does not exist any more, and run 1 was made by it; ")
+        assert said.endswith(f"type: promptlab rerun 1 {field}=ANOTHER")
         path.parent.mkdir(exist_ok=True)
-        if option == "--vae":
+        if field == "vae":
             shutil.copy(bundled("mini-vae-ft") / "config.json", path.parent)
         shutil.copy(kept, path)
     (verdict,) = lab.verify([str(run.id)])
@@ -74,7 +74,7 @@ def test_what_changed_or_is_gone_is_said(lab, make_spec, tmp_path, engine, monke
 
 
 def test_a_configuration_that_was_named(lab, make_spec, tmp_path, engine, monkeypatch):
-    """A single file with ``--config``: exact, until the folder says something else, or is gone."""
+    """A single file with ``config``: exact, until the folder says something else, or is gone."""
     small = write_small(tmp_path / "small")
     checkpoint = write_checkpoint(tmp_path / "small.safetensors", small)
     run = lab.run(make_spec(model=str(checkpoint), config=str(small), num_inference_steps=1))
@@ -85,11 +85,11 @@ def test_a_configuration_that_was_named(lab, make_spec, tmp_path, engine, monkey
     scheduler.write_text(text.replace('"beta_end": 0.012', '"beta_end": 0.013'))
     assert scheduler.read_text() != text
     said = said_by(lab, run, engine, monkeypatch)
-    assert said.startswith(f"--model '{checkpoint}' with --config {small} is not what run 1 was made by (sha256:")
+    assert said.startswith(f"model '{checkpoint}' with config={small} is not what run 1 was made by (sha256:")
     small.rename(tmp_path / "elsewhere")
     said = said_by(lab, run, engine, monkeypatch)
-    assert said.startswith(f"--config '{small}' does not exist any more, and run 1 was made by it; ")
-    with pytest.raises(InputError, match=r"--config '.*/small' does not exist; allowed: a diffusers folder"):
+    assert said.startswith(f"config '{small}' does not exist any more, and run 1 was made by it; ")
+    with pytest.raises(InputError, match=r"config '.*/small' does not exist; allowed: a diffusers folder"):
         lab.rerun(lab.history.find("1"), changes={"num_inference_steps": 2})
 
 
@@ -102,7 +102,7 @@ def test_a_configuration_of_another_model_is_refused(make_spec, tmp_path, engine
         with pytest.raises(InputError) as refused:
             engine.resolve(make_spec(model=str(checkpoint), config=str(config)))
         said = str(refused.value)
-        assert said.endswith("type: the command without --config, which tells it from the file")
+        assert said.endswith("type: the command without config, which tells it from the file")
         return said.partition("' ")[2].partition("; allowed: the configuration of the model that")[0]
 
     def changed(part, old, new):

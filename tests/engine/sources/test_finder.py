@@ -56,7 +56,7 @@ def test_an_unknown_model_is_refused(name):
     with pytest.raises(NotFound) as caught:
         find_model(name)
     assert str(caught.value) == (
-        f"--model '{one_line(name, limit=120)}' does not exist; allowed: a Hub id, a folder, a .safetensors file, "
+        f"model '{one_line(name, limit=120)}' does not exist; allowed: a Hub id, a folder, a .safetensors file, "
         "or a bundled model: mini; type: promptlab models"
     )
 
@@ -67,7 +67,7 @@ def test_a_hub_id_that_is_not_cached_needs_the_network(monkeypatch, offline):
     if offline:
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(
-        InputError, match=f"--model '{SD}' is neither a folder here nor in the Hub cache, and the Hub cannot be"
+        InputError, match=f"model '{SD}' is neither a folder here nor in the Hub cache, and the Hub cannot be"
     ):
         find_model(SD)
 
@@ -107,8 +107,8 @@ def test_only_pickled_weights_are_refused(copy_of_mini):
     with pytest.raises(InputError) as caught:
         find_model(str(folder))
     assert str(caught.value) == (
-        f"--model '{folder}' has only pickled weights in unet, which may hold programs; "
-        "allowed: safetensors weights, or --allow-pickle; type: --allow-pickle if you trust whoever made it"
+        f"model '{folder}' has only pickled weights in unet, which may hold programs; "
+        "allowed: safetensors weights, or allow_pickle; type: allow_pickle if you trust whoever made it"
     )
 
 
@@ -117,10 +117,10 @@ def test_a_pickled_file_is_refused(tmp_path, suffix):
     """The same holds for a checkpoint in one file, for models and for VAEs."""
     path = tmp_path / f"model{suffix}"
     path.write_bytes(b"\x80\x04")
-    for find, option in ((find_model, "--model"), (find_vae, "--vae")):
+    for find, option in ((find_model, "model"), (find_vae, "vae")):
         with pytest.raises(
             InputError,
-            match=f"{option} '.*' is pickled, which may hold a program; allowed: .*; type: --allow-pickle if you trust",
+            match=f"{option} '.*' is pickled, which may hold a program; allowed: .*; type: allow_pickle if you trust",
         ):
             find(str(path))
 
@@ -151,18 +151,18 @@ def test_a_damaged_index_is_refused(copy_of_mini):
 def test_variants_are_named(copy_of_mini):
     """A variant that is not there is refused with those that are; one that is alone is taken."""
     folder = copy_of_mini()
-    with pytest.raises(UnknownValue, match=r"--variant 'fp16' is no variant of .*; allowed: none"):
+    with pytest.raises(UnknownValue, match=r"variant 'fp16' is no variant of .*; allowed: none"):
         find_model(str(folder), variant="fp16")
     for path in list(folder.glob("*/*.safetensors")):
         path.rename(path.with_suffix(".fp16.safetensors"))
     assert find_model(str(folder)).variant == "fp16"
-    with pytest.raises(UnknownValue, match=r"--variant 'bf16' is no variant of .*; allowed: fp16"):
+    with pytest.raises(UnknownValue, match=r"variant 'bf16' is no variant of .*; allowed: fp16"):
         find_model(str(folder), variant="bf16")
 
 
 def test_a_revision_of_a_folder_means_nothing():
     """Revisions are the Hub's; elsewhere one would be ignored silently."""
-    with pytest.raises(InputError, match="--revision 'main' means nothing for mini, which does not come from the Hub"):
+    with pytest.raises(InputError, match="revision 'main' means nothing for mini, which does not come from the Hub"):
         find_model("mini", "main")
 
 
@@ -187,7 +187,7 @@ def test_a_file_that_only_says_it_is_safetensors_is_refused(tmp_path):
         path = tmp_path / f"{at}.safetensors"
         path.write_bytes(content)
         with pytest.raises(InputError, match=r"is no safetensors file.*; allowed: safetensors weights"):
-            read_header(path, "--model")
+            read_header(path, "model")
 
 
 @pytest.mark.slow
@@ -207,7 +207,7 @@ def test_a_single_file_says_which_configuration_it_lacks(tmp_path):
 @pytest.mark.slow
 def test_a_file_with_a_vae_is_no_model(mini):
     """A file without a denoiser is told from a checkpoint."""
-    with pytest.raises(InputError, match="holds no text-to-image model; allowed: a whole checkpoint; type: --vae FILE"):
+    with pytest.raises(InputError, match="holds no text-to-image model; allowed: a whole checkpoint; type: vae=FILE"):
         find_model(str(mini / "vae" / "diffusion_pytorch_model.safetensors"))
 
 

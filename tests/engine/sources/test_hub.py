@@ -166,10 +166,10 @@ def test_what_the_hub_does_not_have_does_not_exist(mini, tmp_path):
     with small_hub(mini) as (address, _):
         (model,) = look(tmp_path / "home", "org/other", HF_ENDPOINT=address)
         (revision,) = look(tmp_path / "home", "org/model", "v7", HF_ENDPOINT=address)
-    assert model.startswith("NotFound --model 'org/other' does not exist; allowed: a Hub id, a folder, a .safetensors")
+    assert model.startswith("NotFound model 'org/other' does not exist; allowed: a Hub id, a folder, a .safetensors")
     assert revision == (
-        "NotFound --revision 'v7' does not exist; allowed: a branch, tag or commit of org/model; "
-        "type: --model org/model"
+        "NotFound revision 'v7' does not exist; allowed: a branch, tag or commit of org/model; "
+        "type: model=org/model"
     )
 
 
@@ -197,10 +197,10 @@ def test_variants_are_those_of_the_hub_and_not_of_the_cache(copy_of_mini, tmp_pa
             tmp_path / "home", ["org/model"], ["org/model", None, "bf16"], ["org/model", None, "fp16"],
             HF_ENDPOINT=address,
         )  # fmt: skip
-    no_variant = "UnknownValue --variant 'bf16' is no variant of org/model"
+    no_variant = "UnknownValue variant 'bf16' is no variant of org/model"
     assert found[:3] == [f"commit:{COMMIT} {COMMIT} 3", "True", "0"]
     assert found[3].startswith(no_variant)
-    assert found[3].endswith("allowed: fp16; type: --variant fp16")
+    assert found[3].endswith("allowed: fp16; type: variant=fp16")
     assert found[4:] == [f"commit:{COMMIT} {COMMIT} 1", "True", "0"]
     assert sum("fp16.safetensors" in line and line.startswith("GET") for line in asked) == 1
     (line,) = look(tmp_path / "home", ["org/model", None, "bf16"], HF_HUB_OFFLINE="1")
@@ -214,7 +214,7 @@ def test_only_pickles_on_the_hub_are_refused_before_any_is_fetched(copy_of_mini,
     (folder / "unet" / "diffusion_pytorch_model.safetensors").rename(folder / "unet" / "diffusion_pytorch_model.bin")
     with small_hub(folder) as (address, asked):
         (line,) = look(tmp_path / "home", "org/model", HF_ENDPOINT=address)
-    assert line.startswith("InputError --model 'org/model' has only pickled weights in unet, which may hold programs;")
+    assert line.startswith("InputError model 'org/model' has only pickled weights in unet, which may hold programs;")
     assert not any(".bin" in line or ".safetensors" in line for line in asked)
 
 
@@ -244,7 +244,7 @@ def test_half_a_download_is_completed_or_said(mini, tmp_path):
         (line,) = look(home, "org/model", HF_HUB_OFFLINE="1")
         asked.clear()
         assert look(home, "org/model", HF_ENDPOINT=address) == [f"commit:{COMMIT} {COMMIT} 1", "True", "0"]
-    assert line.startswith("InputError --model 'org/model' is in the Hub cache only in part, and the Hub cannot be")
+    assert line.startswith("InputError model 'org/model' is in the Hub cache only in part, and the Hub cannot be")
     assert {line.split("/", 5)[-1] for line in asked if line.startswith("GET") and ".safetensors" in line} == {
         "unet/diffusion_pytorch_model.safetensors"
     }
@@ -255,5 +255,5 @@ def test_offline_and_not_cached_is_one_line(tmp_path):
     """Told to stay offline, nothing is asked."""
     (line,) = look(tmp_path / "home", "org/model", HF_HUB_OFFLINE="1")
     assert line.startswith(
-        "InputError --model 'org/model' is neither a folder here nor in the Hub cache, and the Hub cannot be reached;"
+        "InputError model 'org/model' is neither a folder here nor in the Hub cache, and the Hub cannot be reached;"
     )

@@ -45,7 +45,7 @@ def pickled(copy_of_mini):
 
 @pytest.fixture(scope="module")
 def trusting():
-    """An engine that was told ``--allow-pickle``."""
+    """An engine that was told ``allow_pickle``."""
     return create_engine(allow_pickle=True)
 
 
@@ -62,7 +62,7 @@ def make(make_spec):
 @pytest.mark.slow
 def test_pickled_weights_need_the_flag_and_then_make_the_same_picture(engine, trusting, make, pickled):
     """Refused by name of the flag; with it, the same numbers give the same bytes."""
-    with pytest.raises(InputError, match=r"has only pickled weights in .*; type: --allow-pickle if you trust"):
+    with pytest.raises(InputError, match=r"has only pickled weights in .*; type: allow_pickle if you trust"):
         make(engine, model=str(pickled))
     assert make(trusting, model=str(pickled)) == make(engine, model="mini")
 
@@ -72,7 +72,7 @@ def test_a_pickled_hub_model_needs_the_flag(engine, trusting, make, pickled, tmp
     """The same holds for what lies in the Hub's cache, offline."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     write_hub_cache(tmp_path / "hub", "somebody/pickled", pickled)
-    with pytest.raises(InputError, match=r"'somebody/pickled' has only pickled weights in .* --allow-pickle"):
+    with pytest.raises(InputError, match=r"'somebody/pickled' has only pickled weights in .* allow_pickle"):
         make(engine, model="somebody/pickled")
     assert make(trusting, model="somebody/pickled") == make(engine, model="mini")
 
@@ -84,7 +84,7 @@ def test_a_pickled_vae_needs_the_flag(engine, trusting, make, pickled, single, t
     vae = pickled / "vae"
     if single:
         vae = shutil.copy(vae / "diffusion_pytorch_model.bin", tmp_path / "vae.ckpt")
-    with pytest.raises(InputError, match=r"--vae '.*pickled.*--allow-pickle"):
+    with pytest.raises(InputError, match=r"vae '.*pickled.*allow_pickle"):
         make(engine, vae=str(vae))
     assert make(trusting, vae=str(vae)) == make(engine, model="mini")
 
@@ -119,7 +119,7 @@ def test_a_program_in_a_single_file_is_not_run(engine, trusting, make, suffix, t
     """Refused unopened without the flag, and by the reader with it: with no word about loading it carelessly."""
     path = tmp_path / f"model{suffix}"
     path.write_bytes(pickle.dumps({"state_dict": Program(tmp_path / "marker")}))
-    for asked, match in ((engine, "is pickled.*--allow-pickle"), (trusting, "is no checkpoint of weights alone")):
+    for asked, match in ((engine, "is pickled.*allow_pickle"), (trusting, "is no checkpoint of weights alone")):
         for option in ("model", "vae"):
             with pytest.raises(InputError, match=match) as caught:
                 make(asked, **{option: str(path)})
@@ -145,7 +145,7 @@ def test_the_flag_is_not_remembered(workspace, trusting, make_spec, pickled):
     run = Lab(workspace, engine=trusting).run(make_spec(model=str(pickled)))
     assert "allow_pickle" not in json.dumps(run.spec.to_dict())
     later = Lab(workspace)
-    with pytest.raises(InputError, match="--allow-pickle"):
+    with pytest.raises(InputError, match="allow_pickle"):
         later.rerun(later.history.find("last"), seeds=(0,), again=True)
     again = Lab(workspace, engine=trusting)
     assert again.rerun(again.history.find("last"), again=True).images[0].pixel_sha256 == run.images[0].pixel_sha256

@@ -75,12 +75,12 @@ def test_a_variant_that_stands_alone_is_taken_and_recorded(cached, drawn, tmp_pa
 def test_a_variant_that_no_part_has_is_one_line(cached, engine, make_spec):
     """Those that are there are named; where there are none, the flag is what is wrong."""
     for model, sentence in (
-        (cached("bare"), "is no variant of org/bare; allowed: none; type: the command without --variant"),
+        (cached("bare"), "is no variant of org/bare; allowed: none; type: the command without variant"),
         (
             cached("full", both=["unet"]),
-            "is no variant of org/full (did you mean fp16?); allowed: fp16; type: --varian",
+            "is no variant of org/full (did you mean fp16?); allowed: fp16; type: varian",
         ),
     ):
         with pytest.raises(UnknownValue) as refused:
             engine.resolve(make_spec(model=model, variant="fp61"))
-        assert str(refused.value).startswith(f"--variant 'fp61' {sentence}")
+        assert str(refused.value).startswith(f"variant 'fp61' {sentence}")
