@@ -63,7 +63,7 @@ def test_folded_latents_need_twice_the_multiple(engine, make_spec, flux):
     ("arguments", "sentence"),
     [
         ((("eeta", 0.5),), r"arguments 'eeta' is no argument of StableDiffusionPipeline .* .did you mean eta"),
-        ((("eta", "much"),), "arguments 'eta=much' is of the wrong kind; allowed: float; type: arguments=eta=VALUE"),
+        ((("eta", "much"),), "arguments 'eta=much' is of the wrong kind; allowed: float; type: arguments=.eta=VALUE"),
         ((("guidance_scale", 3),), "arguments 'guidance_scale' has an option of its own; allowed: guidance_scale"),
         ((("latents", 1),), "arguments 'latents' is no argument of StableDiffusionPipeline that can be typed"),
         ((("output_type", "latent"),), "arguments 'output_type' is no argument"),

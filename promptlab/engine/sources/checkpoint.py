@@ -21,6 +21,7 @@ from promptlab.models import bundled
 __all__ = ["CheckpointConfig", "given_configuration", "infer_configuration"]
 
 _CONFIGS: Final = (".json", ".txt", ".model", ".jinja")
+_DOWNLOAD: Final = "hf download {origin} --include {files}"
 _ALLOWED: Final = "a diffusers folder with a model_index.json, or a Hub id whose configuration is cached"
 
 
@@ -65,7 +66,7 @@ def infer_configuration(path: Path) -> CheckpointConfig:
             "model", str(path), problem=f"needs the configuration of {origin}, which {error.problem}",
             allowed=f"a checkpoint whose configuration is in the Hub cache or given by {ref('config')}, "
             "or a diffusers folder",
-            hint=f"hf download {origin} --include '*.json' '*.txt'",
+            hint=_DOWNLOAD.format(origin=origin, files="'*.json' '*.txt'"),
         ) from error  # fmt: skip
     home, wanted = _fetched(snapshot)
     lent = borrowed(header, home, listing(home))
@@ -74,7 +75,7 @@ def infer_configuration(path: Path) -> CheckpointConfig:
         raise InputError(
             "model", str(path), problem=f"has no {part}, a {class_name}, and nor has the Hub cache that of {origin}",
             allowed=f"a checkpoint whose parts are in it, in the Hub cache, or in the folder given by {ref('config')}",
-            hint=f"hf download {origin} --include '{part}/*'",
+            hint=_DOWNLOAD.format(origin=origin, files=f"'{part}/*'"),
         )  # fmt: skip
     return CheckpointConfig(folder=home, identity=content_identity(home, [*wanted, *lent.weights]), borrowed=lent)
 

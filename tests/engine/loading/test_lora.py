@@ -181,9 +181,7 @@ def test_pickles_are_refused_unless_allowed(engine, make_spec, files, tmp_path):
     torch.save(load_file(files["both"]), tmp_path / "both.bin")
     word, lora = Embedding(name=str(tmp_path / "cat.pt")), Lora(name=str(tmp_path / "both.bin"))
     for changes in ({"embeddings": (word,)}, {"loras": (lora,)}):
-        with pytest.raises(
-            InputError, match="is pickled, which may hold a program; allowed: safetensors, or allow_p"
-        ):
+        with pytest.raises(InputError, match="is pickled, which may hold a program; allowed: safetensors, or allow_p"):
             engine.resolve(make_spec(**changes))
     trusting = create_engine(allow_pickle=True)
     resolved = trusting.resolve(make_spec("a <cat>", embeddings=(word,), loras=(lora,), num_inference_steps=1))

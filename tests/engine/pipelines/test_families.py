@@ -130,11 +130,11 @@ def test_defaults_are_the_familys_own(engine, spec_of, name, steps, guidance, si
 @pytest.mark.parametrize(
     ("name", "changes", "sentence"),
     [
-        ("cascade", {"guidance_scale": 3.0}, "; allowed: arguments=prior_guidance_scale=3 arguments=decoder_guidance_scale=3"),
-        ("qwenimage", {"guidance_scale": 3.0}, "means nothing to QwenImagePipeline; allowed: arguments=true_cfg_scale=3"),
-        ("flux", {"negative_prompt": "blurry"}, "has no effect on FluxPipeline at true_cfg_scale 1; .* arguments=true_cfg"),
+        ("cascade", {"guidance_scale": 3.0}, "; allowed: arguments=.prior_guidance_scale=3. arguments=.decoder"),
+        ("qwenimage", {"guidance_scale": 3.0}, "nothing to QwenImagePipeline; allowed: arguments=.true_cfg_scale=3"),
+        ("flux", {"negative_prompt": "blurry"}, "effect on FluxPipeline at true_cfg_scale 1; .* arguments=.true_cfg"),
         ("flux", {"arguments": (("true_cfg", 3),)}, r"'true_cfg' is no argument of .* \(did you mean true_cfg_scale"),
-        ("ideogram4", {"num_inference_steps": 20}, "schedule; allowed: 48, or any number with one guidance_scale for all"),
+        ("ideogram4", {"num_inference_steps": 20}, "schedule; allowed: 48, or any number with one guidance"),
         ("flux", {"height": 66, "width": 64}, "size '64x66' is not divisible by 4"),
         ("flux-kontext", {"height": 512, "width": 512}, "512x512. is a size that FluxKontextPipeline changes to"),
     ],
@@ -177,7 +177,9 @@ def test_every_scheduler_that_is_offered_runs(engine, saved, spec_of, name, coun
 def test_a_scheduler_that_fails_on_few_steps_is_refused_with_them(engine, spec_of, scheduler):
     """PNDM's first steps are four in one, and KDPM2's give numbers that are none; with more steps both run."""
     spec = spec_of("pixart-sigma", scheduler=SchedulerSpec(name=scheduler), num_inference_steps=2)
-    with pytest.raises(InputError, match=r"num_inference_steps 2 are too few for .*; allowed: 8 and more; type: num_inference_steps=8"):
+    with pytest.raises(
+        InputError, match=r"num_inference_steps 2 are too few for .*; allowed: 8 and more; type: num_inference_steps=8"
+    ):
         engine.resolve(spec)
     assert engine.resolve(spec.vary(num_inference_steps=8)).spec.pipeline.scheduler.name == scheduler
 

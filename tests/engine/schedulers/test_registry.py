@@ -51,9 +51,7 @@ def test_names_and_options_are_understood(text, name, options):
 
 def test_an_unknown_name_is_refused_with_the_nearest():
     """A misspelt scheduler is refused before anything is loaded, and the nearest name is offered."""
-    with pytest.raises(
-        UnknownValue, match=r"scheduler 'ueler-a' is unknown \(did you mean euler-a\?\); allowed: dpm"
-    ):
+    with pytest.raises(UnknownValue, match=r"scheduler 'ueler-a' is unknown \(did you mean euler-a\?\); allowed: dpm"):
         parse_scheduler("ueler-a")
 
 

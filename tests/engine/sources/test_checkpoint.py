@@ -110,7 +110,5 @@ def test_a_configuration_that_is_none_is_refused(checkpoint, engine, make_spec, 
 @pytest.mark.parametrize("model", ["mini", "small", "org/model"])
 def test_only_a_single_file_takes_a_configuration(engine, make_spec, small, model):
     """Everything else has its own, so one that is named would be ignored silently."""
-    with pytest.raises(
-        InputError, match=r"config 'org/other' means nothing for .*, which has a configuration of its"
-    ):
+    with pytest.raises(InputError, match=r"config 'org/other' means nothing for .*, which has a configuration of its"):
         engine.resolve(make_spec(model=str(small) if model == "small" else model, config="org/other"))

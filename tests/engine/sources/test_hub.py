@@ -168,8 +168,7 @@ def test_what_the_hub_does_not_have_does_not_exist(mini, tmp_path):
         (revision,) = look(tmp_path / "home", "org/model", "v7", HF_ENDPOINT=address)
     assert model.startswith("NotFound model 'org/other' does not exist; allowed: a Hub id, a folder, a .safetensors")
     assert revision == (
-        "NotFound revision 'v7' does not exist; allowed: a branch, tag or commit of org/model; "
-        "type: model=org/model"
+        "NotFound revision 'v7' does not exist; allowed: a branch, tag or commit of org/model; type: model=org/model"
     )
 
 
