@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from promptlab._urls import redacted
 from promptlab.errors import InputError, ref_value
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
-__all__ = ["ServerAddress", "displayed_address", "read_address", "redacted"]
+__all__ = ["ServerAddress", "displayed_address", "read_address"]
 
 _ALLOWED: Final = "postgresql://USER:PASSWORD@HOST:PORT/NAME, or sqlite:///FILE"
 _HINT: Final = ref_value("database_url", "postgresql://127.0.0.1/promptlab")
@@ -120,12 +121,6 @@ def displayed_address(text: str) -> str:
     """Return what may be printed of an address: itself, where nothing secret stands in it."""
     address = read_address(text)
     return f"sqlite:///{address}" if isinstance(address, Path) else address.shown
-
-
-def redacted(text: str) -> str:
-    """Return an address, or what was meant as one, without name, password and options."""
-    without = re.sub(r"^([\w+]+://)?.*@", r"\1***@", text.strip(), flags=re.DOTALL)
-    return re.sub(r"[?#].*", "?***", without, flags=re.DOTALL)
 
 
 def _file(rest: str, text: str, field: str) -> Path:

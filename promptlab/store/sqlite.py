@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from promptlab._locks import TABLES_TIMEOUT, file_locked
 from promptlab.errors import StoreError, WorkspaceError, one_line, ref_value
 from promptlab.store import migrate
 from promptlab.store.database import BUSY_TIMEOUT, Database, is_writer, store_errors
@@ -110,10 +111,7 @@ class SqliteDatabase(Database):
 
     def upgrade(self) -> str | None:
         """See :meth:`Database.upgrade`; an older file is copied first."""
-        from filelock import FileLock
-
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.lock, timeout=120):
+        with file_locked(self.lock, timeout=TABLES_TIMEOUT, error=StoreError):
             revision = self.revision()
             migrate.check(revision, self.name)
             if revision == migrate.HEAD:

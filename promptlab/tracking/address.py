@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from promptlab._urls import redacted
 from promptlab.errors import InputError, ref_value
 
-__all__ = ["TrackingAddress", "redacted"]
+__all__ = ["TrackingAddress"]
 
 _ALLOWED: Final = "the address of an MLflow server, http://HOST:PORT or https://HOST[/PATH]"
 _HINT: Final = ref_value("tracking_uri", "http://127.0.0.1:5000")
@@ -66,12 +67,6 @@ class TrackingAddress:
             os.environ["MLFLOW_TRACKING_USERNAME"] = self.username
         if self.password:
             os.environ["MLFLOW_TRACKING_PASSWORD"] = self.password
-
-
-def redacted(text: str) -> str:
-    """Return an address, or what was meant as one, without the name, password and token in it."""
-    without = re.sub(r"^(\w+://)?.*@", r"\1***@", text.strip(), flags=re.DOTALL)
-    return re.sub(r"[?#].*", "?***", without, flags=re.DOTALL)
 
 
 def _refused(what: str, text: str, problem: str) -> InputError:

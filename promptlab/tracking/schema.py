@@ -17,13 +17,11 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from promptlab._locks import TABLES_TIMEOUT, file_locked
 from promptlab.errors import PromptLabError, TrackerError, one_line, ref_value
 from promptlab.workspace import Workspace
 
 __all__ = ["database_uri", "has_schema", "import_mlflow_quietly", "locked", "make_schema", "translate_errors"]
-
-LOCK_SECONDS = 120.0
-"""Tables take 3 to 5 s on a slow machine; whoever waits this long waits for something that hangs."""
 
 
 @contextmanager
@@ -107,21 +105,8 @@ def locked(workspace: Workspace) -> Iterator[None]:
     Raises:
         TrackerError: when another process holds it for minutes.
     """
-    from filelock import FileLock, Timeout
-
-    workspace.root.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(workspace.lock)
-    try:
-        lock.acquire(timeout=LOCK_SECONDS)
-    except Timeout as error:
-        raise TrackerError(
-            f"{workspace.lock} is held by another process for more than {LOCK_SECONDS:.0f} s; "
-            "end that process, then try again"
-        ) from error
-    try:
+    with file_locked(workspace.lock, timeout=TABLES_TIMEOUT, error=TrackerError):
         yield
-    finally:
-        lock.release()
 
 
 def _make(workspace: Workspace) -> None:

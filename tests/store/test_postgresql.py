@@ -10,8 +10,9 @@ import uuid
 import psycopg
 import pytest
 
+from promptlab._urls import redacted
 from promptlab.errors import InputError, StoreError, WorkspaceError
-from promptlab.store.address import displayed_address, read_address, redacted
+from promptlab.store.address import displayed_address, read_address
 from promptlab.store.notebook import Notebook
 from promptlab.store.run_list import summaries
 from promptlab.store.workspace_database import database_of

@@ -23,7 +23,6 @@ from promptlab.records import RunStatus
 from promptlab.specs import PipelineSpec, RunSpec, Variant
 from promptlab.testing import Painter
 from promptlab.tracking import MlflowTracker, TrackingAddress
-from promptlab.tracking.address import redacted
 from promptlab.workspace import Workspace
 from tests.tracking.painting import paint_run, spec
 
@@ -184,20 +183,6 @@ def test_name_and_password_are_taken_out_of_an_address(typed, url, name, passwor
     tracker = MlflowTracker(workspace, typed)
     assert tracker.tracking_uri == url
     assert os.environ["MLFLOW_TRACKING_PASSWORD"] == (password or "")
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("http://host", "http://host"),
-        ("http://a:b@c@host", "http://***@host"),
-        ("a:b@host", "***@host"),
-        ("ftp://a:b\n@host?token=x", "ftp://***@host?***"),
-    ],
-)
-def test_what_is_no_address_is_shown_without_secrets(text, shown):
-    """Even where it could not be read."""
-    assert redacted(text) == shown
 
 
 def test_a_tracker_takes_no_other_kind_of_address(workspace):

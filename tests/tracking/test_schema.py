@@ -83,7 +83,7 @@ def test_a_path_that_means_another_file_to_mlflow_is_refused(tmp_path, name):
 
 def test_a_lock_that_is_never_given_up_is_said(tmp_path, monkeypatch):
     """Waiting for ever is no answer."""
-    monkeypatch.setattr(schema, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(schema, "TABLES_TIMEOUT", 0.05)
     empty = Workspace.at(tmp_path)
     with FileLock(empty.lock), pytest.raises(TrackerError, match="is held by another process"):
         MlflowTracker(empty).prepare()
