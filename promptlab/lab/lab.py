@@ -408,7 +408,7 @@ class Lab:
     def _keep_what_is_cut(self, run: RunRecord, cut: Sequence[TruncatedPrompt]) -> None:
         if cut:
             kept = [TruncatedText(prompt=each.prompt, encoder=each.encoder, words=each.words) for each in cut]
-            self.notebook.keep_cut(run.id, kept)
+            self.notebook.add_truncated_texts(run.id, kept)
 
     def _completed(
         self, runs: Sequence[RunRecord], watch: Watch, *, resolved: Sequence[ResolvedSpec] | None = None
@@ -427,7 +427,7 @@ class Lab:
             watch(RunReused(run_id=run_id))
         given = self._as_recorded(runs) if resolved is None else resolved
         orders = self._orders([run for _, run in owing], [given[place] for place, _ in owing])
-        self.notebook.ask_again([run.id for run in runs])
+        self.notebook.mark_requested([run.id for run in runs])
         outcomes = self.context.executor.carry_out_all(orders, watch) if orders else ()
         failures = [outcome.failure for outcome in outcomes if outcome.failure is not None]
         if failures:
@@ -466,7 +466,7 @@ class Lab:
 
     def _made_sweep(self, sweep: SweepRecord, *, again: bool, watch: Watch) -> SweepRecord:
         runs = [self.notebook.run(one.run_id) for one in sweep.runs]
-        self.notebook.ask_again([run.id for run in runs])
+        self.notebook.mark_requested([run.id for run in runs])
         owing = [run for run in runs if again or not self.context.executor.whole(run)]
         if not owing and sweep.tracked_at is not None:
             return sweep

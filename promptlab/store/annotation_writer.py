@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "VoteChange",
+    "add_probe_trial",
     "add_verifications",
-    "cast",
+    "add_vote",
+    "add_votes",
     "mark_sweep_tracked",
     "mark_tracked",
     "rate",
-    "remember_probe",
-    "vote",
 ]
 
 VoteChange = Literal["new", "changed", "known"]
@@ -51,14 +51,14 @@ def rate(session: Session, places: Sequence[Place], *, stars: int | None = None,
         row.rated_at = datetime.now(UTC)
 
 
-def vote(session: Session, winner: Place, loser: Place, *, tie: bool = False) -> None:
+def add_vote(session: Session, winner: Place, loser: Place, *, tie: bool = False) -> None:
     """Write that one image was liked better than another, or with ``tie`` neither."""
     ids = source_ids(session, (winner, loser))
     row = VoteRow(winner_image_id=ids[winner], loser_image_id=ids[loser], tie=tie, voted_at=datetime.now(UTC))
     session.add(row)
 
 
-def cast(session: Session, votes: Sequence[tuple[Place, Place, bool]]) -> Counter[VoteChange]:
+def add_votes(session: Session, votes: Sequence[tuple[Place, Place, bool]]) -> Counter[VoteChange]:
     """Write several votes, of each pair what was thought last; what is known already is not written again.
 
     Args:
@@ -133,7 +133,7 @@ def mark_sweep_tracked(session: Session, sweep_id: int, mlflow_run_id: str) -> S
     return load_sweep(session, sweep_id)
 
 
-def remember_probe(session: Session, setting: str, probed: ProbeTrial) -> None:
+def add_probe_trial(session: Session, setting: str, probed: ProbeTrial) -> None:
     """Write what a batch of one size took, in place of what was known of it.
 
     Args:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
-__all__ = ["Dialect", "PostgresqlDialect", "SqliteDialect", "moment"]
+__all__ = ["Dialect", "PostgresqlDialect", "SqliteDialect", "utc_time"]
 
 _SCRIPTS: Final = (
     r"[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u30ff"
@@ -21,7 +21,7 @@ _SCRIPTS: Final = (
 """Thai, Lao, Burmese, Khmer, kana, Han, Hangul: words stand without blanks, or with particles at their ends."""
 
 
-def moment(value: Any) -> datetime:
+def utc_time(value: Any) -> datetime:
     """Return a time out of a row, aware again.
 
     SQLite gives text, others a time without its zone; both are UTC.

@@ -1,8 +1,8 @@
 """Reads which runs came from which, in plain SQL: what a tree of runs is drawn from.
 
 As for the list (see :mod:`promptlab.store.readonly`), SQLAlchemy would take longer to import than all of this takes. A
-tree is asked for in two steps, so that its size and not the workspace's decides what is read: :func:`kinship` names
-every run in a few numbers, :func:`tree_runs` and :func:`tree_sweeps` read those that are shown.
+tree is asked for in two steps, so that its size and not the workspace's decides what is read: :func:`parent_links`
+names every run in a few numbers, :func:`tree_runs` and :func:`tree_sweeps` read those that are shown.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = [
     "TreeRun",
     "TreeSweep",
     "image_ancestry",
-    "kinship",
+    "parent_links",
     "tree_runs",
     "tree_sweeps",
 ]
@@ -96,7 +96,7 @@ class ImageAncestor:
 
 _DOING: Final = "reading the tree of runs"
 
-_KIN: Final = """
+_LINKS: Final = """
     SELECT id AS run_id, experiment, parent_run_id, sweep_id, coalesce(asked_at, created_at) AS asked
     FROM promptlab_runs ORDER BY id
 """
@@ -143,7 +143,7 @@ _ANCESTRY: Final = """
 """
 
 
-def kinship(database: Database) -> tuple[ParentLink, ...]:
+def parent_links(database: Database) -> tuple[ParentLink, ...]:
     """Read every run of the workspace, oldest first; none where there is no database yet.
 
     Raises:
@@ -152,7 +152,7 @@ def kinship(database: Database) -> tuple[ParentLink, ...]:
     if not database.is_readable():
         return ()
     with database.reading(_DOING) as reading:
-        return tuple(ParentLink(**row | {"asked": str(row["asked"])}) for row in reading.rows(_KIN))
+        return tuple(ParentLink(**row | {"asked": str(row["asked"])}) for row in reading.rows(_LINKS))
 
 
 def tree_runs(database: Database, ids: Iterable[int]) -> Mapping[int, TreeRun]:

@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 __all__ = [
     "all_uids",
     "environment",
-    "known",
-    "known_smaller",
+    "images_by_recipe_key",
+    "images_by_requested_key",
     "last_run_id",
-    "made",
+    "made_images",
     "pace",
-    "probes",
+    "probe_trials",
     "run",
     "run_by_uid",
+    "run_statuses",
     "runs_showing",
     "same_run",
     "same_sweep",
-    "standing",
     "sweep",
     "sweep_by_uid",
     "sweep_of",
@@ -81,7 +81,7 @@ def environment(session: Session, digest: str) -> Environment:
     return Environment(facts=dict(row.facts))
 
 
-def made(session: Session) -> tuple[ImageRecord, ...]:
+def made_images(session: Session) -> tuple[ImageRecord, ...]:
     """Return every image that was generated in this workspace, oldest first; links are left out."""
     return loaders.load_made(session)
 
@@ -151,7 +151,7 @@ def same_sweep(session: Session, key: str, experiment: str) -> SweepRecord | Non
     return None if sweep_id is None else loaders.load_sweep(session, sweep_id)
 
 
-def known(session: Session, keys: Sequence[str], environment: Environment) -> dict[str, ImageRecord]:
+def images_by_recipe_key(session: Session, keys: Sequence[str], environment: Environment) -> dict[str, ImageRecord]:
     """Return the first image generated with each of these recipe keys in this environment, by key.
 
     Links are left out: what they are links to is found instead.
@@ -159,7 +159,7 @@ def known(session: Session, keys: Sequence[str], environment: Environment) -> di
     return loaders.load_known(session, keys, environment.hash, ImageRow.recipe_key)
 
 
-def known_smaller(session: Session, keys: Sequence[str], environment: Environment) -> dict[str, ImageRecord]:
+def images_by_requested_key(session: Session, keys: Sequence[str], environment: Environment) -> dict[str, ImageRecord]:
     """Return images asked for by these keys and generated in smaller batches, which fitted into memory."""
     return loaders.load_known(session, keys, environment.hash, ImageRow.asked_key)
 
@@ -186,7 +186,7 @@ def last_run_id(session: Session) -> int | None:
     return session.scalar(select(RunRow.id).order_by(asked.desc(), RunRow.id.desc()).limit(1))
 
 
-def standing(session: Session) -> tuple[tuple[int, RunStatus], ...]:
+def run_statuses(session: Session) -> tuple[tuple[int, RunStatus], ...]:
     """Return every run's number and status, oldest first."""
     rows = session.execute(select(RunRow.id, RunRow.status).order_by(RunRow.id))
     return tuple((run_id, RunStatus(status)) for run_id, status in rows)
@@ -199,11 +199,11 @@ def runs_showing(session: Session, places: Iterable[loaders.Place]) -> tuple[int
     return tuple(session.scalars(select(ImageRow.run_id).where(having).distinct().order_by(ImageRow.run_id)))
 
 
-def probes(session: Session, setting: str) -> dict[int, ProbeTrial]:
+def probe_trials(session: Session, setting: str) -> dict[int, ProbeTrial]:
     """Return what batches of this setting took, by their size.
 
     Args:
-        setting: see :func:`promptlab.store.annotation_writer.remember_probe`.
+        setting: see :func:`promptlab.store.annotation_writer.add_probe_trial`.
     """
     rows = session.scalars(select(ProbeRow).where(ProbeRow.setting == setting).order_by(ProbeRow.batch_size))
     return {

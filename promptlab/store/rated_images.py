@@ -16,7 +16,7 @@ from promptlab.store.database import Database
 from promptlab.store.readonly import Reading
 from promptlab.store.spec_columns import decoded, select_list, spec_of
 
-__all__ = ["RatedImage", "RatedImages", "RatedSetting", "Vote", "opinions"]
+__all__ = ["RatedImage", "RatedImages", "RatedSetting", "Vote", "read_rated_images"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +106,7 @@ _VOTES: Final = """
 _NO_WORDS: Final = (Variant(prompt=""),)
 
 
-def opinions(
+def read_rated_images(
     database: Database, *, runs: Iterable[int] | None = None, experiment: str | None = None, every: bool = False
 ) -> RatedImages:
     """Read what was thought of the pictures of ``runs``, of an experiment, or of all.

@@ -17,9 +17,9 @@ from promptlab.store.dialects import Dialect, PostgresqlDialect, SqliteDialect
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["MOST", "PostgresqlReading", "Reading", "SqliteReading"]
+__all__ = ["NO_LIMIT", "PostgresqlReading", "Reading", "SqliteReading"]
 
-MOST: Final = 2**62
+NO_LIMIT: Final = 2**62
 """A limit that is none: SQLite's ``-1`` is an error to PostgreSQL, and PostgreSQL's ``NULL`` one to SQLite."""
 
 

@@ -11,8 +11,8 @@ from typing import Final
 
 from promptlab.records import RunStatus, RunSummary
 from promptlab.store.database import Database
-from promptlab.store.dialects import moment
-from promptlab.store.readonly import MOST
+from promptlab.store.dialects import utc_time
+from promptlab.store.readonly import NO_LIMIT
 
 __all__ = ["summaries"]
 
@@ -43,12 +43,12 @@ def summaries(database: Database, *, experiment: str | None = None, limit: int |
     if not database.is_readable():
         return ()
     with database.reading("reading the list of runs") as reading:
-        given = {"experiment": experiment, "limit": MOST if limit is None else limit}
+        given = {"experiment": experiment, "limit": NO_LIMIT if limit is None else limit}
         return tuple(
             RunSummary(
                 **row | {
                     "status": RunStatus(row["status"]),
-                    "created_at": moment(row["created_at"]),
+                    "created_at": utc_time(row["created_at"]),
                     "tracked": bool(row["tracked"]),
                 }
             )

@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "add_images",
-    "ask_again",
+    "add_truncated_texts",
     "begin_run",
     "begin_sweep",
     "end_run",
-    "keep_cut",
     "link_images",
-    "make_smaller",
+    "mark_requested",
     "owe_images",
-    "take_up",
+    "reduce_batch_size",
+    "start_run",
 ]
 
 _APART: Final = timedelta(milliseconds=2)
@@ -129,7 +129,7 @@ def begin_sweep(
     return sweep_record(row, ())
 
 
-def take_up(session: Session, run_id: int) -> RunRecord:
+def start_run(session: Session, run_id: int) -> RunRecord:
     """Write that a run is started, now or again: RUNNING, without an end, to be recorded in MLflow."""
     row = session.get_one(RunRow, run_id)
     if row.status == RunStatus.SCHEDULED:
@@ -163,7 +163,7 @@ def _room(session: Session, first: int, end: int) -> timedelta:
     return _APART * session.scalars(variants).one()
 
 
-def ask_again(session: Session, run_ids: Sequence[int]) -> None:
+def mark_requested(session: Session, run_ids: Sequence[int]) -> None:
     """Write that runs were asked for once more, together: ``last`` means the last of them now."""
     session.execute(update(RunRow).where(RunRow.id.in_(run_ids)).values(asked_at=datetime.now(UTC)))
 
@@ -195,7 +195,7 @@ def link_images(session: Session, run_id: int, earlier: Mapping[int, ImageRecord
     return loaders.load_run(session, run_id)
 
 
-def make_smaller(session: Session, run_id: int, batch_size: int, keys: Mapping[int, str]) -> RunRecord:
+def reduce_batch_size(session: Session, run_id: int, batch_size: int, keys: Mapping[int, str]) -> RunRecord:
     """Write that owed images are to be generated in smaller batches than their run's, which did not fit.
 
     Args:
@@ -221,7 +221,7 @@ def _update_image(session: Session, run_id: int, position: int, **columns: Any) 
     session.execute(update(ImageRow).where(ImageRow.run_id == run_id, ImageRow.position == position).values(**columns))
 
 
-def keep_cut(session: Session, run_id: int, cut: Sequence[TruncatedText]) -> None:
+def add_truncated_texts(session: Session, run_id: int, cut: Sequence[TruncatedText]) -> None:
     """Write which words the run's text encoders truncate."""
     plain = [[each.prompt, each.encoder, each.words] for each in cut]
     session.execute(update(RunRow).where(RunRow.id == run_id).values(cut_words=plain))

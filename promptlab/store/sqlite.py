@@ -30,7 +30,7 @@ from promptlab.store.readonly import Reading, SqliteReading
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-__all__ = ["SqliteDatabase", "connect_reading"]
+__all__ = ["SqliteDatabase", "connect_readonly"]
 
 _MOST: Final = 20
 """What SQLite lists of one damage: the first lines tell as much as thousands."""
@@ -73,7 +73,7 @@ class SqliteDatabase(Database):
         if size == 0:
             return None
         try:
-            with closing(connect_reading(self.path)) as connection:
+            with closing(connect_readonly(self.path)) as connection:
                 row = connection.execute(f"SELECT version_num FROM {migrate.VERSION_TABLE}").fetchone()  # noqa: S608 - a constant
         except sqlite3.OperationalError as error:
             if "no such table" in str(error):
@@ -89,7 +89,7 @@ class SqliteDatabase(Database):
     def reading(self, doing: str) -> Iterator[Reading]:
         """See :meth:`Database.reading`."""
         try:
-            with closing(connect_reading(self.path)) as connection:
+            with closing(connect_readonly(self.path)) as connection:
                 yield SqliteReading(connection)
         except sqlite3.Error as error:
             raise StoreError(f"{doing} failed: {error}") from error
@@ -140,7 +140,7 @@ class SqliteDatabase(Database):
     def broken_pages(self) -> tuple[str, ...]:
         """Return what ``PRAGMA integrity_check`` says."""
         try:
-            with closing(connect_reading(self.path)) as connection:
+            with closing(connect_readonly(self.path)) as connection:
                 lines = [str(row[0]) for row in connection.execute(f"PRAGMA integrity_check({_MOST})")]
         except sqlite3.DatabaseError as error:
             return (str(error),)
@@ -148,7 +148,7 @@ class SqliteDatabase(Database):
 
     def dangling_rows(self) -> tuple[tuple[str, int, str], ...]:
         """Return what ``PRAGMA foreign_key_check`` says; MLflow writes to this file as well, with keys off."""
-        with closing(connect_reading(self.path)) as connection:
+        with closing(connect_readonly(self.path)) as connection:
             found = connection.execute(
                 'SELECT "table", count(*), parent FROM pragma_foreign_key_check GROUP BY "table", parent'
             ).fetchall()
@@ -163,7 +163,7 @@ class SqliteDatabase(Database):
         return WorkspaceError("database", self.name, problem=problem, allowed=allowed, hint=hint)
 
 
-def connect_reading(database: Path) -> sqlite3.Connection:
+def connect_readonly(database: Path) -> sqlite3.Connection:
     """Open a plain connection that changes no row, also where the folder itself may not be written.
 
     Where it may, the file is opened for writing all the same: after a crash somebody has to bring the write-ahead log
@@ -195,7 +195,7 @@ def _engine(path: Path, *, foreign_keys: bool = True) -> Engine:
 
     address = URL.create("sqlite", database=str(path))
     if path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
-        return create_engine(address, creator=lambda: connect_reading(path), poolclass=NullPool)
+        return create_engine(address, creator=lambda: connect_readonly(path), poolclass=NullPool)
     engine = create_engine(
         address,
         connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False},

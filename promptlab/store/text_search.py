@@ -18,8 +18,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from promptlab.store.database import Database
-from promptlab.store.dialects import Dialect, moment
-from promptlab.store.readonly import MOST
+from promptlab.store.dialects import Dialect, utc_time
+from promptlab.store.readonly import NO_LIMIT
 
 __all__ = ["SearchHit", "SearchQuery", "search", "words_of"]
 
@@ -130,7 +130,7 @@ def _statement(query: SearchQuery, dialect: Dialect) -> tuple[str, dict[str, Any
 
     Which variants match is decided first, by the index; then which images.
     """
-    given: dict[str, Any] = {"limit": MOST if query.limit is None else query.limit, "made": "MADE"}
+    given: dict[str, Any] = {"limit": NO_LIMIT if query.limit is None else query.limit, "made": "MADE"}
     conditions = ["image.status = :made", *_filters(query, dialect, given)]
     matching = dialect.matching(query.words, given)
     source = "promptlab_images image"
@@ -173,5 +173,5 @@ def _filters(query: SearchQuery, dialect: Dialect, given: dict[str, Any]) -> Ite
 
 def _found(row: dict[str, Any]) -> SearchHit:
     return SearchHit(
-        **{**row, "favourite": bool(row["favourite"]), "made_at": row["made_at"] and moment(row["made_at"])}
+        **{**row, "favourite": bool(row["favourite"]), "made_at": row["made_at"] and utc_time(row["made_at"])}
     )

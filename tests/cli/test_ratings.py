@@ -105,7 +105,7 @@ def lab_votes(workspace, number):
     """Red was liked better ``number`` times."""
     book = Notebook.at(workspace)
     for position in range(number):
-        book.vote((1, position), (1, position + 12))
+        book.add_vote((1, position), (1, position + 12))
 
 
 def test_few_votes_are_not_enough(foxes, workspace):
@@ -114,7 +114,7 @@ def test_few_votes_are_not_enough(foxes, workspace):
     assert "not enough votes: 9 votes of 10 at least" in foxes("best", "--by", "variant").out
     book = Notebook.at(workspace)
     for position in range(6):
-        book.vote((1, position + 12), (1, position))
+        book.add_vote((1, position + 12), (1, position))
     assert "not enough votes: red is ahead after 15 votes, but" in foxes("best", "--by", "variant").out
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from promptlab.store.rated_images import Vote, opinions
+from promptlab.store.rated_images import Vote, read_rated_images
 from tests.store.test_notebook import RESOLVED, SPEC, begin, made
 
 
@@ -13,8 +13,8 @@ def test_opinions_of_rated_runs_have_their_settings(database, notebook):
         run = begin(notebook, dataclasses.replace(RESOLVED, spec=spec))
         notebook.add_images(run.id, [made(image) for image in run.images])
     notebook.rate([(1, 0), (2, 0), (3, 0)], stars=4)
-    notebook.vote((1, 0), (3, 0))
-    found = opinions(database)
+    notebook.add_vote((1, 0), (3, 0))
+    found = read_rated_images(database)
     pictures = {one.ref: one for one in found.pictures.values()}
     assert {(ref, one.stars, one.negative_prompt) for ref, one in pictures.items()} == {
         ("1/0", 4, "no"), ("2/0", 4, "no"), ("3/0", 4, "no"),
@@ -26,5 +26,5 @@ def test_opinions_of_rated_runs_have_their_settings(database, notebook):
         assert (setting.spec.pipeline, setting.spec.call) == (spec.pipeline, spec.call)
         assert (setting.model_identity, setting.vae_identity) == ("commit:c0ffee", "sha256:1")
     assert found.votes == (Vote(winner=first.source, loser=third.source, tie=False),)
-    assert opinions(database, experiment="none").settings == {}
-    assert len(opinions(database, runs=[1, 3], every=True).pictures) == 12
+    assert read_rated_images(database, experiment="none").settings == {}
+    assert len(read_rated_images(database, runs=[1, 3], every=True).pictures) == 12

@@ -8,14 +8,14 @@ import pytest
 from promptlab.errors import WorkspaceError
 from promptlab.store import run_list
 from promptlab.store.notebook import Notebook
-from promptlab.store.sqlite import SqliteDatabase, connect_reading
+from promptlab.store.sqlite import SqliteDatabase, connect_readonly
 from tests.store.test_notebook import begin
 
 
 def test_connection_for_reading_refuses_to_write(in_file):
     """The connection for reading refuses to write."""
     begin(Notebook.at(in_file))
-    with closing(connect_reading(in_file.database)) as connection:
+    with closing(connect_readonly(in_file.database)) as connection:
         assert connection.execute("SELECT count(*) FROM promptlab_runs").fetchone() == (1,)
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             connection.execute("DELETE FROM promptlab_runs")

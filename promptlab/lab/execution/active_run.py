@@ -83,7 +83,7 @@ class ActiveRun:
         """It is being made from now on."""
         if not self.taken_up:
             self.taken_up = True
-            self._notebook.take_up(self.run.id)
+            self._notebook.start_run(self.run.id)
 
     def shrink(
         self, tasks: Sequence[ImageRequest], error: OutOfMemory, link: Callable[[ActiveRun], RunRecord]
@@ -100,7 +100,7 @@ class ActiveRun:
         keys = smaller_keys(self.order.resolved, tasks, size)
         if not keys:  # it is of that size already
             raise error
-        self.run = self.shelf.run = self._notebook.make_smaller(self.run.id, size, keys)
+        self.run = self.shelf.run = self._notebook.reduce_batch_size(self.run.id, size, keys)
         if not self.order.again:
             self.run = self.shelf.run = link(self)
         for place in keys:

@@ -79,7 +79,7 @@ class Executor:
         folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob(".*.tmp"):
             leftover.unlink(missing_ok=True)  # of a process that was killed while it wrote
-        run = self._notebook.take_up(order.run.id) if alone else order.run
+        run = self._notebook.start_run(order.run.id) if alone else order.run
         if not order.again:
             run = self._link(run, order.environment)
         watch(RunStarted(run=run))
@@ -87,14 +87,14 @@ class Executor:
 
     def existing(self, keys: Sequence[str], environment: Environment) -> dict[str, ImageRecord]:
         """Pictures that need not be made: by recipe key, made in this environment, their files still there."""
-        found = self._notebook.known(keys, environment)
+        found = self._notebook.images_by_recipe_key(keys, environment)
         return {key: image for key, image in found.items() if self._is_there(image)}
 
     def spoken_for(self, keys: Sequence[str], environment: Environment) -> frozenset[str]:
         """Keys that nothing is made for: those of :meth:`existing`, and those whose batches did not fit, and whose
         pictures exist from smaller ones: they will not fit again, and be linked then.
         """
-        smaller = self._notebook.known_smaller(keys, environment)
+        smaller = self._notebook.images_by_requested_key(keys, environment)
         return frozenset((*self.existing(keys, environment), *(key for key in smaller if self._is_there(smaller[key]))))
 
     def pace(self, resolved: ResolvedSpec) -> Pace | None:

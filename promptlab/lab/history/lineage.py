@@ -24,7 +24,7 @@ from promptlab.store.lineage import (
     TreeRun,
     TreeSweep,
     image_ancestry,
-    kinship,
+    parent_links,
     tree_runs,
     tree_sweeps,
 )
@@ -111,7 +111,7 @@ def lineage(
     Raises:
         NotFound: when there is no such run, image or experiment, naming what is there.
     """
-    all_links = kinship(database)
+    all_links = parent_links(database)
     links, marked, position = _select(ref, all_links, find)
     nodes = _nodes(links, every=every, marked=marked)
     shown = nodes if limit is None else _newest(nodes, limit, marked)

@@ -84,7 +84,7 @@ class Prober:
         """
         most = min(resolved.spec.image_count, MOST)
         sizes = [size for size in range(1, most + 1) if self._engine.images_per_forward(resolved.at(size)) == size]
-        known = self._notebook.probes(self._key(resolved))
+        known = self._notebook.probe_trials(self._key(resolved))
         fits, low, high = self._asker(resolved, known), 0, len(sizes)
         if not fits(sizes[0]):
             raise OutOfMemory(rows=1)
@@ -167,7 +167,7 @@ class Prober:
                 batch_size=size, fits=True, step_seconds=step, seconds=max(0.0, whole - step * max(1, len(times))),
                 peak_memory=max((picture.peak_memory or 0 for picture in pictures), default=None),
             )  # fmt: skip
-        self._notebook.remember_probe(key, found)
+        self._notebook.add_probe_trial(key, found)
         return found
 
     def _forward(self, resolved: ResolvedSpec, size: int, steps: int) -> tuple[list[GeneratedImage], list[float]]:

@@ -57,7 +57,7 @@ def wanted(refs: Sequence[str], context: LabContext, *, everything: bool) -> tup
         else:
             ours |= {image.ref: image for image in _picked(find_run_or_image(ref, context))}
     if everything and context.database.is_begun:
-        ours |= {image.ref: image for image in context.notebook.made()}
+        ours |= {image.ref: image for image in context.notebook.made_images()}
     return list(ours.values()), files
 
 

@@ -13,7 +13,7 @@ from promptlab.lab.history.refs import find_run_or_image, find_sweep
 from promptlab.lab.preferences.leaderboard import Leaderboard, best
 from promptlab.lab.preferences.report_votes import parse_votes
 from promptlab.records import ImageRecord, ImageStatus, RunStatus
-from promptlab.store.rated_images import RatedImages, opinions
+from promptlab.store.rated_images import RatedImages, read_rated_images
 
 if TYPE_CHECKING:
     from promptlab.store.annotation_writer import VoteChange
@@ -56,7 +56,7 @@ class Ratings:
         MLflow is not told before :meth:`publish_votes`.
         """
         first, second = self._image(winner), self._image(loser)
-        self._context.notebook.vote((first.run_id, first.position), (second.run_id, second.position), tie=tie)
+        self._context.notebook.add_vote((first.run_id, first.position), (second.run_id, second.position), tie=tie)
 
     def cast_votes(self, refs: Sequence[str], votes: str, *, watch: Watch = unwatched) -> Counter[VoteChange]:
         """Store the votes that were given in a report, all or none, and publish them to MLflow.
@@ -77,7 +77,7 @@ class Ratings:
         runs = [notebook.run(number) for number in dict.fromkeys(run for ref in refs for run in self._run_ids(ref))]
         given = parse_votes(votes, runs)
         pairs = [((one.winner.run_id, one.winner.position), (one.loser.run_id, one.loser.position)) for one in given]
-        counts = notebook.cast([(*pair, one.tie) for pair, one in zip(pairs, given, strict=True)])
+        counts = notebook.add_votes([(*pair, one.tie) for pair, one in zip(pairs, given, strict=True)])
         if counts["new"] or counts["changed"]:
             self.publish_votes([image.ref for one in given for image in (one.winner, one.loser)], watch=watch)
         return counts
@@ -101,7 +101,7 @@ class Ratings:
             NotFound: naming what exists.
         """
         runs = [run for ref in refs for run in self._run_ids(ref)] if refs else None
-        return opinions(self._context.database, runs=runs, experiment=experiment, every=every)
+        return read_rated_images(self._context.database, runs=runs, experiment=experiment, every=every)
 
     def best(self, by: str, refs: Sequence[str] = (), *, experiment: str | None = None) -> Leaderboard:
         """Rank the values of a setting, prompts or words; see :mod:`promptlab.lab.preferences.leaderboard`."""

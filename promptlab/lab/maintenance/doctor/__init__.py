@@ -56,7 +56,7 @@ class Doctor:
         yield from dangling
         if dangling:  # records cannot be put together from rows that do not exist
             return
-        run_ids = [run_id for run_id, _ in context.notebook.standing()]
+        run_ids = [run_id for run_id, _ in context.notebook.run_statuses()]
         busy = {run_id for run_id in run_ids if context.executor.busy(run_id)}
         runs = {run_id: context.notebook.run(run_id) for run_id in run_ids if run_id not in busy}
         doubted: set[int] = set()

@@ -32,7 +32,7 @@ class SyncResult:
 def _ended_runs(context: LabContext, watch: Watch) -> Iterator[RunRecord]:
     """Yield every run that has ended and that no process is making."""
     notebook = context.notebook
-    ids = [run_id for run_id, status in notebook.standing() if status in ENDED]
+    ids = [run_id for run_id, status in notebook.run_statuses() if status in ENDED]
     for count, run_id in enumerate(ids, 1):
         if not context.executor.busy(run_id):
             yield notebook.run(run_id)
