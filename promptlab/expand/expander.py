@@ -164,7 +164,7 @@ def _filled(pieces: Pieces) -> Pieces:
 
 
 def _joined(picked: Sequence[Pieces], separator: str) -> Pieces:
-    """Picks with the separator between them; an empty one takes its separator along."""
+    """Join picks by the separator between them; an empty one takes its separator along."""
     parts: list[Pieces] = []
     for pieces in picked:
         if not is_blank(pieces):

@@ -1,4 +1,4 @@
-"""The models that ship in the package, each a plain diffusers folder, loaded like any other."""
+"""Finds the models that ship in the package, each a plain diffusers folder, loaded like any other."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ DEFAULT_MODEL: Final = "mini"
 
 
 def bundled_models() -> dict[str, Path]:
-    """Name and folder of every bundled model: what ``--model`` takes."""
+    """Return the folder of every bundled model by its name, which ``model`` takes."""
     return _folders_with("model_index.json")
 
 
 def bundled_vaes() -> dict[str, Path]:
-    """Name and folder of every bundled VAE: what ``--vae`` takes."""
+    """Return the folder of every bundled VAE by its name, which ``vae`` takes."""
     return _folders_with("config.json")
 
 
 def bundled(name: str) -> Path | None:
-    """The folder of the bundled model or VAE called ``name``; ``None`` when there is none."""
+    """Return the folder of the bundled model or VAE called ``name``, or None."""
     return bundled_models().get(name) or bundled_vaes().get(name)
 
 

@@ -1,5 +1,7 @@
-"""Keeps the module name under which earlier releases registered their ``mlflow.app``; see
-:mod:`promptlab.tracking.ui_app`."""
+"""Keeps the name under which earlier releases registered ``mlflow.app``.
+
+The app itself is :mod:`promptlab.tracking.ui_app`.
+"""
 
 from promptlab.tracking.ui_app import app
 
