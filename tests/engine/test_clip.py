@@ -45,7 +45,7 @@ def pictures(count, side=32):
     return list(np.random.default_rng(1).integers(0, 256, (count, side, side, 3), np.uint8))
 
 
-def test_pictures_and_prompts_are_what_transformers_says(clip, tiny_clip):
+def test_clip_features_equal_those_of_transformers(clip, tiny_clip):
     """The model's own ``image_embeds`` and ``text_embeds``, to the last digits of float32."""
     import torch
     from transformers import CLIPModel, CLIPTokenizer
@@ -63,7 +63,7 @@ def test_pictures_and_prompts_are_what_transformers_says(clip, tiny_clip):
     np.testing.assert_allclose(words, theirs.text_embeds.numpy(), atol=1e-5)
 
 
-def test_any_size_and_any_length(clip):
+def test_clip_features_of_any_size_and_length_are_unit_vectors(clip):
     """Wide, tall, small and many pictures; prompts that are empty, long, or of other scripts: directions all."""
     odd = [np.zeros(shape, np.uint8) for shape in ((10, 200, 3), (33, 31, 3), (1, 1, 3), (64, 32, 3))]
     for found in (clip.image_features(odd + pictures(40, 20)), clip.text_features(["", "a fox " * 200, "여우"])):
@@ -73,13 +73,13 @@ def test_any_size_and_any_length(clip):
     np.testing.assert_allclose(clip.image_features(odd), alone, atol=1e-5)
 
 
-def test_a_hub_id_is_found_in_the_cache(tiny_clip, tmp_path):
+def test_clip_model_is_found_in_the_hub_cache(tiny_clip, tmp_path):
     """As models are; without network."""
     write_hub_cache(tmp_path / "hub", "some/clip", tiny_clip)
     assert (clip_folder("some/clip") / "config.json").is_file()
 
 
-def test_what_is_no_clip_model_is_said_in_one_line(tiny_clip, tmp_path, mini):
+def test_clip_model_that_is_none_is_refused(tiny_clip, tmp_path, mini):
     """No folder, no configuration, pickles only, another kind of model, damaged weights."""
     with pytest.raises(NotFound, match="clip_model 'nowhere' does not exist"):
         clip_folder("nowhere")

@@ -8,7 +8,7 @@ from promptlab.plan import plan
 from promptlab.specs import PipelineSpec, SchedulerSpec
 
 
-def test_a_spelling_that_is_wrong_is_refused_beside_an_equal_one_that_is_right(engine, make_spec):
+def test_resolver_refuses_a_wrong_spelling_beside_an_equal_right_one(engine, make_spec):
     """``1`` equals ``True`` in Python, and is no value of a switch: what was resolved before must not hide it."""
     right, wrong = (
         make_spec(scheduler=SchedulerSpec(name="EulerDiscreteScheduler", options=(("use_karras_sigmas", value),)))
@@ -20,7 +20,7 @@ def test_a_spelling_that_is_wrong_is_refused_beside_an_equal_one_that_is_right(e
         engine.resolve_all([right, wrong])
 
 
-def test_a_model_that_changed_between_two_calls_is_seen(engine, make_spec, copy_of_mini):
+def test_resolver_sees_a_model_changed_between_calls(engine, make_spec, copy_of_mini):
     """What is remembered is remembered for one call."""
     folder = copy_of_mini()
     before = engine.resolve(make_spec(model=str(folder)))
@@ -29,13 +29,13 @@ def test_a_model_that_changed_between_two_calls_is_seen(engine, make_spec, copy_
     assert engine.resolve(make_spec(model=str(folder))).model_identity != before.model_identity
 
 
-def test_a_thousand_settings_are_told_apart(engine, make_spec):
+def test_resolver_tells_a_thousand_settings_apart(engine, make_spec):
     """Each has a key of its own; what that costs is in benchmarks/planning.py."""
     specs = [make_spec(guidance_scale=1 + place / 1000) for place in range(1000)]
     assert len({each.setting_key for each in engine.resolve_all(specs)}) == 1000
 
 
-def test_as_much_is_loaded_as_planned(engine, make_spec, copy_of_mini, mini):
+def test_plan_of_loading_equals_what_is_loaded(engine, make_spec, copy_of_mini, mini):
     """Pipelines by model and dtype, VAEs again after each of them, schedulers never."""
     other = str(copy_of_mini("other"))
     (copy_of_mini("vae") / "vae" / "config.json").write_text(

@@ -11,7 +11,7 @@ from tests.engine.folders import write_json
 pytestmark = pytest.mark.slow
 
 
-def test_defaults_are_the_models_own(engine, make_spec):
+def test_resolve_fills_in_the_models_defaults(engine, make_spec):
     """Whatever was not said is named afterwards: by the signature, the configuration, the device."""
     spec = make_spec("a", "b", seeds=(1, 2, 3), num_inference_steps=None, height=None, width=None, device=None)
     resolved = engine.resolve(spec)
@@ -24,14 +24,14 @@ def test_defaults_are_the_models_own(engine, make_spec):
     assert resolved.model_identity.startswith("sha256:")
 
 
-def test_resolving_twice_changes_nothing(engine, make_spec, mini):
+def test_resolve_twice_changes_nothing(engine, make_spec, mini):
     """A stored spec is resolved again on every rerun; it must stay the same recipe."""
     for spec in (make_spec(), make_spec(vae=str(mini / "vae")), make_spec(width=None)):
         resolved = engine.resolve(spec)
         assert engine.resolve(resolved.spec) == resolved
 
 
-def test_a_transformer_models_defaults(engine, make_spec, flux):
+def test_resolve_of_a_transformer_fills_in_its_defaults(engine, make_spec, flux):
     """Nothing holds for one family only: here guidance is a number for the model, and the size is in its code."""
     resolved = engine.resolve(make_spec(model=str(flux), num_inference_steps=None, height=None, width=None))
     assert (resolved.spec.call.num_inference_steps, resolved.spec.call.guidance_scale) == (28, 3.5)
@@ -47,13 +47,13 @@ def test_a_transformer_models_defaults(engine, make_spec, flux):
         ((None, 130), "size '130x128' .*; allowed: 128x128 or 144x128, the nearest"),
     ],
 )
-def test_a_size_that_the_vae_cannot_make_is_refused(engine, make_spec, size, sentence):
+def test_size_not_divisible_is_refused(engine, make_spec, size, sentence):
     """The nearest sizes are named, width first, as they are typed."""
     with pytest.raises(InputError, match=sentence):
         engine.resolve(make_spec(height=size[0], width=size[1]))
 
 
-def test_folded_latents_need_twice_the_multiple(engine, make_spec, flux):
+def test_size_of_folded_latents_needs_twice_the_multiple(engine, make_spec, flux):
     """A model that folds latents two by two would round the size silently."""
     with pytest.raises(InputError, match="size '72x64' is not divisible by 16"):
         engine.resolve(make_spec(model=str(flux), height=64, width=72))
@@ -69,19 +69,19 @@ def test_folded_latents_need_twice_the_multiple(engine, make_spec, flux):
         ((("output_type", "latent"),), "arguments 'output_type' is no argument"),
     ],
 )  # fmt: skip
-def test_call_arguments_are_looked_up(engine, make_spec, arguments, sentence):
+def test_call_argument_unknown_is_refused(engine, make_spec, arguments, sentence):
     """diffusers ignores an argument it does not know; here it is refused, and so is one that cannot be typed."""
     with pytest.raises(InputError, match=sentence):
         engine.resolve(make_spec(arguments=arguments))
 
 
-def test_known_call_arguments_pass(engine, make_spec):
+def test_call_argument_known_is_kept(engine, make_spec):
     """Arguments that only some pipelines have are taken by their diffusers names."""
     call = engine.resolve(make_spec(arguments=(("clip_skip", 1), ("eta", 1), ("guidance_rescale", 0.7)))).spec.call
     assert (dict(call.arguments), call.clip_skip, call.guidance_rescale) == ({"eta": 1}, 1, 0.7)
 
 
-def test_a_negative_prompt_needs_a_pipeline_that_takes_one(engine, make_spec, make_model):
+def test_negative_prompt_not_taken_is_refused(engine, make_spec, make_model):
     """A negative prompt that would be ignored is refused."""
     model = make_model(
         "Flux2KleinPipeline", scheduler=("diffusers", "FlowMatchEulerDiscreteScheduler", {}),
@@ -111,13 +111,13 @@ def test_a_negative_prompt_needs_a_pipeline_that_takes_one(engine, make_spec, ma
         ("PipelineOfTomorrow", r"is a PipelineOfTomorrow, which this diffusers \(\d.*\) does not know"),
     ],
 )
-def test_only_text_to_image_models_are_taken(engine, make_spec, make_model, pipeline, sentence):
+def test_model_not_text_to_image_is_refused(engine, make_spec, make_model, pipeline, sentence):
     """A model that needs a picture, or makes videos or sounds, is refused by its class."""
     with pytest.raises(InputError, match=sentence):
         engine.resolve(make_spec(model=str(make_model(pipeline, vae=("diffusers", "AutoencoderKL", {})))))
 
 
-def test_an_inpainting_model_is_refused(engine, make_spec, copy_of_mini):
+def test_model_for_inpainting_is_refused(engine, make_spec, copy_of_mini):
     """It would load as a text-to-image model and fail in its decoder: its denoiser wants a mask as well."""
     folder = copy_of_mini()
     config = json.loads((folder / "unet" / "config.json").read_text())
@@ -127,24 +127,24 @@ def test_an_inpainting_model_is_refused(engine, make_spec, copy_of_mini):
 
 
 @pytest.mark.parametrize("device", ["cuda:7", "tpu", "gpu", ""])
-def test_a_device_that_is_not_there_is_refused(engine, make_spec, device):
+def test_device_missing_is_refused(engine, make_spec, device):
     """Asking for an accelerator that is missing is an error, never a silent fall back to the CPU."""
     with pytest.raises(UnknownValue, match=rf"device '{device}' is not there.*; allowed: .*cpu; type: device=cpu"):
         engine.resolve(make_spec(device=device))
 
 
-def test_devices_have_numbers_and_any_case(engine, make_spec):
+def test_device_names_are_completed(engine, make_spec):
     """The device in a record is the one that is used."""
     assert engine.resolve(make_spec(device="CPU")).device == "cpu"
 
 
-def test_the_noise_is_drawn_on_the_cpu_or_the_device(engine, make_spec):
+def test_generator_device_elsewhere_is_refused(engine, make_spec):
     """diffusers would refuse any other place once the weights are loaded."""
     with pytest.raises(UnknownValue, match=r"generator_device 'cuda' is not there.*; allowed: cpu"):
         engine.resolve(make_spec(generator_device="cuda"))
 
 
-def test_an_unknown_dtype_is_refused(engine, make_spec):
+def test_dtype_unknown_is_refused(engine, make_spec):
     """A string that torch does not know would silently be float32."""
     with pytest.raises(
         UnknownValue, match=r"dtype 'float61' is unknown .did you mean float16.*; allowed: float32, float16, b"
@@ -152,7 +152,7 @@ def test_an_unknown_dtype_is_refused(engine, make_spec):
         engine.resolve(make_spec(dtype="float61"))
 
 
-def test_the_environment_names_what_computes_and_nobody(engine, make_spec):
+def test_environment_names_what_computes_and_nobody(engine, make_spec):
     """Versions, device, kernels and flags are facts; paths, hosts and users are not."""
     import getpass
     import platform
@@ -171,7 +171,7 @@ def test_the_environment_names_what_computes_and_nobody(engine, make_spec):
     assert engine.environment(resolved).hash == engine.environment(resolved).hash
 
 
-def test_nothing_foreign_leaves_resolve(engine, make_spec, copy_of_mini):
+def test_resolve_raises_no_foreign_error(engine, make_spec, copy_of_mini):
     """Whatever a damaged model makes the libraries raise is one line of PromptLab's own."""
     folder = copy_of_mini()
     write_json(folder / "vae" / "config.json", {"_class_name": "AutoencoderKL", "block_out_channels": ["x", 3]})

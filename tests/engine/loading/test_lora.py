@@ -37,7 +37,7 @@ def make(engine):
     return hashes
 
 
-def test_loras_come_and_go_without_a_trace(engine, make, make_spec, files):
+def test_loras_removed_leave_the_model_as_it_was(engine, make, make_spec, files):
     """On, weighed otherwise, two at once, off: each is its own picture, and the model is to the byte what it was. Its
     own weights are read once."""
     both, denoiser = Lora(name=str(files["both"])), Lora(name=str(files["denoiser"]), weight=0.5)
@@ -55,7 +55,7 @@ def test_loras_come_and_go_without_a_trace(engine, make, make_spec, files):
     assert make(spec.vary(loras=sets[3])) == made[3]
 
 
-def test_company_changes_nothing_under_loras_and_words(make, make_spec, files):
+def test_loras_and_embeddings_keep_images_independent_of_their_batch(make, make_spec, files):
     """Alone, in another order, in a full batch: the same bytes."""
     spec = make_spec(
         "a red circle", "a <cat> of many", seeds=(0, 7), loras=(Lora(name=str(files["both"]), weight=0.7),),
@@ -68,7 +68,7 @@ def test_company_changes_nothing_under_loras_and_words(make, make_spec, files):
     assert make(spec, [2]) == [whole[2]]
 
 
-def test_words_come_and_go_without_a_trace(make, make_spec, files):
+def test_embeddings_removed_leave_the_model_as_it_was(make, make_spec, files):
     """A word of one vector, one of three, and none again; prompts without the word are as they were."""
     cat, many = (Embedding(name=str(files[name])) for name in ("cat", "many"))
     spec = make_spec("a <cat>", "many hats", "a hat", num_inference_steps=1)
@@ -80,7 +80,7 @@ def test_words_come_and_go_without_a_trace(make, make_spec, files):
     assert make(spec.vary(embeddings=(cat, many), weighting=True)) == with_both
 
 
-def test_the_recipe_is_told_by_content(engine, make_spec, files, tmp_path):
+def test_adapter_identity_is_its_content(engine, make_spec, files, tmp_path):
     """The same file elsewhere is the same recipe; another weight, another order, another content is another."""
     copy = shutil.copy(files["both"], tmp_path / "copy.safetensors")
 
@@ -99,7 +99,7 @@ def test_the_recipe_is_told_by_content(engine, make_spec, files, tmp_path):
     assert word.token == "many"  # the file names none: its own name
 
 
-def test_from_the_hub_it_is_pinned_to_a_commit(engine, make_spec, files, tmp_path):
+def test_adapter_from_the_hub_is_pinned_to_a_commit(engine, make_spec, files, tmp_path):
     """``organisation/repository``, with a file or without, offline: what is resolved names commit and file."""
     commit = "c0ffee" + "0" * 34
     cached_on_hub(tmp_path / "hub", "org/wash", files["both"], commit)
@@ -111,7 +111,7 @@ def test_from_the_hub_it_is_pinned_to_a_commit(engine, make_spec, files, tmp_pat
         engine.resolve(make_spec(loras=(Lora(name="org/wash/ink.safetensors"),)))
 
 
-def test_other_programs_files_are_read(make, make_spec, files, tmp_path):
+def test_adapter_files_of_other_programs_are_read(make, make_spec, files, tmp_path):
     """The names of kohya's scripts, and those of an encoder of an older transformers: the same picture."""
     import torch
     from safetensors.torch import load_file, save_file
@@ -132,7 +132,7 @@ def test_other_programs_files_are_read(make, make_spec, files, tmp_path):
         assert make(spec.vary(loras=(Lora(name=str(tmp_path / f"{name}.safetensors")),))) == expected, name
 
 
-def test_a_lora_of_another_model_is_refused(engine, make_spec, files, tmp_path):
+def test_lora_of_another_model_is_refused(engine, make_spec, files, tmp_path):
     """Other sizes, other layers, no layers: each said in one line, before a weight of the model is read."""
     import torch
     from safetensors.torch import load_file, save_file
@@ -155,7 +155,7 @@ def test_a_lora_of_another_model_is_refused(engine, make_spec, files, tmp_path):
     refused("none", {"weight": torch.zeros(2)}, "holds no LoRA; allowed: low-rank weights")
 
 
-def test_an_embedding_of_another_model_is_refused(engine, make_spec, files, tmp_path):
+def test_embedding_of_another_model_is_refused(engine, make_spec, files, tmp_path):
     """Another width, a word that the encoder knows, blanks in it, no embedding at all."""
     wide = write_embedding(tmp_path / "wide.safetensors", 1, width=7)
     broken = tmp_path / "broken.safetensors"
@@ -171,7 +171,7 @@ def test_an_embedding_of_another_model_is_refused(engine, make_spec, files, tmp_
             engine.resolve(make_spec(embeddings=(Embedding(name=str(name), token=token),)))
 
 
-def test_pickles_are_refused_unless_allowed(engine, make_spec, files, tmp_path):
+def test_adapter_pickled_is_refused_unless_allowed(engine, make_spec, files, tmp_path):
     """The layouts of AUTOMATIC1111 are pickles; read by a reader that makes tensors and nothing else."""
     import torch
     from safetensors.torch import load_file
@@ -194,7 +194,7 @@ def test_pickles_are_refused_unless_allowed(engine, make_spec, files, tmp_path):
     assert (pickled.pixels == plain.pixels).all()
 
 
-def test_several_files_are_listed(engine, make_spec, files, tmp_path):
+def test_adapter_folder_of_several_files_lists_them(engine, make_spec, files, tmp_path):
     """A folder with several says which, and how to name one."""
     for name in ("a", "b"):
         shutil.copy(files["both"], tmp_path / f"{name}.safetensors")
@@ -202,7 +202,7 @@ def test_several_files_are_listed(engine, make_spec, files, tmp_path):
         engine.resolve(make_spec(loras=(Lora(name=str(tmp_path)),)))
 
 
-def test_a_pipeline_without_clip_takes_no_words(engine, make_spec, flux, files):
+def test_embedding_without_clip_encoder_is_refused(engine, make_spec, flux, files):
     """Textual inversions belong to CLIP."""
     with pytest.raises(InputError, match=r"embeddings .* means nothing to a FluxPipeline, which has no CLIP"):
         engine.resolve(

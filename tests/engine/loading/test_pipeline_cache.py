@@ -41,7 +41,7 @@ def make(engine, make_spec, models):
     engine.free()
 
 
-def test_parts_are_told_apart_by_what_is_in_them(engine, models):
+def test_component_identities_are_their_content(engine, models):
     """Whatever folder they lie in, whoever saved them."""
     found = {name: component_identities(engine._finder.model(path, None, None)) for name, path in models.items()}
     assert {name: set(parts) for name, parts in found.items()} == {
@@ -55,7 +55,7 @@ def test_parts_are_told_apart_by_what_is_in_them(engine, models):
     }  # fmt: skip
 
 
-def test_what_two_models_share_is_loaded_once(engine, make):
+def test_pipeline_cache_shares_equal_components(engine, make):
     """The very same modules, and pictures as if each model had been loaded by itself."""
     alone = {}
     for name in ("other words", "other vae", "other unet"):
@@ -74,7 +74,7 @@ def test_what_two_models_share_is_loaded_once(engine, make):
     assert {"other words": words, "other vae": other_vae, "other unet": other_unet} == alone
 
 
-def test_another_dtype_shares_nothing(make):
+def test_pipeline_cache_of_another_dtype_shares_nothing(make):
     """A part is what it is in its dtype."""
     first, _ = make("plain")
     unet = weakref.ref(first.unet)
@@ -83,7 +83,7 @@ def test_another_dtype_shares_nothing(make):
     assert str(second.unet.dtype) == "torch.bfloat16"
 
 
-def test_the_old_weights_are_gone_before_new_ones_are_loaded(make):
+def test_pipeline_cache_frees_before_it_loads(make):
     """When loading begins, nothing is alive of the last pipeline but what this one shares, though it is still held."""
     held, _ = make("plain")
     parts = {name: weakref.ref(getattr(held, name)) for name in ("unet", "vae", "text_encoder")}
@@ -101,7 +101,7 @@ def test_the_old_weights_are_gone_before_new_ones_are_loaded(make):
     assert held.unet is None
 
 
-def test_another_vae_is_loaded_in_place_of_the_models_own(make, models):
+def test_pipeline_cache_with_another_vae_keeps_the_rest(make, models):
     """Only the VAE, and it stays when the next model is run with it, too; the model's own comes back."""
     first, plain = make("plain")
     unet = first.unet
@@ -116,7 +116,7 @@ def test_another_vae_is_loaded_in_place_of_the_models_own(make, models):
     assert again == plain
 
 
-def test_nothing_is_loaded_twice_for_one_setting(make, models):
+def test_pipeline_cache_of_one_setting_loads_once(make, models):
     """Asked for again, it is there."""
     events = []
     make("plain")

@@ -42,7 +42,7 @@ def pictures(engine, spec, watch=lambda event: None):
     return [picture.pixels for picture in engine.generate(requests_of(engine.resolve(spec)), watch)]
 
 
-def test_the_models_own_vae_by_name_is_the_same_picture(engine, make_spec, mini):
+def test_vae_of_the_model_by_name_makes_the_same_image(engine, make_spec, mini):
     """A VAE named is as good as the one that is there; its content is part of the recipe."""
     named = make_spec(vae=str(mini / "vae"))
     np.testing.assert_array_equal(pictures(engine, named), pictures(engine, make_spec()))
@@ -50,7 +50,7 @@ def test_the_models_own_vae_by_name_is_the_same_picture(engine, make_spec, mini)
     assert engine.resolve(named).spec.pipeline.vae == str(mini / "vae")
 
 
-def test_a_tiny_vae_is_loaded_as_what_it_is(engine, make_spec, tiny):
+def test_vae_tiny_is_loaded_by_its_class(engine, make_spec, tiny):
     """An AutoencoderTiny taken for an AutoencoderKL would silently have random weights: twice, two pictures."""
     spec = make_spec(vae=str(tiny))
     first = pictures(engine, spec)
@@ -60,7 +60,7 @@ def test_a_tiny_vae_is_loaded_as_what_it_is(engine, make_spec, tiny):
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_a_vae_keeps_its_own_dtype(engine, make_spec, wide, dtype):
+def test_vae_wider_than_the_pipeline_keeps_its_dtype(engine, make_spec, wide, dtype):
     """A float32 VAE in a half-precision pipeline decodes in float32, where diffusers would fail."""
     own = pictures(engine, make_spec(dtype=dtype))
     ours = pictures(engine, make_spec(dtype=dtype, vae=str(wide)))
@@ -71,13 +71,13 @@ def test_a_vae_keeps_its_own_dtype(engine, make_spec, wide, dtype):
     assert np.abs(np.subtract(own, ours, dtype=float)).mean() < 4
 
 
-def test_half_precision_weights_are_not_computed_narrower_than_the_pipeline(engine, make_spec, mini):
+def test_vae_narrower_than_the_pipeline_is_widened(engine, make_spec, mini):
     """The bundled VAE is stored in float16; in a float32 pipeline it decodes in float32."""
     pictures(engine, make_spec(vae=str(mini / "vae"), dtype="float32"))
     assert str(engine._pipelines._pipeline.vae.dtype) == "torch.float32"
 
 
-def test_a_change_of_vae_loads_the_vae_alone(engine, make_spec, tiny, wide):
+def test_vae_change_loads_the_vae_alone(engine, make_spec, tiny, wide):
     """The rest of the pipeline stays in memory; its own VAE makes room, and is loaded again when it is asked for."""
     engine.free()
     pictures(engine, make_spec())
@@ -87,7 +87,7 @@ def test_a_change_of_vae_loads_the_vae_alone(engine, make_spec, tiny, wide):
     assert [event.what for event in told if isinstance(event, Loading)] == ["VAE tiny", "VAE wide", "mini"]
 
 
-def test_a_vae_in_one_file_takes_the_models_configuration(engine, make_spec, wide, tmp_path):
+def test_vae_in_one_file_takes_the_models_config(engine, make_spec, wide, tmp_path):
     """A file holds no configuration; the model's own VAE lends its."""
     file = tmp_path / "vae-ft.safetensors"
     shutil.copy(wide / "diffusion_pytorch_model.safetensors", file)
@@ -96,7 +96,7 @@ def test_a_vae_in_one_file_takes_the_models_configuration(engine, make_spec, wid
     )
 
 
-def test_a_vae_from_the_hub_cache(engine, make_spec, wide, tmp_path):
+def test_vae_from_the_hub_cache_is_pinned_to_a_commit(engine, make_spec, wide, tmp_path):
     """A cached VAE is known by its commit."""
     write_hub_cache(tmp_path / "hub", "stabilityai/sd-vae-ft-mse", wide)
     resolved = engine.resolve(make_spec(vae="stabilityai/sd-vae-ft-mse"))
@@ -122,7 +122,7 @@ def test_a_vae_from_the_hub_cache(engine, make_spec, wide, tmp_path):
          InputError, r"has latents of shift_factor 0.1, this model of 0; allowed: a VAE with shift_factor 0"),
     ],
 )  # fmt: skip
-def test_a_vae_that_does_not_fit_is_refused(engine, make_spec, tmp_path, config, error, sentence):
+def test_vae_that_does_not_fit_is_refused(engine, make_spec, tmp_path, config, error, sentence):
     """Other latents and other kinds are refused by their configuration."""
     write_json(tmp_path / "odd" / "config.json", config)
     write_safetensors(tmp_path / "odd" / "diffusion_pytorch_model.safetensors")
@@ -130,7 +130,7 @@ def test_a_vae_that_does_not_fit_is_refused(engine, make_spec, tmp_path, config,
         engine.resolve(make_spec(vae=str(tmp_path / "odd")))
 
 
-def test_a_file_with_other_latents_is_refused(engine, make_spec, tmp_path):
+def test_vae_file_with_other_latents_is_refused(engine, make_spec, tmp_path):
     """A file's tensors tell what its missing configuration cannot."""
     import torch
     from safetensors.torch import save_file
@@ -146,7 +146,7 @@ def test_a_file_with_other_latents_is_refused(engine, make_spec, tmp_path):
         engine.resolve(make_spec(vae=str(path)))
 
 
-def test_an_unknown_vae_is_refused(engine, make_spec, tmp_path):
+def test_vae_unknown_is_refused(engine, make_spec, tmp_path):
     """What is nowhere does not exist; a folder without configuration is no VAE; a pickle is not opened."""
     with pytest.raises(
         NotFound, match=r"vae 'nope' does not exist; allowed: a Hub id, a folder or a .safetensors file with"
@@ -164,7 +164,7 @@ def test_an_unknown_vae_is_refused(engine, make_spec, tmp_path):
         engine.resolve(make_spec(vae=str(tmp_path)))
 
 
-def test_a_vae_of_a_kind_of_its_own_is_replaced_by_that_kind_only(engine, make_spec, make_model, mini):
+def test_vae_of_a_video_model_is_replaced_by_its_kind_only(engine, make_spec, make_model, mini):
     """Video models' autoencoders have latents of another shape, whatever their channels."""
     vae = {"z_dim": 16, "temperal_downsample": [False, True, True]}
     model = make_model(
@@ -177,14 +177,14 @@ def test_a_vae_of_a_kind_of_its_own_is_replaced_by_that_kind_only(engine, make_s
     assert engine.resolve(make_spec(model=str(model), vae=str(model / "vae"), guidance_scale=None)).vae_identity
 
 
-def test_a_model_without_a_vae_says_so(engine, make_spec, make_model, mini):
+def test_vae_of_a_model_without_one_is_refused(engine, make_spec, make_model, mini):
     """There is nothing to replace."""
     model = make_model("IFPipeline", scheduler=("diffusers", "DDPMScheduler", {}), unet=("diffusers", "X", {}))
     with pytest.raises(InputError, match="means nothing to this model, which has none"):
         engine.resolve(make_spec(model=str(model), vae=str(mini / "vae")))
 
 
-def test_the_scale_is_the_new_vaes(engine, make_spec, tiny, mini):
+def test_vae_scaling_factor_is_the_new_ones(engine, make_spec, tiny, mini):
     """Pipelines divide by the factor of the VAE that is there: the same latents reach both decoders, each scaled."""
     import torch
 

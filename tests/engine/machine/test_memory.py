@@ -47,7 +47,7 @@ def touched(size):
 
 
 @pytest.mark.parametrize("way", ["the kernel's mark", "looking again and again"])
-def test_a_peak_is_of_its_own_block(monkeypatch, way):
+def test_memory_peak_is_of_its_own_block(monkeypatch, way):
     """What was taken before, however much, does not count; what is taken within, does."""
     if way != "the kernel's mark":
         monkeypatch.setattr(memory, "_reset_peak", lambda: False)
@@ -68,7 +68,7 @@ def test_a_peak_is_of_its_own_block(monkeypatch, way):
     assert abs(after.bytes - small.bytes) < 20 * MIB
 
 
-def test_what_there_is_can_be_told():
+def test_memory_available_includes_the_process():
     """Available memory is some of the machine's, and what the process has is part of it."""
     there = memory.available_memory("cpu")
     with memory.measure_peak_memory("cpu") as peak:
@@ -87,7 +87,7 @@ def test_what_there_is_can_be_told():
         "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
     ],
 )
-def test_too_little_memory_has_one_name(torch, said):
+def test_memory_errors_have_one_class(torch, said):
     """However torch says it; other errors keep theirs."""
     error = MemoryError() if said == "MemoryError" else RuntimeError(said)
     if said.startswith("torch"):
@@ -102,13 +102,13 @@ def test_too_little_memory_has_one_name(torch, said):
         raise RuntimeError("wrong shape")
 
 
-def test_the_real_error_of_a_cpu_is_known(torch):
+def test_memory_error_of_a_cpu_is_known(torch):
     """What torch's allocator says when it is asked for more than there is."""
     with pytest.raises(OutOfMemory), memory.out_of_memory(1, "cpu"):
         torch.empty(2**50)
 
 
-def test_what_was_in_vain_is_let_go_of(torch):
+def test_memory_of_a_failed_forward_is_freed(torch):
     """The frames that a traceback keeps alive would keep the tensors that filled the memory."""
     kept = []
 
@@ -123,7 +123,7 @@ def test_what_was_in_vain_is_let_go_of(torch):
     assert kept[0]() is None
 
 
-def test_a_forward_that_does_not_fit_is_told_apart(engine, tiny_spec):
+def test_memory_error_of_a_forward_names_its_rows(engine, tiny_spec):
     """The engine says how many rows did not fit, and makes smaller ones afterwards; what fits is made before."""
     tasks = requests_of(engine.resolve(tiny_spec("a fox", "a dog", batch_size=2)))
     engine.most_rows = 1
@@ -141,7 +141,7 @@ def test_a_forward_that_does_not_fit_is_told_apart(engine, tiny_spec):
     assert first.batch == second.batch == 0
 
 
-def test_an_accelerator_runs_out_of_memory_and_goes_on(engine, tiny_spec, torch):
+def test_memory_error_of_an_accelerator_is_survived(engine, tiny_spec, torch):
     """A real one: a forward larger than the device is OutOfMemory, and the next, smaller one is made."""
     if not torch.cuda.is_available():
         pytest.skip("needs an accelerator")

@@ -1,4 +1,4 @@
-"""How a machine carries a run out: what is refused before a weight is read, what is done, what is recorded."""
+"""Machine options: what they do while a forward runs, and what is recorded of them."""
 
 import warnings
 
@@ -8,13 +8,10 @@ import pytest
 from promptlab.engine.loading.placement import offload, place, placement
 from promptlab.engine.machine.options import apply_options
 from promptlab.engine.machine.torch_setup import quietly
-from promptlab.engine.pipelines.capabilities import NATIVE, allowed_backends, check_machine
-from promptlab.engine.sources.configuration import read_configuration
-from promptlab.errors import EngineError, InputError
+from promptlab.errors import EngineError
 from promptlab.plan import requests_of
 from promptlab.specs import MachineSpec
 from tests.engine.company import DEVICE
-from tests.engine.folders import write_json
 from tests.engine.tiny import save_tiny, tiny_unet, tiny_vae
 
 pytestmark = pytest.mark.slow
@@ -47,81 +44,6 @@ def pictures(engine, make_spec, tiny):
     return make
 
 
-def check(folder, machine, *, device="cpu", dtype="float32", kind="StableDiffusionPipeline", vae=None):
-    import diffusers
-
-    config = read_configuration(folder, "it")
-    check_machine(MachineSpec(**machine), config, vae, getattr(diffusers, kind), device, dtype)
-
-
-@pytest.mark.parametrize(
-    ("flags", "sentence"),
-    [
-        (
-            {"offload": "model"},
-            "offload 'model' needs an accelerator with memory of its own: on cpu weights have",
-        ),
-        ({"offload": "sequential"}, "offload 'sequential' needs an accelerator"),
-        ({"offload": "group"}, "offload 'group' needs an accelerator.*; type: the command without offload"),
-        ({"attention_backend": "native2"}, "'native2' is no attention backend.*did you mean native.*allowed: native, "),
-        (
-            {"attention_backend": "_native_cudnn"},
-            "'_native_cudnn' does not run on cpu.*; type: attention_back",
-        ),
-        ({"attention_backend": "flash_hub"}, "'flash_hub' would run programs from the Hub, which is never done"),
-        (
-            {"attention_slicing": True, "attention_backend": "_native_math"},
-            "takes the place of attention_backend=_",
-        ),
-        ({"compile": True, "dtype": "float16"}, "compile cannot be done in float16 on a CPU"),
-    ],
-)
-def test_what_a_cpu_cannot_do_is_refused_in_one_line(engine, make_spec, tiny, flags, sentence):
-    """Before a weight is read: when the spec is resolved."""
-    with pytest.raises(InputError, match=sentence) as refused:
-        engine.resolve(make_spec(model=str(tiny), device="cpu", **flags))
-    assert "\n" not in str(refused.value)
-
-
-def test_what_a_pipeline_cannot_do_is_refused(flux, tiny, tmp_path):
-    """A flag that would do nothing is an error, too."""
-    import diffusers
-
-    for flags, sentence in (
-        (
-            {"attention_slicing": True},
-            "attention_slicing means nothing to FluxPipeline, whose attention has no slice",
-        ),
-        ({"channels_last": True}, "channels_last is for convolutions, and this FluxPipeline has a transformer"),
-    ):
-        with pytest.raises(InputError, match=sentence):
-            check(flux, flags, kind="FluxPipeline")
-    with pytest.raises(InputError, match="vae_tiling means nothing to this VQModel, which does not decode in tiles"):
-        check(tiny, {"vae_tiling": True}, vae={"_class_name": "VQModel"})
-    index = (tiny / "model_index.json").read_text(encoding="utf-8").replace('"vae"', '"other_vae"')
-    write_json(tmp_path / "model_index.json", __import__("json").loads(index))
-    with pytest.raises(InputError, match="vae_slicing means nothing to StableDiffusionPipeline, which has no VAE"):
-        check(tmp_path, {"vae_slicing": True})
-    check(tiny, {"vae_tiling": True, "vae_slicing": True}, vae=dict(diffusers.AutoencoderTiny().config))
-
-
-def test_what_an_accelerator_could_do_is_let_through(flux, tiny):
-    """Checked here for a device that is not: what needs another package names it, offloading is fine, and each kind of
-    pipeline has its kernels."""
-    for how in ("model", "sequential", "group"):
-        check(tiny, {"offload": how}, device="cuda:0", dtype="float16")
-    with pytest.raises(InputError, match="offload 'model' cannot be done together with compile"):
-        check(tiny, {"offload": "model", "compile": True}, device="cuda:0")
-    with pytest.raises(InputError, match="means nothing to the attention of StableDiffusionPipeline"):
-        check(tiny, {"attention_backend": "sage"}, device="cuda:0")
-    with pytest.raises(InputError, match=r"'flash' is not installed: .*flash-attn"):
-        check(flux, {"attention_backend": "flash"}, device="cuda:0", kind="FluxPipeline")
-    check(flux, {"attention_backend": "_native_cudnn"}, device="cuda:0", kind="FluxPipeline")
-    assert allowed_backends("cuda:1", dispatched=False) == NATIVE["cuda"]
-    assert "xformers" in allowed_backends("cuda:0", dispatched=True)
-    assert not any(name.endswith("_hub") for name in allowed_backends("cuda:0", dispatched=True))
-
-
 @pytest.mark.parametrize(
     "flags",
     [
@@ -134,7 +56,7 @@ def test_what_an_accelerator_could_do_is_let_through(flux, tiny):
     ],
     ids="+".join,
 )
-def test_the_picture_is_the_same_and_company_changes_nothing(pictures, flags):
+def test_options_make_the_same_image_in_any_batch(pictures, flags):
     """It may round otherwise, no more; and within such an environment an image's bytes are its own."""
     plain, made = pictures(), pictures(**flags)
     assert all(np.abs(plain[seed].astype(int) - made[seed]).max() <= 3 for seed in plain)
@@ -151,7 +73,7 @@ def test_the_picture_is_the_same_and_company_changes_nothing(pictures, flags):
      {"attention_backend": "_native_math"}],
     ids="+".join,
 )  # fmt: skip
-def test_on_two_threads_company_changes_nothing_either(pictures, torch, flags):
+def test_options_on_two_threads_make_the_same_image_in_any_batch(pictures, torch, flags):
     """Alone, in another slot, beside others: the same bytes, where two threads share a batch out."""
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
@@ -166,7 +88,7 @@ def test_on_two_threads_company_changes_nothing_either(pictures, torch, flags):
     assert all(np.array_equal(turned[seed], made[seed]) for seed in turned)
 
 
-def test_each_is_done_while_a_forward_runs_and_undone_afterwards(torch):
+def test_options_hold_while_a_forward_runs(torch):
     """Looked at from within: processors, flags and kernels."""
     from diffusers.models.attention_dispatch import _AttentionBackendRegistry
 
@@ -190,7 +112,7 @@ def test_each_is_done_while_a_forward_runs_and_undone_afterwards(torch):
     assert state() == before
 
 
-def test_a_kernel_that_does_not_take_the_numbers_is_one_line(torch):
+def test_attention_backend_that_does_not_fit_is_one_line(torch):
     """torch's own four words and its page of warnings say nothing of the flag that was typed; other errors stay."""
     numbers = torch.randn(1, 1, 4, 8)
     with (
@@ -212,7 +134,7 @@ def test_a_kernel_that_does_not_take_the_numbers_is_one_line(torch):
         raise RuntimeError("singular")
 
 
-def test_weights_are_laid_out_as_asked(torch):
+def test_channels_last_lays_out_weights(torch):
     """Channels innermost, for convolutions; a compiled denoiser, and nothing else compiled."""
     unet, vae = tiny_unet(), tiny_vae()
     machine = MachineSpec(channels_last=True, compile=True, vae_slicing=True, exact=True)
@@ -224,7 +146,7 @@ def test_weights_are_laid_out_as_asked(torch):
     assert vae._compiled_call_impl is None
 
 
-def test_a_compiled_denoiser_makes_the_same_picture(pictures, torch):
+def test_compiled_denoiser_makes_the_same_image(pictures, torch):
     """Through the whole engine, on a CPU alone in its forwards; the compiler stands aside, for it takes a minute."""
     torch.compiler.set_stance("force_eager")
     try:
@@ -235,7 +157,7 @@ def test_a_compiled_denoiser_makes_the_same_picture(pictures, torch):
     assert all(np.array_equal(plain[seed], made[seed]) for seed in plain)
 
 
-def test_groups_of_layers_are_fetched_when_they_are_needed(engine, pictures, make_spec, tiny, torch):
+def test_offload_by_group_makes_the_same_image(engine, pictures, make_spec, tiny, torch):
     """diffusers' group offloading, which a CPU can play for itself: hooks on every layer, the same bytes."""
     import diffusers
 
@@ -255,7 +177,7 @@ def test_groups_of_layers_are_fetched_when_they_are_needed(engine, pictures, mak
     np.testing.assert_array_equal(picture.pixels, plain)
 
 
-def test_whole_parts_and_single_layers_are_fetched_by_accelerates_hooks(torch, monkeypatch):
+def test_offload_by_model_and_layer_installs_hooks(torch, monkeypatch):
     """diffusers refuses both on a CPU; what they are asked for here is what it takes."""
     import diffusers
 
@@ -277,7 +199,7 @@ def test_whole_parts_and_single_layers_are_fetched_by_accelerates_hooks(torch, m
         assert torch.equal(unet(*inputs).sample, plain)
 
 
-def test_what_is_on_is_part_of_the_environment(engine, make_spec, tiny):
+def test_environment_names_options_that_are_on(engine, make_spec, tiny):
     """Another environment for each flag but ``exact``, which changes no bytes; without any, the one it always was."""
     seen = {}
     for flags in (

@@ -26,11 +26,13 @@ def needing(package):
 
 BY_NAME = {family.name: family for family in FAMILIES}
 TABLE = Path(__file__).parents[3] / "docs" / "families.md"
-BUILT = [
-    pytest.param(family, id=family.name, marks=[needing(family.needs)] if family.needs else [])
-    for family in FAMILIES
-    if family.build
-]
+
+
+def marks_of(family):
+    return [needing(family.needs)] * bool(family.needs) + [pytest.mark.exhaustive] * (not family.represents)
+
+
+BUILT = [pytest.param(family, id=family.name, marks=marks_of(family)) for family in FAMILIES if family.build]
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +68,7 @@ def spec_of(saved):
     return make
 
 
-def test_every_family_of_the_installed_diffusers_is_in_the_table():
+def test_families_table_has_every_one_of_diffusers():
     """A family that a new release maps is noticed."""
     from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING
 
@@ -75,7 +77,7 @@ def test_every_family_of_the_installed_diffusers_is_in_the_table():
         assert bool(family.build) + bool(family.refused) + bool(family.unproved) == 1, family.name
 
 
-def test_only_families_that_were_the_same_in_any_company_mix_words():
+def test_families_mixing_prompts_were_proved_to():
     """What is promised is what was measured."""
     rows = [line.split(" | ") for line in TABLE.read_text(encoding="utf-8").splitlines()]
     told = {row[1]: row[2] for row in rows if len(row) == 3}
@@ -83,7 +85,7 @@ def test_only_families_that_were_the_same_in_any_company_mix_words():
 
 
 @pytest.mark.parametrize("family", BUILT)
-def test_a_family_is_run_rerun_and_verified(family, saved, promptlab, monkeypatch):
+def test_family_is_run_rerun_and_verified(family, saved, promptlab, monkeypatch):
     """Two prompts at two seeds, other words for one seed, and the same bytes again."""
     monkeypatch.setenv("PROMPTLAB_ENGINE", "diffusers")
     model = ("--model", str(saved(family.name)), "--device", "cpu")
@@ -96,7 +98,7 @@ def test_a_family_is_run_rerun_and_verified(family, saved, promptlab, monkeypatc
 
 
 @pytest.mark.parametrize("family", [each for each in FAMILIES if each.refused], ids=lambda family: family.name)
-def test_a_family_that_needs_more_than_words_is_refused(family):
+def test_family_needing_more_than_words_is_refused(family):
     """Control pictures and videos are named in the sentence."""
     from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING
 
@@ -120,7 +122,7 @@ def test_a_family_that_needs_more_than_words_is_refused(family):
         ("pixart-sigma", 20, 4.5, 16),
     ],
 )
-def test_defaults_are_the_familys_own(engine, spec_of, name, steps, guidance, size):
+def test_call_defaults_are_the_familys_own(engine, spec_of, name, steps, guidance, size):
     """Signature, configuration and the pipeline's own code tell what a call makes that is told nothing."""
     call = engine.resolve(spec_of(name)).spec.call
     assert (call.num_inference_steps, call.guidance_scale, call.height, call.width) == (steps, guidance, size, size)
@@ -139,13 +141,13 @@ def test_defaults_are_the_familys_own(engine, spec_of, name, steps, guidance, si
         ("flux-kontext", {"height": 512, "width": 512}, "512x512. is a size that FluxKontextPipeline changes to"),
     ],
 )  # fmt: skip
-def test_what_would_be_dropped_is_refused(engine, spec_of, name, changes, sentence):
+def test_call_setting_that_would_be_dropped_is_refused(engine, spec_of, name, changes, sentence):
     """With the argument that does what was meant, where there is one."""
     with pytest.raises(InputError, match=sentence):
         engine.resolve(spec_of(name, **changes))
 
 
-def test_a_picture_of_another_size_is_no_picture_of_the_run(engine, spec_of, monkeypatch):
+def test_image_of_another_size_is_refused(engine, spec_of, monkeypatch):
     """Whatever a family does to a size: the first picture is held against what was asked."""
     from promptlab.engine.sampling import static_batching
     from promptlab.plan import requests_of
@@ -157,8 +159,16 @@ def test_a_picture_of_another_size_is_no_picture_of_the_run(engine, spec_of, mon
         list(engine.generate(requests_of(engine.resolve(spec))))
 
 
-@pytest.mark.parametrize(("name", "count"), [("stable-diffusion-3", 3), ("flux", 2), ("sana", 4), ("pixart-sigma", 15)])
-def test_every_scheduler_that_is_offered_runs(engine, saved, spec_of, name, count):
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("stable-diffusion-3", 3),
+        ("flux", 2),
+        pytest.param("sana", 4, marks=pytest.mark.exhaustive),
+        pytest.param("pixart-sigma", 15, marks=pytest.mark.exhaustive),
+    ],
+)
+def test_scheduler_offered_for_a_family_runs(engine, saved, spec_of, name, count):
     """FLUX hands its scheduler sigmas, which Heun's does not take; Stable Diffusion 3 hands none, and is offered it."""
     from promptlab.engine.schedulers.registry import describe_schedulers
     from promptlab.plan import requests_of
@@ -174,7 +184,7 @@ def test_every_scheduler_that_is_offered_runs(engine, saved, spec_of, name, coun
 
 
 @pytest.mark.parametrize("scheduler", ["PNDMScheduler", "KDPM2AncestralDiscreteScheduler"])
-def test_a_scheduler_that_fails_on_few_steps_is_refused_with_them(engine, spec_of, scheduler):
+def test_scheduler_failing_on_few_steps_is_refused_with_them(engine, spec_of, scheduler):
     """PNDM's first steps are four in one, and KDPM2's give numbers that are none; with more steps both run."""
     spec = spec_of("pixart-sigma", scheduler=SchedulerSpec(name=scheduler), num_inference_steps=2)
     with pytest.raises(
@@ -184,7 +194,7 @@ def test_a_scheduler_that_fails_on_few_steps_is_refused_with_them(engine, spec_o
     assert engine.resolve(spec.vary(num_inference_steps=8)).spec.pipeline.scheduler.name == scheduler
 
 
-def test_prompts_of_different_length_stay_apart_where_they_would_change_each_other(engine, spec_of):
+def test_prompts_padded_to_the_longest_share_no_forward(engine, spec_of):
     """Qwen-Image pads to the longest prompt of a batch: there a forward has one prompt only, and plans count so."""
     from promptlab.engine.sampling.static_batching import batches_of
     from promptlab.plan import plan, requests_of
@@ -195,7 +205,7 @@ def test_prompts_of_different_length_stay_apart_where_they_would_change_each_oth
         assert plan([resolved]).batches == forwards
 
 
-def test_a_prior_in_a_repository_of_its_own_is_found_by_the_model_card(engine, saved, spec_of, tmp_path):
+def test_prior_in_another_repository_is_found_by_the_model_card(engine, saved, spec_of, tmp_path):
     """The decoder's card names it; both are in the identity, and the picture is that of the whole."""
     from promptlab.plan import requests_of
 

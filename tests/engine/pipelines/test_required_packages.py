@@ -20,7 +20,7 @@ def run(promptlab, copy_of_mini, monkeypatch):
     return lambda: (folder, promptlab("run", "a fox", "--model", folder, "--steps", "1", "--device", "cpu"))
 
 
-def test_a_reader_without_its_package_is_refused_before_weights_are_loaded(tmp_path, monkeypatch):
+def test_package_of_a_tokenizer_missing_is_refused_before_loading(tmp_path, monkeypatch):
     """A processor is only a name where a package of its is not there, or of one that it is made of."""
     from diffusers import StableDiffusionPipeline
     from transformers.utils.import_utils import BACKENDS_MAPPING, DummyObject
@@ -42,7 +42,7 @@ def test_a_reader_without_its_package_is_refused_before_weights_are_loaded(tmp_p
     )
 
 
-def test_a_package_that_only_loading_asks_for_is_named_too(run, monkeypatch):
+def test_package_missing_while_loading_is_named(run, monkeypatch):
     """Some say it only there; the sentence is the same."""
     from diffusers import StableDiffusionPipeline
 
@@ -56,7 +56,7 @@ def test_a_package_that_only_loading_asks_for_is_named_too(run, monkeypatch):
     assert said.err.count("\n") == 1
 
 
-def test_an_argument_that_would_be_dropped_for_want_of_a_package_is_refused(monkeypatch):
+def test_package_of_an_argument_missing_is_refused(monkeypatch):
     """diffusers would leave the prompt as it is, with a warning in a log."""
     import diffusers
 
@@ -66,7 +66,7 @@ def test_an_argument_that_would_be_dropped_for_want_of_a_package_is_refused(monk
         check_arguments("model", diffusers.PixArtSigmaPipeline, [("clean_caption", True)])
 
 
-def test_what_an_error_says_of_packages():
+def test_missing_package_is_read_from_errors():
     """Names that are not there, modules that are not there, and sentences; not any error."""
     assert missing_package(ModuleNotFoundError("no", name="google.protobuf")) == "google"
     assert missing_package(ImportError("X requires the Torchvision library but")) == "torchvision"

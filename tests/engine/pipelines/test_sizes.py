@@ -49,7 +49,7 @@ FAMILIES = {
         ("Kandinsky5T2IPipeline", (512, 1152), (640, 1408)),
     ],
 )
-def test_a_size_that_a_family_changes_is_refused(name, asked, made):
+def test_size_that_a_family_changes_is_refused(name, asked, made):
     """With the size that it keeps; that one, and the default, are taken."""
     plain = FAMILIES[name]
     with pytest.raises(InputError, match=f"is a size that {name} changes to {made[0]}x{made[1]}"):
@@ -67,13 +67,13 @@ def test_a_size_that_a_family_changes_is_refused(name, asked, made):
         ("FluxKontextPipeline", (("max_area", 512 * 512),)),
     ],
 )
-def test_an_argument_that_keeps_the_size_is_heard(name, arguments):
+def test_size_with_binning_off_is_kept(name, arguments):
     """Both families have one."""
     call = resolved(name, FAMILIES[name], width=512, height=512, arguments=arguments)
     assert (call.width, call.height) == (512, 512)
 
 
-def test_what_a_family_makes_is_what_its_own_lines_say():
+def test_size_of_hidream_is_what_its_code_computes():
     """HiDream's arithmetic, written out: pixels are scaled to the default's number, sides cut to sixteen."""
     for asked in [(w, h) for w in (512, 768, 1536) for h in (512, 640, 896, 1280)]:
         with pytest.raises(InputError) as refused:
@@ -84,14 +84,14 @@ def test_what_a_family_makes_is_what_its_own_lines_say():
         assert abs(width / height - asked[0] / asked[1]) < 0.05 * asked[0] / asked[1]
 
 
-def test_sides_that_a_call_would_cut_are_refused():
+def test_size_that_a_call_would_cut_is_refused():
     """Qwen-Image 2.1 cuts sides to 32 where its VAE would do with 8; its own line says so."""
     plain = {"vae_scale_factor": 16, "config": {}}
     with pytest.raises(InputError, match=r"'1040x1024' is not divisible by 32, .*: 1024x1024 or 1056x1024"):
         resolved("QwenImage21Pipeline", plain, width=1040, height=1024)
 
 
-def test_steps_that_a_distilled_model_would_overrule_are_refused():
+def test_steps_of_a_distilled_model_are_fixed():
     """As many as its configuration has noise for, also where nobody says a number."""
     plain = {"vae_scale_factor": 16, "config": SimpleNamespace(sample_sigmas=[1.0, 0.75, 0.5, 0.25])}
     assert resolved("QwenImage21Pipeline", plain, width=1024, height=1024).num_inference_steps == 4
@@ -99,7 +99,7 @@ def test_steps_that_a_distilled_model_would_overrule_are_refused():
         resolved("QwenImage21Pipeline", plain, width=1024, height=1024, num_inference_steps=20)
 
 
-def test_the_picture_has_the_last_word():
+def test_size_of_the_image_is_checked():
     """A family that changes sizes and is not known for it is found out at its first picture."""
     import diffusers
 

@@ -43,32 +43,32 @@ def config(mini):
          {"solver_order": 3, "variance_type": None}),
     ],
 )  # fmt: skip
-def test_names_and_options_are_understood(text, name, options):
+def test_scheduler_names_and_options_are_parsed(text, name, options):
     """A scheduler can be named as in diffusers, shortly, or as in AUTOMATIC1111, and options are typed values."""
     spec = parse_scheduler(text)
     assert (spec.name, dict(spec.options)) == (name, options)
 
 
-def test_an_unknown_name_is_refused_with_the_nearest():
+def test_scheduler_unknown_is_refused_with_the_nearest():
     """A misspelt scheduler is refused before anything is loaded, and the nearest name is offered."""
     with pytest.raises(UnknownValue, match=r"scheduler 'ueler-a' is unknown \(did you mean euler-a\?\); allowed: dpm"):
         parse_scheduler("ueler-a")
 
 
 @pytest.mark.parametrize("text", ["euler:karras", "euler:=3", "euler:steps_offset="])
-def test_options_without_a_value_are_refused(text):
+def test_scheduler_option_without_value_is_refused(text):
     """Options are pairs, and half a pair is said to be one."""
     with pytest.raises(InputError, match=r"has an option without a value.*allowed: NAME:key=value"):
         parse_scheduler(text)
 
 
-def test_an_option_set_twice_is_refused():
+def test_scheduler_option_set_twice_is_refused():
     """Of two values for one option none wins silently."""
     with pytest.raises(InputError, match="sets steps_offset twice"):
         parse_scheduler("euler:steps_offset=1,steps_offset=2")
 
 
-def test_parsing_imports_nothing_heavy():
+def test_scheduler_parsing_imports_nothing_heavy():
     """Names are checked and completed without torch or diffusers."""
     code = (
         "import sys; from promptlab.specs.schedulers import parse_scheduler; parse_scheduler('euler'); "
@@ -78,7 +78,7 @@ def test_parsing_imports_nothing_heavy():
 
 
 @pytest.mark.slow
-def test_every_alias_is_a_scheduler_with_these_options(config):
+def test_scheduler_aliases_are_diffusers_classes(config):
     """Each short name leads to a class that diffusers has, and to options that it takes."""
     from promptlab.engine.schedulers.registry import build_scheduler, scheduler_options
 
@@ -89,7 +89,7 @@ def test_every_alias_is_a_scheduler_with_these_options(config):
 
 
 @pytest.mark.slow
-def test_the_bundled_model_has_fifteen_schedulers():
+def test_schedulers_of_the_bundled_model_are_fifteen():
     """The list for a model names what fits, its own marked, each with aliases and options."""
     found = {info.name: info for info in describe_schedulers("mini")}
     assert list(found) == COMPATIBLE
@@ -101,7 +101,7 @@ def test_the_bundled_model_has_fifteen_schedulers():
 
 
 @pytest.mark.slow
-def test_without_a_model_every_scheduler_with_an_alias_is_described():
+def test_schedulers_without_a_model_are_those_with_an_alias():
     """The list without a model has flow-matching schedulers too, and none is a default."""
     found = describe_schedulers()
     assert {info.name for info in found} == {spec.name for spec in ALIASES.values()}
@@ -123,14 +123,14 @@ def test_without_a_model_every_scheduler_with_an_alias_is_described():
         ("ddim:beta_schedule=wavy", "cannot be built: wavy is not implemented"),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_is_refused(engine, make_spec, text, sentence):
+def test_scheduler_or_option_that_does_not_fit_is_refused(engine, make_spec, text, sentence):
     """Schedulers, options and values that diffusers would take silently or fail on late are refused early."""
     with pytest.raises(InputError, match=sentence):
         engine.resolve(make_spec(scheduler=parse_scheduler(text)))
 
 
 @pytest.mark.slow
-def test_a_flow_matching_model_takes_flow_matching_schedulers_only(engine, make_spec, flux):
+def test_schedulers_of_a_flow_matching_model_are_flow_matching(engine, make_spec, flux):
     """The model decides which schedulers fit: here the classic ones are refused."""
     spec = make_spec(model=str(flux))
     with pytest.raises(UnknownValue, match=r"does not fit this model.*; allowed: flow-euler, flow-lcm;"):
@@ -140,7 +140,7 @@ def test_a_flow_matching_model_takes_flow_matching_schedulers_only(engine, make_
 
 
 @pytest.mark.slow
-def test_options_that_change_nothing_are_dropped(engine, make_spec):
+def test_scheduler_options_that_change_nothing_are_dropped(engine, make_spec):
     """The default named and the default left out are one recipe."""
     plain = engine.resolve(make_spec(scheduler=parse_scheduler("euler")))
     named = engine.resolve(make_spec(scheduler=parse_scheduler("euler:use_karras_sigmas=false")))
@@ -170,7 +170,7 @@ WRITTEN_DOWN = {
 
 
 @pytest.mark.slow
-def test_every_option_of_every_scheduler_runs_or_is_refused_early(config):
+def test_scheduler_options_all_run_or_are_refused_early(config):
     """What resolving lets through was stepped to its end; what it refuses has a reason, and all plain ones run."""
     from promptlab.engine.schedulers.registry import resolve_scheduler
 
@@ -190,7 +190,7 @@ def test_every_option_of_every_scheduler_runs_or_is_refused_early(config):
 
 
 @pytest.mark.slow
-def test_a_flow_matching_scheduler_draws_from_the_images_seeds(engine, make_spec, tmp_path):
+def test_scheduler_noise_of_flow_matching_comes_from_generators(engine, make_spec, tmp_path):
     """FLUX's pipeline hands its scheduler no generator: noise of the steps is the image's all the same."""
     import warnings
 
@@ -209,7 +209,7 @@ def test_a_flow_matching_scheduler_draws_from_the_images_seeds(engine, make_spec
 
 
 @pytest.mark.slow
-def test_every_scheduler_object_is_fresh(config):
+def test_scheduler_objects_are_fresh(config):
     """Two batches never share a scheduler, and each gets the seeds of its own images."""
     from promptlab.engine.machine.torch_setup import quietly
     from promptlab.engine.schedulers.registry import build_scheduler
@@ -223,7 +223,7 @@ def test_every_scheduler_object_is_fresh(config):
 
 
 @pytest.mark.slow
-def test_a_schedulers_own_noise_is_that_of_the_generators_device(config):
+def test_scheduler_noise_is_that_of_the_generators_device(config):
     """Latents on an accelerator, generators on the CPU: the noise of the Brownian tree is the CPU's, to the bit. Here
     the accelerator is torch's meta device, which has no numbers of its own."""
     import torch
@@ -246,7 +246,7 @@ def test_a_schedulers_own_noise_is_that_of_the_generators_device(config):
         assert torch.equal(plain.noise_sampler(*sigmas), travelling.noise_sampler(*sigmas))
 
 
-def test_a_scheduler_that_draws_by_generators_is_left_as_it_is():
+def test_scheduler_drawing_by_generators_is_unchanged():
     """Only one of them has a noise of its own."""
     from promptlab.engine.schedulers.noise_sampler import draw_on_device
 

@@ -40,7 +40,7 @@ def said_by(lab, run, engine, monkeypatch):
     return verdict.problem
 
 
-def test_what_changed_or_is_gone_is_said(lab, make_spec, tmp_path, engine, monkeypatch):
+def test_adapter_and_vae_changed_or_gone_are_named(lab, make_spec, tmp_path, engine, monkeypatch):
     """A LoRA, an embedding and a VAE: exact, until one is another file; then which, and what to type."""
     parts = {
         "loras": write_lora(tmp_path / "wash", 1, words=False),
@@ -73,7 +73,7 @@ def test_what_changed_or_is_gone_is_said(lab, make_spec, tmp_path, engine, monke
     assert verdict.verification.outcome is Outcome.EXACT
 
 
-def test_a_configuration_that_was_named(lab, make_spec, tmp_path, engine, monkeypatch):
+def test_config_changed_or_gone_is_named(lab, make_spec, tmp_path, engine, monkeypatch):
     """A single file with ``config``: exact, until the folder says something else, or is gone."""
     small = write_small(tmp_path / "small")
     checkpoint = write_checkpoint(tmp_path / "small.safetensors", small)
@@ -93,7 +93,7 @@ def test_a_configuration_that_was_named(lab, make_spec, tmp_path, engine, monkey
         lab.rerun(lab.history.find("1"), changes={"num_inference_steps": 2})
 
 
-def test_a_configuration_of_another_model_is_refused(make_spec, tmp_path, engine):
+def test_config_of_another_model_is_refused(make_spec, tmp_path, engine):
     """Told by the file's header: a part that is missing, tensors of other shapes, a family that has no single files."""
     small = write_small(tmp_path / "small")
     checkpoint = write_checkpoint(tmp_path / "small.safetensors", small)
@@ -130,7 +130,7 @@ def test_a_configuration_of_another_model_is_refused(make_spec, tmp_path, engine
     )
 
 
-def test_encoders_that_the_file_lacks_come_from_the_configuration(make_spec, tmp_path, engine):
+def test_checkpoint_without_encoders_takes_those_of_its_config(make_spec, tmp_path, engine):
     """Their weights are then part of what the model is, and pickled ones are refused like everywhere."""
     small = write_small(tmp_path / "small")
     checkpoint = write_checkpoint(tmp_path / "small.safetensors", small, encoder=False)

@@ -26,7 +26,7 @@ def checkpoint(small, tmp_path_factory):
     return write_checkpoint(tmp_path_factory.mktemp("files") / "small.safetensors", small)
 
 
-def test_one_file_makes_the_pictures_of_its_folder(engine, make_spec, small, checkpoint, tmp_path):
+def test_checkpoint_makes_the_images_of_its_folder(engine, make_spec, small, checkpoint, tmp_path):
     """The file holds the weights; the configuration of the model it comes from is taken from the Hub's cache."""
     write_hub_cache(tmp_path / "hub", SD, small)
     of_file = engine.resolve(make_spec(model=str(checkpoint), num_inference_steps=2))
@@ -40,7 +40,7 @@ def test_one_file_makes_the_pictures_of_its_folder(engine, make_spec, small, che
     np.testing.assert_array_equal(from_file, from_folder)
 
 
-def test_parts_that_the_file_lacks_come_from_where_its_configuration_is(engine, make_spec, small, tmp_path):
+def test_checkpoint_without_parts_takes_those_of_the_cache(engine, make_spec, small, tmp_path):
     """As FLUX is offered: a denoiser alone. The encoder and the VAE of the cache are part of the recipe; without them
     it is refused, with what to download."""
     cached = write_hub_cache(tmp_path / "hub", SD, small)
@@ -65,13 +65,13 @@ def test_parts_that_the_file_lacks_come_from_where_its_configuration_is(engine, 
         shutil.copy(small / part / f"{name}.safetensors", weights)
 
 
-def test_a_file_has_no_revision(checkpoint, engine, make_spec):
+def test_checkpoint_with_revision_is_refused(checkpoint, engine, make_spec):
     """Revisions are the Hub's."""
     with pytest.raises(InputError, match="revision 'main' means nothing for"):
         engine.resolve(make_spec(model=str(checkpoint), revision="main"))
 
 
-def test_its_configuration_can_be_named(checkpoint, engine, make_spec, small, tmp_path, monkeypatch):
+def test_checkpoint_with_config_makes_the_same_images(checkpoint, engine, make_spec, small, tmp_path, monkeypatch):
     """A folder or a Hub id stands in for what diffusers would tell from the tensors; its content is part of the recipe,
     wherever it lies."""
     write_hub_cache(tmp_path / "hub", "org/small", small)
@@ -92,7 +92,7 @@ def test_its_configuration_can_be_named(checkpoint, engine, make_spec, small, tm
     assert engine.resolve(spec.vary(config=str(other))).model_identity != of_folder.model_identity
 
 
-def test_a_configuration_that_is_none_is_refused(checkpoint, engine, make_spec, small, tmp_path):
+def test_config_that_is_none_is_refused(checkpoint, engine, make_spec, small, tmp_path):
     """Nowhere, empty, a file, not cached: each one line, before a weight is read."""
     spec = make_spec(model=str(checkpoint))
     with pytest.raises(
@@ -108,7 +108,7 @@ def test_a_configuration_that_is_none_is_refused(checkpoint, engine, make_spec, 
 
 
 @pytest.mark.parametrize("model", ["mini", "small", "org/model"])
-def test_only_a_single_file_takes_a_configuration(engine, make_spec, small, model):
+def test_config_of_a_folder_is_refused(engine, make_spec, small, model):
     """Everything else has its own, so one that is named would be ignored silently."""
     with pytest.raises(InputError, match=r"config 'org/other' means nothing for .*, which has a configuration of its"):
         engine.resolve(make_spec(model=str(small) if model == "small" else model, config="org/other"))

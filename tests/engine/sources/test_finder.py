@@ -17,7 +17,7 @@ from tests.engine.folders import write_hub_cache, write_json, write_safetensors
 SD = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 
 
-def test_a_bundled_model_and_its_copy_are_the_same_content(copy_of_mini):
+def test_model_identity_of_a_copy_is_equal(copy_of_mini):
     """Identity is over names and contents of what is read, so a copy elsewhere is the same model."""
     bundled, copy = find_model("mini"), find_model(str(copy_of_mini()))
     assert (bundled.name, bundled.kind, copy.kind) == ("mini", "bundled", "folder")
@@ -26,7 +26,7 @@ def test_a_bundled_model_and_its_copy_are_the_same_content(copy_of_mini):
     assert len(bundled.identity) == 71
 
 
-def test_identity_follows_what_is_read(copy_of_mini):
+def test_model_identity_changes_with_what_is_read(copy_of_mini):
     """A changed configuration is another model; a note or a picture beside the weights is not."""
     folder = copy_of_mini()
     before = find_model(str(folder)).identity
@@ -38,7 +38,7 @@ def test_identity_follows_what_is_read(copy_of_mini):
     assert find_model(str(folder)).identity != before
 
 
-def test_a_relative_folder_is_remembered_from_the_root(copy_of_mini, monkeypatch):
+def test_model_relative_folder_becomes_absolute(copy_of_mini, monkeypatch):
     """A rerun from another folder finds the model again."""
     folder = copy_of_mini()
     monkeypatch.chdir(folder.parent)
@@ -51,7 +51,7 @@ def test_a_relative_folder_is_remembered_from_the_root(copy_of_mini, monkeypatch
     "name",
     ["nonsense", "./nowhere", "a/b/c", "/no/such/folder", "nothing.safetensors", "../x/y", "", "x" * 5000, "~nobody/x"],
 )
-def test_an_unknown_model_is_refused(name):
+def test_model_unknown_is_refused(name):
     """What is neither a file, a folder, a Hub id nor bundled does not exist, and the four are named."""
     with pytest.raises(NotFound) as caught:
         find_model(name)
@@ -62,7 +62,7 @@ def test_an_unknown_model_is_refused(name):
 
 
 @pytest.mark.parametrize("offline", [False, True])
-def test_a_hub_id_that_is_not_cached_needs_the_network(monkeypatch, offline):
+def test_hub_model_not_cached_needs_the_network(monkeypatch, offline):
     """Without network, or when told to stay offline, one line says so within seconds."""
     if offline:
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
@@ -72,7 +72,7 @@ def test_a_hub_id_that_is_not_cached_needs_the_network(monkeypatch, offline):
         find_model(SD)
 
 
-def test_a_cached_hub_model_is_used_as_it_is(mini, tmp_path):
+def test_hub_model_cached_needs_no_network(mini, tmp_path):
     """The cache needs no network, and the commit is the identity."""
     snapshot = write_hub_cache(tmp_path / "hub", SD, mini)
     source = find_model(SD)
@@ -81,7 +81,7 @@ def test_a_cached_hub_model_is_used_as_it_is(mini, tmp_path):
     assert source.absent == ()
 
 
-def test_a_resolved_revision_finds_the_same_commit(mini, copy_of_mini, tmp_path):
+def test_hub_revision_resolved_finds_the_same_commit(mini, copy_of_mini, tmp_path):
     """Branches move; a commit stays what it was."""
     write_hub_cache(tmp_path / "hub", SD, mini, commit="a" * 40, branch="main")
     write_hub_cache(tmp_path / "hub", SD, copy_of_mini(), commit="b" * 40, branch="next")
@@ -91,7 +91,7 @@ def test_a_resolved_revision_finds_the_same_commit(mini, copy_of_mini, tmp_path)
         find_model(SD, "v2")
 
 
-def test_a_cache_without_weights_is_not_taken_for_the_model(copy_of_mini, tmp_path):
+def test_hub_cache_without_weights_is_refused(copy_of_mini, tmp_path):
     """An interrupted download is not loaded as if it were whole."""
     folder = copy_of_mini()
     (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()
@@ -100,7 +100,7 @@ def test_a_cache_without_weights_is_not_taken_for_the_model(copy_of_mini, tmp_pa
         find_model(SD)
 
 
-def test_only_pickled_weights_are_refused(copy_of_mini):
+def test_model_with_pickled_weights_only_is_refused(copy_of_mini):
     """Loading a pickle runs any program inside, so such a model is refused unopened."""
     folder = copy_of_mini()
     (folder / "unet" / "diffusion_pytorch_model.safetensors").rename(folder / "unet" / "diffusion_pytorch_model.bin")
@@ -113,7 +113,7 @@ def test_only_pickled_weights_are_refused(copy_of_mini):
 
 
 @pytest.mark.parametrize("suffix", [".ckpt", ".bin", ".pt"])
-def test_a_pickled_file_is_refused(tmp_path, suffix):
+def test_checkpoint_pickled_is_refused(tmp_path, suffix):
     """The same holds for a checkpoint in one file, for models and for VAEs."""
     path = tmp_path / f"model{suffix}"
     path.write_bytes(b"\x80\x04")
@@ -125,14 +125,14 @@ def test_a_pickled_file_is_refused(tmp_path, suffix):
             find(str(path))
 
 
-def test_a_folder_of_pickled_checkpoints_is_refused(tmp_path):
+def test_folder_of_pickled_checkpoints_is_refused(tmp_path):
     """A folder that holds nothing else than a .ckpt is said to be pickled, not to lack an index."""
     (tmp_path / "v1.ckpt").write_bytes(b"\x80\x04")
     with pytest.raises(InputError, match=r"v1\.ckpt' is pickled"):
         find_model(str(tmp_path))
 
 
-def test_a_folder_without_index_is_no_model(tmp_path):
+def test_folder_without_index_is_refused(tmp_path):
     """An empty folder is told from a model."""
     with pytest.raises(
         InputError, match=r"has no model_index\.json, so it is no diffusers model; allowed: a Hub id, a folder"
@@ -140,7 +140,7 @@ def test_a_folder_without_index_is_no_model(tmp_path):
         find_model(str(tmp_path))
 
 
-def test_a_damaged_index_is_refused(copy_of_mini):
+def test_model_index_damaged_is_refused(copy_of_mini):
     """Half a JSON file is one line, not a traceback."""
     folder = copy_of_mini()
     (folder / "model_index.json").write_text("{")
@@ -148,7 +148,7 @@ def test_a_damaged_index_is_refused(copy_of_mini):
         find_model(str(folder))
 
 
-def test_variants_are_named(copy_of_mini):
+def test_weight_variants_unknown_are_refused(copy_of_mini):
     """A variant that is not there is refused with those that are; one that is alone is taken."""
     folder = copy_of_mini()
     with pytest.raises(UnknownValue, match=r"variant 'fp16' is no variant of .*; allowed: none"):
@@ -160,14 +160,14 @@ def test_variants_are_named(copy_of_mini):
         find_model(str(folder), variant="bf16")
 
 
-def test_a_revision_of_a_folder_means_nothing():
+def test_folder_with_revision_is_refused():
     """Revisions are the Hub's; elsewhere one would be ignored silently."""
     with pytest.raises(InputError, match="revision 'main' means nothing for mini, which does not come from the Hub"):
         find_model("mini", "main")
 
 
 @pytest.mark.parametrize("own", ["index", "part"])
-def test_a_models_own_code_is_never_run(copy_of_mini, own):
+def test_model_with_own_code_is_refused(copy_of_mini, own):
     """A model that brings Python of its own is refused, whether or not it would be run."""
     folder = copy_of_mini()
     index = json.loads((folder / "model_index.json").read_text())
@@ -181,7 +181,7 @@ def test_a_models_own_code_is_never_run(copy_of_mini, own):
         read_configuration(folder, "model")
 
 
-def test_a_file_that_only_says_it_is_safetensors_is_refused(tmp_path):
+def test_safetensors_damaged_is_refused(tmp_path):
     """Any bytes can carry the suffix; the header tells."""
     for at, content in enumerate((b"", b"PK\x03\x04 no tensors here at all", b"\xff" * 64, b"\x02\0\0\0\0\0\0\0[]")):
         path = tmp_path / f"{at}.safetensors"
@@ -191,7 +191,7 @@ def test_a_file_that_only_says_it_is_safetensors_is_refused(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_single_file_says_which_configuration_it_lacks(tmp_path):
+def test_checkpoint_without_cached_config_says_what_to_download(tmp_path):
     """A checkpoint holds no configuration; offline, the one it needs is named, with the command that gets it."""
     import torch
     from safetensors.torch import save_file
@@ -205,13 +205,13 @@ def test_a_single_file_says_which_configuration_it_lacks(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_file_with_a_vae_is_no_model(mini):
+def test_checkpoint_of_a_vae_is_refused_as_model(mini):
     """A file without a denoiser is told from a checkpoint."""
     with pytest.raises(InputError, match="holds no text-to-image model; allowed: a whole checkpoint; type: vae=FILE"):
         find_model(str(mini / "vae" / "diffusion_pytorch_model.safetensors"))
 
 
-def test_known_models_are_those_that_need_no_download(mini, tmp_path):
+def test_known_models_are_bundled_and_cached(mini, tmp_path):
     """The list has the bundled models and the cache's pipelines and autoencoders, and nothing else of it."""
     write_hub_cache(tmp_path / "hub", SD, mini)
     write_hub_cache(tmp_path / "hub", "stabilityai/sd-vae-ft-mse", mini / "vae", commit="d" * 40)
@@ -224,7 +224,7 @@ def test_known_models_are_those_that_need_no_download(mini, tmp_path):
     assert found[SD].size > 10_000_000
 
 
-def test_known_models_without_a_cache(tmp_path):
+def test_known_models_without_cache_are_bundled(tmp_path):
     """A machine that never downloaded anything still has the bundled models, and is asked without torch."""
     code = (
         "import sys; from pathlib import Path; from promptlab.engine.sources.catalog import known_models; "
@@ -235,7 +235,7 @@ def test_known_models_without_a_cache(tmp_path):
     assert done.stdout == "['mini', 'mini-vae-ft', 'mini-vae-tiny'] []\n", done.stderr
 
 
-def test_a_part_shared_between_files_is_read_whole(copy_of_mini):
+def test_shards_of_a_part_are_all_read(copy_of_mini):
     """Weights in several shards all count, and so does their index."""
     folder = copy_of_mini()
     before = find_model(str(folder)).identity
@@ -248,7 +248,7 @@ def test_a_part_shared_between_files_is_read_whole(copy_of_mini):
     assert find_model(str(folder)).identity != sharded
 
 
-def test_a_file_of_several_that_is_missing_is_named(copy_of_mini):
+def test_shard_missing_is_named(copy_of_mini):
     """A copy that broke off is found before anything of it is loaded."""
     folder = copy_of_mini()
     part = folder / "unet"

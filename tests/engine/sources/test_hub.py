@@ -144,7 +144,7 @@ def look(home, *words, **environment):
 
 
 @pytest.mark.slow
-def test_a_model_is_downloaded_in_two_steps_and_then_needs_no_network(mini, tmp_path):
+def test_hub_model_downloads_configs_then_weights_then_nothing(mini, tmp_path):
     """To check a command only configurations come; the weights follow when they are loaded; later all is cached."""
     with small_hub(mini) as (address, asked):
         assert look(tmp_path / "home", "org/model", HF_ENDPOINT=address) == [
@@ -161,7 +161,7 @@ def test_a_model_is_downloaded_in_two_steps_and_then_needs_no_network(mini, tmp_
 
 
 @pytest.mark.slow
-def test_what_the_hub_does_not_have_does_not_exist(mini, tmp_path):
+def test_hub_model_unknown_is_refused(mini, tmp_path):
     """A model and a revision that the Hub does not know are told apart."""
     with small_hub(mini) as (address, _):
         (model,) = look(tmp_path / "home", "org/other", HF_ENDPOINT=address)
@@ -174,7 +174,7 @@ def test_what_the_hub_does_not_have_does_not_exist(mini, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_gated_model_says_how_to_log_in(mini, tmp_path, status):
+def test_hub_model_gated_says_how_to_log_in(mini, tmp_path, status):
     """What it is, anyone may read; its files are refused, whether nobody is logged in or somebody without leave."""
     with small_hub(mini, gated=status) as (address, _):
         (line,) = look(tmp_path / "home", "org/gated", HF_ENDPOINT=address)
@@ -185,7 +185,7 @@ def test_a_gated_model_says_how_to_log_in(mini, tmp_path, status):
 
 
 @pytest.mark.slow
-def test_variants_are_those_of_the_hub_and_not_of_the_cache(copy_of_mini, tmp_path):
+def test_hub_variants_are_asked_for_beyond_the_cache(copy_of_mini, tmp_path):
     """Weights that were fetched plain do not hide a variant that the Hub has; one that it lacks is told with those it
     has, and without network it is told, too."""
     folder = copy_of_mini()
@@ -207,7 +207,7 @@ def test_variants_are_those_of_the_hub_and_not_of_the_cache(copy_of_mini, tmp_pa
 
 
 @pytest.mark.slow
-def test_only_pickles_on_the_hub_are_refused_before_any_is_fetched(copy_of_mini, tmp_path):
+def test_hub_model_of_pickles_is_refused_before_download(copy_of_mini, tmp_path):
     """Loading one runs any program inside; so not even its bytes come."""
     folder = copy_of_mini()
     (folder / "unet" / "diffusion_pytorch_model.safetensors").rename(folder / "unet" / "diffusion_pytorch_model.bin")
@@ -218,7 +218,7 @@ def test_only_pickles_on_the_hub_are_refused_before_any_is_fetched(copy_of_mini,
 
 
 @pytest.mark.slow
-def test_a_connection_that_breaks_is_taken_up_where_it_broke(mini, tmp_path):
+def test_hub_download_interrupted_is_resumed(mini, tmp_path):
     """The second request asks for the rest, and the file is whole."""
     weights = "unet/diffusion_pytorch_model.safetensors"
     with small_hub(mini, breaks=weights) as (address, asked):
@@ -231,7 +231,7 @@ def test_a_connection_that_breaks_is_taken_up_where_it_broke(mini, tmp_path):
 
 
 @pytest.mark.slow
-def test_half_a_download_is_completed_or_said(mini, tmp_path):
+def test_hub_download_partial_is_completed_or_refused(mini, tmp_path):
     """Of a download that was stopped, what came whole stays, and what was begun is no weight of the model."""
     home = tmp_path / "home"
     with small_hub(mini) as (address, asked):
@@ -250,7 +250,7 @@ def test_half_a_download_is_completed_or_said(mini, tmp_path):
 
 
 @pytest.mark.slow
-def test_offline_and_not_cached_is_one_line(tmp_path):
+def test_hub_offline_and_not_cached_is_one_line(tmp_path):
     """Told to stay offline, nothing is asked."""
     (line,) = look(tmp_path / "home", "org/model", HF_HUB_OFFLINE="1")
     assert line.startswith(

@@ -60,7 +60,7 @@ def make(make_spec):
 
 
 @pytest.mark.slow
-def test_pickled_weights_need_the_flag_and_then_make_the_same_picture(engine, trusting, make, pickled):
+def test_pickled_model_needs_the_flag_and_makes_the_same_image(engine, trusting, make, pickled):
     """Refused by name of the flag; with it, the same numbers give the same bytes."""
     with pytest.raises(InputError, match=r"has only pickled weights in .*; type: allow_pickle if you trust"):
         make(engine, model=str(pickled))
@@ -68,7 +68,7 @@ def test_pickled_weights_need_the_flag_and_then_make_the_same_picture(engine, tr
 
 
 @pytest.mark.slow
-def test_a_pickled_hub_model_needs_the_flag(engine, trusting, make, pickled, tmp_path, monkeypatch):
+def test_pickled_hub_model_needs_the_flag(engine, trusting, make, pickled, tmp_path, monkeypatch):
     """The same holds for what lies in the Hub's cache, offline."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     write_hub_cache(tmp_path / "hub", "somebody/pickled", pickled)
@@ -79,7 +79,7 @@ def test_a_pickled_hub_model_needs_the_flag(engine, trusting, make, pickled, tmp
 
 @pytest.mark.slow
 @pytest.mark.parametrize("single", [False, True])
-def test_a_pickled_vae_needs_the_flag(engine, trusting, make, pickled, single, tmp_path):
+def test_pickled_vae_needs_the_flag(engine, trusting, make, pickled, single, tmp_path):
     """As a folder and as a file of its own."""
     vae = pickled / "vae"
     if single:
@@ -90,7 +90,7 @@ def test_a_pickled_vae_needs_the_flag(engine, trusting, make, pickled, single, t
 
 
 @pytest.mark.slow
-def test_safetensors_win_where_both_are(trusting, make, copy_of_mini, tmp_path):
+def test_pickled_weights_beside_safetensors_are_ignored(trusting, make, copy_of_mini, tmp_path):
     """With the flag, a pickle beside safetensors weights is not even opened."""
     folder = copy_of_mini()
     (folder / "unet" / "diffusion_pytorch_model.bin").write_bytes(pickle.dumps(Program(tmp_path / "marker")))
@@ -101,7 +101,7 @@ def test_safetensors_win_where_both_are(trusting, make, copy_of_mini, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
-def test_a_program_in_a_pickle_is_not_run_even_with_the_flag(trusting, make, pickled, part, tmp_path):
+def test_pickled_program_with_the_flag_is_not_run(trusting, make, pickled, part, tmp_path):
     """The reader makes tensors and nothing else; what else is in there is one line of an error."""
     import torch
 
@@ -115,7 +115,7 @@ def test_a_program_in_a_pickle_is_not_run_even_with_the_flag(trusting, make, pic
 
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".ckpt", ".bin"])
-def test_a_program_in_a_single_file_is_not_run(engine, trusting, make, suffix, tmp_path):
+def test_pickled_program_in_a_checkpoint_is_not_run(engine, trusting, make, suffix, tmp_path):
     """Refused unopened without the flag, and by the reader with it: with no word about loading it carelessly."""
     path = tmp_path / f"model{suffix}"
     path.write_bytes(pickle.dumps({"state_dict": Program(tmp_path / "marker")}))
@@ -128,7 +128,7 @@ def test_a_program_in_a_single_file_is_not_run(engine, trusting, make, suffix, t
 
 
 @pytest.mark.slow
-def test_a_pickled_checkpoint_is_told_by_its_tensors(tmp_path):
+def test_pickled_checkpoint_is_told_by_its_tensors(tmp_path):
     """With the flag, a checkpoint in one file gets as far as a safetensors one: to its configuration."""
     import torch
 
@@ -140,7 +140,7 @@ def test_a_pickled_checkpoint_is_told_by_its_tensors(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_flag_is_not_remembered(workspace, trusting, make_spec, pickled):
+def test_pickle_flag_is_not_remembered(workspace, trusting, make_spec, pickled):
     """A rerun and a resume of a run that needed it need it typed again; nothing in the notebook says it was."""
     run = Lab(workspace, engine=trusting).run(make_spec(model=str(pickled)))
     assert "allow_pickle" not in json.dumps(run.spec.to_dict())
@@ -152,7 +152,7 @@ def test_the_flag_is_not_remembered(workspace, trusting, make_spec, pickled):
 
 
 @pytest.mark.slow
-def test_the_flag_reaches_the_engine_from_the_command_line(promptlab, monkeypatch, pickled):
+def test_pickle_flag_reaches_the_engine_from_the_command_line(promptlab, monkeypatch, pickled):
     """Typed it works, for this command; the next one is refused, and told what to type."""
     monkeypatch.setenv("PROMPTLAB_ENGINE", "diffusers")
     words = ("a fox", "--model", str(pickled), "--steps", "1", "--size", "64", "--device", "cpu")
@@ -169,7 +169,7 @@ PROGRAM = "from pathlib import Path\nPath({marker!r}).write_text('ran')\nraise S
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["pipeline class", "library", "part", "auto_map", "beside"])
-def test_a_models_python_is_not_run(engine, make, copy_of_mini, tmp_path, monkeypatch, way):
+def test_model_with_python_files_runs_none(engine, make, copy_of_mini, tmp_path, monkeypatch, way):
     """However a model names a file of its own: refused in one line, or not looked at, and never run."""
     folder, marker = copy_of_mini(), tmp_path / "marker"
     for home in (folder, *(path for path in folder.iterdir() if path.is_dir())):
@@ -198,7 +198,7 @@ def test_a_models_python_is_not_run(engine, make, copy_of_mini, tmp_path, monkey
     assert not marker.exists()
 
 
-def test_parts_come_from_known_places_only(copy_of_mini):
+def test_model_parts_of_unknown_libraries_are_refused(copy_of_mini):
     """A module of any other name would be imported to look for a class; those of diffusers' own pipelines are known."""
     folder = copy_of_mini()
     index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
@@ -212,7 +212,7 @@ def test_parts_come_from_known_places_only(copy_of_mini):
 
 
 @pytest.mark.slow
-def test_tokens_are_nowhere(promptlab, workspace, monkeypatch, tmp_path):
+def test_hub_tokens_are_recorded_nowhere(promptlab, workspace, monkeypatch, tmp_path):
     """Neither a Hub token nor a password in a server's address is in a row, a PNG, an MLflow tag or what is said."""
     monkeypatch.setenv("PROMPTLAB_ENGINE", "diffusers")
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "PGPASSWORD", "MLFLOW_TRACKING_PASSWORD"):
@@ -234,7 +234,7 @@ def test_tokens_are_nowhere(promptlab, workspace, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../outside", "..", "a/../../outside", "/outside", "..\\outside", "\0", "con/../x"])
-def test_names_stay_inside_the_workspace(lab, workspace, make_spec, name):
+def test_workspace_names_stay_inside_it(lab, workspace, make_spec, name):
     """An experiment or a run may be called anything that MLflow takes; no file of it lies outside the workspace."""
     outside = workspace.root.parent
     before = {path for path in outside.rglob("*") if not path.is_relative_to(workspace.root)}

@@ -49,7 +49,7 @@ def drawn(engine, make_spec):
     return draw
 
 
-def test_the_variant_that_was_asked_for_is_read(cached, drawn, tmp_path):
+def test_weight_variant_asked_for_is_read(cached, drawn, tmp_path):
     """Of the parts that have it; the others are read plain, as diffusers does. Without it, all are."""
     of_all, of_some = cached("all", both=NAMES), cached("some", both=["unet"])
     plain, other = drawn(tmp_path / "plain")[0], drawn(tmp_path / "other")[0]
@@ -61,7 +61,7 @@ def test_the_variant_that_was_asked_for_is_read(cached, drawn, tmp_path):
     assert drawn(of_some) == (plain, None)
 
 
-def test_a_variant_that_stands_alone_is_taken_and_recorded(cached, drawn, tmp_path):
+def test_weight_variant_alone_is_taken_and_recorded(cached, drawn, tmp_path):
     """There is nothing else to read: of all parts, or of those that have no plain weights, in any dtype."""
     every, one = cached("every", only=NAMES), cached("one", only=["unet"], both=["vae"])
     other = drawn(tmp_path / "other")
@@ -72,7 +72,7 @@ def test_a_variant_that_stands_alone_is_taken_and_recorded(cached, drawn, tmp_pa
     assert drawn(one) == (drawn(mixed)[0], "fp16")
 
 
-def test_a_variant_that_no_part_has_is_one_line(cached, engine, make_spec):
+def test_weight_variant_unknown_is_refused(cached, engine, make_spec):
     """Those that are there are named; where there are none, the flag is what is wrong."""
     for model, sentence in (
         (cached("bare"), "is no variant of org/bare; allowed: none; type: the command without variant"),

@@ -29,12 +29,12 @@ def tokenizer(engine, mini):
     return CLIPTokenizer.from_pretrained(str(mini / "tokenizer"), local_files_only=True)
 
 
-def test_the_tutorials_long_prompt_is_read_whole(engine, make_spec):
+def test_truncation_of_the_tutorials_prompt_is_none(engine, make_spec):
     """It is long for a person, not for the encoder."""
     assert cut_of(engine, make_spec(LONG_OF_THE_TUTORIAL)) == {}
 
 
-def test_of_120_words_those_beyond_the_75th_are_named(engine, make_spec):
+def test_truncation_of_120_words_names_those_beyond_the_75th(engine, make_spec):
     """As typed: with their capitals, commas and double blanks."""
     words = ["red"] * 75 + ["Blue,", " a"] + ["Red"] * 43
     prompt = " ".join(words)
@@ -42,14 +42,14 @@ def test_of_120_words_those_beyond_the_75th_are_named(engine, make_spec):
     assert cut_of(engine, make_spec(prompt)) == {prompt: " ".join(words[75:])}
 
 
-def test_the_border_is_75_words(engine, make_spec):
+def test_truncation_begins_after_75_words(engine, make_spec):
     """75 fit; one more does not."""
     fits, over = " ".join(["red"] * 75), " ".join(["red"] * 75 + ["fox"])
     assert cut_of(engine, make_spec(fits, over)) == {over: "fox"}
 
 
 @pytest.mark.parametrize("unit", ["빨간 원과 파란 네모 ", "a 🦊 fox ", "红色的圆", "Ünïcödé wörds ", "a_b-c/d 1234 "])
-def test_other_scripts_are_cut_where_the_encoder_cuts(engine, make_spec, tokenizer, unit):
+def test_truncation_of_other_scripts_is_where_the_encoder_cuts(engine, make_spec, tokenizer, unit):
     """What is named is the prompt's own end; what comes before it fits, and with its next word it would not."""
     prompt = (unit * 100).strip()
     words = cut_of(engine, make_spec(prompt))[prompt]
@@ -59,27 +59,27 @@ def test_other_scripts_are_cut_where_the_encoder_cuts(engine, make_spec, tokeniz
     assert len(tokenizer(read + (words[:1] if unit == "红色的圆" else words.split()[0])).input_ids) > 77
 
 
-def test_half_a_word_is_not_a_word(engine, make_spec, tokenizer):
+def test_truncation_inside_a_word_names_the_whole_word(engine, make_spec, tokenizer):
     """A word that the border falls into is named from its beginning."""
     prompt = " ".join(["red"] * 74 + ["unpronounceable"])
     assert len(tokenizer("unpronounceable").input_ids) > 4
     assert cut_of(engine, make_spec(prompt)) == {prompt: "unpronounceable"}
 
 
-def test_negative_prompts_are_read_too(engine, make_spec):
+def test_truncation_of_negative_prompts_is_named(engine, make_spec):
     """They go through the same encoder."""
     long = " ".join(["red"] * 76)
     assert cut_of(engine, make_spec("a fox", negative_prompt=long)) == {long: "red"}
 
 
-def test_many_prompts_are_all_looked_at(engine, make_spec, monkeypatch):
+def test_truncation_of_many_prompts_misses_none(engine, make_spec, monkeypatch):
     """They go to the tokenizer in parts; none is lost at a border."""
     monkeypatch.setattr(truncation, "_BATCH", 3)
     prompts = [" ".join(["red"] * count) for count in range(70, 80)]
     assert list(cut_of(engine, make_spec(*prompts))) == prompts[6:]
 
 
-def test_no_weights_are_loaded_and_no_tokenizer_twice(engine, make_spec, monkeypatch):
+def test_truncation_loads_each_tokenizer_once_and_no_weights(engine, make_spec, monkeypatch):
     """Once a model and tokenizer, whatever the number of runs and calls."""
     loaded = []
     monkeypatch.setattr(engine, "_tokenizers", Tokenizers())
@@ -94,7 +94,7 @@ def test_no_weights_are_loaded_and_no_tokenizer_twice(engine, make_spec, monkeyp
     assert loaded == ["tokenizer"]
 
 
-def test_a_second_encoder_has_a_length_of_its_own(engine, make_spec, make_model, mini):
+def test_truncation_of_a_second_encoder_has_its_own_length(engine, make_spec, make_model, mini):
     """A T5 reads as much as the call says; every encoder that cuts is named."""
     vae = ("diffusers", "AutoencoderKL", {"latent_channels": 16, "block_out_channels": [1, 1, 1, 1]})
     folder = make_model(
@@ -122,7 +122,7 @@ def test_a_second_encoder_has_a_length_of_its_own(engine, make_spec, make_model,
     assert of(arguments=(("max_sequence_length", 62),)) == [("tokenizer", 25), ("tokenizer_2", 40)]
 
 
-def test_a_tokenizer_that_will_not_load_is_one_line(engine, make_spec, copy_of_mini, monkeypatch):
+def test_truncation_without_tokenizer_is_one_line(engine, make_spec, copy_of_mini, monkeypatch):
     """Never a traceback of a library's."""
     monkeypatch.setattr(engine, "_tokenizers", Tokenizers())  # of the same content, the model's is remembered
     folder = copy_of_mini()
@@ -134,7 +134,7 @@ def test_a_tokenizer_that_will_not_load_is_one_line(engine, make_spec, copy_of_m
     assert "\n" not in str(caught.value)
 
 
-def test_with_weighting_nothing_is_cut(engine, make_spec):
+def test_truncation_with_weighting_is_none(engine, make_spec):
     """Long texts are read in pieces."""
     prompt = " ".join(["red"] * 80)
     assert cut_of(engine, make_spec(prompt)) != {}
@@ -142,7 +142,7 @@ def test_with_weighting_nothing_is_cut(engine, make_spec):
 
 
 @pytest.mark.slow
-def test_a_word_of_three_vectors_takes_three_places(engine, make_spec, tmp_path):
+def test_truncation_counts_a_token_of_three_vectors_thrice(engine, make_spec, tmp_path):
     """What is cut is named as it was written, the word that lies across the border with it."""
     file = write_embedding(tmp_path / "many.safetensors", 3, token="<many>")
     embeddings = (Embedding(name=str(file)),)
