@@ -102,7 +102,7 @@ def compare(
         with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
             click.echo(kept_votes_line(lab.ratings.cast_votes(refs, votes, watch=progress)))
     said = lab.ratings.rated_images(refs, every=True)
-    every = said.pictures.values()
+    every = said.images.values()
     runs, variants = len({one.run_id for one in every}), len({(one.label, one.prompt) for one in every})
     names = {one.source: contender(one, runs=runs, variants=variants) for one in every}
     seen: list[str] = []

@@ -1,6 +1,6 @@
 """Reads stars and votes, with the setting, seed and words of their images. Plain SQL.
 
-A link is the picture that it links to: a picture is known by the row it was made in, and seen under the settings of the
+A link is the image that it links to: an image is known by the row it was made in, and seen under the settings of the
 runs that are asked about. Runs of one ``setting_key`` share a setting, so that is read once for all of them.
 """
 
@@ -21,10 +21,10 @@ __all__ = ["RatedImage", "RatedImages", "RatedSetting", "Vote", "read_rated_imag
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatedImage:
-    """Describes a picture that can be rated, or was.
+    """Describes an image that can be rated, or was.
 
     Args:
-        source: the picture that it is a link to, or itself, as a row's number.
+        source: the image that it is a link to, or itself, as a row's number.
         setting_key: of its run; see :attr:`RatedImages.settings`.
     """
 
@@ -61,7 +61,7 @@ class RatedSetting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vote:
-    """Says that one picture was liked better than another, or neither; both by their sources."""
+    """Says that one image was liked better than another, or neither; both by their sources."""
 
     winner: int
     loser: int
@@ -72,12 +72,12 @@ class Vote:
 class RatedImages:
     """Holds images by their sources, the votes between them, and their settings by their keys."""
 
-    pictures: Mapping[int, RatedImage]
+    images: Mapping[int, RatedImage]
     votes: tuple[Vote, ...]
     settings: Mapping[str, RatedSetting] = field(default_factory=dict)
 
 
-_PICTURES: Final = """
+_IMAGES: Final = """
     WITH asked AS (SELECT id AS source FROM promptlab_images WHERE CAST(:every AS BOOLEAN)
                    UNION SELECT image_id FROM promptlab_ratings
                    UNION SELECT winner_image_id FROM promptlab_votes UNION SELECT loser_image_id FROM promptlab_votes)
@@ -109,30 +109,30 @@ _NO_WORDS: Final = (Variant(prompt=""),)
 def read_rated_images(
     database: Database, *, runs: Iterable[int] | None = None, experiment: str | None = None, every: bool = False
 ) -> RatedImages:
-    """Read what was thought of the pictures of ``runs``, of an experiment, or of all.
+    """Read what was thought of the images of ``runs``, of an experiment, or of all.
 
     Args:
-        every: also the pictures of which nobody has said anything yet.
+        every: also the images of which nobody has said anything yet.
 
     Raises:
         WorkspaceError: when it is no database, or not of this schema.
         StoreError: when it fails while it is read.
     """
     if not database.is_readable():
-        return RatedImages(pictures={}, votes=())
+        return RatedImages(images={}, votes=())
     numbers = None if runs is None else json.dumps(sorted(runs))
     given = {"runs": numbers, "experiment": experiment, "every": every}
     with database.reading("reading votes") as reading:
-        select = _PICTURES.format(runs=reading.dialect.numbers("runs"))
-        pictures = {row["source"]: _rated(row) for row in reading.rows(select, given)}
+        select = _IMAGES.format(runs=reading.dialect.numbers("runs"))
+        images = {row["source"]: _rated(row) for row in reading.rows(select, given)}
         votes = tuple(
             Vote(winner=row["winner"], loser=row["loser"], tie=bool(row["tie"]))
             for row in reading.rows(_VOTES)
-            if row["winner"] in pictures and row["loser"] in pictures
+            if row["winner"] in images and row["loser"] in images
         )
-        firsts = {one.setting_key: one.run_id for one in pictures.values()}
+        firsts = {one.setting_key: one.run_id for one in images.values()}
         settings = dict(_settings(reading, firsts.values()))
-    return RatedImages(pictures=pictures, votes=votes, settings=settings)
+    return RatedImages(images=images, votes=votes, settings=settings)
 
 
 def _rated(row: dict[str, Any]) -> RatedImage:

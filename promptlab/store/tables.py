@@ -21,34 +21,14 @@ one convention from the first revision on: alembic's batch mode can then find an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Boolean,
-    DateTime,
-    Dialect,
-    Float,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Text,
-    TypeDecorator,
-    UniqueConstraint,
-    func,
-    select,
-)
-from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column, relationship
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, func, select
+from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
-from promptlab.specs.settings import SETTINGS, Kind
-
-if TYPE_CHECKING:
-    from sqlalchemy.types import TypeEngine
+from promptlab.specs.settings import SETTINGS
+from promptlab.store.table_base import Base, setting_column
 
 __all__ = [
     "Base",
@@ -62,42 +42,6 @@ __all__ = [
     "VerificationRow",
     "VoteRow",
 ]
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """Stores a UTC-aware time: SQLite keeps no zone, so it is taken off and put back."""
-
-    impl = DateTime
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
-        """Return UTC without its zone."""
-        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
-        """Return the same, aware again."""
-        return None if value is None else value.replace(tzinfo=UTC)
-
-
-class Base(DeclarativeBase):
-    """Declares the naming convention, and the column types that Python's own stand for."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map: ClassVar[dict[Any, Any]] = {
-        datetime: UtcDateTime,
-        float: Float,
-        int: Integer,
-        dict[str, Any]: JSON,
-        list[Any]: JSON,
-    }
 
 
 class EnvironmentRow(Base):
@@ -183,37 +127,11 @@ class RunRow(Base):
         width: Mapped[int | None]
 
 
-_SQL_TYPES: Final[Mapping[Kind, TypeEngine[Any]]] = {
-    "text": Text(),
-    "scheduler": Text(),
-    "dtype": String(16),
-    "whole": Integer(),
-    "natural": Integer(),
-    "batch": Integer(),
-    "number": Float(),
-    "seed": BigInteger(),
-    "switch": Boolean(),
-    "parts": JSON(none_as_null=True),
-    "seeds": JSON(),
-}
-"""The type of a setting's column by its kind; kinds that are not here have none."""
-
-_OTHERWISE: Final[Mapping[str, dict[str, Any]]] = {
-    "model": {"nullable": False},
-    "scheduler": {"index": True},
-    "seeds": {"nullable": False},
-    "asked_device": {"type_": String(32)},
-    "generator_device": {"type_": String(32), "nullable": False},
-}
-"""What the first revision made otherwise. A column that is added later is nullable and of its kind's type."""
-
-
 def _add_setting_columns() -> None:
     """Map the columns that the table of settings names; see :mod:`promptlab.store.spec_columns`."""
     for row in SETTINGS.values():
         if row.column is not None:
-            facts = {"type_": _SQL_TYPES[row.kind], **_OTHERWISE.get(row.column, {})}
-            setattr(RunRow, row.column, mapped_column(facts.pop("type_"), **facts))
+            setattr(RunRow, row.column, setting_column(row))
 
 
 _add_setting_columns()

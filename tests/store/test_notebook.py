@@ -3,7 +3,8 @@
 import dataclasses
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -13,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from promptlab.errors import NotFound, StoreError, WorkspaceError
 from promptlab.plan import ResolvedSpec, requests_of
-from promptlab.records import Environment, ImageStatus, RunStatus
+from promptlab.records import Environment, ImageStatus, RunStatus, SweepRun
 from promptlab.specs import (
     CallSpec,
     Embedding,
@@ -259,6 +260,31 @@ def test_numbers_of_runs_have_no_holes_and_restored_ones_are_kept(notebook):
     one = notebook.begin_sweep(**sweep, key="1")
     assert notebook.restore_sweep(dataclasses.replace(one, uid="e" * 32), {}).id == 2
     assert notebook.begin_sweep(**sweep, key="2").id == 3
+
+
+def test_start_run_of_a_sweep_keeps_the_order_of_numbers(notebook):
+    """Whichever starts first: MLflow shows each variant a millisecond after the one before it."""
+    sweep = notebook.begin_sweep(experiment="e", name=None, note=None, dimensions=[["steps"]], key="1")
+    for place in range(6):
+        begin(notebook, sweep_id=sweep.id, place=SweepRun(run_id=0, place=(place,), values=()))
+    for number in (4, 1, 6, 2, 5, 3):
+        notebook.start_run(number)
+    starts = [notebook.run(number).created_at for number in range(1, 7)]
+    assert all(later - earlier >= timedelta(milliseconds=2) for earlier, later in pairwise(starts))
+    again = notebook.end_run(2, RunStatus.FAILED).created_at
+    assert notebook.start_run(2).created_at == again
+
+
+def test_last_run_id_of_runs_asked_for_together_is_the_last_of_them(notebook):
+    """However they are named; a run that begins afterwards is asked for later."""
+    assert notebook.last_run_id() is None
+    for _ in range(4):
+        begin(notebook)
+    assert notebook.last_run_id() == 4
+    notebook.mark_requested([3, 1, 2])
+    notebook.start_run(1)
+    assert notebook.last_run_id() == 3
+    assert notebook.last_run_id() == 3 < begin(notebook).id == notebook.last_run_id()
 
 
 @pytest.mark.slow

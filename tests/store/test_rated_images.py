@@ -15,7 +15,7 @@ def test_opinions_of_rated_runs_have_their_settings(database, notebook):
     notebook.rate([(1, 0), (2, 0), (3, 0)], stars=4)
     notebook.add_vote((1, 0), (3, 0))
     found = read_rated_images(database)
-    pictures = {one.ref: one for one in found.pictures.values()}
+    pictures = {one.ref: one for one in found.images.values()}
     assert {(ref, one.stars, one.negative_prompt) for ref, one in pictures.items()} == {
         ("1/0", 4, "no"), ("2/0", 4, "no"), ("3/0", 4, "no"),
     }  # fmt: skip
@@ -27,4 +27,4 @@ def test_opinions_of_rated_runs_have_their_settings(database, notebook):
         assert (setting.model_identity, setting.vae_identity) == ("commit:c0ffee", "sha256:1")
     assert found.votes == (Vote(winner=first.source, loser=third.source, tie=False),)
     assert read_rated_images(database, experiment="none").settings == {}
-    assert len(read_rated_images(database, runs=[1, 3], every=True).pictures) == 12
+    assert len(read_rated_images(database, runs=[1, 3], every=True).images) == 12

@@ -75,7 +75,7 @@ def best(by: str, said: RatedImages) -> Leaderboard:
     """
     question = _question(by, said.settings)
     rated: dict[str, list[int]] = defaultdict(list)
-    for one in said.pictures.values():
+    for one in said.images.values():
         for name in question.values(one) if one.stars is not None else ():
             rated[name].append(one.stars or 0)
     stars = {name: Stars(mean=sum(each) / len(each), rated=len(each)) for name, each in sorted(rated.items())}
@@ -152,13 +152,13 @@ def _key_without(row: Setting | None, setting: RatedSetting) -> Hashable:
 
 def _voted(question: _Question, said: RatedImages) -> Iterator[Contest]:
     for vote in said.votes:
-        winner, loser = (question.values(said.pictures[each]) for each in (vote.winner, vote.loser))
+        winner, loser = (question.values(said.images[each]) for each in (vote.winner, vote.loser))
         yield Contest(winner=winner - loser, loser=loser - winner, tie=vote.tie)
 
 
 def _starred(question: _Question, said: RatedImages) -> Iterator[Contest]:
     groups: dict[Hashable, Counter[tuple[frozenset[str], int]]] = defaultdict(Counter)
-    for one in said.pictures.values():
+    for one in said.images.values():
         if one.stars is not None:
             groups[question.rest(one)][question.values(one), one.stars] += 1
     for group in groups.values():
@@ -196,7 +196,7 @@ def next_pair(said: RatedImages, names: Mapping[int, str]) -> tuple[RatedImage, 
     done = {frozenset({one.winner, one.loser}) for one in said.votes}
     strength = {one.name: one.strength for one in ranked(said, names).standings}
     by_seed: dict[int, list[RatedImage]] = defaultdict(list)
-    for one in said.pictures.values():
+    for one in said.images.values():
         by_seed[one.seed].append(one)
 
     def informative(pair: tuple[RatedImage, RatedImage]) -> tuple[object, ...]:

@@ -62,7 +62,7 @@ def rated(model_identity="commit:1", vae_identity=None, **changes):
 
 def said(*pictures, votes=()):
     return RatedImages(
-        pictures={one.source: one for one, _ in pictures}, votes=tuple(votes),
+        images={one.source: one for one, _ in pictures}, votes=tuple(votes),
         settings={one.setting_key: setting for one, setting in pictures},
     )  # fmt: skip
 
