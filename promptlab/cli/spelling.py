@@ -24,14 +24,14 @@ _WORDS: Final = MappingProxyType(
 
 _OPTIONS: Final = frozenset(
     {
-        "allow_pickle", "append", "by", "clip_model", "database_url", "file", "format", "fragment", "host", "like",
-        "lossless", "order", "port", "prepend", "prompts_file", "quality", "replace", "sample", "sizes",
+        "allow_pickle", "append", "by", "clip_model", "database_url", "file", "format", "fragments", "host", "like",
+        "lossless", "order", "port", "prepend", "prompts_file", "quality", "replace", "sample",
         "template_seed", "to", "tracking_uri", "votes", "workspace",
     }
 )  # fmt: skip
 """Fields of commands that are no settings of a run; their options are named like them."""
 
-_RENAMED: Final = MappingProxyType({"database_url": "database"})
+_RENAMED: Final = MappingProxyType({"database_url": "database", "fragments": "fragment"})
 _NEEDS_QUOTES: Final = re.compile(r"[\s<>()|&;*#]")
 """What a shell takes for something else."""
 
