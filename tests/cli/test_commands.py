@@ -19,7 +19,7 @@ BETA = " 50mm portrait photography, hard rim lighting photography--beta --ar 2:3
 
 
 @pytest.mark.quick
-def test_the_story(promptlab, workspace):
+def test_run_and_reruns_of_the_story_are_listed_and_shown(promptlab, workspace):
     """A grid, better words, one seed at four ages; list and show know all of it."""
     first = promptlab("run", CHIEF, "--seeds", "0-7", "--scheduler", "dpmsolver++", "--steps", "20")
     assert (first.code, first.err) == (0, "")
@@ -44,7 +44,7 @@ def test_the_story(promptlab, workspace):
     assert "varied from   image 2/1" in image.out
 
 
-def test_dashes_inside_a_prompt_are_text(promptlab, tmp_path):
+def test_run_dashes_inside_a_prompt_are_text(promptlab, tmp_path):
     """``--beta`` inside words, at the start of an appended text, behind ``--``, and in a file is just text."""
     file = tmp_path / "prompts.txt"
     file.write_text("--ar 2:3 a fox\n\nsecond -- prompt\n", encoding="utf-8")
@@ -65,7 +65,7 @@ def test_dashes_inside_a_prompt_are_text(promptlab, tmp_path):
     ]
 
 
-def test_diffusers_names_are_understood(promptlab):
+def test_run_diffusers_names_are_understood(promptlab):
     """The long names of diffusers stand for the short ones."""
     said = promptlab(
         *("run", CHIEF, "--num-inference-steps", "7", "--guidance-scale", "3.5", "--negative-prompt", "beard"),
@@ -80,7 +80,7 @@ def test_diffusers_names_are_understood(promptlab):
     assert (spec["pipeline"]["dtype"], spec["variants"][0]["negative_prompt"]) == ("bfloat16", "beard")
 
 
-def test_everything_is_inherited_but_what_is_named(promptlab):
+def test_rerun_inherits_everything_that_is_not_named(promptlab):
     """A rerun keeps every setting of its parent; 'default' puts a scheduler or VAE back to the model's own."""
     setting = (
         *("--scheduler", "euler:use_karras_sigmas=true", "--vae", "other", "--steps", "9", "--guidance", "2"),
@@ -99,7 +99,7 @@ def test_everything_is_inherited_but_what_is_named(promptlab):
     assert third["spec"]["pipeline"]["scheduler"] == {"name": "PNDMScheduler", "options": {}}
 
 
-def test_drawn_seeds_are_recorded(promptlab):
+def test_run_random_seeds_are_recorded(promptlab):
     """``random:4`` draws, and what it drew is in the record as plain numbers."""
     assert promptlab("run", CHIEF, "--seeds", "random:4").code == 0
     run = json.loads(promptlab("show", "last", "--json").out)["run"]
@@ -107,7 +107,7 @@ def test_drawn_seeds_are_recorded(promptlab):
     assert [image["seed"] for image in run["images"]] == run["spec"]["seeds"]
 
 
-def test_a_dry_run_says_everything_and_writes_nothing(promptlab, workspace):
+def test_run_dry_run_says_everything_and_writes_nothing(promptlab, workspace):
     """The defaults are filled in, the batches counted, the changes named; no row, no file."""
     said = promptlab("run", "a", "b", "--seeds", "0-4", "--dry-run")
     assert (said.code, "would make 10 images: 2 variants × 5 seeds, in 3 batches of 4" in said.out) == (0, True)
@@ -119,7 +119,7 @@ def test_a_dry_run_says_everything_and_writes_nothing(promptlab, workspace):
     assert not (workspace.root / "images" / "00002").exists()
 
 
-def test_list_says_what_to_type_first(promptlab, tmp_path):
+def test_list_of_an_empty_workspace_says_what_to_type(promptlab, tmp_path):
     """An empty workspace is no error, and a folder without one is not made into one."""
     assert 'no runs yet; type: promptlab run "' in promptlab("list").out
     empty = tmp_path / "empty"
@@ -127,7 +127,7 @@ def test_list_says_what_to_type_first(promptlab, tmp_path):
     assert not empty.exists()
 
 
-def test_list_filters_and_limits(promptlab):
+def test_list_experiment_and_limit_choose_runs(promptlab):
     """Newest first, by experiment, at most so many, as JSON."""
     for experiment in ("one", "two", "one"):
         promptlab("run", "한국어 프롬프트", "--experiment", experiment, "--again")
@@ -139,7 +139,7 @@ def test_list_filters_and_limits(promptlab):
     assert "한국어 프롬프트" in promptlab("list", "--limit", "0").out
 
 
-def test_show_as_json_is_the_whole_record(promptlab):
+def test_show_json_is_the_whole_record(promptlab):
     """One image with its run, nothing left out."""
     promptlab("run", CHIEF, "--seeds", "5")
     record = json.loads(promptlab("show", "1/0", "--json").out)
@@ -195,7 +195,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_wrong_input_is_one_line_and_exit_code_2(case, promptlab, workspace):
+def test_commands_wrong_input_is_one_line_and_exit_code_2(case, promptlab, workspace):
     """What, which value, what is allowed, what to type; on standard error; and nothing half-written."""
     words, sentence = WRONG[case]
     said = promptlab(*words)
@@ -208,7 +208,7 @@ def test_wrong_input_is_one_line_and_exit_code_2(case, promptlab, workspace):
     assert promptlab("list").out.startswith("no runs yet")
 
 
-def test_wrong_words_for_a_rerun_are_found_before_any_work(promptlab):
+def test_rerun_wrong_words_are_found_before_any_work(promptlab):
     """A text that is not in the prompt, and a seed that is not in the run."""
     promptlab("run", CHIEF, "--seeds", "0-7")
     said = promptlab("rerun", "last", "--replace", "a young=>an old")
@@ -226,7 +226,7 @@ def test_wrong_words_for_a_rerun_are_found_before_any_work(promptlab):
     ("content", "sentence"),
     [(b"", "holds no prompt"), (b"\n \n", "holds no prompt"), ("é".encode("latin-1"), "is not UTF-8")],
 )
-def test_prompt_files_that_hold_none(content, sentence, promptlab, tmp_path):
+def test_run_prompts_file_without_prompts_is_refused(content, sentence, promptlab, tmp_path):
     """Empty, blank and wrongly encoded files are named."""
     file = tmp_path / "prompts.txt"
     file.write_bytes(content)
@@ -234,7 +234,7 @@ def test_prompt_files_that_hold_none(content, sentence, promptlab, tmp_path):
     assert (said.code, sentence in said.err, str(file) in said.err) == (2, True, True)
 
 
-def test_a_workspace_that_cannot_serve_is_refused(promptlab, workspace, tmp_path):
+def test_run_workspace_that_cannot_serve_is_refused(promptlab, workspace, tmp_path):
     """A file for a folder, a database that is none, and one that a newer PromptLab wrote."""
     file = tmp_path / "file"
     file.write_text("x")
@@ -264,7 +264,7 @@ def obey_permissions():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="root can only be held to permissions on Linux")
-def test_a_read_only_workspace_is_refused(promptlab, workspace):
+def test_run_read_only_workspace_is_refused(promptlab, workspace):
     """Whoever may not write there hears so; list and show still work."""
     promptlab("run", "a")
     environment = {**os.environ, "PROMPTLAB_ENGINE": "painter", "PROMPTLAB_WORKSPACE": str(workspace.root)}
@@ -291,7 +291,7 @@ def test_a_read_only_workspace_is_refused(promptlab, workspace):
         workspace.root.chmod(0o755)
 
 
-def test_db_current_and_upgrade(promptlab, tmp_path):
+def test_db_current_and_upgrade_say_the_schema(promptlab, tmp_path):
     """A new folder gets its tables once; then there is nothing to do."""
     folder = str(tmp_path / "new")
     assert promptlab("db", "current", "--workspace", folder).out == f"schema none yet; this PromptLab writes {HEAD}\n"
@@ -300,13 +300,13 @@ def test_db_current_and_upgrade(promptlab, tmp_path):
     assert promptlab("db", "current", "--workspace", folder).out == f"schema {HEAD}; this PromptLab writes {HEAD}\n"
 
 
-def test_sync_with_nothing_to_tell(promptlab):
+def test_sync_of_what_is_told_says_so(promptlab):
     """A workspace that MLflow knows all of."""
     promptlab("run", "a")
     assert promptlab("sync").out == "MLflow knows every run already\n"
 
 
-def test_version_and_help(promptlab):
+def test_version_and_help_are_printed(promptlab):
     """--version is one line; every command has a help that begins with what it does."""
     assert promptlab("--version").out == f"promptlab {__version__}\n"
     for name in ("", *group.commands):
@@ -317,13 +317,13 @@ def test_version_and_help(promptlab):
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_scripts(shell, promptlab):
+def test_completion_prints_a_script_for_each_shell(shell, promptlab):
     """Each shell gets its own script, and the script asks this very command."""
     said = promptlab("completion", shell)
     assert (said.code, "_PROMPTLAB_COMPLETE" in said.out) == (0, True)
 
 
-def test_values_are_completed(monkeypatch, promptlab, capsys):
+def test_completion_offers_values(monkeypatch, promptlab, capsys):
     """Commands, options and the values of schedulers are offered."""
     monkeypatch.setenv("_PROMPTLAB_COMPLETE", "bash_complete")
     for words, at, expected in (
@@ -336,7 +336,7 @@ def test_values_are_completed(monkeypatch, promptlab, capsys):
         assert f"plain,{expected}" in promptlab().out.splitlines()
 
 
-def test_a_bug_is_one_line_unless_debugging(promptlab, monkeypatch):
+def test_main_a_bug_is_one_line_unless_debugging(promptlab, monkeypatch):
     """An exception that nobody foresaw is one line and exit code 1; PROMPTLAB_DEBUG=1 lets it through."""
     from promptlab import cli
     from promptlab.lab.history.history import History
@@ -353,7 +353,7 @@ def test_a_bug_is_one_line_unless_debugging(promptlab, monkeypatch):
         cli.main(["list"])
 
 
-def test_ctrl_c_is_exit_code_130(promptlab, monkeypatch):
+def test_main_ctrl_c_is_exit_code_130(promptlab, monkeypatch):
     """An interrupted command says so in a line."""
     from promptlab.lab import Lab
 
@@ -365,7 +365,7 @@ def test_ctrl_c_is_exit_code_130(promptlab, monkeypatch):
     assert (said.code, said.err.strip()) == (130, "promptlab: stopped; what was made stays")
 
 
-def test_a_closed_pipe_is_no_traceback(workspace):
+def test_main_closed_pipe_is_no_traceback(workspace):
     """``promptlab show last | head -1`` ends quietly."""
     said = subprocess.run(
         f"'{sys.executable}' -m promptlab run --help | true", shell=True, capture_output=True, text=True, env=os.environ
@@ -373,7 +373,7 @@ def test_a_closed_pipe_is_no_traceback(workspace):
     assert said.stderr == ""
 
 
-def test_names_that_look_like_paths_stay_inside(promptlab, workspace):
+def test_run_names_that_look_like_paths_stay_inside(promptlab, workspace):
     """An experiment called ../../out makes files in the workspace only."""
     before = set(workspace.root.parent.iterdir())
     assert promptlab("run", "../../../etc/passwd", "--experiment", "../../out", "--name", "../x").code == 0
@@ -381,7 +381,7 @@ def test_names_that_look_like_paths_stay_inside(promptlab, workspace):
     assert promptlab("show", "last").out.startswith("run 1 · ../x · FINISHED · ../../out\n")
 
 
-def test_a_model_of_less_than_a_mebibyte_has_a_size(promptlab):
+def test_models_of_less_than_a_mebibyte_have_a_size(promptlab):
     """A digit more where megabytes are few: nothing in the package weighs nothing."""
     sizes = {line.split()[0]: line.split()[3:5] for line in promptlab("models").out.splitlines()[1:4]}
     assert sizes["mini-vae-tiny"] == ["0.4", "MiB"]

@@ -16,7 +16,7 @@ def on_server(promptlab, postgresql_url, monkeypatch):
     return promptlab
 
 
-def test_a_day_s_work_on_a_server(on_server, workspace, postgresql_url):
+def test_database_on_a_server_serves_a_day_s_work(on_server, workspace, postgresql_url):
     """Run, rerun, sweep, verify, look up, judge, doctor, export, import: each does what it does in a file."""
     assert on_server("list").out.startswith("no runs yet")
     assert on_server("run", "a {red|blue} fox", "--seeds", "0-1", "--note", "여우").code == 0
@@ -46,7 +46,9 @@ def test_a_day_s_work_on_a_server(on_server, workspace, postgresql_url):
     assert (len(lab.history.to_pandas()), lab.history.find("1/0").run.images[0].stars) == (10, 4)
 
 
-def test_rows_lost_on_a_server_come_back_from_the_pictures(on_server, workspace, empty_postgresql_url, monkeypatch):
+def test_database_rows_lost_on_a_server_come_back_from_the_pictures(
+    on_server, workspace, empty_postgresql_url, monkeypatch
+):
     """Another, empty database: doctor says what to type, and the runs come back under their numbers."""
     on_server("run", "a fox", "--seeds", "0-1")
     on_server("rerun", "last", "--append", ", rain")
@@ -59,7 +61,7 @@ def test_rows_lost_on_a_server_come_back_from_the_pictures(on_server, workspace,
     assert "run 3" in on_server("run", "an owl").out
 
 
-def test_no_password_is_said_or_kept(promptlab, workspace, postgresql_server, postgresql_url):
+def test_database_password_is_neither_said_nor_kept(promptlab, workspace, postgresql_server, postgresql_url):
     """A next command names the database without it, and no file of the workspace has it: records, tags, reports."""
     encoded = PASSWORD.replace("/", "%2F").replace("@", "%40")
     name = postgresql_url.partition("@/")[2].partition("?")[0]
@@ -72,7 +74,7 @@ def test_no_password_is_said_or_kept(promptlab, workspace, postgresql_server, po
         assert not any(secret.encode() in content for content in files)
 
 
-def test_an_address_that_is_none_is_refused_first(promptlab, monkeypatch):
+def test_database_address_that_is_none_is_refused_first(promptlab, monkeypatch):
     """By the name of what it was read from, and before anything is done."""
     said = promptlab("run", "a fox", "--database", "redis://me:hidden@h/x")
     assert (said.code, said.err[:63]) == (2, "promptlab: --database 'redis://***@h/x' is of redis, in which P")
@@ -80,7 +82,7 @@ def test_an_address_that_is_none_is_refused_first(promptlab, monkeypatch):
     assert promptlab("list").err.startswith("promptlab: PROMPTLAB_DATABASE 'nonsense' is no database's address; ")
 
 
-def test_another_file_may_hold_the_records(promptlab, workspace, tmp_path):
+def test_database_in_another_file_holds_the_records(promptlab, workspace, tmp_path):
     """``sqlite:///FILE`` is an address, too; the workspace's own file is MLflow's alone then."""
     file = tmp_path / "records.db"
     assert promptlab("run", "a fox", "--database", f"sqlite:///{file}").code == 0

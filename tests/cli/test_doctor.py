@@ -30,21 +30,21 @@ def sql(workspace, statement):
         connection.commit()
 
 
-def test_a_healthy_workspace_is_one_line_and_exit_code_0(promptlab, made):
+def test_doctor_healthy_workspace_is_one_line_and_exit_code_0(promptlab, made):
     """It says what agrees."""
     said = promptlab("doctor")
     assert (said.code, said.out, said.err) == (0, "healthy: 1 run, 4 pictures, and MLflow agree\n", "")
     assert json.loads(promptlab("doctor", "--json").out) == {"mended": [], "findings": []}
 
 
-def test_an_empty_workspace_is_healthy(promptlab, tmp_path):
+def test_doctor_empty_workspace_is_healthy(promptlab, tmp_path):
     """And no database is made by looking."""
     said = promptlab("doctor", "--workspace", str(tmp_path / "new"))
     assert (said.code, said.out) == (0, "healthy: 0 runs, 0 pictures, and MLflow agree\n")
     assert not (tmp_path / "new").exists()
 
 
-def test_a_truncated_picture_from_finding_to_health(promptlab, workspace, made):
+def test_doctor_truncated_picture_goes_from_finding_to_health(promptlab, workspace, made):
     """The very commands that are said, typed one after the other, end in health."""
     path = workspace.root / made.images[2].path
     os.truncate(path, 200)
@@ -65,7 +65,7 @@ def test_a_truncated_picture_from_finding_to_health(promptlab, workspace, made):
     assert Lab(workspace).history.find("1").run.images[2].pixel_sha256 == made.images[2].pixel_sha256
 
 
-def test_a_deleted_picture_is_resumed_or_put_back(promptlab, workspace, made):
+def test_doctor_deleted_picture_is_resumed_or_put_back(promptlab, workspace, made):
     """Resume sees that a picture of a finished run is gone; --fix finds it among what MLflow shows."""
     path = workspace.root / made.images[0].path
     for words in (["resume", "1"], ["doctor", "--fix"]):
@@ -77,7 +77,7 @@ def test_a_deleted_picture_is_resumed_or_put_back(promptlab, workspace, made):
         assert promptlab("doctor").code == 0
 
 
-def test_an_edited_prompt_is_named_with_both_texts(promptlab, workspace, made):
+def test_doctor_edited_prompt_is_named_with_both_texts(promptlab, workspace, made):
     """And no --fix takes either side."""
     sql(workspace, "UPDATE promptlab_variants SET prompt = 'a wolf'")
     for words in (["doctor"], ["doctor", "--fix"]):
@@ -87,7 +87,7 @@ def test_an_edited_prompt_is_named_with_both_texts(promptlab, workspace, made):
         assert f"  type: promptlab import {made.images[0].path}\n" in said.out
 
 
-def test_from_another_folder_the_remedy_names_the_workspace(promptlab, workspace, made, monkeypatch, tmp_path):
+def test_doctor_from_another_folder_names_the_workspace(promptlab, workspace, made, monkeypatch, tmp_path):
     """What is said can be typed where it is read, blanks in the folder's name included."""
     monkeypatch.chdir(tmp_path)
     (workspace.root / made.images[0].path).unlink()
@@ -96,7 +96,7 @@ def test_from_another_folder_the_remedy_names_the_workspace(promptlab, workspace
     assert f"  type: cd 'work space'; promptlab import {made.images[1].path}\n" in promptlab("doctor").out
 
 
-def test_the_findings_as_json(promptlab, workspace, made):
+def test_doctor_json_has_all_findings(promptlab, workspace, made):
     """Kinds, subjects and remedies for a program to read, on the same exit codes."""
     workspace.grid(1).unlink()
     said = promptlab("doctor", "--json")
@@ -107,7 +107,7 @@ def test_the_findings_as_json(promptlab, workspace, made):
     assert (said.code, json.loads(said.out)) == (0, {"mended": [finding], "findings": []})
 
 
-def test_an_older_database_is_a_finding_and_fix_upgrades_it(promptlab, workspace, made):
+def test_doctor_older_database_is_a_finding_and_fix_upgrades_it(promptlab, workspace, made):
     """Nothing else is looked at before, and nothing is upgraded by looking."""
     sql(workspace, "UPDATE promptlab_alembic_version SET version_num = '0001'")
     said = promptlab("doctor")
@@ -116,7 +116,7 @@ def test_an_older_database_is_a_finding_and_fix_upgrades_it(promptlab, workspace
     assert promptlab("db", "current").out.startswith("schema 0001;")
 
 
-def test_a_database_that_is_none_is_said_and_not_thrown(promptlab, workspace):
+def test_doctor_database_that_is_none_is_said(promptlab, workspace):
     """It is what one asks a doctor about."""
     workspace.database.write_text("a diary, not a database")
     said = promptlab("doctor")
@@ -135,7 +135,7 @@ def test_sync_says_what_it_told(promptlab, workspace, made):
     assert promptlab("sync").out == "MLflow now knows sweep 1\n"
 
 
-def test_backup_says_where_and_how_large(promptlab, workspace, made, tmp_path):
+def test_db_backup_says_where_and_how_large(promptlab, workspace, made, tmp_path):
     """Beside the database, or where one says; never over a file."""
     said = promptlab("db", "backup")
     name = said.out.split(" · ")[0]
@@ -166,7 +166,7 @@ WRONG = {
     "command", [["run", "a"], ["rerun", "last"], ["resume"], ["sync"], ["doctor"], ["ui"]], ids=" ".join
 )
 @pytest.mark.parametrize("address", WRONG)
-def test_what_is_no_server_is_refused_without_its_password(command, address, promptlab):
+def test_tracking_uri_that_is_no_server_is_refused_without_its_password(command, address, promptlab):
     """Before anything is made; what is shown of the address has no secret in it."""
     said = promptlab(*command, "--tracking-uri", address)
     assert said.code == 2
@@ -175,7 +175,7 @@ def test_what_is_no_server_is_refused_without_its_password(command, address, pro
     assert promptlab("list").out.startswith("no runs yet")
 
 
-def test_the_environment_names_the_server_too(promptlab, monkeypatch, unused_port):
+def test_tracking_uri_of_the_environment_is_used(promptlab, monkeypatch, unused_port):
     """PromptLab's own variable first; MLflow's where it is a server's address, and is passed over where it is none."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///elsewhere.db")
     assert promptlab("run", "a").err == ""

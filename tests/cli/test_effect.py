@@ -21,7 +21,7 @@ def mini():
     return bundled("mini")
 
 
-def test_a_table_and_a_plot(promptlab, workspace):
+def test_effect_prints_a_table_and_draws_a_plot(promptlab, workspace):
     """Each wording against the others, its interval, what it says; the plot is a picture."""
     promptlab("run", f"{WORDS}{{|, 8k}}", "--seeds", "0-5")
     said = promptlab("effect", "last")
@@ -36,7 +36,7 @@ def test_a_table_and_a_plot(promptlab, workspace):
         assert plot.width > 800
 
 
-def test_few_seeds_say_nothing_about_how_sure_it_is(promptlab):
+def test_effect_of_few_seeds_has_no_interval(promptlab):
     """Two seeds are enough for a figure and not for an interval; two wordings need no table of pairs."""
     promptlab("run", WORDS, "--seeds", "0-1")
     said = promptlab("effect", "1")
@@ -45,7 +45,7 @@ def test_few_seeds_say_nothing_about_how_sure_it_is(promptlab):
     assert " and " not in said.out.replace("and promptlab", "")
 
 
-def test_clip_as_distance_and_as_score(promptlab, workspace, tiny_clip, monkeypatch):  # noqa: F811 - a fixture
+def test_effect_clip_is_a_distance_and_a_score(promptlab, workspace, tiny_clip, monkeypatch):  # noqa: F811 - a fixture
     """Beside the pixels: another column, a score, other metrics."""
     promptlab("run", WORDS, "--seeds", "0-4")
     said = promptlab("effect", "1", "--clip-model", str(tiny_clip), "--score", "clip", "--device", "cpu")
@@ -61,7 +61,7 @@ def test_clip_as_distance_and_as_score(promptlab, workspace, tiny_clip, monkeypa
     assert set(told["wordings"][0]["says"]) == {"pixels", "clip"}
 
 
-def test_csv_is_one_line_a_figure(promptlab):
+def test_effect_csv_is_one_line_a_figure(promptlab):
     """Long, so that a spreadsheet can sort it."""
     promptlab("run", f"{WORDS}{{|, 8k}}", "--seeds", "0-3")
     rows = list(csv.DictReader(io.StringIO(promptlab("effect", "1", "--csv").out)))
@@ -82,7 +82,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_wrong_input_is_one_line(case, promptlab, workspace):
+def test_effect_wrong_input_is_one_line(case, promptlab, workspace):
     """Before anything is drawn."""
     promptlab("run", WORDS, "--seeds", "0-1")
     promptlab("run", "a fox", "--seeds", "0-1")

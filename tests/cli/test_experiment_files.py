@@ -45,7 +45,7 @@ def runs(promptlab):
     return [run["id"] for run in json.loads(promptlab("list", "--json", "--limit", "0").out)]
 
 
-def test_a_file_is_a_sweep(promptlab, workspace, warrior):
+def test_run_file_is_a_sweep(promptlab, workspace, warrior):
     """One run a combination, remembered as the file says; a short line each, and where the overview is."""
     said = promptlab("run", "-f", str(warrior))
     assert (said.code, said.err) == (0, "")
@@ -68,7 +68,7 @@ def test_a_file_is_a_sweep(promptlab, workspace, warrior):
     assert "sweep        1 · scheduler euler · steps 10" in promptlab("show", "2").out
 
 
-def test_a_sweep_can_be_shown(promptlab, warrior):
+def test_show_sweep_lists_its_runs(promptlab, warrior):
     """``show sweep:1`` says all of its runs again, as text or JSON."""
     promptlab("run", "-f", str(warrior))
     said = promptlab("show", "sweep:1")
@@ -76,7 +76,7 @@ def test_a_sweep_can_be_shown(promptlab, warrior):
     assert [run["run_id"] for run in shown(promptlab, "sweep:1")["sweep"]["runs"]] == [1, 2, 3, 4]
 
 
-def test_options_override_the_file(promptlab, warrior):
+def test_run_options_override_the_file(promptlab, warrior):
     """An option takes the place of the file's value or axis; PROMPTs that of its prompts."""
     words = ("--steps", "7", "--guidance", "3", "--experiment", "other", "--seeds", "5", "a fox", "a dog")
     assert promptlab("run", "-f", str(warrior), *words).code == 0
@@ -90,7 +90,7 @@ def test_options_override_the_file(promptlab, warrior):
     assert promptlab("run", "-f", str(warrior), "--steps", "7", "--scheduler", "ddim").out.startswith("run 3: 8 images")
 
 
-def test_standard_input(promptlab, monkeypatch):
+def test_run_file_from_standard_input_is_read(promptlab, monkeypatch):
     """``-f -`` reads the file from there; what is wrong in it is said with its place."""
     for text, code in (("prompts: a fox\nseeds: 0-1\n", 0), ("prompts: a fox\nstps: 3\n", 2)):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
@@ -118,7 +118,7 @@ WRONG_FILES = {
 
 @pytest.mark.parametrize("command", ["run", "plan"])
 @pytest.mark.parametrize("case", WRONG_FILES)
-def test_a_wrong_file_is_one_line_with_its_place(case, command, promptlab, workspace, tmp_path):
+def test_run_wrong_file_is_one_line_with_its_place(case, command, promptlab, workspace, tmp_path):
     """File, line, column, what is allowed; exit code 2; and nothing is written."""
     text, sentences = WRONG_FILES[case]
     file = tmp_path / "wrong.yaml"
@@ -130,7 +130,7 @@ def test_a_wrong_file_is_one_line_with_its_place(case, command, promptlab, works
     assert not (workspace.root / "images").exists()
 
 
-def test_an_option_given_several_times_is_an_axis(promptlab):
+def test_run_option_given_several_times_is_an_axis(promptlab):
     """Two schedulers and two dtypes are four runs; a range is an axis, too; so is a call argument."""
     words = ("--scheduler", "euler", "--scheduler", "unipc", "--dtype", "float32", "--dtype", "bfloat16")
     said = promptlab("run", CHIEF, *words)
@@ -142,13 +142,13 @@ def test_an_option_given_several_times_is_an_axis(promptlab):
     assert spec["call"]["clip_skip"] == 1
 
 
-def test_seeds_given_several_times_are_columns(promptlab):
+def test_run_seeds_given_several_times_are_columns(promptlab):
     """They are joined: one grid, and no sweep; in a rerun, too."""
     assert "(1 variant × 4 seeds)" in promptlab("run", CHIEF, "--seed", "1", "--seed", "5", "--seeds", "7-8").out
     assert "(1 variant × 2 seeds)" in promptlab("rerun", "last", "--seed", "5", "--seed", "8", "--steps", "9").out
 
 
-def test_words_are_sampled_switched_and_put_in_order(promptlab):
+def test_run_words_are_sampled_switched_and_put_in_order(promptlab):
     """``--sample`` draws, ``--fragment`` is on and off, ``--order`` permutes, ``--replace`` replaces."""
 
     def prompts(*words):
@@ -170,7 +170,7 @@ def test_words_are_sampled_switched_and_put_in_order(promptlab):
     assert prompts("a fox", "--replace", "fox=>{fox|dog}") == ["a fox", "a dog"]
 
 
-def test_a_plan_says_all_and_writes_nothing(promptlab, workspace, warrior):
+def test_plan_says_all_and_writes_nothing(promptlab, workspace, warrior):
     """``plan`` and ``run --dry-run`` say the same: runs, images, batches, loads, order, time, disk, settings."""
     said = promptlab("plan", "-f", str(warrior), "--dtype", "float32", "--dtype", "bfloat16")
     assert (said.code, said.err) == (0, "")
@@ -191,7 +191,7 @@ def test_a_plan_says_all_and_writes_nothing(promptlab, workspace, warrior):
     assert not (workspace.root / "images").exists()
 
 
-def test_a_large_plan_fits_on_a_screen(promptlab):
+def test_plan_of_many_runs_fits_on_a_screen(promptlab):
     """Two hundred runs are counted, not all listed."""
     said = promptlab("plan", "a fox", "--steps", "1-200")
     assert "would make 200 images in 200 runs: steps (200)" in said.out
@@ -199,7 +199,7 @@ def test_a_large_plan_fits_on_a_screen(promptlab):
     assert len(said.out.splitlines()) < 70
 
 
-def test_a_plan_counts_what_is_there(promptlab, warrior):
+def test_plan_counts_what_is_there(promptlab, warrior):
     """What was made before is not counted as work."""
     promptlab("run", "-f", str(warrior), "--scheduler", "euler")
     said = promptlab("plan", "-f", str(warrior))
@@ -212,7 +212,7 @@ def test_a_plan_counts_what_is_there(promptlab, warrior):
     assert "would make 16 images in 2 runs" in again.out
 
 
-def test_words_that_were_cut_are_kept_with_the_run(promptlab):
+def test_run_words_that_were_cut_are_kept_with_the_run(promptlab):
     """Runs and the runs of a sweep tell afterwards what their encoder did not see; of short words nothing is told."""
     long = " ".join(f"w{count}" for count in range(80))
     assert promptlab("run", "a fox", "--seeds", "0").code == 0
@@ -224,7 +224,7 @@ def test_words_that_were_cut_are_kept_with_the_run(promptlab):
     assert told["run"]["cut"] == [{"prompt": long, "encoder": "tokenizer", "words": "w75 w76 w77 w78 w79"}]
 
 
-def test_words_that_would_be_cut_are_shown(promptlab):
+def test_plan_words_that_would_be_cut_are_shown(promptlab):
     """The words behind what a text encoder reads, by prompt."""
     words = " ".join(f"w{number}" for number in range(80))
     said = promptlab("plan", words)
@@ -233,7 +233,7 @@ def test_words_that_would_be_cut_are_shown(promptlab):
     assert "text encoder" not in promptlab("plan", "a fox").out
 
 
-def test_the_same_again_makes_nothing(promptlab):
+def test_run_the_same_again_makes_nothing(promptlab):
     """A second identical run is the first one, and says so; ``--again`` makes it anew."""
     first = promptlab("run", CHIEF, "--seeds", "0-7")
     assert first.out.startswith("run 1: 8 images")
@@ -248,7 +248,7 @@ def test_the_same_again_makes_nothing(promptlab):
     assert promptlab("rerun", "1", "--again").out.startswith("run 3: 8 images")
 
 
-def test_the_same_sweep_again_makes_nothing(promptlab):
+def test_run_the_same_sweep_again_makes_nothing(promptlab):
     """No run is written, and the sweep that is there is said."""
     words = ("run", CHIEF, "--seeds", "0-1", "--steps", "5", "--steps", "6")
     assert promptlab(*words).out.startswith("sweep 1: 2 runs, 4 images (steps)\n")
@@ -259,7 +259,7 @@ def test_the_same_sweep_again_makes_nothing(promptlab):
     assert promptlab(*words, "--again").out.startswith("sweep 3: 2 runs, 4 images (steps)\n")
 
 
-def test_only_what_is_new_in_a_file_is_made(promptlab, tmp_path):
+def test_run_makes_only_what_is_new_in_a_file(promptlab, tmp_path):
     """A seed and a prompt more: the other pictures are linked, marked, and shown as the same."""
     file = tmp_path / "foxes.yaml"
     file.write_text("prompts: [a red fox]\nseeds: 0-3\n", encoding="utf-8")
@@ -276,7 +276,7 @@ def test_only_what_is_new_in_a_file_is_made(promptlab, tmp_path):
     assert "same as" not in promptlab("show", "2/4").out
 
 
-def test_the_schema_is_json(promptlab):
+def test_schema_is_json(promptlab):
     """Editors get a draft 2020-12 schema that offers the schedulers and models there are."""
     said = promptlab("schema")
     schema = json.loads(said.out)

@@ -22,7 +22,7 @@ def theirs(tmp_path):
     return str(path)
 
 
-def test_a_foreign_picture_is_taken_in_shown_and_gone_on_from(promptlab, theirs):
+def test_import_foreign_picture_is_shown_and_gone_on_from(promptlab, theirs):
     """What could not be carried over is listed at once and stays with the run; the next command is there to copy."""
     said = promptlab("import", theirs)
     assert said.code == 0
@@ -37,7 +37,7 @@ def test_a_foreign_picture_is_taken_in_shown_and_gone_on_from(promptlab, theirs)
     assert promptlab("import", theirs).out.startswith("run 1: is here already")
 
 
-def test_a_lost_database_is_written_anew(promptlab, workspace, tmp_path):
+def test_import_lost_database_is_written_anew(promptlab, workspace, tmp_path):
     """From the folder of pictures, run by run."""
     promptlab("run", "a {red|blue} fox", "--seeds", "0,1")
     promptlab("rerun", "last", "--seed", "1", "--append", ", snow")
@@ -47,13 +47,13 @@ def test_a_lost_database_is_written_anew(promptlab, workspace, tmp_path):
     assert promptlab("verify", "--all", "--workspace", str(tmp_path / "new")).code == 0
 
 
-def test_import_as_json(promptlab, theirs):
+def test_import_json_has_the_runs(promptlab, theirs):
     """Each run, or file, with what came of it."""
     (taken,) = json.loads(promptlab("import", theirs, "--json").out)
     assert (taken["files"], taken["run"]["origin"]["program"]) == (1, "AUTOMATIC1111")
 
 
-def test_like_starts_from_a_picture(promptlab, workspace):
+def test_run_like_starts_from_a_picture(promptlab, workspace):
     """Words, seed and setting are the picture's; options go over them; the same again is linked."""
     promptlab("run", "a fox", "--seeds", "3,4", "--steps", "9", "--negative", "blur")
     picture = str(workspace.root / "images" / "00001" / "v00-seed4.png")
@@ -66,7 +66,7 @@ def test_like_starts_from_a_picture(promptlab, workspace):
     assert [(each["prompt"], each["negative_prompt"]) for each in shown["variants"]] == [("an owl", "blur")]
 
 
-def test_like_takes_a_foreign_picture_too(promptlab, theirs, tmp_path):
+def test_run_like_takes_a_foreign_picture_too(promptlab, theirs, tmp_path):
     """Its model is the one it names, or the one that is typed; where it names none, that is asked for."""
     said = promptlab("run", "--like", theirs, "--model", "mini", "--dry-run")
     assert (said.code, "model           mini" in said.out) == (0, True)
@@ -99,7 +99,7 @@ def test_export_says_where_it_went(promptlab, tmp_path, monkeypatch):
         (("run", "--like", "a.png", "-f", "b.yaml"), "--like 'a.png' is said beside --file; allowed: one of the two"),
     ],
 )
-def test_wrong_input_is_one_line_and_exit_code_2(promptlab, words, sentence):
+def test_import_and_export_wrong_input_is_one_line_and_exit_code_2(promptlab, words, sentence):
     """What, which value, what is allowed, what to type next."""
     said = promptlab(*words)
     assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)

@@ -46,7 +46,7 @@ LOADED = (
     ],
     ids=" ".join,
 )
-def test_help_and_lists_import_nothing_heavy(words, lab, tmp_path):
+def test_import_time_of_help_and_lists_has_nothing_heavy(words, lab, tmp_path):
     """torch, diffusers, MLflow, SQLAlchemy, Pillow and rich stay on disk."""
     from promptlab.specs import PipelineSpec, RunSpec, Variant
 
@@ -62,14 +62,14 @@ def test_help_and_lists_import_nothing_heavy(words, lab, tmp_path):
 @pytest.mark.parametrize(
     "words", [["run", "a", "--steps", "0"], ["run", "a", "--seeds", "x"], ["plan", "a", "--size", "x"]], ids=" ".join
 )
-def test_a_typing_error_is_found_before_torch_is_loaded(words, tmp_path):
+def test_import_time_of_a_typing_error_has_no_torch(words, tmp_path):
     """Waiting five seconds to hear of a typing error is no fun."""
     said = subprocess.run([sys.executable, "-c", LOADED, *words], capture_output=True, text=True, cwd=tmp_path)
     assert said.returncode == 2
     assert HEAVY & set(json.loads(said.stderr.splitlines()[-1])) == set()
 
 
-def test_the_best_value_is_found_without_torch_mlflow_or_sqlalchemy(lab, tmp_path):
+def test_import_time_of_best_has_no_torch_mlflow_or_sqlalchemy(lab, tmp_path):
     """Statistics need NumPy and SciPy, and nothing else that is heavy."""
     from promptlab.specs import PipelineSpec, RunSpec, Variant
 

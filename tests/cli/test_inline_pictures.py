@@ -77,7 +77,7 @@ def in_terminal(*words, answers=(PLAIN,), columns=80, stdin=None, **environment)
     return said.decode()
 
 
-def test_half_blocks_where_the_terminal_knows_no_pictures(picture):
+def test_show_picture_is_half_blocks_where_the_terminal_knows_no_pictures(picture):
     """Two pixels a character, in true colours, never enlarged."""
     said = in_terminal("-c", SHOW, str(picture), "")
     rows = [line for line in said.splitlines() if "▀" in line]
@@ -88,13 +88,13 @@ def test_half_blocks_where_the_terminal_knows_no_pictures(picture):
     assert said.rstrip().endswith("after")
 
 
-def test_half_blocks_fit_the_width(picture):
+def test_show_picture_half_blocks_fit_the_width(picture):
     """A narrow terminal gets a smaller picture of the same proportions."""
     rows = [line for line in in_terminal("-c", SHOW, str(picture), "", columns=30).splitlines() if "▀" in line]
     assert (len(rows), rows[0].count("▀")) == (10, 30)
 
 
-def test_sixels_and_kittys_protocol_where_the_terminal_answers(picture):
+def test_show_picture_is_sixels_or_kittys_protocol_where_the_terminal_answers(picture):
     """Asked for what it can do, the terminal gets the picture's own pixels."""
     sixels = in_terminal("-c", SHOW, str(picture), "", answers=(SIXEL,))
     assert re.search(r'\x1bP[\d;]*q"1;1;60;40', sixels)
@@ -103,7 +103,7 @@ def test_sixels_and_kittys_protocol_where_the_terminal_answers(picture):
     assert "▀" not in sixels + kitty
 
 
-def test_nothing_is_asked_of_a_terminal_that_cannot_answer(picture):
+def test_show_picture_asks_nothing_of_a_terminal_that_cannot_answer(picture):
     """With its input taken from elsewhere, it gets half blocks and no question."""
     said = in_terminal("-c", SHOW, str(picture), "", stdin=subprocess.DEVNULL, answers=())
     assert said.count("▀") == 1200
@@ -116,21 +116,21 @@ def test_nothing_is_asked_of_a_terminal_that_cannot_answer(picture):
      ("yes", {"TERM": "dumb"}, False)],
     ids=["--no-show", "NO_COLOR", "--show before NO_COLOR", "TERM=dumb"],
 )  # fmt: skip
-def test_who_wants_no_picture_gets_none(picture, typed, environment, shown):
+def test_show_picture_who_wants_none_gets_none(picture, typed, environment, shown):
     """What was typed goes first; a terminal of letters only has no choice."""
     said = in_terminal("-c", SHOW, str(picture), typed, **environment)
     assert ("\x1b[38;2" in said) is shown
     assert shown or said == "after\r\n"
 
 
-def test_a_damaged_picture_is_passed_over(tmp_path):
+def test_show_picture_damaged_file_is_passed_over(tmp_path):
     """Showing is a courtesy: it says nothing and fails nothing."""
     (tmp_path / "grid.png").write_bytes(b"no picture")
     assert in_terminal("-c", SHOW, str(tmp_path / "grid.png"), "").endswith("after\r\n")
     assert in_terminal("-c", SHOW, str(tmp_path / "none.png"), "yes") == "after\r\n"
 
 
-def test_nothing_goes_into_a_pipe(promptlab):
+def test_show_picture_into_a_pipe_is_nothing(promptlab):
     """Not even when asked for: whoever reads the other end wants words."""
     ran = promptlab("run", "a fox", "--seeds", "0-1", "--show")
     assert ran.code == 0

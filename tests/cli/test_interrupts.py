@@ -53,7 +53,7 @@ def statuses(promptlab, ref):
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-def test_a_stop_finishes_the_batch_and_says_how_to_go_on(sign, promptlab, workspace, at_seed, monkeypatch):
+def test_run_stopped_finishes_the_batch_and_says_how_to_go_on(sign, promptlab, workspace, at_seed, monkeypatch):
     """One line when it is pressed, one at the end; the batch in flight is whole; resume makes the rest."""
     monkeypatch.chdir(workspace.root)
     at_seed(5, lambda: os.kill(os.getpid(), sign))
@@ -73,14 +73,14 @@ def test_a_stop_finishes_the_batch_and_says_how_to_go_on(sign, promptlab, worksp
     assert promptlab("resume", "last").out == "nothing is owed: last has all its images\n"
 
 
-def test_the_handler_of_sigterm_is_put_back(promptlab):
+def test_main_puts_the_handler_of_sigterm_back(promptlab):
     """A program that calls ``main`` keeps its own."""
     before = signal.getsignal(signal.SIGTERM)
     promptlab("list")
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_a_stopped_sweep_is_resumed(promptlab, workspace, at_seed):
+def test_resume_stopped_sweep_is_made_to_the_end(promptlab, workspace, at_seed):
     """The hint names the sweep; nothing that was made is made again, and the workspace is named where it must be."""
     presses = iter([True])
 
@@ -101,7 +101,7 @@ def test_a_stopped_sweep_is_resumed(promptlab, workspace, at_seed):
     assert promptlab(*words).out.startswith("nothing to make: sweep 1: 2 runs, 16 images")
 
 
-def test_a_failure_says_how_to_go_on(promptlab, workspace, at_seed, monkeypatch):
+def test_run_failure_says_how_to_go_on(promptlab, workspace, at_seed, monkeypatch):
     """The error is one line with the next command behind it; what could be made is made."""
     monkeypatch.chdir(workspace.root)
 
@@ -118,7 +118,7 @@ def test_a_failure_says_how_to_go_on(promptlab, workspace, at_seed, monkeypatch)
     assert promptlab("resume").out.startswith("run 1: 12 images")
 
 
-def test_a_killed_run_is_resumed(promptlab, workspace):
+def test_resume_killed_run_is_made_to_the_end(promptlab, workspace):
     """``kill -9`` in the middle: resume completes it, and so does the same command again."""
     environment = {**os.environ, "PROMPTLAB_ENGINE": "painter", "PROMPTLAB_WORKSPACE": str(workspace.root)}
     for number, prompt in enumerate(("a fox", "a dog"), 1):
@@ -133,6 +133,6 @@ def test_a_killed_run_is_resumed(promptlab, workspace):
         assert statuses(promptlab, number) == ("FINISHED", 16, 16)
 
 
-def test_what_was_wrong_before_anything_began_has_no_such_hint(promptlab):
+def test_run_wrong_before_anything_began_has_no_such_hint(promptlab):
     """There is nothing to resume."""
     assert "resume" not in promptlab("run", "a fox", "--device", "cuda").err

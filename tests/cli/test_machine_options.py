@@ -6,7 +6,7 @@ import functools
 from promptlab.cli.render.warnings import odd_lines
 
 
-def test_what_is_typed_is_kept_inherited_and_shown(promptlab, lab):
+def test_run_machine_options_are_kept_inherited_and_shown(promptlab, lab):
     """A rerun has what its parent had, unless it says otherwise; diff and MLflow say it."""
     from mlflow import MlflowClient
 
@@ -26,7 +26,7 @@ def test_what_is_typed_is_kept_inherited_and_shown(promptlab, lab):
     assert '"vae_slicing"' in lab.workspace.report(1).read_text(encoding="utf-8")
 
 
-def test_both_ways_are_an_axis(promptlab, lab):
+def test_run_switch_typed_both_ways_is_an_axis(promptlab, lab):
     """Typed on and off, beside batch sizes: the tutorial's comparison as a sweep; a rerun is one run."""
     said = promptlab("run", "a fox", "--attention-slicing", "--no-attention-slicing", "--batch-size", "1,2")
     assert "4 runs" in said.out
@@ -42,7 +42,7 @@ def test_both_ways_are_an_axis(promptlab, lab):
     )
 
 
-def test_black_and_decoded_again_pictures_are_listed(promptlab, lab):
+def test_run_black_and_decoded_again_pictures_are_listed(promptlab, lab):
     """By the summary and by show: which they are, and why one should look."""
     promptlab("run", "a fox", "--seeds", "0-2", "--dtype", "float16")
     run = lab.history.find("1").run
@@ -61,7 +61,7 @@ def test_black_and_decoded_again_pictures_are_listed(promptlab, lab):
     assert "decoded" in promptlab("show", "1/2").out
 
 
-def test_memory_that_runs_out_is_told(promptlab, monkeypatch):
+def test_run_out_of_memory_says_the_smaller_batches(promptlab, monkeypatch):
     """Halved and said so; with --exact refused, in one line with what to type."""
     from promptlab.testing import Painter
 

@@ -71,7 +71,7 @@ def typed(promptlab, monkeypatch):
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_it_is_one_line_and_nothing_is_written(case, typed, workspace):
+def test_run_model_that_does_not_load_is_one_line_and_nothing_is_written(case, typed, workspace):
     """Exit code 2, what, which value, what is allowed; no run, no folder."""
     words, sentences = WRONG[case]
     said = typed("run", "a", *words)
@@ -81,14 +81,14 @@ def test_it_is_one_line_and_nothing_is_written(case, typed, workspace):
     assert not (workspace.root / "images").exists()
 
 
-def test_a_hub_id_that_is_not_cached_is_said_at_once(typed):
+def test_run_hub_id_that_is_not_cached_is_said_at_once(typed):
     """Offline, nothing waits for the network."""
     said = typed("run", "a", "--model", "nobody/nothing")
     assert (said.code, said.err.count("\n")) == (2, 1)
     assert "--model 'nobody/nothing'" in said.err
 
 
-def test_a_model_with_only_pickled_weights_is_refused(typed, tmp_path):
+def test_run_model_with_only_pickled_weights_is_refused(typed, tmp_path):
     """Loading a pickle runs what is in it."""
     folder = tmp_path / "pickled"
     shutil.copytree(bundled_models()["mini"], folder)

@@ -29,7 +29,7 @@ def told(workspace, position=0):
     return MlflowClient(database_uri(workspace)).get_run(run_id).data
 
 
-def test_stars_and_favourites_are_kept_shown_and_told(foxes, workspace):
+def test_rate_and_favourite_are_kept_shown_and_told(foxes, workspace):
     """In the record, on the image's page, in MLflow as metrics and a tag; said again they replace what was."""
     assert foxes("rate", "1/0", "1/1", "2").out == "1/0  2 of 5 stars\n1/1  2 of 5 stars\n"
     assert foxes("rate", "1/0", "5").out == "1/0  5 of 5 stars\n"
@@ -46,7 +46,7 @@ def test_stars_and_favourites_are_kept_shown_and_told(foxes, workspace):
     assert foxes("doctor").code == 0
 
 
-def test_a_link_is_judged_as_the_picture_that_it_links_to(foxes, workspace):
+def test_rate_link_rates_the_picture_that_it_links_to(foxes, workspace):
     """The same picture in two runs has one rating, and MLflow is told of both runs."""
     foxes("run", "a red fox", "--seeds", "0-1", "--steps", "3", "--batch-size", "4")
     foxes("rate", "2/0", "4")
@@ -56,7 +56,7 @@ def test_a_link_is_judged_as_the_picture_that_it_links_to(foxes, workspace):
     assert foxes("doctor").code == 0
 
 
-def test_ratings_survive_a_resume(foxes, workspace):
+def test_rate_survives_a_resume(foxes, workspace):
     """What was thought of a picture stays when others of its run are made again."""
     foxes("rate", "1/0", "4")
     (workspace.root / "images/00001/v00-seed1.png").unlink()
@@ -64,7 +64,7 @@ def test_ratings_survive_a_resume(foxes, workspace):
     assert Notebook.at(workspace).run(1).images[0].stars == 4
 
 
-def test_a_comparison_asks_keeps_and_ranks(foxes, workspace, monkeypatch):
+def test_compare_asks_keeps_and_ranks(foxes, workspace, monkeypatch):
     """Pairs of one seed; every answer is a vote, told to MLflow; the ranking and the verdict follow."""
     answering(monkeypatch, *["a", "b"] * 5, "=", "?", "a")
     said = foxes("compare", "1", "--pairs", "12")
@@ -84,7 +84,7 @@ def test_a_comparison_asks_keeps_and_ranks(foxes, workspace, monkeypatch):
     assert foxes("compare", "1", "--pairs", "3").out.count("pair ") == 0  # all were asked about
 
 
-def test_a_clear_liking_has_a_winner(foxes, monkeypatch, workspace):
+def test_compare_clear_liking_has_a_winner(foxes, monkeypatch, workspace):
     """Ten of ten for red: `best` names it, from how many votes, with the interval of its lead."""
     lab_votes(workspace, 10)
     assert foxes("best", "--by", "variant").out.splitlines()[-1].startswith("red wins, from 10 votes; its lead of +")
@@ -108,7 +108,7 @@ def lab_votes(workspace, number):
         book.add_vote((1, position), (1, position + 12))
 
 
-def test_few_votes_are_not_enough(foxes, workspace):
+def test_compare_few_votes_are_not_enough(foxes, workspace):
     """Nine of nine is said to be too few, ten even ones to be chance."""
     lab_votes(workspace, 9)
     assert "not enough votes: 9 votes of 10 at least" in foxes("best", "--by", "variant").out
@@ -118,7 +118,7 @@ def test_few_votes_are_not_enough(foxes, workspace):
     assert "not enough votes: red is ahead after 15 votes, but" in foxes("best", "--by", "variant").out
 
 
-def test_a_sweep_is_compared_by_its_settings(promptlab, monkeypatch):
+def test_compare_sweep_by_its_settings(promptlab, monkeypatch):
     """Contenders are the axis values; the answers stop with q or with the input."""
     promptlab("run", "a fox", "--seeds", "0-3", "--steps", "3", "--steps", "4")
     answering(monkeypatch, "a", "q")
@@ -137,7 +137,7 @@ def line(workspace, *votes):
     return format_votes(given, [run])
 
 
-def test_votes_given_in_a_report_are_kept_once(foxes, workspace):
+def test_compare_votes_of_a_report_are_kept_once(foxes, workspace):
     """Ranked and told to MLflow; typed twice they say nothing new; thought otherwise, the last word counts."""
     first = line(workspace, (0, 12), (13, 1), (2, 14, "="))
     said = foxes("compare", "1", "--votes", first)
@@ -169,14 +169,14 @@ def test_votes_given_in_a_report_are_kept_once(foxes, workspace):
         ("2/0>1/12 #00000000", "is about run 2; allowed: pictures of run 1"),
     ],
 )
-def test_a_line_that_is_not_a_report_s_is_refused_whole(foxes, workspace, votes, message):
+def test_compare_votes_of_no_report_are_refused_whole(foxes, workspace, votes, message):
     """What is wrong with which vote; nothing is kept of any."""
     said = foxes("compare", "1", "--votes", votes)
     assert (said.code, message in said.err) == (2, True), said.err
     assert sum(one.votes_won for one in Notebook.at(workspace).run(1).images) == 0
 
 
-def test_a_vote_that_stands_twice_is_refused(foxes, workspace):
+def test_compare_vote_that_stands_twice_is_refused(foxes, workspace):
     """Which of the two is meant nobody can tell."""
     both = line(workspace, (0, 12), (12, 0))
     assert "is about two pictures that another vote of the line is about" in foxes("compare", "1", "--votes", both).err
@@ -194,7 +194,7 @@ def test_a_vote_that_stands_twice_is_refused(foxes, workspace):
         (["best", "--by", "colour"], "--by 'colour' is unknown"),
     ],
 )
-def test_what_cannot_be_is_one_line(foxes, words, message):
+def test_ratings_wrong_input_is_one_line(foxes, words, message):
     """What, which value, what is allowed; nothing is kept."""
     said = foxes(*words)
     assert (said.code, message in said.err) == (2, True), said.err

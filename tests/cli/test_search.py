@@ -15,7 +15,7 @@ def foxes(promptlab):
     return promptlab
 
 
-def test_a_search_is_a_line_for_each_picture(foxes):
+def test_search_is_a_line_for_each_picture(foxes):
     """Image, seed, stars, setting and words; the best match first."""
     foxes("rate", "1/2", "5")
     said = foxes("search", "blue", "FOX")
@@ -26,12 +26,12 @@ def test_a_search_is_a_line_for_each_picture(foxes):
     assert "[template: a {red|blue} fox, rim light] a red fox" in lines[2]
 
 
-def test_a_word_that_is_elsewhere_is_shown_with_where(foxes):
+def test_search_word_found_elsewhere_is_shown_with_where(foxes):
     """A note that was found stands before the prompt."""
     assert "[note: for the cover]" in foxes("search", "cover").out
 
 
-def test_options_and_limits_are_kept(foxes):
+def test_search_options_and_limit_choose_pictures(foxes):
     """What does not fit is left out, and what is cut off is said."""
     assert [line.split()[0] for line in foxes("search", "--scheduler", "euler").out.splitlines()[1:]] == ["2/0"]
     assert foxes("search", "fox", "--limit", "1").out.splitlines()[-1] == "the best 1; all of them: --limit 0"
@@ -39,7 +39,7 @@ def test_options_and_limits_are_kept(foxes):
     assert foxes("search", "fox", "--since", "2999-01-01").out.startswith("nothing found for fox")
 
 
-def test_json_and_csv_say_the_same(foxes):
+def test_search_json_and_csv_say_the_same(foxes):
     """Both are complete, and a program can read them."""
     from_json = json.loads(foxes("search", "owl", "--json").out)
     (from_csv,) = csv.DictReader(io.StringIO(foxes("search", "owl", "--csv").out))
@@ -47,7 +47,7 @@ def test_json_and_csv_say_the_same(foxes):
     assert from_csv == {name: "" if value is None else str(value) for name, value in from_json[0].items()}
 
 
-def test_lists_and_runs_are_tables_too(foxes):
+def test_list_and_show_csv_are_tables(foxes):
     """`list --csv` has a line a run, `show --csv` a line an image, of an image only its own."""
     runs = list(csv.DictReader(io.StringIO(foxes("list", "--csv").out)))
     assert [(run["id"], run["images"], run["prompt"]) for run in runs] == [
@@ -73,7 +73,7 @@ def test_lists_and_runs_are_tables_too(foxes):
         (["fox", "--json", "--csv"], "--csv is said beside --json; allowed: one of them"),
     ],
 )
-def test_what_cannot_be_is_one_line(promptlab, words, message):
+def test_search_wrong_input_is_one_line(promptlab, words, message):
     """What, which value, what is allowed."""
     said = promptlab("search", *words)
     assert (said.code, message in said.err) == (2, True)

@@ -35,7 +35,7 @@ def without_seconds(text):
             for line in text.splitlines()]  # fmt: skip
 
 
-def test_the_tree_of_the_story(story):
+def test_tree_of_the_story_is_drawn(story):
     """Runs with box lines between them, words as they changed, each of four ages on its own line."""
     said = story("tree")
     assert (said.code, said.err) == (0, "")
@@ -56,14 +56,14 @@ def test_the_tree_of_the_story(story):
     ]
 
 
-def test_a_run_is_marked_and_an_image_shows_where_it_came_from(story):
+def test_tree_of_a_run_marks_it_and_of_an_image_says_its_ancestors(story):
     """``tree 2`` marks the run; ``tree 3/2`` begins with the image's ancestors."""
     assert next(line for line in story("tree", "2").out.splitlines() if line.endswith("◀")).startswith("└─ 2 · ")
     head = ["image 3/2 (seed 1, a)", "  varied from 2/1", "  varied from 1/1", ""]
     assert story("tree", "3/2").out.splitlines()[:4] == head
 
 
-def test_a_sweep_is_one_line_until_all_is_asked_for(story):
+def test_tree_sweep_is_one_line_until_all_is_asked_for(story):
     """Six runs are one entry; ``--all`` lists them; a rerun of one of them is under it, the others are counted."""
     story("run", "a fox", "--scheduler", "euler", "--scheduler", "unipc", "--steps", "5-7")
     lines = story("tree").out.splitlines()
@@ -75,7 +75,7 @@ def test_a_sweep_is_one_line_until_all_is_asked_for(story):
     assert "└─ … and 5 more: promptlab show sweep:1" in out
 
 
-def test_many_changed_alike_are_said_once(story):
+def test_tree_many_changed_alike_are_said_once(story):
     """Words that were added to every prompt stand in one line; what was left out is named."""
     story("rerun", "3", "--append", ", rim light")
     assert "all 4 prompts: " in story("tree").out
@@ -84,7 +84,7 @@ def test_many_changed_alike_are_said_once(story):
     assert "left out: the oldest, a old, a young" in story("tree").out
 
 
-def test_negative_prompts_and_new_prompts(story):
+def test_tree_negative_and_new_prompts_are_shown(story):
     """A negative prompt that came, and prompts that have nothing to do with the old ones."""
     story("rerun", "3", "--negative", "blurry, beard", "--prompt", "a fox", "--prompt", "a wolf", "--name", "beasts")
     out = story("tree").out
@@ -92,14 +92,14 @@ def test_negative_prompts_and_new_prompts(story):
     assert "negative: {+blurry, beard+}" in out
 
 
-def test_a_limit_says_what_it_left_out(story):
+def test_tree_limit_says_what_it_left_out(story):
     """The newest stay; the line says how to see all."""
     out = story("tree", "--limit", "1").out
     assert out.startswith("… 2 older runs and sweeps: promptlab tree --limit 0")
     assert "\n3 · rerun of 2/1 · " in out
 
 
-def test_trees_of_experiments(story):
+def test_tree_of_experiments_are_apart(story):
     """All of them, the newest last; one by its name; a rerun from another one says from which."""
     story("rerun", "1", "--steps", "30", "--experiment", "masks")
     out = story("tree").out
@@ -111,7 +111,7 @@ def test_trees_of_experiments(story):
 
 
 @pytest.mark.parametrize("columns", [40, 72, 140])
-def test_no_line_is_wider_than_the_terminal(columns, story, monkeypatch):
+def test_tree_no_line_is_wider_than_the_terminal(columns, story, monkeypatch):
     """Long prompts are wrapped beside the tree's lines; wide characters count twice."""
     story("rerun", "2", "--prompt", "红色的狐狸在雪地里奔跑看着远方的山和海还有天空中的云彩" * 3, "--name", "雪" * 30)
     story("rerun", "last", "--prompt", "x" * 300, "--prompt", "狐" * 200)
@@ -122,7 +122,7 @@ def test_no_line_is_wider_than_the_terminal(columns, story, monkeypatch):
         assert [line for line in wrapped if shown_width(line) > columns] == []
 
 
-def test_a_deep_tree_goes_on_below(story, monkeypatch):
+def test_tree_that_is_deep_goes_on_below(story, monkeypatch):
     """Where there is no room to go deeper, the rest begins again at the margin, and every run is there once."""
     for number in range(4, 12):
         story("rerun", "last", "--append", f" {number}")
@@ -134,7 +134,7 @@ def test_a_deep_tree_goes_on_below(story, monkeypatch):
     assert any("◀" in line for line in lines)
 
 
-def test_colours_are_for_terminals_that_want_them(story, workspace):
+def test_diff_colours_are_for_terminals_that_want_them(story, workspace):
     """Red and struck through, green: on a terminal without NO_COLOR, and nowhere else."""
 
     def shown(**environment):
@@ -165,7 +165,7 @@ def test_colours_are_for_terminals_that_want_them(story, workspace):
     assert "\x1b" not in story("tree").out
 
 
-def test_the_tree_as_json(story):
+def test_tree_json_is_flat(story):
     """Flat: runs with their changes, the words that went and came, and their children."""
     told = json.loads(story("tree", "3/2", "--json").out)
     assert told["experiments"] == [{"name": "promptlab", "roots": [{"run": 1}]}]
@@ -176,7 +176,7 @@ def test_the_tree_as_json(story):
     assert [piece["text"] for piece in runs[3]["words"][3]["prompt"] if piece["kind"] == "added"] == [" young"]
 
 
-def test_a_diff_says_fields_words_and_pixels(story, workspace):
+def test_diff_says_fields_words_and_pixels(story, workspace):
     """Settings, words, a line for each pair of pictures, and where the picture is."""
     said = story("diff", "2", "3")
     assert (said.code, said.err) == (0, "")
@@ -188,7 +188,7 @@ def test_a_diff_says_fields_words_and_pixels(story, workspace):
     assert read_pixels(workspace.comparison((2, None), (3, None))).shape[2] == 3
 
 
-def test_a_diff_without_a_picture_or_without_common_seeds(story, workspace):
+def test_diff_without_a_picture_or_common_seeds_says_so(story, workspace):
     """Nothing is drawn when it is not wanted, or when no seed is on both sides; both is said."""
     assert "side by side: " not in story("diff", "1", "2", "--no-picture").out
     story("rerun", "1", "--seeds", "100-102")
@@ -197,7 +197,7 @@ def test_a_diff_without_a_picture_or_without_common_seeds(story, workspace):
     assert not list((workspace.root / "images").glob("diff-*"))
 
 
-def test_equal_things_are_said_to_be_equal(story):
+def test_diff_of_equal_runs_says_so(story):
     """A run against itself, and an image against itself."""
     out = story("diff", "1", "1").out
     assert "same setting, same words, same environment" in out
@@ -205,7 +205,7 @@ def test_equal_things_are_said_to_be_equal(story):
     assert story("diff", "3/0", "3/0", "--no-picture").out.count("identical") == 1
 
 
-def test_the_environment_is_compared_fact_by_fact(story, workspace):
+def test_diff_environment_is_compared_fact_by_fact(story, workspace):
     """A fact that is not what it was is named with both values."""
     story("rerun", "1", "--steps", "9")
     with closing(sqlite3.connect(workspace.database)) as connection:
@@ -220,7 +220,7 @@ def test_the_environment_is_compared_fact_by_fact(story, workspace):
     assert " → 9.9\n" in out
 
 
-def test_a_diff_as_json(story):
+def test_diff_json_has_words_and_pixels(story):
     """Every number, for every pair; the words as pieces."""
     told = json.loads(story("diff", "1", "2", "--json").out)
     assert [one["before"] for one in told["pictures"]] == [f"1/{place}" for place in range(8)]
@@ -239,20 +239,20 @@ def test_a_diff_as_json(story):
         (["diff", "1", "never"], "names no run and no image"),
     ],
 )
-def test_wrong_words_are_one_line(words, sentence, story):
+def test_tree_and_diff_wrong_input_is_one_line(words, sentence, story):
     """What, which value, what is there, what to type; exit code 2."""
     said = story(*words)
     assert (said.code, said.err.count("\n")) == (2, 1)
     assert sentence in said.err
 
 
-def test_an_empty_workspace_says_what_to_type(promptlab, tmp_path):
+def test_tree_of_an_empty_workspace_says_what_to_type(promptlab, tmp_path):
     """There is no tree yet, which is no error."""
     said = promptlab("tree", "--workspace", str(tmp_path / "new"))
     assert (said.code, said.out.startswith("no runs yet; type: promptlab run")) == (0, True)
 
 
-def test_an_imported_run_says_where_it_came_from(story, workspace):
+def test_tree_imported_run_says_where_it_came_from(story, workspace):
     """The program and the file stand in its title."""
     with closing(sqlite3.connect(workspace.database)) as connection:
         origin = json.dumps({"program": "ComfyUI", "file": "old/fox.png", "lost": []})
@@ -261,7 +261,7 @@ def test_an_imported_run_says_where_it_came_from(story, workspace):
     assert "\n1 · imported from ComfyUI (fox.png) · 8 images" in story("tree").out
 
 
-def test_words_are_wrapped_between_words_and_long_ones_inside():
+def test_word_diff_wraps_between_words_and_long_ones_inside():
     """Marks stay with their words; a word longer than a line is broken; nothing is lost."""
     lines = changed_words("a b", "a " + "x" * 90 + " c", Terminal(width=40), title="prompt: ")
     assert all(len(line) <= 40 for line in lines)

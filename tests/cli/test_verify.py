@@ -29,7 +29,7 @@ def off_by_one(workspace):
         connection.execute("UPDATE promptlab_images SET pixel_sha256 = ? WHERE position = 0", (pixel_sha256(pixels),))
 
 
-def test_exact_is_one_line_and_exit_code_0(promptlab, run):
+def test_verify_exact_is_one_line_and_exit_code_0(promptlab, run):
     """Nothing to look at where everything is as it was."""
     said = promptlab("verify", "last")
     assert (said.code, said.err) == (0, "")
@@ -40,7 +40,7 @@ def test_exact_is_one_line_and_exit_code_0(promptlab, run):
     assert "verified      exact, 2" in promptlab("show", "1/0").out
 
 
-def test_close_is_measured_and_exit_code_1_unless_allowed(promptlab, run, workspace):
+def test_verify_close_is_measured_and_exit_code_1_unless_allowed(promptlab, run, workspace):
     """The difference in pixels, levels and dB; that nothing recorded has changed; and --allow close accepts it."""
     off_by_one(workspace)
     said = promptlab("verify", "1")
@@ -54,7 +54,7 @@ def test_close_is_measured_and_exit_code_1_unless_allowed(promptlab, run, worksp
     assert "verified     3 exact, 1 close of 4" in promptlab("show", "1").out
 
 
-def test_json_has_every_number(promptlab, run, workspace):
+def test_verify_json_has_every_number(promptlab, run, workspace):
     """As a list of verdicts."""
     off_by_one(workspace)
     first = json.loads(promptlab("verify", "1", "--json").out)[0]
@@ -62,7 +62,7 @@ def test_json_has_every_number(promptlab, run, workspace):
     assert (first["verification"]["outcome"], first["verification"]["differing_pixels"]) == ("close", 1)
 
 
-def test_what_cannot_be_made_again_is_said_and_exit_code_1(promptlab, run, workspace):
+def test_verify_what_cannot_be_made_again_is_said_and_exit_code_1(promptlab, run, workspace):
     """One picture is gone: the others are compared."""
     (workspace.root / "images" / "00001" / "v00-seed1.png").unlink()
     said = promptlab("verify", "--all")
@@ -71,7 +71,7 @@ def test_what_cannot_be_made_again_is_said_and_exit_code_1(promptlab, run, works
     assert said.out.endswith("4 pictures: 3 exact, 1 not made again\n")
 
 
-def test_all_of_an_empty_workspace(promptlab, tmp_path):
+def test_verify_all_of_an_empty_workspace_is_nothing(promptlab, tmp_path):
     """Nothing was made yet, and nothing is written."""
     said = promptlab("verify", "--all", "--workspace", str(tmp_path / "new"))
     assert (said.code, said.out) == (0, "0 pictures: nothing was made yet\n")
@@ -89,14 +89,14 @@ def test_all_of_an_empty_workspace(promptlab, tmp_path):
         (("nowhere.png",), "image 'nowhere.png' does not exist"),
     ],
 )
-def test_wrong_input_is_one_line_and_exit_code_2(promptlab, run, words, sentence):
+def test_verify_wrong_input_is_one_line_and_exit_code_2(promptlab, run, words, sentence):
     """What, which value, what is allowed, what to type next."""
     said = promptlab("verify", *words)
     assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
     assert sentence in said.err
 
 
-def test_a_picture_of_another_program(promptlab, run, tmp_path):
+def test_verify_picture_of_another_program_is_refused(promptlab, run, tmp_path):
     """It does not say how it was made."""
     write_png(tmp_path / "a.png", np.zeros((8, 8, 3), np.uint8), {"parameters": "a fox\nSteps: 1"})
     said = promptlab("verify", str(tmp_path / "a.png"))
