@@ -14,6 +14,7 @@ from promptlab.plan import ResolvedSpec
 from promptlab.records import Environment, ImageRecord, ImageStatus, RunRecord, RunStatus, VariantRecord
 from promptlab.specs import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant
 from promptlab.workspace import Workspace
+from tests.browsing import chromium
 
 UID = "0123456789abcdef" * 2
 
@@ -48,6 +49,13 @@ def python_spelling():
     """Spell fields in errors as Python users read them."""
     with spelled_by(spell_in_python):
         yield
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Start a browser for the tests of a file; Playwright keeps an event loop running for as long as it is open."""
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -52,7 +52,7 @@ def holds(picture, part):
                if y + height <= picture.shape[0] and x + width <= picture.shape[1])  # fmt: skip
 
 
-def test_both_pictures_and_their_difference_are_there_to_the_pixel(space):
+def test_comparison_has_both_images_and_their_difference_to_the_pixel(space):
     """Cells hold the pixels of the PNGs; the third column is the difference, brighter by what is written under it."""
     before = noise(1)
     after = before // 2 + 60
@@ -64,7 +64,7 @@ def test_both_pictures_and_their_difference_are_there_to_the_pixel(space):
     assert any(holds(picture, np.minimum(apart * gain, 255).astype(np.uint8)) for gain in (1, 2, 4))
 
 
-def test_identical_pictures_have_a_black_difference(space):
+def test_comparison_of_identical_images_has_a_black_difference(space):
     """Nothing is made brighter where nothing differs."""
     pair = compare_images(image(space, 1, 0, noise(1)), image(space, 2, 0, noise(1)), space)
     assert pair.difference is not None
@@ -72,7 +72,7 @@ def test_identical_pictures_have_a_black_difference(space):
     assert holds(drawn(space, pair), np.zeros((64, 64, 3), np.uint8))
 
 
-def test_two_sizes_leave_the_difference_out(space):
+def test_comparison_of_two_sizes_leaves_the_difference_out(space):
     """Both are shown and why they are not compared is said; with no difference at all there is no third column."""
     pair = compare_images(image(space, 1, 0, noise(1)), image(space, 2, 0, noise(2, height=48)), space)
     assert (pair.difference, pair.problem) == (None, "sizes differ: 64x64 and 64x48")
@@ -83,7 +83,7 @@ def test_two_sizes_leave_the_difference_out(space):
     assert drawn(space, pair, other).shape[1] > alone.shape[1]
 
 
-def test_what_is_not_there_has_its_empty_place(space):
+def test_comparison_missing_image_has_an_empty_place(space):
     """An owed picture, a lost file and a damaged one are a problem each, and the sheet is drawn."""
     there = image(space, 1, 0, noise(1))
     lost, broken = image(space, 2, 1, noise(2)), image(space, 2, 2, noise(3))
@@ -97,14 +97,14 @@ def test_what_is_not_there_has_its_empty_place(space):
     assert holds(drawn(space, *pairs), noise(1))
 
 
-def test_many_pairs_are_cut_and_said_to_be(space):
+def test_comparison_of_many_pairs_is_cut_and_says_so(space):
     """The first of them are drawn, so that the picture stays one that viewers open."""
     one, other = (image(space, run, 0, noise(run, height=8, width=8)) for run in (1, 2))
     pair = compare_images(one, other, space)
     assert drawn(space, *[pair] * (MAX_ROWS + 9)).shape[0] < drawn(space, *[pair] * MAX_ROWS).shape[0] + 60
 
 
-def test_it_is_kept_under_both_names(space):
+def test_comparison_is_saved_under_both_names(space):
     """A run by its number, an image by its run and position; the file is the very picture."""
     path = space.comparison((1, None), (3, 12))
     assert space.relative(path) == "images/diff-00001-00003.12.png"

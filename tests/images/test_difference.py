@@ -20,7 +20,7 @@ def grey(level, *, height=4, width=5):
     return np.full((height, width, 3), level, np.uint8)
 
 
-def test_equal_pictures_differ_in_nothing():
+def test_difference_of_equal_images_is_nothing():
     """No pixel, no level, and no signal-to-noise ratio, which would be infinite."""
     found = difference(grey(7), grey(7))
     assert found is not None
@@ -29,7 +29,7 @@ def test_equal_pictures_differ_in_nothing():
     assert not difference_picture(grey(7), grey(7), gain=128).any()
 
 
-def test_one_channel_of_one_pixel_counts_as_one_pixel():
+def test_difference_in_one_channel_counts_as_one_pixel():
     """A pixel differs when any of its channels does; the mean is over all channels."""
     after = grey(10)
     after[1, 2, 0] = 40
@@ -39,7 +39,7 @@ def test_one_channel_of_one_pixel_counts_as_one_pixel():
     assert found.psnr == pytest.approx(10 * math.log10(255**2 / (900 / 60)))
 
 
-def test_black_and_white_are_as_far_apart_as_can_be():
+def test_difference_of_black_and_white_is_the_greatest():
     """255 levels, and a ratio of 0 dB: nothing overflows."""
     found = difference(grey(0, height=300, width=300), grey(255, height=300, width=300))
     assert found is not None
@@ -47,7 +47,7 @@ def test_black_and_white_are_as_far_apart_as_can_be():
 
 
 @pytest.mark.parametrize("other", [grey(1, width=6), grey(1, height=3)])
-def test_pictures_of_two_sizes_are_not_compared(other):
+def test_difference_of_two_sizes_is_none(other):
     """There is no difference to be told, and none to be drawn."""
     assert difference(grey(1), other) is None
     with pytest.raises(ValueError, match="two sizes"):
@@ -55,7 +55,7 @@ def test_pictures_of_two_sizes_are_not_compared(other):
 
 
 @given(st.data())
-def test_both_directions_agree_with_pillow(data):
+def test_difference_in_both_directions_agrees_with_pillow(data):
     """The difference is the same from either side, and its picture is Pillow's."""
     before = data.draw(PICTURES)
     after = data.draw(arrays.arrays(np.uint8, before.shape))
@@ -66,7 +66,7 @@ def test_both_directions_agree_with_pillow(data):
     assert visible_gain(before, after) in GAINS
 
 
-def test_faint_differences_are_made_visible_and_never_wrap_around():
+def test_difference_image_shows_faint_ones_and_never_wraps_around():
     """One level becomes 128; a few bright pixels are cut at 255 and leave the others as bright."""
     before, after = grey(100, height=100, width=100), grey(101, height=100, width=100)
     assert visible_gain(before, after) == 128

@@ -65,14 +65,14 @@ def other_fonts(monkeypatch, folders: tuple[Path, ...]):
         each.cache_clear()
 
 
-def test_the_main_font_ships_with_a_dependency():
+def test_main_font_ships_with_a_dependency():
     """DejaVu Sans, regular and bold, is found without importing matplotlib and needs no font on the system."""
     for bold in (False, True):
         assert "matplotlib" in main_face(bold=bold).path.parts
     assert main_face() != main_face(bold=True)
 
 
-def test_no_latin_letter_is_a_box():
+def test_main_font_has_every_latin_letter():
     """Every printable character of Latin-1, Latin Extended-A, Greek and Cyrillic has a glyph in both weights."""
     letters = [
         chr(code) for code in (*range(0x20, 0x7F), *range(0xA1, 0x180), *range(0x391, 0x3C9), *range(0x400, 0x460))
@@ -84,7 +84,7 @@ def test_no_latin_letter_is_a_box():
 
 @given(text=anything)
 @settings(deadline=None)
-def test_legible_text_has_a_glyph_for_every_character(text):
+def test_legible_any_text_has_a_glyph_for_every_character(text):
     """Whatever was typed, what is drawn is drawn with a font that has it; nothing else is left but line breaks."""
     for bold in (False, True):
         drawn = {each: face_for(each, bold=bold) for each in legible(text) if each != "\n"}
@@ -96,7 +96,7 @@ def test_legible_text_has_a_glyph_for_every_character(text):
         st.characters(min_codepoint=0x20, max_codepoint=0x17F, exclude_categories=["Cc", "Zs", "Cf"]) | st.just(" ")
     )
 )
-def test_latin_text_stays_as_it_was_typed(text):
+def test_legible_latin_text_stays_as_it_was_typed(text):
     """Nothing is named or replaced where there is nothing missing."""
     assert legible(text) == text
 
@@ -115,18 +115,18 @@ def test_latin_text_stays_as_it_was_typed(text):
         ("two\r\nlines", "two\nlines"),
     ],
 )
-def test_what_no_font_has_is_named_instead(no_system_fonts, typed, shown):
+def test_legible_character_without_a_font_is_named(no_system_fonts, typed, shown):
     """Scripts are counted, symbols named, so that a reader knows that something stands there and what."""
     assert legible(typed).replace("\N{NO-BREAK SPACE}", " ") == shown
 
 
-def test_the_scripts_that_are_missing_can_be_told(no_system_fonts):
+def test_scripts_without_font_are_listed(no_system_fonts):
     """A grid can say below itself which fonts it lacks; a symbol with a name is not one of them."""
     assert scripts_without_font(f"{KOREAN} portrait 老いた 🔥") == ("CJK", "Japanese", "Korean")
     assert scripts_without_font("portrait 🔥") == ()
 
 
-def test_an_installed_font_fills_in(a_korean_font):
+def test_font_of_the_system_fills_in(a_korean_font):
     """With a Korean font installed, Korean is drawn with it and Latin with ours, on one line; bad files are skipped."""
     text = f"portrait {KOREAN} 50mm"
     assert legible(text) == text
@@ -141,7 +141,7 @@ def test_an_installed_font_fills_in(a_korean_font):
         Style(size=13, colour="#000000", bold=bold).draw(canvas, 0, 0, text)
 
 
-def test_without_matplotlib_there_is_still_a_font(monkeypatch):
+def test_main_font_without_matplotlib_is_pillows(monkeypatch):
     """Pillow's own font takes over, with its own coverage: what it lacks is named, never boxed."""
     monkeypatch.setattr(fonts, "find_spec", lambda _: None)
     forget = (fonts.main_face, fonts.face_for, fonts._coverage, fonts.loaded)
@@ -168,27 +168,27 @@ def test_wrapped_lines_hold_every_word_and_none_is_too_wide():
 
 @given(text=anything, width=st.integers(40, 400))
 @settings(deadline=None)
-def test_wrapping_loses_nothing(text, width):
+def test_wrapped_any_text_loses_nothing(text, width):
     """Any text in any width: the same characters in the same order, blanks at line ends apart."""
     block = wrapped(text, STYLE, width)
     assert "".join("".join(block.lines).split(" ")) == legible(text).replace("\n", "").replace(" ", "")
     assert all(STYLE.width(line) <= width for line in block.lines if len(line) > 1)
 
 
-def test_a_word_wider_than_the_column_is_broken():
+def test_wrapped_word_wider_than_the_column_is_broken():
     """A word without an end goes on in the next line, whole."""
     block = wrapped("x" * 100, STYLE, 100)
     assert "".join(block.lines) == "x" * 100
     assert block.width <= 100
 
 
-def test_line_breaks_and_empty_lines_stay():
+def test_wrapped_line_breaks_and_empty_lines_stay():
     """A prompt of several lines is shown as several lines."""
     assert wrapped("one\n\n  two  ", STYLE, 300).lines == ("one", "", "  two")
     assert wrapped("", STYLE, 300).lines == ("",)
 
 
-def test_a_japanese_line_does_not_begin_with_a_comma(monkeypatch):
+def test_wrapped_japanese_line_does_not_begin_with_a_comma(monkeypatch):
     """Closing signs stay with the character before them, opening ones with the one after (JIS X 4051)."""
     tokens = wrapped.__globals__["_TOKENS"]
     assert tokens.findall("老い、た「戦士」 50mm。") == ["老", "い、", "た", "「戦", "士」", " ", "50mm。"]

@@ -35,7 +35,7 @@ def same_words(text, typed):
 
 
 @pytest.mark.parametrize(("variants", "seeds"), [(1, 1), (3, 8), (3, 1), (1, 40)])
-def test_each_cell_is_the_picture_to_the_pixel(make_run, workspace, variants, seeds):
+def test_grid_cell_is_the_image_to_the_pixel(make_run, workspace, variants, seeds):
     """Cropping a cell out of the saved grid gives the pixels of that PNG: nothing is scaled, nothing drawn over."""
     run = make_run(THREE[:variants], range(seeds))
     with Image.open(save_grid(run, workspace)) as sheet:
@@ -46,7 +46,7 @@ def test_each_cell_is_the_picture_to_the_pixel(make_run, workspace, variants, se
             assert np.array_equal(crop(sheet, box), read_pixels(workspace.root / image.path))
 
 
-def test_the_grid_lies_in_its_place_and_is_replaced(make_run, workspace):
+def test_grid_saved_lies_in_its_place_and_is_replaced(make_run, workspace):
     """Drawing again writes the same file again, and no other."""
     run = make_run(THREE, (0, 1))
     first = save_grid(run, workspace)
@@ -56,7 +56,7 @@ def test_the_grid_lies_in_its_place_and_is_replaced(make_run, workspace):
     assert {path.suffix for path in workspace.run_folder(3).iterdir()} == {".png"}
 
 
-def test_labels_hold_every_word(make_run):
+def test_grid_labels_hold_every_word(make_run):
     """Title, prompt and negative prompt stand beside their row in full, never cut."""
     layout = grid_layout(make_run(THREE, (0, 1)))
     assert len(words(layout, 0)) == 1
@@ -67,14 +67,14 @@ def test_labels_hold_every_word(make_run):
     assert words(layout, 2)[1] == "negative: blurry, dull"
 
 
-def test_a_label_that_says_what_the_prompt_says_is_left_out(make_run):
+def test_grid_label_equal_to_the_prompt_is_left_out(make_run):
     """The prompt alone, where its short label is the prompt; an empty prompt is said to be one."""
     layout = grid_layout(make_run((Variant(prompt=A, label=A), Variant(prompt="")), (0,)))
     assert [len(row.label) for row in layout.bands[0].rows] == [1, 1]
     assert words(layout, 1) == ["(empty prompt)"]
 
 
-def test_a_negative_prompt_that_all_rows_share_is_said_once(make_run):
+def test_grid_negative_prompt_of_all_rows_is_said_once(make_run):
     """It stands in the head, in full, instead of beside every row."""
     layout = grid_layout(make_run([Variant(prompt=p, negative_prompt="blurry, " * 30) for p in (A, B)], (0, 1)))
     head = " ".join(line for block in layout.head for line in block.lines)
@@ -82,7 +82,7 @@ def test_a_negative_prompt_that_all_rows_share_is_said_once(make_run):
     assert all(len(row.label) == 1 for row in layout.bands[0].rows)
 
 
-def test_the_head_says_what_decided_the_pictures(make_run):
+def test_grid_head_says_what_decided_the_images(make_run):
     """Run, name, experiment, model, scheduler, steps, guidance, size, dtype and time an image."""
     run = make_run(THREE, (0, 1), name="ladder")
     title, *facts = grid_layout(run).head
@@ -94,7 +94,7 @@ def test_the_head_says_what_decided_the_pictures(make_run):
     assert "finished" not in said
 
 
-def test_rows_and_cells_do_not_overlap(make_run):
+def test_layout_rows_and_cells_do_not_overlap(make_run):
     """Small pictures beside long prompts: the row grows to hold its label, and all of it is inside the sheet."""
     layout = grid_layout(make_run(THREE, range(3), side=32))
     rows = layout.bands[0].rows
@@ -108,7 +108,7 @@ def test_rows_and_cells_do_not_overlap(make_run):
 
 
 @pytest.mark.parametrize(("side", "least"), [(32, 13), (128, 13), (512, 18), (1024, 26)])
-def test_letters_grow_with_the_pictures_and_stay_readable(side, least):
+def test_layout_letters_grow_with_the_images_and_stay_readable(side, least):
     """Never below 13 pixels, and larger beside larger pictures, which are looked at from further away."""
     layout = lay_out(title="t", facts=["f"], labels=[Label(title="", prompt=C, negative="n")], headers=["seed 1"],
                      cell=(side, side))  # fmt: skip
@@ -116,7 +116,7 @@ def test_letters_grow_with_the_pictures_and_stay_readable(side, least):
     assert layout.small.size >= 12
 
 
-def test_what_is_missing_has_a_calm_place_of_its_own(make_run, workspace):
+def test_grid_missing_image_has_an_empty_place(make_run, workspace):
     """Owed, failed, deleted and damaged pictures leave an empty cell with a word in it, and the rest is as ever."""
     run = make_run(THREE[:2], range(3), owed=(1,), failed=(4,), status=RunStatus.KILLED)
     (workspace.root / run.images[2].path).unlink()
@@ -130,7 +130,7 @@ def test_what_is_missing_has_a_calm_place_of_its_own(make_run, workspace):
     assert "killed: 4 of 6 pictures made" in " ".join(line for block in layout.head for line in block.lines)
 
 
-def test_a_flagged_picture_is_marked_beside_its_pixels(make_run, workspace):
+def test_grid_flagged_image_is_marked_beside_its_pixels(make_run, workspace):
     """The mark is a frame and a word around the picture; the picture itself stays as it is."""
     run = make_run(THREE[:2], range(3), flags={1: "black"})
     sheet, layout = draw_grid(run, workspace), grid_layout(run)
@@ -140,7 +140,7 @@ def test_a_flagged_picture_is_marked_beside_its_pixels(make_run, workspace):
     assert sheet.getpixel((layout.cell(0, 0).x - 3, box.y + 10)) != AMBER
 
 
-def test_many_seeds_are_broken_into_bands():
+def test_layout_many_seeds_are_broken_into_bands():
     """A hundred seeds of 512 pixels: bands under one another, each seed once, within what viewers can open."""
     layout = lay_out(title="t", facts=[], labels=[Label(title="", prompt=A, negative="")],
                      headers=[f"seed {seed}" for seed in range(100)], cell=(512, 512))  # fmt: skip
@@ -151,7 +151,7 @@ def test_many_seeds_are_broken_into_bands():
     assert layout.width * layout.height <= 80_000_000
 
 
-def test_what_fits_no_picture_is_drawn_smaller_and_says_so():
+def test_layout_too_large_is_drawn_smaller_and_says_so():
     """Two thousand pictures of 512 pixels are half a thousand megapixels: a smaller copy of each, none lost."""
     layout = lay_out(title="t", facts=["f"], labels=[Label(title="", prompt=A, negative="")] * 20,
                      headers=[f"seed {seed}" for seed in range(100)], cell=(512, 512))  # fmt: skip
@@ -164,7 +164,7 @@ def test_what_fits_no_picture_is_drawn_smaller_and_says_so():
     )
 
 
-def test_long_seeds_have_room_above_small_pictures():
+def test_layout_long_seeds_have_room_above_small_images():
     """Ten digits over 32 pixels: the columns move apart rather than the headers into one another."""
     layout = lay_out(title="t", facts=[], labels=[Label(title="", prompt=A, negative="")],
                      headers=["seed 4294967295", "seed 4294967294"], cell=(32, 32))  # fmt: skip
@@ -172,7 +172,7 @@ def test_long_seeds_have_room_above_small_pictures():
     assert right.x - left.x > layout.small.width("seed 4294967295")
 
 
-def test_a_thumbnail_is_small_enough_and_never_enlarged(make_run, workspace):
+def test_thumbnail_is_small_enough_and_never_enlarged(make_run, workspace):
     """At most as wide as asked, in proportion, from a picture or a file; a small one stays as it is."""
     path = save_grid(make_run(THREE, range(8), side=128), workspace)
     with Image.open(path) as sheet, Image.open(io.BytesIO(thumbnail(sheet))) as small:
@@ -185,7 +185,7 @@ def test_a_thumbnail_is_small_enough_and_never_enlarged(make_run, workspace):
         thumbnail(workspace.root / "nowhere.png")
 
 
-def test_a_run_without_a_picture_has_a_grid_of_empty_places(make_run, workspace):
+def test_grid_of_a_run_without_images_has_empty_places(make_run, workspace):
     """A run that failed before its first picture, with its folder gone, is drawn all the same."""
     run = make_run(THREE, (0, 1), owed=range(6), status=RunStatus.FAILED)
     workspace.run_folder(3).rmdir()

@@ -102,7 +102,7 @@ def as_the_prompt_reader_reads(text: str) -> tuple[str, str, str]:
 
 @pytest.mark.parametrize("negative", ["", "blurry, Negative prompt: nested", "Steps: 1\nlow quality"])
 @pytest.mark.parametrize("prompt", NASTY)
-def test_sd_parsers_reads_every_field_right(tmp_path, resolve, prompt, negative):
+def test_infotext_every_field_is_read_by_sd_parsers(tmp_path, resolve, prompt, negative):
     """Words, sampler, schedule, steps, guidance, seed, size and model come out of the real reader as they went in."""
     write_png(tmp_path / "a.png", PIXELS, chunks(resolve, Variant(prompt=prompt, negative_prompt=negative)))
     info = ParserManager().parse(tmp_path / "a.png")
@@ -123,7 +123,7 @@ def test_sd_parsers_reads_every_field_right(tmp_path, resolve, prompt, negative)
 
 @given(prompt=nasty, negative=nasty)
 @settings(deadline=None)
-def test_every_reader_finds_the_same_words(resolve, prompt, negative):
+def test_infotext_every_reader_finds_the_same_words(resolve, prompt, negative):
     """For any text at all, three readers with different habits agree on where the prompts end."""
     (task,) = requests_of(resolve((Variant(prompt=prompt, negative_prompt=negative),)))
     text = infotext(task)
@@ -135,7 +135,7 @@ def test_every_reader_finds_the_same_words(resolve, prompt, negative):
     assert reader[2].startswith("\nSteps: 20, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.5, Seed: 7")
 
 
-def test_line_breaks_stay_where_the_format_has_room_for_them(resolve):
+def test_infotext_line_breaks_stay_where_the_format_has_room(resolve):
     """A prompt of two lines is two lines in the web UI too."""
     parameters = chunks(resolve, Variant(prompt="two\nlines"))["parameters"]
     assert parameters.startswith("two\nlines\nSteps: 20, ")
@@ -143,7 +143,7 @@ def test_line_breaks_stay_where_the_format_has_room_for_them(resolve):
 
 @same_folder
 @given(prompt=nasty, negative=nasty, seed=st.integers(0, 2**32 - 1))
-def test_a_picture_gives_back_what_it_was_made_from(tmp_path, resolve, prompt, negative, seed):
+def test_metadata_read_back_is_what_was_written(tmp_path, resolve, prompt, negative, seed):
     """The promptlab chunk is lossless: the spec of this image alone, to the last character, and all that names it."""
     variant = Variant(prompt=prompt, negative_prompt=negative, label="x", replacement="a=>b", source=1)
     resolved = resolve((Variant(prompt="other"), variant), (1 if seed != 1 else 2, seed))
@@ -165,7 +165,7 @@ def test_a_picture_gives_back_what_it_was_made_from(tmp_path, resolve, prompt, n
     )  # fmt: skip
 
 
-def test_a_picture_of_the_first_format_is_still_read(tmp_path, resolve):
+def test_metadata_of_the_first_format_is_still_read(tmp_path, resolve):
     """What 0.1's first pictures say of themselves: no environment's facts, a parent by its recipe alone."""
     (task,) = requests_of(resolve((Variant(prompt="a fox"),), (7,)))
     first = {
@@ -180,21 +180,21 @@ def test_a_picture_of_the_first_format_is_still_read(tmp_path, resolve):
     assert (own.environment, own.parent) == (None, ParentImage(recipe_key="p" * 64))
 
 
-def test_two_chunks_and_never_one_called_prompt(tmp_path, resolve):
+def test_metadata_has_two_chunks_and_never_one_called_prompt(tmp_path, resolve):
     """``prompt`` belongs to ComfyUI; and ours stays in the plainest kind of chunk whatever the words."""
     write_png(tmp_path / "a.png", PIXELS, chunks(resolve, Variant(prompt="전사")))
     assert set(read_text(tmp_path / "a.png")) == {"promptlab", "parameters"}
     assert b"tEXtpromptlab\0" in (tmp_path / "a.png").read_bytes()
 
 
-def test_what_is_not_known_or_not_so_is_not_written(resolve):
+def test_infotext_unknown_value_is_not_written(resolve):
     """No hash for a folder, no size that the call leaves to the model, no VAE that was not named."""
     (task,) = requests_of(resolve(height=None, width=None))
     assert not {"Size", "VAE", "Model hash", "Eta", "Clip skip"} & as_the_web_ui_reads(infotext(task)).keys()
     assert as_the_web_ui_reads(infotext(task, size=(48, 32)))["Size"] == "48x32"
 
 
-def test_other_settings_have_the_web_uis_words(resolve):
+def test_infotext_other_settings_have_the_web_uis_words(resolve):
     """VAE, clip skip, eta and noise from the GPU are written as the web UI would; a whole guidance has no point."""
     given = resolve(
         vae="stabilityai/sd-vae-ft-mse", guidance_scale=7.0, generator_device="cuda",
@@ -205,7 +205,7 @@ def test_other_settings_have_the_web_uis_words(resolve):
     assert (read["Clip skip"], read["Eta DDIM"], read["RNG"]) == ("2", "0.5", "GPU")
 
 
-def test_what_steers_a_picture_has_the_web_uis_words(resolve):
+def test_infotext_conditioning_has_the_web_uis_words(resolve):
     """LoRAs behind the prompt, a second noise, and all of it back again; a text that looks like one stays a word."""
     given = resolve(
         variation_seed=9, variation_strength=0.25,
@@ -222,7 +222,7 @@ def test_what_steers_a_picture_has_the_web_uis_words(resolve):
     assert (spec.call.variation_seed, spec.call.variation_strength) == (9, 0.25)
 
 
-def test_a_model_name_cannot_break_the_line(resolve):
+def test_infotext_model_name_cannot_break_the_line(resolve):
     """A name with a comma or a colon is quoted, as the web UI quotes it."""
     read = as_the_web_ui_reads(infotext(requests_of(resolve(model="/models/a, b: c"))[0]))
     assert (read["Model"], read["RNG"]) == ("a, b: c", "CPU")
@@ -240,19 +240,19 @@ def test_a_model_name_cannot_break_the_line(resolve):
         ("/", "/"),
     ],
 )
-def test_a_model_is_shown_by_its_own_name(model, shown):
+def test_display_name_is_the_models_own_name(model, shown):
     """Hub ids stay whole; the folders in which someone keeps models are nobody else's business."""
     assert display_name(model) == shown
 
 
-def test_pictures_of_others_describe_nothing(tmp_path):
+def test_metadata_of_other_programs_images_is_none(tmp_path):
     """No chunk of ours, no description: not an error."""
     write_png(tmp_path / "a.png", PIXELS, {"parameters": "x"})
     assert self_description(tmp_path / "a.png") is None
     assert read_grid_owner(tmp_path / "a.png") is None
 
 
-def test_a_grid_names_its_run_and_is_no_picture(make_run, workspace, tmp_path, resolve):
+def test_grid_metadata_names_its_run_and_is_no_image(make_run, workspace, tmp_path, resolve):
     """A grid has no recipe of its own, but leads to the run; a picture is not taken for a grid."""
     path = save_grid(make_run((Variant(prompt="a fox"),), (1,)), workspace)
     write_png(tmp_path / "a.png", PIXELS, chunks(resolve, Variant(prompt="a fox")))
@@ -261,7 +261,7 @@ def test_a_grid_names_its_run_and_is_no_picture(make_run, workspace, tmp_path, r
     assert read_grid_owner(tmp_path / "a.png") is None
 
 
-def test_a_grid_tells_its_whole_run(make_run, workspace):
+def test_grid_metadata_holds_the_whole_run(make_run, workspace):
     """The record comes out of the grid equal to the one it was drawn from, the numbers of other runs explained."""
     run = make_run((Variant(prompt="a fox", label="전사 🦊"), Variant(prompt="b", source=0)), (1, 2), owed=(1,))
     told = read_grid_metadata(save_grid(run, workspace, uids={2: "b" * 32}))
@@ -300,7 +300,7 @@ def broken(plain, *path, value=None):
         lambda plain: broken(plain, "spec", "unheard_of", value=1),
     ],
 )
-def test_a_chunk_that_was_tampered_with_is_refused(tmp_path, resolve, harm):
+def test_metadata_that_was_tampered_with_is_refused(tmp_path, resolve, harm):
     """Whatever is wrong in it, it is one line that names the file."""
     plain = json.loads(chunks(resolve, Variant(prompt="a fox"))["promptlab"])
     write_png(tmp_path / "a.png", PIXELS, {"promptlab": json.dumps(harm(plain))})
@@ -321,7 +321,7 @@ def test_a_chunk_that_was_tampered_with_is_refused(tmp_path, resolve, harm):
         ),
     )
 )
-def test_any_json_is_refused_calmly(tmp_path, plain):
+def test_metadata_any_other_json_is_refused(tmp_path, plain):
     """No foreign exception comes out of a chunk that someone else wrote under our name."""
     write_png(tmp_path / "a.png", PIXELS, {"promptlab": json.dumps(plain)})
     for read in (self_description, read_grid_owner, read_grid_metadata):
@@ -332,14 +332,14 @@ def test_any_json_is_refused_calmly(tmp_path, plain):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "1" * 5000])
-def test_a_chunk_that_is_no_json_is_refused(tmp_path, text):
+def test_metadata_that_is_no_json_is_refused(tmp_path, text):
     """Cut off, nested without end, or a number without end: one line."""
     write_png(tmp_path / "a.png", PIXELS, {"promptlab": text})
     with pytest.raises(InputError, match="cannot be read"):
         self_description(tmp_path / "a.png")
 
 
-def test_a_picture_of_a_newer_promptlab_says_so(tmp_path):
+def test_metadata_of_a_newer_promptlab_says_so(tmp_path):
     """A format from the future is told apart from a damaged one."""
     write_png(tmp_path / "a.png", PIXELS, {"promptlab": json.dumps({"format": 99, "version": "9.1"})})
     with pytest.raises(InputError, match=r"newer PromptLab \(9\.1\)"):

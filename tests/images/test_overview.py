@@ -36,7 +36,7 @@ def pixels(path):
         return np.asarray(image.convert("RGB"))
 
 
-def test_two_dimensions_are_rows_and_columns(workspace):
+def test_overview_two_dimensions_are_rows_and_columns(workspace):
     """Each run's picture stands once, unscaled, in the row of its first value and the column of its second."""
     sweep, runs = paint_sweep(workspace, [SCHEDULERS, STEPS])
     (path,) = save_overview(sweep, runs, workspace)
@@ -53,7 +53,7 @@ def test_two_dimensions_are_rows_and_columns(workspace):
     assert [corners[0, column][0] for column in range(3)] == sorted(corners[0, column][0] for column in range(3))
 
 
-def test_more_dimensions_make_pages(workspace):
+def test_overview_more_dimensions_make_pages(workspace):
     """The first of three dimensions turns the page; every run is on exactly one."""
     sweep, runs = paint_sweep(workspace, [GUIDANCE, SCHEDULERS, STEPS])
     paths = save_overview(sweep, runs, workspace)
@@ -64,7 +64,7 @@ def test_more_dimensions_make_pages(workspace):
         assert [len(places_of(picture, page)) for page in pages] == [int(part.place[0] == at) for at in (0, 1)]
 
 
-def test_zipped_fields_are_one_dimension(workspace):
+def test_overview_zipped_fields_are_one_dimension(workspace):
     """A zip group of two fields is one strip of runs."""
     sweep, runs = paint_sweep(workspace, [[{"steps": "5", "guidance": "1"}, {"steps": "10", "guidance": "2"}]])
     (path,) = save_overview(sweep, runs, workspace)
@@ -72,7 +72,7 @@ def test_zipped_fields_are_one_dimension(workspace):
         assert len(places_of(read_pixels(workspace.root / run.images[0].path), pixels(path))) == 1
 
 
-def test_what_is_missing_is_said_not_drawn(workspace):
+def test_overview_missing_run_is_said_not_drawn(workspace):
     """An excluded combination, a failed run and an owed picture leave calm places; nothing raises."""
     sweep, runs = paint_sweep(workspace, [SCHEDULERS, STEPS], skip=[(0, 0)])
     owed = dataclasses.replace(runs[1].images[0], status=ImageStatus.OWED, path=None)
@@ -83,7 +83,7 @@ def test_what_is_missing_is_said_not_drawn(workspace):
 
 
 @pytest.mark.slow
-def test_two_hundred_combinations_fit(workspace):
+def test_overview_two_hundred_combinations_fit(workspace):
     """No page is larger than viewers can open, and no run is lost."""
     axes = [[{"guidance": str(n)} for n in range(20)], [{"steps": str(n)} for n in range(10)]]
     sweep, runs = paint_sweep(workspace, axes, side=32)

@@ -23,7 +23,7 @@ same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixtur
 
 
 @given(pixels=pictures)
-def test_pillow_reads_the_pixels_that_were_encoded(pixels):
+def test_png_encoded_has_its_pixels_for_pillow(pixels):
     """Any RGB picture comes back to the byte through another program's reader."""
     with Image.open(io.BytesIO(encode_png(pixels))) as image:
         assert image.mode == "RGB"
@@ -32,7 +32,7 @@ def test_pillow_reads_the_pixels_that_were_encoded(pixels):
 
 @same_folder
 @given(pixels=pictures, text=st.dictionaries(keywords, words, max_size=4))
-def test_a_picture_comes_back_with_its_words(tmp_path, pixels, text):
+def test_png_read_back_has_its_pixels_and_texts(tmp_path, pixels, text):
     """Pixels and text chunks survive the disk: newlines, emoji, Korean, colons and quotes included."""
     write_png(tmp_path / "a.png", pixels, text)
     assert np.array_equal(read_pixels(tmp_path / "a.png"), pixels)
@@ -58,7 +58,7 @@ def drawn(kind):
 
 
 @pytest.mark.parametrize("kind", ["photo", "grain", "noise"])
-def test_a_file_is_hardly_larger_than_pillows(kind):
+def test_png_is_hardly_larger_than_pillows(kind):
     """What is quick to write does not fill the disk: 1.3 times Pillow's default at most. (A black picture takes 4 KiB
     where Pillow takes 1.)"""
     plain = io.BytesIO()
@@ -68,7 +68,7 @@ def test_a_file_is_hardly_larger_than_pillows(kind):
 
 @pytest.mark.skipif(shutil.which("pngcheck") is None, reason="pngcheck is not installed")
 @pytest.mark.parametrize("kind", ["photo", "ramp", "noise", "black"])
-def test_the_strictest_reader_finds_nothing_wrong(tmp_path, kind):
+def test_png_passes_the_strictest_reader(tmp_path, kind):
     """pngcheck looks at every chunk, every sum and the whole of the compressed stream."""
     write_png(tmp_path / "a.png", drawn(kind), {"parameters": "caf\xe9", "promptlab": "전사 🔥"})
     write_png(tmp_path / "b.png", drawn(kind)[:1, :1], {})
@@ -80,7 +80,7 @@ def test_the_strictest_reader_finds_nothing_wrong(tmp_path, kind):
 
 
 @pytest.mark.parametrize(("value", "kind"), [("caf\xe9\nnoir", b"tEXt"), ("전사 🔥", b"iTXt")])
-def test_text_is_utf8_only_where_latin1_cannot_hold_it(value, kind):
+def test_png_text_is_utf8_only_where_latin1_cannot_hold_it(value, kind):
     """The oldest readers know tEXt alone, so iTXt is used only where it must be."""
     encoded = encode_png(np.zeros((1, 1, 3), np.uint8), {"parameters": value})
     assert kind + b"parameters\0" in encoded
@@ -88,20 +88,20 @@ def test_text_is_utf8_only_where_latin1_cannot_hold_it(value, kind):
 
 
 @pytest.mark.parametrize("text", [{"a": "x\0y"}, {"a": "\ud800"}, {"": "x"}, {"k" * 80: "x"}, {"전": "x"}])
-def test_text_that_no_chunk_can_hold_is_refused(text):
+def test_png_text_that_no_chunk_can_hold_is_refused(text):
     """A NUL, half a surrogate pair or a bad keyword never becomes a file that reads differently."""
     with pytest.raises(ValueError, match=r"cannot hold|codec"):
         encode_png(np.zeros((1, 1, 3), np.uint8), text)
 
 
 @pytest.mark.parametrize("pixels", [np.zeros((2, 2), np.uint8), np.zeros((2, 2, 4), np.uint8), np.zeros((2, 2, 3))])
-def test_only_rgb_bytes_are_pictures(pixels):
+def test_png_of_other_than_rgb_bytes_is_refused(pixels):
     """Grey, RGBA and floats are mistakes of the caller, found before anything is written."""
     with pytest.raises(ValueError, match="must be uint8"):
         encode_png(pixels)
 
 
-def test_the_pixel_hash_is_of_the_bytes_row_by_row(tmp_path):
+def test_pixel_sha256_is_of_the_bytes_row_by_row(tmp_path):
     """The hash is that of the plain RGB bytes, for a view that is not contiguous too, before and after the disk."""
     pixels = np.random.default_rng(0).integers(0, 256, (6, 4, 3), dtype=np.uint8)[::-1, ::2]
     write_png(tmp_path / "a.png", pixels, {})
@@ -109,7 +109,7 @@ def test_the_pixel_hash_is_of_the_bytes_row_by_row(tmp_path):
     assert pixel_sha256(read_pixels(tmp_path / "a.png")) == pixel_sha256(pixels)
 
 
-def test_pictures_of_other_modes_are_read_as_rgb(tmp_path):
+def test_png_of_other_modes_is_read_as_rgb(tmp_path):
     """A palette or an alpha channel in someone else's picture does not stop us."""
     Image.new("RGBA", (3, 2), (1, 2, 3, 255)).save(tmp_path / "a.png")
     Image.new("L", (3, 2), 9).save(tmp_path / "b.png")
@@ -117,7 +117,7 @@ def test_pictures_of_other_modes_are_read_as_rgb(tmp_path):
     assert read_pixels(tmp_path / "b.png").tolist() == [[[9, 9, 9]] * 3] * 2
 
 
-def test_writing_again_replaces_and_leaves_nothing_beside_it(tmp_path):
+def test_png_written_again_replaces_and_leaves_nothing_beside_it(tmp_path):
     """A second write wins, and no temporary file stays."""
     for value in (1, 2):
         write_png(tmp_path / "a.png", np.full((2, 2, 3), value, np.uint8), {})
@@ -125,7 +125,7 @@ def test_writing_again_replaces_and_leaves_nothing_beside_it(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
-def test_a_write_that_fails_says_so_and_leaves_nothing(tmp_path):
+def test_png_write_that_fails_says_so_and_leaves_nothing(tmp_path):
     """Where the final name cannot be taken, or the folder is missing, it is one line and no litter."""
     (tmp_path / "a.png").mkdir()
     for path in (tmp_path / "a.png", tmp_path / "missing" / "a.png"):
@@ -135,14 +135,14 @@ def test_a_write_that_fails_says_so_and_leaves_nothing(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
+def test_png_that_is_not_there_is_named(tmp_path):
     """A missing file is told apart from a bad one."""
     with pytest.raises(NotFound, match=r"nowhere\.png"):
         read_text(tmp_path / "nowhere.png")
 
 
 @pytest.mark.parametrize("read", [read_text, read_pixels])
-def test_a_file_that_is_no_png_is_refused(tmp_path, read):
+def test_png_that_is_none_is_refused(tmp_path, read):
     """Text, nothing at all and a JPEG under a PNG's name are refused in one line."""
     jpeg = io.BytesIO()
     Image.new("RGB", (4, 4)).save(jpeg, "JPEG")
@@ -154,7 +154,7 @@ def test_a_file_that_is_no_png_is_refused(tmp_path, read):
 
 @same_folder
 @given(data=st.data())
-def test_half_a_picture_is_never_taken_for_whole(tmp_path, data):
+def test_png_cut_short_is_never_taken_for_whole(tmp_path, data):
     """A file cut anywhere before its last pixel is refused by both readers."""
     whole = encode_png(np.random.default_rng(1).integers(0, 256, (8, 8, 3), dtype=np.uint8), {"a": "b"})
     (tmp_path / "a.png").write_bytes(whole[: data.draw(st.integers(0, len(whole) - 32))])
@@ -165,7 +165,7 @@ def test_half_a_picture_is_never_taken_for_whole(tmp_path, data):
 
 @settings(same_folder, max_examples=300)
 @given(at=st.integers(0, 10_000), byte=st.integers(0, 255))
-def test_a_damaged_file_gives_one_line_or_a_picture(tmp_path, at, byte):
+def test_png_damaged_gives_one_line_or_an_image(tmp_path, at, byte):
     """Whatever byte of a file is wrong, no foreign exception gets out."""
     whole = bytearray(encode_png(np.full((4, 4, 3), 7, np.uint8), {"a": "b", "parameters": "전사"}))
     whole[at % len(whole)] = byte

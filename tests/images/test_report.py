@@ -64,7 +64,7 @@ def nasty(make_run):
     return replace(run, note=NASTY[0], error=NASTY[3], experiment=NASTY[0])
 
 
-def test_it_lies_beside_the_pictures(workspace, make_run):
+def test_report_lies_beside_the_images(workspace, make_run):
     """One file, in the run's own folder."""
     run = make_run([Variant(prompt="a fox")], (1, 2))
     path = save_report(run, workspace)
@@ -72,7 +72,7 @@ def test_it_lies_beside_the_pictures(workspace, make_run):
     assert path.parent == workspace.grid(3).parent
 
 
-def test_it_needs_no_network_and_no_other_file(workspace, nasty):
+def test_report_needs_no_network_and_no_other_file(workspace, nasty):
     """Nothing is loaded: every source is in the file, and the policy in its head says so to the browser."""
     page = report_of(nasty, workspace)
     sources = [attrs[name] for tag, attrs in page.found for name in ("src", "href", "action") if name in attrs]
@@ -86,7 +86,7 @@ def test_it_needs_no_network_and_no_other_file(workspace, nasty):
     assert "url(" not in save_report(nasty, workspace).read_text(encoding="utf-8").split("</style>")[0]
 
 
-def test_words_are_never_markup(workspace, nasty):
+def test_report_words_are_never_markup(workspace, nasty):
     """As many elements as for harmless words, and the words come out as they went in."""
     page = report_of(nasty, workspace)
     plain = [replace(one, variant=Variant(prompt=f"fox {one.position}", negative_prompt="x")) for one in nasty.variants]
@@ -99,20 +99,20 @@ def test_words_are_never_markup(workspace, nasty):
 
 
 @pytest.mark.parametrize("value", [*NASTY, {"a": [1, 2.5, None, True]}, "\ud800", "</SCRIPT ", "<!--<script>"])
-def test_json_comes_back_equal(value):
+def test_safe_json_comes_back_equal(value):
     """Whatever stands in a script element is read as it was written, and holds no sign of HTML's."""
     text = safe_json(value)
     assert json.loads(text) == value
     assert not set(text) & set("<>&\u2028\u2029")
 
 
-def test_half_a_surrogate_pair_takes_nothing_down(workspace, make_run):
+def test_report_with_half_a_surrogate_pair_is_written(workspace, make_run):
     """What a command line can hold though it is no text."""
     run = make_run([Variant(prompt="fox \ud800", label="\ud800")], (1,), name="\ud800")
     assert report_of(run, workspace).data()["words"][0]["prompt"] == "fox \ud800"
 
 
-def test_everything_about_a_picture_is_there(workspace, make_run):
+def test_report_holds_everything_about_an_image(workspace, make_run):
     """What is recorded of it, its words, its run, its setting and its environment."""
     words = Variant(
         prompt="a young fox", negative_prompt="blurry", label="young", template="a {old|young} fox",
@@ -144,7 +144,7 @@ def test_everything_about_a_picture_is_there(workspace, make_run):
     assert told["environments"] == [{}]
 
 
-def test_what_is_missing_is_said(workspace, make_run):
+def test_report_missing_image_is_said(workspace, make_run):
     """Owed, failed, gone and damaged pictures have their places."""
     run = make_run([Variant(prompt="a fox")], (1, 2, 3, 4, 5), owed={1}, failed={2})
     (workspace.root / run.images[3].path).unlink()
@@ -156,7 +156,7 @@ def test_what_is_missing_is_said(workspace, make_run):
     assert [one is not None for one in page.data("thumbnails")] == [True, False, False, False, False]
 
 
-def test_thumbnails_are_the_pictures(workspace, make_run):
+def test_thumbnails_are_the_images(workspace, make_run):
     """In the order of the images; not enlarged."""
     run = make_run([Variant(prompt="a fox")], (1, 2), side=16)
     shown = report_of(run, workspace).data("thumbnails")
@@ -167,7 +167,7 @@ def test_thumbnails_are_the_pictures(workspace, make_run):
             assert abs(difference).max() < 12
 
 
-def test_noise_keeps_to_the_budget(tmp_path):
+def test_thumbnails_of_noise_keep_to_the_budget(tmp_path):
     """What will not be pressed becomes smaller, and where there is no room at all nothing is carried."""
     noise = tmp_path / "noise.png"
     write_png(noise, np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8), {})
@@ -188,7 +188,7 @@ def test_report_of_pictures_of_noise_is_under_fifteen_megabytes(workspace, make_
     assert 5_000_000 < path.stat().st_size <= LIMIT
 
 
-def test_a_runs_axes_are_words_and_seeds(workspace, make_run):
+def test_axes_of_a_run_are_words_and_seeds(workspace, make_run):
     """An axis of one value is no question."""
     both = report_of(
         make_run([Variant(prompt="a fox", label="a"), Variant(prompt="the fox", label="the")], (1, 5)), workspace
@@ -199,7 +199,7 @@ def test_a_runs_axes_are_words_and_seeds(workspace, make_run):
     assert [one["at"] for one in both.data()["images"]] == [[0, 0], [0, 1], [1, 0], [1, 1]]
 
 
-def test_a_sweeps_dimensions_come_first(workspace):
+def test_axes_of_a_sweep_begin_with_its_dimensions(workspace):
     """Zipped fields are one axis; every picture has its place, and is found from the sweep's folder."""
     sweep, runs = paint_sweep(
         workspace,
@@ -218,7 +218,7 @@ def test_a_sweeps_dimensions_come_first(workspace):
         assert (folder / one["file"]).samefile(workspace.root / image.path)
 
 
-def test_an_axis_over_words_is_not_there_twice(workspace):
+def test_axes_over_words_are_not_there_twice(workspace):
     """Where a sweep chooses the words, the sweep's axis is the only one."""
     sweep, runs = paint_sweep(workspace, [[{"prompt": "a fox"}, {"prompt": "a cat"}]], seeds=(1,))
     runs = [
@@ -230,13 +230,13 @@ def test_an_axis_over_words_is_not_there_twice(workspace):
     assert [told["words"][one["words"]]["prompt"] for one in told["images"]] == ["a fox", "a cat"]
 
 
-def test_a_sweep_of_nothing_is_a_page(workspace):
+def test_report_of_a_sweep_without_runs_is_written(workspace):
     """Runs that never began leave an empty report, not an error."""
     sweep, _ = paint_sweep(workspace, [[{"dtype": "float32"}, {"dtype": "float16"}]])
     assert Elements(save_sweep_report(sweep, [], workspace).read_text(encoding="utf-8")).data()["images"] == []
 
 
-def test_it_is_told_where_mlflow_shows_its_pictures(workspace, make_run):
+def test_report_addressed_holds_mlflows_runs(workspace, make_run):
     """Once, and again; nothing else of the file changes."""
     path = save_report(make_run([Variant(prompt=NASTY[0])], (1,)), workspace)
     before = path.read_text(encoding="utf-8")
@@ -249,7 +249,7 @@ def test_it_is_told_where_mlflow_shows_its_pictures(workspace, make_run):
     assert not path.with_name("none.html").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_one_line(workspace, make_run):
+def test_report_into_a_folder_that_cannot_be_written_is_one_line(workspace, make_run):
     """As for a grid."""
     run = make_run([Variant(prompt="a fox")], (1,))
     workspace.report(3).mkdir()
@@ -257,6 +257,6 @@ def test_a_folder_that_cannot_be_written_is_one_line(workspace, make_run):
         save_report(run, workspace)
 
 
-def test_no_path_of_this_machine_is_in_it(workspace, nasty):
+def test_report_holds_no_path_of_this_machine(workspace, nasty):
     """A report can be sent to somebody."""
     assert str(workspace.root) not in save_report(nasty, workspace).read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from promptlab.expand.word_diff import word_diff
 from promptlab.images.report import address_report, save_report, save_sweep_report
 from promptlab.specs import Variant
 from promptlab.workspace import Workspace
-from tests.browsing import chromium, needs_browser
+from tests.browsing import needs_browser
 from tests.images.sweeping import paint_sweep
 from tests.tracking.painting import paint_run, spec
 
@@ -33,12 +33,6 @@ pytestmark = [
     pytest.mark.slow,
     needs_browser,
 ]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +96,7 @@ def focused(page):
     return page.evaluate("document.activeElement.getAttribute('aria-label')")
 
 
-def test_the_grid_has_rows_of_words_and_columns_of_seeds(opened, ages):
+def test_report_grid_has_rows_of_words_and_columns_of_seeds(opened, ages):
     """Every picture is there with its seconds; what is not made says so; a flag is named."""
     page = opened(ages)
     assert [text.split("\n")[0] for text in page.get_by_role("rowheader").all_inner_texts()] == list(AGES)
@@ -118,7 +112,7 @@ def test_the_grid_has_rows_of_words_and_columns_of_seeds(opened, ages):
     assert cells.last.inner_text() == "not made yet"
 
 
-def test_labels_show_the_words_that_changed(opened, ages):
+def test_report_labels_show_the_words_that_changed(opened, ages):
     """As the words are told apart everywhere else."""
     page = opened(ages)
     for place, age in enumerate(AGES[1:], 1):
@@ -128,7 +122,7 @@ def test_labels_show_the_words_that_changed(opened, ages):
             assert label.locator(tag).all_inner_texts() == [one.text.strip() for one in pieces if one.kind == kind]
 
 
-def test_it_can_be_used_by_keyboard_alone(opened, ages):
+def test_report_can_be_used_by_keyboard_alone(opened, ages):
     """Arrows, Enter, Escape; the focus comes back to where one was."""
     page = opened(ages)
     page.keyboard.press("ArrowDown")
@@ -154,7 +148,7 @@ def test_it_can_be_used_by_keyboard_alone(opened, ages):
     assert focused(page).startswith("Filter by prompt words")
 
 
-def test_a_click_tells_everything_and_what_to_type_next(opened, ages):
+def test_report_image_clicked_shows_everything_and_what_to_type_next(opened, ages):
     """The original, not the thumbnail; the recorded facts; a line that is ready to be completed and copied."""
     page = opened(ages)
     page.get_by_role("gridcell").nth(9).click()
@@ -171,7 +165,7 @@ def test_a_click_tells_everything_and_what_to_type_next(opened, ages):
     assert page.evaluate("getSelection().toString() || document.activeElement.value").startswith("promptlab rerun 1/9")
 
 
-def test_a_picture_is_zoomed(opened, ages):
+def test_report_image_is_zoomed(opened, ages):
     """Larger, smaller, and fitted again."""
     page = opened(ages)
     page.get_by_role("gridcell").first.click()
@@ -190,7 +184,7 @@ def test_a_picture_is_zoomed(opened, ages):
     assert page.get_by_role("gridcell").first.bounding_box()["width"] == 320
 
 
-def test_two_pictures_are_compared(opened, ages):
+def test_report_two_images_are_compared(opened, ages):
     """Marked with C; flicker, slider, difference and side by side; both go on to the next seed."""
     page = opened(ages)
     page.keyboard.press("ArrowRight")
@@ -224,7 +218,7 @@ def test_two_pictures_are_compared(opened, ages):
     assert page.locator(".cell.marked").count() == 2
 
 
-def test_one_wording_flows_over_lines(opened, tmp_path):
+def test_report_one_wording_flows_over_lines(opened, tmp_path):
     """Its seeds take as many lines as they need; arrows up and down go from line to line."""
     workspace = Workspace.at(tmp_path)
     page = opened(save_report(paint_run(workspace, 1, spec(["a fox"], range(20)), side=32), workspace), width=900)
@@ -239,7 +233,7 @@ def test_one_wording_flows_over_lines(opened, tmp_path):
     assert focused(page).startswith("1/0 · seed 0")
 
 
-def test_nothing_flickers_for_those_who_asked_for_stillness(opened, ages):
+def test_report_with_reduced_motion_does_not_flicker(opened, ages):
     """The other picture comes when it is asked for."""
     page = opened(ages, reduced_motion="reduce")
     for key in ("ArrowRight", "c", "ArrowDown", "c"):
@@ -250,7 +244,7 @@ def test_nothing_flickers_for_those_who_asked_for_stillness(opened, ages):
     assert page.locator(".pair.second").count() == 1
 
 
-def test_prompts_are_filtered_by_their_words(opened, ages):
+def test_report_prompts_are_filtered_by_their_words(opened, ages):
     """All words must be there, and none behind a minus."""
     from playwright.sync_api import expect
 
@@ -263,7 +257,7 @@ def test_prompts_are_filtered_by_their_words(opened, ages):
     expect(page.locator(".cell")).to_have_count(32)
 
 
-def test_axes_are_rows_columns_or_pages(opened, two_hundred):
+def test_report_axes_are_rows_columns_or_pages(opened, two_hundred):
     """Any of them, several at once, swapped, turned, and without some values."""
     page = opened(two_hundred)
     grid = page.get_by_role("grid")
@@ -285,7 +279,7 @@ def test_axes_are_rows_columns_or_pages(opened, two_hundred):
     assert (grid.get_attribute("aria-rowcount"), grid.get_attribute("aria-colcount")) == ("8", "5")
 
 
-def test_two_hundred_combinations_are_sorted(opened, two_hundred):
+def test_report_two_hundred_combinations_are_sorted(opened, two_hundred):
     """In the table by any column; in the grid by what they take."""
     page = opened(two_hundred)
     page.keyboard.press("t")
@@ -303,7 +297,7 @@ def test_two_hundred_combinations_are_sorted(opened, two_hundred):
     assert page.get_by_role("rowheader").first.text_content().startswith("guidance 9")
 
 
-def test_words_are_text(opened, nasty):
+def test_report_words_are_text(opened, nasty):
     """Nothing that was typed runs, loads or becomes an element, wherever it is shown."""
     page = opened(nasty)
     assert page.locator("img[src=x]").count() == 0
@@ -312,7 +306,7 @@ def test_words_are_text(opened, nasty):
     assert page.locator("#facts script, #facts img").count() == 0
 
 
-def test_a_telephone_needs_no_sideways_scroll(opened, ages, nasty, two_hundred):
+def test_report_on_a_telephone_needs_no_sideways_scroll(opened, ages, nasty, two_hundred):
     """390 pixels hold the page, and the picture with its facts; only the grid itself may be wider."""
     for report in (ages, nasty, two_hundred):
         page = opened(report, width=390, height=844, has_touch=True)
@@ -332,7 +326,7 @@ def test_a_telephone_needs_no_sideways_scroll(opened, ages, nasty, two_hundred):
         assert page.evaluate("document.querySelector('#facts').scrollWidth") <= 390
 
 
-def test_it_is_light_or_dark(opened, ages):
+def test_report_is_light_or_dark(opened, ages):
     """As the reader's system is, and the other way round on request."""
     paper = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).map(Number).at(0)"
     for scheme, first, then in (("light", 251, 22), ("dark", 22, 251)):
@@ -372,7 +366,7 @@ def framed(browser, ages):
     context.close()
 
 
-def test_it_works_in_a_sandboxed_frame(framed):
+def test_report_works_in_a_sandboxed_frame(framed):
     """The original comes from the server that the frame's address names; nothing else is asked for."""
     page, frame, asked = framed
     assert frame.locator("body").evaluate("() => window.origin") == "null"
@@ -388,7 +382,7 @@ def test_it_works_in_a_sandboxed_frame(framed):
     }
 
 
-def test_an_original_that_does_not_come_is_said(framed):
+def test_report_original_that_does_not_come_is_said(framed):
     """The small picture stands in for it, and does not pass for it."""
     _, frame, _ = framed
     frame.get_by_role("gridcell").nth(9).click()
@@ -396,7 +390,7 @@ def test_an_original_that_does_not_come_is_said(framed):
     assert frame.locator("#stage img").get_attribute("src").startswith("data:image/webp")
 
 
-def test_addresses_can_be_taken_out_of_the_frame(framed):
+def test_report_addresses_can_be_taken_out_of_the_frame(framed):
     """A frame may not open pages; it hands out the address of the run's own page."""
     _, frame, _ = framed
     frame.get_by_role("gridcell").first.click()

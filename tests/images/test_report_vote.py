@@ -10,17 +10,11 @@ import pytest
 from promptlab.images.report import save_report, save_sweep_report
 from promptlab.lab.preferences.report_votes import parse_votes
 from promptlab.workspace import Workspace
-from tests.browsing import chromium, needs_browser
+from tests.browsing import needs_browser
 from tests.images.sweeping import paint_sweep
 from tests.tracking.painting import paint_run, spec
 
 pytestmark = [pytest.mark.slow, needs_browser]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +57,7 @@ def shown(page):
     return page.locator("#vote-pair img").evaluate_all("all => all.map(img => img.src)")
 
 
-def test_every_pair_is_asked_once_by_keyboard_and_the_line_says_it_all(opened, foxes):
+def test_vote_by_keyboard_asks_every_pair_once_and_writes_the_line(opened, foxes):
     """V opens; A, B, = answer; every pair of one seed whose pictures are there; the line is what the command reads."""
     run, path = foxes
     page = opened(path)
@@ -88,7 +82,7 @@ def test_every_pair_is_asked_once_by_keyboard_and_the_line_says_it_all(opened, f
     assert votes(page, [run], "3") == given  # closing forgets nothing
 
 
-def test_a_click_on_the_better_one_is_an_answer_and_undo_takes_it_back(opened, foxes):
+def test_vote_by_click_is_an_answer_that_undo_takes_back(opened, foxes):
     """The picture that was clicked wins; skipped pairs are not in the line."""
     run, path = foxes
     page = opened(path)
@@ -107,7 +101,7 @@ def test_a_click_on_the_better_one_is_an_answer_and_undo_takes_it_back(opened, f
     assert re.match(r"Copied|Selected", page.locator("#vote-said").inner_text())
 
 
-def test_only_what_the_filters_let_through_is_asked_about(opened, foxes):
+def test_vote_with_filters_asks_only_about_what_is_shown(opened, foxes):
     """Whoever compares two of many wordings filters for them first."""
     _, path = foxes
     page = opened(path)
@@ -117,7 +111,7 @@ def test_only_what_the_filters_let_through_is_asked_about(opened, foxes):
     assert page.locator("#vote-count").inner_text() == "0 of 2 pairs"
 
 
-def test_a_sweep_s_line_names_its_runs(opened, tmp_path):
+def test_vote_in_a_sweep_writes_a_line_that_names_its_runs(opened, tmp_path):
     """Settings are contenders there; on a telephone the two stand one above the other, and nothing is cut off."""
     sweep, runs = paint_sweep(
         Workspace.at(tmp_path), [[{"num_inference_steps": n} for n in ("5", "10", "20")]], seeds=(1, 2)

@@ -28,7 +28,7 @@ def laid_out(workspace, run, at=0):
     return folder, {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_every_picture_lies_there_for_people_and_for_mlflows_charts(empty):
+def test_artifacts_have_every_image_for_people_and_for_charts(empty):
     """Readable names that sort as the seeds do, and the names that MLflow's ``log_image`` gives."""
     run = paint_run(empty, 1, spec(["x"], [3, 10]))
     _, names = laid_out(empty, run)
@@ -45,7 +45,7 @@ def test_every_picture_lies_there_for_people_and_for_mlflows_charts(empty):
     assert all(re.fullmatch(pattern, name) for name in logged)
 
 
-def test_pictures_are_links_and_cost_no_space(empty):
+def test_artifacts_are_links_and_cost_no_space(empty):
     """The same file under another name keeps its text chunks to the byte."""
     run = paint_run(empty, 1, spec(["a chief"], [3]))
     folder, names = laid_out(empty, run)
@@ -56,20 +56,20 @@ def test_pictures_are_links_and_cost_no_space(empty):
         assert shown.text["parameters"].startswith("a chief")
 
 
-def test_a_variant_gets_its_own_pictures_only(empty):
+def test_artifacts_of_a_variant_are_its_own_images_only(empty):
     """The grid is everybody's; the pictures are the variant's."""
     run = paint_run(empty, 1, spec(["one", "two"], [3]))
     folder, _ = laid_out(empty, run, at=1)
     assert (folder / "pictures/seed-3.png").samefile(empty.root / run.images[1].path)
 
 
-def test_laying_out_again_changes_nothing(empty):
+def test_artifacts_written_again_change_nothing(empty):
     """The same names again, and no file beside them."""
     run = paint_run(empty, 1, spec(["x"], [3, 4]))
     assert laid_out(empty, run)[1] == laid_out(empty, run)[1]
 
 
-def test_a_picture_made_later_replaces_the_one_before(empty):
+def test_artifacts_image_made_later_replaces_the_one_before(empty):
     """A picture that was made anew is a new file; the old link must not linger."""
     run = paint_run(empty, 1, spec(["x"], [3]))
     folder, before = laid_out(empty, run)
@@ -81,7 +81,7 @@ def test_a_picture_made_later_replaces_the_one_before(empty):
     assert (folder / "pictures/seed-3.png").read_bytes() == content
 
 
-def test_where_links_are_impossible_pictures_are_copied(empty, monkeypatch):
+def test_artifacts_without_links_are_copies(empty, monkeypatch):
     """Another disk, a file system without links: it costs space, and works."""
 
     def no_links(source, target, **_):
@@ -95,7 +95,7 @@ def test_where_links_are_impossible_pictures_are_copied(empty, monkeypatch):
     assert (folder / "pictures/seed-3.png").read_bytes() == home.read_bytes()
 
 
-def test_a_heavy_picture_gets_a_light_preview(empty, monkeypatch):
+def test_artifacts_heavy_image_gets_a_light_preview(empty, monkeypatch):
     """A page of large pictures must load; a click still shows the original."""
     monkeypatch.setattr(artifacts, "SMALL_ENOUGH", 1000)
     run = paint_run(empty, 1, spec(["x"], [3]), side=640)
@@ -106,7 +106,7 @@ def test_a_heavy_picture_gets_a_light_preview(empty, monkeypatch):
     assert preview.stat().st_size < (empty.root / run.images[0].path).stat().st_size / 4
 
 
-def test_without_pictures_there_are_the_words(empty):
+def test_artifacts_without_images_have_the_words(empty):
     """A run that was stopped at once still says what was asked."""
     run = paint_run(empty, 1, spec(["a chief"], [3]), made=0)
     folder, names = laid_out(empty, run)
@@ -114,7 +114,7 @@ def test_without_pictures_there_are_the_words(empty):
     assert (folder / "prompt.txt").read_text() == "a chief\n"
 
 
-def test_a_lost_picture_is_an_error_not_an_empty_file(empty):
+def test_artifacts_of_a_lost_image_are_an_error(empty):
     """What is recorded as made and is not there must not pass in silence."""
     run = paint_run(empty, 1, spec(["x"], [3]))
     shutil.rmtree(empty.run_folder(1))

@@ -13,6 +13,7 @@ from promptlab.images.report import address_report, save_sweep_report
 from promptlab.records import RunStatus
 from promptlab.specs import Variant
 from promptlab.tracking import MlflowTracker, serve
+from promptlab.tracking.prompts import prompt_name
 from promptlab.tracking.view import address_path, sweep_key
 from promptlab.workspace import Workspace
 from tests.browsing import chromium, needs_browser
@@ -89,12 +90,12 @@ def address_of(told, run, variant=0, tail=""):
     return f"{server.url}/#/experiments/1/runs/{ids[run][variant]}{tail}"
 
 
-def test_our_pages_are_installed():
+def test_ui_app_is_installed():
     """Without the entry point, MLflow's pages are as they come."""
     assert entry_points(group="mlflow.app", name="promptlab")
 
 
-def test_an_experiment_opens_as_a_matrix_of_seeds_and_variants(told, page):
+def test_experiment_page_opens_as_a_matrix_of_seeds_and_variants(told, page):
     """Rows are seeds, the newest run's first; columns are variants, oldest left; the pictures are there."""
     page.goto(told[0].address("warrior chief"))
     header = page.locator("[role=row]", has_text="2 · a young").locator("[role=columnheader]")
@@ -117,7 +118,7 @@ def test_an_experiment_opens_as_a_matrix_of_seeds_and_variants(told, page):
     page.wait_for_function(f"() => ({loaded})([...document.querySelectorAll('[role=row]')].slice(-8)) == 8")
 
 
-def test_nothing_stands_before_the_pictures(told, page):
+def test_experiment_page_has_nothing_before_the_images(told, page):
     """No assistant, no banner: the first row of pictures is within the first screen."""
     page.goto(told[0].address())
     picture = page.locator("img[src*='get-artifact']").first
@@ -127,7 +128,7 @@ def test_nothing_stands_before_the_pictures(told, page):
     assert not page.get_by_text("You're viewing a shared view").first.is_visible()
 
 
-def test_the_table_shows_the_columns_that_matter(told, page):
+def test_experiment_page_table_shows_the_columns_that_matter(told, page):
     """None of which MLflow chooses by itself."""
     page.goto(told[0].address("warrior chief").replace("compareRunsMode=CHART", "compareRunsMode=TABLE"))
     page.locator(".ag-header-cell[col-id='params.`scheduler`']").wait_for()
@@ -138,7 +139,7 @@ def test_the_table_shows_the_columns_that_matter(told, page):
     assert page.get_by_text("DPMSolverMultistepScheduler").first.is_visible()
 
 
-def test_a_runs_page_leads_with_the_grid_and_the_way_back(told, page):
+def test_run_page_leads_with_the_grid_and_the_way_back(told, page):
     """The grid on the first screen, whole; one click to the parent, in the mode that shows runs."""
     page.goto(address_of(told, 2))
     grid = page.locator("img[src*='thumb.png']")
@@ -152,7 +153,7 @@ def test_a_runs_page_leads_with_the_grid_and_the_way_back(told, page):
     opened.value.get_by_role("heading", name="1 · a old chief").wait_for()
 
 
-def test_words_are_text(told, page):
+def test_run_page_words_are_text(told, page):
     """A prompt that holds HTML and Markdown is shown as it was typed; the error too."""
     page.goto(address_of(told, 3))
     page.get_by_text("1 of 2 pictures made: the run failed.").wait_for()
@@ -161,14 +162,14 @@ def test_words_are_text(told, page):
     assert shown.locator("img").count() == 1
 
 
-def test_a_picture_is_found_by_its_seed_among_the_artifacts(told, page):
+def test_run_page_artifacts_have_an_image_by_its_seed(told, page):
     """A deep link to a picture works, under a name people can read."""
     page.goto(address_of(told, 1, 1, "/artifacts/pictures/seed-3.png"))
     page.get_by_text("seed-3.png").first.wait_for()
     page.wait_for_function("() => [...document.images].some(image => image.naturalWidth == 128)")
 
 
-def test_a_sweeps_page_leads_with_the_overview_and_names_its_runs(told, page):
+def test_sweep_page_leads_with_the_overview_and_names_its_runs(told, page):
     """The overview whole on the first screen; the runs a click away; the way to compare them."""
     server, ids = told
     page.goto(f"{server.url}/#/experiments/2/runs/{ids['sweep']}?workflowType=machine_learning")
@@ -183,7 +184,7 @@ def test_a_sweeps_page_leads_with_the_overview_and_names_its_runs(told, page):
     opened.value.get_by_text("Parallel Coordinates").wait_for()
 
 
-def test_a_sweeps_report_works_among_its_artifacts(told, page):
+def test_sweep_page_report_works_among_its_artifacts(told, page):
     """In MLflow's own frame: a table that sorts, axes that change places, and originals from this server."""
     server, ids = told
     page.goto(f"{server.url}/#/experiments/2/runs/{ids['sweep']}/artifacts/report.html")
@@ -198,7 +199,7 @@ def test_a_sweeps_report_works_among_its_artifacts(told, page):
     assert original.evaluate("img => img.decode().then(() => img.naturalWidth)") == 128
 
 
-def test_a_sweeps_runs_are_compared_in_charts(told, page):
+def test_sweep_view_compares_its_runs_in_charts(told, page):
     """None is collapsed away: a bar for each, a line for each, pictures of each."""
     page.set_viewport_size({"width": 1440, "height": 1800})  # MLflow draws a section when it comes into sight
     page.goto(told[0].url + SWEEP_VIEW)
@@ -210,7 +211,7 @@ def test_a_sweeps_runs_are_compared_in_charts(told, page):
     assert (names[1], names[8]) == ("18 · pndm · 20", "11 · euler · 10")
 
 
-def test_a_sweeps_table_has_its_axes_beside_the_seconds(told, page):
+def test_sweep_view_table_has_its_axes_beside_the_seconds(told, page):
     """Fastest first; the run above them is not among them."""
     page.goto(told[0].url + SWEEP_VIEW.replace("=CHART", "=TABLE"))
     page.locator("[role=gridcell][col-id='metrics.`seconds_per_image`']").nth(7).wait_for()
@@ -218,3 +219,21 @@ def test_a_sweeps_table_has_its_axes_beside_the_seconds(told, page):
     assert {"params.`sweep.scheduler`", "params.`sweep.num_inference_steps`"} <= set(columns)
     cells = page.locator("[role=gridcell][col-id='metrics.`seconds_per_image`']")
     assert [float(text) for text in cells.all_inner_texts()] == [1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8]
+
+
+def test_prompt_page_shows_versions_in_order(told, page):
+    """Versions with their aliases on the prompt's page; what a run added to its parent's comes after these."""
+    page.goto(f"{told[0].url}/#/prompts")
+    page.get_by_role("link", name="as-it-was").click()
+    page.get_by_text("Viewing version 6").wait_for()
+    page.get_by_text("run 2, varied from run 1").first.wait_for()
+    for alias in ("run-1-1", "run-2-3"):
+        page.get_by_text(alias).first.wait_for()
+
+
+def test_prompt_page_a_click_away_from_a_run_shows_words_as_text(told, page):
+    """What a user typed is text there, too."""
+    page.goto(address_of(told, 3, tail="?workflowType=machine_learning"))
+    page.get_by_role("link", name=f"{prompt_name(NASTY)} (v1)").click()
+    page.get_by_text("Viewing version 1").wait_for()
+    page.get_by_text("*bold*").or_(page.locator("em", has_text="bold")).first.wait_for()

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
 from promptlab.specs import Variant
-from promptlab.tracking import MlflowTracker, serve
+from promptlab.tracking import MlflowTracker
 from promptlab.tracking.prompts import LINK_TAG, MOST, prompt_name
-from tests.browsing import chromium, needs_browser
-from tests.tracking.painting import paint_run, spec, thumbnail
-from tests.tracking.test_mlflow_browser import NASTY
+from promptlab.workspace import Workspace
+from tests.tracking.painting import paint_run, spec
 from tests.tracking.test_tracker import client_of, shown
 
 CHIEF = "portrait photo of a old warrior chief"
@@ -20,23 +21,36 @@ AGES = "portrait photo of {the oldest|a young} warrior chief"
 NAME = "portrait-photo-of-a-old-warrior-chief"
 
 
-@pytest.fixture
-def story(workspace):
-    """A chief, two ages of it, the same ages at other steps; and how to tell of a run."""
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory, prepared_database):
+    """A workspace whose MLflow has a chief, two ages of it, and the same ages at other steps. Not to be changed."""
+    workspace = Workspace.at(tmp_path_factory.mktemp("recorded"))
+    workspace.database.write_bytes(prepared_database.read_bytes())
     tracker = MlflowTracker(workspace)
-
-    def tell(run, parent=None):
-        tracker.record(run, parent=parent, thumbnail=b"")
-        return run
-
-    first = tell(paint_run(workspace, 1, spec([CHIEF], [1, 2])))
     ages = [
         Variant(prompt=AGES.replace("{the oldest|a young}", age), label=age, template=AGES, source=0)
         for age in ("the oldest", "a young")
     ]
-    second = tell(paint_run(workspace, 2, spec(ages, [1]), parent=first), first)
-    tell(paint_run(workspace, 3, spec(ages, [1], num_inference_steps=9), parent=second), second)
-    return tell
+    first = paint_run(workspace, 1, spec([CHIEF], [1, 2]))
+    second = paint_run(workspace, 2, spec(ages, [1]), parent=first)
+    third = paint_run(workspace, 3, spec(ages, [1], num_inference_steps=9), parent=second)
+    for run, parent in ((first, None), (second, first), (third, second)):
+        tracker.record(run, parent=parent, thumbnail=b"")
+    return workspace
+
+
+@pytest.fixture
+def story(workspace, recorded):
+    """A copy of what is recorded, in the test's own workspace; and how to record a run."""
+    with closing(sqlite3.connect(recorded.database)) as source, closing(sqlite3.connect(workspace.database)) as own:
+        source.backup(own)
+    tracker = MlflowTracker(workspace)
+
+    def record(run, parent=None):
+        tracker.record(run, parent=parent, thumbnail=b"")
+        return run
+
+    return record
 
 
 def versions(workspace, name=NAME):
@@ -51,7 +65,7 @@ def links(workspace, experiment="warrior chief"):
     return [[(link["name"], link["version"]) for link in json.loads(one.data.tags.get(LINK_TAG, "[]"))] for one in told]
 
 
-def test_a_line_of_reruns_is_one_prompt(workspace, story):
+def test_prompt_of_a_line_of_reruns_is_one(workspace, story):
     """Versions in the order in which they were tried, a template as it was typed; every run points at its own."""
     assert versions(workspace) == [("run-1", CHIEF), ("run-2", AGES)]
     assert links(workspace) == [[(NAME, "1")], [(NAME, "2")], [(NAME, "2")], [(NAME, "2")], [(NAME, "2")]]
@@ -61,7 +75,7 @@ def test_a_line_of_reruns_is_one_prompt(workspace, story):
     assert client.get_prompt_version(NAME, 2).commit_message == "run 2, varied from run 1"
 
 
-def test_told_again_nothing_is_added(workspace, story):
+def test_prompt_recorded_again_gets_no_version(workspace, story):
     """Nor by typing the same words anew in another run."""
     story(paint_run(workspace, 4, spec([CHIEF], [7])))
     before = versions(workspace), links(workspace)
@@ -72,7 +86,7 @@ def test_told_again_nothing_is_added(workspace, story):
     assert links(workspace) == [*before[1], [(NAME, "1")]]
 
 
-def test_the_pages_of_an_experiment_list_its_prompts(workspace, story):
+def test_prompt_is_listed_in_the_pages_of_its_experiment(workspace, story):
     """Each experiment that a line of work touches."""
     story(paint_run(workspace, 4, spec([CHIEF], [7]), experiment="elsewhere"))
     client = client_of(workspace)
@@ -81,7 +95,7 @@ def test_the_pages_of_an_experiment_list_its_prompts(workspace, story):
         assert [one.name for one in client.search_prompts(f'experiment_id = "{experiment}"')] == [NAME]
 
 
-def test_a_list_of_prompts_is_no_line_of_work(workspace, story):
+def test_prompt_of_a_list_of_many_is_not_registered(workspace, story):
     """Many texts in one run stay out of the registry, and so does an empty one."""
     story(paint_run(workspace, 4, spec([f"prompt {at}" for at in range(MOST + 1)], [1]), experiment="list"))
     story(paint_run(workspace, 5, spec([Variant(prompt="", label="empty")], [1]), experiment="list"))
@@ -89,7 +103,7 @@ def test_a_list_of_prompts_is_no_line_of_work(workspace, story):
     assert [one.name for one in client_of(workspace).search_prompts()] == [NAME]
 
 
-def test_several_texts_of_a_run_are_versions_of_their_own(workspace, story):
+def test_prompt_texts_of_one_run_are_versions(workspace, story):
     """Each with an alias; every variant points at its own."""
     story(paint_run(workspace, 4, spec(["A red fox!", "a blue fox", "a red fox, at night"], [1]), experiment="foxes"))
     assert versions(workspace, "a-red-fox") == [
@@ -98,7 +112,7 @@ def test_several_texts_of_a_run_are_versions_of_their_own(workspace, story):
     assert links(workspace, "foxes") == [[("a-red-fox", "1")], [("a-red-fox", "2")], [("a-red-fox", "3")]]
 
 
-def test_a_registry_that_fails_costs_only_the_link(workspace, story):
+def test_prompt_registry_that_fails_costs_only_the_link(workspace, story):
     """A registered model has the name already: the run is told all the same."""
     client_of(workspace).create_registered_model("a-cat")
     story(paint_run(workspace, 4, spec(["a cat"], [1]), experiment="cats"))
@@ -106,7 +120,7 @@ def test_a_registry_that_fails_costs_only_the_link(workspace, story):
     assert shown(workspace, "cats")[0].info.status == "FINISHED"
 
 
-def test_a_deleted_prompt_comes_back_when_told_anew(workspace, story):
+def test_prompt_deleted_comes_back_when_recorded_again(workspace, story):
     """As deleted runs do."""
     client = client_of(workspace)
     for version in (1, 2):
@@ -128,31 +142,6 @@ def test_a_deleted_prompt_comes_back_when_told_anew(workspace, story):
         ("?", "prompt-8a8de823"),
     ],
 )
-def test_a_prompt_is_called_by_its_words(text, name):
+def test_prompt_name_is_made_of_its_words(text, name):
     """At most sixty signs, of those that MLflow allows; where none are left, a hash."""
     assert prompt_name(text) == name
-
-
-@pytest.mark.slow
-@needs_browser
-def test_prompts_in_the_browser(workspace, story):
-    """Versions with their aliases on the prompt's page, a click away from the run's; words are text there, too."""
-    run = paint_run(workspace, 4, spec([NASTY], [1]), experiment="nasty")
-    (run_id,) = MlflowTracker(workspace).record(run, parent=None, thumbnail=thumbnail(workspace, run)).values()
-    experiment = client_of(workspace).get_run(run_id).info.experiment_id
-    with serve(workspace, port=0) as server, chromium() as browser:
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.set_default_timeout(300_000)
-        dialogs = []
-        page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
-        page.goto(f"{server.url}/#/prompts")
-        page.get_by_role("link", name=NAME).click()
-        page.get_by_text("Viewing version 2").wait_for()
-        page.get_by_text("run 2, varied from run 1").wait_for()
-        for alias in ("run-1", "run-2"):
-            page.get_by_text(alias).first.wait_for()
-        page.goto(f"{server.url}/#/experiments/{experiment}/runs/{run_id}?workflowType=machine_learning")
-        page.get_by_role("link", name=f"{prompt_name(NASTY)} (v1)").click()
-        page.get_by_text("Viewing version 1").wait_for()
-        page.get_by_text("*bold*").or_(page.locator("em", has_text="bold")).first.wait_for()
-        assert dialogs == []

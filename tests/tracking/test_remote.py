@@ -96,7 +96,7 @@ def no_credentials(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_credentials")
-def test_a_server_that_is_killed_in_the_middle_of_a_run_is_synced_when_it_is_back(elsewhere, workspace, promptlab):
+def test_server_killed_in_the_middle_of_a_run_is_synced_when_it_is_back(elsewhere, workspace, promptlab):
     """The run is whole and said to be unsynced; sync tells it, once; and the password is nowhere."""
     elsewhere.start()
     address = elsewhere.url.replace("//", "//me:s3cret@")
@@ -134,7 +134,7 @@ def test_a_server_that_is_killed_in_the_middle_of_a_run_is_synced_when_it_is_bac
     assert b"s3cret" not in written + repr((lab.tracker, heard)).encode() + shown.encode()
 
 
-def test_a_run_without_its_server_says_so_in_one_line(promptlab, workspace, unused_port):
+def test_server_away_during_a_run_is_said_in_one_line(promptlab, workspace, unused_port):
     """The exit code is that of a run that is whole; the line says what to type, without the password."""
     address = f"http://127.0.0.1:{unused_port}"
     said = subprocess.run(
@@ -149,7 +149,7 @@ def test_a_run_without_its_server_says_so_in_one_line(promptlab, workspace, unus
     assert promptlab("sync").out == "MLflow now knows run 1\n"
 
 
-def test_a_server_that_is_silent_is_not_waited_for_twice(workspace, monkeypatch, unused_port):
+def test_server_silent_is_not_waited_for_twice(workspace, monkeypatch, unused_port):
     """One who accepts and never answers costs the time MLflow is given once, whatever else is to be told."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
@@ -174,7 +174,7 @@ def test_a_server_that_is_silent_is_not_waited_for_twice(workspace, monkeypatch,
         ("http://me@[::1]:5000/", "http://[::1]:5000", "me", None),
     ],
 )
-def test_name_and_password_are_taken_out_of_an_address(typed, url, name, password, workspace):
+def test_tracking_address_has_name_and_password_taken_out(typed, url, name, password, workspace):
     """They go where MLflow looks for them; what can be shown has neither."""
     address = TrackingAddress.read(typed)
     assert (address.url, address.username, address.password) == (url, name, password)
@@ -185,7 +185,7 @@ def test_name_and_password_are_taken_out_of_an_address(typed, url, name, passwor
     assert os.environ["MLFLOW_TRACKING_PASSWORD"] == (password or "")
 
 
-def test_a_tracker_takes_no_other_kind_of_address(workspace):
+def test_tracking_address_of_another_kind_is_refused(workspace):
     """A database elsewhere would get rows that say where this machine keeps its files."""
     with pytest.raises(InputError, match=r"'sqlite:///x\.db' is no http or https address"):
         MlflowTracker(workspace, "sqlite:///x.db")

@@ -32,7 +32,7 @@ def addresses_in(path):
     return json.loads(re.search(r'id="addresses">([^<]*)<', path.read_text(encoding="utf-8"))[1])
 
 
-def test_every_variants_run_has_the_report(lab, shown):
+def test_report_artifact_is_in_every_variants_run(lab, shown):
     """A link to the one file, which knows the MLflow runs and the names of the pictures there."""
     run = lab.run(ASKED, experiment="chiefs")
     report = lab.workspace.report(run.id)
@@ -47,7 +47,7 @@ def test_every_variants_run_has_the_report(lab, shown):
     assert '"artifact":"pictures/seed-00.png"' in report.read_text(encoding="utf-8")
 
 
-def test_a_sweeps_report_knows_all_its_runs(lab, shown):
+def test_report_artifact_of_a_sweep_addresses_all_its_runs(lab, shown):
     """It leads the sweep's page, and each run's page leads to it."""
     told = lab.run_sweep(SWEEP, experiment="chiefs")
     report = lab.workspace.sweep_report(told.id)
@@ -66,7 +66,7 @@ def test_a_sweeps_report_knows_all_its_runs(lab, shown):
         )
 
 
-def test_a_run_told_again_still_leads_to_its_sweep(lab, shown):
+def test_description_of_a_run_recorded_again_still_links_its_sweep(lab, shown):
     """What MLflow knows of the sweep is not forgotten."""
     told = lab.run_sweep(SWEEP, experiment="chiefs")
     run = lab.notebook.run(told.runs[0].run_id)
@@ -77,7 +77,7 @@ def test_a_run_told_again_still_leads_to_its_sweep(lab, shown):
     )
 
 
-def test_a_report_that_cannot_be_written_takes_nothing_down(lab):
+def test_report_artifact_that_cannot_be_written_takes_nothing_down(lab):
     """The run is whole and told of, and it is said what was not drawn."""
     seen = []
     lab.workspace.report(1).mkdir(parents=True)
@@ -88,7 +88,7 @@ def test_a_report_that_cannot_be_written_takes_nothing_down(lab):
     assert "report.html could not be written" in undrawn.reason
 
 
-def test_a_report_is_renewed_with_its_run(lab):
+def test_report_artifact_is_renewed_with_its_run(lab):
     """A resumed or repeated run has a report of what there is now."""
     first = lab.run(ASKED, experiment="chiefs")
     before = lab.workspace.report(first.id).read_bytes()

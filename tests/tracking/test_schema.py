@@ -32,33 +32,33 @@ assert "sqlalchemy" not in sys.modules
 """
 
 
-def test_tables_that_are_there_are_known_without_mlflow(workspace):
+def test_has_schema_finds_tables_without_mlflow(workspace):
     """The command that only starts the server need not import MLflow itself."""
     done = subprocess.run([sys.executable, "-c", LOOK, workspace.root], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_an_empty_folder_has_none(tmp_path):
+def test_has_schema_in_an_empty_folder_is_false(tmp_path):
     """Nothing is made by looking."""
     assert not has_schema(Workspace.at(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_tables_of_ours_alone_are_not_mlflows(tmp_path):
+def test_has_schema_of_our_tables_alone_is_false(tmp_path):
     """Our tables lie in the same file, and may have come first."""
     with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
         database.execute("CREATE TABLE promptlab_runs (id)")
     assert not has_schema(Workspace.at(tmp_path))
 
 
-def test_a_set_up_that_is_under_way_does_not_count(workspace):
+def test_has_schema_of_a_set_up_under_way_is_false(workspace):
     """MLflow writes its first experiment last."""
     with closing(sqlite3.connect(workspace.database)) as database, database:
         database.execute("DELETE FROM experiments")
     assert not has_schema(workspace)
 
 
-def test_a_file_of_a_newer_mlflow_is_refused(workspace):
+def test_has_schema_of_a_newer_mlflow_is_refused(workspace):
     """It cannot be read, and trying could harm it."""
     with closing(sqlite3.connect(workspace.database)) as database, database:
         database.execute("UPDATE alembic_version SET version_num = 'from_the_future'")
@@ -66,7 +66,7 @@ def test_a_file_of_a_newer_mlflow_is_refused(workspace):
         MlflowTracker(workspace).prepare()
 
 
-def test_a_file_that_is_no_database_is_one_line_of_ours(tmp_path):
+def test_make_schema_in_a_file_that_is_no_database_is_one_line(tmp_path):
     """And at once: MLflow alone would try for minutes."""
     (tmp_path / "mlflow.db").write_bytes(b"no database, whatever its name" * 100)
     with pytest.raises(TrackerError, match=r"could not be made in .*mlflow\.db: file is not a database"):
@@ -74,14 +74,14 @@ def test_a_file_that_is_no_database_is_one_line_of_ours(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["what?", "100%20"])
-def test_a_path_that_means_another_file_to_mlflow_is_refused(tmp_path, name):
+def test_database_uri_that_means_another_file_is_refused(tmp_path, name):
     """``?`` and ``%`` would make MLflow write beside the workspace."""
     with pytest.raises(TrackerError, match=r"a path with \? or %"):
         MlflowTracker(Workspace.at(tmp_path / name)).prepare()
     assert [path.name for path in tmp_path.iterdir()] in ([], [name])
 
 
-def test_a_lock_that_is_never_given_up_is_said(tmp_path, monkeypatch):
+def test_locked_for_minutes_is_said(tmp_path, monkeypatch):
     """Waiting for ever is no answer."""
     monkeypatch.setattr(schema, "TABLES_TIMEOUT", 0.05)
     empty = Workspace.at(tmp_path)
@@ -90,7 +90,7 @@ def test_a_lock_that_is_never_given_up_is_said(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_three_who_start_at_once_make_one_whole_set_of_tables(tmp_path):
+def test_make_schema_by_three_at_once_makes_one_set_of_tables(tmp_path):
     """Without the lock, two of three leave a file half made for good."""
     new = Workspace.at(tmp_path / "new")
     quiet = {**os.environ, "PYTHONWARNINGS": "ignore"}

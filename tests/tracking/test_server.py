@@ -66,7 +66,7 @@ def no_server(monkeypatch):
     monkeypatch.setattr(server, "_start", lambda *_, **__: pytest.fail("a server was started"))
 
 
-def test_a_port_that_is_taken_is_refused_with_one_that_is_free(workspace, taken, no_server):
+def test_port_taken_is_refused_with_one_that_is_free(workspace, taken, no_server):
     """MLflow itself would say so in passing and report success."""
     with (
         pytest.raises(InputError, match=rf"port {taken} is taken .*; type: port=\d+"),
@@ -75,14 +75,14 @@ def test_a_port_that_is_taken_is_refused_with_one_that_is_free(workspace, taken,
         pass
 
 
-def test_without_a_wish_the_next_free_port_serves(taken, monkeypatch):
+def test_port_not_asked_for_is_the_next_free_one(taken, monkeypatch):
     """Another MLflow may be at the usual port: that is no reason to fail."""
     monkeypatch.setattr(server, "DEFAULT_PORT", taken)
     assert taken < server._free_port("127.0.0.1", None) < taken + server.PORTS_TRIED
 
 
 @pytest.mark.parametrize("port", [-1, 65536])
-def test_what_is_no_port_is_refused(workspace, no_server, port):
+def test_port_that_is_none_is_refused(workspace, no_server, port):
     """A clear word before anything starts."""
     with (
         pytest.raises(InputError, match=rf"port {port} is no port; allowed: 1 to 65535"),
@@ -91,20 +91,20 @@ def test_what_is_no_port_is_refused(workspace, no_server, port):
         pass
 
 
-def test_what_is_no_address_of_this_machine_is_refused(workspace, no_server):
+def test_host_not_of_this_machine_is_refused(workspace, no_server):
     """One cannot listen at somebody else's address."""
     with pytest.raises(InputError, match=r"host '192\.0\.2\.1' is no address"), serve(workspace, host="192.0.2.1"):
         pass
 
 
-def test_a_server_that_ends_at_once_is_one_line_of_ours(workspace, monkeypatch):
+def test_server_that_ends_at_once_is_one_line(workspace, monkeypatch):
     """With the last thing it said."""
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(TrackerError, match="did not start: it said nothing"), serve(workspace, port=0):
         pass
 
 
-def test_a_server_that_never_answers_is_given_up_and_ended(workspace, monkeypatch, tmp_path):
+def test_server_that_never_answers_is_given_up_and_ended(workspace, monkeypatch, tmp_path):
     """Nothing is left of it either."""
     mute = tmp_path / "mute"
     mute.write_text("#!/bin/sh\necho thinking\nexec sleep 600\n")
@@ -117,7 +117,7 @@ def test_a_server_that_never_answers_is_given_up_and_ended(workspace, monkeypatc
 
 
 @pytest.mark.slow
-def test_a_workspace_is_shown_also_after_it_was_moved(workspace, tmp_path):
+def test_server_shows_a_workspace_after_it_was_moved(workspace, tmp_path):
     """Addresses, pictures, the empty case, and the same again from another folder."""
     with serve(workspace, port=0) as one:
         assert one.address() == f"{one.url}/#/experiments"
@@ -147,7 +147,7 @@ def test_a_workspace_is_shown_also_after_it_was_moved(workspace, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_server_elsewhere_gets_the_files_sent(workspace, tmp_path, prepared_database):
+def test_server_elsewhere_gets_the_files_uploaded(workspace, tmp_path, prepared_database):
     """The same layout, uploaded; telling it twice tells it once."""
     here = Workspace.at(tmp_path / "here")
     run = paint_run(here, 1, spec(["one", "two"], [1, 2]))
@@ -167,7 +167,7 @@ def test_a_server_elsewhere_gets_the_files_sent(workspace, tmp_path, prepared_da
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_and_a_polite_end_leave_nothing_running(workspace, sent):
+def test_server_ended_by_a_signal_leaves_nothing_running(workspace, sent):
     """Ctrl-C goes to the whole foreground group: the server is not in it, and is ended by us."""
     ours = subprocess.Popen(
         [sys.executable, "-c", SERVE, workspace.root], stdout=subprocess.PIPE, text=True, start_new_session=True

@@ -3,8 +3,11 @@
 import pytest
 
 from promptlab.expand.sweep import Axis, build_sweep
+from promptlab.lab import Lab
 from promptlab.specs import PipelineSpec, RunSpec, Variant
+from promptlab.testing import Painter
 from promptlab.tracking.schema import database_uri
+from promptlab.workspace import Workspace
 
 SWEEP = build_sweep(
     RunSpec(pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="a <b>wizard</b>"),), seeds=(0, 1)),
@@ -12,7 +15,15 @@ SWEEP = build_sweep(
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory, prepared_database):
+    """A lab that the tests of this file share: none changes what another looks at."""
+    space = Workspace.at(tmp_path_factory.mktemp("sweeps"))
+    space.database.write_bytes(prepared_database.read_bytes())
+    return Lab(space, engine=Painter())
+
+
+@pytest.fixture(scope="module")
 def told(lab):
     """A sweep of four runs that MLflow has been told of."""
     return lab.run_sweep(SWEEP, experiment="chiefs", note="why <i>not</i>")
@@ -32,7 +43,7 @@ def mlflow_runs(lab):
     return look
 
 
-def test_one_run_stands_above_the_others(lab, told, mlflow_runs):
+def test_sweep_run_stands_above_the_others(lab, told, mlflow_runs):
     """The runs are below it; their axis values are parameters, so that a table can be sorted by them."""
     shown = mlflow_runs()
     above = shown.pop(told.mlflow_run_id)
@@ -47,7 +58,7 @@ def test_one_run_stands_above_the_others(lab, told, mlflow_runs):
     assert above.info.status == "FINISHED"
 
 
-def test_its_page_is_led_by_the_overview(lab, told, mlflow_runs):
+def test_sweep_run_description_leads_with_the_overview(lab, told, mlflow_runs):
     """The picture first, then a link to each run; the overview and the table of runs are its files."""
     above = mlflow_runs()[told.mlflow_run_id]
     description = above.data.tags["mlflow.note.content"]
@@ -61,7 +72,7 @@ def test_its_page_is_led_by_the_overview(lab, told, mlflow_runs):
     assert (folder / "runs.csv").read_text().splitlines()[0] == "run,steps,guidance,seconds_per_image,images,status"
 
 
-def test_told_again_it_is_updated_not_doubled(lab, told, mlflow_runs):
+def test_sweep_run_recorded_again_is_updated_not_doubled(lab, told, mlflow_runs):
     """A sweep completed later, or told twice, is one MLflow run."""
     before = mlflow_runs().keys()
     runs = [lab.history.find(str(one.run_id)).run for one in told.runs]

@@ -41,7 +41,7 @@ def folder_of(workspace, told):
     return workspace.artifacts / told.info.artifact_uri.removeprefix("mlflow-artifacts:/")
 
 
-def test_a_run_becomes_one_flat_mlflow_run_a_variant(workspace):
+def test_record_makes_one_flat_mlflow_run_a_variant(workspace):
     """Flat, because MLflow hides nested ones from its charts."""
     run = paint_run(workspace, 3, spec(["one", "two"], [1, 2]))
     ids = tell(workspace, run)
@@ -51,7 +51,7 @@ def test_a_run_becomes_one_flat_mlflow_run_a_variant(workspace):
     assert not any("mlflow.parentRunId" in one.data.tags for one in told)
 
 
-def test_times_and_status_are_the_runs_own(workspace):
+def test_record_times_and_status_are_the_runs_own(workspace):
     """When it was made, not when MLflow heard of it."""
     run = paint_run(workspace, 1, spec(["x"], [1]))
     tell(workspace, run)
@@ -61,7 +61,7 @@ def test_times_and_status_are_the_runs_own(workspace):
     assert told.info.status == "FINISHED"
 
 
-def test_words_settings_and_measures_are_found_where_people_look(workspace):
+def test_record_logs_words_settings_and_measures(workspace):
     """The prompt in full as a tag, settings as parameters, seconds as metrics, the grid in the description."""
     asked = spec([Variant(prompt="a chief " * 40, negative_prompt="blurry")], [1, 2])
     tell(workspace, paint_run(workspace, 1, asked))
@@ -74,7 +74,7 @@ def test_words_settings_and_measures_are_found_where_people_look(workspace):
     assert told.data.tags["mlflow.loggedImages"] == "True"
 
 
-def test_pictures_lie_where_mlflow_serves_them(workspace):
+def test_record_artifacts_lie_where_mlflow_serves_them(workspace):
     """Under the run's artifact address, hard-linked."""
     run = paint_run(workspace, 1, spec(["x"], [1]))
     tell(workspace, run)
@@ -85,7 +85,7 @@ def test_pictures_lie_where_mlflow_serves_them(workspace):
     assert (folder / "thumb.png").read_bytes() == thumbnail(workspace, run)
 
 
-def test_telling_twice_tells_once(workspace):
+def test_record_twice_updates_and_adds_nothing(workspace):
     """A second telling finds what the first one left, by tag, and adds nothing."""
     run = paint_run(workspace, 1, spec(["one", "two"], [1, 2]))
     first = tell(workspace, run)
@@ -94,7 +94,7 @@ def test_telling_twice_tells_once(workspace):
     assert [dict(one.to_dictionary()) for one in shown(workspace)] == before
 
 
-def test_a_resumed_run_is_brought_up_to_date(workspace):
+def test_record_of_a_resumed_run_updates_it(workspace):
     """More pictures, another status, another end: the same MLflow run."""
     asked = spec(["x"], [1, 2, 3])
     half = paint_run(workspace, 1, asked, made=1, status=RunStatus.KILLED)
@@ -108,7 +108,7 @@ def test_a_resumed_run_is_brought_up_to_date(workspace):
     assert len(list(folder_of(workspace, told).glob("pictures/*.png"))) == 3
 
 
-def test_a_half_told_run_is_told_to_the_end(workspace, monkeypatch):
+def test_record_of_a_half_recorded_run_completes_it(workspace, monkeypatch):
     """Whatever was told before MLflow failed is found again."""
     from mlflow import MlflowClient
 
@@ -124,7 +124,7 @@ def test_a_half_told_run_is_told_to_the_end(workspace, monkeypatch):
 
 
 @pytest.mark.parametrize("status", [RunStatus.FAILED, RunStatus.KILLED])
-def test_a_run_that_ended_badly_is_told_as_it_is(workspace, status):
+def test_record_of_a_failed_run_says_so(workspace, status):
     """Without a grid, with its error, and in MLflow's own word for it."""
     tell(workspace, paint_run(workspace, 1, spec(["x"], [1, 2]), made=0, status=status, error="out\nof memory"))
     (told,) = shown(workspace)
@@ -133,14 +133,14 @@ def test_a_run_that_ended_badly_is_told_as_it_is(workspace, status):
     assert "mlflow.loggedImages" not in told.data.tags
 
 
-def test_a_run_under_way_is_told_as_running(workspace):
+def test_record_of_a_run_under_way_is_running(workspace):
     """Somebody may look before it is over."""
     tell(workspace, paint_run(workspace, 1, spec(["x"], [1]), made=0, status=RunStatus.RUNNING, ended_at=None))
     (told,) = shown(workspace)
     assert (told.info.status, told.info.end_time) == ("RUNNING", None)
 
 
-def test_a_rerun_links_to_the_variant_it_came_from(workspace):
+def test_record_of_a_rerun_links_to_the_variant_it_came_from(workspace):
     """Across experiments too."""
     parent = paint_run(workspace, 1, spec(["x", "a old chief"], [1]), experiment="first")
     ids = tell(workspace, parent)
@@ -152,7 +152,7 @@ def test_a_rerun_links_to_the_variant_it_came_from(workspace):
     assert told.data.tags["promptlab.parent_run"] == "1"
 
 
-def test_a_deleted_experiment_comes_back(workspace):
+def test_record_in_a_deleted_experiment_restores_it(workspace):
     """Deleted experiments keep their name: making another is impossible, losing the run unthinkable."""
     tell(workspace, paint_run(workspace, 1, spec(["x"], [1])))
     client = client_of(workspace)
@@ -161,7 +161,7 @@ def test_a_deleted_experiment_comes_back(workspace):
     assert {one.data.tags["promptlab.run"] for one in shown(workspace)} >= {"2"}
 
 
-def test_a_deleted_run_that_is_told_again_comes_back(workspace):
+def test_record_of_a_deleted_run_restores_it(workspace):
     """Telling is asked for; then the run is to be seen."""
     run = paint_run(workspace, 1, spec(["x"], [1]))
     ids = tell(workspace, run)
@@ -171,7 +171,7 @@ def test_a_deleted_run_that_is_told_again_comes_back(workspace):
     assert len(shown(workspace)) == 1
 
 
-def test_an_experiment_that_keeps_its_files_elsewhere_gets_them_there(workspace, tmp_path):
+def test_record_artifacts_of_an_experiment_elsewhere_go_there(workspace, tmp_path):
     """An experiment made by other hands may have another place for files."""
     client_of(workspace).create_experiment("theirs", artifact_location=(tmp_path / "elsewhere").as_uri())
     tell(workspace, paint_run(workspace, 1, spec(["x"], [1]), experiment="theirs"))
@@ -180,7 +180,7 @@ def test_an_experiment_that_keeps_its_files_elsewhere_gets_them_there(workspace,
     assert list(workspace.root.glob(".upload-*")) == []
 
 
-def test_no_row_holds_the_workspaces_path(workspace):
+def test_record_writes_no_path_of_the_workspace(workspace):
     """A workspace can be moved: nothing in MLflow's tables says where it lay."""
     parent = paint_run(workspace, 1, spec(["x"], [1]))
     tell(workspace, parent)
@@ -189,7 +189,7 @@ def test_no_row_holds_the_workspaces_path(workspace):
         assert str(workspace.root) not in "\n".join(database.iterdump())
 
 
-def test_the_view_is_kept_up_to_date(workspace):
+def test_record_updates_the_view(workspace):
     """Each telling rewrites the experiment's view with the seeds of its latest pictures."""
     tell(workspace, paint_run(workspace, 1, spec(["x"], [1])))
     key = "mlflow.sharedViewState.promptlab"
@@ -217,21 +217,21 @@ def at_once(*deeds):
     return failures
 
 
-def test_those_who_make_one_experiment_at_once_all_tell(workspace):
+def test_record_of_several_in_a_new_experiment_at_once_succeeds(workspace):
     """Whoever comes second uses what the first one made."""
     runs = [paint_run(workspace, number, spec(["x"], [1])) for number in range(1, 5)]
     assert at_once(*(partial(tell, workspace, run) for run in runs)) == []
     assert len(shown(workspace)) == 4
 
 
-def test_a_run_that_is_told_twice_at_once_is_told_once(workspace):
+def test_record_of_one_run_twice_at_once_makes_one(workspace):
     """``sync`` may come upon a run that is just being told."""
     run = paint_run(workspace, 1, spec(["one", "two"], [1]))
     assert at_once(*[partial(tell, workspace, run)] * 4) == []
     assert len(shown(workspace)) == 2
 
 
-def test_a_lost_picture_is_one_line_of_ours(workspace):
+def test_record_of_a_lost_image_is_one_line(workspace):
     """No foreign exception crosses the border."""
     run = paint_run(workspace, 1, spec(["x"], [1]))
     (workspace.root / run.images[0].path).unlink()
@@ -244,7 +244,7 @@ def tell_without_grid(workspace, run):
     MlflowTracker(workspace).record(run, parent=None, thumbnail=b"")
 
 
-def test_a_server_that_is_away_is_one_line_of_ours_and_soon(workspace, unused_port):
+def test_record_without_a_server_is_one_line_and_soon(workspace, unused_port):
     """No minutes of retries, no traceback."""
     tracker = MlflowTracker(workspace, f"http://127.0.0.1:{unused_port}")
     run = paint_run(workspace, 1, spec(["x"], [1]))
@@ -254,7 +254,7 @@ def test_a_server_that_is_away_is_one_line_of_ours_and_soon(workspace, unused_po
     assert len(str(caught.value)) < 400
 
 
-def test_anything_foreign_is_translated(workspace, monkeypatch):
+def test_record_errors_of_mlflow_are_translated(workspace, monkeypatch):
     """Whatever is raised beyond the border, an error of ours comes out of it, naming what was tried."""
     from mlflow import MlflowClient
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from promptlab.tracking import pages, ui_app
 from promptlab.tracking.ui_app import EXTRA, with_extra
 
 PAGE = b"<html><head><title>MLflow</title></head><body></body></html>"
@@ -33,20 +34,20 @@ def ask(path="/", *, method="GET", kind="http", body=(PAGE,), headers=()):
     return sent, seen[0]
 
 
-def test_our_lines_stand_at_the_end_of_the_head():
+def test_ui_app_adds_its_lines_at_the_end_of_the_head():
     """They come before MLflow's script runs, and the length is right."""
     (start, body), _ = ask()
     assert body["body"] == PAGE.replace(b"</head>", EXTRA + b"</head>")
     assert dict(start["headers"])[b"content-length"] == str(len(body["body"])).encode()
 
 
-def test_a_page_in_pieces_is_put_together_first():
+def test_ui_app_puts_a_page_in_pieces_together():
     """``</head>`` may lie across two pieces."""
     (_, body), _ = ask(body=(PAGE[:35], PAGE[35:]))
     assert EXTRA in body["body"]
 
 
-def test_mlflows_protections_stay():
+def test_ui_app_keeps_mlflows_headers():
     """What MLflow says about frames and kinds is kept; what would bring back an old page is not."""
     (start, _), scope = ask(headers=[(b"if-none-match", b"1"), (b"host", b"127.0.0.1")])
     assert dict(start["headers"])[b"x-frame-options"] == b"SAMEORIGIN"
@@ -54,14 +55,19 @@ def test_mlflows_protections_stay():
     assert scope["headers"] == [(b"host", b"127.0.0.1")]
 
 
-def test_everything_else_passes_through():
+def test_ui_app_passes_everything_else_through():
     """Calls, files and the server's own life are MLflow's business."""
     for changed in ({"path": "/health"}, {"method": "POST"}, {"kind": "lifespan"}):
         sent, _ = ask(**changed)
         assert sent[1]["body"] == PAGE
 
 
-def test_a_page_without_a_head_is_left_alone():
+def test_ui_app_leaves_a_page_without_a_head_alone():
     """A refusal is text, and stays what it is."""
     (_, body), _ = ask(body=(b"Invalid Host header",))
     assert body["body"] == b"Invalid Host header"
+
+
+def test_ui_app_is_found_under_its_former_module():
+    """An installation made before the module was renamed names ``promptlab.tracking.pages:app`` as its entry point."""
+    assert pages.app is ui_app.app

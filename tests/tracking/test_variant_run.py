@@ -26,14 +26,14 @@ def page_of(run, at=0, **parents):
     return VariantRun(run=run, variant=run.variants[at], **parents)
 
 
-def test_a_run_is_named_by_its_number_its_name_and_its_variant(empty):
+def test_name_has_number_name_and_variant(empty):
     """``3 · ages · the oldest`` is how people find a run again."""
     run = paint_run(empty, 3, spec([Variant(prompt="a chief", label="the oldest")], [1]), made=0)
     assert page_of(run).name == "3 · the oldest"
     assert page_of(replace(run, name="ages")).name == "3 · ages · the oldest"
 
 
-def test_a_variant_without_a_label_is_named_by_the_beginning_of_its_prompt(empty):
+def test_name_without_a_label_is_the_beginning_of_the_prompt(empty):
     """A run of one long prompt has no label; its name stays one short line."""
     run = paint_run(empty, 3, spec(["a very\nlong prompt " * 30], [1]), made=0)
     name = page_of(run).name
@@ -42,7 +42,7 @@ def test_a_variant_without_a_label_is_named_by_the_beginning_of_its_prompt(empty
     assert len(name) < 80
 
 
-def test_parameters_are_the_short_facts_one_filters_by(empty):
+def test_params_are_the_short_facts_one_filters_by(empty):
     """Scheduler with its options, dtype, VAE, steps, seeds …: the columns of MLflow's table."""
     asked = spec(
         ["a chief"],
@@ -67,7 +67,7 @@ def test_parameters_are_the_short_facts_one_filters_by(empty):
     }
 
 
-def test_no_prompt_is_a_parameter(empty):
+def test_params_hold_no_prompt(empty):
     """MLflow prints every parameter above every picture: a long prompt would push the picture off the screen."""
     run = paint_run(empty, 1, spec(["word " * 100], [1]), made=0)
     assert all(len(value) < 100 for value in page_of(run).params().values())
@@ -83,12 +83,12 @@ def test_metrics_are_of_the_variant_alone(empty):
     assert second["peak_memory_mb"] == 1240
 
 
-def test_a_variant_of_which_nothing_was_made_has_no_time(empty):
+def test_metrics_of_a_variant_without_images_have_no_time(empty):
     """Nothing made is not made in no time."""
     assert "seconds_per_image" not in page_of(paint_run(empty, 1, spec(["x"], [1]), made=0)).metrics()
 
 
-def test_everything_stays_within_what_mlflow_keeps(empty):
+def test_params_and_tags_stay_within_mlflows_limits(empty):
     """MLflow cuts longer values with a warning that nobody sees: 6,000 for parameters, 8,000 for tags."""
     prompt = "*woe* <b>& more</b> " * 2000
     asked = spec([Variant(prompt=prompt, negative_prompt=prompt[::-1])], range(0, 5000, 2), vae="v" * 7000)
@@ -102,7 +102,7 @@ def test_everything_stays_within_what_mlflow_keeps(empty):
     assert page.prompt_file() == f"{prompt}\n\nNegative prompt: {prompt[::-1]}\n"
 
 
-def test_the_description_leads_with_the_grid_and_ends_with_what_to_type(empty):
+def test_description_leads_with_the_grid_and_ends_with_what_to_type(empty):
     """The picture first, the words second, the next command last."""
     run = paint_run(empty, 7, spec([Variant(prompt="a chief", negative_prompt="blurry")], [5]), made=0)
     text = page_of(run).description("abc", has_grid=True)
@@ -111,7 +111,7 @@ def test_the_description_leads_with_the_grid_and_ends_with_what_to_type(empty):
     assert "![grid]" not in page_of(run).description("abc", has_grid=False)
 
 
-def test_what_a_user_typed_stays_text(empty):
+def test_description_of_what_a_user_typed_stays_text(empty):
     """A prompt with Markdown or HTML in it is shown, not obeyed."""
     nasty = "<img src=x onerror=alert(1)> *bold* [x](javascript:1) @you :fire: http://x.y `c`\n\n# head\n- item"
     run = paint_run(empty, 1, spec([nasty], [1]), made=0, note=nasty, error=nasty, status=RunStatus.FAILED)
@@ -120,7 +120,7 @@ def test_what_a_user_typed_stays_text(empty):
         assert sign not in text, sign
 
 
-def test_a_run_that_is_not_whole_says_so(empty):
+def test_description_of_a_run_that_is_not_whole_says_so(empty):
     """How many pictures there are, why not all, and the error, above the words."""
     run = paint_run(empty, 1, spec(["x"], range(4)), made=1, status=RunStatus.FAILED, error="out of memory")
     text = page_of(run).description("abc", has_grid=True)
@@ -130,7 +130,7 @@ def test_a_run_that_is_not_whole_says_so(empty):
     assert "the run was stopped" in page_of(stopped).description("abc", has_grid=True)
 
 
-def test_a_flagged_picture_is_pointed_at(empty):
+def test_description_points_at_a_flagged_image(empty):
     """A black picture is worth a second look."""
     run = paint_run(empty, 1, spec(["x"], [3]))
     flagged = replace(run, images=(replace(run.images[0], flag="black"),))
@@ -138,7 +138,7 @@ def test_a_flagged_picture_is_pointed_at(empty):
     assert page_of(flagged).tags()["promptlab.flags"] == "1/0 black"
 
 
-def test_a_rerun_links_to_the_variant_it_came_from_and_shows_the_words_that_changed(empty):
+def test_description_of_a_rerun_links_its_parent_and_shows_changes(empty):
     """The way back is one click, and the difference one glance."""
     parent = paint_run(empty, 1, spec(["x", "a old chief"], range(8)), made=0)
     asked = spec([Variant(prompt="the oldest chief", label="the oldest", source=1)], [1], num_inference_steps=25)
@@ -151,7 +151,7 @@ def test_a_rerun_links_to_the_variant_it_came_from_and_shows_the_words_that_chan
     assert escaped("seeds: 0-7 → 1") in text
 
 
-def test_a_rerun_of_one_image_names_it(empty):
+def test_description_of_a_rerun_of_one_image_names_it(empty):
     """The page says which picture it was, as the tree does."""
     parent = paint_run(empty, 1, spec(["a old chief"], [1]), made=0)
     run = paint_run(empty, 2, spec(["the oldest chief"], [1]), made=0, parent=parent)
@@ -159,7 +159,7 @@ def test_a_rerun_of_one_image_names_it(empty):
     assert ", image 1/0\n" in page_of(run, parent=parent).description("abc", has_grid=True)
 
 
-def test_a_parent_that_mlflow_does_not_know_is_named_without_a_link(empty):
+def test_description_names_a_parent_unknown_to_mlflow_without_a_link(empty):
     """A parent that was never told of is still a parent."""
     parent = paint_run(empty, 1, spec(["a old chief"], [1]), made=0)
     run = paint_run(empty, 2, spec(["the oldest chief"], [1]), made=0, parent=parent)
@@ -167,7 +167,7 @@ def test_a_parent_that_mlflow_does_not_know_is_named_without_a_link(empty):
     assert f"**Varied from** {escaped('1 · a old chief')}" in text
 
 
-def test_variants_start_a_millisecond_apart_in_their_order(empty):
+def test_start_of_variants_is_a_millisecond_apart_in_their_order(empty):
     """MLflow orders runs by their start, and the matrix's columns with them."""
     run = paint_run(empty, 1, spec(["one", "two"], [1]), made=0)
     assert page_of(run, 1).start_ms - page_of(run, 0).start_ms == 1
@@ -175,18 +175,18 @@ def test_variants_start_a_millisecond_apart_in_their_order(empty):
 
 
 @given(st.lists(st.integers(0, MAX_SEED), unique=True, min_size=1, max_size=50))
-def test_seeds_are_read_back_as_they_were_written(seeds):
+def test_seeds_text_is_read_back_as_it_was_written(seeds):
     """The view finds its rows in the text of the column."""
     assert seeds_of(seeds_text(seeds), limit=50) == tuple(seeds)
 
 
-def test_a_great_range_of_seeds_is_read_only_as_far_as_asked():
+def test_seeds_of_a_great_range_are_read_only_as_far_as_asked():
     """A column that says ``0-4000000000`` must not fill the memory."""
     assert seeds_of("0-4000000000, …", limit=3) == (0, 1, 2)
 
 
 @given(st.text(max_size=200), st.integers(5, 50))
-def test_escaping_keeps_within_its_limit_and_leaves_no_sign_that_means_something(text, limit):
+def test_escaped_text_keeps_within_its_limit_and_has_no_markup(text, limit):
     """Nothing a keyboard can type ends up as Markdown or HTML."""
     shown = escaped(text, limit=limit)
     assert len(shown) <= limit
@@ -204,11 +204,11 @@ def test_escaping_keeps_within_its_limit_and_leaves_no_sign_that_means_something
         ("blurry", "", "<del>blurry</del>"),
     ],
 )
-def test_a_difference_is_shown_word_by_word(before, after, shown):
+def test_word_changes_are_shown_word_by_word(before, after, shown):
     """A comma after a word leaves the word what it was."""
     assert word_changes(before, after) == shown
 
 
-def test_too_long_a_difference_is_shown_as_plain_words():
+def test_word_changes_too_long_are_plain_words():
     """Half a struck-through word would strike through the rest of the page."""
     assert word_changes("a " * 40, "b " * 40, limit=100) == escaped("b " * 40, limit=100)

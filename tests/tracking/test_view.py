@@ -15,26 +15,26 @@ def state_of(seeds):
     return json.loads(zlib.decompress(base64.b64decode(packed.removeprefix("deflate;"))))
 
 
-def test_the_newest_runs_seeds_come_first():
+def test_view_newest_runs_seeds_come_first():
     """A rerun of one seed is the first row, beside what it came from; the other seeds follow in order."""
     (chart,) = state_of([(5, 1), (7, 0, 1), (3,)])["compareRunCharts"]
     assert chart["imageKeys"] == ["seed/5", "seed/1", "seed/0", "seed/3", "seed/7"]
     assert chart["runsCountToCompare"] == RUNS_SHOWN
 
 
-def test_a_thousand_seeds_are_not_all_rows():
+def test_view_of_a_thousand_seeds_has_fewer_rows():
     """The page stays usable, and the tag within what MLflow keeps."""
     _, value = view_tag([tuple(range(2**32 - 1000, 2**32))], now_ms=5)
     assert len(state_of([tuple(range(1000))])["compareRunCharts"][0]["imageKeys"]) == SEEDS_SHOWN
     assert len(value) < 8000
 
 
-def test_an_experiment_without_pictures_has_a_view_all_the_same():
+def test_view_of_an_experiment_without_images_exists():
     """Nothing to show is no failure."""
     assert state_of([])["compareRunCharts"][0]["imageKeys"] == []
 
 
-def test_the_columns_that_matter_are_chosen():
+def test_view_columns_that_matter_are_chosen():
     """Scheduler, dtype, VAE, steps, seeds and seconds per image, none of which MLflow shows by itself."""
     columns = state_of([])["selectedColumns"]
     for name in ("scheduler", "dtype", "vae", "num_inference_steps", "seeds"):
@@ -42,7 +42,7 @@ def test_the_columns_that_matter_are_chosen():
     assert "metrics.`seconds_per_image`" in columns
 
 
-def test_the_address_opens_the_view():
+def test_view_is_opened_by_its_address():
     """The key in the address is the key of the tag."""
     key, _ = view_tag([], now_ms=5)
     assert f"viewStateShareKey={key.removeprefix('mlflow.sharedViewState.')}&" in address_path("3")

@@ -24,7 +24,7 @@ FORMATS = ["jpeg", "webp"]
 
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("prompt", NASTY)
-def test_a_photo_describes_itself(tmp_path, resolve, kind, prompt):
+def test_photo_written_describes_itself(tmp_path, resolve, kind, prompt):
     """The same two texts come out as from a PNG, whatever the words."""
     text = two_texts(resolve, Variant(prompt=prompt, negative_prompt="blurry"))
     path = tmp_path / f"a.{kind}"
@@ -45,7 +45,7 @@ def sd_parsers(monkeypatch):
 
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("prompt", ["portrait photo of a old warrior chief", "늙은 전사 🔥", "two\nlines"])
-def test_sd_parsers_reads_a_photo(tmp_path, resolve, sd_parsers, kind, prompt):
+def test_photo_written_is_read_by_sd_parsers(tmp_path, resolve, sd_parsers, kind, prompt):
     """UserComment is written as the web UI writes it."""
     path = tmp_path / f"a.{kind}"
     write_photo(path, PIXELS, two_texts(resolve, Variant(prompt=prompt, negative_prompt="blurry")), format=kind)
@@ -56,21 +56,21 @@ def test_sd_parsers_reads_a_photo(tmp_path, resolve, sd_parsers, kind, prompt):
     assert read_foreign(path).program == "PromptLab"
 
 
-def test_a_lossless_webp_has_the_very_pixels(tmp_path):
+def test_photo_lossless_webp_has_the_very_pixels(tmp_path):
     """Black ones and bright ones alike."""
     write_photo(tmp_path / "a.webp", PIXELS, {}, format="webp", lossless=True)
     with Image.open(tmp_path / "a.webp") as image:
         assert np.array_equal(np.asarray(image.convert("RGB")), PIXELS)
 
 
-def test_quality_decides_the_size(tmp_path):
+def test_photo_quality_decides_the_size(tmp_path):
     """It is handed on to the encoder."""
     for quality in (30, 95):
         write_photo(tmp_path / f"{quality}.jpg", PIXELS, {}, format="jpeg", quality=quality)
     assert (tmp_path / "30.jpg").stat().st_size < (tmp_path / "95.jpg").stat().st_size
 
 
-def test_a_thousand_words_fit(tmp_path, resolve):
+def test_photo_with_a_thousand_words_keeps_both_texts(tmp_path, resolve):
     """The longest prompts that anyone types fit a JPEG, in any script."""
     words = Variant(prompt="전사추장 " * 1000, negative_prompt="blurry " * 1000)
     assert write_photo(tmp_path / "a.jpg", PIXELS, two_texts(resolve, words), format="jpeg") == ()
@@ -86,7 +86,7 @@ def test_a_thousand_words_fit(tmp_path, resolve):
         (70_000, 70_000, ("promptlab", "parameters")),
     ],
 )
-def test_what_does_not_fit_a_jpeg_is_left_out_whole(tmp_path, ours, theirs, left_out):
+def test_photo_text_too_long_for_a_jpeg_is_left_out_whole(tmp_path, ours, theirs, left_out):
     """Ours goes first; nothing is ever cut."""
     text = {"parameters": "y" * theirs, "promptlab": "x" * ours}
     assert write_photo(tmp_path / "a.jpg", PIXELS, text, format="jpeg") == left_out
@@ -107,7 +107,7 @@ def test_what_does_not_fit_a_jpeg_is_left_out_whole(tmp_path, ours, theirs, left
         ({"folder": "missing"}, StoreError),
     ],
 )
-def test_what_cannot_be_written(tmp_path, given, error):
+def test_photo_that_cannot_be_written_is_refused(tmp_path, given, error):
     """Refused before anything is on disk."""
     path = tmp_path / given.pop("folder", ".") / "a"
     with pytest.raises(error):
@@ -131,13 +131,13 @@ def test_what_cannot_be_written(tmp_path, given, error):
         (b"", ""),
     ],
 )
-def test_a_comment_in_any_code(value, text):
+def test_user_comment_in_any_code_is_decoded(value, text):
     """Every code of the standard, both byte orders, and those who ignore it."""
     assert comment_text(value) == text
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_both_byte_orders_of_tiff(order):
+def test_exif_in_both_byte_orders_is_read(order):
     """A camera's block in either order gives the same fields; short values lie in the entry itself."""
     head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8)
     long = b"prompt:{} and more\0"
@@ -149,7 +149,7 @@ def test_both_byte_orders_of_tiff(order):
     assert fields_of(b"Exif\0\0" + block) == {0x010E: b"ab\0", 0x0110: long}
 
 
-def test_fooocus_in_a_jpeg(tmp_path):
+def test_jpeg_of_fooocus_is_read(tmp_path):
     """It writes its JSON without a code into the first folder, and the scheme beside it."""
     exif = Image.Exif()
     exif[0x9286], exif[0x0131], exif[0x927C] = json.dumps(samples.FOOOCUS), "Fooocus v2.5.5", "fooocus"
@@ -157,7 +157,7 @@ def test_fooocus_in_a_jpeg(tmp_path):
     assert read_foreign(tmp_path / "a.jpg").program == "Fooocus"
 
 
-def test_comfyui_in_a_webp(tmp_path):
+def test_webp_of_comfyui_is_read(tmp_path):
     """Model holds the graph, Make the drawing of it."""
     exif = Image.Exif()
     exif[0x0110], exif[0x010F] = f"prompt:{json.dumps(samples.COMFY)}", "workflow:{}"
@@ -166,7 +166,7 @@ def test_comfyui_in_a_webp(tmp_path):
 
 
 @pytest.mark.parametrize(("text", "program"), [(samples.A1111, "AUTOMATIC1111"), (samples.DGENERATE, "dgenerate")])
-def test_a_comment_of_piexif_in_a_jpeg(tmp_path, text, program):
+def test_jpeg_with_a_comment_of_piexif_is_read(tmp_path, text, program):
     """The web UI and dgenerate share the place; the first line tells them apart."""
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0x9286] = b"UNICODE\0" + text.encode("utf-16-be")
@@ -174,7 +174,7 @@ def test_a_comment_of_piexif_in_a_jpeg(tmp_path, text, program):
     assert read_foreign(tmp_path / "a.jpg").program == program
 
 
-def test_a_photo_of_a_camera_is_of_no_program(tmp_path):
+def test_jpeg_of_a_camera_is_of_no_program(tmp_path):
     """Make, model and maker note of others mean nothing here."""
     exif = Image.Exif()
     exif[0x010F], exif[0x0110] = "Canon", "Canon EOS: R5"

@@ -112,7 +112,7 @@ def checked(texts):
 
 @given(mutated(samples.A1111, samples.A1111_NEW, samples.FORGE_FLUX, samples.SD_NEXT) | st.text() | anything.map(str))
 @settings(fuzz, max_examples=EACH)
-def test_automatic1111(text):
+def test_automatic1111_any_text_ends_in_a_safe_spec(text):
     """Any text under ``parameters``."""
     checked({"parameters": text})
 
@@ -123,7 +123,7 @@ def test_automatic1111(text):
     mutated(samples.DREAM) | st.text(),
 )
 @settings(fuzz, max_examples=EACH)
-def test_invokeai(keyword, text, dream):
+def test_invokeai_any_text_ends_in_a_safe_spec(keyword, text, dream):
     """Any JSON, any command line, in any of its three chunks."""
     checked({keyword: text, "Dream": dream})
     checked({"Dream": dream})
@@ -134,21 +134,21 @@ def test_invokeai(keyword, text, dream):
     st.sampled_from(["fooocus", "a1111", ""]),
 )
 @settings(fuzz, max_examples=EACH)
-def test_fooocus(text, scheme):
+def test_fooocus_any_text_ends_in_a_safe_spec(text, scheme):
     """Both schemes, whatever the chunk beside it claims."""
     checked({"parameters": text, "fooocus_scheme": scheme})
 
 
 @given(graphs | changed(samples.COMFY, samples.COMFY_FLUX) | mutated(json.dumps(samples.COMFY)))
 @settings(fuzz, max_examples=EACH)
-def test_comfyui(text):
+def test_comfyui_any_graph_ends_in_a_safe_spec(text):
     """Any graph: circles, links to nowhere, inputs of the wrong kind."""
     checked({"prompt": text})
 
 
 @given(mutated(samples.DGENERATE) | st.text() | st.lists(odd_text).map(" ".join))
 @settings(fuzz, max_examples=EACH)
-def test_dgenerate(text):
+def test_dgenerate_any_text_ends_in_a_safe_spec(text):
     """Any script, its quotes open and its options without values."""
     checked({"DgenerateConfig": text})
 
@@ -162,7 +162,7 @@ def test_dgenerate(text):
     st.integers(60, 4000),
 )
 @settings(fuzz, max_examples=FEW)
-def test_real_files(tmp_path, keyword, text, flips, length):
+def test_read_foreign_any_file_ends_in_a_safe_spec(tmp_path, keyword, text, flips, length):
     """PNG files with a stranger's text, with bytes changed, cut short."""
     text = text.replace("\0", " ").encode("utf-8", "replace").decode()
     file = bytearray(encode_png(np.zeros((8, 8, 3), np.uint8), {keyword: text}))
@@ -197,7 +197,7 @@ def jpeg(exif):
     ).map(lambda entries: struct.pack("<IH", 8, len(entries)) + b"".join(struct.pack("<HHII", *e) for e in entries)),
 )
 @settings(fuzz, max_examples=FEW)
-def test_exif(tmp_path, order, block):
+def test_exif_any_bytes_are_read_or_skipped(tmp_path, order, block):
     """Any bytes for EXIF: folders that hold themselves, values that lie nowhere."""
     for value in fields_of(order + block).values():
         comment_text(value)
@@ -211,7 +211,7 @@ def test_exif(tmp_path, order, block):
 
 @given(st.sampled_from(list(samples.ALL)), st.sampled_from(list(samples.ALL)), odd_text)
 @settings(fuzz, max_examples=FEW)
-def test_texts_of_several_programs(one, other, odd):
+def test_recognise_texts_of_several_programs_ends_in_a_safe_spec(one, other, odd):
     """A picture that went through two programs has the texts of both, or their remains."""
     checked({**samples.ALL[one], **samples.ALL[other]})
     checked({keyword: text[: len(text) // 2] + odd for keyword, text in {**samples.ALL[one]}.items()})
@@ -260,13 +260,13 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_what_is_large_on_purpose(name):
+def test_recognise_text_large_on_purpose_takes_no_longer_than_its_length(name):
     """Text that makes careless parsers work forever, under every keyword: work grows with length and no faster."""
     for keyword in ("parameters", "prompt", "Dream", "invokeai_metadata", "sd-metadata", "DgenerateConfig"):
         checked({keyword: HOSTILE[name]})
 
 
-def test_a_text_that_unpacks_to_much_more(tmp_path):
+def test_read_foreign_text_that_unpacks_to_much_more_is_refused(tmp_path):
     """A few thousand bytes of zTXt that would become a gigabyte are not unpacked."""
     packed = zlib.compress(bytes(50_000_000))
     data = b"parameters\0\0" + packed

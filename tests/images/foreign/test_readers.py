@@ -40,7 +40,7 @@ def only(found):
 
 
 @pytest.mark.parametrize("name", samples.ALL)
-def test_every_program_is_known_in_a_real_file(tmp_path, name):
+def test_read_foreign_real_file_of_every_program_is_known(tmp_path, name):
     """From the file on disk to a spec that survives being stored."""
     write_png(tmp_path / "a.png", PIXELS, samples.ALL[name])
     found = read_foreign(tmp_path / "a.png")
@@ -52,7 +52,7 @@ def test_every_program_is_known_in_a_real_file(tmp_path, name):
     assert found == recognise(samples.ALL[name])
 
 
-def test_automatic1111():
+def test_automatic1111_fields_have_our_names():
     """The web UI's fields have our names, its old sampler names hold the schedule, the rest is said to be lost."""
     found = recognise({"parameters": samples.A1111})
     assert only(found) == (
@@ -74,7 +74,7 @@ def test_automatic1111():
     assert "another picture here" in next(str(loss) for loss in found.lost if loss.name == "RNG")
 
 
-def test_noise_from_the_cpu_is_not_lost():
+def test_automatic1111_noise_from_the_cpu_is_no_gap():
     """``RNG: CPU`` is what PromptLab does; the noise that an SDE adds later on is another matter."""
     found = recognise({"parameters": samples.A1111_NEW})
     assert "RNG" not in lost(found)
@@ -84,7 +84,7 @@ def test_noise_from_the_cpu_is_not_lost():
     )
 
 
-def test_automatic_is_what_the_web_ui_chooses():
+def test_automatic1111_automatic_schedule_is_what_the_web_ui_chooses():
     """``Automatic`` names a schedule that depends on the sampler; left out, it is the older uniform one."""
     line = "a\nSteps: 20, Sampler: DPM++ 2M{}, CFG scale: 7, Seed: 1"
     chosen = recognise({"parameters": line.format(", Schedule type: Automatic")})
@@ -93,7 +93,7 @@ def test_automatic_is_what_the_web_ui_chooses():
     assert plain.spec.pipeline.scheduler == scheduler("DPMSolverMultistep")
 
 
-def test_flux_of_forge():
+def test_automatic1111_flux_of_forge_has_the_distilled_scale():
     """The distilled scale is diffusers' guidance, and Euler is the one of flow matching."""
     found = recognise({"parameters": samples.FORGE_FLUX})
     assert (found.program, found.spec.call.guidance_scale) == ("Forge", 3.5)
@@ -101,14 +101,14 @@ def test_flux_of_forge():
 
 
 @pytest.mark.parametrize("line", ["Sampler: DPM fast", "Sampler: Restart, Schedule type: Karras"])
-def test_an_unknown_sampler_leaves_the_models_own(line):
+def test_automatic1111_unknown_sampler_leaves_the_models_own(line):
     """Better no scheduler than one that is not it."""
     found = recognise({"parameters": f"a\nSteps: 20, {line}, CFG scale: 7, Seed: 1"})
     assert found.spec.pipeline.scheduler is None
     assert "Sampler" in lost(found)
 
 
-def test_what_is_wrong_in_a_field_is_lost_with_its_reason():
+def test_automatic1111_wrong_field_is_a_gap_with_its_reason():
     """A value that no spec can hold does not end the reading."""
     found = recognise(
         {"parameters": "a\nSteps: many, Sampler: Euler, CFG scale: -1, Seed: -5, Size: 0x99999999, Clip skip: 400"}
@@ -119,7 +119,7 @@ def test_what_is_wrong_in_a_field_is_lost_with_its_reason():
 
 @given(prompt=nasty, negative=nasty, seed=st.integers(0, 2**32 - 1))
 @settings(deadline=None)
-def test_it_reads_back_what_promptlab_writes(resolve, prompt, negative, seed):
+def test_automatic1111_reads_back_what_promptlab_writes(resolve, prompt, negative, seed):
     """For any words at all: prompts up to white space, the whole setting, and nothing lost."""
     resolved = resolve((Variant(prompt=prompt, negative_prompt=negative),), (seed,))
     (task,) = requests_of(resolved)
@@ -135,7 +135,7 @@ def test_it_reads_back_what_promptlab_writes(resolve, prompt, negative, seed):
 
 @pytest.mark.parametrize("scale", [1.0, 7.5])
 @pytest.mark.parametrize("name", ["DDIM", "PNDM", "DPMSolverSinglestep", "UniPCMultistep"])
-def test_promptlabs_schedulers_come_back(resolve, name, scale):
+def test_automatic1111_reads_back_promptlabs_schedulers(resolve, name, scale):
     """Also those whose names in the web UI need a second field."""
     resolved = resolve(scheduler=scheduler(name), guidance_scale=scale, clip_skip=1)
     found = recognise({"parameters": infotext(requests_of(resolved)[0])})
@@ -144,7 +144,7 @@ def test_promptlabs_schedulers_come_back(resolve, name, scale):
 
 
 @pytest.mark.parametrize("text", [samples.A1111, samples.A1111_NEW, samples.SD_NEXT, samples.FORGE_FLUX])
-def test_it_agrees_with_sd_parsers(tmp_path, text):
+def test_automatic1111_agrees_with_sd_parsers(tmp_path, text):
     """The same words and the same values of the fields both know."""
     write_png(tmp_path / "a.png", PIXELS, {"parameters": text})
     (theirs,) = ParserManager().parse(tmp_path / "a.png").samplers
@@ -159,7 +159,7 @@ def test_it_agrees_with_sd_parsers(tmp_path, text):
         assert theirs.parameters[name] == ours.fields[key]
 
 
-def test_invokeai():
+def test_invokeai_fields_have_our_names():
     """Its schedulers are diffusers' own, its weights compel's; LoRAs are taken, ControlNets are lost."""
     found = recognise(samples.ALL["InvokeAI"])
     assert only(found) == (
@@ -186,14 +186,14 @@ def test_invokeai():
         ("pndm", "PNDM", {}),
     ],
 )
-def test_invokeais_scheduler_names(name, of, given):
+def test_invokeai_scheduler_names_are_diffusers_classes(name, of, given):
     """``_k`` means Karras."""
     found = recognise({"invokeai_metadata": json.dumps({**samples.INVOKE, "scheduler": name})})
     assert found.spec.pipeline.scheduler == scheduler(of, **given)
 
 
 @pytest.mark.parametrize(("name", "of"), [("InvokeAI 2", "LMSDiscrete"), ("InvokeAI 1", "EulerAncestralDiscrete")])
-def test_older_invokeai(name, of):
+def test_invokeai_older_chunks_are_read(name, of):
     """What is not wanted was in brackets, the noise came from the GPU."""
     found = recognise(samples.ALL[name])
     model = "stable-diffusion-1.5" if name == "InvokeAI 2" else ""
@@ -203,7 +203,7 @@ def test_older_invokeai(name, of):
 
 
 @pytest.mark.parametrize("name", ["Fooocus", "Fooocus a1111"])
-def test_fooocus(name):
+def test_fooocus_fields_have_our_names(name):
     """The words that were typed are taken, those that styles added are shown; both of its schemes say the same."""
     found = recognise(samples.ALL[name])
     typed = "a fox" if name == "Fooocus" else "a fox, red"
@@ -217,7 +217,7 @@ def test_fooocus(name):
     assert not any("GPU" in loss.why for loss in found.lost)
 
 
-def test_dgenerate():
+def test_dgenerate_options_have_our_names():
     """The command line is split into words as its shell does, over line ends and escapes, and nothing of it is run."""
     found = recognise(samples.ALL["dgenerate"])
     assert only(found) == (
@@ -230,7 +230,7 @@ def test_dgenerate():
     assert found.spec.pipeline.loras == (Lora(name="some/lora", weight=0.5),)
 
 
-def test_a_config_is_never_run(tmp_path):
+def test_dgenerate_config_is_never_run(tmp_path):
     """Directives, variables and templates of dgenerate's language are words like others."""
     trap = tmp_path / "trap"
     text = f'#! dgenerate 5.0.0\n\\exec touch {trap}\n{{{{ 1/0 }}}} \\\n--prompts "$HOME `touch {trap}` %PATH%; *"'
@@ -239,7 +239,7 @@ def test_a_config_is_never_run(tmp_path):
     assert not trap.exists()
 
 
-def test_comfyui():
+def test_comfyui_graph_becomes_a_spec():
     """From what was saved back to the sampler, the model behind its LoRAs, both texts, the size, and the VAE."""
     found = recognise(samples.ALL["ComfyUI"])
     assert only(found) == (
@@ -250,7 +250,7 @@ def test_comfyui():
     assert found.spec.pipeline.loras == (Lora(name="detail.safetensors", weight=0.8),)
 
 
-def test_comfyui_with_a_sampler_in_parts():
+def test_comfyui_sampler_in_parts_is_put_together():
     """Guider, noise, sigmas and sampler are nodes of their own; a number may be one too."""
     found = recognise(samples.ALL["ComfyUI Flux"])
     assert only(found) == ("a fox", "", "flux1-dev.safetensors", "ae.safetensors", 20, 3.5, (896, 1024), (219,))
@@ -258,7 +258,7 @@ def test_comfyui_with_a_sampler_in_parts():
     assert found.lost == ()
 
 
-def test_of_several_samplers_the_one_that_was_saved_counts():
+def test_comfyui_of_several_samplers_the_one_that_was_saved_counts():
     """A second pass over a larger latent is the one whose picture it is; the first one is said to be lost."""
     graph = {
         **samples.COMFY,
@@ -272,7 +272,7 @@ def test_of_several_samplers_the_one_that_was_saved_counts():
     assert {"denoise": "0.5", "KSampler": "node 3", "node": "LatentUpscale"}.items() <= lost(found).items()
 
 
-def test_positive_and_negative_stay_apart_behind_a_controlnet():
+def test_comfyui_prompts_behind_a_controlnet_stay_apart():
     """A node with two conditionings hands each on by its output."""
     graph = {
         **samples.COMFY,
@@ -300,12 +300,12 @@ def test_positive_and_negative_stay_apart_behind_a_controlnet():
         {"Comment": "x", "promptlab": "{}"},
     ],
 )
-def test_other_texts_are_of_no_program(texts):
+def test_recognise_other_texts_are_of_no_program(texts):
     """Whoever wrote it, it was none of those that are known."""
     assert recognise(texts) is None
 
 
-def test_files_that_are_no_pictures(tmp_path):
+def test_read_foreign_file_that_is_no_image_is_refused(tmp_path):
     """Missing, of another kind, damaged, a folder: one line each."""
     (tmp_path / "a.txt").write_text("hello")
     (tmp_path / "a.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut off")
@@ -318,14 +318,14 @@ def test_files_that_are_no_pictures(tmp_path):
         assert "\n" not in str(caught.value)
 
 
-def test_a_text_without_end_is_refused(tmp_path):
+def test_read_foreign_text_without_end_is_refused(tmp_path):
     """Nobody meant nine million characters."""
     write_png(tmp_path / "a.png", PIXELS, {"parameters": "x" * 9_000_000})
     with pytest.raises(InputError, match="9,000,000 characters"):
         read_foreign(tmp_path / "a.png")
 
 
-def test_a_sampler_of_an_unusual_kind():
+def test_comfyui_sampler_of_an_unusual_kind_is_named_as_a_gap():
     """Nodes of other makers have other inputs: values by link, LoRAs in a list, two texts in one node."""
     graph = {
         "1": samples.node("CheckpointLoaderSimple", ckpt_name=["2", 0]),
@@ -358,7 +358,7 @@ def test_a_sampler_of_an_unusual_kind():
     } <= told  # fmt: skip
 
 
-def test_second_noises_and_loras_of_the_web_ui():
+def test_automatic1111_variation_seeds_and_loras_are_taken():
     """A variation seed with its strength, each ``<lora:…>`` once; other networks, and what is no number, are lost."""
     fields = "Steps: 20, Sampler: Euler, Seed: 5, RNG: CPU, Variation seed: 9, Variation seed strength: 0.25"
     text = f"a fox <lora:ink:0.8> <lora:wash:0.5:0.3> <lora:ink:1><hypernet:old:1> <lora:odd:much>\n{fields}"
@@ -376,7 +376,7 @@ def test_second_noises_and_loras_of_the_web_ui():
     assert "Variation seed" in lost(odd)
 
 
-def test_custom_sigmas_and_samplers():
+def test_comfyui_custom_sigmas_and_samplers_are_gaps():
     """Schedules that are nodes of their own are taken where they have a name here."""
     graph = {
         **samples.COMFY_FLUX,
@@ -390,13 +390,13 @@ def test_custom_sigmas_and_samplers():
     )  # fmt: skip
 
 
-def test_both_texts_of_comfyui_in_one_comment():
+def test_comfyui_both_texts_in_one_comment_are_read():
     """Some nodes put the graph and its drawing into one object."""
     found = recognise({"parameters": json.dumps({"prompt": samples.COMFY, "workflow": {}})})
     assert (found.program, found.spec.variants[0].prompt) == ("ComfyUI", "a fox")
 
 
-def test_invokeai_with_everything_unusual():
+def test_invokeai_everything_unusual_is_a_gap():
     """Pictures from pictures, Flux, noise from the GPU, styles and models by their older names."""
     found = recognise(
         {
@@ -417,7 +417,7 @@ def test_invokeai_with_everything_unusual():
     ).keys()
 
 
-def test_dgenerate_with_several_of_everything():
+def test_dgenerate_several_of_everything_leaves_gaps():
     """A script that makes many pictures: the first of each is taken, the others made other pictures."""
     text = (
         "dgenerate 'my model' --prompts 'a; b' \"c \\\"d\\\"\" --seeds 1 2 --dtype half --output-size 512 --device cpu "
