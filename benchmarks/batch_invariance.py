@@ -40,13 +40,15 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 
 from benchmarks.machine import machine
-from promptlab.engine import Engine, create_engine
+from promptlab.engine import Engine, create_engine, finished_images
 from promptlab.engine.loading.pipeline_cache import PipelineCache, PipelineSetting
-from promptlab.engine.sampling.static_batching import Batch, paint
+from promptlab.engine.sampling.progress import BatchProgress
+from promptlab.engine.sampling.static_batching import StaticBatch, make_batch
 from promptlab.engine.sources.finder import find_model
 from promptlab.errors import one_line
 from promptlab.images.png import pixel_sha256
 from promptlab.plan import ImageRequest, requests_of
+from promptlab.records import Environment
 from promptlab.specs import CallSpec, Dtype, PipelineSpec, RunSpec, Variant
 from promptlab.specs.schedulers import parse_scheduler
 
@@ -182,7 +184,8 @@ class Asked:
             batch_size=batch_size,
             device=self.device,
         )
-        return requests_of(engine.resolve(spec))
+        within = f"{self.scheduler} {guidance} "
+        return requests_of(engine.resolve([spec])[0], within=within)
 
     def pooled(self, engine: Engine, target: ImageRequest, batch_size: int, turn: int) -> np.ndarray:
         """The pixels of ``target`` out of a stream of images that have hardly anything in common."""
@@ -191,16 +194,18 @@ class Asked:
             one = replace(self, scheduler=scheduler, steps=self.steps + more)
             others += one.tasks(engine, batch_size, guidance)[: batch_size + 1]
         stream = [*others[turn::2], target, *others[1 - turn :: 2]]
-        return next(each.pixels for each in engine.generate(stream) if each.task == target)
+        return next(each.pixels for each in finished_images(engine.generate(stream)) if each.request_id == target.id)
 
     def first(self, engine: Engine, tasks: Sequence[ImageRequest], at: int) -> np.ndarray:
         """The pixels at place ``at`` of the one batch that ``tasks`` are."""
         if not self.rows:
-            return list(engine.generate(tasks))[at].pixels
+            return list(finished_images(engine.generate(tasks)))[at].pixels
         model = find_model(self.folder)
         setting = PipelineSetting(model=model, vae=None, dtype=self.dtype, device=self.device)
         padded = (*tasks, *(tasks[-1],) * (tasks[0].batch_size - len(tasks)))
-        return paint(PIPELINES.ready(setting, unwatched), Batch(number=0, tasks=padded), 1, unwatched)[at].pixels
+        progress = BatchProgress(batches=1, going=lambda: True, environment=Environment(facts={}))
+        batch = StaticBatch(requests=padded)
+        return make_batch(PIPELINES.ready(setting, unwatched), batch, progress, unwatched)[at].pixels
 
 
 class Cell:
@@ -319,7 +324,7 @@ def table(engine: Engine, asked: Asked, dtypes: list[Dtype], sizes: list[int]) -
                 flat = "flat!" if image.std() < 1 else "no"  # one colour only would be equal whatever happened
                 said = " | ".join(str(cells[name]) for name in QUESTIONS)
                 yield f"| {dtype} | {size} | {said} | {flat} | `{pixel_sha256(image)[:12]}` |"
-            engine.free()  # type: ignore[attr-defined]  # of the engine of diffusers
+            engine.close()
             PIPELINES.free()
     finally:
         there.end()

@@ -35,10 +35,10 @@ def fill(workspace: Workspace) -> None:
         variants=(Variant(prompt="portrait photo of a old warrior chief"),),
         seeds=(0, 1, 2, 3),
     )
-    resolved = painter.resolve(spec)
+    (resolved,) = painter.resolve([spec])
     for _ in range(RUNS):
         run = notebook.begin_run(
-            resolved, requests_of(resolved), environment=painter.environment(resolved), experiment="warrior"
+            resolved, requests_of(resolved), environment=resolved.environment, experiment="warrior"
         )
         notebook.end_run(run.id, RunStatus.FINISHED)
 

@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING
 from benchmarks.machine import machine
 
 if TYPE_CHECKING:
-    from promptlab.plan import ImageRequest
     from tests.families.table import Family
 
 TABLE = Path(__file__).parents[1] / "docs" / "families.md"
@@ -88,26 +87,23 @@ def in_company(folder: Path) -> list[str]:
     """Whether the picture of the short prompt is the same beside the long one and alone."""
     import numpy as np
 
+    from promptlab.engine import finished_images
     from promptlab.lab import Lab
     from promptlab.plan import requests_of
 
     lab = Lab(os.environ["PROMPTLAB_WORKSPACE"])
     listed = lab.history.list()
     run = next(lab.history.find(str(each.id)).run for each in listed if each.model == str(folder) and each.images == 4)
-    tasks = requests_of(lab.engine.resolve(run.spec))
-    forced = [_mixed(task) for task in tasks]
-    together = [picture.pixels for picture in lab.engine.generate(forced)]
-    alone = next(iter(lab.engine.generate(forced[1:2]))).pixels
-    lab.engine.free()  # type: ignore[attr-defined]  # of the engine of diffusers
+    (resolved,) = lab.engine.resolve([run.spec])
+    forced = requests_of(replace(resolved, mixes_words=True))
+    together = [done.pixels for done in finished_images(lab.engine.generate(forced))]
+    (alone,) = (done.pixels for done in finished_images(lab.engine.generate(forced[1:2])))
+    lab.engine.close()
     seeds, texts = (not np.array_equal(together[0], together[other]) for other in (1, 2))
     told = [] if seeds else ["seeds change nothing"]
     told += [] if texts else ["words change nothing"]
     company = np.array_equal(together[1], alone)
     return [*told, "the same in company" if company else "other bytes in mixed company"]
-
-
-def _mixed(task: ImageRequest) -> ImageRequest:
-    return replace(task, mixes_words=True)
 
 
 def refused(family: Family) -> tuple[str, list[str]]:

@@ -43,16 +43,17 @@ from benchmarks.batch_invariance import CONFIGS, PIPELINES, PROMPTS, device_name
 from benchmarks.ladder import matmul_peak, wait
 from benchmarks.machine import machine
 from benchmarks.ways import Run, Work, decoding, denoising, ways
-from promptlab.engine import create_engine
+from promptlab.engine import create_engine, finished_images
 from promptlab.engine.loading.pipeline_cache import PipelineSetting
 from promptlab.engine.machine.devices import choose_device, default_dtype, torch_dtype
 from promptlab.engine.machine.torch_setup import deterministic, half_on_cpu, quietly
 from promptlab.engine.sampling.continuous_batching import ContinuousBatching
-from promptlab.engine.sampling.progress import SamplingProgress
+from promptlab.engine.sampling.progress import BatchProgress
 from promptlab.engine.sources.finder import find_model
 from promptlab.errors import one_line
 from promptlab.images.png import pixel_sha256
 from promptlab.plan import requests_of
+from promptlab.records import Environment
 from promptlab.specs import DTYPES, CallSpec, Dtype, PipelineSpec, RunSpec, Variant
 from promptlab.specs.schedulers import parse_scheduler
 
@@ -168,10 +169,9 @@ class Rerun:
             call=CallSpec(num_inference_steps=steps, guidance_scale=7.5, height=size, width=size),
             variants=(Variant(prompt=PROMPTS[0]),), seeds=(0,), batch_size=1, device=device,
         )  # fmt: skip
-        resolved = self.engine.resolve(spec)
-        work = self.engine.work(resolved)
-        assert work is not None, "the pool takes it"
-        self.tasks, self.work = requests_of(resolved), work
+        (resolved,) = self.engine.resolve([spec])
+        assert resolved.steps is not None, "it is batched continuously"
+        self.tasks = requests_of(resolved)
         self.pipeline = PIPELINES.ready(setting(folder, dtype, device), unwatched)
         chosen = parse_scheduler(SCHEDULER)
         scheduler = getattr(diffusers, chosen.name).from_config(self.pipeline.scheduler.config, **dict(chosen.options))
@@ -191,11 +191,10 @@ class Rerun:
 
     def ours(self, run: Run | None) -> np.ndarray:
         """The pool's, with ``run`` for its forward, the UNet's own without."""
-        progress = SamplingProgress(first=0, batches=1, watch=unwatched, going=lambda: True)
+        progress = BatchProgress(batches=1, going=lambda: True, environment=Environment(facts={}))
         with forwarded(self.pipeline.unet, run):
-            return next(
-                iter(list(ContinuousBatching(self.pipeline, self.tasks, [self.work], progress).pictures()))
-            ).pixels
+            (made,) = finished_images(ContinuousBatching(self.pipeline, self.tasks, progress).events())
+        return made.pixels
 
     def rows(self, *, rounds: int, compiling: bool) -> Iterator[str]:
         forward = denoising(self.pipeline, 2, self.size)

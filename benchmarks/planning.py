@@ -47,13 +47,13 @@ def measure(shape: str, *, real: bool) -> None:
         Axis(field="guidance", values=tuple(1 + place / 1000 for place in range(guidances))),
     )
     engine: Engine = create_engine() if real else Painter()
-    engine.resolve(base)
+    engine.resolve([base])
     pace = Pace(seconds_per_image=1, load_seconds=5, bytes_per_image=4e5)
     began_with = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     times = [time.perf_counter()]
     made = build_sweep(base, axes)
     times.append(time.perf_counter())
-    resolved = engine.resolve_all(made.specs)
+    resolved = engine.resolve(made.specs)
     times.append(time.perf_counter())
     fresh = plan(resolved, pace=lambda _: pace)
     times.append(time.perf_counter())

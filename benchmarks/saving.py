@@ -20,7 +20,7 @@ from matplotlib import cbook
 from PIL import Image
 
 from benchmarks.machine import machine
-from promptlab.engine import create_engine
+from promptlab.engine import create_engine, finished_images
 from promptlab.images.png import encode_png
 from promptlab.plan import requests_of
 from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant
@@ -35,7 +35,7 @@ def pictures() -> dict[str, np.ndarray]:
         pipeline=PipelineSpec(model="mini"), call=CallSpec(num_inference_steps=10),
         variants=(Variant(prompt="portrait photo of a old warrior chief"),), seeds=(1,),
     )  # fmt: skip
-    (made,) = engine.generate(requests_of(engine.resolve(spec)))
+    (made,) = finished_images(engine.generate(requests_of(engine.resolve([spec])[0])))
     return {
         "photograph": photo,
         "with grain": np.clip(photo.astype(int) + noise // 32 - 4, 0, 255).astype(np.uint8),

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.machine import machine  # noqa: E402
-from promptlab.engine import create_engine  # noqa: E402
+from promptlab.engine import create_engine, finished_images  # noqa: E402
 from promptlab.engine.machine.memory import Peak, measure_peak_memory, release  # noqa: E402
 from promptlab.plan import requests_of  # noqa: E402
 from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant  # noqa: E402
@@ -93,7 +93,7 @@ def report(engine: Any, folder: Path, sizes: dict[str, float]) -> None:
     ):  # fmt: skip
         peak, seconds, kept = changed(engine, folder / change[-1])
         print(f"| {change} | {shares} | {kept} | {peak - base:.0f} | {(peak - base) / model:.2f} | {seconds:.1f} |")
-    engine.free()
+    engine.close()
     release("cpu")
     with measure_peak_memory("cpu") as left:
         pass
@@ -109,14 +109,14 @@ def changed(engine: Any, model: Path) -> tuple[float, float, int]:
         pipeline=PipelineSpec(model=str(model)), variants=(Variant(prompt="a"),), seeds=(0,), device="cpu",
         call=CallSpec(num_inference_steps=1, height=64, width=64),
     )  # fmt: skip
-    tasks, before = requests_of(engine.resolve(spec)), engine._pipelines._pipeline  # noqa: SLF001 - what it is about
+    tasks, before = requests_of(engine.resolve([spec])[0]), engine._pipelines._pipeline  # noqa: SLF001 - what it is about
     parts_before = [] if before is None else [before.unet, before.vae, before.text_encoder]
     references = [weakref.ref(part) for part in parts_before]
     del before, parts_before
     release("cpu")
     began = time.perf_counter()
     with measure_peak_memory("cpu") as peak:
-        list(engine.generate(tasks))
+        list(finished_images(engine.generate(tasks)))
     seconds = time.perf_counter() - began
     return peak_of(peak), seconds, sum(reference() is not None for reference in references)
 

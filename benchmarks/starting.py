@@ -23,17 +23,17 @@ IMPORTS = "from diffusers import StableDiffusionPipeline; import mlflow"
 FIRST_STEP = """
 import os, sys
 from promptlab import cli
-from promptlab.cli.progress import Progress
-from promptlab.engine import Denoising
+from promptlab.cli.progress import ProgressDisplay
+from promptlab.engine import StepDone
 
-heard = Progress.__call__
+heard = ProgressDisplay.__call__
 
 def until_the_first_step(self, event):
-    if isinstance(event, Denoising):
+    if isinstance(event, StepDone):
         os._exit(0)
     heard(self, event)
 
-Progress.__call__ = until_the_first_step
+ProgressDisplay.__call__ = until_the_first_step
 cli.main(sys.argv[1:])
 """
 

@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.machine import machine
-from promptlab.engine import create_engine
+from promptlab.engine import create_engine, finished_images
 from promptlab.lab import Lab
 from promptlab.plan import requests_of
 from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant
@@ -36,12 +36,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         lab = Lab(folder, engine=engine)
         lab.run(SPEC.vary(seeds=(0, 1), num_inference_steps=2))  # weights, tables, imports
-        resolved = engine.resolve(SPEC)
+        (resolved,) = engine.resolve([SPEC])
         alone: list[float] = []
         remembered: list[float] = []
         for _ in range(rounds):
             began = time.perf_counter()
-            count = sum(1 for _ in engine.generate(requests_of(resolved)))
+            count = len(list(finished_images(engine.generate(requests_of(resolved)))))
             alone.append(time.perf_counter() - began)
             began = time.perf_counter()
             run = lab.run(SPEC, again=True)

@@ -4,8 +4,7 @@
 
     PromptLabError                exit code 1: it was asked rightly and still failed
     ├── EngineError               a model would not load, an image would not be made
-    │   ├── OutOfMemory           … because a forward of so many images does not fit
-    │   └── SomeImagesFailed      … while all the others of that call were made
+    │   └── OutOfMemory           … because a forward of so many images does not fit
     ├── TrackerError              MLflow could not be told; the run itself is whole
     ├── StoreError                a row or a picture could not be written after the command had begun
     └── InputError                exit code 2: what was asked cannot be; nothing was written
@@ -42,7 +41,6 @@ __all__ = [
     "NotFound",
     "OutOfMemory",
     "PromptLabError",
-    "SomeImagesFailed",
     "Spelling",
     "StoreError",
     "TrackerError",
@@ -161,20 +159,6 @@ class OutOfMemory(EngineError):
             f"a smaller {ref('size')}, or {ref_value('dtype', 'float16')}",
             rows=rows,
         )
-
-
-class SomeImagesFailed(EngineError):
-    """Says which images could not be made; all others of the call were, before this was raised.
-
-    Args:
-        reasons: why not, in a line, by the id of each request.
-        of: how many images were asked for.
-    """
-
-    def __init__(self, reasons: Mapping[Any, str], *, of: int) -> None:
-        self.reasons, self.of = dict(reasons), of
-        first = next(iter(self.reasons.values()))
-        super().__init__(f"{len(self.reasons)} of {of} images could not be made: {first}", reasons=self.reasons, of=of)
 
 
 class TrackerError(PromptLabError):

@@ -13,7 +13,7 @@ from promptlab.cli.paths import elsewhere
 from promptlab.cli.render.batch_sizes import fitted_line, trying_words
 from promptlab.cli.render.truncation import cut_lines
 from promptlab.cli.render.warnings import smaller_line
-from promptlab.engine import Denoising, Loaded, Loading
+from promptlab.engine import ModelLoaded, ModelLoading, StepDone
 from promptlab.lab.execution.events import (
     BatchSizeChosen,
     BatchSizeReduced,
@@ -149,9 +149,9 @@ class ProgressDisplay:
                 self._before = self._asked = 0
             case RunStarted(run=run):
                 self._run(bars, run)
-            case Loading() | Loaded() | ProbeStarted():
+            case ModelLoading() | ModelLoaded() | ProbeStarted():
                 self._do(bars, _doing(event))
-            case Denoising(step=step, steps=steps):
+            case StepDone(step=step, steps=steps):
                 if self._steps is None:
                     self._steps = bars.add_task("steps", total=steps)
                 bars.update(self._steps, completed=step, total=steps)
@@ -205,11 +205,11 @@ def _sentence(event: BatchSizeChosen | BatchSizeReduced | Interrupted) -> str:
     return "finishing the pictures under way; Ctrl-C again stops at once"
 
 
-def _doing(event: Loading | Loaded | ProbeStarted) -> str | None:
+def _doing(event: ModelLoading | ModelLoaded | ProbeStarted) -> str | None:
     match event:
-        case Loading(what=what, done=done, total=total) if total:
+        case ModelLoading(what=what, done=done, total=total) if total:
             return f"loading {what}: {(done or 0) / 1e6:,.0f} of {total / 1e6:,.0f} MB"
-        case Loading(what=what):
+        case ModelLoading(what=what):
             return f"loading {what}"
         case ProbeStarted(batch_size=batch_size, attention_slicing=sliced):
             return trying_words(batch_size, sliced=sliced)

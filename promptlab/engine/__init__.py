@@ -1,19 +1,28 @@
-"""Draws pixels. The only room that imports torch, diffusers and transformers, and only inside functions.
+"""Generates images. No other room imports torch or diffusers, and this one only inside functions.
 
-This file is the room's door: the seam that :mod:`promptlab.lab` talks to and that the painter in
-:mod:`promptlab.testing` stands in for. Importing it costs nothing; :func:`create_engine` is where the heavy
-libraries come in.
+This file is the room's door: the protocol that :mod:`promptlab.lab` speaks, and that the painter in
+:mod:`promptlab.testing` speaks as well. What crosses it is plain data, and the engine yields; so an engine may be a
+process elsewhere. Importing this file costs nothing; :func:`create_engine` is where the heavy libraries come in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
+from promptlab.engine.events import (
+    EngineEvent,
+    ForwardOutOfMemory,
+    ImageDone,
+    ImageFailed,
+    ImageStarted,
+    ModelLoaded,
+    ModelLoading,
+    StepDone,
+)
+from promptlab.errors import EngineError, OutOfMemory
 from promptlab.plan import ImageRequest, ResolvedSpec, TruncatedPrompt
-from promptlab.plan.step_scheduler import DenoisingSteps
-from promptlab.records import Environment
 from promptlab.specs import RunSpec
 
 if TYPE_CHECKING:
@@ -21,162 +30,194 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "Begun",
-    "Denoising",
+    "NO_PERMISSIONS",
+    "ClipEmbeddings",
     "Engine",
     "EngineEvent",
-    "GeneratedImage",
-    "Loaded",
-    "Loading",
-    "Watch",
+    "ForwardOutOfMemory",
+    "Generation",
+    "GeneratorGeneration",
+    "ImageDone",
+    "ImageFailed",
+    "ImageStarted",
+    "ModelLoaded",
+    "ModelLoading",
+    "Permissions",
+    "StepDone",
     "create_engine",
+    "finished_images",
 ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GeneratedImage:
-    """One image, made.
+class Permissions:
+    """Says what an engine may do for one call. No spec holds it: who runs a run again says it again.
 
     Args:
-        task: what it was made from.
-        pixels: uint8, ``[height, width, 3]``, RGB, C-contiguous.
-        batch: number, within this call of ``generate``, of the pictures that came out together, from 0.
-        slot: place in that batch, from 0 to ``task.batch_size - 1``.
-        seconds: the image's share of the forwards that it took part in, denoising and decoding.
-        peak_memory: bytes, of the batch: the accelerator's allocator, or the process's resident size on a CPU; see
-            :mod:`promptlab.engine.machine.memory`.
-        flag: ``nan`` when the decoder gave numbers that are none, ``unsafe`` when the model's own safety checker
-            blacked it out, ``black`` when every pixel is (nearly) black.
-        decoded_in: the dtype that it was decoded in, where its VAE's own gave no picture: ``float32``.
+        allow_pickle: read pickled weights, which run any program inside them, where a model has no others.
     """
 
-    task: ImageRequest
-    pixels: NDArray[np.uint8]
-    batch: int
-    slot: int
-    seconds: float
-    peak_memory: int | None = None
-    flag: str | None = None
-    decoded_in: str | None = None
+    allow_pickle: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loading:
-    """A pipeline, or a part of one, is being loaded: ``what`` in the user's words.
+NO_PERMISSIONS: Final = Permissions()
 
-    While it is downloaded, ``done`` bytes of the ``total`` known so far are here.
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ClipEmbeddings:
+    """Holds directions in the space of a CLIP model, each of length 1.
+
+    Args:
+        images: float32, ``[images, features]``.
+        prompts: float32, ``[prompts, features]``.
     """
 
-    what: str
-    done: int | None = None
-    total: int | None = None
+    images: NDArray[np.float32]
+    prompts: NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
-    """The pipeline is ready; ``seconds`` it took, 0 when it was there already."""
+class Generation(Protocol):
+    """Yields the events of images being made, when it is iterated over, once."""
 
-    seconds: float
+    def __iter__(self) -> Iterator[EngineEvent]:
+        """Yield what happens, as it happens; see :mod:`promptlab.engine.events`.
 
+        Raises:
+            EngineError: when the engine itself is gone; what has not come out was not made.
+        """
+        ...
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Begun:
-    """The image of ``task`` is begun."""
-
-    task: ImageRequest
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Denoising:
-    """Step ``step`` (from 1) of ``steps`` is done: of batch ``batch`` of ``batches``, or of a whole stream of images
-    with steps of their own, of which batch ``batch`` comes out next."""
-
-    batch: int
-    batches: int
-    step: int
-    steps: int
-
-
-EngineEvent = Loading | Loaded | Begun | Denoising
-Watch = Callable[[EngineEvent], None]
-"""Told what the engine is doing, for progress bars. Must be quick and must not raise."""
+    def cancel(self) -> None:
+        """Begin no more images; those under way are finished and yielded. Signal handlers may call it."""
+        ...
 
 
 class Engine(Protocol):
-    """Anything that makes images from tasks: diffusers, the painter, one day a process elsewhere."""
+    """Makes images from requests: diffusers, the painter, a process elsewhere."""
 
-    def resolve(self, spec: RunSpec) -> ResolvedSpec:
-        """Fill in every default and refuse everything that can be found wrong before weights are loaded.
+    def resolve(
+        self, specs: Sequence[RunSpec], *, permissions: Permissions = NO_PERMISSIONS
+    ) -> tuple[ResolvedSpec, ...]:
+        """Fill in every default, and refuse everything that can be found wrong before weights are loaded.
+
+        What specs share (models, VAEs, schedulers) is looked at once. Resolving what is resolved changes nothing.
 
         Raises:
-            InputError: unknown model, VAE, scheduler, scheduler option, call argument or device; a size that the VAE
-                cannot make; weights that only pickle could load.
+            InputError: for the first spec that is wrong: unknown model, VAE, scheduler, scheduler option, call
+                argument or device; a size that the VAE cannot make; weights that only pickle could load.
+            EngineError: when a configuration cannot be downloaded or is damaged in a way that has no name.
         """
         ...
 
-    def resolve_all(self, specs: Sequence[RunSpec]) -> tuple[ResolvedSpec, ...]:
-        """:meth:`resolve` for each of ``specs``, looking once at what they share: models, VAEs, schedulers.
+    def truncated_prompts(
+        self, resolved: Sequence[ResolvedSpec], *, permissions: Permissions = NO_PERMISSIONS
+    ) -> tuple[TruncatedPrompt, ...]:
+        """Return what the text encoders would not see of the prompts and negative prompts: each text once.
 
-        Raises:
-            InputError: for the first that is wrong.
-        """
-        ...
-
-    def cut_words(self, resolved: Sequence[ResolvedSpec]) -> tuple[TruncatedPrompt, ...]:
-        """What the text encoders would not see of the prompts and negative prompts: once each, with every encoder
-        that cuts it. Loads tokenizers and nothing else, once each.
+        Loads tokenizers and nothing else, once each.
 
         Raises:
             EngineError: when a tokenizer will not load.
         """
         ...
 
-    def environment(self, resolved: ResolvedSpec) -> Environment:
-        """What else decides the bytes: versions, device, threads, kernels, flags."""
+    def generate(self, requests: Sequence[ImageRequest], *, permissions: Permissions = NO_PERMISSIONS) -> Generation:
+        """Make the images, in whatever order and company is quickest, and yield each as soon as it is there.
+
+        The bytes of an image depend on its request and the environment alone: not on the other requests, their order,
+        its batch or its row. Requests of any number of runs may be given at once: that is what fills forwards. Before
+        an image is begun the weights found under its names are held against the identities in its request: others make
+        an :class:`ImageFailed`, and never an image under a recipe key that is not its own.
+
+        Raises:
+            ValueError: when two requests have one id.
+        """
         ...
 
-    def images_per_forward(self, resolved: ResolvedSpec) -> int:
-        """How many images of a run are made in one forward; a short one is padded to it and takes as long."""
-        ...
-
-    def room(self, resolved: ResolvedSpec) -> int:
-        """Bytes that a run could have on its device, what it has already included.
+    def available_memory(self, device: str) -> int:
+        """Return the bytes that a run could have on ``device``, what it has already included.
 
         What is not in use any more is given back first, so that what is measured next is not last time's.
         """
         ...
 
-    def work(self, resolved: ResolvedSpec) -> DenoisingSteps | None:
-        """How often an image of a run asks the denoiser, with guidance and without, where forwards are shared with
-        images of other runs; ``None`` where a run's batches are its own."""
-        ...
-
-    def generate(
-        self, tasks: Sequence[ImageRequest], watch: Watch = ..., *, going: Callable[[], bool] = ...
-    ) -> Iterator[GeneratedImage]:
-        """Make the images, in whatever order and company is quickest, and yield each as soon as it is there.
-
-        The bytes of an image depend on its task and the environment alone: not on the other tasks, their order, its
-        batch or its slot. Tasks of any number of runs may be given at once: that is what fills forwards.
+    def clip(
+        self,
+        model: str,
+        *,
+        images: Sequence[NDArray[np.uint8]],
+        prompts: Sequence[str] = (),
+        device: str | None = None,
+    ) -> ClipEmbeddings:
+        """Embed images and prompts by a CLIP model.
 
         Args:
-            going: asked before an image is begun. Once it says no, those that are under way are finished and yielded,
-                and no other is begun.
+            model: a folder, or a Hub id.
+            images: uint8, ``[height, width, 3]`` each.
+            prompts: words beyond what the model reads are cut.
+            device: the first of cuda, mps and cpu that is there by default.
 
         Raises:
-            OutOfMemory: when a forward does not fit; what has not come out yet was not made.
-            SomeImagesFailed: at the end, when the others were made.
-            EngineError: when weights will not load or no image can be made.
+            NotFound, InputError: when there is no CLIP model of that name, or none without pickles.
+            EngineError: when it would not load.
         """
         ...
 
+    def close(self) -> None:
+        """Let go of every weight, and of the process that holds them. The next call begins anew."""
+        ...
 
-def create_engine(*, allow_pickle: bool = False) -> Engine:
-    """The real one. Imports torch and diffusers: seconds, so call it once something is certain to be generated.
+
+class GeneratorGeneration:
+    """Makes a :class:`Generation` of a Python generator that asks whether it may begin an image.
 
     Args:
-        allow_pickle: whether pickled weights are read, where a model has no others.
+        events: called at once with that question; gives the generator.
     """
+
+    def __init__(self, events: Callable[[Callable[[], bool]], Iterator[EngineEvent]]) -> None:
+        self._cancelled = False
+        self._events = events(lambda: not self._cancelled)
+
+    def __iter__(self) -> Iterator[EngineEvent]:
+        return self._events
+
+    def cancel(self) -> None:
+        """Make the generator begin no more images."""
+        self._cancelled = True
+
+
+def _ignore(_event: EngineEvent) -> None:
+    pass
+
+
+def finished_images(
+    generation: Iterable[EngineEvent], watch: Callable[[EngineEvent], None] = _ignore
+) -> Iterator[ImageDone]:
+    """Yield the images of a generation, for callers that want all or nothing.
+
+    Args:
+        generation: what an engine gave.
+        watch: is handed all other events.
+
+    Raises:
+        OutOfMemory: when a forward does not fit.
+        EngineError: for the first image that could not be made.
+    """
+    for event in generation:
+        match event:
+            case ImageDone():
+                yield event
+            case ImageFailed(reason=reason):
+                raise EngineError(reason)
+            case ForwardOutOfMemory(rows=rows):
+                raise OutOfMemory(rows=rows)
+            case _:
+                watch(event)
+
+
+def create_engine() -> Engine:
+    """Return the engine of diffusers. Imports torch: call it once it is certain that images are made."""
     from promptlab.engine.diffusers_engine import DiffusersEngine
 
-    return DiffusersEngine(allow_pickle=allow_pickle)
+    return DiffusersEngine()

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from promptlab.engine import ClipEmbeddings
 from promptlab.engine.machine.devices import choose_device
 from promptlab.engine.machine.torch_setup import prepare, quietly
 from promptlab.engine.sources import hub
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Clip", "clip_folder"]
+__all__ = ["Clip", "clip_folder", "embed"]
 
 _BATCH: Final = 16
 """Images or prompts of one forward."""
@@ -61,6 +62,20 @@ def clip_folder(name: str) -> Path:
     if kind != "clip":
         raise InputError("clip_model", name, problem=f"is no CLIP model but {kind}", allowed=_ALLOWED, hint=_HINT)
     return folder
+
+
+def embed(
+    model: str, images: Sequence[NDArray[np.uint8]], prompts: Sequence[str], device: str | None
+) -> ClipEmbeddings:
+    """Embed images and prompts by a model that is loaded for it; see :meth:`promptlab.engine.Engine.clip`.
+
+    Raises:
+        NotFound, InputError: see :func:`clip_folder`.
+        EngineError: when it would not load.
+    """
+    clip = Clip(model, device=device)
+    seen = clip.image_features(images)
+    return ClipEmbeddings(images=seen, prompts=clip.text_features(prompts) if prompts else seen[:0])
 
 
 def _check(name: str, files: Sequence[str]) -> None:

@@ -1,205 +1,191 @@
-"""The engine that paints with diffusers: specs are completed and checked, tasks become batches, batches pictures.
+"""Generates images with diffusers: checks specs, makes batches of requests, and images of batches.
 
-Stable Diffusion's pipelines are fed as streams (:mod:`promptlab.engine.sampling.continuous_batching`), all others, and
-calls that ask
-for what a pool does not know, a batch of one setting at a time (:mod:`promptlab.engine.sampling.static_batching`).
+Stable Diffusion's pipelines are batched continuously (:mod:`promptlab.engine.sampling.continuous_batching`); all
+others, and calls that ask for what the loop there does not know, are given batches of one setting
+(:mod:`promptlab.engine.sampling.static_batching`).
 
-Invariant: what an image looks like is decided by its task alone. Every forward of a stream has one shape; every image
-has a generator of its own, made anew from its seed, and every image of a pool, every batch elsewhere, a scheduler.
+Invariant: what an image looks like is decided by its request alone. Every forward of a batch key has one shape; every
+image has a generator of its own, made anew from its seed, and every image, or every static batch, a scheduler.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from promptlab._gc import gc_paused
-from promptlab.engine import GeneratedImage, Watch
+from promptlab.engine import NO_PERMISSIONS, ClipEmbeddings, GeneratorGeneration, Permissions
 from promptlab.engine.errors import translate_errors
+from promptlab.engine.events import EngineEvent, ImageFailed
 from promptlab.engine.loading.pipeline_cache import PipelineCache, PipelineSetting
 from promptlab.engine.loading.placement import placement
 from promptlab.engine.machine.devices import default_dtype, torch_dtype
 from promptlab.engine.machine.environment import environment
 from promptlab.engine.machine.memory import available_memory, release
 from promptlab.engine.machine.torch_setup import prepare
-from promptlab.engine.pipelines.calls import pipeline_class
 from promptlab.engine.resolver import Resolver, look_up
-from promptlab.engine.sampling.batch_streams import batches_in, poolable, streams_of, work_of
+from promptlab.engine.sampling.batch_recovery import recovered
+from promptlab.engine.sampling.callback_events import reported
 from promptlab.engine.sampling.continuous_batching import ContinuousBatching
-from promptlab.engine.sampling.progress import SamplingProgress
-from promptlab.engine.sampling.static_batching import images_per_forward, paint_all
+from promptlab.engine.sampling.progress import BatchProgress
+from promptlab.engine.sampling.static_batching import generate_batches, rows_of
 from promptlab.engine.sources.adapters import EMBEDDING, LORA
-from promptlab.engine.sources.configuration import Configuration
 from promptlab.engine.sources.finder import SourceFinder
 from promptlab.engine.text.truncation import Tokenizers
-from promptlab.errors import SomeImagesFailed
+from promptlab.engine.weights import check_identities
+from promptlab.errors import PromptLabError
 from promptlab.plan import ImageRequest, ResolvedSpec, TruncatedPrompt
-from promptlab.plan.step_scheduler import DenoisingSteps
 from promptlab.records import Environment
-from promptlab.specs import CallSpec, MachineSpec, PipelineSpec, RunSpec
+from promptlab.specs import RunSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["DiffusersEngine"]
 
 
-def _nobody(event: object) -> None:
-    """Watch nothing."""
-
-
-def _always() -> bool:
-    """Stop for nobody."""
-    return True
-
-
 class DiffusersEngine:
-    """See :class:`promptlab.engine.Engine`. Keeps one model in memory between calls.
+    """Implements :class:`promptlab.engine.Engine`. Keeps one model in memory between calls.
 
     Args:
-        allow_pickle: whether pickled weights are read, where a model has no others. Not part of any spec: a run that
-            needed it says so again when it is run again.
         most_rows: rows of a forward above which it is out of memory whatever there is; to try that out.
     """
 
-    def __init__(self, *, allow_pickle: bool = False, most_rows: int | None = None) -> None:
+    def __init__(self, *, most_rows: int | None = None) -> None:
         prepare()
         self.most_rows = most_rows
         self._pipelines = PipelineCache()
         self._tokenizers = Tokenizers()
-        self._finder = SourceFinder(allow_pickle=allow_pickle)
-        self._known = _Known(self._finder)
+        self._finders: dict[Permissions, SourceFinder] = {}
 
-    def resolve(self, spec: RunSpec) -> ResolvedSpec:
-        """``spec`` with every default filled in. Resolving what is resolved changes nothing.
+    def resolve(
+        self, specs: Sequence[RunSpec], *, permissions: Permissions = NO_PERMISSIONS
+    ) -> tuple[ResolvedSpec, ...]:
+        """Complete and check specs; see :class:`promptlab.engine.resolver.Resolver`.
 
         Raises:
             InputError: for everything that can be found wrong before weights are loaded.
             EngineError: when a configuration cannot be downloaded or is damaged in a way that has no name.
         """
-        return self.resolve_all((spec,))[0]
-
-    def resolve_all(self, specs: Sequence[RunSpec]) -> tuple[ResolvedSpec, ...]:
-        """See :class:`promptlab.engine.resolver.Resolver`."""
-        self._finder.forget()
-        self._known = _Known(self._finder)
-        resolver = Resolver(self._finder)
+        finder = self._finder(permissions)
+        finder.forget()
+        resolver = Resolver(finder)
         with gc_paused():
             return tuple([resolver.resolve(spec) for spec in specs])
 
-    def cut_words(self, resolved: Sequence[ResolvedSpec]) -> tuple[TruncatedPrompt, ...]:
-        """See :mod:`promptlab.engine.text.truncation`.
+    def truncated_prompts(
+        self, resolved: Sequence[ResolvedSpec], *, permissions: Permissions = NO_PERMISSIONS
+    ) -> tuple[TruncatedPrompt, ...]:
+        """Find truncated prompts by their tokenizers; see :mod:`promptlab.engine.text.truncation`.
 
         Raises:
             EngineError: when a tokenizer will not load.
         """
-        return self._tokenizers.truncated_prompts(resolved, self._finder)
-
-    def environment(self, resolved: ResolvedSpec) -> Environment:
-        """See :func:`promptlab.engine.machine.environment.environment`."""
-        return environment(resolved)
-
-    def images_per_forward(self, resolved: ResolvedSpec) -> int:
-        """See :func:`promptlab.engine.sampling.static_batching.images_per_forward`."""
-        return images_per_forward(resolved.device, resolved.batch_size, compiled=resolved.spec.machine.compile)
-
-    def room(self, resolved: ResolvedSpec) -> int:
-        """See :mod:`promptlab.engine.machine.memory`."""
-        release(resolved.device)
-        return available_memory(resolved.device)
-
-    def work(self, resolved: ResolvedSpec) -> DenoisingSteps | None:
-        """See :func:`promptlab.engine.sampling.batch_streams.work_of`."""
-        return self._known.work_of(resolved.spec.pipeline, resolved.spec.call, resolved.spec.machine)
+        return self._tokenizers.truncated_prompts(resolved, self._finder(permissions))
 
     def generate(
-        self, tasks: Sequence[ImageRequest], watch: Watch = _nobody, *, going: Callable[[], bool] = _always
-    ) -> Iterator[GeneratedImage]:
-        """Make the images, stream by stream, in order of first appearance of each.
+        self, requests: Sequence[ImageRequest], *, permissions: Permissions = NO_PERMISSIONS
+    ) -> GeneratorGeneration:
+        """Make the images, batch key by batch key, in order of first appearance of each.
 
         Raises:
-            OutOfMemory: when a forward does not fit.
-            SomeImagesFailed: at the end, when the others were made.
-            EngineError: when weights will not load or no image can be made.
+            ValueError: when two requests have one id.
         """
-        known = self._known = _Known(self._finder)
-        streams = streams_of(tasks, known.pooled)
-        counts = [batches_in(stream) for stream in streams]
-        first, unmade = 0, dict[Any, str]()
-        for stream, count in zip(streams, counts, strict=True):
-            if not going():
-                break
-            model = stream.tasks[0].pipeline.model
-            with translate_errors("the images could not be made", model):
-                pipeline = self._pipelines.ready(self._setting(stream.tasks[0]), watch)
-                progress = SamplingProgress(
-                    first=first, batches=sum(counts), watch=watch, going=going, most_rows=self.most_rows
-                )
-                if stream.pooled:
-                    pictures = ContinuousBatching(pipeline, stream.tasks, known.work(stream.tasks), progress).pictures()
-                else:
-                    pictures = paint_all(pipeline, stream.tasks, progress)
-            try:
-                yield from _in_one_line(pictures, model)
-            except SomeImagesFailed as error:
-                unmade |= error.reasons
-            first += count
-        if unmade:
-            raise SomeImagesFailed(unmade, of=len(tasks))
+        if len({request.id for request in requests}) < len(requests):
+            raise ValueError("two requests have one id")
+        return GeneratorGeneration(lambda going: self._generate(requests, self._finder(permissions), going))
 
-    def free(self) -> None:
-        """Let go of every weight; the next batch loads them again."""
+    def available_memory(self, device: str) -> int:
+        """Give back what is not used, and measure; see :mod:`promptlab.engine.machine.memory`."""
+        release(device)
+        return available_memory(device)
+
+    def clip(
+        self,
+        model: str,
+        *,
+        images: Sequence[NDArray[np.uint8]],
+        prompts: Sequence[str] = (),
+        device: str | None = None,
+    ) -> ClipEmbeddings:
+        """Embed images and prompts; see :mod:`promptlab.engine.clip`.
+
+        Raises:
+            NotFound, InputError: when there is no CLIP model of that name, or none without pickles.
+            EngineError: when it would not load.
+        """
+        from promptlab.engine.clip import embed
+
+        return embed(model, images, prompts, device)
+
+    def close(self) -> None:
+        """Let go of every weight; the next generation loads them again."""
         self._pipelines.free()
 
-    def _setting(self, task: ImageRequest) -> PipelineSetting:
-        pipeline = task.pipeline
-        model = look_up(pipeline, self._finder)
-        torch_dtype(pipeline.dtype)
-        files = {each.name: self._finder.adapter(each.name, LORA).path for each in pipeline.loras}
-        files |= {each.name: self._finder.adapter(each.name, EMBEDDING).path for each in pipeline.embeddings}
-        return PipelineSetting(
-            model=model.source, vae=model.vae, dtype=pipeline.dtype or default_dtype(task.device), device=task.device,
-            machine=placement(task.machine), loras=pipeline.loras, embeddings=pipeline.embeddings, files=files,
-        )  # fmt: skip
+    def _finder(self, permissions: Permissions) -> SourceFinder:
+        if permissions not in self._finders:
+            self._finders[permissions] = SourceFinder(allow_pickle=permissions.allow_pickle)
+        return self._finders[permissions]
 
+    def _generate(
+        self, requests: Sequence[ImageRequest], finder: SourceFinder, going: Callable[[], bool]
+    ) -> Iterator[EngineEvent]:
+        finder.forget()
+        groups: dict[str, list[ImageRequest]] = {}
+        for request in requests:
+            groups.setdefault(request.batch_key, []).append(request)
+        batches = sum(-(-len(group) // rows_of(group[0])) for group in groups.values())
+        progress = BatchProgress(batches=batches, going=going, environment=_NOWHERE, most_rows=self.most_rows)
+        for group in groups.values():
+            if not going():
+                return
+            yield from self._generate_group(group, finder, progress)
 
-class _Known:
-    """What the configurations say of tasks' pipelines, each looked at once."""
-
-    def __init__(self, finder: SourceFinder) -> None:
-        self._finder = finder
-        self._configurations: dict[tuple[str | None, ...], tuple[Configuration, Any]] = {}
-        self._work: dict[tuple[PipelineSpec, CallSpec, MachineSpec], DenoisingSteps | None] = {}
-
-    def pooled(self, task: ImageRequest) -> bool:
-        """Whether a pool can make it."""
-        return self.work_of(task.pipeline, task.call, task.machine) is not None
-
-    def work(self, tasks: Sequence[ImageRequest]) -> list[DenoisingSteps]:
-        """How often each asks the model; all can be made by a pool."""
-        return [work for task in tasks if (work := self.work_of(task.pipeline, task.call, task.machine)) is not None]
-
-    def work_of(self, pipeline: PipelineSpec, call: CallSpec, machine: MachineSpec) -> DenoisingSteps | None:
-        """How often such an image asks the model; ``None`` where a pool cannot make it."""
-        key = pipeline, call, machine
-        if key not in self._work:
-            config, kind = self._of(pipeline)
-            pooled = poolable(config, kind, pipeline, call, machine)
-            self._work[key] = work_of(config, pipeline, call) if pooled else None
-        return self._work[key]
-
-    def _of(self, pipeline: PipelineSpec) -> tuple[Configuration, Any]:
-        names = (pipeline.model, pipeline.revision, pipeline.variant, pipeline.config)
-        if names not in self._configurations:
-            model, revision, variant, file_config = names
-            named = PipelineSpec(model=model, revision=revision, variant=variant, config=file_config)
-            config = look_up(named, self._finder).config
-            self._configurations[names] = config, pipeline_class(config, pipeline.model)
-        return self._configurations[names]
-
-
-def _in_one_line(pictures: Iterator[GeneratedImage], model: str) -> Iterator[GeneratedImage]:
-    """The same, and no foreign exception."""
-    while True:
-        with translate_errors("the images could not be made", model):
-            picture = next(pictures, None)
-        if picture is None:
+    def _generate_group(
+        self, group: Sequence[ImageRequest], finder: SourceFinder, progress: BatchProgress
+    ) -> Iterator[EngineEvent]:
+        """Make the images of one batch key."""
+        first = group[0]
+        try:
+            with translate_errors("the images could not be made", first.pipeline.model):
+                setting = _setting(first, finder)
+                progress.environment = environment(
+                    first.device, first.generator_device, first.pipeline.dtype, first.machine
+                )
+                pipeline: Any = yield from reported(partial(self._pipelines.ready, setting))
+        except PromptLabError as error:
+            yield from (ImageFailed.because(error, request.id) for request in group)
             return
-        yield picture
+
+        def generate(some: Sequence[ImageRequest]) -> Iterator[EngineEvent]:
+            with translate_errors("the images could not be made", first.pipeline.model):
+                if first.steps is not None:
+                    yield from ContinuousBatching(pipeline, some, progress).events()
+                else:
+                    yield from generate_batches(pipeline, some, progress)
+
+        yield from recovered(generate, group, progress.going)
+
+
+_NOWHERE = Environment(facts={})
+
+
+def _setting(request: ImageRequest, finder: SourceFinder) -> PipelineSetting:
+    """Find what ``request`` is made by.
+
+    Raises:
+        InputError: when it is not there, or is not what the request's recipe is of.
+    """
+    pipeline = request.pipeline
+    model = look_up(pipeline, finder)
+    torch_dtype(pipeline.dtype)
+    loras = {each.name: finder.adapter(each.name, LORA) for each in pipeline.loras}
+    embeddings = {each.name: finder.adapter(each.name, EMBEDDING) for each in pipeline.embeddings}
+    check_identities(request, model, loras, embeddings)
+    return PipelineSetting(
+        model=model.source, vae=model.vae, dtype=pipeline.dtype or default_dtype(request.device), device=request.device,
+        machine=placement(request.machine), loras=pipeline.loras, embeddings=pipeline.embeddings,
+        files={name: adapter.path for name, adapter in (loras | embeddings).items()},
+    )  # fmt: skip

@@ -15,8 +15,10 @@ from promptlab.engine.errors import translate_errors
 from promptlab.engine.loading.lora import resolve_loras
 from promptlab.engine.loading.vae import VaeSource, resolve_vae
 from promptlab.engine.machine.devices import choose_device, choose_generator_device, default_dtype
+from promptlab.engine.machine.environment import environment
 from promptlab.engine.pipelines.calls import pipeline_class, resolve_call
 from promptlab.engine.pipelines.capabilities import check_machine
+from promptlab.engine.pipelines.denoising_steps import denoising_steps
 from promptlab.engine.pipelines.meta_pipeline import build_meta_pipeline
 from promptlab.engine.pipelines.optional_features import resolve_optional_features
 from promptlab.engine.pipelines.required_packages import check_arguments, check_packages
@@ -28,6 +30,8 @@ from promptlab.engine.text.textual_inversion import resolve_embeddings
 from promptlab.engine.text.truncation import count_chunks
 from promptlab.errors import InputError, UnknownValue, ref, ref_value
 from promptlab.plan import ResolvedSpec, chosen_batch_size
+from promptlab.plan.step_scheduler import DenoisingSteps
+from promptlab.records import Environment
 from promptlab.specs import (
     DTYPES,
     CallSpec,
@@ -81,6 +85,8 @@ class Resolver:
         self._calls: dict[tuple[int, int, int], CallSpec] = {}
         self._checked: set[tuple[object, ...]] = set()
         self._meta_pipelines: dict[int, Any] = {}
+        self._steps: dict[tuple[int, int, int, MachineSpec], DenoisingSteps | None] = {}
+        self._environments: dict[tuple[str, str, str | None, MachineSpec], Environment] = {}
         self._chunks_found: dict[tuple[int, int, tuple[Embedding, ...]], tuple[int, ...]] = {}
 
     def resolve(self, spec: RunSpec) -> ResolvedSpec:
@@ -94,11 +100,12 @@ class Resolver:
             device, generator_device = self._placed(spec)
             pipeline, model, kind = self._pipeline(spec, device)
             self._check(spec.machine, pipeline, model, kind, device)
+            call = self._call(spec, model, kind)
             return ResolvedSpec(
                 spec=replace(
                     spec,
                     pipeline=pipeline,
-                    call=self._call(spec, model, kind),
+                    call=call,
                     batch_size=1 if kind.__name__ in ONE_IMAGE_PER_CALL else chosen_batch_size(spec),
                     # The device stays as it was asked for: a rerun on another machine takes what is there.
                     generator_device=generator_device,
@@ -106,9 +113,25 @@ class Resolver:
                 device=device,
                 model_identity=model.source.identity,
                 vae_identity=None if model.vae is None else model.vae.source.identity,
+                environment=self._environment(device, generator_device, pipeline.dtype, spec.machine),
+                steps=self._denoising_steps(model, kind, pipeline, call, spec.machine),
                 mixes_words=mixes_prompts(kind),
                 pieces=self._chunks(spec, pipeline, model) if spec.call.weighting else (),
             )
+
+    def _environment(self, device: str, generator_device: str, dtype: str | None, machine: MachineSpec) -> Environment:
+        key = device, generator_device, dtype, replace(machine, exact=False)
+        if key not in self._environments:
+            self._environments[key] = environment(*key)
+        return self._environments[key]
+
+    def _denoising_steps(
+        self, model: ModelFiles, kind: Any, pipeline: PipelineSpec, call: CallSpec, machine: MachineSpec
+    ) -> DenoisingSteps | None:
+        key = id(model), id(pipeline), id(call), machine
+        if key not in self._steps:
+            self._steps[key] = denoising_steps(model.config, kind, pipeline, call, machine)
+        return self._steps[key]
 
     def _check(self, machine: MachineSpec, pipeline: PipelineSpec, model: ModelFiles, kind: Any, device: str) -> None:
         key = machine, id(model), device, pipeline.dtype, bool(pipeline.embeddings)

@@ -9,12 +9,12 @@ Invariant: a context is never changed. Creating one opens no file and no connect
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from promptlab.engine import Engine, create_engine
+from promptlab.engine import NO_PERMISSIONS, Engine, Permissions, create_engine
 from promptlab.store.database import Database
 from promptlab.store.workspace_database import database_of
 from promptlab.tracking.address import TrackingAddress
@@ -22,6 +22,9 @@ from promptlab.workspace import Workspace
 
 if TYPE_CHECKING:
     from promptlab.lab.execution.executor import Executor
+    from promptlab.lab.execution.publisher import Publisher
+    from promptlab.plan import ResolvedSpec, TruncatedPrompt
+    from promptlab.specs import RunSpec
     from promptlab.store.notebook import Notebook
     from promptlab.tracking import Tracker
 
@@ -36,6 +39,7 @@ class LabContext:
         workspace: the folder that holds all state.
         database: where the rows are.
         tracking_address: of the MLflow server elsewhere that runs are recorded on; ``None`` for the workspace's own.
+        permissions: what the engine may do, for each of its calls.
         make_engine: creates the engine; called once, when an image or a model is needed.
         make_tracker: creates the tracker; called once, when something is recorded.
     """
@@ -43,6 +47,7 @@ class LabContext:
     workspace: Workspace
     database: Database
     tracking_address: TrackingAddress | None = None
+    permissions: Permissions = NO_PERMISSIONS
     make_engine: Callable[[], Engine] = field(repr=False)
     make_tracker: Callable[[], Tracker] = field(repr=False)
 
@@ -68,7 +73,8 @@ class LabContext:
             workspace=place,
             database=database_of(place),
             tracking_address=address,
-            make_engine=lambda: create_engine(allow_pickle=allow_pickle) if engine is None else engine,
+            permissions=Permissions(allow_pickle=allow_pickle),
+            make_engine=lambda: create_engine() if engine is None else engine,
             make_tracker=lambda: _mlflow_tracker(place, address) if tracker is None else tracker,
         )
 
@@ -91,10 +97,35 @@ class LabContext:
 
     @cached_property
     def executor(self) -> Executor:
-        """Return what makes the images of runs and publishes them. Opens the notebook when first called."""
+        """Return what makes the images of runs. Opens the notebook when first called."""
         from promptlab.lab.execution.executor import Executor
 
-        return Executor(lambda: self.engine, self.notebook, self.workspace, self.tracker)
+        return Executor(
+            lambda: self.engine, self.notebook, self.workspace, self.publisher, permissions=self.permissions
+        )
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        """Return what draws grids, writes reports and records in MLflow. Opens the notebook when first called."""
+        from promptlab.lab.execution.publisher import Publisher
+
+        return Publisher(self.notebook, self.workspace, self.tracker)
+
+    def resolve(self, specs: Sequence[RunSpec]) -> tuple[ResolvedSpec, ...]:
+        """Have the engine complete and check specs.
+
+        Raises:
+            InputError: for the first that is wrong.
+        """
+        return self.engine.resolve(specs, permissions=self.permissions)
+
+    def truncated_prompts(self, resolved: Sequence[ResolvedSpec]) -> tuple[TruncatedPrompt, ...]:
+        """Have the engine say what its text encoders would not see.
+
+        Raises:
+            EngineError: when a tokenizer will not load.
+        """
+        return self.engine.truncated_prompts(resolved, permissions=self.permissions)
 
     @property
     def tracking_uri(self) -> str | None:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 from promptlab.errors import EngineError, TrackerError, one_line
 from promptlab.lab.context import LabContext
 from promptlab.lab.execution.active_run import RunJob
-from promptlab.lab.execution.begin_sweep import begun_sweep
 from promptlab.lab.execution.events import (
     ProbeTrackingFailed,
     PromptsTruncated,
@@ -25,7 +24,7 @@ from promptlab.lab.execution.events import (
     Watch,
     unwatched,
 )
-from promptlab.lab.execution.preflight import environments_of, survey
+from promptlab.lab.execution.preflight import begin_sweep, survey
 from promptlab.lab.execution.weights import as_recorded
 from promptlab.lab.history.history import History
 from promptlab.lab.history.refs import find_run_or_image, find_sweep
@@ -128,7 +127,8 @@ class Lab:
             InputError: see :meth:`promptlab.engine.Engine.resolve`.
         """
         self.context.check()
-        return self.engine.resolve(spec)
+        (resolved,) = self.context.resolve((spec,))
+        return resolved
 
     def run(
         self,
@@ -161,24 +161,24 @@ class Lab:
         if spec.batch_size == AUTO:
             (spec,) = self._prober(watch).settled((spec,))
             resolved = self.resolve(spec)
-        cut = self._tell_what_is_cut((resolved,), watch)
-        environment = self.engine.environment(resolved)
-        tasks = requests_of(resolved)
-        with self.context.executor.holds.beginning():
+        cut = self._report_truncated((resolved,), watch)
+        environment, requests = resolved.environment, requests_of(resolved)
+        with self.context.executor.locks.beginning():
             same = None
             if not again and name is None and note is None:
-                same = self.notebook.same_run([task.recipe_key for task in tasks], environment, experiment)
-            if same is None or self.context.executor.busy(same):
+                same = self.notebook.same_run([request.recipe_key for request in requests], environment, experiment)
+            if same is None or self.context.executor.is_busy(same):
                 same = None
                 run = self.notebook.begin_run(
-                    resolved, tasks, environment=environment, experiment=experiment, name=name, note=note, parent=parent
-                )
-                self.context.executor.holds.take(run)
-                self._keep_what_is_cut(run, cut)
+                    resolved, requests, environment=environment, experiment=experiment, name=name, note=note,
+                    parent=parent,
+                )  # fmt: skip
+                self.context.executor.locks.take(run)
+                self._store_truncated(run, cut)
         if same is not None:
             return self._completed([self.notebook.run(same)], watch, resolved=[resolved])[0]
-        order = RunJob(run=run, resolved=resolved, environment=environment, parent=parent, again=again)
-        return self.context.executor.carry_out(order, watch)
+        job = RunJob(run=run, resolved=resolved, parent=parent, again=again)
+        return self.context.executor.execute(job, watch)
 
     def run_sweep(
         self,
@@ -202,19 +202,19 @@ class Lab:
         """
         self.context.check()
         if any(spec.batch_size == AUTO for spec in sweep.specs):
-            self.engine.resolve_all(sweep.specs)  # what is wrong is said before anything is tried out
+            self.context.resolve(sweep.specs)  # what is wrong is said before anything is tried out
             specs = self._prober(watch).settled(sweep.specs)
             cells = zip(sweep.cells, specs, strict=True)
             sweep = replace(sweep, cells=tuple(replace(cell, spec=spec) for cell, spec in cells))
-        with self.context.executor.holds.beginning():
-            found = begun_sweep(
-                self.engine, self.context.executor, self.notebook, sweep,
+        with self.context.executor.locks.beginning():
+            found = begin_sweep(
+                self.engine, self.notebook, sweep, permissions=self.context.permissions,
                 experiment=experiment, name=name, note=note, again=again,
             )  # fmt: skip
-            self.context.executor.holds.take_sweep(found.id)
-        self._tell_what_is_cut(self.engine.resolve_all(sweep.specs), watch)
+            self.context.executor.locks.take_sweep(found.id)
+        self._report_truncated(self.context.resolve(sweep.specs), watch)
         watch(SweepStarted(sweep_id=found.id, runs=len(found.runs), images=sweep.image_count))
-        return self._carry_out_sweep(found, again=again, watch=watch)
+        return self._execute_sweep(found, again=again, watch=watch)
 
     def resume(self, ref: str | None = None, *, watch: Watch = unwatched) -> tuple[RunRecord, ...]:
         """Make what is still owed, exactly as it was recorded.
@@ -234,17 +234,19 @@ class Lab:
             return ()
         if ref is not None and (sweep_id := find_sweep(ref, self.context)) is not None:
             sweep = self.notebook.sweep(sweep_id)
-            owing = [run.run_id for run in sweep.runs if not self.context.executor.whole(self.notebook.run(run.run_id))]
+            owing = [
+                run.run_id for run in sweep.runs if not self.context.executor.is_whole(self.notebook.run(run.run_id))
+            ]
             watch(SweepStarted(sweep_id=sweep.id, runs=len(owing), images=0))
-            self._carry_out_sweep(sweep, again=False, watch=watch)
+            self._execute_sweep(sweep, again=False, watch=watch)
             return tuple(self.notebook.run(run_id) for run_id in owing)
         if ref is not None:
             run = find_run_or_image(ref, self.context).run
-            return () if self.context.executor.whole(run) else self._completed([run], watch)
-        unfinished = [one for one in self.notebook.unfinished() if not self.context.executor.busy(one)]
+            return () if self.context.executor.is_whole(run) else self._completed([run], watch)
+        unfinished = [one for one in self.notebook.unfinished() if not self.context.executor.is_busy(one)]
         done = self._completed([self.notebook.run(one) for one in unfinished], watch)
         for sweep_id in dict.fromkeys(run.sweep_id for run in done if run.sweep_id is not None):
-            self.context.executor.show_sweep(self.notebook.sweep(sweep_id), watch)
+            self.context.publisher.publish_sweep(self.notebook.sweep(sweep_id), watch)
         return done
 
     def plan(self, specs: Sequence[RunSpec], *, again: bool = False) -> Plan:
@@ -253,8 +255,10 @@ class Lab:
         Nothing is loaded but tokenizers, nothing is written.
         """
         revision = self.context.check()
-        workshop = self.context.executor if revision == HEAD else None
-        return survey(self.engine, workshop, specs, there=frozenset() if again else None, cut=True)[0]
+        return survey(
+            self.engine, self.context.executor if revision == HEAD else None, specs,
+            permissions=self.context.permissions, there=frozenset() if again else None, truncation=True,
+        )  # fmt: skip
 
     def probe(
         self,
@@ -352,13 +356,15 @@ class Lab:
         Raises:
             NotFound, InputError: when there is nothing of that name, or it cannot be made again.
         """
-        verifier = Verifier(self.engine, lambda: self.notebook, self.workspace, watch)
+        verifier = Verifier(
+            self.engine, lambda: self.notebook, self.workspace, watch, permissions=self.context.permissions
+        )
         ours, files = wanted(refs, self.context, everything=everything)
         verdicts = list(verifier.images(sampled(ours, sample))) if ours else []
         verdicts += map(verifier.file, files)
         for run_id in dict.fromkeys(verdict.run_id for verdict in verdicts if verdict.verification):
             if run_id is not None:
-                self.context.executor.show(self.notebook.run(run_id), watch)
+                self.context.publisher.publish_run(self.notebook.run(run_id), watch)
         return tuple(verdicts)
 
     def effect(
@@ -388,24 +394,24 @@ class Lab:
         from promptlab.lab.preferences.effect_report import measure_run, save_effect_report
 
         run = find_run_or_image(ref, self.context).run
-        found = measure_run(run, self.workspace, clip_model=clip_model, score=score, device=device)
+        found = measure_run(run, self.workspace, lambda: self.engine, clip_model=clip_model, score=score, device=device)
         save_effect_report(found, run, self.workspace)
-        self.context.executor.tell_again(run, watch)
+        self.context.publisher.track_run(run, watch)
         return found
 
     def _prober(self, watch: Watch) -> Prober:
         from promptlab.lab.maintenance.batch_size_probe import Prober
 
-        return Prober(self.engine, self.notebook, watch)
+        return Prober(self.engine, self.notebook, watch, permissions=self.context.permissions)
 
-    def _tell_what_is_cut(self, resolved: Sequence[ResolvedSpec], watch: Watch) -> tuple[TruncatedPrompt, ...]:
+    def _report_truncated(self, resolved: Sequence[ResolvedSpec], watch: Watch) -> tuple[TruncatedPrompt, ...]:
         with suppress(EngineError):  # a tokenizer that will not load is the engine's to say, with the weights
-            if cut := self.engine.cut_words(resolved):
+            if cut := self.context.truncated_prompts(resolved):
                 watch(PromptsTruncated(prompts=cut))
                 return cut
         return ()
 
-    def _keep_what_is_cut(self, run: RunRecord, cut: Sequence[TruncatedPrompt]) -> None:
+    def _store_truncated(self, run: RunRecord, cut: Sequence[TruncatedPrompt]) -> None:
         if cut:
             kept = [TruncatedText(prompt=each.prompt, encoder=each.encoder, words=each.words) for each in cut]
             self.notebook.add_truncated_texts(run.id, kept)
@@ -421,29 +427,29 @@ class Lab:
         Raises:
             EngineError: when some failed; the others are made.
         """
-        whole = {run.id for run in runs if self.context.executor.whole(run)}
+        whole = {run.id for run in runs if self.context.executor.is_whole(run)}
         owing = [(place, run) for place, run in enumerate(runs) if run.id not in whole]
         for run_id in whole:
             watch(RunReused(run_id=run_id))
         given = self._as_recorded(runs) if resolved is None else resolved
-        orders = self._orders([run for _, run in owing], [given[place] for place, _ in owing])
+        jobs = self._jobs([run for _, run in owing], [given[place] for place, _ in owing])
         self.notebook.mark_requested([run.id for run in runs])
-        outcomes = self.context.executor.carry_out_all(orders, watch) if orders else ()
+        outcomes = self.context.executor.execute_all(jobs, watch) if jobs else ()
         failures = [outcome.failure for outcome in outcomes if outcome.failure is not None]
         if failures:
             raise failures[0] if len(runs) == 1 else _failed(failures, len(runs))
         made = {outcome.run.id: outcome.run for outcome in outcomes}
         return tuple(made.get(run.id) or self.notebook.run(run.id) for run in runs)
 
-    def _orders(
+    def _jobs(
         self, runs: Sequence[RunRecord], resolved: Sequence[ResolvedSpec], *, again: bool = False
     ) -> list[RunJob]:
         parents: dict[int | None, RunRecord] = {
             run.parent_run_id: self.notebook.run(run.parent_run_id) for run in runs if run.parent_run_id
         }
         return [
-            RunJob(run=run, resolved=one, environment=where, parent=parents.get(run.parent_run_id), again=again)
-            for run, one, where in zip(runs, resolved, environments_of(self.engine, resolved), strict=True)
+            RunJob(run=run, resolved=one, parent=parents.get(run.parent_run_id), again=again)
+            for run, one in zip(runs, resolved, strict=True)
         ]
 
     def _as_recorded(self, runs: Sequence[RunRecord]) -> list[ResolvedSpec]:
@@ -453,29 +459,29 @@ class Lab:
             InputError: when a model changed under its name.
         """
         self.context.check()
-        return as_recorded(self.engine, runs)
+        return as_recorded(self.engine, runs, permissions=self.context.permissions)
 
-    def _carry_out_sweep(self, sweep: SweepRecord, *, again: bool, watch: Watch) -> SweepRecord:
+    def _execute_sweep(self, sweep: SweepRecord, *, again: bool, watch: Watch) -> SweepRecord:
         """Every run of the sweep that is not whole; one that fails does not take the others along.
 
         Raises:
             InputError: when another process is making it.
         """
-        with self.context.executor.holds.sweep_held(sweep.id):
+        with self.context.executor.locks.sweep_held(sweep.id):
             return self._made_sweep(sweep, again=again, watch=watch)
 
     def _made_sweep(self, sweep: SweepRecord, *, again: bool, watch: Watch) -> SweepRecord:
         runs = [self.notebook.run(one.run_id) for one in sweep.runs]
         self.notebook.mark_requested([run.id for run in runs])
-        owing = [run for run in runs if again or not self.context.executor.whole(run)]
+        owing = [run for run in runs if again or not self.context.executor.is_whole(run)]
         if not owing and sweep.tracked_at is not None:
             return sweep
-        orders = self._orders(owing, self._as_recorded(owing), again=again)
-        for order in orders:
+        jobs = self._jobs(owing, self._as_recorded(owing), again=again)
+        for job in jobs:
             with suppress(EngineError):
-                self._keep_what_is_cut(order.run, self.engine.cut_words((order.resolved,)))
-        outcomes = self.context.executor.carry_out_all(orders, watch) if orders else ()
-        shown = self.context.executor.show_sweep(self.notebook.sweep(sweep.id), watch)
+                self._store_truncated(job.run, self.context.truncated_prompts((job.resolved,)))
+        outcomes = self.context.executor.execute_all(jobs, watch) if jobs else ()
+        shown = self.context.publisher.publish_sweep(self.notebook.sweep(sweep.id), watch)
         failures = [outcome.failure for outcome in outcomes if outcome.failure is not None]
         if failures:
             raise _failed(failures, len(sweep.runs))

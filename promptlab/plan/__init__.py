@@ -1,6 +1,7 @@
-"""From resolved specs to the images they ask for and the order to make them in. Pure: nothing is loaded or looked up.
+"""Plans resolved specs: their images, and the order to make them in. Loads nothing, looks up nothing.
 
-- :mod:`~promptlab.plan.requests`: a resolved spec → its images, one task each;
+- :mod:`~promptlab.plan.resolved`: a spec as an engine completes it;
+- :mod:`~promptlab.plan.requests`: a resolved spec → its images, one request each;
 - :mod:`~promptlab.plan.order`: which run comes before which, and what has to be loaded on the way;
 - :mod:`~promptlab.plan.pace`: how long, and how many bytes: from history, or by rule of thumb;
 - :mod:`~promptlab.plan.step_scheduler`, :mod:`~promptlab.plan.batch_key`: which images share a forward, and how many
@@ -10,14 +11,8 @@
 
 from promptlab.plan.pace import Pace, rule_of_thumb
 from promptlab.plan.planning import Plan, PlannedRun, TruncatedPrompt, plan
-from promptlab.plan.requests import (
-    DEFAULT_BATCH_SIZE,
-    ImageRequest,
-    ResolvedSpec,
-    chosen_batch_size,
-    keys_of,
-    requests_of,
-)
+from promptlab.plan.requests import ImageRequest, keys_of, requests_of
+from promptlab.plan.resolved import DEFAULT_BATCH_SIZE, ResolvedSpec, chosen_batch_size
 
 __all__ = [
     "DEFAULT_BATCH_SIZE",

@@ -1,4 +1,4 @@
-"""The order of runs: what is slow to change changes seldom. And what must be loaded on the way.
+"""Orders runs so that what is slow to change changes seldom, and counts loads.
 
 Another model, variant, dtype or device loads a whole pipeline; another VAE loads that alone, but again after every
 pipeline, so it comes inside dtype; another size or batch makes the accelerator choose its kernels anew; a scheduler,
@@ -8,43 +8,45 @@ appearance, so that a person recognises the order of their file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
-from promptlab.plan.requests import ResolvedSpec
+from promptlab.plan.resolved import ResolvedSpec
+from promptlab.specs.settings import SETTINGS, Setting
 
 __all__ = ["loads_of", "order_line", "ordered"]
 
 AS_WRITTEN: Final = "as written"
 
-_LEVELS: Final[tuple[tuple[str, Callable[[ResolvedSpec], object]], ...]] = (
-    ("model", lambda each: (each.model_identity, each.spec.pipeline.model)),
-    ("variant", lambda each: each.spec.pipeline.variant),
-    ("device", lambda each: each.device),
-    ("dtype", lambda each: each.spec.pipeline.dtype),
-    ("machine", lambda each: each.spec.machine),
-    ("vae", lambda each: each.vae_identity),
-    ("lora", lambda each: each.spec.pipeline.loras),
-    ("textual inversion", lambda each: each.spec.pipeline.embeddings),
-    ("size", lambda each: (each.spec.call.height, each.spec.call.width)),
-    ("batch size", lambda each: each.spec.batch_size),
-    ("generator device", lambda each: each.spec.generator_device),
-    ("scheduler", lambda each: each.spec.pipeline.scheduler),
-    ("steps", lambda each: each.spec.call.num_inference_steps),
-    ("guidance", lambda each: each.spec.call.guidance_scale),
-    ("weighting", lambda each: each.spec.call.weighting),
-    ("clip skip", lambda each: each.spec.call.clip_skip),
-    ("guidance rescale", lambda each: each.spec.call.guidance_rescale),
-    ("guidance until", lambda each: each.spec.call.guidance_until),
-    ("variation seed", lambda each: each.spec.call.variation_seed),
-    ("variation strength", lambda each: each.spec.call.variation_strength),
-    ("arguments", lambda each: each.spec.call.arguments),
+_BY_CONTENT: Final[Mapping[str, Callable[[ResolvedSpec], object]]] = MappingProxyType(
+    {
+        "model": lambda each: (each.model_identity, each.spec.pipeline.model),
+        "vae": lambda each: each.vae_identity,
+        "device": lambda each: each.device,
+        "machine": lambda each: each.spec.machine,
+    }
 )
-"""Outermost first. Weights are told apart by content, as the engine does."""
+"""Levels that are told apart otherwise than by what the spec says: weights by content, as the engine does."""
+
+
+def _levels() -> Iterator[tuple[str, Callable[[ResolvedSpec], object]]]:
+    """Yield the name and the value of each level, outermost first, as the table of settings orders them."""
+    rows = sorted((row for row in SETTINGS.values() if row.load_order is not None), key=lambda row: row.load_order or 0)
+    for name, row in {row.load_group or row.name: row for row in rows}.items():
+        yield name.replace("_", " "), _BY_CONTENT.get(name) or _value_of(row)
+    yield "arguments", lambda each: each.spec.call.arguments
+
+
+def _value_of(row: Setting) -> Callable[[ResolvedSpec], object]:
+    return lambda each: row.value(each.spec)
+
+
+_LEVELS: Final = tuple(_levels())
 
 
 def ordered(resolved: Sequence[ResolvedSpec]) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """The places of ``resolved`` in the order to run them, and the names of the levels that vary, outermost first."""
+    """Return the places of ``resolved`` in the order to run them, and the levels that vary."""
     names = []
     ranks = [0] * len(resolved)
     for name, value_of in _LEVELS:
@@ -57,18 +59,17 @@ def ordered(resolved: Sequence[ResolvedSpec]) -> tuple[tuple[int, ...], tuple[st
 
 
 def order_line(names: Sequence[str]) -> str:
-    """``model → dtype → scheduler``: what changes least often first; in words where nothing varies."""
+    """Return ``model → dtype → scheduler``: what changes least often first; in words where nothing varies."""
     return " → ".join(names) or AS_WRITTEN
 
 
 def loads_of(resolved: Iterable[ResolvedSpec]) -> Iterator[int]:
-    """For each run in turn, how often weights must be loaded before it: 0, 1 for a pipeline or a VAE, 2 for both.
+    """Yield for each run how often weights are loaded before it: 1 for a pipeline or a VAE, 2 for both.
 
     A pipeline counts as one, though parts of it may be there: which ones, only their files tell.
 
     Source: :class:`promptlab.engine.loading.pipeline_cache.PipelineCache`, which keeps one pipeline and what the next
-    one shares
-    with it. A test holds both to the same count.
+    one shares with it. A test holds both to the same count.
     """
     base: tuple[object, ...] | None = None
     lies: tuple[object, ...] | None = None

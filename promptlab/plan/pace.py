@@ -1,4 +1,4 @@
-"""How long an image takes and how much room its file: from what was seen, or by rule of thumb when nothing was.
+"""Estimates how long an image takes and how large its file is, from history or by rule of thumb.
 
 A denoiser's work grows with steps × pixels, and doubles with guidance, which evaluates it with and without the words.
 That is exact for convolutions and too little for attention in large pictures; an estimate needs no more.
@@ -6,13 +6,14 @@ That is exact for convolutions and too little for attention in large pictures; a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from promptlab.plan.requests import ResolvedSpec
+from promptlab.plan.resolved import ResolvedSpec
+from promptlab.plan.step_scheduler import DenoisingSteps, forwards
 from promptlab.specs import CallSpec
 
-__all__ = ["Pace", "rule_of_thumb"]
+__all__ = ["Pace", "SharedForwards", "rule_of_thumb"]
 
 _PIXEL_STEPS_PER_SECOND: Final = {"cuda": 1e7, "mps": 1e6, "cpu": 1e5}
 """Of a Stable Diffusion 1.5 with guidance: 512 × 512 pixels and 20 steps take half a second on a current accelerator,
@@ -28,7 +29,7 @@ _UNKNOWN_STEPS: Final = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """What one image of a setting takes on one device.
+    """Holds what one image of a setting takes on one device.
 
     Args:
         seconds_per_image: of denoising and decoding, in a full batch.
@@ -43,7 +44,7 @@ class Pace:
     guess: bool = False
 
     def scaled(self, seen: CallSpec, wanted: CallSpec) -> Pace:
-        """This pace, which was seen under ``seen``, for ``wanted``: a guess where their work or size differs."""
+        """Return this pace, seen under ``seen``, for ``wanted``: a guess where work or size differ."""
         work, room = _work(wanted) / _work(seen), _pixels(wanted) / _pixels(seen)
         return replace(
             self,
@@ -53,8 +54,42 @@ class Pace:
         )
 
 
+@dataclass(slots=True)
+class SharedForwards:
+    """Estimates images of one batch key, of one run or several, that are batched continuously.
+
+    Args:
+        rows: images of a forward.
+    """
+
+    rows: int
+    _steps: list[DenoisingSteps] = field(default_factory=list)
+    _seconds: float = 0.0
+
+    def add(self, images: int, steps: DenoisingSteps, seconds_per_image: float) -> None:
+        """Count ``images`` images more, each of so many steps."""
+        self._steps += [steps] * images
+        self._seconds += images * seconds_per_image
+
+    @property
+    def batches(self) -> int:
+        """Return how many batches of images are decoded."""
+        return -(-len(self._steps) // self.rows)
+
+    @property
+    def forwards(self) -> int:
+        """Return how many forwards of the denoiser there are."""
+        return forwards(self.rows, self._steps)
+
+    @property
+    def seconds(self) -> float:
+        """Return what its images take, those that only fill a forward included."""
+        steps = sum(guided + plain for guided, plain in self._steps)
+        return self._seconds * self.forwards * self.rows / steps if steps else self._seconds
+
+
 def rule_of_thumb(resolved: ResolvedSpec) -> Pace:
-    """The pace of a setting that was never seen: a guess from its steps, its pixels, and the kind of its device."""
+    """Guess the pace of a setting that was never seen: from its steps, pixels and kind of device."""
     call, kind = resolved.spec.call, resolved.device.partition(":")[0]
     rate = _PIXEL_STEPS_PER_SECOND.get(kind, _PIXEL_STEPS_PER_SECOND["cpu"])
     return Pace(
@@ -66,7 +101,7 @@ def rule_of_thumb(resolved: ResolvedSpec) -> Pace:
 
 
 def _work(call: CallSpec) -> float:
-    """Pixels × evaluations of the denoiser; a size or a number of steps that only the pipeline knows is a usual one."""
+    """Return pixels × evaluations of the denoiser; what only the pipeline knows is taken as usual."""
     guided = call.guidance_scale is None or call.guidance_scale > 1
     return float(_pixels(call) * (call.num_inference_steps or _UNKNOWN_STEPS) * (2 if guided else 1))
 

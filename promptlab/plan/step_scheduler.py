@@ -1,12 +1,12 @@
-"""Whose turn it is: which images share the next forward, where each has its own number of steps. Pure; it counts only.
+"""Chooses which images share the next forward, when images need different numbers of steps.
 
-Of a stream of images, ``slots`` share a forward. Those with most to do are begun first (Graham's longest processing
-time first), and an image that is finished leaves its place to the next at once. So far the last images would end one by
-one, in forwards that are nearly empty. Therefore an image is begun early, and takes turns with those that are under
-way, when it would otherwise end after all the others: when the work that is left, shared by all slots, takes no longer
-than that image alone. From then on, those with most left come first (McNaughton, *Scheduling with deadlines and loss
-functions*, 1959: preemption reaches the bound). Invariant, for images of one kind: the number of forwards is the least
-there can be, ``max(longest, ceil(work / slots))``.
+Pure: no torch, no I/O. Of a stream of images, ``rows`` share a forward. Those with most steps are begun first (Graham's
+longest processing time first), and an image that is finished leaves its row to the next at once. So far the last images
+would end one by one, in forwards that are nearly empty. Therefore an image is begun early, and takes turns with those
+that are under way, when it would otherwise end after all the others: when the steps that are left, shared by all rows,
+take no longer than that image alone. From then on, those with most left come first (McNaughton, *Scheduling with
+deadlines and loss functions*, 1959: preemption reaches the bound). Invariant, for images of one kind: the number of
+forwards is the least there can be, ``max(longest, ceil(steps / rows))``.
 
 Images with guidance take two rows of a forward, those without it one, and a forward has one shape whatever company an
 image is in; so the two kinds have forwards of their own. An image may begin as the one and end as the other.
@@ -21,35 +21,35 @@ from dataclasses import dataclass
 __all__ = ["StepBatch", "StepScheduler", "forwards"]
 
 DenoisingSteps = tuple[int, int]
-"""Evaluations of the model that an image takes: so many with guidance, then so many without."""
+"""Evaluations of the denoiser that an image takes: so many with guidance, then so many without."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepBatch:
-    """One forward: ``images`` by their places in the stream, no more than there are slots; with guidance or not."""
+    """Holds one forward: ``images`` by their places in the stream, no more than rows; guided or not."""
 
     images: tuple[int, ...]
     guided: bool
 
 
 class StepScheduler:
-    """Iterate over it for the turns of a stream, in order.
+    """Yields the forwards of a stream, in order, when it is iterated over.
 
     Args:
-        slots: images that share a forward.
-        work: of each image.
+        rows: images that share a forward.
+        steps: of each image.
 
     Attributes:
         order: in which images are begun: of two kinds, each in it.
     """
 
-    def __init__(self, slots: int, work: Sequence[DenoisingSteps]) -> None:
-        self._work = work
-        self._guided, self._plain = _Lane(slots), _Lane(slots)
+    def __init__(self, rows: int, steps: Sequence[DenoisingSteps]) -> None:
+        self._steps = steps
+        self._guided, self._plain = _Lane(rows), _Lane(rows)
         self._begun: set[int] = set()
-        self.order = sorted(range(len(work)), key=lambda image: -sum(work[image]))
+        self.order = sorted(range(len(steps)), key=lambda image: -sum(steps[image]))
         for image in self.order:
-            guided, plain = work[image]
+            guided, plain = steps[image]
             lane, count = (self._guided, guided) if guided else (self._plain, plain)
             if count:
                 lane.add(image, count)
@@ -64,8 +64,8 @@ class StepScheduler:
             done = lane.done(images)
             if lane is self._guided:
                 for image in done:
-                    if self._work[image][1]:
-                        self._plain.take(image, self._work[image][1])
+                    if self._steps[image][1]:
+                        self._plain.take(image, self._steps[image][1])
 
     def stop(self) -> None:
         """Begin no more images; those that are under way still have their turns."""
@@ -73,16 +73,16 @@ class StepScheduler:
             lane.keep(self._begun)
 
     def drop(self, image: int) -> None:
-        """This one has no further turns."""
+        """Give this image no further turns."""
         for lane in (self._guided, self._plain):
             lane.drop(image)
 
 
 class _Lane:
-    """The images of one kind: those that wait, longest first, and those under way with what is left of each."""
+    """Holds the images of one kind: those that wait, longest first, and those under way."""
 
-    def __init__(self, slots: int) -> None:
-        self._slots = slots
+    def __init__(self, rows: int) -> None:
+        self._rows = rows
         self._waiting: deque[tuple[int, int]] = deque()
         self._under_way: dict[int, int] = {}
         self._left = 0
@@ -92,8 +92,8 @@ class _Lane:
 
     @property
     def full(self) -> bool:
-        """Whether what is under way fills a forward."""
-        return len(self._under_way) >= self._slots
+        """Say whether what is under way fills a forward."""
+        return len(self._under_way) >= self._rows
 
     def add(self, image: int, count: int) -> None:
         self._waiting.append((image, count))
@@ -104,15 +104,15 @@ class _Lane:
         self._left += count
 
     def turn(self) -> tuple[int, ...]:
-        while self._waiting and (not self.full or self._waiting[0][1] * self._slots >= self._left):
+        while self._waiting and (not self.full or self._waiting[0][1] * self._rows >= self._left):
             image, count = self._waiting.popleft()
             self._under_way[image] = count
-        if len(self._under_way) <= self._slots:
+        if len(self._under_way) <= self._rows:
             return tuple(self._under_way)
-        return tuple(sorted(self._under_way, key=lambda image: -self._under_way[image])[: self._slots])
+        return tuple(sorted(self._under_way, key=lambda image: -self._under_way[image])[: self._rows])
 
     def done(self, images: Sequence[int]) -> list[int]:
-        """Count a turn of ``images``; those of them that are finished."""
+        """Count a turn of ``images``; return those of them that are finished."""
         finished = []
         for image in images:
             if image not in self._under_way:  # dropped meanwhile
@@ -133,9 +133,9 @@ class _Lane:
         self._left -= self._under_way.pop(image, 0)
 
 
-def forwards(slots: int, work: Sequence[DenoisingSteps]) -> int:
-    """How many turns there are."""
-    if any(guided and plain for guided, plain in work):
-        return sum(1 for _ in StepScheduler(slots, work))
-    kinds = ([guided for guided, _ in work if guided], [plain for _, plain in work if plain])
-    return sum(max(*counts, -(-sum(counts) // slots)) for counts in kinds if counts)
+def forwards(rows: int, steps: Sequence[DenoisingSteps]) -> int:
+    """Return how many forwards there are."""
+    if any(guided and plain for guided, plain in steps):
+        return sum(1 for _ in StepScheduler(rows, steps))
+    kinds = ([guided for guided, _ in steps if guided], [plain for _, plain in steps if plain])
+    return sum(max(*counts, -(-sum(counts) // rows)) for counts in kinds if counts)

@@ -50,7 +50,7 @@ _APART: Final = timedelta(milliseconds=2)
 def begin_run(
     session: Session,
     resolved: ResolvedSpec,
-    tasks: Sequence[ImageRequest],
+    requests: Sequence[ImageRequest],
     *,
     environment: Environment,
     experiment: str,
@@ -60,7 +60,7 @@ def begin_run(
     sweep_id: int | None = None,
     place: SweepRun | None = None,
 ) -> RunRecord:
-    """Write a run, its variants and every image of ``tasks``, OWED: before any pixel is generated.
+    """Write a run, its variants and every image of ``requests``, OWED: before any pixel is generated.
 
     With a ``parent``, what changed is stored, and each image points at the one it was varied from: that of its
     variant's ``source`` (or of the only variant there) at the same seed.
@@ -83,17 +83,18 @@ def begin_run(
         parents = loaders.ids_by_variant(session, parent.id)
     session.add(row)
     session.flush()
-    for task in tasks:
-        source = resolved.spec.variants[task.variant].source
+    for position, request in enumerate(requests):
+        variant = position // len(resolved.spec.seeds)
+        source = resolved.spec.variants[variant].source
         if source is None and parent is not None and len(parent.variants) == 1:
             source = 0
         image = ImageRow(
-            position=task.position,
-            variant=row.variants[task.variant],
-            seed=task.seed,
+            position=position,
+            variant=row.variants[variant],
+            seed=request.seed,
             status=ImageStatus.OWED,
-            recipe_key=task.recipe_key,
-            parent_image_id=None if source is None else parents.get((source, task.seed)),
+            recipe_key=request.recipe_key,
+            parent_image_id=None if source is None else parents.get((source, request.seed)),
         )
         row.images.append(image)
     session.flush()

@@ -18,10 +18,10 @@ from promptlab.testing import Painter
 
 paint = Painter._paint
 
-def painted(self, task, **where):
-    if task.seed == 9:
+def painted(self, request, **where):
+    if request.seed == 9:
         os.kill(os.getpid(), signal.SIGKILL)
-    return paint(self, task, **where)
+    return paint(self, request, **where)
 
 Painter._paint = painted
 cli.main(sys.argv[1:])
@@ -34,10 +34,10 @@ def at_seed(monkeypatch):
     paint = Painter._paint
 
     def arrange(seed, happens):
-        def painted(self, task, **where):
-            if task.seed == seed:
+        def painted(self, request, **where):
+            if request.seed == seed:
                 happens()
-            return paint(self, task, **where)
+            return paint(self, request, **where)
 
         monkeypatch.setattr(Painter, "_paint", painted)
 

@@ -14,6 +14,7 @@ from promptlab.images.png import pixel_sha256
 from promptlab.plan import requests_of
 from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant
 from promptlab.specs.schedulers import parse_scheduler
+from tests.engine.drawing import draw, resolve
 
 SCHEDULERS = (
     "ddim", "ddpm", "deis", "dpmsolver++", "dpmsolver++-singlestep", "dpmsolver-sde", "edm-euler", "euler", "euler-a",
@@ -41,13 +42,13 @@ def spec_of(scheduler, dtype, *, size=64, steps=3, batch_size=3):
 
 def hashes(engine, tasks):
     """Recipe key → hash of the pixels."""
-    return {picture.task.recipe_key: pixel_sha256(picture.pixels) for picture in engine.generate(tasks)}
+    return {picture.request.recipe_key: pixel_sha256(picture.pixels) for picture in draw(engine, tasks)}
 
 
 def main():
     engine = create_engine()
     cases = [(case, *case.rsplit(":", 1)) for case in sys.argv[1:]]
-    made = {case: hashes(engine, requests_of(engine.resolve(spec_of(*words)))[3:]) for case, *words in cases}
+    made = {case: hashes(engine, requests_of(resolve(engine, spec_of(*words)))[3:]) for case, *words in cases}
     json.dump(made, sys.stdout)
 
 

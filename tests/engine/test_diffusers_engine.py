@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from promptlab.engine import Denoising, Loaded, Loading
-from promptlab.engine.sampling.static_batching import batches_of
+from promptlab.engine import ModelLoaded, ModelLoading, StepDone
+from promptlab.engine.sampling.static_batching import static_batches
 from promptlab.errors import EngineError
 from promptlab.images.png import pixel_sha256
 from promptlab.plan import requests_of
 from promptlab.specs.schedulers import parse_scheduler
 from tests.engine.company import DEVICE, hashes
+from tests.engine.drawing import draw, resolve
 from tests.engine.schedulers.test_registry import COMPATIBLE
 
 pytestmark = pytest.mark.slow
@@ -21,11 +22,11 @@ pytestmark = pytest.mark.slow
 
 def make(engine, spec):
     """The pixels of every image of ``spec``, by prompt and seed."""
-    return by_task(engine.generate(requests_of(engine.resolve(spec))))
+    return by_task(draw(engine, requests_of(resolve(engine, spec))))
 
 
 def by_task(pictures):
-    return {(p.task.prompt, p.task.seed): p.pixels.tobytes() for p in pictures}
+    return {(p.request.prompt, p.request.seed): p.pixels.tobytes() for p in pictures}
 
 
 @pytest.mark.parametrize("scheduler", ["pndm", "euler-a", "ddpm", "sde-dpmsolver++", "dpmsolver-sde", "lms", "kdpm2-a"])
@@ -34,13 +35,13 @@ def test_an_image_does_not_depend_on_its_company(engine, make_spec, scheduler):
     spec = make_spec(
         "a red circle", "a blue square", seeds=(0, 1, 7), batch_size=4, scheduler=parse_scheduler(scheduler)
     )
-    tasks = requests_of(engine.resolve(spec))
-    together = by_task(engine.generate(tasks))
+    tasks = requests_of(resolve(engine, spec))
+    together = by_task(draw(engine, tasks))
     assert len(set(together.values())) == 6
-    assert by_task(engine.generate(tasks[::-1])) == together
-    assert by_task(engine.generate((tasks[4], tasks[0], tasks[4]))).items() <= together.items()
+    assert by_task(draw(engine, tasks[::-1])) == together
+    assert by_task(draw(engine, (tasks[4], tasks[0], tasks[4]))).items() <= together.items()
     for task in (tasks[1], tasks[5]):
-        assert by_task(engine.generate([task])).items() <= together.items()
+        assert by_task(draw(engine, [task])).items() <= together.items()
 
 
 def test_company_under_another_setting_changes_nothing(engine, make_spec):
@@ -49,19 +50,19 @@ def test_company_under_another_setting_changes_nothing(engine, make_spec):
     second = first.vary(scheduler=parse_scheduler("euler-a"), num_inference_steps=3)
     alone = {}
     for spec in (first, second):
-        alone |= hashes(engine, requests_of(engine.resolve(spec)))
+        alone |= hashes(engine, requests_of(resolve(engine, spec)))
     tasks = [
-        task for pair in zip(*(requests_of(engine.resolve(s)) for s in (first, second)), strict=True) for task in pair
+        task for pair in zip(*(requests_of(resolve(engine, s)) for s in (first, second)), strict=True) for task in pair
     ]
-    pictures = list(engine.generate(tasks))
-    assert [(p.batch, p.slot) for p in pictures] == [(0, 0), (0, 1), (1, 0), (1, 1)]
-    assert {p.task.recipe_key: pixel_sha256(p.pixels) for p in pictures} == alone
+    pictures = list(draw(engine, tasks))
+    assert [(p.batch, p.row) for p in pictures] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert {p.request.recipe_key: pixel_sha256(p.pixels) for p in pictures} == alone
 
 
 def test_forwards_have_one_shape(engine, make_spec):
     """The batch size, the last task repeated up to it."""
-    first, second, third = requests_of(engine.resolve(make_spec("a", "b", "c", seeds=(0,), batch_size=2)))
-    assert [batch.rows for batch in batches_of((first, second, third))] == [(first, second), (third, third)]
+    first, second, third = requests_of(resolve(engine, make_spec("a", "b", "c", seeds=(0,), batch_size=2)))
+    assert [batch.rows for batch in static_batches((first, second, third))] == [(first, second), (third, third)]
 
 
 def test_a_negative_prompt_in_the_company_changes_nothing(engine, make_spec):
@@ -83,7 +84,7 @@ def test_it_is_the_picture_that_diffusers_makes(engine, make_spec, mini, schedul
         "a red circle", "a blue square", seeds=(3, 4), negative_prompt="dull", batch_size=4, dtype="float32",
         scheduler=parse_scheduler(scheduler), guidance_scale=5.0,
     )  # fmt: skip
-    ours = [picture.pixels for picture in engine.generate(requests_of(engine.resolve(spec)))]
+    ours = [picture.pixels for picture in draw(engine, requests_of(resolve(engine, spec)))]
     pipeline = diffusers.StableDiffusionPipeline.from_pretrained(mini, dtype=torch.float32).to(DEVICE)
     pipeline.set_progress_bar_config(disable=True)
     with quietly(), deterministic():  # a GPU would compute float32 in fewer bits
@@ -107,10 +108,10 @@ def test_every_compatible_scheduler_makes_pictures(engine, make_spec, name):
     """All fifteen run on the bundled model, and tell every evaluation of it, however many that is."""
     events = []
     spec = make_spec(seeds=(0, 1), num_inference_steps=3, scheduler=parse_scheduler(name))
-    pictures = list(engine.generate(requests_of(engine.resolve(spec)), events.append))
+    pictures = list(draw(engine, requests_of(resolve(engine, spec)), events.append))
     assert all(p.pixels.shape == (64, 64, 3) and p.pixels.flags.c_contiguous and p.flag is None for p in pictures)
     assert all(p.pixels.std() > 1 for p in pictures)
-    steps = [(e.step, e.steps) for e in events if isinstance(e, Denoising)]
+    steps = [(e.step, e.steps) for e in events if isinstance(e, StepDone)]
     evaluations = {"PNDMScheduler": 4}.get(name, 5 if name.startswith(("Heun", "KDPM2")) or "SDE" in name else 3)
     assert steps == [(at, evaluations) for at in range(1, evaluations + 1)]
 
@@ -154,27 +155,27 @@ def test_guidance_steps_and_size_reach_the_pipeline(engine, make_spec):
         spec.vary(arguments=(("guidance_rescale", 0.7),)),
     ]
     assert len({next(iter(make(engine, each).values())) for each in specs}) == 4
-    picture = next(engine.generate(requests_of(engine.resolve(spec.vary(width=96)))))
+    picture = next(draw(engine, requests_of(resolve(engine, spec.vary(width=96)))))
     assert picture.pixels.shape == (64, 96, 3)
 
 
 def test_a_change_of_scheduler_loads_nothing(engine, make_spec):
     """Weights stay in memory: only what differs is loaded."""
     events = []
-    list(engine.generate(requests_of(engine.resolve(make_spec())), events.append))
+    list(draw(engine, requests_of(resolve(engine, make_spec())), events.append))
     events.clear()
-    list(engine.generate(requests_of(engine.resolve(make_spec(scheduler=parse_scheduler("unipc")))), events.append))
-    assert not [event for event in events if isinstance(event, Loading)]
-    assert [event.seconds for event in events if isinstance(event, Loaded)] == [0.0]
+    list(draw(engine, requests_of(resolve(engine, make_spec(scheduler=parse_scheduler("unipc")))), events.append))
+    assert not [event for event in events if isinstance(event, ModelLoading)]
+    assert [event.seconds for event in events if isinstance(event, ModelLoaded)] == [0.0]
 
 
 def test_memory_and_time_are_told(engine, make_spec):
     """Each image has its share of the forwards that it took part in, padding included, and the batch's peak memory."""
-    tasks = requests_of(engine.resolve(make_spec(seeds=(0, 1, 2), batch_size=2)))
+    tasks = requests_of(resolve(engine, make_spec(seeds=(0, 1, 2), batch_size=2)))
     began = time.perf_counter()
-    pictures = list(engine.generate(tasks))
+    pictures = list(draw(engine, tasks))
     took = time.perf_counter() - began
-    assert [(p.batch, p.slot) for p in pictures] == [(0, 0), (0, 1), (1, 0)]
+    assert [(p.batch, p.row) for p in pictures] == [(0, 0), (0, 1), (1, 0)]
     assert all(0 < p.seconds < 60 and p.peak_memory > 50_000_000 for p in pictures)
     assert sum(picture.seconds for picture in pictures) <= took  # no second is counted twice
 
@@ -185,7 +186,7 @@ def test_the_process_keeps_its_own_flags(engine, make_spec):
 
     torch.backends.cudnn.benchmark = True
     try:
-        for _ in engine.generate(requests_of(engine.resolve(make_spec()))):
+        for _ in draw(engine, requests_of(resolve(engine, make_spec()))):
             assert torch.backends.cudnn.benchmark
             assert not torch.are_deterministic_algorithms_enabled()
             assert torch.is_grad_enabled()
@@ -199,19 +200,19 @@ def test_an_interrupt_passes_and_leaves_no_trace(engine, make_spec):
     before = make(engine, spec)
 
     def interrupt(event):
-        if isinstance(event, Denoising) and event.step == 2:
+        if isinstance(event, StepDone) and event.step == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(engine.generate(requests_of(engine.resolve(spec)), interrupt))
+        list(draw(engine, requests_of(resolve(engine, spec)), interrupt))
     assert make(engine, spec) == before
 
 
 def test_nothing_foreign_leaves_generate(engine, make_spec):
     """What the pipeline raises is one line of PromptLab's own, and the engine goes on working."""
-    (task,) = requests_of(engine.resolve(make_spec()))
-    with pytest.raises(EngineError, match="1 of 1 images could not be made: ") as caught:
-        list(engine.generate([replace(task, call=replace(task.call, clip_skip=50))]))  # as resolving would not let it
+    (task,) = requests_of(resolve(engine, make_spec()))
+    with pytest.raises(EngineError, match="range") as caught:
+        list(draw(engine, [replace(task, call=replace(task.call, clip_skip=50))]))  # as resolving would not let it
     assert "\n" not in str(caught.value)
     assert len(make(engine, make_spec())) == 1
 
@@ -237,28 +238,28 @@ def test_weights_that_will_not_load_are_one_line(engine, make_spec, copy_of_mini
     path = folder / "unet" / "diffusion_pytorch_model.safetensors"
     path.write_bytes(path.read_bytes()[:100_000])
     with pytest.raises(EngineError, match="would not load: ") as caught:
-        list(engine.generate(requests_of(engine.resolve(make_spec(model=str(folder))))))
+        list(draw(engine, requests_of(resolve(engine, make_spec(model=str(folder))))))
     assert "\n" not in str(caught.value)
 
 
 def test_black_and_broken_pictures_are_flagged():
     """A picture that is black, is no numbers, or was blacked out by the model's checker is to be looked at again."""
-    from promptlab.engine.sampling.static_batching import _flag, _pixels
+    import torch
 
-    grey = np.full((8, 8, 3), 0.5, np.float32)
-    broken = grey.copy()
-    broken[0, 0] = np.nan
-    assert _flag(grey, unsafe=False) is None
-    assert _flag(grey * 0.001, unsafe=False) == "black"
-    assert _flag(grey * 0, unsafe=True) == "unsafe"
-    assert _flag(broken, unsafe=False) == "nan"
-    assert _pixels(broken)[0, 0].tolist() == [0, 0, 0]
-    assert _pixels(broken)[1, 1].tolist() == [128, 128, 128]
+    from promptlab.engine.sampling.decoders import decoded_images
+
+    grey = torch.full((3, 8, 8), 0.5)
+    broken = grey.clone()
+    broken[:, 0, 0] = float("nan")
+    images = decoded_images(torch.stack([grey, grey * 0.001, grey * 0, broken]), [False, False, True, False])
+    assert [image.flag for image in images] == [None, "black", "unsafe", "nan"]
+    assert images[3].pixels[0, 0].tolist() == [0, 0, 0]
+    assert images[3].pixels[1, 1].tolist() == [128, 128, 128]
 
 
 def test_nothing_is_printed(engine, make_spec, copy_of_mini, capfd):
     """Progress is told to the watcher; the terminal stays the command line's."""
-    list(engine.generate(requests_of(engine.resolve(make_spec(model=str(copy_of_mini()), dtype="bfloat16")))))
+    list(draw(engine, requests_of(resolve(engine, make_spec(model=str(copy_of_mini()), dtype="bfloat16")))))
     assert capfd.readouterr() == ("", "")
 
 
@@ -271,11 +272,11 @@ def test_a_change_of_model_frees_the_old_one(engine, make_spec, copy_of_mini):
         found = [each for each in gc.get_objects() if type(each).__name__ == "UNet2DConditionModel"]
         return [each for each in found if isinstance(each, torch.nn.Module)]
 
-    engine.free()
+    engine.close()
     of_others = len(denoisers())
-    list(engine.generate(requests_of(engine.resolve(make_spec()))))
+    list(draw(engine, requests_of(resolve(engine, make_spec()))))
     folder = copy_of_mini()
     (folder / "tokenizer" / "note.txt").write_text("another model")
-    list(engine.generate(requests_of(engine.resolve(make_spec(model=str(folder))))))
+    list(draw(engine, requests_of(resolve(engine, make_spec(model=str(folder))))))
     assert len(denoisers()) == of_others + 1
-    engine.free()
+    engine.close()

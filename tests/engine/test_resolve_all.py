@@ -2,10 +2,11 @@
 
 import pytest
 
-from promptlab.engine import Loading
+from promptlab.engine import ModelLoading
 from promptlab.errors import InputError
 from promptlab.plan import plan
 from promptlab.specs import PipelineSpec, SchedulerSpec
+from tests.engine.drawing import draw, resolve
 
 
 def test_resolver_refuses_a_wrong_spelling_beside_an_equal_right_one(engine, make_spec):
@@ -15,24 +16,24 @@ def test_resolver_refuses_a_wrong_spelling_beside_an_equal_right_one(engine, mak
         for value in (True, 1)
     )
     assert right == wrong
-    engine.resolve_all([right, right])
+    engine.resolve([right, right])
     with pytest.raises(InputError, match="use_karras_sigmas"):
-        engine.resolve_all([right, wrong])
+        engine.resolve([right, wrong])
 
 
 def test_resolver_sees_a_model_changed_between_calls(engine, make_spec, copy_of_mini):
     """What is remembered is remembered for one call."""
     folder = copy_of_mini()
-    before = engine.resolve(make_spec(model=str(folder)))
+    before = resolve(engine, make_spec(model=str(folder)))
     config = folder / "scheduler" / "scheduler_config.json"
     config.write_text(config.read_text(encoding="utf-8") + "\n", encoding="utf-8")
-    assert engine.resolve(make_spec(model=str(folder))).model_identity != before.model_identity
+    assert resolve(engine, make_spec(model=str(folder))).model_identity != before.model_identity
 
 
 def test_resolver_tells_a_thousand_settings_apart(engine, make_spec):
     """Each has a key of its own; what that costs is in benchmarks/planning.py."""
     specs = [make_spec(guidance_scale=1 + place / 1000) for place in range(1000)]
-    assert len({each.setting_key for each in engine.resolve_all(specs)}) == 1000
+    assert len({each.setting_key for each in engine.resolve(specs)}) == 1000
 
 
 def test_plan_of_loading_equals_what_is_loaded(engine, make_spec, copy_of_mini, mini):
@@ -48,9 +49,9 @@ def test_plan_of_loading_equals_what_is_loaded(engine, make_spec, copy_of_mini, 
         for model in ("mini", other)
         for dtype in ("float32", "bfloat16")
     ]
-    engine.free()
-    made = plan(engine.resolve_all(specs))
+    engine.close()
+    made = plan(engine.resolve(specs))
     events: list[object] = []
     for run in made.runs:
-        list(engine.generate(run.owed, events.append))
-    assert made.loads == sum(isinstance(event, Loading) for event in events)
+        list(draw(engine, run.owed, events.append))
+    assert made.loads == sum(isinstance(event, ModelLoading) for event in events)

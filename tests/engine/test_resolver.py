@@ -6,6 +6,7 @@ import pytest
 
 from promptlab.errors import EngineError, InputError, UnknownValue
 from promptlab.specs import SchedulerSpec
+from tests.engine.drawing import resolve
 from tests.engine.folders import write_json
 
 pytestmark = pytest.mark.slow
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.slow
 def test_resolve_fills_in_the_models_defaults(engine, make_spec):
     """Whatever was not said is named afterwards: by the signature, the configuration, the device."""
     spec = make_spec("a", "b", seeds=(1, 2, 3), num_inference_steps=None, height=None, width=None, device=None)
-    resolved = engine.resolve(spec)
+    resolved = resolve(engine, spec)
     pipeline, call = resolved.spec.pipeline, resolved.spec.call
     assert (call.num_inference_steps, call.guidance_scale, call.height, call.width) == (50, 7.5, 128, 128)
     assert pipeline.scheduler == SchedulerSpec(name="PNDMScheduler")
@@ -27,13 +28,13 @@ def test_resolve_fills_in_the_models_defaults(engine, make_spec):
 def test_resolve_twice_changes_nothing(engine, make_spec, mini):
     """A stored spec is resolved again on every rerun; it must stay the same recipe."""
     for spec in (make_spec(), make_spec(vae=str(mini / "vae")), make_spec(width=None)):
-        resolved = engine.resolve(spec)
-        assert engine.resolve(resolved.spec) == resolved
+        resolved = resolve(engine, spec)
+        assert resolve(engine, resolved.spec) == resolved
 
 
 def test_resolve_of_a_transformer_fills_in_its_defaults(engine, make_spec, flux):
     """Nothing holds for one family only: here guidance is a number for the model, and the size is in its code."""
-    resolved = engine.resolve(make_spec(model=str(flux), num_inference_steps=None, height=None, width=None))
+    resolved = resolve(engine, make_spec(model=str(flux), num_inference_steps=None, height=None, width=None))
     assert (resolved.spec.call.num_inference_steps, resolved.spec.call.guidance_scale) == (28, 3.5)
     assert (resolved.spec.call.height, resolved.spec.call.width) == (1024, 1024)
     assert resolved.spec.pipeline.scheduler == SchedulerSpec(name="FlowMatchEulerDiscreteScheduler")
@@ -50,13 +51,13 @@ def test_resolve_of_a_transformer_fills_in_its_defaults(engine, make_spec, flux)
 def test_size_not_divisible_is_refused(engine, make_spec, size, sentence):
     """The nearest sizes are named, width first, as they are typed."""
     with pytest.raises(InputError, match=sentence):
-        engine.resolve(make_spec(height=size[0], width=size[1]))
+        resolve(engine, make_spec(height=size[0], width=size[1]))
 
 
 def test_size_of_folded_latents_needs_twice_the_multiple(engine, make_spec, flux):
     """A model that folds latents two by two would round the size silently."""
     with pytest.raises(InputError, match="size '72x64' is not divisible by 16"):
-        engine.resolve(make_spec(model=str(flux), height=64, width=72))
+        resolve(engine, make_spec(model=str(flux), height=64, width=72))
 
 
 @pytest.mark.parametrize(
@@ -72,12 +73,12 @@ def test_size_of_folded_latents_needs_twice_the_multiple(engine, make_spec, flux
 def test_call_argument_unknown_is_refused(engine, make_spec, arguments, sentence):
     """diffusers ignores an argument it does not know; here it is refused, and so is one that cannot be typed."""
     with pytest.raises(InputError, match=sentence):
-        engine.resolve(make_spec(arguments=arguments))
+        resolve(engine, make_spec(arguments=arguments))
 
 
 def test_call_argument_known_is_kept(engine, make_spec):
     """Arguments that only some pipelines have are taken by their diffusers names."""
-    call = engine.resolve(make_spec(arguments=(("clip_skip", 1), ("eta", 1), ("guidance_rescale", 0.7)))).spec.call
+    call = resolve(engine, make_spec(arguments=(("clip_skip", 1), ("eta", 1), ("guidance_rescale", 0.7)))).spec.call
     assert (dict(call.arguments), call.clip_skip, call.guidance_rescale) == ({"eta": 1}, 1, 0.7)
 
 
@@ -91,7 +92,7 @@ def test_negative_prompt_not_taken_is_refused(engine, make_spec, make_model):
     with pytest.raises(
         InputError, match="negative_prompt 'blurry' means nothing to Flux2KleinPipeline; allowed: a model that"
     ):
-        engine.resolve(make_spec("a fox", negative_prompt="blurry", model=str(model)))
+        resolve(engine, make_spec("a fox", negative_prompt="blurry", model=str(model)))
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def test_negative_prompt_not_taken_is_refused(engine, make_spec, make_model):
 def test_model_not_text_to_image_is_refused(engine, make_spec, make_model, pipeline, sentence):
     """A model that needs a picture, or makes videos or sounds, is refused by its class."""
     with pytest.raises(InputError, match=sentence):
-        engine.resolve(make_spec(model=str(make_model(pipeline, vae=("diffusers", "AutoencoderKL", {})))))
+        resolve(engine, make_spec(model=str(make_model(pipeline, vae=("diffusers", "AutoencoderKL", {})))))
 
 
 def test_model_for_inpainting_is_refused(engine, make_spec, copy_of_mini):
@@ -123,25 +124,25 @@ def test_model_for_inpainting_is_refused(engine, make_spec, copy_of_mini):
     config = json.loads((folder / "unet" / "config.json").read_text())
     write_json(folder / "unet" / "config.json", {**config, "in_channels": 9, "out_channels": 4})
     with pytest.raises(InputError, match="makes no images from text alone"):
-        engine.resolve(make_spec(model=str(folder)))
+        resolve(engine, make_spec(model=str(folder)))
 
 
 @pytest.mark.parametrize("device", ["cuda:7", "tpu", "gpu", ""])
 def test_device_missing_is_refused(engine, make_spec, device):
     """Asking for an accelerator that is missing is an error, never a silent fall back to the CPU."""
     with pytest.raises(UnknownValue, match=rf"device '{device}' is not there.*; allowed: .*cpu; type: device=cpu"):
-        engine.resolve(make_spec(device=device))
+        resolve(engine, make_spec(device=device))
 
 
 def test_device_names_are_completed(engine, make_spec):
     """The device in a record is the one that is used."""
-    assert engine.resolve(make_spec(device="CPU")).device == "cpu"
+    assert resolve(engine, make_spec(device="CPU")).device == "cpu"
 
 
 def test_generator_device_elsewhere_is_refused(engine, make_spec):
     """diffusers would refuse any other place once the weights are loaded."""
     with pytest.raises(UnknownValue, match=r"generator_device 'cuda' is not there.*; allowed: cpu"):
-        engine.resolve(make_spec(generator_device="cuda"))
+        resolve(engine, make_spec(generator_device="cuda"))
 
 
 def test_dtype_unknown_is_refused(engine, make_spec):
@@ -149,7 +150,7 @@ def test_dtype_unknown_is_refused(engine, make_spec):
     with pytest.raises(
         UnknownValue, match=r"dtype 'float61' is unknown .did you mean float16.*; allowed: float32, float16, b"
     ):
-        engine.resolve(make_spec(dtype="float61"))
+        resolve(engine, make_spec(dtype="float61"))
 
 
 def test_environment_names_what_computes_and_nobody(engine, make_spec):
@@ -157,8 +158,8 @@ def test_environment_names_what_computes_and_nobody(engine, make_spec):
     import getpass
     import platform
 
-    resolved = engine.resolve(make_spec())
-    facts = engine.environment(resolved).facts
+    resolved = resolve(engine, make_spec())
+    facts = resolved.environment.facts
     assert {"torch", "diffusers", "transformers", "accelerate", "python", "promptlab", "threads", "tf32", "device_name",
             "cpu_capability", "attention", "deterministic", "generator_device"} <= facts.keys()  # fmt: skip
     assert facts["device"] == "cpu"
@@ -168,7 +169,7 @@ def test_environment_names_what_computes_and_nobody(engine, make_spec):
     assert platform.node() not in told.split()
     assert getpass.getuser() not in told.split()
     assert "/" not in told.replace(str(facts["device_name"]), "")
-    assert engine.environment(resolved).hash == engine.environment(resolved).hash
+    assert resolved.environment.hash == resolved.environment.hash
 
 
 def test_resolve_raises_no_foreign_error(engine, make_spec, copy_of_mini):
@@ -178,5 +179,5 @@ def test_resolve_raises_no_foreign_error(engine, make_spec, copy_of_mini):
     write_json(folder / "unet" / "config.json", {"sample_size": 16, "in_channels": "many", "patch_size": [2]})
     write_json(folder / "scheduler" / "scheduler_config.json", {"beta_schedule": 7})
     with pytest.raises((EngineError, InputError)) as caught:
-        engine.resolve(make_spec(model=str(folder), scheduler=SchedulerSpec(name="DDIMScheduler")))
+        resolve(engine, make_spec(model=str(folder), scheduler=SchedulerSpec(name="DDIMScheduler")))
     assert "\n" not in str(caught.value)

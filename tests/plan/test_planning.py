@@ -36,7 +36,7 @@ SPECS = st.builds(
 
 
 def resolve(*specs):
-    return PAINTER.resolve_all(specs)
+    return PAINTER.resolve(specs)
 
 
 def spec_of(*prompts, seeds=(0,), **changes):
@@ -61,10 +61,10 @@ def test_no_cell_is_lost_or_doubled(specs, chance):
     assert sorted(run.original for run in made.runs) == list(range(len(resolved)))
     assert all(run.resolved is resolved[run.original] for run in made.runs)
     for run in made.runs:
-        assert run.keys == tuple(task.recipe_key for task in run.tasks)
+        assert run.keys == tuple(request.recipe_key for request in run.requests)
         assert run.there <= set(run.keys) & there
         assert run.repeated <= set(run.keys) - there
-        assert run.there_count + run.repeated_count + run.owed_count == run.images == len(run.tasks)
+        assert run.there_count + run.repeated_count + run.owed_count == run.images == len(run.requests)
         assert len(run.owed) == run.owed_count
     assert made.there + made.repeated + made.owed == made.images == len(every)
     assert sorted(task.recipe_key for run in made.runs for task in run.owed) == sorted(set(every) - there)
@@ -82,12 +82,15 @@ def test_equal_models_stand_together_and_so_do_equal_pipelines(specs):
 
 @given(specs=st.lists(SPECS, min_size=1, max_size=8))
 def test_batches_are_those_that_the_engine_makes(specs):
-    """Counted as ``promptlab.engine.sampling.static_batching.batches_of`` packs them, short and negative ones
+    """Counted as ``promptlab.engine.sampling.static_batching.static_batches`` packs them, short and negative ones
     included."""
-    from promptlab.engine.sampling.static_batching import batches_of, images_per_forward
+    import torch
 
-    made = plan(resolve(*specs), rows=lambda one: images_per_forward(one.device, one.batch_size), pace=lambda _: PACE)
-    assert made.batches == sum(len(batches_of(run.owed)) for run in made.runs)
+    from promptlab.engine.sampling.static_batching import static_batches
+
+    here = Painter(facts={"threads": torch.get_num_threads()})
+    made = plan(here.resolve(specs), pace=lambda _: PACE)
+    assert made.batches == sum(len(static_batches(run.owed)) for run in made.runs)
     assert made.bytes == 1000 * made.owed
     padded = sum(run.batches * run.rows for run in made.runs)
     assert made.seconds == pytest.approx(2 * padded + 10 * made.loads)

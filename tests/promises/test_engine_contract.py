@@ -1,19 +1,31 @@
-"""What every engine promises, asked of the painter and of diffusers with the bundled model."""
+"""What every engine promises, asked of the painter, of an engine in another process, and of diffusers."""
 
+import dataclasses
 import json
-import pickle
 import random
 
 import numpy as np
 import pytest
 
-from promptlab.engine import Denoising, Loaded, create_engine
-from promptlab.errors import UnknownValue
+from promptlab.engine import (
+    ForwardOutOfMemory,
+    ImageDone,
+    ImageFailed,
+    ImageStarted,
+    ModelLoaded,
+    ModelLoading,
+    StepDone,
+    create_engine,
+    wire,
+)
+from promptlab.errors import EngineError, UnknownValue
 from promptlab.images.png import pixel_sha256
 from promptlab.plan import TruncatedPrompt, requests_of
-from promptlab.records import plain
-from promptlab.specs import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant
+from promptlab.records import Environment, plain
+from promptlab.specs import CallSpec, Embedding, Lora, MachineSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant
 from promptlab.testing import Painter
+from tests.engine.drawing import draw, numbered, resolve
+from tests.promises.process_engine import ProcessEngine
 
 SPEC = RunSpec(
     pipeline=PipelineSpec(model="mini", scheduler=SchedulerSpec(name="EulerAncestralDiscreteScheduler")),
@@ -22,97 +34,52 @@ SPEC = RunSpec(
     seeds=(0, 1, 7),
     batch_size=4,
 )
+ENGINES = {"painter": Painter, "process": ProcessEngine, "diffusers": create_engine}
 
 
-@pytest.fixture(scope="module", params=["painter", pytest.param("diffusers", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=["painter", "process", pytest.param("diffusers", marks=pytest.mark.slow)])
 def engine(request):
-    return Painter() if request.param == "painter" else create_engine()
+    engine = ENGINES[request.param]()
+    yield engine
+    engine.close()
 
 
 @pytest.fixture(scope="module")
-def tasks(engine):
-    return requests_of(engine.resolve(SPEC))
+def requests(engine):
+    return requests_of(resolve(engine, SPEC))
 
 
-def bytes_of(engine, tasks):
+def bytes_of(engine, requests):
     """Recipe key → pixel hash."""
-    return {picture.task.recipe_key: pixel_sha256(picture.pixels) for picture in engine.generate(tasks)}
+    return {drawn.request.recipe_key: pixel_sha256(drawn.pixels) for drawn in draw(engine, requests)}
 
 
 @pytest.fixture(scope="module")
-def together(engine, tasks):
-    return bytes_of(engine, tasks)
+def together(engine, requests):
+    return bytes_of(engine, requests)
 
 
-def test_resolving_completes_and_then_changes_nothing(engine):
+def test_resolve_completes_specs_and_then_changes_nothing(engine):
     """Every default is named; what is resolved resolves to itself, whatever it is asked of."""
-    resolved = engine.resolve(RunSpec(pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="a"),), seeds=(1,)))
+    resolved = resolve(
+        engine, RunSpec(pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="a"),), seeds=(1,))
+    )
     spec = resolved.spec
     assert None not in (spec.pipeline.dtype, spec.pipeline.scheduler, spec.batch_size, spec.call.guidance_scale)
     assert None not in (spec.call.num_inference_steps, spec.call.height, spec.call.width)
     assert resolved.device
     assert resolved.model_identity.split(":")[0] in ("commit", "sha256")
-    assert engine.resolve(spec) == resolved
+    assert resolve(engine, spec) == resolved
     assert RunSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
 
 
-def test_the_device_is_not_written_into_the_recipe(engine):
+def test_resolve_leaves_the_device_out_of_the_spec(engine):
     """A spec that names no device still names none when resolved: a rerun elsewhere takes what is there."""
-    assert engine.resolve(SPEC).spec.device is None
-    assert engine.resolve(SPEC.vary(device="cpu")).spec.device == "cpu"
+    assert resolve(engine, SPEC).spec.device is None
+    assert resolve(engine, SPEC.vary(device="cpu")).spec.device == "cpu"
 
 
-def test_every_task_comes_back_once_with_its_place(engine, tasks):
-    """Batches are numbered from 0, slots stay below the batch size, pixels are RGB bytes of the size asked for."""
-    events = []
-    pictures = list(engine.generate(tasks, events.append))
-    assert sorted(picture.task.position for picture in pictures) == list(range(6))
-    assert len({(picture.batch, picture.slot) for picture in pictures}) == 6
-    for picture in pictures:
-        assert picture.task == tasks[picture.task.position]
-        assert 0 <= picture.slot < picture.task.batch_size
-        assert (picture.pixels.dtype, picture.pixels.shape) == (np.uint8, (64, 64, 3))
-        assert picture.pixels.flags.c_contiguous
-        assert picture.seconds >= 0
-    assert sorted({picture.batch for picture in pictures}) == list(range(max(p.batch for p in pictures) + 1))
-    assert any(isinstance(event, Loaded) for event in events)
-    assert all(1 <= event.step <= event.steps for event in events if isinstance(event, Denoising))
-
-
-def test_an_image_does_not_depend_on_its_company(engine, tasks, together):
-    """Alone, shuffled, or one left out: the same bytes, and different tasks give different ones."""
-    assert len(set(together.values())) == 6
-    shuffled = list(tasks)
-    random.Random(5).shuffle(shuffled)
-    assert bytes_of(engine, shuffled) == together
-    assert bytes_of(engine, tasks[4:5]) == {tasks[4].recipe_key: together[tasks[4].recipe_key]}
-    assert bytes_of(engine, tasks[1:]) == {key: value for key, value in together.items() if key != tasks[0].recipe_key}
-
-
-def test_tasks_and_pictures_travel(engine, tasks, together):
-    """They are picklable: an engine may one day live in another process."""
-    travelled = pickle.loads(pickle.dumps(tasks[:1]))
-    (picture,) = engine.generate(travelled)
-    assert pixel_sha256(pickle.loads(pickle.dumps(picture)).pixels) == together[tasks[0].recipe_key]
-
-
-def test_the_environment_is_plain_and_stable(engine):
-    """The same facts twice, storable as JSON, without a path, a name of a host or a token in them."""
-    resolved = engine.resolve(SPEC)
-    environment = engine.environment(resolved)
-    assert environment == engine.environment(resolved)
-    assert environment.hash == engine.environment(resolved).hash
-    text = json.dumps(plain(environment))
-    assert "/root" not in text
-    assert "/home" not in text
-
-
-def test_nothing_to_do_is_done_at_once(engine):
-    """No task, no picture, no error."""
-    assert list(engine.generate(())) == []
-
-
-def test_many_resolve_as_each_alone(engine):
+def test_resolve_of_many_is_resolve_of_each(engine):
     """Looking once at what specs share changes nothing, and says the same of what is wrong."""
     specs = [
         SPEC,
@@ -122,20 +89,174 @@ def test_many_resolve_as_each_alone(engine):
         SPEC.vary(seeds=(3,), batch_size=None),
         SPEC,
     ]
-    assert engine.resolve_all(specs) == tuple(map(engine.resolve, specs))
-    assert engine.resolve_all(()) == ()
-    with pytest.raises(UnknownValue, match="--device"):
-        engine.resolve_all([SPEC, SPEC.vary(device="abacus")])
+    assert engine.resolve(specs) == tuple(resolve(engine, spec) for spec in specs)
+    assert engine.resolve(()) == ()
+    with pytest.raises(UnknownValue, match="device"):
+        engine.resolve([SPEC, SPEC.vary(device="abacus")])
 
 
-def test_words_that_are_cut_are_named_once(engine):
+def test_resolve_tells_the_environment_in_plain_stable_facts(engine):
+    """The same facts twice, storable as JSON, without a path, a name of a host or a token in them."""
+    environment = resolve(engine, SPEC).environment
+    assert environment == resolve(engine, SPEC).environment
+    assert environment.facts
+    text = json.dumps(plain(environment))
+    assert "/root" not in text
+    assert "/home" not in text
+
+
+def test_generate_gives_every_request_one_image(engine, requests):
+    """Batches are numbered from 0, rows stay below the batch size, pixels are RGB bytes of the size asked for."""
+    events = list(engine.generate(requests))
+    images = [event for event in events if isinstance(event, ImageDone)]
+    assert sorted(image.request_id for image in images) == sorted(request.id for request in requests)
+    assert len({(image.batch, image.row) for image in images}) == 6
+    for image in images:
+        assert 0 <= image.row < SPEC.batch_size
+        assert (image.pixels.dtype, image.pixels.shape) == (np.uint8, (64, 64, 3))
+        assert image.pixels.flags.c_contiguous
+        assert image.seconds >= 0
+        assert image.environment == resolve(engine, SPEC).environment
+    assert {image.batch for image in images} == set(range(max(image.batch for image in images) + 1))
+
+
+def test_generate_says_what_happens_in_order(engine, requests):
+    """The pipeline is ready before an image is begun, and an image is begun once, before it is there."""
+    events = list(engine.generate(requests))
+    kinds = [type(event) for event in events]
+    assert kinds.index(ModelLoaded) < kinds.index(ImageStarted)
+    started = [event.request_id for event in events if isinstance(event, ImageStarted)]
+    assert sorted(started) == sorted(request.id for request in requests)
+    for request in requests:
+        told = [type(event) for event in events if getattr(event, "request_id", None) == request.id]
+        assert told == [ImageStarted, ImageDone]
+    steps = [event for event in events if isinstance(event, StepDone)]
+    assert steps
+    assert all(1 <= event.step <= event.steps and 0 <= event.batch < event.batches for event in steps)
+
+
+def test_generate_of_an_image_does_not_depend_on_its_company(engine, requests, together):
+    """Alone, shuffled, or one left out: the same bytes, and different requests give different ones."""
+    assert len(set(together.values())) == 6
+    shuffled = list(requests)
+    random.Random(5).shuffle(shuffled)
+    assert bytes_of(engine, shuffled) == together
+    assert bytes_of(engine, requests[4:5]) == {requests[4].recipe_key: together[requests[4].recipe_key]}
+    rest = {key: value for key, value in together.items() if key != requests[0].recipe_key}
+    assert bytes_of(engine, requests[1:]) == rest
+
+
+def test_generate_of_nothing_gives_no_image(engine):
+    """No request, no image, no error."""
+    assert list(draw(engine, ())) == []
+
+
+def test_generate_refuses_an_id_that_is_there_twice(engine, requests):
+    """Events could not say whose they are."""
+    with pytest.raises(ValueError, match="id"):
+        engine.generate([requests[0], requests[0]])
+
+
+def test_generate_cancelled_finishes_what_is_begun(engine, requests):
+    """Every image that was begun comes out, and not all were."""
+    many = numbered(requests * 20)
+    generation, started, done = engine.generate(many), set(), set()
+    for event in generation:
+        if isinstance(event, ImageStarted):
+            started.add(event.request_id)
+            generation.cancel()
+        if isinstance(event, ImageDone):
+            done.add(event.request_id)
+    assert done == started
+    assert 0 < len(done) < len(many)
+
+
+@pytest.mark.parametrize("what", ["model_identity", "vae_identity"])
+def test_generate_refuses_weights_other_than_the_recipes(engine, requests, together, what):
+    """An image is never made under a recipe key by other weights than its own; the others are made."""
+    other = dataclasses.replace(requests[0], **{what: "sha256:" + "0" * 64}, batch_key="another")
+    if what == "vae_identity":
+        other = dataclasses.replace(other, pipeline=dataclasses.replace(other.pipeline, vae="mini"))
+    events = list(engine.generate([other, *requests[1:]]))
+    (failed,) = [event for event in events if isinstance(event, ImageFailed)]
+    assert failed.request_id == other.id
+    assert "is not what the image is to be made by" in failed.reason
+    made = {event.request_id: pixel_sha256(event.pixels) for event in events if isinstance(event, ImageDone)}
+    assert made == {request.id: together[request.recipe_key] for request in requests[1:]}
+
+
+def test_truncated_prompts_names_every_text_once(engine):
     """The end of a prompt that is too long, negative ones included, however many runs have it; short ones never."""
     long = " ".join(["red"] * 80 + ["blue", "circle"])
     spec = SPEC.vary(
         variants=(Variant(prompt="a fox"), Variant(prompt=long), Variant(prompt="b", negative_prompt=long))
     )
-    resolved = engine.resolve_all([spec, spec.vary(seeds=(4,)), spec.vary(guidance_scale=2.0)])
-    assert engine.cut_words(resolved) == (
+    resolved = engine.resolve([spec, spec.vary(seeds=(4,)), spec.vary(guidance_scale=2.0)])
+    assert engine.truncated_prompts(resolved) == (
         TruncatedPrompt(prompt=long, encoder="tokenizer", words=" ".join(["red"] * 5 + ["blue", "circle"])),
     )
-    assert engine.cut_words(()) == ()
+    assert engine.truncated_prompts(()) == ()
+
+
+def test_available_memory_is_a_number_of_bytes(engine):
+    """Of the device that a run would use."""
+    assert engine.available_memory(resolve(engine, SPEC).device) > 2**20
+
+
+def test_requests_come_back_from_the_wire_equal():
+    """With everything that a request can hold."""
+    spec = SPEC.vary(
+        loras=(Lora(name="ink", weight=0.5),), embeddings=(Embedding(name="cat", token="<cat>"),), vae="other",
+        arguments=(("eta", 0.5),), weighting=True, variation_seed=3, variation_strength=0.25, offload="model",
+    )  # fmt: skip
+    for resolved in (
+        resolve(Painter(), spec),
+        dataclasses.replace(resolve(Painter(), SPEC), steps=(3, 1), pieces=(1, 2)),
+    ):
+        assert wire.resolved_from_dict(json.loads(json.dumps(wire.resolved_to_dict(resolved)))) == resolved
+        for request in requests_of(resolved, within="12/"):
+            back = wire.request_from_dict(json.loads(json.dumps(wire.request_to_dict(request))))
+            assert back == request
+            assert [each.identity for each in back.pipeline.loras] == [each.identity for each in request.pipeline.loras]
+    assert MachineSpec(offload="model") == resolve(Painter(), spec).spec.machine
+
+
+EVENTS = [
+    ModelLoading(what="mini", done=1, total=2),
+    ModelLoaded(seconds=1.5),
+    ImageStarted(request_id="1/0"),
+    StepDone(batch=0, batches=2, step=1, steps=20),
+    ImageFailed(request_id="1/0", reason="no"),
+    ForwardOutOfMemory(request_ids=("1/0", "1/1"), rows=4),
+]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_events_come_back_from_the_wire_equal(event):
+    """Each as JSON and back."""
+    assert wire.event_from_dict(json.loads(json.dumps(wire.event_to_dict(event)))) == event
+
+
+def test_images_come_back_from_the_wire_with_their_pixels():
+    """Bytes, size, and all that is told of them."""
+    pixels = np.random.default_rng(1).integers(0, 256, (3, 5, 3), dtype=np.uint8)
+    image = ImageDone(
+        request_id="1/0", pixels=pixels, batch=1, row=2, seconds=0.5, environment=Environment(facts={"threads": 2}),
+        peak_memory=7, flag="black", decoded_in="float32",
+    )  # fmt: skip
+    back = wire.event_from_dict(json.loads(json.dumps(wire.event_to_dict(image))))
+    assert isinstance(back, ImageDone)
+    np.testing.assert_array_equal(back.pixels, pixels)
+    names = [field.name for field in dataclasses.fields(ImageDone) if field.name != "pixels"]
+    assert [getattr(back, name) for name in names] == [getattr(image, name) for name in names]
+
+
+def test_process_engine_that_is_gone_is_an_engine_error():
+    """Whoever waits for an answer is told, in a line."""
+    engine = ProcessEngine()
+    requests = requests_of(resolve(engine, SPEC))
+    generation = engine.generate(requests)
+    engine._process.kill()
+    with pytest.raises(EngineError, match="is gone"):
+        list(generation)
+    engine.close()

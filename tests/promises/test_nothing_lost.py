@@ -169,7 +169,7 @@ def test_a_picture_that_was_deleted_is_made_again(lab):
     lab.engine.painted.clear()
     again = lab.run(SPEC)
     assert again.id == run.id
-    assert [task.position for task in lab.engine.painted] == [5]
+    assert [request.id for request in lab.engine.painted] == ["1/5"]
     assert again.images[5].pixel_sha256 == run.images[5].pixel_sha256
     assert (lab.workspace.root / again.images[5].path).is_file()
 

@@ -14,15 +14,16 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from promptlab.engine.sampling.static_batching import images_per_forward
 from promptlab.engine.schedulers.registry import fitting_schedulers
 from promptlab.images.png import pixel_sha256, read_pixels
 from promptlab.lab import Lab, PromptEdit
 from promptlab.lab.execution.events import ImagesGenerated
 from promptlab.plan import requests_of
+from promptlab.plan.resolved import images_per_forward
 from promptlab.records import RunStatus
 from promptlab.specs.schedulers import parse_scheduler
 from tests.engine.company import DTYPES, SCHEDULERS, hashes, spec_of
+from tests.engine.drawing import draw, resolve
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +53,7 @@ def together(engine):
 
     def of(scheduler, dtype):
         if (scheduler, dtype) not in made:
-            tasks = requests_of(engine.resolve(spec_of(scheduler, dtype)))
+            tasks = requests_of(resolve(engine, spec_of(scheduler, dtype)))
             made[scheduler, dtype] = tasks, hashes(engine, tasks)
         return made[scheduler, dtype]
 
@@ -90,7 +91,7 @@ def test_company_and_place_change_nothing(engine, together, scheduler, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_company_changes_nothing_at_the_models_own_size(engine, dtype):
     """At 128 × 128 pixels, where other kernels may be chosen than at 64, and with a batch size of 4."""
-    tasks = requests_of(engine.resolve(spec_of("dpmsolver-sde", dtype, size=128, steps=1, batch_size=4)))
+    tasks = requests_of(resolve(engine, spec_of("dpmsolver-sde", dtype, size=128, steps=1, batch_size=4)))
     whole = hashes(engine, tasks)
     assert hashes(engine, [tasks[3], tasks[0]]).items() <= whole.items()
     assert hashes(engine, [tasks[1]]).items() <= whole.items()
@@ -120,7 +121,7 @@ def test_company_changes_nothing_with_more_threads(engine, dtype):
     Three images in one forward would not keep it: with two threads, float32 and float16 differ from slot to slot.
     """
     for batch_size, count in ((4, 2), (3, 2), (3, 3), (4, 3)):
-        tasks = requests_of(engine.resolve(spec_of("dpmsolver-sde", dtype, steps=2, batch_size=batch_size)))
+        tasks = requests_of(resolve(engine, spec_of("dpmsolver-sde", dtype, steps=2, batch_size=batch_size)))
         with threads(count):
             whole = hashes(engine, tasks)
             assert hashes(engine, [tasks[at] for at in (2, 0)]).items() <= whole.items()
@@ -132,9 +133,9 @@ def test_a_forward_is_shared_where_threads_get_equal_shares():
     shared = {}
     for count in (1, 2, 3, 4):
         with threads(count):
-            shared[count] = [size for size in range(1, 9) if images_per_forward("cpu", size) == size]
-            assert {images_per_forward("cpu", size) for size in range(1, 9)} == {1, *shared[count]}
-            assert images_per_forward("cuda:0", 5) == 5
+            shared[count] = [size for size in range(1, 9) if images_per_forward("cpu", size, threads=count) == size]
+            assert {images_per_forward("cpu", size, threads=count) for size in range(1, 9)} == {1, *shared[count]}
+            assert images_per_forward("cuda:0", 5, threads=count) == 5
     assert shared == {1: [1, 2, 3, 4, 5, 6, 7, 8], 2: [1, 2, 4, 8], 3: [1, 3, 6], 4: [1, 4, 8]}
 
 
@@ -146,11 +147,11 @@ def test_the_number_of_threads_is_part_of_the_environment(engine, make_spec):
     two of them at 64: some pixels differ by 1 level of 255. float16, computed in float32 and rounded, differs with
     every one, by up to 14 levels.
     """
-    resolved = engine.resolve(make_spec())
+    resolved = resolve(engine, make_spec())
     seen = []
     for count in (1, 2):
         with threads(count):
-            seen.append(engine.environment(resolved))
+            seen.append(resolved.environment)
     one, two = seen
     assert (one.facts["threads"], two.facts["threads"]) == (1, 2)
     assert one.hash != two.hash
@@ -160,11 +161,11 @@ def test_the_number_of_threads_is_part_of_the_environment(engine, make_spec):
 @pytest.mark.parametrize("scheduler", ["dpmsolver-sde", "pndm"])
 def test_another_number_of_threads_makes_nearly_the_same_picture(engine, make_spec, scheduler):
     """What differs between thread counts in float32 is rounding, not noise: a level or two of 255."""
-    tasks = requests_of(engine.resolve(make_spec(num_inference_steps=3, scheduler=parse_scheduler(scheduler))))
+    tasks = requests_of(resolve(engine, make_spec(num_inference_steps=3, scheduler=parse_scheduler(scheduler))))
     pixels = []
     for count in (1, 2):
         with threads(count):
-            pixels.append(next(iter(engine.generate(tasks))).pixels.astype(int))
+            pixels.append(next(iter(draw(engine, tasks))).pixels.astype(int))
     assert np.abs(pixels[0] - pixels[1]).max() <= 2
 
 

@@ -11,14 +11,14 @@ one that was handed out before holds none.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from promptlab.engine import Loaded, Loading, Watch
 from promptlab.engine.errors import translate_errors
+from promptlab.engine.events import ModelLoaded, ModelLoading
 from promptlab.engine.loading.component_overrides import folder_without, relocated_classes
 from promptlab.engine.loading.components import Component, component_identities
 from promptlab.engine.loading.lora import LoraAdapters
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PipelineCache", "PipelineSetting"]
 
+_Report = Callable[[ModelLoading | ModelLoaded], None]
 _DEFAULT_MACHINE: Final = MachineSpec()
 
 
@@ -97,7 +98,7 @@ class PipelineCache:
         self._components: dict[Component, Any] = {}
         self._loras, self._inversions = LoraAdapters(), TextualInversions()
 
-    def ready(self, setting: PipelineSetting, watch: Watch) -> Any:
+    def ready(self, setting: PipelineSetting, report: _Report) -> Any:
         """Return the diffusers pipeline for ``setting``, loaded as far as it is not there yet.
 
         Whoever has the one that was handed out before has an empty one now.
@@ -108,10 +109,10 @@ class PipelineCache:
         began, before = time.perf_counter(), self._setting
         loaded = before is None or (before.base, before.other_vae) != (setting.base, setting.other_vae)
         if loaded:
-            self._exchange(before, setting, watch)
+            self._exchange(before, setting, report)
         with translate_errors(f"what {setting.model.name} is used with would not load", setting.model.name):
             loaded = self._add(setting) or loaded
-        watch(Loaded(seconds=time.perf_counter() - began if loaded else 0.0))
+        report(ModelLoaded(seconds=time.perf_counter() - began if loaded else 0.0))
         return self._pipeline
 
     def _add(self, setting: PipelineSetting) -> bool:
@@ -119,23 +120,23 @@ class PipelineCache:
         read = self._inversions.apply(self._pipeline, setting.embeddings, setting.files)
         return self._loras.apply(self._pipeline, setting.loras, setting.files) or read
 
-    def _exchange(self, before: PipelineSetting | None, setting: PipelineSetting, watch: Watch) -> None:
+    def _exchange(self, before: PipelineSetting | None, setting: PipelineSetting, report: _Report) -> None:
         """Load the pipeline of ``setting``, as far as it is not there yet, in place of the one before."""
         model, vae = setting.model, setting.vae
         if before is not None:
             self._add(replace(before, loras=(), embeddings=()))  # parts that stay are handed on as they came
         with translate_errors(f"{model.name} would not load"):
-            _download(model, watch)
+            _download(model, report)
             wanted = setting.components()
         other = before is None or before.base != setting.base or setting.machine.offload is not None
         had_vae = setting.other_vae in self._components
         kept = self._keep(wanted, setting)
         if other or (vae is None and "vae" in wanted and "vae" not in kept):
-            watch(Loading(what=Path(model.name).name if model.kind in {"folder", "file"} else model.name))
+            report(ModelLoading(what=Path(model.name).name if model.kind in {"folder", "file"} else model.name))
         if vae is not None and not (had_vae and "vae" in kept):
-            watch(Loading(what=f"VAE {Path(vae.source.name).name}"))
+            report(ModelLoading(what=f"VAE {Path(vae.source.name).name}"))
             with translate_errors(f"the VAE {vae.source.name} would not load"):
-                _download(vae.source, watch)
+                _download(vae.source, report)
                 loaded = load_vae(vae, model, torch_dtype(setting.dtype))
                 kept["vae"] = place(loaded, setting.machine, setting.device)
         with translate_errors(f"{model.name} would not load", model.name), quietly():
@@ -173,7 +174,7 @@ def _load(setting: PipelineSetting, kept: Mapping[str, Any]) -> Any:
 
     model = setting.model
     kind = pipeline_class(read_configuration(model.folder, model.name), model.name)
-    diffusers.utils.logging.disable_progress_bar()  # ours is fed by watch()
+    diffusers.utils.logging.disable_progress_bar()  # ours is fed by report()
     dtype, own = torch_dtype(setting.dtype), dict(kept)
     if model.file is not None:
         own = {**_borrowed(model, dtype, own), **own}
@@ -227,13 +228,13 @@ def _from_folder(kind: Any, model: ModelSource, dtype: torch.dtype, own: Mapping
         return kind.from_pretrained(str(folder), variant=model.variant, **options, **{**own, **parts})
 
 
-def _download(source: ModelSource, watch: Watch) -> None:
+def _download(source: ModelSource, report: _Report) -> None:
     if source.prior is not None:
-        _download(source.prior, watch)
+        _download(source.prior, report)
     if source.revision is not None and not all((source.folder / file).is_file() for file in source.absent):
         what = f"{source.name} from the Hub"
-        watch(Loading(what=what))
+        report(ModelLoading(what=what))
         hub.fetch(
             source.name, source.revision, source.absent,
-            lambda done, total: watch(Loading(what=what, done=done, total=total)),
+            lambda done, total: report(ModelLoading(what=what, done=done, total=total)),
         )  # fmt: skip

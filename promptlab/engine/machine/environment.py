@@ -13,9 +13,8 @@ from typing import Final
 
 import promptlab
 from promptlab.engine.machine.torch_setup import deterministic
-from promptlab.plan import ResolvedSpec
 from promptlab.records import Environment
-from promptlab.specs import Scalar
+from promptlab.specs import MachineSpec, Scalar
 
 __all__ = ["environment"]
 
@@ -28,12 +27,19 @@ _CLEANERS: Final = ("beautifulsoup4", "ftfy")
 """Some families clean prompts with these where they are there, and leave them as they are where not."""
 
 
-def environment(resolved: ResolvedSpec) -> Environment:
-    """Return the environment that ``resolved`` is carried out in."""
+def environment(device_name: str, generator_device: str, dtype: str | None, machine: MachineSpec) -> Environment:
+    """Return the environment that a setting is carried out in.
+
+    Args:
+        device_name: where the model runs, such as ``cuda:0``.
+        generator_device: where the noise is drawn.
+        dtype: of the weights.
+        machine: how it is carried out.
+    """
     import torch
     from diffusers.models.attention_dispatch import _AttentionBackendRegistry
 
-    device = torch.device(resolved.device)
+    device = torch.device(device_name)
     facts: dict[str, Scalar] = {
         "promptlab": promptlab.__version__,
         "python": platform.python_version(),
@@ -41,12 +47,11 @@ def environment(resolved: ResolvedSpec) -> Environment:
         **{name: _version(name) for name in _LIBRARIES},
         **{name: found for name in _CLEANERS if (found := _version(name)) is not None},
         "device": device.type,
-        "generator_device": resolved.spec.generator_device.partition(":")[0],
+        "generator_device": generator_device.partition(":")[0],
         "threads": torch.get_num_threads(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "attention": resolved.spec.machine.attention_backend
-        or str(_AttentionBackendRegistry.get_active_backend()[0].value),
-        **{name: value for name, value in resolved.spec.machine.said.items() if name in _FLAGS},
+        "attention": machine.attention_backend or str(_AttentionBackendRegistry.get_active_backend()[0].value),
+        **{name: value for name, value in machine.said.items() if name in _FLAGS},
     }
     with deterministic():  # the flags as they are while an image is made
         facts |= {
@@ -55,10 +60,10 @@ def environment(resolved: ResolvedSpec) -> Environment:
         }
         if device.type == "cuda":
             facts |= _cuda(device)
-    if device.type == "cpu" and resolved.spec.pipeline.dtype == "float16":
+    if device.type == "cpu" and dtype == "float16":
         facts["float16_computed_in"] = "float32"  # see promptlab.engine.machine.torch_setup.half_on_cpu
     if device.type == "cpu":
-        facts["shared_forwards"] = "equal shares"  # see promptlab.engine.sampling.static_batching.images_per_forward
+        facts["shared_forwards"] = "equal shares"  # see promptlab.plan.resolved.images_per_forward
     if device.type != "cuda":
         facts |= {"device_name": _cpu_name(), "mkldnn": torch.backends.mkldnn.is_available()}
     return Environment(facts=dict(sorted(facts.items())))

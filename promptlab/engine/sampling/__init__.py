@@ -1,1 +1,1 @@
-"""Tasks become forwards, and forwards pictures."""
+"""Makes forwards of requests, and images of forwards."""

@@ -1,8 +1,8 @@
-"""The noise an image starts from: its seed's own, or on the way from there to that of a variation seed.
+"""Draws the noise an image starts from: its seed's own, or mixed with that of a variation seed.
 
 Two noises are mixed along the great circle between them (Shoemake, *Animating rotation with quaternion curves*, 1985):
 a straight mix would have less variance than noise has, and come out grey. Invariants: the noise of an image depends on
-its task alone; strength 0 is the seed's noise and strength 1 the variation seed's, to the byte; and the seed's
+its request alone; strength 0 is the seed's noise and strength 1 the variation seed's, to the byte; and the seed's
 generator is left in the state in which plain noise leaves it, so that schedulers which draw more of it draw the same.
 Those keep drawing from the seed, whatever the strength.
 """
@@ -22,30 +22,30 @@ if TYPE_CHECKING:
 __all__ = ["generator_of", "has_plain_latents", "initial_latents", "slerp", "varied_noise"]
 
 
-def generator_of(task: ImageRequest) -> torch.Generator:
-    """One generator an image, made anew: shared by a batch, it would give every image the noise of its place."""
+def generator_of(request: ImageRequest) -> torch.Generator:
+    """Make the generator of one image: a batch's own would give every image the noise of its row."""
     import torch
 
-    return torch.Generator(task.generator_device).manual_seed(task.seed)
+    return torch.Generator(request.generator_device).manual_seed(request.seed)
 
 
-def initial_latents(task: ImageRequest, pipeline: Any, generator: torch.Generator | None = None) -> torch.Tensor:
-    """The noise of one image of a UNet pipeline, before the scheduler scales it: ``[1, channels, height, width]``.
+def initial_latents(request: ImageRequest, pipeline: Any, generator: torch.Generator | None = None) -> torch.Tensor:
+    """Draw the noise of one image of a UNet pipeline: ``[1, channels, height, width]``, not scaled yet.
 
-    What ``prepare_latents`` of diffusers' Stable Diffusion pipelines draws for this generator, on the device where it
-    is drawn; mixed, where the task has a variation.
+    It is what ``prepare_latents`` of diffusers' Stable Diffusion pipelines draws for this generator, on the device
+    where it is drawn; mixed, where the request has a variation.
 
     Args:
-        generator: of the task, in its first state; it is left as plain noise leaves it.
+        generator: of the request, in its first state; it is left as plain noise leaves it.
     """
     import torch
 
-    generator = generator_of(task) if generator is None else generator
+    generator = generator_of(request) if generator is None else generator
     factor = pipeline.vae_scale_factor
     encoder = getattr(pipeline, "text_encoder", None)
     shape = (
-        1, int(pipeline.unet.config.in_channels), int(task.call.height or 0) // factor,
-        int(task.call.width or 0) // factor,
+        1, int(pipeline.unet.config.in_channels), int(request.call.height or 0) // factor,
+        int(request.call.width or 0) // factor,
     )  # fmt: skip
 
     def drawn(by: torch.Generator) -> torch.Tensor:
@@ -54,23 +54,23 @@ def initial_latents(task: ImageRequest, pipeline: Any, generator: torch.Generato
         )
 
     own = drawn(generator)
-    return slerp(_strength(task), own, drawn(_variation(task))) if task.call.varied else own
+    return slerp(_strength(request), own, drawn(_variation(request))) if request.call.varied else own
 
 
 def has_plain_latents(pipeline: Any) -> bool:
-    """Whether :func:`initial_latents` knows the shape of this pipeline's latents: those of Stable Diffusion's kind."""
+    """Say whether :func:`initial_latents` knows the shape of this pipeline's latents: Stable Diffusion's."""
     parameters = inspect.signature(type(pipeline).prepare_latents).parameters
     return hasattr(pipeline, "unet") and "num_channels_latents" in parameters
 
 
 @contextmanager
-def varied_noise(pipeline: Any, tasks: Sequence[ImageRequest]) -> Iterator[None]:
-    """Have ``prepare_latents`` of any pipeline mix the noises of ``tasks``, one a row, in the block.
+def varied_noise(pipeline: Any, requests: Sequence[ImageRequest]) -> Iterator[None]:
+    """Make ``prepare_latents`` of any pipeline mix the noises of ``requests``, one a row, in the block.
 
     It is called twice, with the seeds' generators and with those of the variation seeds: whatever a family does to its
     noise (scale it, fold it into tokens) it does to both, and the mix of both is that of the mix.
     """
-    if not tasks[0].call.varied or has_plain_latents(pipeline):  # those are given latents
+    if not requests[0].call.varied or has_plain_latents(pipeline):  # those are given latents
         yield
         return
     prepare = pipeline.prepare_latents
@@ -81,10 +81,13 @@ def varied_noise(pipeline: Any, tasks: Sequence[ImageRequest]) -> Iterator[None]
 
         bound = signature.bind(*args, **kwargs)
         own = prepare(*bound.args, **bound.kwargs)
-        bound.arguments["generator"] = [_variation(task) for task in tasks]
+        bound.arguments["generator"] = [_variation(request) for request in requests]
         other = prepare(*bound.args, **bound.kwargs)
         first, second = (made[0] if isinstance(made, tuple) else made for made in (own, other))
-        rows = [slerp(_strength(task), first[row : row + 1], second[row : row + 1]) for row, task in enumerate(tasks)]
+        rows = [
+            slerp(_strength(request), first[row : row + 1], second[row : row + 1])
+            for row, request in enumerate(requests)
+        ]
         latents = torch.cat(rows)
         return (latents, *own[1:]) if isinstance(own, tuple) else latents
 
@@ -96,7 +99,7 @@ def varied_noise(pipeline: Any, tasks: Sequence[ImageRequest]) -> Iterator[None]
 
 
 def slerp(strength: float, own: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-    """From ``own`` (0) to ``other`` (1) along the great circle, each taken as one vector; same shape and dtype."""
+    """Mix ``own`` (0) and ``other`` (1) along the great circle, each one vector; shape and dtype stay."""
     import torch
 
     if strength in (0, 1):
@@ -110,11 +113,11 @@ def slerp(strength: float, own: torch.Tensor, other: torch.Tensor) -> torch.Tens
     return mixed.to(own.dtype)
 
 
-def _strength(task: ImageRequest) -> float:
-    return task.call.variation_strength or 0.0
+def _strength(request: ImageRequest) -> float:
+    return request.call.variation_strength or 0.0
 
 
-def _variation(task: ImageRequest) -> torch.Generator:
+def _variation(request: ImageRequest) -> torch.Generator:
     import torch
 
-    return torch.Generator(task.generator_device).manual_seed(task.call.variation_seed or 0)
+    return torch.Generator(request.generator_device).manual_seed(request.call.variation_seed or 0)

@@ -1,36 +1,34 @@
-"""One pool of slots: a stream of images, each with a scheduler, steps, words and guidance of its own, in full forwards.
+"""Makes images by continuous batching: schedulers, steps and words differ, forwards are shared.
 
 Each turn (:mod:`promptlab.plan.step_scheduler`) takes the images whose turn it is, has the denoiser look at them in one
-forward,
-their timesteps a vector, and lets each take its step. Who is finished makes room for the next at once; latents that are
-finished wait until enough of them are there to be decoded, and pictures come out in the order in which they were
+forward, their timesteps a vector, and lets each take its step. Who is finished makes room for the next at once; latents
+that are finished wait until enough of them are there to be decoded, and images come out in the order in which they were
 finished.
 
 Invariants: every forward has the rows of a full one, those of the last image repeated where there are too few, so that
-an image's bytes do not depend on what else is in the pool. An image that cannot be made costs only itself.
+an image's bytes do not depend on what else is in the stream. An image that cannot be made costs only itself.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from promptlab.engine import Begun, Denoising, GeneratedImage
 from promptlab.engine.errors import is_out_of_memory
+from promptlab.engine.events import EngineEvent, ImageDone, ImageFailed, ImageStarted
 from promptlab.engine.machine.memory import check_rows, measure_peak_memory, out_of_memory
 from promptlab.engine.machine.options import apply_options
-from promptlab.engine.machine.torch_setup import deterministic, half_on_cpu, quietly
 from promptlab.engine.sampling.decoders import LatentBatch
 from promptlab.engine.sampling.denoise import ActiveImage
 from promptlab.engine.sampling.encoders import PromptEncoder
-from promptlab.engine.sampling.fp32_fallback import BLACK, DecodeRecord, looking_at_decodings
-from promptlab.engine.sampling.progress import SamplingProgress
+from promptlab.engine.sampling.fp32_fallback import DecodeRecord, looking_at_decodings
+from promptlab.engine.sampling.inference_context import inference_context
+from promptlab.engine.sampling.progress import BatchProgress
 from promptlab.engine.sampling.static_batching import rows_of
-from promptlab.errors import SomeImagesFailed, one_line
 from promptlab.plan import ImageRequest
-from promptlab.plan.step_scheduler import DenoisingSteps, StepBatch, StepScheduler, forwards
+from promptlab.plan.step_scheduler import StepBatch, StepScheduler, forwards
 
 if TYPE_CHECKING:
     import torch
@@ -43,34 +41,30 @@ class ContinuousBatching:
 
     Args:
         pipeline: loaded; its scheduler and its progress are not touched.
-        tasks: all of one shape.
-        work: of each, as :class:`promptlab.plan.step_scheduler.StepScheduler` counts it.
-        progress: what it is a part of.
+        requests: all of one batch key, their ``steps`` known.
+        progress: of the generation that it is a part of.
     """
 
-    def __init__(
-        self, pipeline: Any, tasks: Sequence[ImageRequest], work: Sequence[DenoisingSteps], progress: SamplingProgress
-    ) -> None:
-        first = tasks[0]
-        self._pipeline, self._tasks = pipeline, tasks
+    def __init__(self, pipeline: Any, requests: Sequence[ImageRequest], progress: BatchProgress) -> None:
+        first = requests[0]
+        steps = [each.steps or (0, 0) for each in requests]
+        self._pipeline, self._requests, self._progress = pipeline, requests, progress
         self._size = rows_of(first)
-        self._turns, self._forwards = StepScheduler(self._size, work), forwards(self._size, work)
-        self._reader = PromptEncoder(pipeline, self._size, [tasks[place] for place in self._turns.order])
-        self._progress, self._batch = progress, progress.first
-        self._slots: dict[int, ActiveImage] = {}
+        self._turns, self._forwards = StepScheduler(self._size, steps), forwards(self._size, steps)
+        self._encoder = PromptEncoder(pipeline, self._size, [requests[place] for place in self._turns.order])
+        self._active: dict[int, ActiveImage] = {}
         self._finished: list[ActiveImage] = []
-        self._developing: list[tuple[list[ActiveImage], LatentBatch, DecodeRecord]] = []
-        self._unmade: dict[ImageRequest, str] = {}
+        self._decoding: list[tuple[list[ActiveImage], LatentBatch, DecodeRecord]] = []
+        self._happened: list[EngineEvent] = []
         self._device, self._dtype, self._machine = first.device, first.pipeline.dtype, first.machine
         self._beside = self._second_stream()
         self._peak: int | None = None
 
-    def pictures(self) -> Iterator[GeneratedImage]:
-        """Each as soon as it is there.
+    def events(self) -> Iterator[EngineEvent]:
+        """Yield each image as soon as it is there, and what happens on the way.
 
         Raises:
             OutOfMemory: when a forward does not fit; what has not come out yet was not made.
-            SomeImagesFailed: at the end, when images could not be made.
         """
         made = 0
         turns = iter(self._turns)
@@ -80,68 +74,73 @@ class ContinuousBatching:
             turn = next(turns, None)
             if turn is None:
                 break
+            yield from self._begun(turn)
             with self._working():
                 self._carry_out(turn)
                 while len(self._finished) >= self._size:
-                    self._develop(self._size)
+                    self._decode(self._size)
             made += 1
-            steps = max(made, self._forwards)
-            self._progress.watch(Denoising(batch=self._batch, batches=self._progress.batches, step=made, steps=steps))
+            yield from self._told()
+            yield self._progress.step(made, max(made, self._forwards))
             yield from self._ready()
         with self._working():
             while self._finished:
-                self._develop(min(self._size, len(self._finished)))
+                self._decode(min(self._size, len(self._finished)))
         yield from self._ready(wait=True)
-        if self._unmade:
-            raise SomeImagesFailed(self._unmade, of=len(self._tasks))
+
+    def _begun(self, turn: StepBatch) -> Iterator[EngineEvent]:
+        """Make the images ready whose first turn it is."""
+        new = [place for place in turn.images if place not in self._active]
+        for place in new:
+            request, began = self._requests[place], time.perf_counter()
+            yield ImageStarted(request_id=request.id)
+            with self._working(), self._alone(place):
+                conditions = self._encoder.conditions(request)
+                self._active[place] = ActiveImage(place, request, self._pipeline, conditions)
+                self._active[place].seconds += time.perf_counter() - began
+
+    def _told(self) -> Iterator[EngineEvent]:
+        happened, self._happened = self._happened, []
+        yield from happened
 
     def _carry_out(self, turn: StepBatch) -> None:
         began = time.perf_counter()
-        slots = [slot for place in turn.images if (slot := self._slot(place)) is not None]
-        if not slots:
+        active = [self._active[place] for place in turn.images if place in self._active]
+        if not active:
             return
-        noise = self._looked_at(slots, guided=turn.guided)
-        for row, slot in enumerate(slots):
+        noise = self._predictions(active, guided=turn.guided)
+        for row, image in enumerate(active):
             unguided = noise[row : row + 1] if turn.guided else None
             at = row + self._size if turn.guided else row
-            with self._alone(slot.place):
-                slot.advance(noise[at : at + 1], unguided)
-        share = (time.perf_counter() - began) / len(slots)
-        for slot in slots:
-            slot.seconds += share
-            if slot.place in self._slots and slot.done:
-                self._finished.append(self._slots.pop(slot.place))
-
-    def _slot(self, place: int) -> ActiveImage | None:
-        """The slot of an image whose turn it is: made when it is its first; ``None`` where it cannot be made."""
-        if place not in self._slots:
-            task = self._tasks[place]
-            self._progress.watch(Begun(task=task))
-            with self._alone(place):
-                self._slots[place] = ActiveImage(place, task, self._pipeline, self._reader.conditions(task))
-        return self._slots.get(place)
+            with self._alone(image.place):
+                image.advance(noise[at : at + 1], unguided)
+        share = (time.perf_counter() - began) / len(active)
+        for image in active:
+            image.seconds += share
+            if image.place in self._active and image.done:
+                self._finished.append(self._active.pop(image.place))
 
     @contextmanager
     def _alone(self, place: int) -> Iterator[None]:
-        """What goes wrong in the block is this image's own affair, unless there is no memory left for any."""
+        """Let what goes wrong in the block cost this image only, unless there is no memory left for any."""
         try:
             yield
         except Exception as error:
             if is_out_of_memory(error):
                 raise
             self._turns.drop(place)
-            self._slots.pop(place, None)
-            self._unmade[self._tasks[place]] = one_line(error) or type(error).__name__
+            self._active.pop(place, None)
+            self._happened.append(ImageFailed.because(error, self._requests[place].id))
 
-    def _looked_at(self, slots: Sequence[ActiveImage], *, guided: bool) -> torch.Tensor:
-        """One forward: the predictions for what to steer away from, where it is guided, then those for the prompts."""
+    def _predictions(self, images: Sequence[ActiveImage], *, guided: bool) -> torch.Tensor:
+        """Run one forward: predictions for negative prompts, where it is guided, then those for the prompts."""
         import torch
 
-        rows = [*slots, *[slots[-1]] * (self._size - len(slots))]
-        inputs = {slot.place: slot.model_input() for slot in slots}
-        sample = torch.cat([inputs[slot.place] for slot in rows])
-        timesteps = torch.stack([slot.timestep.to(sample.device, torch.float32) for slot in rows])
-        conditions = [slot.conditions for slot in rows]
+        rows = [*images, *[images[-1]] * (self._size - len(images))]
+        inputs = {image.place: image.model_input() for image in images}
+        sample = torch.cat([inputs[image.place] for image in rows])
+        timesteps = torch.stack([image.timestep.to(sample.device, torch.float32) for image in rows])
+        conditions = [image.conditions for image in rows]
         embeds = [each.embeds for each in conditions]
         added = [each.added for each in conditions]
         told = [each.timestep_cond for each in conditions if each.timestep_cond is not None]
@@ -159,45 +158,38 @@ class ContinuousBatching:
         )[0]
         return predicted
 
-    def _develop(self, count: int) -> None:
+    def _decode(self, count: int) -> None:
         began = time.perf_counter()
         some, self._finished = self._finished[:count], self._finished[count:]
-        latents = [slot.latents for slot in (*some, *[some[-1]] * (self._size - count))]
-        with looking_at_decodings(self._pipeline) as decodings:
-            negatives = LatentBatch(self._pipeline, latents, self._beside)
-        self._developing.append((some, negatives, decodings))
+        latents = [image.latents for image in (*some, *[some[-1]] * (self._size - count))]
+        with looking_at_decodings(self._pipeline) as record:
+            decoding = LatentBatch(self._pipeline, latents, self._beside)
+        self._decoding.append((some, decoding, record))
         share = (time.perf_counter() - began) / count
-        for slot in some:
-            slot.seconds += share
+        for image in some:
+            image.seconds += share
 
-    def _ready(self, *, wait: bool = False) -> Iterator[GeneratedImage]:
-        while self._developing and (wait or self._developing[0][1].ready):
-            slots, negatives, decodings = self._developing.pop(0)
+    def _ready(self, *, wait: bool = False) -> Iterator[EngineEvent]:
+        while self._decoding and (wait or self._decoding[0][1].ready):
+            images, decoding, record = self._decoding.pop(0)
             memory = self._peak
-            if not self._developing:
+            if not self._decoding:
                 self._peak = None
-            for slot, (row, made) in zip(slots, enumerate(negatives.pictures()), strict=False):
-                flag = "nan" if not made.finite else "unsafe" if made.unsafe else None
-                if flag is None and int(made.pixels.max()) <= BLACK:
-                    flag = "black"
-                yield GeneratedImage(
-                    task=slot.task, pixels=made.pixels, batch=self._batch, slot=row, seconds=slot.seconds,
-                    peak_memory=memory, flag=flag,
-                    decoded_in="float32" if decodings.of(row, self._size) else None,
+            for image, (row, made) in zip(images, enumerate(decoding.images()), strict=False):
+                yield ImageDone(
+                    request_id=image.request.id, pixels=made.pixels, batch=self._progress.batch, row=row,
+                    seconds=image.seconds, environment=self._progress.environment, peak_memory=memory, flag=made.flag,
+                    decoded_in="float32" if record.of(row, self._size) else None,
                 )  # fmt: skip
-            self._batch += 1
+            self._progress.batch += 1
 
     @contextmanager
     def _working(self) -> Iterator[None]:
-        """As a forward is made: left again before a picture is handed out, for the process has its own settings."""
-        import torch
-
-        with out_of_memory(self._size, self._device), measure_peak_memory(self._device) as peak, ExitStack() as entered:
-            for context in (
-                quietly(), deterministic(), torch.inference_mode(), half_on_cpu(self._device, self._dtype),
-                apply_options(self._pipeline, self._machine),
-            ):  # fmt: skip
-                entered.enter_context(context)
+        """Compute in the block, which is left before an event is handed out: settings are the process's."""
+        with (
+            out_of_memory(self._size, self._device), measure_peak_memory(self._device) as peak,
+            inference_context(self._device, self._dtype), apply_options(self._pipeline, self._machine),
+        ):  # fmt: skip
             check_rows(self._size, self._progress.most_rows)
             yield
         self._peak = max(self._peak or 0, peak.bytes) if peak.bytes is not None else self._peak
@@ -211,7 +203,7 @@ class ContinuousBatching:
 
 
 def _together(added: Sequence[dict[str, torch.Tensor] | None]) -> dict[str, torch.Tensor] | None:
-    """What Stable Diffusion XL is told beside the words, a row each."""
+    """Join what Stable Diffusion XL is told beside the words, a row each."""
     import torch
 
     if added[0] is None:

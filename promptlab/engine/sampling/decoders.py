@@ -1,10 +1,11 @@
-"""From latents to bytes, a fixed number of images at a time; on CUDA beside the denoiser, copied while it goes on.
+"""Decodes latents to bytes, a fixed number of images at a time; on CUDA beside the denoiser.
 
 The numbers are those of the pipelines themselves: what comes after the loop of ``__call__`` of diffusers'
 StableDiffusionPipeline and StableDiffusionXLPipeline, then ``VaeImageProcessor.numpy_to_pil`` (times 255, rounded),
-done where the picture is: a quarter of the bytes has to travel, and float32 rounds alike everywhere.
+done where the image is: a quarter of the bytes has to travel, and float32 rounds alike everywhere. It is done here and
+not by diffusers because numbers that are none (NaN) can be seen only before it.
 
-Invariant: a picture is taken off a device only when its copy is complete, and latents are kept until then.
+Invariant: an image is taken off a device only when its copy is complete, and latents are kept until then.
 """
 
 from __future__ import annotations
@@ -14,31 +15,59 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from promptlab.engine.sampling.fp32_fallback import BLACK
+
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from numpy.typing import NDArray
 
-__all__ = ["DecodedImages", "LatentBatch"]
+__all__ = ["DecodedImage", "LatentBatch", "decoded_images"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DecodedImages:
-    """One picture.
+class DecodedImage:
+    """Holds an image as bytes.
 
     Args:
-        pixels: uint8, ``[height, width, 3]``; what was no number is black.
-        finite: whether all were numbers.
-        unsafe: whether the model's own checker blacked it out.
+        pixels: uint8, ``[height, width, 3]``, C-contiguous; what was no number is black.
+        flag: see :class:`promptlab.engine.events.ImageDone`.
     """
 
     pixels: NDArray[np.uint8]
-    finite: bool
-    unsafe: bool
+    flag: str | None
+
+
+def decoded_images(images: torch.Tensor, unsafe: Sequence[bool]) -> list[DecodedImage]:
+    """Return images as bytes, each with what makes one look at it twice.
+
+    Args:
+        images: 0 … 1, ``[rows, 3, height, width]``, on any device.
+        unsafe: of each row, whether the model's own checker blacked it out.
+    """
+    pixels, finite = _as_bytes(images)
+    return _flagged(pixels.cpu(), finite.cpu(), unsafe)
+
+
+def _as_bytes(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return uint8 ``[rows, height, width, 3]``, and of each row whether all its numbers are numbers."""
+    import torch
+
+    finite = torch.isfinite(images).flatten(1).all(dim=1)
+    pixels = (torch.nan_to_num(images.float()) * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
+    return pixels.contiguous(), finite
+
+
+def _flagged(pixels: torch.Tensor, finite: torch.Tensor, unsafe: Sequence[bool]) -> list[DecodedImage]:
+    made = []
+    for row, image in enumerate(pixels.numpy()):
+        flag = "nan" if not finite[row] else "unsafe" if unsafe[row] else "black" if image.max() <= BLACK else None
+        made.append(DecodedImage(pixels=image.copy(), flag=flag))
+    return made
 
 
 class LatentBatch:
-    """Latents that are being decoded: :attr:`ready` when their pictures can be taken without waiting.
+    """Decodes latents; :attr:`ready` says when the images can be taken without waiting.
 
     Args:
         pipeline: StableDiffusionPipeline or StableDiffusionXLPipeline.
@@ -54,29 +83,23 @@ class LatentBatch:
         with nullcontext() if beside is None else torch.cuda.stream(beside):
             self._kept = torch.cat(list(latents))
             image, self._unsafe = _decoded(pipeline, self._kept)
-            finite = torch.isfinite(image).flatten(1).all(dim=1)
-            pixels = (torch.nan_to_num(image.float()) * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
-            self._pixels, self._finite = (_fetched(each, beside) for each in (pixels.contiguous(), finite))
+            self._pixels, self._finite = (_fetched(each, beside) for each in _as_bytes(image))
             self._copied = None if beside is None else beside.record_event()
 
     @property
     def ready(self) -> bool:
-        """Whether :meth:`pictures` need not wait."""
+        """Say whether :meth:`images` need not wait."""
         return self._copied is None or bool(self._copied.query())
 
-    def pictures(self) -> list[DecodedImages]:
-        """A picture for each row. Waits for the device."""
+    def images(self) -> list[DecodedImage]:
+        """Return an image for each row. Waits for the device."""
         if self._copied is not None:
             self._copied.synchronize()
-        pixels = self._pixels.numpy()
-        return [
-            DecodedImages(pixels=pixels[row].copy(), finite=bool(self._finite[row]), unsafe=self._unsafe[row])
-            for row in range(len(pixels))
-        ]
+        return _flagged(self._pixels, self._finite, self._unsafe)
 
 
 def _fetched(tensor: torch.Tensor, beside: Any) -> torch.Tensor:
-    """On the CPU, or on its way there: into pinned memory, which a device writes to without anybody waiting."""
+    """Copy to the CPU, or begin to: into pinned memory, which a device writes to without anybody waiting."""
     import torch
 
     if beside is None:
@@ -86,7 +109,7 @@ def _fetched(tensor: torch.Tensor, beside: Any) -> torch.Tensor:
 
 
 def _decoded(pipeline: Any, latents: torch.Tensor) -> tuple[torch.Tensor, list[bool]]:
-    """0 … 1, ``[rows, 3, height, width]``, and whether each was blacked out."""
+    """Return images of 0 … 1, ``[rows, 3, height, width]``, and whether each was blacked out."""
     if type(pipeline).__name__ == "StableDiffusionXLPipeline":
         return _decoded_xl(pipeline, latents), [False] * len(latents)
     vae, processor = pipeline.vae, pipeline.image_processor

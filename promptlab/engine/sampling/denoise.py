@@ -1,11 +1,10 @@
-"""One image under way: its latents, the scheduler that steps them, and what the denoiser is told of it.
+"""Denoises one image among others: holds its latents, its scheduler, and its conditions.
 
-A slot is Stable Diffusion's own loop (``__call__`` of diffusers' StableDiffusionPipeline and StableDiffusionXLPipeline)
+It is Stable Diffusion's own loop (``__call__`` of diffusers' StableDiffusionPipeline and StableDiffusionXLPipeline)
 cut open at the forward: :meth:`ActiveImage.model_input` is what comes before it, :meth:`ActiveImage.advance` what comes
-after. What
-lies between is shared with other slots, and is the only thing that is.
+after. What lies between is shared with other images, and is the only thing that is.
 
-Invariant: a slot's tensors have one row, and nothing in it knows of another slot.
+Invariant: an image's tensors have one row, and nothing in it knows of another image.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from promptlab.engine.pipelines.denoising_steps import guided_steps
 from promptlab.engine.sampling.before_denoise import generator_of, initial_latents
-from promptlab.engine.sampling.guidance import guided_steps
 from promptlab.engine.schedulers.noise_sampler import draw_on_device
 from promptlab.engine.schedulers.registry import build_scheduler
 from promptlab.plan import ImageRequest
@@ -29,7 +28,7 @@ __all__ = ["ActiveImage", "Conditions"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditions:
-    """What the denoiser is told of one image beside its latents, a row each.
+    """Holds what the denoiser is told of one image beside its latents, a row each.
 
     Args:
         embeds: of the prompt, ``[1, tokens, width]``.
@@ -47,47 +46,47 @@ class Conditions:
 
 
 class ActiveImage:
-    """See the module.
+    """Denoises one image; see the module.
 
     Args:
         place: in its stream.
-        task: the image.
+        request: the image.
         pipeline: whose scheduler's configuration, sizes and dtypes count; it is not changed.
         conditions: as the denoiser takes them.
     """
 
-    def __init__(self, place: int, task: ImageRequest, pipeline: Any, conditions: Conditions) -> None:
-        if task.pipeline.scheduler is None:
-            raise ValueError("a slot has a scheduler of its own")
-        self.place, self.task, self.conditions = place, task, conditions
+    def __init__(self, place: int, request: ImageRequest, pipeline: Any, conditions: Conditions) -> None:
+        if request.pipeline.scheduler is None:
+            raise ValueError("an image has a scheduler of its own")
+        self.place, self.request, self.conditions = place, request, conditions
         self.seconds = 0.0
         self._step = 0
-        generator = generator_of(task)
+        generator = generator_of(request)
         device = pipeline._execution_device  # noqa: SLF001 - where a pipeline puts its own tensors
-        built = build_scheduler(task.pipeline.scheduler, pipeline.scheduler.config, [task.seed])
-        self._scheduler = draw_on_device(built, task.generator_device)
-        self._scheduler.set_timesteps(task.call.num_inference_steps, device=device)
+        built = build_scheduler(request.pipeline.scheduler, pipeline.scheduler.config, [request.seed])
+        self._scheduler = draw_on_device(built, request.generator_device)
+        self._scheduler.set_timesteps(request.call.num_inference_steps, device=device)
         self._timesteps = self._scheduler.timesteps
         if type(pipeline).__name__ == "StableDiffusionXLPipeline" and hasattr(self._scheduler, "set_begin_index"):
             self._scheduler.set_begin_index(0)
-        self._guided = 0 if conditions.negative is None else guided_steps(len(self._timesteps), task.call)
+        self._guided = 0 if conditions.negative is None else guided_steps(len(self._timesteps), request.call)
         self.latents: torch.Tensor = (
-            initial_latents(task, pipeline, generator).to(device) * self._scheduler.init_noise_sigma
+            initial_latents(request, pipeline, generator).to(device) * self._scheduler.init_noise_sigma
         )
-        self._scale = task.call.guidance_scale or 0.0
-        self._rescale = task.call.guidance_rescale or 0.0
-        given = {"eta": dict(task.call.arguments).get("eta", 0.0), "generator": generator}
+        self._scale = request.call.guidance_scale or 0.0
+        self._rescale = request.call.guidance_rescale or 0.0
+        given = {"eta": dict(request.call.arguments).get("eta", 0.0), "generator": generator}
         kind: Any = type(self._scheduler)
         self._extra = {name: given[name] for name in _taken(kind) if name in given}
 
     @property
     def timestep(self) -> torch.Tensor:
-        """Of the next step: a number in a tensor, in the scheduler's own dtype."""
+        """Return the timestep of the next step: a number in a tensor, in the scheduler's own dtype."""
         found: torch.Tensor = self._timesteps[self._step]
         return found
 
     def model_input(self) -> torch.Tensor:
-        """``[1, channels, height, width]``: the latents as the model takes them. Asked once a step."""
+        """Return the latents as the model takes them, ``[1, channels, height, width]``. Asked once a step."""
         if not hasattr(self._scheduler, "scale_model_input"):
             return self.latents
         scaled: torch.Tensor = self._scheduler.scale_model_input(self.latents, self.timestep)
@@ -112,16 +111,16 @@ class ActiveImage:
 
     @property
     def guided(self) -> bool:
-        """Whether the next step is."""
+        """Say whether the next step is guided."""
         return self._step < self._guided
 
     @property
     def done(self) -> bool:
-        """Whether there is no next step."""
+        """Say whether there is no next step."""
         return self._step >= len(self._timesteps)
 
 
 @lru_cache(maxsize=64)
 def _taken(scheduler: Any) -> frozenset[str]:
-    """The names of what a scheduler class's step takes."""
+    """Return the names of what a scheduler class's step takes."""
     return frozenset(inspect.signature(scheduler.step).parameters)

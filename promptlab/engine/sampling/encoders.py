@@ -1,4 +1,4 @@
-"""What a stream of images is told to show, as the denoiser takes it: each distinct text is encoded once.
+"""Encodes the prompts of a stream of images: each distinct text once.
 
 Texts are encoded by the pipeline itself, as many at a time as images share a forward and the last one repeated up to
 that, because kernels round by shape: so the tensors are those that the pipeline's own call makes. They are kept as long
@@ -27,7 +27,7 @@ __all__ = ["PromptEncoder", "guides"]
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """A text in one of its two roles; ``None`` is no negative prompt at all, which is not always the empty one."""
+    """Names a text in one of its two roles; None is no negative prompt, which is not always the empty one."""
 
     words: str | None
     negative: bool
@@ -46,41 +46,41 @@ class PromptEncoder:
     Args:
         pipeline: StableDiffusionPipeline or StableDiffusionXLPipeline.
         rows: texts that are encoded together.
-        tasks: the stream, in the order in which images are begun.
+        requests: the stream, in the order in which images are begun.
     """
 
-    def __init__(self, pipeline: Any, rows: int, tasks: Sequence[ImageRequest]) -> None:
+    def __init__(self, pipeline: Any, rows: int, requests: Sequence[ImageRequest]) -> None:
         self._pipeline, self._rows = pipeline, rows
         self._wanted: dict[bool, Counter[_Text]] = {False: Counter(), True: Counter()}
-        for task in tasks:
-            for text in self._texts(task):
+        for request in requests:
+            for text in self._texts(request):
                 self._wanted[text.negative][text] += 1
         self._read: dict[_Text, _Read] = {}
         self._encoded: dict[int | None, Texts] = {}
         """By ``clip_skip``: what the pipeline itself cannot encode."""
 
-    def conditions(self, task: ImageRequest) -> Conditions:
-        """Of ``task``, whose texts need not be there any more afterwards."""
-        texts = self._texts(task)
-        if needs_prompt_embeds(self._pipeline, task.call):
-            encoded = self._encoded.setdefault(task.call.clip_skip, Texts(self._pipeline))
-            prompt, *negatives = [_Read(each.embeds, each.pooled) for each in encoded.pair(task)[: len(texts)]]
+    def conditions(self, request: ImageRequest) -> Conditions:
+        """Return the conditions of ``request``, whose texts need not be there any more afterwards."""
+        texts = self._texts(request)
+        if needs_prompt_embeds(self._pipeline, request.call):
+            encoded = self._encoded.setdefault(request.call.clip_skip, Texts(self._pipeline))
+            prompt, *negatives = [_Read(each.embeds, each.pooled) for each in encoded.pair(request)[: len(texts)]]
         else:
             prompt, *negatives = [self._one(text) for text in texts]
         negative = negatives[0] if negatives else None
         return Conditions(
             embeds=prompt.embeds,
             negative=None if negative is None else negative.embeds,
-            added=self._added(task, prompt),
-            negative_added=self._added(task, negative),
-            timestep_cond=self._told_of_guidance(task, prompt.embeds.dtype),
+            added=self._added(request, prompt),
+            negative_added=self._added(request, negative),
+            timestep_cond=self._told_of_guidance(request, prompt.embeds.dtype),
         )
 
-    def _texts(self, task: ImageRequest) -> tuple[_Text, ...]:
-        prompt = _Text(task.prompt, negative=False, clip_skip=task.call.clip_skip or None)
-        if not guides(self._pipeline, task):
+    def _texts(self, request: ImageRequest) -> tuple[_Text, ...]:
+        prompt = _Text(request.prompt, negative=False, clip_skip=request.call.clip_skip or None)
+        if not guides(self._pipeline, request):
             return (prompt,)
-        return prompt, _Text(task.negative_prompt or None, negative=True)
+        return prompt, _Text(request.negative_prompt or None, negative=True)
 
     def _one(self, text: _Text) -> _Read:
         found = self._read.get(text) or self._together(text)
@@ -92,7 +92,7 @@ class PromptEncoder:
         return found
 
     def _together(self, text: _Text) -> _Read:
-        """``text``, encoded with those that come after it."""
+        """Encode ``text`` with those that come after it."""
         alike = (
             other for other in self._wanted[text.negative]
             if other not in self._read and other != text and other.clip_skip == text.clip_skip
@@ -113,7 +113,7 @@ class PromptEncoder:
         return made[0], made[2] if len(made) > 2 else None
 
     def _negative(self, rows: Sequence[_Text]) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """The pipeline encodes what to steer away from only beside a prompt; given as tensors, it costs nothing."""
+        """Encode negative prompts: beside prompts, as the pipeline wants; as tensors, these cost nothing."""
         import torch
 
         beside: dict[str, Any] = {"prompt_embeds": torch.zeros((len(rows), *self._shape), device=self._device)}
@@ -132,16 +132,16 @@ class PromptEncoder:
 
     @property
     def _shape(self) -> tuple[int, int]:
-        """Tokens and width of an encoded prompt."""
+        """Return tokens and width of an encoded prompt."""
         pipeline = self._pipeline
         encoders = [getattr(pipeline, name, None) for name in ("text_encoder", "text_encoder_2")]
         tokenizer = pipeline.tokenizer or pipeline.tokenizer_2
         return tokenizer.model_max_length, sum(each.config.hidden_size for each in encoders if each is not None)
 
-    def _added(self, task: ImageRequest, read: _Read | None) -> dict[str, torch.Tensor] | None:
+    def _added(self, request: ImageRequest, read: _Read | None) -> dict[str, torch.Tensor] | None:
         if read is None or read.pooled is None:
             return None
-        pipeline, size = self._pipeline, (task.call.height, task.call.width)
+        pipeline, size = self._pipeline, (request.call.height, request.call.width)
         encoder = pipeline.text_encoder_2
         width = read.pooled.shape[-1] if encoder is None else encoder.config.projection_dim
         times = pipeline._get_add_time_ids(  # noqa: SLF001 - what the call itself asks
@@ -149,20 +149,20 @@ class PromptEncoder:
         )
         return {"text_embeds": read.pooled, "time_ids": times.to(self._device)}
 
-    def _told_of_guidance(self, task: ImageRequest, dtype: torch.dtype) -> torch.Tensor | None:
+    def _told_of_guidance(self, request: ImageRequest, dtype: torch.dtype) -> torch.Tensor | None:
         import torch
 
         width = self._pipeline.unet.config.time_cond_proj_dim
         if width is None:
             return None
-        scale = torch.tensor([task.call.guidance_scale or 0.0]) - 1
+        scale = torch.tensor([request.call.guidance_scale or 0.0]) - 1
         made: torch.Tensor = self._pipeline.get_guidance_scale_embedding(scale, embedding_dim=width)
         return made.to(device=self._device, dtype=dtype)
 
 
-def guides(pipeline: Any, task: ImageRequest) -> bool:
-    """Whether the pipeline guides this image: ``do_classifier_free_guidance`` of its call."""
-    call = task.call
+def guides(pipeline: Any, request: ImageRequest) -> bool:
+    """Say whether the pipeline guides this image: ``do_classifier_free_guidance`` of its call."""
+    call = request.call
     return (
         (call.guidance_scale or 0.0) > 1
         and call.guidance_until != 0

@@ -1,4 +1,4 @@
-"""Decoding that looks at what comes out: rows that are black or no numbers in float16 are decoded again in float32.
+"""Decodes again in float32 the rows that come out black, or as no numbers, in float16.
 
 The decoder of SDXL's first VAE, among others, grows numbers that float16 cannot hold; what is left of the picture is
 NaN, and black once it is bytes. Its weights are fine, so computing with them in float32 gives the picture.
@@ -25,18 +25,18 @@ BLACK: Final = 2
 
 @dataclass(slots=True)
 class DecodeRecord:
-    """Which rows were decoded again, in the order in which they were decoded."""
+    """Notes which rows were decoded again, in the order in which they were decoded."""
 
     again: list[bool] = field(default_factory=list)
 
     def of(self, row: int, rows: int) -> bool:
-        """Whether row ``row`` of ``rows`` was; a pipeline that decodes other things than its rows does not tell."""
+        """Say whether row ``row`` of ``rows`` was; a pipeline that decodes other things does not tell."""
         return len(self.again) == rows and self.again[row]
 
 
 @contextmanager
 def looking_at_decodings(pipeline: Any) -> Iterator[DecodeRecord]:
-    """A block in which ``pipeline.vae.decode`` gives no row that is black or no numbers for being in float16."""
+    """Make ``pipeline.vae.decode`` decode again, in the block, what float16 was too narrow for."""
     found, vae = DecodeRecord(), getattr(pipeline, "vae", None)
     if vae is None or not hasattr(vae, "decode"):
         yield found
@@ -66,7 +66,7 @@ def decoded_again(
     sample: torch.Tensor,
     arguments: Mapping[str, Any] | None = None,
 ) -> tuple[torch.Tensor, list[bool]]:
-    """``sample`` with the rows made anew that float16 was too narrow for, and which those are.
+    """Return ``sample`` with the rows made anew that float16 was too narrow for, and which those are.
 
     Args:
         vae: whose weights are cast and cast back. One that lies in pieces on several devices is left as it is.
@@ -95,7 +95,7 @@ def decoded_again(
 
 
 def _cast(vae: Any, dtype: torch.dtype) -> None:
-    """Not in inference mode, which would leave weights behind that cannot be used outside of it."""
+    """Cast weights, not in inference mode, which would leave some that cannot be used outside of it."""
     import torch
 
     with torch.inference_mode(False), torch.no_grad():
@@ -103,7 +103,7 @@ def _cast(vae: Any, dtype: torch.dtype) -> None:
 
 
 def _narrow(vae: Any) -> bool:
-    """Whether the decoder is computed in float16, and in one place: offloaded layers keep weights of their own."""
+    """Say whether the decoder is in float16, and in one place: offloaded layers keep own weights."""
     import torch
 
     for module in vae.modules():
@@ -113,14 +113,14 @@ def _narrow(vae: Any) -> bool:
 
 
 def _nothing_to_see(row: torch.Tensor) -> bool:
-    """Not all numbers, or black: −1 is, and a pipeline rounds."""
+    """Say whether a row is not all numbers, or black: −1 is, and a pipeline rounds."""
     import torch
 
     return not bool(torch.isfinite(row).all()) or float(row.max()) <= (BLACK + 0.5) / 127.5 - 1
 
 
 def _of_row(arguments: Mapping[str, Any], row: int, rows: int) -> dict[str, Any]:
-    """The arguments for one row: a list of generators has one for each."""
+    """Return the arguments for one row: a list of generators has one for each."""
     return {
         name: [value[row]] if isinstance(value, list) and len(value) == rows else value
         for name, value in arguments.items()

@@ -1,4 +1,4 @@
-"""Guidance that stops early: the share of the steps after which a picture is left to itself.
+"""Ends guidance early: after a share of the steps an image is left to itself.
 
 Late steps draw detail, where guidance costs a second forward and often only sharpens. Invariant: which steps are guided
 depends on the call and the number of steps alone, so that every image of a setting takes the same way.
@@ -10,22 +10,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from promptlab.engine.pipelines.denoising_steps import guided_steps
 from promptlab.engine.pipelines.traits import GUIDED_TENSORS
 from promptlab.specs import CallSpec
 
-__all__ = ["drop_guidance", "guidance_at", "guided_steps"]
-
-
-def guided_steps(steps: int, call: CallSpec) -> int:
-    """How many of ``steps`` are guided, from the first: their share, rounded down, and one where any is asked for."""
-    until = call.guidance_until
-    if until is None:
-        return steps
-    return max(int(until * steps + 1e-9), int(until > 0))  # 0.29 of 100 is 29, and 28.999999999999996 in floats
+__all__ = ["drop_guidance", "guidance_at"]
 
 
 def guidance_at(step: int, steps: int, call: CallSpec) -> float | None:
-    """The guidance scale of step ``step`` (from 0) of ``steps``; ``None`` where it is made without guidance.
+    """Return the guidance scale of step ``step`` (from 0) of ``steps``; None where it is not guided.
 
     Args:
         steps: evaluations of the model, ``len(scheduler.timesteps)``: some schedulers take more than were asked for.
@@ -34,7 +27,7 @@ def guidance_at(step: int, steps: int, call: CallSpec) -> float | None:
 
 
 def drop_guidance(pipeline: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-    """Make the pipeline's next steps without guidance: at the end of a step, with the tensors of its callback."""
+    """Drop guidance from the pipeline's next steps: at the end of a step, with its callback's tensors."""
     pipeline._guidance_scale = 1.0  # noqa: SLF001 - there is no other door: diffusers' own guide goes through this one
     return {
         name: value.chunk(2)[-1] if name in GUIDED_TENSORS[type(pipeline).__name__] else value

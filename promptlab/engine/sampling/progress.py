@@ -1,29 +1,34 @@
-"""What a stream of images is a part of: how it is numbered, whom it tells, and who may end it."""
+"""Counts the batches of a generation as they come out, and knows whether more may be begun."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from promptlab.engine import Watch
+from promptlab.engine.events import StepDone
+from promptlab.records import Environment
 
-__all__ = ["SamplingProgress"]
+__all__ = ["BatchProgress"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SamplingProgress:
-    """What a stream is a part of.
+@dataclass(slots=True, kw_only=True)
+class BatchProgress:
+    """Holds how far a generation is.
 
     Args:
-        first: the number of the first batch of pictures that comes out of it.
-        batches: how many there are in all.
-        watch: told of every forward.
-        going: asked before an image is begun; see :meth:`promptlab.engine.Engine.generate`.
+        batches: batches of images that are expected in all; more where images are tried one by one.
+        going: asked before an image is begun; see :meth:`promptlab.engine.Generation.cancel`.
+        environment: what images are made in at the moment.
         most_rows: see :func:`promptlab.engine.machine.memory.check_rows`.
+        batch: number of the batch that comes out next, from 0.
     """
 
-    first: int
     batches: int
-    watch: Watch
     going: Callable[[], bool]
+    environment: Environment
     most_rows: int | None = None
+    batch: int = 0
+
+    def step(self, step: int, steps: int) -> StepDone:
+        """Return the event that says that a step of the batch is done."""
+        return StepDone(batch=self.batch, batches=max(self.batches, self.batch + 1), step=step, steps=steps)

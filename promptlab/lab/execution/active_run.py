@@ -1,6 +1,6 @@
-"""One run being made, alone or among others: what it still owes, its times, and how it ends.
+"""Tracks one run that is being made: what it still owes, its times, and how it ends.
 
-A picture that cannot be made does not take the others along: its row says why, and the run ends FAILED once all the
+An image that cannot be made does not take the others along: its row says why, and the run ends FAILED once all the
 others are there.
 """
 
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from promptlab.errors import EngineError, OutOfMemory, one_line
+from promptlab.lab.execution.batch_reduction import requests_for, smaller_batch_size, smaller_keys
 from promptlab.lab.execution.image_writer import RunSink
-from promptlab.lab.execution.shrinking import smaller_keys, smaller_size, tasks_for
 from promptlab.plan import ImageRequest, ResolvedSpec
 from promptlab.records import Environment, ImageRecord, ImageStatus, RunRecord, RunStatus
 
@@ -26,69 +26,82 @@ __all__ = ["ActiveRun", "RunJob"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunJob:
-    """A run that is in the notebook and is to be carried out.
+    """Asks for a run that is in the notebook to be executed.
 
     Args:
         run: as it stands.
-        resolved: what it makes.
-        environment: the one it is carried out in; after a resume it may not be the run's own.
+        resolved: what it makes, and in which environment: after a resume that may not be the run's own.
         parent: the run it was varied from.
-        again: make pictures anew that exist elsewhere in the workspace.
+        again: make images anew that exist elsewhere in the workspace.
     """
 
     run: RunRecord
     resolved: ResolvedSpec
-    environment: Environment
     parent: RunRecord | None = None
     again: bool = False
 
+    @property
+    def environment(self) -> Environment:
+        """Return the environment that it is to be made in."""
+        return self.resolved.environment
+
 
 class ActiveRun:
-    """See the module.
+    """Tracks one run; see the module.
 
     Args:
-        order: what is made.
+        job: what is made.
         run: its record, once what exists has been linked.
-        taken_up: whether the notebook says already that it is being made.
+        started: whether the notebook says already that it is being made.
+
+    Attributes:
+        owed: requests whose images have not come out yet, by their ids.
+        repeated: requests that another run makes meanwhile.
     """
 
-    def __init__(self, order: RunJob, run: RunRecord, notebook: Notebook, *, taken_up: bool = False) -> None:
-        self.order, self.run, self._notebook = order, run, notebook
-        self.owed: dict[int, ImageRequest] = {}
-        """What has not come out yet, by its place in the run."""
+    def __init__(self, job: RunJob, run: RunRecord, notebook: Notebook, *, started: bool = False) -> None:
+        self.job, self.run, self._notebook = job, run, notebook
+        self.owed: dict[str, ImageRequest] = {}
         self.repeated: list[ImageRequest] = []
-        """What another run makes meanwhile."""
-        self.taken_up, self.ended = taken_up, False
+        self.started, self.ended = started, False
         self.failure: EngineError | None = None
         self.load_seconds = run.load_seconds
+        self._positions = {image.ref: image.position for image in run.images}
         self._began: float | None = None
         self._generate_seconds = run.generate_seconds
-        self._unmade: list[str] = []
+        self._failed: dict[int, str] = {}
         self._asked = 0
-        self.shelf = RunSink(
-            run, describe=self._describe,
-            environment=None if order.environment == run.environment else order.environment,
-        )  # fmt: skip
+        self.sink = RunSink(run, describe=self._describe)
 
-    def owing(self) -> list[ImageRequest]:
-        """The images that are to be made, in the grid's order."""
-        return tasks_for(self.order.resolved, self.run.owed)
+    def requests(self) -> list[ImageRequest]:
+        """Return requests for the images that are to be made, in the grid's order."""
+        return requests_for(self.job.resolved, self.run.owed)
 
-    def ask(self, tasks: Iterable[ImageRequest]) -> None:
-        """So much is to be made now."""
-        self.owed.update((task.position, task) for task in tasks)
+    def ask(self, requests: Iterable[ImageRequest]) -> None:
+        """Take note that so much is to be made now."""
+        self.owed.update((request.id, request) for request in requests)
         self._asked += len(self.owed)
 
-    def take_up(self) -> None:
-        """It is being made from now on."""
-        if not self.taken_up:
-            self.taken_up = True
+    def position(self, request_id: str) -> int:
+        """Return the place in the run of a request's image."""
+        return self._positions[request_id]
+
+    def start(self) -> None:
+        """Write into the notebook that it is being made."""
+        if not self.started:
+            self.started = True
             self._notebook.start_run(self.run.id)
 
-    def shrink(
-        self, tasks: Sequence[ImageRequest], error: OutOfMemory, link: Callable[[ActiveRun], RunRecord]
+    def relink(self, link: Callable[[ActiveRun], RunRecord]) -> None:
+        """Link what exists by now."""
+        self.run = self.sink.run = link(self)
+
+    def reduce_batches(
+        self, request_ids: Sequence[str], rows: int, link: Callable[[ActiveRun], RunRecord]
     ) -> tuple[int, int]:
-        """Have ``tasks``, which are owed and did not fit, made in smaller batches; what was made so before is linked.
+        """Make images that are owed in smaller batches from now on, since a forward of ``rows`` did not fit.
+
+        What was made so before is linked.
 
         Returns:
             The batch size to go on with, and how many images have another recipe by that.
@@ -96,56 +109,55 @@ class ActiveRun:
         Raises:
             EngineError: when it may not, or cannot, be smaller.
         """
-        size = smaller_size(error, exact=self.order.resolved.spec.machine.exact)
-        keys = smaller_keys(self.order.resolved, tasks, size)
-        if not keys:  # it is of that size already
-            raise error
-        self.run = self.shelf.run = self._notebook.reduce_batch_size(self.run.id, size, keys)
-        if not self.order.again:
-            self.run = self.shelf.run = link(self)
-        for place in keys:
-            del self.owed[place]
+        size = smaller_batch_size(rows, exact=self.job.resolved.spec.machine.exact)
+        larger = [self.position(one) for one in request_ids if self.owed[one].batch_size > size]
+        if not larger:  # they are of that size already
+            raise OutOfMemory(rows=rows)
+        keys = smaller_keys(self.job.resolved, larger, size)
+        self.run = self.sink.run = self._notebook.reduce_batch_size(self.run.id, size, keys)
+        if not self.job.again:
+            self.relink(link)
+        for one in request_ids:
+            if self.position(one) in keys:
+                del self.owed[one]
         owed = [image for image in self.run.owed if image.position in keys]
-        self.owed.update((task.position, task) for task in tasks_for(self.order.resolved, owed))
+        self.owed.update((request.id, request) for request in requests_for(self.job.resolved, owed))
         return size, len(keys)
 
-    def begun(self) -> None:
-        """An image of it has been begun."""
-        self.take_up()
+    def image_started(self) -> None:
+        """Take note that an image of it is begun."""
+        self.start()
         if self._began is None:
             self._began = time.perf_counter()
 
-    def came_out(self, task: ImageRequest) -> None:
-        """A picture of it is there."""
-        del self.owed[task.position]
+    def image_done(self, request_id: str) -> ImageRequest:
+        """Take note that an image of it is there; return what it was made from."""
         if self._began is not None:
             self._generate_seconds = (self.run.generate_seconds or 0.0) + time.perf_counter() - self._began
+        return self.owed.pop(request_id)
 
-    def could_not(self, task: ImageRequest, reason: str) -> None:
-        """A picture of it cannot be made; its row says why."""
-        self.take_up()
-        del self.owed[task.position]
-        self._unmade.append(reason)
-        image = self.run.images[task.position]
-        failed = dataclasses.replace(image, status=ImageStatus.FAILED, error=one_line(reason))
-        self._notebook.add_images(self.run.id, [failed])
+    def image_failed(self, request_id: str, reason: str) -> None:
+        """Take note that an image of it cannot be made; its row says why once the run has ended."""
+        self.start()
+        del self.owed[request_id]
+        self._failed[self.position(request_id)] = reason
 
-    def give_up(self, error: EngineError) -> None:
-        """No picture of it can be made any more."""
-        self.owed.clear()
-        self.failure = EngineError(str(error))
+    def give_up(self, request_ids: Iterable[str], error: EngineError) -> None:
+        """Take note that these images are not made, and stay owed; the run ends by ``error``."""
+        for one in request_ids:
+            self.owed.pop(one, None)
+        self.failure = self.failure or EngineError(error.message)
 
     def end(self, error: BaseException | None = None) -> RunRecord:
         """Write how it ended; a run of which nothing was begun stays as it was.
 
         Args:
-            error: what ended it, where it was not its own pictures.
+            error: what ended it, where it was not its own images.
         """
         self.ended = True
-        if self._unmade and self.failure is None:
-            self.failure = EngineError(
-                f"{len(self._unmade)} of {self._asked} images could not be made: {one_line(self._unmade[0])}"
-            )
+        if self._failed:
+            self._notebook.add_images(self.run.id, self._failures())
+            self.failure = self.failure or self._failure()
         error = error or self.failure
         status, reason = RunStatus.FINISHED, None
         if isinstance(error, KeyboardInterrupt):
@@ -156,11 +168,24 @@ class ActiveRun:
             self.run.id, status, load_seconds=self.load_seconds, generate_seconds=self._generate_seconds, error=reason
         )
 
-    def _describe(self, task: ImageRequest, image: ImageRecord) -> dict[str, str]:
+    def _failures(self) -> list[ImageRecord]:
+        return [
+            dataclasses.replace(self.run.images[position], status=ImageStatus.FAILED, error=one_line(reason))
+            for position, reason in self._failed.items()
+        ]
+
+    def _failure(self) -> EngineError:
+        """Return why the run failed: the one reason of all its images, or how many could not be made."""
+        first = next(iter(self._failed.values()))
+        if len(self._failed) == self._asked and set(self._failed.values()) == {first}:
+            return EngineError(first)
+        return EngineError(f"{len(self._failed)} of {self._asked} images could not be made: {one_line(first)}")
+
+    def _describe(self, request: ImageRequest, image: ImageRecord, environment: Environment) -> dict[str, str]:
         from promptlab.images.metadata import ParentImage, describe
 
-        of, parent = self.order.parent, None
-        ancestor = self.run.images[task.position].parent
+        of, parent = self.job.parent, None
+        ancestor = self.run.images[image.position].parent
         if ancestor is not None and of is not None:
             parent = ParentImage(recipe_key=of.images[ancestor[1]].recipe_key, run_uid=of.uid, position=ancestor[1])
-        return describe(self.run, image, task, environment=self.order.environment, parent=parent)
+        return describe(self.run, image, request, environment=environment, parent=parent)

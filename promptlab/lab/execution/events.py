@@ -1,4 +1,4 @@
-"""What a lab tells whoever watches a run: the engine's events and its own. For progress bars and closing lines."""
+"""Defines what a lab reports while it works, for progress bars and closing lines."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted:
-    """The run is in the notebook, every image owed."""
+    """Says that a run is in the notebook, every image owed."""
 
     run: RunRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagesGenerated:
-    """``count`` of the images of the runs that are made together have left the engine."""
+    """Says that ``count`` images of the runs that are made together have left the engine."""
 
     count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchSizeReduced:
-    """A forward of ``rows`` images did not fit: ``images`` of run ``run_id`` are made in batches of ``batch_size``."""
+    """Says that a forward of ``rows`` images did not fit: ``images`` of a run are in smaller batches."""
 
     run_id: int
     rows: int
@@ -58,7 +58,7 @@ class BatchSizeReduced:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeStarted:
-    """A forward of ``batch_size`` images is tried out, to see whether it fits and what it takes."""
+    """Says that a forward of ``batch_size`` images is tried out, to see whether it fits and what it takes."""
 
     batch_size: int
     attention_slicing: bool
@@ -66,7 +66,7 @@ class ProbeStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchSizeChosen:
-    """``auto`` is a batch size of ``batch_size``; ``tried`` sizes were tried out for it, the rest was remembered."""
+    """Says which batch size ``auto`` is; ``tried`` sizes were tried out for it, the rest was remembered."""
 
     batch_size: int
     tried: int
@@ -74,21 +74,21 @@ class BatchSizeChosen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeTrackingFailed:
-    """MLflow could not be told of a probe, for ``reason``."""
+    """Says why a probe could not be recorded in MLflow."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReused:
-    """The whole of run ``run_id`` was made before: nothing is made."""
+    """Says that the whole of run ``run_id`` was made before: nothing is made."""
 
     run_id: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepStarted:
-    """A sweep of ``runs`` runs and ``images`` images begins."""
+    """Says that a sweep of ``runs`` runs and ``images`` images begins."""
 
     sweep_id: int
     runs: int
@@ -97,28 +97,28 @@ class SweepStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptsTruncated:
-    """Text encoders will not see all of ``prompts``: what they would cut, told before anything is made."""
+    """Says what text encoders will not see of ``prompts``, before anything is made."""
 
     prompts: tuple[TruncatedPrompt, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyStarted:
-    """``images`` pictures are to be made again and compared."""
+    """Says that ``images`` images are to be made again and compared."""
 
     images: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagesVerified:
-    """``count`` of them have been."""
+    """Says that ``count`` images have been made again and compared."""
 
     count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Of ``of`` things, ``count`` have been looked at, or told; ``what`` they are, in a word or two."""
+    """Says that ``count`` of ``of`` things are done; ``what`` they are, in a word or two."""
 
     what: str
     count: int
@@ -127,17 +127,17 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interrupted:
-    """Ctrl-C was pressed: the pictures under way are finished; pressed again, everything stops at once."""
+    """Says that Ctrl-C was pressed: images under way are finished; pressed again, all stops at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackingStarted:
-    """All is saved; MLflow is being told."""
+    """Says that all is saved, and is being recorded in MLflow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GridFailed:
-    """The grid of run ``run_id`` could not be written, for ``reason``; its pictures are whole."""
+    """Says why the grid of run ``run_id`` could not be written; its images are whole."""
 
     run_id: int
     reason: str
@@ -145,7 +145,7 @@ class GridFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackingFailed:
-    """MLflow could not be told about run ``run_id``, for ``reason``; the run is whole."""
+    """Says why run ``run_id`` could not be recorded in MLflow; the run is whole."""
 
     run_id: int
     reason: str
@@ -175,4 +175,4 @@ Watch = Callable[[Event], None]
 
 
 def unwatched(_event: Event) -> None:
-    """Nobody is watching."""
+    """Ignore an event."""

@@ -1,12 +1,12 @@
-"""Saves pictures while the next ones are being made, and is the only writer of the images of runs.
+"""Writes images while the next ones are being made, and is the only writer of the images of runs.
 
 ::
 
-    engine ──Picture──▶ add() ──▶ savers (PNG: temp file, rename) ──▶ writer (rows, one transaction a batch and run)
-                          │ waits while too many pictures are unsaved
+    engine ──ImageDone──▶ add() ──▶ savers (PNG: temp file, rename) ──▶ writer (rows, one transaction a batch and run)
+                           │ waits while too many images are unsaved
 
 Encoding and hashing release the interpreter, so the savers cost the engine next to nothing. At most :data:`UNSAVED`
-pictures wait, so that memory stays bounded when the disk is slower than the device. A row is written only after its
+images wait, so that memory stays bounded when the disk is slower than the device. A row is written only after its
 file: at any moment, what the notebook calls made is a whole PNG.
 """
 
@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
-from promptlab.engine import GeneratedImage
+from promptlab.engine import ImageDone
 from promptlab.images.png import pixel_sha256, write_png
 from promptlab.plan import ImageRequest
 from promptlab.records import Environment, ImageRecord, ImageStatus, RunRecord
@@ -31,42 +31,42 @@ if TYPE_CHECKING:
 __all__ = ["UNSAVED", "ImageWriter", "RunSink"]
 
 UNSAVED: Final = 32
-"""Pictures that may wait for a saver before :meth:`ImageWriter.add` blocks."""
+"""Images that may wait for a saver before :meth:`ImageWriter.add` blocks."""
 _SAVERS: Final = 2
+
+_Saved = tuple[ImageRecord, Environment]
 
 
 class RunSink:
-    """Where the pictures of one run are put.
+    """Says where the images of one run are put.
 
-    A run counts its batches for itself: those of its pictures that came out of the engine together are one.
+    A run counts its batches for itself: those of its images that came out of the engine together are one.
 
     Args:
         run: whose.
-        describe: gives the text chunks of a PNG, by its task and its record.
-        environment: the one the pictures are made in, where it is not the run's own.
+        describe: gives the text chunks of a PNG, by its request, its record, and what it was made in.
     """
 
     def __init__(
         self,
         run: RunRecord,
         *,
-        describe: Callable[[ImageRequest, ImageRecord], dict[str, str]],
-        environment: Environment | None = None,
+        describe: Callable[[ImageRequest, ImageRecord, Environment], dict[str, str]],
     ) -> None:
-        self.run, self.describe, self.environment = run, describe, environment
+        self.run, self.describe = run, describe
         self.writing: list[Future[None]] = []
         self._number: tuple[int, int] | None = None
         self._batch = max((image.batch for image in run.made_here if image.batch is not None), default=-1)
 
     def batch(self, number: tuple[int, int]) -> int:
-        """The run's own number of the batch that the engine calls ``number``, in which of its calls."""
+        """Return the run's own number of a batch: ``number`` is the generation's and the engine's."""
         if number != self._number:
             self._number, self._batch = number, self._batch + 1
         return self._batch
 
 
 class ImageWriter:
-    """A context in which pictures are saved; leaving it waits until every row is written.
+    """Saves images for as long as its context lasts; leaving it waits until every row is written.
 
     Raises:
         StoreError: from :meth:`add` or on leaving, when a file or a row could not be written.
@@ -77,9 +77,9 @@ class ImageWriter:
         self._room = threading.BoundedSemaphore(UNSAVED)
         self._savers = ThreadPoolExecutor(_SAVERS, thread_name_prefix="save")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="write")
-        self._pass = 0
+        self._generation = 0
         self._batch: tuple[int, int] | None = None
-        self._saving: dict[RunSink, list[Future[ImageRecord]]] = {}
+        self._saving: dict[RunSink, list[Future[_Saved]]] = {}
         self._writing: list[Future[None]] = []
 
     def __enter__(self) -> Self:
@@ -88,80 +88,89 @@ class ImageWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.hand_over()
+        self.flush()
         self._savers.shutdown()
         self._writer.shutdown()
         if kind is None:
             self._raise_failures()
 
-    def add(self, picture: GeneratedImage, shelf: RunSink) -> None:
-        """Take a picture: it is saved behind the caller's back, its row written with those of its batch."""
+    def add(self, done: ImageDone, request: ImageRequest, position: int, sink: RunSink) -> None:
+        """Take an image: it is saved behind the caller's back, its row written with those of its batch.
+
+        Args:
+            done: the image.
+            request: what it was made from.
+            position: its place in the run of ``sink``.
+        """
         self._raise_failures(done_only=True)
-        batch = self._pass, picture.batch
+        batch = self._generation, done.batch
         if batch != self._batch:
-            self.hand_over()
+            self.flush()
             self._batch = batch
         self._room.acquire()
-        saving = self._savers.submit(self._save, picture, shelf, shelf.batch(batch))
+        saving = self._savers.submit(self._save, done, request, position, sink, sink.batch(batch))
         saving.add_done_callback(lambda _: self._room.release())
-        self._saving.setdefault(shelf, []).append(saving)
+        self._saving.setdefault(sink, []).append(saving)
 
-    def next_pass(self) -> None:
-        """The engine counts its batches from 0 again."""
-        self.hand_over()
-        self._pass += 1
+    def next_generation(self) -> None:
+        """Take note that the engine counts its batches from 0 again."""
+        self.flush()
+        self._generation += 1
 
-    def hand_over(self) -> None:
-        """Have the rows written of all that was added; a shelf's ``writing`` says when its own are."""
-        for shelf, saving in self._saving.items():
-            writing = self._writer.submit(self._write, shelf, saving)
-            shelf.writing.append(writing)
+    def flush(self) -> None:
+        """Write the rows of all that was added, soon; a sink's ``writing`` says when its own are there."""
+        for sink, saving in self._saving.items():
+            writing = self._writer.submit(self._write, sink, saving)
+            sink.writing.append(writing)
             self._writing.append(writing)
         self._saving = {}
 
-    def settle(self) -> None:
+    def wait(self) -> None:
         """Wait until every row is written.
 
         Raises:
             StoreError: when one could not be.
         """
-        self.hand_over()
+        self.flush()
         self._raise_failures()
 
-    def _save(self, picture: GeneratedImage, shelf: RunSink, batch: int) -> ImageRecord:
-        task, run = picture.task, shelf.run
-        path = self._workspace.run_folder(run.id) / self._workspace.image_name(task.variant, task.seed)
-        height, width, _ = picture.pixels.shape
+    def _save(self, done: ImageDone, request: ImageRequest, position: int, sink: RunSink, batch: int) -> _Saved:
+        run, owed = sink.run, sink.run.images[position]
+        path = self._workspace.run_folder(run.id) / self._workspace.image_name(owed.variant, request.seed)
+        height, width, _ = done.pixels.shape
         image = ImageRecord(
             run_id=run.id,
-            position=task.position,
-            variant=task.variant,
-            seed=task.seed,
+            position=position,
+            variant=owed.variant,
+            seed=request.seed,
             status=ImageStatus.MADE,
-            recipe_key=task.recipe_key,
+            recipe_key=request.recipe_key,
             path=self._workspace.relative(path),
             width=width,
             height=height,
-            pixel_sha256=pixel_sha256(picture.pixels),
+            pixel_sha256=pixel_sha256(done.pixels),
             batch=batch,
-            slot=picture.slot,
-            seconds=picture.seconds,
-            peak_memory=picture.peak_memory,
+            slot=done.row,
+            seconds=done.seconds,
+            peak_memory=done.peak_memory,
             made_at=datetime.now(UTC),
-            flag=picture.flag,
-            decoded_in=picture.decoded_in,
-            batch_size=None if task.batch_size == run.spec.batch_size else task.batch_size,
+            flag=done.flag,
+            decoded_in=done.decoded_in,
+            batch_size=None if request.batch_size == run.spec.batch_size else request.batch_size,
         )
-        write_png(path, picture.pixels, shelf.describe(task, image))
-        return image
+        write_png(path, done.pixels, sink.describe(request, image, done.environment))
+        return image, done.environment
 
-    def _write(self, shelf: RunSink, saving: list[Future[ImageRecord]]) -> None:
-        """One transaction for what could be saved; then the first failure, if there was one."""
+    def _write(self, sink: RunSink, saving: list[Future[_Saved]]) -> None:
+        """Write in one transaction what could be saved; then raise the first failure, if there was one."""
         for future in saving:
             future.exception()  # waits
-        saved = [future.result() for future in saving if future.exception() is None]
-        if saved:
-            self._notebook.add_images(shelf.run.id, saved, environment=shelf.environment)
+        groups: dict[str, list[_Saved]] = {}
+        for saved in (future.result() for future in saving if future.exception() is None):
+            groups.setdefault(saved[1].hash, []).append(saved)
+        for group in groups.values():
+            environment = None if group[0][1] == sink.run.environment else group[0][1]
+            self._notebook.add_images(sink.run.id, [image for image, _ in group], environment=environment)
         for future in saving:
             future.result()
 

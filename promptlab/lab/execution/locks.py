@@ -1,7 +1,7 @@
-"""Who is at it: a run or sweep that a process makes is locked by it, with locks that end when it does, however it ends.
+"""Locks runs and sweeps: the process that makes one holds a file lock, which ends with the process.
 
-So whether a RUNNING run is alive can be told. Beginning a run and locking it are one step to everybody else: whoever
-looks for runs that were left does not find one that has only just been begun.
+So whether a RUNNING run is alive can be told, however its process ended. Beginning a run and locking it are one step to
+everybody else: whoever looks for runs that were left does not find one that has only just been begun.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BEGINNING: Final = 60.0
 
 
 class RunLocks:
-    """The locks of one workspace, as one process takes them and asks for them.
+    """Takes the locks of one workspace for one process, and asks for those of others.
 
     Args:
         sweep_of: gives the number of the sweep that a run is a part of.
@@ -40,7 +40,7 @@ class RunLocks:
         self._held: dict[Path, BaseFileLock] = {}
 
     def busy(self, run_id: int) -> bool:
-        """Whether a process is making the run at this moment, or the sweep that it is a part of."""
+        """Say whether a process is making the run at this moment, or the sweep that it is a part of."""
         if not self._home.is_dir():
             return False
         with self.beginning():
@@ -51,7 +51,7 @@ class RunLocks:
 
     @contextmanager
     def beginning(self) -> Iterator[None]:
-        """A context in which no other process begins a run or asks whether one is busy.
+        """Keep other processes, in the block, from beginning a run or asking whether one is busy.
 
         Within it, a run is written and then taken (:meth:`take`): never is it seen begun and free. Where nothing may be
         written nobody begins anything.
@@ -81,8 +81,9 @@ class RunLocks:
 
     @contextmanager
     def held(self, runs: Sequence[RunRecord]) -> Iterator[None]:
-        """A context in which no other process makes these runs. Those of a sweep that is held are held by that: a lock
-        each would be more files than a process may open.
+        """Keep other processes from making these runs in the block.
+
+        Those of a sweep that is held are held by that: a lock each would be more files than a process may open.
 
         Raises:
             InputError: when another process is making one of them.
@@ -112,7 +113,7 @@ class RunLocks:
 
     @contextmanager
     def sweep_held(self, sweep_id: int) -> Iterator[None]:
-        """A context in which no other process takes up the sweep's runs.
+        """Keep other processes from taking up the sweep's runs in the block.
 
         Raises:
             InputError: when another process is making it.
@@ -145,7 +146,7 @@ def _busy(what: str, number: int) -> InputError:
 
 
 def _is_held(lock: Path) -> bool:
-    """Whether another process holds the lock; where nothing may be written, none does."""
+    """Say whether another process holds the lock; where nothing may be written, none does."""
     if not lock.exists():
         return False
     try:

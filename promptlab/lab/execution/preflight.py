@@ -1,84 +1,128 @@
-"""Looking before leaping: many specs resolved together, and planned with what the workspace has and remembers."""
+"""Plans many specs with what the workspace has, and begins sweeps.
+
+All runs of a sweep are in the notebook before the first pixel is made; so whatever happens then,
+:meth:`promptlab.lab.Lab.resume` knows what was asked for. The same sweep asked for again is the one that is there: told
+by the hash of all its recipes and environments.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from promptlab.engine import Engine
+from promptlab.engine import Engine, Permissions
 from promptlab.plan import DEFAULT_BATCH_SIZE, Plan, ResolvedSpec, keys_of, plan
-from promptlab.plan.batch_key import stream_key
-from promptlab.records import Environment
-from promptlab.specs import MachineSpec, RunSpec
+from promptlab.plan.batch_key import batch_keys
+from promptlab.records import SweepRecord, SweepRun
+from promptlab.specs import RunSpec
 
 if TYPE_CHECKING:
+    from promptlab.expand.sweep import Sweep
     from promptlab.lab.execution.executor import Executor
+    from promptlab.store.notebook import Notebook
 
-__all__ = ["environments_of", "survey"]
+__all__ = ["begin_sweep", "survey"]
 
 
 def survey(
     engine: Engine,
-    workshop: Executor | None,
+    executor: Executor | None,
     specs: Sequence[RunSpec],
     *,
+    permissions: Permissions,
     there: frozenset[str] | None,
-    cut: bool = False,
-) -> tuple[Plan, tuple[Environment, ...]]:
-    """The plan of ``specs``, and the environment of each, in the order as written.
+    truncation: bool = False,
+) -> Plan:
+    """Plan ``specs``.
 
     Args:
-        workshop: of the workspace; ``None`` where that has no database yet, so that none is made.
-        there: recipe keys that need not be made; looked up where it is ``None``.
-        cut: whether to ask the text encoders what they would cut: loads tokenizers.
+        executor: of the workspace; None where that has no database yet, so that none is made.
+        permissions: what the engine may do.
+        there: recipe keys that need not be made; looked up where it is None.
+        truncation: whether to ask the text encoders what they would truncate: loads tokenizers.
 
     Raises:
         InputError: for the first spec that is wrong.
     """
-    resolved = _in_company(engine, specs, engine.resolve_all(specs))
-    environments = environments_of(engine, resolved)
+    resolved = _with_shared_batch_sizes(specs, engine.resolve(specs, permissions=permissions))
     if there is None:
-        there = frozenset()
-        for environment in {id(each): each for each in environments}.values() if workshop is not None else ():
-            its = (one for one, where in zip(resolved, environments, strict=True) if where is environment)
-            keys = [key for run in keys_of(its) for key in run]
-            there |= workshop.spoken_for(keys, environment) if workshop is not None else frozenset()
-    words = engine.cut_words(resolved) if cut else ()
-    pace = (lambda _: None) if workshop is None else workshop.pace
-    made = plan(resolved, there=there, rows=engine.images_per_forward, work=engine.work, pace=pace, cut=words)
-    return made, environments
+        there = frozenset() if executor is None else _satisfied(executor, resolved)
+    truncated = engine.truncated_prompts(resolved, permissions=permissions) if truncation else ()
+    return plan(resolved, there=there, pace=(lambda _: None) if executor is None else executor.pace, cut=truncated)
 
 
-def _in_company(engine: Engine, specs: Sequence[RunSpec], resolved: Sequence[ResolvedSpec]) -> tuple[ResolvedSpec, ...]:
-    """``resolved``, where runs of few images that name no batch size take that of the stream which they make together.
+def begin_sweep(
+    engine: Engine,
+    notebook: Notebook,
+    sweep: Sweep,
+    *,
+    permissions: Permissions,
+    experiment: str,
+    name: str | None,
+    note: str | None,
+    again: bool,
+) -> SweepRecord:
+    """Return the record of ``sweep``: the newest that is the same, or one that begins now.
+
+    Args:
+        permissions: what the engine may do.
+        again: begin one whatever is there; a name or a note of its own does that too.
+
+    Raises:
+        InputError: before anything is written.
+    """
+    planned_sweep = survey(engine, None, sweep.specs, permissions=permissions, there=frozenset())
+    digest = sha256()
+    for planned in planned_sweep.runs:
+        digest.update("\n".join((planned.resolved.environment.hash, *planned.keys)).encode())
+    key = digest.hexdigest()
+    found = None if again or name or note else notebook.same_sweep(key, experiment)
+    if found is not None:
+        return found
+    fields = tuple(tuple(axis.field for axis in dimension) for dimension in sweep.dimensions)
+    begun = notebook.begin_sweep(experiment=experiment, name=name, note=note, dimensions=fields, key=key)
+    for planned in planned_sweep.runs:
+        cell = sweep.cells[planned.original]
+        notebook.begin_run(
+            planned.resolved,
+            planned.requests,
+            environment=planned.resolved.environment,
+            experiment=experiment,
+            name=name,
+            note=note,
+            sweep_id=begun.id,
+            place=SweepRun(run_id=0, place=cell.place, values=cell.values),
+        )
+    return notebook.sweep(begun.id)
+
+
+def _satisfied(executor: Executor, resolved: Sequence[ResolvedSpec]) -> frozenset[str]:
+    """Return the recipe keys that need no generation, each asked for in its own environment."""
+    by_environment = {id(one.environment): one.environment for one in resolved}
+    satisfied: frozenset[str] = frozenset()
+    for environment in by_environment.values():
+        its = (one for one in resolved if one.environment is environment)
+        satisfied |= executor.satisfied_keys([key for run in keys_of(its) for key in run], environment)
+    return satisfied
+
+
+def _with_shared_batch_sizes(specs: Sequence[RunSpec], resolved: Sequence[ResolvedSpec]) -> tuple[ResolvedSpec, ...]:
+    """Give runs of few images that name no batch size that of the batches which they make together.
 
     A run of one image would have forwards of its own shape, and share none. Two sizes only, so that a sweep that grows
     keeps the recipes of what it has made.
     """
-    streams = [
-        stream_key(one.spec.pipeline, one.spec.call, one.spec.machine, batch_size=0, device=one.device)
-        if spec.batch_size is None and engine.work(one) is not None else None
+    shared = [
+        batch_keys(one.at(1))[0] if spec.batch_size is None and one.steps is not None else None
         for spec, one in zip(specs, resolved, strict=True)
-    ]  # fmt: skip
-    images: Counter[object] = Counter()
-    for stream, one in zip(streams, resolved, strict=True):
-        images[stream] += one.spec.image_count
+    ]
+    images: Counter[str | None] = Counter()
+    for key, one in zip(shared, resolved, strict=True):
+        images[key] += one.spec.image_count
     return tuple(
-        one.at(max(one.batch_size, DEFAULT_BATCH_SIZE if images[stream] > 2 else images[stream]))
-        if stream is not None and len(specs) > 1 else one
-        for stream, one in zip(streams, resolved, strict=True)
+        one.at(max(one.batch_size, DEFAULT_BATCH_SIZE if images[key] > 2 else images[key]))
+        if key is not None and len(specs) > 1 else one
+        for key, one in zip(shared, resolved, strict=True)
     )  # fmt: skip
-
-
-def environments_of(engine: Engine, resolved: Iterable[ResolvedSpec]) -> tuple[Environment, ...]:
-    """The environment of each, found out once for those that have the same."""
-    distinct: dict[tuple[str, str | None, str, MachineSpec], Environment] = {}
-    environments = []
-    for one in resolved:
-        part = (one.device, one.spec.pipeline.dtype, one.spec.generator_device, replace(one.spec.machine, exact=False))
-        if part not in distinct:
-            distinct[part] = engine.environment(one)
-        environments.append(distinct[part])
-    return tuple(environments)

@@ -1,30 +1,36 @@
-"""Many runs made at once: their pictures flow through the engine together, and each is put where it belongs.
+"""Makes many runs at once: their images flow through the engine together.
 
-The engine fills its forwards with images of any run, so it is given all that is owed at once. A run is taken up when
-the first of its images is begun, and ends when the last has come out; its grid, its report and MLflow are seen to on a
+The engine fills its forwards with images of any run, so it is given all that is owed at once. A run is started when the
+first of its images is begun, and ends when the last has come out; its grid, its report and MLflow are seen to on a
 thread of their own while the others go on. MLflow takes seconds to import and, in a new workspace, to make its tables:
 that is the first thing that this thread does, once the pipeline is loaded.
 
-What one run of the stream makes, another that asks for the same is linked to: nothing is made twice.
+What one run of several makes, another that asks for the same is linked to: nothing is made twice.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 
-from promptlab.engine import Begun, Engine, Loaded
-from promptlab.errors import EngineError, OutOfMemory, SomeImagesFailed, StoreError, TrackerError
+from promptlab.engine import (
+    Engine,
+    EngineEvent,
+    ForwardOutOfMemory,
+    ImageDone,
+    ImageFailed,
+    ImageStarted,
+    ModelLoaded,
+    Permissions,
+)
+from promptlab.errors import EngineError, StoreError, TrackerError
 from promptlab.lab.execution.active_run import ActiveRun
-from promptlab.lab.execution.events import BatchSizeReduced, Event, ImagesGenerated, TrackingStarted, Watch
+from promptlab.lab.execution.events import BatchSizeReduced, ImagesGenerated, TrackingStarted, Watch
 from promptlab.lab.execution.image_writer import ImageWriter
 from promptlab.lab.execution.interrupts import Interrupts
 from promptlab.plan import ImageRequest
-from promptlab.plan.batch_key import stream_key
 from promptlab.records import RunRecord
 from promptlab.store.notebook import Notebook
 from promptlab.workspace import Workspace
@@ -34,18 +40,19 @@ __all__ = ["RunOutcome", "Runner"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOutcome:
-    """How a run ended, and what went wrong when it FAILED."""
+    """Tells how a run ended, and what went wrong when it FAILED."""
 
     run: RunRecord
     failure: EngineError | None = None
 
 
 class Runner:
-    """Carries out runs whose pictures that exist have been linked.
+    """Executes runs whose images that exist have been linked.
 
     Args:
+        permissions: what the engine may do for it.
         link: gives a run's record once what exists by now is linked to it.
-        show: draws an ended run and tells MLflow; on another thread.
+        publish: draws an ended run and records it in MLflow; on another thread.
         prepare: gets MLflow ready; likewise.
     """
 
@@ -55,27 +62,28 @@ class Runner:
         notebook: Notebook,
         workspace: Workspace,
         *,
+        permissions: Permissions,
         link: Callable[[ActiveRun], RunRecord],
-        show: Callable[[RunRecord], RunRecord],
+        publish: Callable[[RunRecord], RunRecord],
         prepare: Callable[[], None],
         watch: Watch,
     ) -> None:
-        self._engine, self._notebook, self._watch = engine, notebook, watch
-        self._link, self._show, self._prepare = link, show, prepare
-        self._recorder = ImageWriter(workspace, notebook)
-        self._teller = ThreadPoolExecutor(1, thread_name_prefix="tell")
-        self._told: dict[int, Future[RunOutcome]] = {}
-        self._owners: dict[ImageRequest, list[ActiveRun]] = {}
+        self._engine, self._permissions, self._notebook, self._watch = engine, permissions, notebook, watch
+        self._link, self._publish, self._prepare = link, publish, prepare
+        self._writer = ImageWriter(workspace, notebook)
+        self._publisher = ThreadPoolExecutor(1, thread_name_prefix="publish")
+        self._outcomes: dict[int, Future[RunOutcome]] = {}
+        self._owed: dict[str, tuple[ActiveRun, ImageRequest]] = {}
+        """What the engine is to be asked for, by the ids of the requests."""
         self._count = 0
         self._prepared = False
         self._loaded = 0.0
-        self._begun: ImageRequest | None = None
 
-    def carry_out(self, makings: Sequence[ActiveRun]) -> tuple[RunOutcome, ...]:
+    def execute(self, runs: Sequence[ActiveRun]) -> tuple[RunOutcome, ...]:
         """Make what they owe.
 
         Returns:
-            How each ended, in the order of ``makings``.
+            How each ended, in the order of ``runs``.
 
         Raises:
             StoreError: runs that were begun are FAILED; what was saved stays.
@@ -85,191 +93,146 @@ class Runner:
         try:
             with Interrupts(self._watch) as interrupts:
                 try:
-                    with self._recorder:
-                        self._make_all(makings, interrupts)
+                    with self._writer:
+                        self._make_all(runs, interrupts)
                     interrupts.check()
                 except BaseException as error:
-                    self._end_begun(makings, error)
+                    self._end_started(runs, error)
                     raise
-            return tuple(self._told[making.run.id].result() for making in makings)
+            return tuple(self._outcomes[run.run.id].result() for run in runs)
         finally:
-            if self._told:
+            if self._outcomes:
                 self._watch(TrackingStarted())
-            self._teller.shutdown()
+            self._publisher.shutdown()
 
-    def _make_all(self, makings: Sequence[ActiveRun], interrupts: Interrupts) -> None:
-        """In as many passes as it takes until none waits for another's pictures."""
-        waiting = list(makings)
-        while waiting and interrupts.going():
-            tasks = self._shared_out(waiting)
-            self._make(Counter(tasks), interrupts)
-            waits = [making for making in waiting if making.repeated and making.failure is None]
-            for making in waiting:
-                if making not in waits and interrupts.going():
-                    self._finish(making)
+    def _make_all(self, runs: Sequence[ActiveRun], interrupts: Interrupts) -> None:
+        """Generate in as many passes as it takes until no run waits for another's images."""
+        waiting = list(runs)
+        while waiting and interrupts.going:
+            self._share_out(waiting)
+            while self._owed and interrupts.going:
+                self._generate(interrupts)
+            waits = [run for run in waiting if run.repeated and run.failure is None]
+            for run in waiting:
+                if run not in waits and interrupts.going:
+                    self._finish(run)
             waiting = waits
             if waiting:
-                self._recorder.settle()
-            for making in waiting:
-                making.repeated.clear()
-                making.run = making.shelf.run = self._link(making)
+                self._writer.wait()
+            for run in waiting:
+                run.repeated.clear()
+                run.relink(self._link)
 
-    def _shared_out(self, makings: Sequence[ActiveRun]) -> list[ImageRequest]:
-        """All that is owed; what several ask for is one's to make, and the others wait for it."""
+    def _share_out(self, runs: Sequence[ActiveRun]) -> None:
+        """Take all that is owed; what several runs ask for is one's to make, and the others wait for it."""
         asked: set[tuple[str, str]] = set()
-        tasks: list[ImageRequest] = []
-        self._owners.clear()
-        for making in makings:
+        for run in runs:
             mine = []
-            for task in making.owing():
-                key = task.recipe_key, making.order.environment.hash
-                if key in asked and not making.order.again:
-                    making.repeated.append(task)
+            environment = run.job.environment.hash
+            for request in run.requests():
+                key = request.recipe_key, environment
+                if key in asked and not run.job.again:
+                    run.repeated.append(request)
                     continue
                 asked.add(key)
-                mine.append(task)
-                self._owners.setdefault(task, []).append(making)
-            making.ask(mine)
-            tasks += mine
-        return tasks
+                mine.append(request)
+            run.ask(mine)
+            self._owed.update((request.id, (run, request)) for request in mine)
 
-    def _make(self, owed: Counter[ImageRequest], interrupts: Interrupts) -> None:
-        while owed and interrupts.going():
+    def _generate(self, interrupts: Interrupts) -> None:
+        """Ask the engine once for all that is owed; what did not fit is owed in smaller batches then."""
+        self._writer.next_generation()
+        asked, self._owed = self._owed, {}
+        requests = [request for _, request in asked.values()]
+        problem = EngineError("the engine ended before every image was made")
+        try:
+            with interrupts.cancelling(self._engine.generate(requests, permissions=self._permissions)) as generation:
+                for event in generation:
+                    self._handle(event, asked)
+        except EngineError as error:
+            problem = error
+        if interrupts.going:
+            for run in dict.fromkeys(run for run, _ in asked.values()):
+                run.give_up([one for one, (whose, _) in asked.items() if whose is run], problem)
+
+    def _handle(self, event: EngineEvent, asked: dict[str, tuple[ActiveRun, ImageRequest]]) -> None:
+        match event:
+            case ImageDone(request_id=one):
+                self._image_done(asked.pop(one)[0], event)
+            case ImageFailed(request_id=one, reason=reason):
+                run, _ = asked.pop(one)
+                run.image_failed(one, reason)
+            case ForwardOutOfMemory(request_ids=ids, rows=rows):
+                self._reduce_batches([(one, asked.pop(one)[0]) for one in ids], rows)
+            case ImageStarted(request_id=one):
+                self._image_started(asked[one][0])
+                self._watch(event)
+            case ModelLoaded(seconds=seconds):
+                self._loaded += seconds
+                self._prepare_tracking()
+                self._watch(event)
+            case _:
+                self._watch(event)
+
+    def _image_started(self, run: ActiveRun) -> None:
+        run.image_started()
+        run.load_seconds = (run.load_seconds or 0.0) + self._loaded
+        self._loaded = 0.0
+
+    def _image_done(self, run: ActiveRun, done: ImageDone) -> None:
+        request = run.image_done(done.request_id)
+        self._writer.add(done, request, run.position(request.id), run.sink)
+        self._count += 1
+        if not run.owed and not run.repeated:
+            self._finish(run)
+        self._watch(ImagesGenerated(count=self._count))
+
+    def _reduce_batches(self, unmade: Sequence[tuple[str, ActiveRun]], rows: int) -> None:
+        for run in dict.fromkeys(run for _, run in unmade):
+            mine = [one for one, whose in unmade if whose is run]
             try:
-                self._draw(owed, interrupts)
-            except SomeImagesFailed as error:
-                for task, reason in error.reasons.items():
-                    self._could_not(task, reason, owed)
-            except OutOfMemory as error:
-                self._shrink(owed, error)
+                size, images = run.reduce_batches(mine, rows, self._link)
             except EngineError as error:
-                self._suspect(owed, error, interrupts)
-
-    def _draw(self, owed: Counter[ImageRequest], interrupts: Interrupts) -> None:
-        """Take pictures until there are no more; what is done is taken off ``owed``."""
-        self._recorder.next_pass()
-        for picture in self._engine.generate(tuple(owed.elements()), self._heard, going=interrupts.going):
-            making = self._owners[picture.task].pop(0)
-            self._recorder.add(picture, making.shelf)
-            _take_off(owed, picture.task)
-            making.came_out(picture.task)
-            self._count += 1
-            if not making.owed and not making.repeated:
-                self._recorder.hand_over()
-                self._finish(making)
-            self._watch(ImagesGenerated(count=self._count))
-
-    def _shrink(self, owed: Counter[ImageRequest], error: OutOfMemory) -> None:
-        """What did not fit is made in smaller batches: all that would have shared a forward's shape with it."""
-        shape = None if self._begun is None else _shape(self._begun)
-        alike = [task for task in owed if shape is None or _shape(task) == shape]
-        for making in dict.fromkeys(each for task in alike for each in self._owners[task]):
-            mine = [task for task in alike if making in self._owners[task]]
-            before = dict(making.owed)
-            try:
-                size, images = making.shrink(mine, error, self._link)
-            except EngineError as problem:
-                self._give_up(making, owed, problem)
+                run.give_up(mine, error)
                 continue
-            self._watch(BatchSizeReduced(run_id=making.run.id, rows=error.rows, batch_size=size, images=images))
-            for task in before.values():
-                self._owners[task].remove(making)
-                _take_off(owed, task)
-            for task in making.owed.values():
-                self._owners.setdefault(task, []).append(making)
-                owed[task] += 1
+            self._watch(BatchSizeReduced(run_id=run.run.id, rows=rows, batch_size=size, images=images))
+            self._owed.update((one, (run, run.owed[one])) for one in mine if one in run.owed)
 
-    def _suspect(self, owed: Counter[ImageRequest], error: EngineError, interrupts: Interrupts) -> None:
-        """A forward failed, and it is not known for whose sake: the next few are tried one by one (padded to the same
-        shape, so their bytes are the same). Where none of them can be made, it would go on like this."""
-        suspects = list(islice(owed.elements(), next(iter(owed)).batch_size))
-        failed = []
-        for task in suspects:
-            if not interrupts.going():
-                return
-            try:
-                self._draw(Counter([task]), interrupts)
-                _take_off(owed, task)
-            except SomeImagesFailed as problem:
-                failed.append((task, problem.reasons[task]))
-            except EngineError as problem:
-                failed.append((task, str(problem)))
-        if len(failed) < len(suspects):
-            for task, reason in failed:
-                self._could_not(task, reason, owed)
-            return
-        given_up = [self._could_not(task, reason, owed) for task, reason in failed]
-        for making in dict.fromkeys(given_up):
-            self._give_up(making, owed, error)
+    def _prepare_tracking(self) -> None:
+        if not self._prepared:
+            self._prepared = True
+            self._publisher.submit(self._prepare_quietly)
 
-    def _give_up(self, making: ActiveRun, owed: Counter[ImageRequest], error: EngineError) -> None:
-        for task in making.owed.values():
-            self._owners[task].remove(making)
-            _take_off(owed, task)
-        making.give_up(error)
-
-    def _could_not(self, task: ImageRequest, reason: str, owed: Counter[ImageRequest]) -> ActiveRun:
-        making = self._owners[task].pop(0)
-        _take_off(owed, task)
-        making.could_not(task, reason)
-        return making
-
-    def _heard(self, event: Event) -> None:
-        if isinstance(event, Loaded):
-            self._loaded += event.seconds
-            if not self._prepared:
-                self._prepared = True
-                self._teller.submit(self._getting_ready)
-        if isinstance(event, Begun):
-            self._begun = event.task
-            for making in self._owners[event.task][:1]:
-                making.begun()
-                making.load_seconds = (making.load_seconds or 0.0) + self._loaded
-            self._loaded = 0.0
-        self._watch(event)
-
-    def _getting_ready(self) -> None:
-        with suppress(TrackerError):  # telling will meet it again, and say so
+    def _prepare_quietly(self) -> None:
+        with suppress(TrackerError):  # recording will meet it again, and say so
             self._prepare()
 
-    def _finish(self, making: ActiveRun) -> None:
-        """All of it has come out: its rows are waited for, and it is shown, while the others go on."""
-        if making.ended:
+    def _finish(self, run: ActiveRun) -> None:
+        """Wait for its rows and publish it, now that all of it has come out, while the others go on."""
+        if run.ended:
             return
-        making.ended = True
-        making.take_up()
-        self._recorder.hand_over()
-        self._told[making.run.id] = self._teller.submit(self._ended, making)
+        run.ended = True
+        run.start()
+        self._writer.flush()
+        self._outcomes[run.run.id] = self._publisher.submit(self._end, run)
 
-    def _ended(self, making: ActiveRun) -> RunOutcome:
+    def _end(self, run: ActiveRun) -> RunOutcome:
         try:
-            for writing in making.shelf.writing:
+            for writing in run.sink.writing:
                 writing.result()
         except StoreError as error:
-            self._show(making.end(error))
+            self._publish(run.end(error))
             raise
-        return RunOutcome(run=self._show(making.end()), failure=making.failure)
+        return RunOutcome(run=self._publish(run.end()), failure=run.failure)
 
-    def _end_begun(self, makings: Sequence[ActiveRun], error: BaseException) -> None:
-        """What was begun and is not whole ends by ``error``."""
-        for making in makings:
-            if making.ended or not making.taken_up:
-                continue
-            making.ended = True
-            self._told[making.run.id] = self._teller.submit(self._broken_off, making, error)
+    def _end_started(self, runs: Sequence[ActiveRun], error: BaseException) -> None:
+        """End by ``error`` what was started and is not whole."""
+        for run in runs:
+            if run.started and not run.ended:
+                run.ended = True
+                self._outcomes[run.run.id] = self._publisher.submit(self._break_off, run, error)
 
-    def _broken_off(self, making: ActiveRun, error: BaseException) -> RunOutcome:
-        for writing in making.shelf.writing:
-            writing.exception()  # waits; the recorder has raised it, or will
-        return RunOutcome(run=self._show(making.end(error)))
-
-
-def _shape(task: ImageRequest) -> object:
-    """Equal for what shares a forward's shape."""
-    return stream_key(task.pipeline, task.call, task.machine, batch_size=task.batch_size, device=task.device)
-
-
-def _take_off(owed: Counter[ImageRequest], task: ImageRequest) -> None:
-    owed[task] -= 1
-    if owed[task] <= 0:
-        del owed[task]
+    def _break_off(self, run: ActiveRun, error: BaseException) -> RunOutcome:
+        for writing in run.sink.writing:
+            writing.exception()  # waits; the writer has raised it, or will
+        return RunOutcome(run=self._publish(run.end(error)))

@@ -1,4 +1,4 @@
-"""The weights that a run was made by, found again or not: what a verify and a resume must know before anything is made.
+"""Finds the weights again that a run was made by, before a verify or a resume makes anything.
 
 Weights are told apart by content. Invariant: nothing is made in the name of a run by other weights than its own.
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from promptlab.engine import Engine
+from promptlab.engine import Engine, Permissions
 from promptlab.errors import InputError, NotFound, ref_value
 from promptlab.plan import ResolvedSpec
 from promptlab.records import RunRecord
@@ -20,19 +20,19 @@ __all__ = ["as_recorded", "check_weights", "said_of"]
 _WEIGHTS: Final = ("model", "config", "vae", "loras", "embeddings")
 
 
-def as_recorded(engine: Engine, runs: Sequence[RunRecord]) -> list[ResolvedSpec]:
-    """The runs' specs, resolved here and now to the weights that they were begun with.
+def as_recorded(engine: Engine, runs: Sequence[RunRecord], *, permissions: Permissions) -> list[ResolvedSpec]:
+    """Resolve the runs' specs here and now to the weights that they were begun with.
 
     Raises:
         InputError: when weights changed under their name, or are gone.
     """
     specs = [run.spec for run in runs]
     try:
-        resolved = engine.resolve_all(specs)
+        resolved = engine.resolve(specs, permissions=permissions)
     except NotFound:
         for run in runs:  # whose it is
             with said_of(f"run {run.id}", f"promptlab rerun {run.id}"):
-                engine.resolve(run.spec)
+                engine.resolve([run.spec], permissions=permissions)
         raise
     return [
         check_weights(
@@ -46,7 +46,7 @@ def as_recorded(engine: Engine, runs: Sequence[RunRecord]) -> list[ResolvedSpec]
 def check_weights(
     resolved: ResolvedSpec, recorded: RunSpec, *, model: str, vae: str | None, whose: str, hint: str
 ) -> ResolvedSpec:
-    """``resolved``, when it names the weights that a picture or a run was made by.
+    """Return ``resolved``, when it names the weights that an image or a run was made by.
 
     Args:
         recorded: what it was made from, with the identities of LoRAs and embeddings then.
@@ -75,7 +75,7 @@ def check_weights(
 
 @contextmanager
 def said_of(whose: str, hint: str) -> Iterator[None]:
-    """Where weights are gone, say what was made by them, and what to type to go on without.
+    """Say, where weights are gone, what was made by them, and what to type to go on without.
 
     Args:
         whose: ``run 3``, or a file.

@@ -1,4 +1,4 @@
-"""How many images fit into one forward: tried out in a few steps, smallest first, and remembered in the workspace.
+"""Tries out how many images fit into one forward, in a few steps, and remembers it.
 
 An accelerator says when it is out of memory, and nothing is lost. A CPU does not: the system stops the process, or
 everything grows slow. So there a forward fits when its peak is at most :data:`SHARE` of the memory there is, and a size
@@ -16,9 +16,17 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from promptlab.engine import Denoising, Engine, GeneratedImage
+from promptlab.engine import (
+    NO_PERMISSIONS,
+    Engine,
+    EngineEvent,
+    ImageDone,
+    Permissions,
+    StepDone,
+    finished_images,
+)
 from promptlab.errors import InputError, OutOfMemory
-from promptlab.lab.execution.events import BatchSizeChosen, Event, ProbeStarted, Watch
+from promptlab.lab.execution.events import BatchSizeChosen, ProbeStarted, Watch
 from promptlab.plan import ResolvedSpec, requests_of
 from promptlab.records import ProbeRecord, ProbeTrial
 from promptlab.specs import AUTO, RunSpec
@@ -40,7 +48,7 @@ MOST: Final = 64
 
 
 def probe_key(resolved: ResolvedSpec, environment_hash: str) -> str:
-    """The hash of what decides how much memory a forward takes: weights, size, dtype, guidance, device, flags."""
+    """Return the hash of what decides the memory of a forward: weights, size, dtype, guidance, device."""
     spec = resolved.spec
     guided = spec.call.guidance_scale is None or spec.call.guidance_scale > 1
     call = replace(spec.call, num_inference_steps=None, guidance_scale=2.0 if guided else 1.0)
@@ -53,15 +61,18 @@ class Prober:
 
     Args:
         notebook: where it is remembered.
+        permissions: what the engine may do.
     """
 
-    def __init__(self, engine: Engine, notebook: Notebook, watch: Watch) -> None:
-        self._engine, self._notebook, self._watch = engine, notebook, watch
+    def __init__(
+        self, engine: Engine, notebook: Notebook, watch: Watch, *, permissions: Permissions = NO_PERMISSIONS
+    ) -> None:
+        self._engine, self._notebook, self._watch, self._permissions = engine, notebook, watch, permissions
         self._warm: set[str] = set()
         self.tried = 0
 
     def settled(self, specs: Sequence[RunSpec]) -> tuple[RunSpec, ...]:
-        """``specs`` with a number in place of ``auto``: the largest that fits, and no more than there are images.
+        """Return ``specs`` with a number in place of ``auto``: the largest that fits, no more than images.
 
         Raises:
             OutOfMemory: when not even one image fits.
@@ -69,7 +80,7 @@ class Prober:
         """
         wanted = [spec for spec in specs if spec.batch_size == AUTO]
         found: dict[int, RunSpec] = {}
-        for spec, resolved in zip(wanted, self._engine.resolve_all(wanted), strict=True):
+        for spec, resolved in zip(wanted, self._engine.resolve(wanted, permissions=self._permissions), strict=True):
             before = self.tried
             size = self.largest(resolved)
             self._watch(BatchSizeChosen(batch_size=size, tried=self.tried - before))
@@ -77,13 +88,13 @@ class Prober:
         return tuple(found.get(id(spec), spec) for spec in specs)
 
     def largest(self, resolved: ResolvedSpec) -> int:
-        """The most images of ``resolved`` that fit into one forward.
+        """Find the most images of ``resolved`` that fit into one forward.
 
         Twice as many each time, until they do not fit; then between the two. Sizes at which images would not share a
-        forward (see :meth:`promptlab.engine.Engine.images_per_forward`) gain nothing and are left out.
+        forward (see :attr:`promptlab.plan.ResolvedSpec.rows`) gain nothing and are left out.
         """
         most = min(resolved.spec.image_count, MOST)
-        sizes = [size for size in range(1, most + 1) if self._engine.images_per_forward(resolved.at(size)) == size]
+        sizes = [size for size in range(1, most + 1) if resolved.at(size).rows == size]
         known = self._notebook.probe_trials(self._key(resolved))
         fits, low, high = self._asker(resolved, known), 0, len(sizes)
         if not fits(sizes[0]):
@@ -95,17 +106,17 @@ class Prober:
         return sizes[low]
 
     def table(self, spec: RunSpec, sizes: Sequence[int], slicing: Sequence[bool]) -> ProbeRecord:
-        """Every size, with and without attention slicing, measured anew, until one does not fit.
+        """Measure every size, with and without attention slicing, until one does not fit.
 
         Raises:
             InputError: for what is wrong with ``spec``.
         """
-        first = self._engine.resolve(spec.vary(attention_slicing=slicing[0], batch_size=sizes[0]))
+        first = self._resolve(spec.vary(attention_slicing=slicing[0], batch_size=sizes[0]))
         tried: list[ProbeTrial] = []
         why = None
         for sliced in slicing:
             try:
-                resolved = self._engine.resolve(spec.vary(attention_slicing=sliced, batch_size=sizes[0]))
+                resolved = self._resolve(spec.vary(attention_slicing=sliced, batch_size=sizes[0]))
             except InputError as error:
                 if not sliced or len(slicing) == 1:
                     raise
@@ -115,15 +126,15 @@ class Prober:
             for size in sizes:
                 if not fits(size):
                     break
-        room = self._engine.room(first)
+        available = self._engine.available_memory(first.device)
         return ProbeRecord(
             spec=first.spec, device=first.device, model_identity=first.model_identity, vae_identity=first.vae_identity,
-            environment=self._engine.environment(first), probed_at=datetime.now(UTC), measured_steps=_steps(first),
-            available=room, limit=_limit(first.device, room), tried=tuple(tried), unsliced_only=why,
+            environment=first.environment, probed_at=datetime.now(UTC), measured_steps=_steps(first),
+            available=available, limit=_limit(first.device, available), tried=tuple(tried), unsliced_only=why,
         )  # fmt: skip
 
     def _key(self, resolved: ResolvedSpec) -> str:
-        return probe_key(resolved, self._engine.environment(resolved).hash)
+        return probe_key(resolved, resolved.environment.hash)
 
     def _asker(
         self, resolved: ResolvedSpec, known: Mapping[int, ProbeTrial], tried: list[ProbeTrial] | None = None
@@ -132,7 +143,7 @@ class Prober:
         measured = {} if tried is not None else dict(known)
 
         def fits(size: int) -> bool:
-            limit = _limit(resolved.device, self._engine.room(resolved))
+            limit = _limit(resolved.device, self._engine.available_memory(resolved.device))
             if size not in measured:
                 expected = _expected(size, measured)
                 if resolved.device == "cpu" and expected is not None and expected > limit:
@@ -155,13 +166,13 @@ class Prober:
             if key not in self._warm:  # weights are loaded, kernels chosen: not what a forward takes
                 self._forward(resolved, 1, 1)
                 self._warm.add(key)
-            self._engine.room(resolved)
+            self._engine.available_memory(resolved.device)
             pictures, times = self._forward(resolved, size, _steps(resolved))
         except OutOfMemory:
             found = ProbeTrial(batch_size=size, fits=False)
         else:
             whole = sum(picture.seconds for picture in pictures)
-            forwards = -(-size // self._engine.images_per_forward(resolved.at(size)))
+            forwards = -(-size // resolved.at(size).rows)
             step = (times[-1] - times[0]) / (len(times) - 1) * forwards if len(times) > 1 else whole
             found = ProbeTrial(
                 batch_size=size, fits=True, step_seconds=step, seconds=max(0.0, whole - step * max(1, len(times))),
@@ -170,8 +181,11 @@ class Prober:
         self._notebook.add_probe_trial(key, found)
         return found
 
-    def _forward(self, resolved: ResolvedSpec, size: int, steps: int) -> tuple[list[GeneratedImage], list[float]]:
-        """One forward's pictures, and when each of its steps was done."""
+    def _resolve(self, spec: RunSpec) -> ResolvedSpec:
+        return self._engine.resolve([spec], permissions=self._permissions)[0]
+
+    def _forward(self, resolved: ResolvedSpec, size: int, steps: int) -> tuple[list[ImageDone], list[float]]:
+        """Run one forward; return its images, and when each of its steps was done."""
         spec = resolved.spec
         few = replace(
             spec, variants=spec.variants[:1], seeds=tuple(range(size)), batch_size=size,
@@ -179,26 +193,28 @@ class Prober:
         )  # fmt: skip
         times: list[float] = []
 
-        def hear(event: Event) -> None:
-            if isinstance(event, Denoising):
+        def hear(event: EngineEvent) -> None:
+            if isinstance(event, StepDone):
                 if event.batch == 0:
                     times.append(time.perf_counter())
             else:
                 self._watch(event)
 
-        return list(self._engine.generate(requests_of(replace(resolved, spec=few)), hear)), times
+        (tried,) = self._engine.resolve([few], permissions=self._permissions)
+        generation = self._engine.generate(requests_of(tried), permissions=self._permissions)
+        return list(finished_images(generation, hear)), times
 
 
 def _steps(resolved: ResolvedSpec) -> int:
     return min(STEPS, resolved.spec.call.num_inference_steps or STEPS)
 
 
-def _limit(device: str, room: int) -> int:
-    return int(room * SHARE) if device == "cpu" else room
+def _limit(device: str, available: int) -> int:
+    return int(available * SHARE) if device == "cpu" else available
 
 
 def _expected(size: int, measured: Mapping[int, ProbeTrial]) -> float | None:
-    """Bytes that ``size`` images would take, by the two largest below them; of one alone, so many times as much."""
+    """Estimate the bytes of ``size`` images by the two largest below; by one alone, so many times as much."""
     peaks = [(one.batch_size, one.peak_memory) for one in measured.values() if one.fits and one.peak_memory is not None]
     below = sorted(pair for pair in peaks if pair[0] < size)[-2:]
     if not below:

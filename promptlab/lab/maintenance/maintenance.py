@@ -87,9 +87,9 @@ class Maintenance:
             raise InputError("picture", str(what), problem=problem, allowed="pictures that say how they were made")
         fresh = [context.notebook.run(one.run.id) for one in imported if one.run is not None and (one.files or one.new)]
         for run in fresh:
-            context.executor.show(run, watch)
+            context.publisher.publish_run(run, watch)
         for sweep_id in dict.fromkeys(run.sweep_id for run in fresh if run.sweep_id is not None):
-            context.executor.show_sweep(context.notebook.sweep(sweep_id), watch)
+            context.publisher.publish_sweep(context.notebook.sweep(sweep_id), watch)
         return tuple(dataclasses.replace(one, run=one.run and context.notebook.run(one.run.id)) for one in imported)
 
     def export(self, ref: str, to: Path | None = None, *, picture: ImageFormat | None = None) -> ExportResult:

@@ -1,4 +1,4 @@
-"""Kept pictures, made again exactly as recorded and compared: what this notebook claims, checked.
+"""Verifies images: makes them again exactly as recorded, and compares.
 
 A picture is made again at the batch size at which it was made, with those of its run that came out with it, so that
 nothing but the environment can have changed; and of that the fields that did are named. Weights are told apart by
@@ -14,12 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from promptlab.engine import Engine
-from promptlab.errors import EngineError, InputError, PromptLabError, UnknownValue, one_line
+from promptlab.engine import NO_PERMISSIONS, Engine, ImageDone, Permissions, finished_images
+from promptlab.errors import InputError, PromptLabError, UnknownValue, one_line
 from promptlab.images.difference import difference
 from promptlab.images.png import pixel_sha256, read_pixels
+from promptlab.lab.execution.batch_reduction import requests_for
 from promptlab.lab.execution.events import ImagesVerified, VerifyStarted, Watch
-from promptlab.lab.execution.shrinking import tasks_for
 from promptlab.lab.execution.weights import check_weights, said_of
 from promptlab.lab.maintenance.verify_selection import PHOTOS
 from promptlab.plan import ImageRequest, ResolvedSpec, requests_of
@@ -44,7 +44,7 @@ thread count above 84."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What came of one picture.
+    """Tells what came of one image.
 
     Args:
         ref: ``3/12``, or the path of a picture that is not this workspace's.
@@ -61,7 +61,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Again:
-    """A run whose pictures are to be made again: ``wanted`` of them are compared."""
+    """Names a run whose images are to be made again: ``wanted`` of them are compared."""
 
     run: RunRecord
     resolved: ResolvedSpec
@@ -75,16 +75,27 @@ class Verifier:
         engine: what makes them.
         notebook: what was made; opened only for pictures of this workspace.
         workspace: where the kept ones lie.
-        watch: told of every picture that is compared.
+        watch: told of every image that is compared.
+        permissions: what the engine may do.
     """
 
-    def __init__(self, engine: Engine, notebook: Callable[[], Notebook], workspace: Workspace, watch: Watch) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        notebook: Callable[[], Notebook],
+        workspace: Workspace,
+        watch: Watch,
+        *,
+        permissions: Permissions = NO_PERMISSIONS,
+    ) -> None:
         self._engine, self._notebook, self._workspace, self._watch = engine, notebook, workspace, watch
+        self._permissions = permissions
         self._compared = 0
 
     def images(self, images: Iterable[ImageRecord]) -> Iterator[Verdict]:
-        """Verify pictures of this workspace, a linked one by the picture that it is a link to. What came of each is
-        stored as soon as it is known; runs are taken in an order that loads each model once.
+        """Verify images of this workspace, a linked one by the image that it is a link to.
+
+        What came of each is stored as soon as it is known; runs are taken in an order that loads each model once.
         """
         book = self._notebook()
         wanted: dict[int, dict[int, None]] = {}
@@ -106,7 +117,7 @@ class Verifier:
             yield from self._run(again[place], book)
 
     def file(self, path: Path) -> Verdict:
-        """Verify a picture that is not, or no longer, this workspace's, by what it says of itself. Nothing is stored.
+        """Verify an image that is not this workspace's, by what it says of itself. Nothing is stored.
 
         Raises:
             InputError: when it says nothing, or the weights it was made by are not those that are here.
@@ -125,43 +136,39 @@ class Verifier:
             found, told.spec, model=told.model_identity, vae=told.vae_identity,
             whose=path.name, hint=f"promptlab run --like {path}",
         )  # fmt: skip
-        (task,) = requests_of(resolved)
-        if task.recipe_key != told.recipe_key:
+        (request,) = requests_of(resolved)
+        if request.recipe_key != told.recipe_key:
             problem = "its recipe is not the one that it says it was made by: it was changed"
             return Verdict(ref=str(path), problem=problem)
         kept = read_pixels(path, formats=PHOTOS)
-        (made,) = self._make([task]).values()
-        environment = self._engine.environment(resolved)
-        changes = () if told.environment is None else _changes(told.environment, environment)
+        (made,) = self._make([request]).values()
+        changes = () if told.environment is None else _changes(told.environment, made.environment)
         self._watch(ImagesVerified(count=1))
-        return Verdict(ref=str(path), verification=_compare(kept, made, environment, changes))
+        return Verdict(ref=str(path), verification=_compare(kept, made, changes))
 
     def _run(self, again: _Again, book: Notebook) -> Iterator[Verdict]:
-        """A batch at a time."""
-        environment = self._engine.environment(again.resolved)
+        """Verify a run a batch at a time."""
         for batch in _batches(again):
             wanted = [image for image in batch if image in again.wanted]
-            tasks = tasks_for(again.resolved, batch)
+            requests = requests_for(again.resolved, batch)
             try:
-                for image, task in zip(batch, tasks, strict=True):
-                    _check_recipe(image, task)
-                made = self._make(tasks)
+                for image, request in zip(batch, requests, strict=True):
+                    _check_recipe(image, request)
+                made = self._make(requests)
             except PromptLabError as error:
                 yield from self._unmade(wanted, error)
                 continue
-            verdicts = [self._verdict(again.run, image, made[image.position], environment, book) for image in wanted]
+            verdicts = [self._verdict(again.run, image, made[image.ref], book) for image in wanted]
             kept = {
                 image.position: verdict.verification
                 for image, verdict in zip(wanted, verdicts, strict=True)
                 if verdict.verification is not None
             }
-            book.add_verifications(again.run.id, kept, environment)
+            book.add_verifications(again.run.id, kept, made[batch[0].ref].environment)
             self._count(len(wanted))
             yield from verdicts
 
-    def _verdict(
-        self, run: RunRecord, image: ImageRecord, made: NDArray[np.uint8], environment: Environment, book: Notebook
-    ) -> Verdict:
+    def _verdict(self, run: RunRecord, image: ImageRecord, made: ImageDone, book: Notebook) -> Verdict:
         try:
             kept = read_pixels(self._workspace.root / (image.path or ""))
         except InputError as error:
@@ -170,14 +177,12 @@ class Verifier:
             problem = "the file is not the picture that was made: it was changed; type: promptlab doctor"
             return Verdict(ref=image.ref, run_id=run.id, problem=problem)
         before = run.environment if image.environment is None else book.environment(image.environment)
-        changes = _changes(before, environment)
-        return Verdict(ref=image.ref, run_id=run.id, verification=_compare(kept, made, environment, changes))
+        changes = _changes(before, made.environment)
+        return Verdict(ref=image.ref, run_id=run.id, verification=_compare(kept, made, changes))
 
-    def _make(self, tasks: Sequence[ImageRequest]) -> dict[int, NDArray[np.uint8]]:
-        made = {picture.task.position: picture.pixels for picture in self._engine.generate(tasks, self._watch)}
-        if len(made) < len(tasks):
-            raise EngineError(f"{len(tasks) - len(made)} of {len(tasks)} pictures did not come out again")
-        return made
+    def _make(self, requests: Sequence[ImageRequest]) -> dict[str, ImageDone]:
+        generation = self._engine.generate(requests, permissions=self._permissions)
+        return {done.request_id: done for done in finished_images(generation, self._watch)}
 
     def _as_recorded(self, run: RunRecord) -> ResolvedSpec:
         if run.origin is not None and run.origin.program != "PromptLab":
@@ -193,13 +198,13 @@ class Verifier:
         )  # fmt: skip
 
     def _resolve(self, spec: RunSpec, device: str) -> ResolvedSpec:
-        """On the device where it was made, or on whichever is there: the environments then say so."""
+        """Resolve for the device where it was made, or for whichever is there: environments say so."""
         try:
-            return self._engine.resolve(spec.vary(device=device))
+            return self._engine.resolve([spec.vary(device=device)], permissions=self._permissions)[0]
         except UnknownValue as error:
             if error.field != "device":
                 raise
-        return self._engine.resolve(spec.vary(device=None))
+        return self._engine.resolve([spec.vary(device=None)], permissions=self._permissions)[0]
 
     def _unmade(self, images: Sequence[ImageRecord], error: PromptLabError) -> Iterator[Verdict]:
         self._count(len(images))
@@ -213,7 +218,7 @@ class Verifier:
 
 
 def _batches(again: _Again) -> Iterator[list[ImageRecord]]:
-    """The batches in which the wanted pictures were made, whole, in the order of their slots."""
+    """Yield the batches in which the wanted images were made, whole, in the order of their rows."""
     numbers = dict.fromkeys(image.batch for image in again.wanted)
     for number in numbers:
         if number is None:  # it is not known who its neighbours were
@@ -223,8 +228,8 @@ def _batches(again: _Again) -> Iterator[list[ImageRecord]]:
         yield sorted(made_together, key=lambda image: image.slot or 0)
 
 
-def _check_recipe(image: ImageRecord, task: ImageRequest) -> None:
-    if image.recipe_key != task.recipe_key:
+def _check_recipe(image: ImageRecord, request: ImageRequest) -> None:
+    if image.recipe_key != request.recipe_key:
         raise InputError(
             "image", image.ref, problem="is recorded by another recipe than its run: a row was edited",
             hint="promptlab doctor",
@@ -232,7 +237,7 @@ def _check_recipe(image: ImageRecord, task: ImageRequest) -> None:
 
 
 def _changes(before: Environment, after: Environment) -> tuple[Change, ...]:
-    """The facts that are not what they were."""
+    """Return the facts that are not what they were."""
     was: Mapping[str, object] = before.facts
     now: Mapping[str, object] = after.facts
     return tuple(
@@ -242,18 +247,16 @@ def _changes(before: Environment, after: Environment) -> tuple[Change, ...]:
     )
 
 
-def _compare(
-    kept: NDArray[np.uint8], made: NDArray[np.uint8], environment: Environment, changes: tuple[Change, ...]
-) -> Verification:
-    found = difference(kept, made)
+def _compare(kept: NDArray[np.uint8], made: ImageDone, changes: tuple[Change, ...]) -> Verification:
+    found = difference(kept, made.pixels)
     outcome = Outcome.DIFFERENT
     if found is not None and (found.psnr is None or found.psnr >= CLOSE):
         outcome = Outcome.EXACT if found.identical else Outcome.CLOSE
     return Verification(
         outcome=outcome,
         verified_at=datetime.now(UTC),
-        environment=environment.hash,
-        pixel_sha256=pixel_sha256(made),
+        environment=made.environment.hash,
+        pixel_sha256=pixel_sha256(made.pixels),
         differing_pixels=None if found is None else found.differing_pixels,
         greatest_difference=None if found is None else found.greatest,
         mean_difference=None if found is None else found.mean,

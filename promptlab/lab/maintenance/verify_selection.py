@@ -1,4 +1,4 @@
-"""Which pictures are meant when some are to be verified: each once, and files of others told apart from ours.
+"""Selects the images to verify: each once, and files of others told apart from ours.
 
 A file is taken for the picture it was made as only while its pixels are that one's.
 """
@@ -26,7 +26,7 @@ PHOTOS = ("PNG", "JPEG", "WEBP")
 
 
 def sampled(images: Sequence[ImageRecord], count: int | None) -> list[ImageRecord]:
-    """``count`` of ``images`` at random, in their order; all, where it is ``None`` or there are no more."""
+    """Pick ``count`` of ``images`` at random, in their order; all, where it is None or there are no more."""
     if count is None or count >= len(images):
         return list(images)
     picked = sorted(random.sample(range(len(images)), count))
@@ -34,7 +34,7 @@ def sampled(images: Sequence[ImageRecord], count: int | None) -> list[ImageRecor
 
 
 def wanted(refs: Sequence[str], context: LabContext, *, everything: bool) -> tuple[list[ImageRecord], list[Path]]:
-    """The pictures of this workspace that ``refs`` name, each once, and the files that are others'.
+    """Return the images of this workspace that ``refs`` name, each once, and the files of others.
 
     A file is taken for the picture it was made as only while its pixels are that one's.
 
@@ -62,7 +62,7 @@ def wanted(refs: Sequence[str], context: LabContext, *, everything: bool) -> tup
 
 
 def _is_foreign(path: Path, context: LabContext) -> bool:
-    """Whether a file is no picture of this workspace, or not any more."""
+    """Say whether a file is no image of this workspace, or not any more."""
     from promptlab.images.metadata import self_description
 
     told = self_description(path)

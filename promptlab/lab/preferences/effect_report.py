@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from promptlab.engine import Engine
 from promptlab.errors import InputError, one_line
 from promptlab.images.effect_plot import Bar, Bars, draw_effect, save_effect
 from promptlab.images.png import read_pixels, write_atomically
@@ -37,6 +38,7 @@ MAX_PLOTTED_PAIRS: Final = 28
 def measure_run(
     run: RunRecord,
     workspace: Workspace,
+    engine: Callable[[], Engine],
     *,
     clip_model: str | None = None,
     score: bool = False,
@@ -56,17 +58,15 @@ def measure_run(
     measured = [measure("pixels", *pairwise_distances(perceptual_vectors(pictures)))]
     if clip_model is None:
         return PromptEffect(run_id=run.id, seeds=seeds, measured=tuple(measured))
-    from promptlab.engine.clip import Clip
-
-    clip = Clip(clip_model, device=device)
-    flat = clip.image_features([one for row in pictures for one in row])
-    directions = flat.astype("float64").reshape(len(pictures), len(seeds), -1)
+    prompts = [one.variant.prompt for one in run.variants] if score else []
+    flat = [one for row in pictures for one in row]
+    embedded = engine().clip(clip_model, images=flat, prompts=prompts, device=device)
+    directions = embedded.images.astype("float64").reshape(len(pictures), len(seeds), -1)
     words, seed = pairwise_distances(directions)
     measured.append(measure("clip", words**2 / 2, seed**2 / 2))  # of directions of length 1, that is 1 - cos
     scores: tuple[float, ...] = ()
     if score:
-        prompts = clip.text_features([one.variant.prompt for one in run.variants]).astype("float64")
-        cosines = (directions * prompts[:, None, :]).sum(axis=-1)
+        cosines = (directions * embedded.prompts.astype("float64")[:, None, :]).sum(axis=-1)
         scores = tuple(float(one) for one in 100 * cosines.clip(min=0).mean(axis=1))
     return PromptEffect(run_id=run.id, seeds=seeds, measured=tuple(measured), scores=scores, clip_model=clip_model)
 

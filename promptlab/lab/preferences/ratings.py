@@ -88,8 +88,8 @@ class Ratings:
         images = [self._image(ref) for ref in refs]
         for run_id in notebook.runs_showing([(image.run_id, image.position) for image in images]):
             run = notebook.run(run_id)
-            if run.status not in (RunStatus.RUNNING, RunStatus.SCHEDULED) and not executor.busy(run_id):
-                executor.tell_again(run, watch)
+            if run.status not in (RunStatus.RUNNING, RunStatus.SCHEDULED) and not executor.is_busy(run_id):
+                self._context.publisher.track_run(run, watch)
 
     def rated_images(self, refs: Sequence[str], *, experiment: str | None = None, every: bool = False) -> RatedImages:
         """Return stars and votes of the images of runs and sweeps; of the whole workspace, when none is named.

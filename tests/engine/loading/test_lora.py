@@ -6,10 +6,11 @@ import shutil
 
 import pytest
 
-from promptlab.engine import Loading, create_engine
+from promptlab.engine import ModelLoading
 from promptlab.errors import InputError
 from promptlab.plan import requests_of
 from promptlab.specs import Embedding, Lora
+from tests.engine.drawing import Trusting, draw, resolve
 from tests.engine.steered import cached_on_hub, write_embedding, write_lora
 
 pytestmark = pytest.mark.slow
@@ -30,8 +31,8 @@ def files(tmp_path_factory):
 @pytest.fixture(scope="module")
 def make(engine):
     def hashes(spec, some=None):
-        tasks = requests_of(engine.resolve(spec))
-        pictures = engine.generate(tasks if some is None else [tasks[place] for place in some])
+        tasks = requests_of(resolve(engine, spec))
+        pictures = draw(engine, tasks if some is None else [tasks[place] for place in some])
         return [hashlib.sha256(picture.pixels.tobytes()).hexdigest() for picture in pictures]
 
     return hashes
@@ -44,8 +45,8 @@ def test_loras_removed_leave_the_model_as_it_was(engine, make, make_spec, files)
     spec = make_spec("a red circle", num_inference_steps=1)
     plain = make(spec)
     events = []
-    list(engine.generate(requests_of(engine.resolve(spec.vary(loras=(both,)))), events.append))
-    assert not any(isinstance(event, Loading) for event in events)
+    list(draw(engine, requests_of(resolve(engine, spec.vary(loras=(both,)))), events.append))
+    assert not any(isinstance(event, ModelLoading) for event in events)
     sets = [(both,), (Lora(name=both.name, weight=0.5),), (denoiser,), (both, denoiser), (denoiser, both)]
     made = [make(spec.vary(loras=each)) for each in sets]
     assert len({picture for each in (plain, *made) for picture in each}) >= 5
@@ -85,17 +86,17 @@ def test_adapter_identity_is_its_content(engine, make_spec, files, tmp_path):
     copy = shutil.copy(files["both"], tmp_path / "copy.safetensors")
 
     def key(*loras, **changes):
-        return engine.resolve(make_spec(loras=loras, **changes)).setting_key
+        return resolve(engine, make_spec(loras=loras, **changes)).setting_key
 
     one, other = Lora(name=str(files["both"])), Lora(name=str(files["denoiser"]))
     assert key(one) == key(Lora(name=str(copy)))
     keys = [key(), key(one), key(Lora(name=one.name, weight=0.5)), key(one, other), key(other, one)]
     keys += [key(embeddings=(Embedding(name=str(files["cat"]), token=word),)) for word in (None, "<dog>")]
     assert len(set(keys)) == len(keys)
-    resolved = engine.resolve(make_spec(loras=(Lora(name=str(files["both"].parent)),))).spec.pipeline
+    resolved = resolve(engine, make_spec(loras=(Lora(name=str(files["both"].parent)),))).spec.pipeline
     assert resolved.loras == (one,)
     assert resolved.loras[0].identity == f"sha256:{hashlib.sha256(files['both'].read_bytes()).hexdigest()}"
-    word = engine.resolve(make_spec(embeddings=(Embedding(name=str(files["many"])),))).spec.pipeline.embeddings[0]
+    word = resolve(engine, make_spec(embeddings=(Embedding(name=str(files["many"])),))).spec.pipeline.embeddings[0]
     assert word.token == "many"  # the file names none: its own name
 
 
@@ -105,10 +106,10 @@ def test_adapter_from_the_hub_is_pinned_to_a_commit(engine, make_spec, files, tm
     cached_on_hub(tmp_path / "hub", "org/wash", files["both"], commit)
     pinned = f"org/wash@{commit}/pytorch_lora_weights.safetensors"
     for name in ("org/wash", "org/wash/pytorch_lora_weights.safetensors", "org/wash@main", pinned):
-        (found,) = engine.resolve(make_spec(loras=(Lora(name=name),))).spec.pipeline.loras
+        (found,) = resolve(engine, make_spec(loras=(Lora(name=name),))).spec.pipeline.loras
         assert found.name == pinned
     with pytest.raises(InputError, match=r"loras 'org/wash/ink\.safetensors' is no file of its repository"):
-        engine.resolve(make_spec(loras=(Lora(name="org/wash/ink.safetensors"),)))
+        resolve(engine, make_spec(loras=(Lora(name="org/wash/ink.safetensors"),)))
 
 
 def test_adapter_files_of_other_programs_are_read(make, make_spec, files, tmp_path):
@@ -143,7 +144,7 @@ def test_lora_of_another_model_is_refused(engine, make_spec, files, tmp_path):
     def refused(name, content, sentence):
         save_file(content, tmp_path / f"{name}.safetensors")
         with pytest.raises(InputError, match=sentence) as caught:
-            engine.resolve(make_spec(loras=(Lora(name=str(tmp_path / f"{name}.safetensors")),)))
+            resolve(engine, make_spec(loras=(Lora(name=str(tmp_path / f"{name}.safetensors")),)))
         assert "\n" not in str(caught.value)
 
     wide = {**state, down: torch.zeros(2, 768)}
@@ -168,7 +169,7 @@ def test_embedding_of_another_model_is_refused(engine, make_spec, files, tmp_pat
         (tmp_path / "not there.safetensors", None, "does not exist"),
     ):
         with pytest.raises(InputError, match=sentence):
-            engine.resolve(make_spec(embeddings=(Embedding(name=str(name), token=token),)))
+            resolve(engine, make_spec(embeddings=(Embedding(name=str(name), token=token),)))
 
 
 def test_adapter_pickled_is_refused_unless_allowed(engine, make_spec, files, tmp_path):
@@ -182,15 +183,14 @@ def test_adapter_pickled_is_refused_unless_allowed(engine, make_spec, files, tmp
     word, lora = Embedding(name=str(tmp_path / "cat.pt")), Lora(name=str(tmp_path / "both.bin"))
     for changes in ({"embeddings": (word,)}, {"loras": (lora,)}):
         with pytest.raises(InputError, match="is pickled, which may hold a program; allowed: safetensors, or allow_p"):
-            engine.resolve(make_spec(**changes))
-    trusting = create_engine(allow_pickle=True)
-    resolved = trusting.resolve(make_spec("a <cat>", embeddings=(word,), loras=(lora,), num_inference_steps=1))
+            resolve(engine, make_spec(**changes))
+    trusting = Trusting(engine)
+    resolved = resolve(trusting, make_spec("a <cat>", embeddings=(word,), loras=(lora,), num_inference_steps=1))
     assert resolved.spec.pipeline.embeddings[0].token == "<cat>"
-    safe = engine.resolve(
-        make_spec("a <cat>", embeddings=(Embedding(name=str(files["cat"])),), num_inference_steps=1,
-                  loras=(Lora(name=str(files["both"])),))
-    )  # fmt: skip
-    pickled, plain = (next(iter(by.generate(requests_of(each)))) for by, each in ((trusting, resolved), (engine, safe)))
+    loras = (Lora(name=str(files["both"])),)
+    named = make_spec("a <cat>", embeddings=(Embedding(name=str(files["cat"])),), num_inference_steps=1, loras=loras)
+    safe = resolve(engine, named)
+    pickled, plain = (next(iter(draw(by, requests_of(each)))) for by, each in ((trusting, resolved), (engine, safe)))
     assert (pickled.pixels == plain.pixels).all()
 
 
@@ -199,13 +199,13 @@ def test_adapter_folder_of_several_files_lists_them(engine, make_spec, files, tm
     for name in ("a", "b"):
         shutil.copy(files["both"], tmp_path / f"{name}.safetensors")
     with pytest.raises(InputError, match=r"holds several files .*; allowed: .*a\.safetensors, .*b\.safetensors; type"):
-        engine.resolve(make_spec(loras=(Lora(name=str(tmp_path)),)))
+        resolve(engine, make_spec(loras=(Lora(name=str(tmp_path)),)))
 
 
 def test_embedding_without_clip_encoder_is_refused(engine, make_spec, flux, files):
     """Textual inversions belong to CLIP."""
     with pytest.raises(InputError, match=r"embeddings .* means nothing to a FluxPipeline, which has no CLIP"):
-        engine.resolve(
-            make_spec(model=str(flux), embeddings=(Embedding(name=str(files["cat"])),), height=None, width=None)
+        resolve(
+            engine, make_spec(model=str(flux), embeddings=(Embedding(name=str(files["cat"])),), height=None, width=None)
         )
     assert json.loads((flux / "model_index.json").read_text())["_class_name"] == "FluxPipeline"

@@ -4,10 +4,11 @@ import weakref
 
 import pytest
 
-from promptlab.engine import Loading
+from promptlab.engine import NO_PERMISSIONS, ModelLoading
 from promptlab.engine.loading.components import component_identities
 from promptlab.engine.loading.pipeline_cache import PipelineCache
 from promptlab.plan import requests_of
+from tests.engine.drawing import draw, resolve
 from tests.engine.tiny import save_tiny, tiny_encoder, tiny_unet, tiny_vae
 
 pytestmark = pytest.mark.slow
@@ -30,20 +31,23 @@ def models(tmp_path_factory):
 @pytest.fixture
 def make(engine, make_spec, models):
     """Makes one picture with a model, and hands back the pipeline that made it."""
-    engine.free()
+    engine.close()
 
     def make(name, watch=lambda event: None, **changes):
         spec = make_spec(model=models[name], **{"num_inference_steps": 1, "height": 32, "width": 32, **changes})
-        (picture,) = engine.generate(requests_of(engine.resolve(spec)), watch)
+        (picture,) = draw(engine, requests_of(resolve(engine, spec)), watch)
         return engine._pipelines._pipeline, picture.pixels.tobytes()
 
     yield make
-    engine.free()
+    engine.close()
 
 
 def test_component_identities_are_their_content(engine, models):
     """Whatever folder they lie in, whoever saved them."""
-    found = {name: component_identities(engine._finder.model(path, None, None)) for name, path in models.items()}
+    found = {
+        name: component_identities(engine._finder(NO_PERMISSIONS).model(path, None, None))
+        for name, path in models.items()
+    }
     assert {name: set(parts) for name, parts in found.items()} == {
         name: {"unet", "vae", "text_encoder"} for name in models
     }
@@ -59,9 +63,9 @@ def test_pipeline_cache_shares_equal_components(engine, make):
     """The very same modules, and pictures as if each model had been loaded by itself."""
     alone = {}
     for name in ("other words", "other vae", "other unet"):
-        engine.free()
+        engine.close()
         alone[name] = make(name)[1]
-    engine.free()
+    engine.close()
     first, _ = make("plain")
     unet, vae, encoder = first.unet, first.vae, first.text_encoder
     second, words = make("other words")
@@ -90,7 +94,7 @@ def test_pipeline_cache_frees_before_it_loads(make):
     alive = []
 
     def watch(event):
-        if isinstance(event, Loading):
+        if isinstance(event, ModelLoading):
             alive.append({name for name, part in parts.items() if part() is not None})
 
     make("all other", watch)
@@ -122,5 +126,5 @@ def test_pipeline_cache_of_one_setting_loads_once(make, models):
     make("plain")
     make("plain", events.append)
     make("plain", events.append, num_inference_steps=2)
-    assert [event for event in events if isinstance(event, Loading)] == []
+    assert [event for event in events if isinstance(event, ModelLoading)] == []
     assert PipelineCache().free() is None

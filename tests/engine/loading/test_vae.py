@@ -5,9 +5,10 @@ import shutil
 import numpy as np
 import pytest
 
-from promptlab.engine import Loading
+from promptlab.engine import ModelLoading
 from promptlab.errors import InputError, NotFound, UnknownValue
 from promptlab.plan import requests_of
+from tests.engine.drawing import draw, resolve
 from tests.engine.folders import write_hub_cache, write_json, write_safetensors
 
 pytestmark = pytest.mark.slow
@@ -39,22 +40,22 @@ def wide(mini, tmp_path_factory):
 
 
 def pictures(engine, spec, watch=lambda event: None):
-    return [picture.pixels for picture in engine.generate(requests_of(engine.resolve(spec)), watch)]
+    return [picture.pixels for picture in draw(engine, requests_of(resolve(engine, spec)), watch)]
 
 
 def test_vae_of_the_model_by_name_makes_the_same_image(engine, make_spec, mini):
     """A VAE named is as good as the one that is there; its content is part of the recipe."""
     named = make_spec(vae=str(mini / "vae"))
     np.testing.assert_array_equal(pictures(engine, named), pictures(engine, make_spec()))
-    assert engine.resolve(named).vae_identity.startswith("sha256:")
-    assert engine.resolve(named).spec.pipeline.vae == str(mini / "vae")
+    assert resolve(engine, named).vae_identity.startswith("sha256:")
+    assert resolve(engine, named).spec.pipeline.vae == str(mini / "vae")
 
 
 def test_vae_tiny_is_loaded_by_its_class(engine, make_spec, tiny):
     """An AutoencoderTiny taken for an AutoencoderKL would silently have random weights: twice, two pictures."""
     spec = make_spec(vae=str(tiny))
     first = pictures(engine, spec)
-    engine.free()
+    engine.close()
     np.testing.assert_array_equal(first, pictures(engine, spec))
     assert not np.array_equal(first, pictures(engine, make_spec()))
 
@@ -79,12 +80,12 @@ def test_vae_narrower_than_the_pipeline_is_widened(engine, make_spec, mini):
 
 def test_vae_change_loads_the_vae_alone(engine, make_spec, tiny, wide):
     """The rest of the pipeline stays in memory; its own VAE makes room, and is loaded again when it is asked for."""
-    engine.free()
+    engine.close()
     pictures(engine, make_spec())
     told = []
     for vae in (str(tiny), str(wide), None):
         pictures(engine, make_spec(vae=vae), told.append)
-    assert [event.what for event in told if isinstance(event, Loading)] == ["VAE tiny", "VAE wide", "mini"]
+    assert [event.what for event in told if isinstance(event, ModelLoading)] == ["VAE tiny", "VAE wide", "mini"]
 
 
 def test_vae_in_one_file_takes_the_models_config(engine, make_spec, wide, tmp_path):
@@ -99,9 +100,9 @@ def test_vae_in_one_file_takes_the_models_config(engine, make_spec, wide, tmp_pa
 def test_vae_from_the_hub_cache_is_pinned_to_a_commit(engine, make_spec, wide, tmp_path):
     """A cached VAE is known by its commit."""
     write_hub_cache(tmp_path / "hub", "stabilityai/sd-vae-ft-mse", wide)
-    resolved = engine.resolve(make_spec(vae="stabilityai/sd-vae-ft-mse"))
+    resolved = resolve(engine, make_spec(vae="stabilityai/sd-vae-ft-mse"))
     assert resolved.vae_identity == f"commit:{'c' * 40}"
-    assert engine.resolve(resolved.spec) == resolved
+    assert resolve(engine, resolved.spec) == resolved
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,7 @@ def test_vae_that_does_not_fit_is_refused(engine, make_spec, tmp_path, config, e
     write_json(tmp_path / "odd" / "config.json", config)
     write_safetensors(tmp_path / "odd" / "diffusion_pytorch_model.safetensors")
     with pytest.raises(error, match=sentence):
-        engine.resolve(make_spec(vae=str(tmp_path / "odd")))
+        resolve(engine, make_spec(vae=str(tmp_path / "odd")))
 
 
 def test_vae_file_with_other_latents_is_refused(engine, make_spec, tmp_path):
@@ -138,12 +139,12 @@ def test_vae_file_with_other_latents_is_refused(engine, make_spec, tmp_path):
     path = tmp_path / "flux-ae.safetensors"
     save_file({"decoder.conv_in.weight": torch.zeros(8, 16, 3, 3)}, path)
     with pytest.raises(InputError, match="has latents of 16 channels, this model of 32"):
-        engine.resolve(make_spec(vae=str(path)))
+        resolve(engine, make_spec(vae=str(path)))
     save_file({"layers.0.weight": torch.zeros(1)}, path)
     with pytest.raises(
         InputError, match=r"is no AutoencoderKL, and has no config.json beside it; allowed: a file with an Auto"
     ):
-        engine.resolve(make_spec(vae=str(path)))
+        resolve(engine, make_spec(vae=str(path)))
 
 
 def test_vae_unknown_is_refused(engine, make_spec, tmp_path):
@@ -151,17 +152,17 @@ def test_vae_unknown_is_refused(engine, make_spec, tmp_path):
     with pytest.raises(
         NotFound, match=r"vae 'nope' does not exist; allowed: a Hub id, a folder or a .safetensors file with"
     ):
-        engine.resolve(make_spec(vae="nope"))
+        resolve(engine, make_spec(vae="nope"))
     with pytest.raises(InputError, match=r"has no config.json, so it is no VAE"):
-        engine.resolve(make_spec(vae=str(tmp_path)))
+        resolve(engine, make_spec(vae=str(tmp_path)))
     with pytest.raises(InputError, match="vae 'madebyollin/taesd' is neither a folder here nor in the Hub cache"):
-        engine.resolve(make_spec(vae="madebyollin/taesd"))
+        resolve(engine, make_spec(vae="madebyollin/taesd"))
     write_json(tmp_path / "config.json", {"_class_name": "AutoencoderKL"})
     (tmp_path / "diffusion_pytorch_model.bin").write_bytes(b"\x80\x04")
     with pytest.raises(
         InputError, match=r"vae '.*' has only pickled weights, which may hold programs; .* allow_pickle"
     ):
-        engine.resolve(make_spec(vae=str(tmp_path)))
+        resolve(engine, make_spec(vae=str(tmp_path)))
 
 
 def test_vae_of_a_video_model_is_replaced_by_its_kind_only(engine, make_spec, make_model, mini):
@@ -173,15 +174,15 @@ def test_vae_of_a_video_model_is_replaced_by_its_kind_only(engine, make_spec, ma
         vae=("diffusers", "AutoencoderKLQwenImage", vae),
     )  # fmt: skip
     with pytest.raises(UnknownValue, match=r"vae '.*' is a AutoencoderKL; allowed: AutoencoderKLQwenImage; type: "):
-        engine.resolve(make_spec(model=str(model), vae=str(mini / "vae")))
-    assert engine.resolve(make_spec(model=str(model), vae=str(model / "vae"), guidance_scale=None)).vae_identity
+        resolve(engine, make_spec(model=str(model), vae=str(mini / "vae")))
+    assert resolve(engine, make_spec(model=str(model), vae=str(model / "vae"), guidance_scale=None)).vae_identity
 
 
 def test_vae_of_a_model_without_one_is_refused(engine, make_spec, make_model, mini):
     """There is nothing to replace."""
     model = make_model("IFPipeline", scheduler=("diffusers", "DDPMScheduler", {}), unet=("diffusers", "X", {}))
     with pytest.raises(InputError, match="means nothing to this model, which has none"):
-        engine.resolve(make_spec(model=str(model), vae=str(mini / "vae")))
+        resolve(engine, make_spec(model=str(model), vae=str(mini / "vae")))
 
 
 def test_vae_scaling_factor_is_the_new_ones(engine, make_spec, tiny, mini):

@@ -11,6 +11,7 @@ from promptlab.engine.machine import memory
 from promptlab.errors import EngineError, OutOfMemory
 from promptlab.plan import requests_of
 from promptlab.specs import PipelineSpec
+from tests.engine.drawing import draw, resolve
 from tests.engine.tiny import save_tiny
 
 MIB = 2**20
@@ -125,19 +126,19 @@ def test_memory_of_a_failed_forward_is_freed(torch):
 
 def test_memory_error_of_a_forward_names_its_rows(engine, tiny_spec):
     """The engine says how many rows did not fit, and makes smaller ones afterwards; what fits is made before."""
-    tasks = requests_of(engine.resolve(tiny_spec("a fox", "a dog", batch_size=2)))
+    tasks = requests_of(resolve(engine, tiny_spec("a fox", "a dog", batch_size=2)))
     engine.most_rows = 1
     try:
         with pytest.raises(OutOfMemory) as raised:
-            list(engine.generate(tasks))
+            list(draw(engine, tasks))
         assert raised.value.rows == 2
         assert isinstance(raised.value, EngineError)
-        alone = requests_of(engine.resolve(tiny_spec("a fox", "a dog", batch_size=1)))
-        assert len(list(engine.generate(alone))) == 2
+        alone = requests_of(resolve(engine, tiny_spec("a fox", "a dog", batch_size=1)))
+        assert len(list(draw(engine, alone))) == 2
     finally:
         engine.most_rows = None
     gc.collect()
-    (first, second) = engine.generate(tasks)
+    (first, second) = draw(engine, tasks)
     assert first.batch == second.batch == 0
 
 
@@ -147,5 +148,5 @@ def test_memory_error_of_an_accelerator_is_survived(engine, tiny_spec, torch):
         pytest.skip("needs an accelerator")
     huge = tiny_spec("a fox", device="cuda:0", batch_size=64, height=4096, width=4096)
     with pytest.raises(OutOfMemory):
-        list(engine.generate(requests_of(engine.resolve(huge))))
-    assert len(list(engine.generate(requests_of(engine.resolve(tiny_spec("a fox", device="cuda:0")))))) == 1
+        list(draw(engine, requests_of(resolve(engine, huge))))
+    assert len(list(draw(engine, requests_of(resolve(engine, tiny_spec("a fox", device="cuda:0")))))) == 1

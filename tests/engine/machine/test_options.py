@@ -12,6 +12,7 @@ from promptlab.errors import EngineError
 from promptlab.plan import requests_of
 from promptlab.specs import MachineSpec
 from tests.engine.company import DEVICE
+from tests.engine.drawing import draw, draw_static, resolve
 from tests.engine.tiny import save_tiny, tiny_unet, tiny_vae
 
 pytestmark = pytest.mark.slow
@@ -38,8 +39,8 @@ def pictures(engine, make_spec, tiny):
             "model": str(tiny), "dtype": "float32", "num_inference_steps": 2, "height": 32, "width": 32,
             "batch_size": 4, **changes,
         }  # fmt: skip
-        tasks = requests_of(engine.resolve(make_spec(seeds=seeds, **given)))
-        return {picture.task.seed: picture.pixels for picture in engine.generate(tasks)}
+        tasks = requests_of(resolve(engine, make_spec(seeds=seeds, **given)))
+        return {picture.request.seed: picture.pixels for picture in draw(engine, tasks)}
 
     return make
 
@@ -169,11 +170,8 @@ def test_offload_by_group_makes_the_same_image(engine, pictures, make_spec, tiny
     offload(pipeline, MachineSpec(offload="group"), "cpu")
     assert all(hasattr(layer, "_diffusers_hook") for layer in (pipeline.unet.conv_in, pipeline.vae.decoder.conv_in))
 
-    from promptlab.engine.sampling.static_batching import batches_of, paint
-
-    (batch,) = batches_of(requests_of(engine.resolve(make_spec(
-        seeds=(0,), model=str(tiny), num_inference_steps=2, height=32, width=32, batch_size=1))))  # fmt: skip
-    (picture,) = paint(pipeline, batch, 1, lambda event: None)
+    spec = make_spec(seeds=(0,), model=str(tiny), num_inference_steps=2, height=32, width=32, batch_size=1)
+    (picture,) = draw_static(pipeline, requests_of(resolve(engine, spec)))
     np.testing.assert_array_equal(picture.pixels, plain)
 
 
@@ -206,13 +204,13 @@ def test_environment_names_options_that_are_on(engine, make_spec, tiny):
         {}, {"attention_slicing": True}, {"vae_slicing": True}, {"vae_tiling": True}, {"channels_last": True},
         {"compile": True}, {"attention_backend": "_native_math"},
     ):  # fmt: skip
-        resolved = engine.resolve(make_spec(model=str(tiny), **flags))
-        seen[tuple(flags)] = engine.environment(resolved)
-        assert engine.resolve(resolved.spec) == resolved
+        resolved = resolve(engine, make_spec(model=str(tiny), **flags))
+        seen[tuple(flags)] = resolved.environment
+        assert resolve(engine, resolved.spec) == resolved
     assert len({environment.hash for environment in seen.values()}) == 7
     assert seen["attention_backend",].facts["attention"] == "_native_math"
     assert seen["vae_tiling",].facts["vae_tiling"] is True
     plain = seen[()]
     assert not {"attention_slicing", "vae_slicing", "offload", "compile"} & plain.facts.keys()
     for flags in ({"exact": True}, {"attention_backend": "native"}):
-        assert engine.environment(engine.resolve(make_spec(model=str(tiny), **flags))) == plain
+        assert resolve(engine, make_spec(model=str(tiny), **flags)).environment == plain

@@ -12,6 +12,7 @@ from promptlab.engine.pipelines.traits import FIXED_PROMPT_LENGTH
 from promptlab.engine.sources.finder import find_model
 from promptlab.errors import InputError
 from promptlab.specs import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant
+from tests.engine.drawing import draw, resolve
 from tests.engine.folders import write_hub_cache, write_json
 from tests.families.optional import is_there
 from tests.families.table import FAMILIES
@@ -126,9 +127,9 @@ def test_family_needing_more_than_words_is_refused(family):
 )
 def test_call_defaults_are_the_familys_own(engine, spec_of, name, steps, guidance, size):
     """Signature, configuration and the pipeline's own code tell what a call makes that is told nothing."""
-    call = engine.resolve(spec_of(name)).spec.call
+    call = resolve(engine, spec_of(name)).spec.call
     assert (call.num_inference_steps, call.guidance_scale, call.height, call.width) == (steps, guidance, size, size)
-    assert engine.resolve(engine.resolve(spec_of(name)).spec).spec.call == call
+    assert resolve(engine, resolve(engine, spec_of(name)).spec).spec.call == call
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,7 @@ def test_call_defaults_are_the_familys_own(engine, spec_of, name, steps, guidanc
 def test_call_setting_that_would_be_dropped_is_refused(engine, spec_of, name, changes, sentence):
     """With the argument that does what was meant, where there is one."""
     with pytest.raises(InputError, match=sentence):
-        engine.resolve(spec_of(name, **changes))
+        resolve(engine, spec_of(name, **changes))
 
 
 def test_image_of_another_size_is_refused(engine, spec_of, monkeypatch):
@@ -158,7 +159,7 @@ def test_image_of_another_size_is_refused(engine, spec_of, monkeypatch):
     monkeypatch.setattr(static_batching, "images_of", lambda output, rows: [each[:32] for each in whole(output, rows)])
     spec = spec_of("stable-diffusion-3", num_inference_steps=1, height=64, width=64)
     with pytest.raises(InputError, match="size '64x64' is a size that StableDiffusion3Pipeline changes to 64x32"):
-        list(engine.generate(requests_of(engine.resolve(spec))))
+        list(draw(engine, requests_of(resolve(engine, spec))))
 
 
 @pytest.mark.parametrize(
@@ -181,7 +182,7 @@ def test_scheduler_offered_for_a_family_runs(engine, saved, spec_of, name, count
     for each in offered:
         plain = {"arguments": (("use_resolution_binning", False),)} if name in {"sana", "pixart-sigma"} else {}
         spec = spec_of(name, scheduler=SchedulerSpec(name=each), num_inference_steps=4, height=64, width=64, **plain)
-        (picture,) = engine.generate(requests_of(engine.resolve(spec)))
+        (picture,) = draw(engine, requests_of(resolve(engine, spec)))
         assert picture.flag is None, (each, picture.flag, picture.pixels.mean())
 
 
@@ -192,18 +193,18 @@ def test_scheduler_failing_on_few_steps_is_refused_with_them(engine, spec_of, sc
     with pytest.raises(
         InputError, match=r"num_inference_steps 2 are too few for .*; allowed: 8 and more; type: num_inference_steps=8"
     ):
-        engine.resolve(spec)
-    assert engine.resolve(spec.vary(num_inference_steps=8)).spec.pipeline.scheduler.name == scheduler
+        resolve(engine, spec)
+    assert resolve(engine, spec.vary(num_inference_steps=8)).spec.pipeline.scheduler.name == scheduler
 
 
 def test_prompts_padded_to_the_longest_share_no_forward(engine, spec_of):
     """Qwen-Image pads to the longest prompt of a batch: there a forward has one prompt only, and plans count so."""
-    from promptlab.engine.sampling.static_batching import batches_of
+    from promptlab.engine.sampling.static_batching import static_batches
     from promptlab.plan import plan, requests_of
 
     for name, forwards in (("qwenimage", 2), ("flux", 1)):
-        resolved = engine.resolve(spec_of(name, "a fox", "a tall green tree", seeds=(1, 2)))
-        assert len(batches_of(requests_of(resolved))) == forwards
+        resolved = resolve(engine, spec_of(name, "a fox", "a tall green tree", seeds=(1, 2)))
+        assert len(static_batches(requests_of(resolved))) == forwards
         assert plan([resolved]).batches == forwards
 
 
@@ -228,7 +229,7 @@ def test_prior_in_another_repository_is_found_by_the_model_card(engine, saved, s
     write_hub_cache(tmp_path / "hub", "org/prior", prior)
     setting = {"height": 64, "width": 64, "num_inference_steps": 2, "arguments": (("prior_num_inference_steps", 2),)}
     made = [
-        next(engine.generate(requests_of(engine.resolve(spec_of("kandinsky22", model=str(model), **setting))))).pixels
+        next(draw(engine, requests_of(resolve(engine, spec_of("kandinsky22", model=str(model), **setting))))).pixels
         for model in (decoder, whole)
     ]
     assert made[0].tobytes() == made[1].tobytes()

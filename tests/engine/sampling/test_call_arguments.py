@@ -6,13 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from promptlab.engine.pipelines.denoising_steps import guided_steps
 from promptlab.engine.sampling.before_denoise import generator_of, initial_latents, slerp
 from promptlab.engine.sampling.call_arguments import Texts
-from promptlab.engine.sampling.guidance import guidance_at, guided_steps
+from promptlab.engine.sampling.guidance import guidance_at
 from promptlab.engine.text.prompt_encoding import encode, pad_to_longest
 from promptlab.errors import InputError
 from promptlab.plan import plan, requests_of
 from promptlab.specs import CallSpec, Embedding, SchedulerSpec
+from tests.engine.drawing import draw, resolve
 from tests.engine.tiny import save_tiny
 
 LONG = ", ".join(["a red circle over a blue square"] * 20)
@@ -25,12 +27,10 @@ def make(engine):
     if any."""
 
     def hashes(spec, some=None):
-        tasks = requests_of(engine.resolve(spec))
+        tasks = requests_of(resolve(engine, spec))
         wanted = tasks if some is None else [tasks[place] for place in some]
-        made = {
-            each.task.position: hashlib.sha256(each.pixels.tobytes()).hexdigest() for each in engine.generate(wanted)
-        }
-        return [made[task.position] for task in wanted]
+        made = {each.request.id: hashlib.sha256(each.pixels.tobytes()).hexdigest() for each in draw(engine, wanted)}
+        return [made[task.id] for task in wanted]
 
     return hashes
 
@@ -49,7 +49,7 @@ def pipeline(mini):
 def task_of(make_spec, **changes):
     from promptlab.testing import Painter
 
-    return requests_of(Painter().resolve(make_spec(**changes)))[0]
+    return requests_of(resolve(Painter(), make_spec(**changes)))[0]
 
 
 @pytest.mark.slow
@@ -192,26 +192,26 @@ def test_a_plan_counts_the_batches_of_each_length_of_text(engine, make_spec, tmp
     spec = make_spec(
         words, weighed, long, conjunction, model=model, weighting=True, num_inference_steps=1, seeds=(0, 1)
     )
-    resolved = engine.resolve(spec)
-    assert engine.resolve(resolved.spec) == resolved
-    planned = plan((resolved,), rows=engine.images_per_forward, work=engine.work)
-    pictures = list(engine.generate(requests_of(resolved)))
+    resolved = resolve(engine, spec)
+    assert resolve(engine, resolved.spec) == resolved
+    planned = plan((resolved,))
+    pictures = list(draw(engine, requests_of(resolved)))
     texts = Texts(StableDiffusionPipeline.from_pretrained(model))
     read = [texts.pair(task)[0].tokens // 77 for task in requests_of(resolved)[::2]]
     assert list(resolved.pieces) == read
     assert len(set(read)) == 3
     assert planned.batches == len({picture.batch for picture in pictures}) == 3
-    assert engine.resolve(spec.vary(weighting=False)).pieces == ()
+    assert resolve(engine, spec.vary(weighting=False)).pieces == ()
 
 
 @pytest.mark.slow
 def test_slots_of_a_divided_batch_are_its_own(engine, make_spec):
     """Texts of two lengths in one batch are two forwards; the pictures still come in its order, each in its slot."""
-    resolved = engine.resolve(make_spec("a fox", LONG, "a dog", weighting=True, num_inference_steps=1))
+    resolved = resolve(engine, make_spec("a fox", LONG, "a dog", weighting=True, num_inference_steps=1))
     tasks = requests_of(replace(resolved, pieces=()))  # as if it had not been known
-    pictures = list(engine.generate(tasks))
-    assert [picture.task.position for picture in pictures] == [0, 1, 2]
-    assert len({(picture.batch, picture.slot) for picture in pictures}) == 3
+    pictures = list(draw(engine, tasks))
+    assert [picture.request.id for picture in pictures] == ["0", "1", "2"]
+    assert len({(picture.batch, picture.row) for picture in pictures}) == 3
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_slots_of_a_divided_batch_are_its_own(engine, make_spec):
 def test_what_the_model_cannot_be_steered_with_is_refused(engine, make_spec, changes, sentence):
     """Before a weight is read, in one line."""
     with pytest.raises(InputError, match=sentence):
-        engine.resolve(make_spec(**changes))
+        resolve(engine, make_spec(**changes))
 
 
 @pytest.mark.parametrize("changes", [{"weighting": True}, {"clip_skip": 1}, {"guidance_until": 0.4},
@@ -234,13 +234,13 @@ def test_a_family_without_the_door_refuses(engine, make_spec, flux, changes):
     """FLUX: words go through T5, guidance is a number that the model was distilled to be told."""
     (name,) = changes
     with pytest.raises(InputError, match=f"{name}.* means nothing to FluxPipeline"):
-        engine.resolve(make_spec(model=str(flux), height=None, width=None, **changes))
+        resolve(engine, make_spec(model=str(flux), height=None, width=None, **changes))
 
 
 def test_nothing_said_is_one_recipe(engine, make_spec):
     """No layer left out, no rescaling, guidance to the end: the key of a run where none of it was said."""
-    plain = engine.resolve(make_spec())
-    said = engine.resolve(make_spec(clip_skip=0, guidance_rescale=0.0, guidance_until=1.0))
+    plain = resolve(engine, make_spec())
+    said = resolve(engine, make_spec(clip_skip=0, guidance_rescale=0.0, guidance_until=1.0))
     assert said.setting_key == plain.setting_key
     assert said.spec == plain.spec
 
@@ -249,10 +249,10 @@ def test_nothing_said_is_one_recipe(engine, make_spec):
 def test_swap_is_refused_and_any_other_text_is_read(engine, make_spec):
     """compel's ``.swap()`` would be left out in silence. What is no weight is a word."""
     with pytest.raises(InputError, match=r"asks for \.swap\(\)"):
-        engine.resolve(make_spec('a "cat".swap("dog") in a hat', weighting=True))
+        resolve(engine, make_spec('a "cat".swap("dog") in a hat', weighting=True))
     odd = "portrait photography--beta --ar 2:3  --beta --upbeta, (open, 50% {x} ((a) b)++"
-    resolved = engine.resolve(make_spec(odd, weighting=True, num_inference_steps=1))
-    assert np.ptp(next(iter(engine.generate(requests_of(resolved)))).pixels) > 0
+    resolved = resolve(engine, make_spec(odd, weighting=True, num_inference_steps=1))
+    assert np.ptp(next(iter(draw(engine, requests_of(resolved)))).pixels) > 0
 
 
 @pytest.mark.slow

@@ -3,19 +3,19 @@
 import random
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import islice
 
 import numpy as np
 import pytest
 
-from promptlab.engine import Begun
+from promptlab.engine import ImageDone, ImageFailed, ImageStarted, StepDone
 from promptlab.engine.machine.torch_setup import deterministic, quietly
 from promptlab.engine.schedulers.registry import build_scheduler
-from promptlab.errors import SomeImagesFailed
+from promptlab.images.png import pixel_sha256
 from promptlab.plan import plan, requests_of
 from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant
 from promptlab.specs.schedulers import parse_scheduler
 from tests.engine.company import DEVICE, SCHEDULERS, hashes
+from tests.engine.drawing import draw, draw_static, loaded_pipeline, numbered, resolve
 from tests.engine.tiny import save_tiny, save_tiny_xl
 
 pytestmark = pytest.mark.slow
@@ -51,7 +51,7 @@ def spec_of(model, *, scheduler="ddim", steps=3, guidance=5.0, size=32, prompts=
 
 
 def tasks_for(engine, specs):
-    return [task for each in engine.resolve_all(specs) for task in requests_of(each)]
+    return [task for each in engine.resolve(specs) for task in requests_of(each)]
 
 
 @contextmanager
@@ -112,7 +112,7 @@ def stock():
 
 
 def made(engine, tasks):
-    return {picture.task.recipe_key: picture.pixels for picture in engine.generate(tasks)}
+    return {picture.request.recipe_key: picture.pixels for picture in draw(engine, tasks)}
 
 
 def differing(ours, theirs):
@@ -130,7 +130,7 @@ def test_every_scheduler_makes_what_its_pipeline_makes(engine, stock, tiny, guid
     names = [scheduler for scheduler in ALL if DEVICE == "cpu" or scheduler != "dpmsolver-sde"]
     specs = [spec_of(tiny, scheduler=scheduler, guidance=guidance) for scheduler in names]
     ours = made(engine, tasks_for(engine, specs))
-    for resolved, scheduler in zip(engine.resolve_all(specs), names, strict=True):
+    for resolved, scheduler in zip(engine.resolve(specs), names, strict=True):
         assert differing(ours, stock("StableDiffusionPipeline", resolved)) == {}, scheduler
 
 
@@ -141,7 +141,7 @@ def test_so_it_is_with_the_bundled_model(engine, stock, mini):
         for scheduler, guidance in (("euler-a", 5.0), ("dpmsolver++", 1.0), ("kdpm2", 3.0))
     ]
     ours = made(engine, tasks_for(engine, specs))
-    for resolved in engine.resolve_all(specs):
+    for resolved in engine.resolve(specs):
         assert differing(ours, stock("StableDiffusionPipeline", resolved)) == {}
 
 
@@ -154,7 +154,7 @@ def test_so_it_is_with_stable_diffusion_xl(engine, stock, tiny_xl, negative):
         for scheduler, guidance in (("euler", 5.0), ("unipc", 1.0), (PNDM, 3.0))
     ]
     ours = made(engine, tasks_for(engine, specs))
-    for resolved in engine.resolve_all(specs):
+    for resolved in engine.resolve(specs):
         assert differing(ours, stock("StableDiffusionXLPipeline", resolved)) == {}
 
 
@@ -162,7 +162,7 @@ def test_so_it_is_with_what_a_call_can_ask_for(engine, stock, tiny):
     """``eta`` and rescaled guidance reach each image's own steps."""
     specs = [spec_of(tiny, arguments=(("eta", 0.7),)), spec_of(tiny, guidance_rescale=0.6)]
     ours = made(engine, tasks_for(engine, specs))
-    for resolved, arguments in zip(engine.resolve_all(specs), ({"eta": 0.7}, {"guidance_rescale": 0.6}), strict=True):
+    for resolved, arguments in zip(engine.resolve(specs), ({"eta": 0.7}, {"guidance_rescale": 0.6}), strict=True):
         assert differing(ours, stock("StableDiffusionPipeline", resolved, **arguments)) == {}
 
 
@@ -171,15 +171,11 @@ def test_so_it_is_with_what_a_call_can_ask_for(engine, stock, tiny):
 )
 def test_the_pipelines_own_call_steers_to_the_same_picture(engine, tiny, changes):
     """What the engine asks of pipelines a batch at a time, the pool does slot by slot: the same bytes."""
-    from promptlab.engine.sampling.static_batching import Batch, paint
-
     encoder_of_three = spec_of(tiny, scheduler="euler-a", steps=6, **({} if "clip_skip" in changes else changes))
     tasks = tasks_for(engine, [encoder_of_three])
     ours = made(engine, tasks)
-    pipeline = engine._pipelines.ready(engine._setting(tasks[0]), lambda _: None)
-    theirs = {
-        p.task.recipe_key: p.pixels for p in paint(pipeline, Batch(number=0, tasks=tuple(tasks)), 1, lambda _: None)
-    }
+    made_there = draw_static(loaded_pipeline(engine, tasks[0]), tasks)
+    theirs = {task.recipe_key: done.pixels for task, done in zip(tasks, made_there, strict=True)}
     assert differing(ours, theirs) == {}
 
 
@@ -211,19 +207,19 @@ def test_a_sweep_takes_the_forwards_that_its_work_takes(engine, tiny):
         for scheduler in ("ddim", "euler", PNDM, "heun")
         for steps in (2, 3, 5, 7)
     ]
-    resolved = engine.resolve_all(specs)
+    resolved = engine.resolve(specs)
     tasks = [task for each in resolved for task in requests_of(each)]
     assert len(tasks) == 64
     begun = []
     with counted(engine) as (rows, texts):
-        list(engine.generate(tasks, lambda event: begun.append(event) if isinstance(event, Begun) else None))
+        list(draw(engine, tasks, lambda event: begun.append(event) if isinstance(event, ImageStarted) else None))
     work = 4 * sum(steps + steps + steps + 1 + 2 * steps - 1 for steps in (2, 3, 5, 7))
     assert set(rows) == {8}
     assert len(rows) <= 1.05 * -(-work // 4)
-    made = plan(resolved, rows=engine.images_per_forward, work=engine.work)
+    made = plan(resolved)
     assert (len(rows), made.forwards, made.batches) == (-(-work // 4), made.forwards, 16)
     assert made.forwards == len(rows)
-    assert sorted(event.task.recipe_key for event in begun) == sorted(task.recipe_key for task in tasks)
+    assert sorted(int(event.request_id) for event in begun) == list(range(64))
     assert [len(each) for each in texts] == [4, 4]  # two prompts and a negative one, each encoded once
     assert sorted(len(set(each)) for each in texts) == [1, 2]
 
@@ -249,22 +245,22 @@ def test_an_image_without_guidance_takes_one_row(engine, tiny):
     """Four with guidance are eight rows, four without it four."""
     specs = [spec_of(tiny, guidance=guidance) for guidance in (5.0, 1.0)]
     with counted(engine) as (rows, _):
-        list(engine.generate(tasks_for(engine, specs)))
+        list(draw(engine, tasks_for(engine, specs)))
     assert sorted(rows) == [4, 4, 4, 8, 8, 8]
 
 
 def test_what_a_pool_does_not_know_is_left_to_the_pipeline(engine, stock, tiny_xl):
     """An argument of the call that the loop here has no place for, and weighted words of several lengths."""
     cut_short = spec_of(tiny_xl, steps=4, arguments=(("denoising_end", 0.5),))
-    (resolved,) = engine.resolve_all([cut_short])
-    assert engine.work(resolved) is None
+    (resolved,) = engine.resolve([cut_short])
+    assert resolved.steps is None
     assert (
         differing(made(engine, requests_of(resolved)), stock("StableDiffusionXLPipeline", resolved, denoising_end=0.5))
         == {}
     )
-    assert engine.work(engine.resolve(spec_of(tiny_xl, weighting=True))) is None
-    assert engine.work(engine.resolve(spec_of(tiny_xl))) == (3, 0)
-    assert engine.work(engine.resolve(spec_of(tiny_xl, guidance=1.0))) == (0, 3)
+    assert resolve(engine, spec_of(tiny_xl, weighting=True)).steps is None
+    assert resolve(engine, spec_of(tiny_xl)).steps == (3, 0)
+    assert resolve(engine, spec_of(tiny_xl, guidance=1.0)).steps == (0, 3)
 
 
 def test_an_image_that_fails_costs_only_itself(engine, tiny):
@@ -272,33 +268,30 @@ def test_an_image_that_fails_costs_only_itself(engine, tiny):
     fine = tasks_for(engine, [spec_of(tiny, scheduler="euler")])
     (task,) = tasks_for(engine, [spec_of(tiny, seeds=(3,), prompts=WORDS[:1])])
     bad = [replace(task, call=replace(task.call, clip_skip=50))]  # as resolving would not let it
-    pictures = engine.generate([*bad, *fine])
-    others = {picture.task.recipe_key: picture.pixels for picture in islice(pictures, 4)}
-    with pytest.raises(SomeImagesFailed, match=r"1 of 5 images could not be made: .*range") as caught:
-        next(pictures)
-    assert list(caught.value.reasons) == bad
+    requests = numbered([*bad, *fine])
+    events = list(engine.generate(requests))
+    (failed,) = [event for event in events if isinstance(event, ImageFailed)]
+    assert failed.request_id == "0"
+    assert "range" in failed.reason
+    others = {requests[int(e.request_id)].recipe_key: e.pixels for e in events if isinstance(e, ImageDone)}
+    assert len(others) == 4
     assert differing(others, made(engine, fine)) == {}
 
 
 def test_what_is_begun_is_finished_and_no_more(engine, tiny):
     """Asked to stop, those under way come out whole, and nothing else is begun."""
     tasks = tasks_for(engine, [spec_of(tiny, scheduler=scheduler, steps=4) for scheduler in ("ddim", "euler", "unipc")])
-    begun = []
-    asked = iter(range(100))
-    pictures = list(engine.generate(tasks, begun.append, going=lambda: next(asked) < 3))
-    begun = [event.task for event in begun if isinstance(event, Begun)]
+    requests = numbered(tasks)
+    generation, begun, images = engine.generate(requests), [], {}
+    for event in generation:
+        if isinstance(event, StepDone) and event.step == 2:
+            generation.cancel()
+        if isinstance(event, ImageStarted):
+            begun.append(requests[int(event.request_id)])
+        if isinstance(event, ImageDone):
+            images[requests[int(event.request_id)].recipe_key] = pixel_sha256(event.pixels)
     assert 0 < len(begun) < len(tasks)
-    assert {picture.task.recipe_key for picture in pictures} == {task.recipe_key for task in begun}
-    assert (
-        hashes(engine, begun).items()
-        == {p.task.recipe_key: h for p, h in zip(pictures, hashed(pictures), strict=True)}.items()
-    )
-
-
-def hashed(pictures):
-    from promptlab.images.png import pixel_sha256
-
-    return [pixel_sha256(picture.pixels) for picture in pictures]
+    assert images == hashes(engine, begun)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])

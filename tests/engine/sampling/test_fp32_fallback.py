@@ -5,6 +5,7 @@ import pytest
 
 from promptlab.engine.sampling.fp32_fallback import looking_at_decodings
 from promptlab.plan import requests_of
+from tests.engine.drawing import draw, resolve
 from tests.engine.tiny import save_tiny, tiny_vae
 
 pytestmark = pytest.mark.slow
@@ -91,13 +92,13 @@ def test_pictures_of_such_a_model_come_out_and_say_so(engine, make_spec, tmp_pat
     """In float16, through the whole pipeline: none is black, each tells its dtype, company changes nothing."""
     folder = save_tiny(tmp_path / "overflowing", vae=overflowing(tiny_vae()))
     spec = make_spec("a", "b", model=str(folder), dtype="float16", height=32, width=32, batch_size=2)
-    tasks = requests_of(engine.resolve(spec))
-    pictures = list(engine.generate(tasks))
+    tasks = requests_of(resolve(engine, spec))
+    pictures = list(draw(engine, tasks))
     assert [(picture.flag, picture.decoded_in) for picture in pictures] == [(None, "float32")] * 2
     assert all(picture.pixels.std() > 1 for picture in pictures)
-    (alone,) = engine.generate(tasks[1:])
+    (alone,) = draw(engine, tasks[1:])
     np.testing.assert_array_equal(alone.pixels, pictures[1].pixels)
-    (plain,) = engine.generate(requests_of(engine.resolve(spec.vary(dtype="float32")))[:1])
+    (plain,) = draw(engine, requests_of(resolve(engine, spec.vary(dtype="float32")))[:1])
     assert plain.decoded_in is None
     assert np.abs(plain.pixels.astype(int) - pictures[0].pixels).mean() < 20
 
@@ -109,5 +110,5 @@ def test_a_picture_that_stays_black_is_kept_and_flagged(torch, engine, make_spec
         vae.decoder.conv_out.weight.zero_()
         vae.decoder.conv_out.bias.fill_(-3)
     spec = make_spec(model=str(save_tiny(tmp_path / "black", vae=vae)), dtype="float16", height=32, width=32)
-    (picture,) = engine.generate(requests_of(engine.resolve(spec)))
+    (picture,) = draw(engine, requests_of(resolve(engine, spec)))
     assert (picture.flag, picture.decoded_in, int(picture.pixels.max())) == ("black", "float32", 0)

@@ -10,6 +10,7 @@ from promptlab.engine.schedulers.registry import describe_schedulers
 from promptlab.errors import InputError, UnknownValue
 from promptlab.specs import SchedulerSpec
 from promptlab.specs.schedulers import ALIASES, parse_scheduler
+from tests.engine.drawing import draw, resolve
 
 COMPATIBLE = [
     "DDIMScheduler", "DDPMScheduler", "DEISMultistepScheduler", "DPMSolverMultistepScheduler", "DPMSolverSDEScheduler",
@@ -126,7 +127,7 @@ def test_schedulers_without_a_model_are_those_with_an_alias():
 def test_scheduler_or_option_that_does_not_fit_is_refused(engine, make_spec, text, sentence):
     """Schedulers, options and values that diffusers would take silently or fail on late are refused early."""
     with pytest.raises(InputError, match=sentence):
-        engine.resolve(make_spec(scheduler=parse_scheduler(text)))
+        resolve(engine, make_spec(scheduler=parse_scheduler(text)))
 
 
 @pytest.mark.slow
@@ -134,19 +135,19 @@ def test_schedulers_of_a_flow_matching_model_are_flow_matching(engine, make_spec
     """The model decides which schedulers fit: here the classic ones are refused."""
     spec = make_spec(model=str(flux))
     with pytest.raises(UnknownValue, match=r"does not fit this model.*; allowed: flow-euler, flow-lcm;"):
-        engine.resolve(spec.vary(scheduler=parse_scheduler("euler")))
-    resolved = engine.resolve(spec.vary(scheduler=parse_scheduler("flow-lcm")))
+        resolve(engine, spec.vary(scheduler=parse_scheduler("euler")))
+    resolved = resolve(engine, spec.vary(scheduler=parse_scheduler("flow-lcm")))
     assert resolved.spec.pipeline.scheduler == SchedulerSpec(name="FlowMatchLCMScheduler")
 
 
 @pytest.mark.slow
 def test_scheduler_options_that_change_nothing_are_dropped(engine, make_spec):
     """The default named and the default left out are one recipe."""
-    plain = engine.resolve(make_spec(scheduler=parse_scheduler("euler")))
-    named = engine.resolve(make_spec(scheduler=parse_scheduler("euler:use_karras_sigmas=false")))
-    own = engine.resolve(make_spec(scheduler=parse_scheduler("pndm:steps_offset=1")))
+    plain = resolve(engine, make_spec(scheduler=parse_scheduler("euler")))
+    named = resolve(engine, make_spec(scheduler=parse_scheduler("euler:use_karras_sigmas=false")))
+    own = resolve(engine, make_spec(scheduler=parse_scheduler("pndm:steps_offset=1")))
     assert plain == named
-    assert own == engine.resolve(make_spec())
+    assert own == resolve(engine, make_spec())
 
 
 def cases(config):
@@ -202,8 +203,8 @@ def test_scheduler_noise_of_flow_matching_comes_from_generators(engine, make_spe
         flux().save_pretrained(tmp_path / "flux")
     for text in ("flow-euler:stochastic_sampling=true", "flow-lcm"):
         spec = make_spec(model=str(tmp_path / "flux"), scheduler=parse_scheduler(text), seeds=(1, 2))
-        tasks = requests_of(engine.resolve(spec))
-        first, second = ([picture.pixels.tobytes() for picture in engine.generate(some)] for some in (tasks, tasks[1:]))
+        tasks = requests_of(resolve(engine, spec))
+        first, second = ([picture.pixels.tobytes() for picture in draw(engine, some)] for some in (tasks, tasks[1:]))
         assert first[1:] == second
         assert first[0] != first[1]
 

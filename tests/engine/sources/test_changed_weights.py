@@ -9,6 +9,7 @@ from promptlab.lab import Lab
 from promptlab.models import bundled
 from promptlab.records import Outcome
 from promptlab.specs import Embedding, Lora
+from tests.engine.drawing import resolve
 from tests.engine.single_file import write_checkpoint, write_small
 from tests.engine.steered import write_embedding, write_lora
 from tests.engine.tiny import save_tiny, save_tiny_xl
@@ -100,7 +101,7 @@ def test_config_of_another_model_is_refused(make_spec, tmp_path, engine):
 
     def refusal(config):
         with pytest.raises(InputError) as refused:
-            engine.resolve(make_spec(model=str(checkpoint), config=str(config)))
+            resolve(engine, make_spec(model=str(checkpoint), config=str(config)))
         said = str(refused.value)
         assert said.endswith("type: the command without config, which tells it from the file")
         return said.partition("' ")[2].partition("; allowed: the configuration of the model that")[0]
@@ -135,9 +136,9 @@ def test_checkpoint_without_encoders_takes_those_of_its_config(make_spec, tmp_pa
     small = write_small(tmp_path / "small")
     checkpoint = write_checkpoint(tmp_path / "small.safetensors", small, encoder=False)
     spec = make_spec(model=str(checkpoint), config=str(small))
-    before = engine.resolve(spec).model_identity
+    before = resolve(engine, spec).model_identity
     flip(small / "text_encoder" / "model.safetensors")
-    assert engine.resolve(spec).model_identity != before
+    assert resolve(engine, spec).model_identity != before
     (small / "text_encoder" / "model.safetensors").rename(small / "text_encoder" / "pytorch_model.bin")
     with pytest.raises(InputError, match="has no safetensors weights of its text_encoder, a CLIPTextModel, and the fi"):
-        engine.resolve(spec)
+        resolve(engine, spec)

@@ -8,6 +8,7 @@ import pytest
 
 from promptlab.errors import InputError, NotFound
 from promptlab.plan import requests_of
+from tests.engine.drawing import draw, resolve
 from tests.engine.folders import write_hub_cache, write_json
 from tests.engine.single_file import write_checkpoint, write_small
 
@@ -29,14 +30,14 @@ def checkpoint(small, tmp_path_factory):
 def test_checkpoint_makes_the_images_of_its_folder(engine, make_spec, small, checkpoint, tmp_path):
     """The file holds the weights; the configuration of the model it comes from is taken from the Hub's cache."""
     write_hub_cache(tmp_path / "hub", SD, small)
-    of_file = engine.resolve(make_spec(model=str(checkpoint), num_inference_steps=2))
+    of_file = resolve(engine, make_spec(model=str(checkpoint), num_inference_steps=2))
     assert of_file.model_identity.startswith("sha256:")
-    assert engine.resolve(of_file.spec) == of_file
-    named = engine.resolve(make_spec(model=str(checkpoint), config=str(small), num_inference_steps=2))
+    assert resolve(engine, of_file.spec) == of_file
+    named = resolve(engine, make_spec(model=str(checkpoint), config=str(small), num_inference_steps=2))
     assert named.model_identity == of_file.model_identity
-    from_file = [picture.pixels for picture in engine.generate(requests_of(of_file))]
-    engine.free()
-    from_folder = [p.pixels for p in engine.generate(requests_of(engine.resolve(make_spec(model=str(small)))))]
+    from_file = [picture.pixels for picture in draw(engine, requests_of(of_file))]
+    engine.close()
+    from_folder = [p.pixels for p in draw(engine, requests_of(resolve(engine, make_spec(model=str(small)))))]
     np.testing.assert_array_equal(from_file, from_folder)
 
 
@@ -46,29 +47,29 @@ def test_checkpoint_without_parts_takes_those_of_the_cache(engine, make_spec, sm
     cached = write_hub_cache(tmp_path / "hub", SD, small)
     bare = write_checkpoint(tmp_path / "bare.safetensors", small, encoder=False, vae=False)
     spec = make_spec(model=str(bare), num_inference_steps=1)
-    before = engine.resolve(spec)
-    assert engine.resolve(spec.vary(config=str(small))).model_identity == before.model_identity
-    made = [picture.pixels for picture in engine.generate(requests_of(before))]
-    engine.free()
-    whole = engine.resolve(make_spec(model=str(small), num_inference_steps=1))
-    np.testing.assert_array_equal(made, [picture.pixels for picture in engine.generate(requests_of(whole))])
+    before = resolve(engine, spec)
+    assert resolve(engine, spec.vary(config=str(small))).model_identity == before.model_identity
+    made = [picture.pixels for picture in draw(engine, requests_of(before))]
+    engine.close()
+    whole = resolve(engine, make_spec(model=str(small), num_inference_steps=1))
+    np.testing.assert_array_equal(made, [picture.pixels for picture in draw(engine, requests_of(whole))])
     for part, name in (("text_encoder", "model"), ("vae", "diffusion_pytorch_model")):
         weights = cached / part / f"{name}.safetensors"
         content = bytearray(weights.read_bytes())
         content[-1] ^= 1
         weights.write_bytes(content)
-        assert engine.resolve(spec).model_identity != before.model_identity
+        assert resolve(engine, spec).model_identity != before.model_identity
         weights.unlink()
         said = rf"has no {part}, a .*, and nor has the Hub cache that of .*; type: hf download .* '{part}/\*'"
         with pytest.raises(InputError, match=said):
-            engine.resolve(spec)
+            resolve(engine, spec)
         shutil.copy(small / part / f"{name}.safetensors", weights)
 
 
 def test_checkpoint_with_revision_is_refused(checkpoint, engine, make_spec):
     """Revisions are the Hub's."""
     with pytest.raises(InputError, match="revision 'main' means nothing for"):
-        engine.resolve(make_spec(model=str(checkpoint), revision="main"))
+        resolve(engine, make_spec(model=str(checkpoint), revision="main"))
 
 
 def test_checkpoint_with_config_makes_the_same_images(checkpoint, engine, make_spec, small, tmp_path, monkeypatch):
@@ -77,19 +78,19 @@ def test_checkpoint_with_config_makes_the_same_images(checkpoint, engine, make_s
     write_hub_cache(tmp_path / "hub", "org/small", small)
     monkeypatch.chdir(small.parent)
     spec = make_spec(model=str(checkpoint), config="./small", num_inference_steps=2)
-    of_folder, of_hub = engine.resolve(spec), engine.resolve(spec.vary(config="org/small"))
+    of_folder, of_hub = resolve(engine, spec), resolve(engine, spec.vary(config="org/small"))
     assert (of_folder.spec.pipeline.config, of_hub.spec.pipeline.config) == (str(small), "org/small")
     assert of_folder.model_identity == of_hub.model_identity
-    assert engine.resolve(of_folder.spec) == of_folder
-    named = [picture.pixels for picture in engine.generate(requests_of(of_folder))]
-    engine.free()
-    plain = engine.resolve(make_spec(model=str(small), num_inference_steps=2))
-    np.testing.assert_array_equal(named, [picture.pixels for picture in engine.generate(requests_of(plain))])
+    assert resolve(engine, of_folder.spec) == of_folder
+    named = [picture.pixels for picture in draw(engine, requests_of(of_folder))]
+    engine.close()
+    plain = resolve(engine, make_spec(model=str(small), num_inference_steps=2))
+    np.testing.assert_array_equal(named, [picture.pixels for picture in draw(engine, requests_of(plain))])
     other = shutil.copytree(small, tmp_path / "other", ignore=shutil.ignore_patterns("*.safetensors"))
-    assert engine.resolve(spec.vary(config=str(other))).model_identity == of_folder.model_identity
+    assert resolve(engine, spec.vary(config=str(other))).model_identity == of_folder.model_identity
     config = json.loads((other / "scheduler" / "scheduler_config.json").read_text())
     write_json(other / "scheduler" / "scheduler_config.json", {**config, "beta_end": 0.013})
-    assert engine.resolve(spec.vary(config=str(other))).model_identity != of_folder.model_identity
+    assert resolve(engine, spec.vary(config=str(other))).model_identity != of_folder.model_identity
 
 
 def test_config_that_is_none_is_refused(checkpoint, engine, make_spec, small, tmp_path):
@@ -98,17 +99,17 @@ def test_config_that_is_none_is_refused(checkpoint, engine, make_spec, small, tm
     with pytest.raises(
         NotFound, match=r"config '\./nowhere' does not exist; allowed: a diffusers folder with a model_"
     ):
-        engine.resolve(spec.vary(config="./nowhere"))
+        resolve(engine, spec.vary(config="./nowhere"))
     with pytest.raises(NotFound, match=r"config '.*' does not exist; allowed: a diffusers folder"):
-        engine.resolve(spec.vary(config=str(checkpoint)))
+        resolve(engine, spec.vary(config=str(checkpoint)))
     with pytest.raises(InputError, match=r"config '.*' has no model_index\.json, so it is no configuration of a pip"):
-        engine.resolve(spec.vary(config=str(tmp_path)))
+        resolve(engine, spec.vary(config=str(tmp_path)))
     with pytest.raises(InputError, match="config 'org/model' is neither a folder here nor in the Hub cache, and the"):
-        engine.resolve(spec.vary(config="org/model"))
+        resolve(engine, spec.vary(config="org/model"))
 
 
 @pytest.mark.parametrize("model", ["mini", "small", "org/model"])
 def test_config_of_a_folder_is_refused(engine, make_spec, small, model):
     """Everything else has its own, so one that is named would be ignored silently."""
     with pytest.raises(InputError, match=r"config 'org/other' means nothing for .*, which has a configuration of its"):
-        engine.resolve(make_spec(model=str(small) if model == "small" else model, config="org/other"))
+        resolve(engine, make_spec(model=str(small) if model == "small" else model, config="org/other"))

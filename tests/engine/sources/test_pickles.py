@@ -7,13 +7,13 @@ from contextlib import suppress
 
 import pytest
 
-from promptlab.engine import create_engine
 from promptlab.engine.sources.configuration import read_configuration
 from promptlab.engine.sources.finder import find_model
 from promptlab.errors import InputError, PromptLabError
 from promptlab.lab import Lab
 from promptlab.plan import requests_of
 from promptlab.specs import PipelineSpec, RunSpec
+from tests.engine.drawing import Trusting, draw, resolve
 from tests.engine.folders import write_hub_cache, write_json
 
 TOKEN = "hf_ThisIsNobodysToken0123456789"
@@ -44,9 +44,9 @@ def pickled(copy_of_mini):
 
 
 @pytest.fixture(scope="module")
-def trusting():
-    """An engine that was told ``allow_pickle``."""
-    return create_engine(allow_pickle=True)
+def trusting(engine):
+    """The engine, its calls permitted to read pickles."""
+    return Trusting(engine)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def make(make_spec):
     """The one picture of a spec."""
 
     def one(engine, **changes):
-        return next(engine.generate(requests_of(engine.resolve(make_spec(**changes))))).pixels.tobytes()
+        return next(draw(engine, requests_of(resolve(engine, make_spec(**changes))))).pixels.tobytes()
 
     return one
 

@@ -7,6 +7,7 @@ import pytest
 
 from promptlab.errors import UnknownValue
 from promptlab.plan import requests_of
+from tests.engine.drawing import resolve
 from tests.engine.folders import write_hub_cache
 from tests.engine.tiny import save_tiny, tiny_encoder, tiny_unet, tiny_vae
 
@@ -41,9 +42,9 @@ def drawn(engine, make_spec):
     """The picture of a model, and the variant that its recipe names."""
 
     def draw(model, **changes):
-        resolved = engine.resolve(make_spec(model=str(model), num_inference_steps=1, height=32, width=32, **changes))
-        assert engine.resolve(resolved.spec) == resolved
-        (picture,) = engine.generate(requests_of(resolved))
+        resolved = resolve(engine, make_spec(model=str(model), num_inference_steps=1, height=32, width=32, **changes))
+        assert resolve(engine, resolved.spec) == resolved
+        (picture,) = draw(engine, requests_of(resolved))
         return picture.pixels.tobytes(), resolved.spec.pipeline.variant
 
     return draw
@@ -82,5 +83,5 @@ def test_weight_variant_unknown_is_refused(cached, engine, make_spec):
         ),
     ):
         with pytest.raises(UnknownValue) as refused:
-            engine.resolve(make_spec(model=model, variant="fp61"))
+            resolve(engine, make_spec(model=model, variant="fp61"))
         assert str(refused.value).startswith(f"variant 'fp61' {sentence}")

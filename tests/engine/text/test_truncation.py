@@ -9,6 +9,7 @@ from promptlab.engine.text import truncation
 from promptlab.engine.text.truncation import Tokenizers
 from promptlab.errors import EngineError
 from promptlab.specs import Embedding
+from tests.engine.drawing import resolve
 from tests.engine.folders import write_json
 from tests.engine.steered import write_embedding
 
@@ -19,7 +20,7 @@ LONG_OF_THE_TUTORIAL = (
 
 
 def cut_of(engine, spec):
-    return {each.prompt: each.words for each in engine.cut_words([engine.resolve(spec)])}
+    return {each.prompt: each.words for each in engine.truncated_prompts([resolve(engine, spec)])}
 
 
 @pytest.fixture
@@ -88,9 +89,9 @@ def test_truncation_loads_each_tokenizer_once_and_no_weights(engine, make_spec, 
     monkeypatch.setattr(
         truncation, "load_tokenizer", lambda of, part, kind: loaded.append(part) or load(of, part, kind)
     )
-    resolved = engine.resolve_all([make_spec("a fox"), make_spec("a cat", dtype="bfloat16")])
+    resolved = engine.resolve([make_spec("a fox"), make_spec("a cat", dtype="bfloat16")])
     for _ in range(2):
-        engine.cut_words(resolved)
+        engine.truncated_prompts(resolved)
     assert loaded == ["tokenizer"]
 
 
@@ -115,7 +116,7 @@ def test_truncation_of_a_second_encoder_has_its_own_length(engine, make_spec, ma
     def of(**changes):
         return [
             (each.encoder, len(each.words.split()))
-            for each in engine.cut_words([engine.resolve(make_spec(prompt, model=str(folder), **changes))])
+            for each in engine.truncated_prompts([resolve(engine, make_spec(prompt, model=str(folder), **changes))])
         ]
 
     assert of() == [("tokenizer", 25)]
@@ -126,11 +127,11 @@ def test_truncation_without_tokenizer_is_one_line(engine, make_spec, copy_of_min
     """Never a traceback of a library's."""
     monkeypatch.setattr(engine, "_tokenizers", Tokenizers())  # of the same content, the model's is remembered
     folder = copy_of_mini()
-    resolved = engine.resolve(make_spec(model=str(folder)))
+    resolved = resolve(engine, make_spec(model=str(folder)))
     for path in (folder / "tokenizer").iterdir():
         path.write_text("no", encoding="utf-8")
     with pytest.raises(EngineError, match="could not be counted") as caught:
-        engine.cut_words([resolved])
+        engine.truncated_prompts([resolved])
     assert "\n" not in str(caught.value)
 
 

@@ -14,6 +14,7 @@ from promptlab.records import Outcome, RunStatus
 from promptlab.specs import PipelineSpec, RunSpec, Variant
 from promptlab.testing import Painter
 from promptlab.workspace import Workspace
+from tests.engine.drawing import resolve
 
 SPEC = RunSpec(
     pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="a fox"), Variant(prompt="a dog")), seeds=(0, 1, 2),
@@ -28,7 +29,7 @@ def short(workspace):
 
 
 def keys(batch_size, spec=SPEC):
-    return [task.recipe_key for task in requests_of(Painter().resolve(spec.vary(batch_size=batch_size)))]
+    return [task.recipe_key for task in requests_of(resolve(Painter(), spec.vary(batch_size=batch_size)))]
 
 
 def test_the_batch_is_halved_and_the_rows_say_so(short):

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from promptlab.engine import Denoising, GeneratedImage
+from promptlab.engine import ImageDone, StepDone
 from promptlab.errors import OutOfMemory, TrackerError
 from promptlab.expand.sweep import Axis, build_sweep
 from promptlab.lab import Lab
@@ -13,6 +13,7 @@ from promptlab.lab.execution.events import BatchSizeChosen, ProbeStarted, ProbeT
 from promptlab.lab.maintenance.batch_size_probe import SHARE, Prober, probe_key
 from promptlab.specs import AUTO, PipelineSpec, RunSpec, Variant
 from promptlab.testing import Painter
+from tests.engine.drawing import resolve
 
 SPEC = RunSpec(
     pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="a fox"),), seeds=tuple(range(20)), batch_size=AUTO
@@ -24,19 +25,16 @@ class Weighing(Painter):
     """A painter whose pictures take memory: a base, and so much a picture."""
 
     def __init__(self, *, base=0, each=0, room=2**40, **given):
-        super().__init__(**given)
-        self.base, self.each, self.there = base, each, room
+        super().__init__(memory=room, **given)
+        self.base, self.each = base, each
 
-    def room(self, resolved):
-        return self.there
-
-    def generate(self, tasks, watch=lambda event: None, **more):
-        for picture in super().generate(tasks, watch, **more):
-            watch(Denoising(batch=picture.batch, batches=1, step=1, steps=1))
-            peak = self.base + self.each * picture.task.batch_size
-            yield GeneratedImage(
-                **{name: getattr(picture, name) for name in GeneratedImage.__slots__} | {"peak_memory": peak}
-            )
+    def generate(self, requests, **given):
+        for event in super().generate(requests, **given):
+            if isinstance(event, ImageDone):
+                yield StepDone(batch=event.batch, batches=1, step=1, steps=1)
+                yield dataclasses.replace(event, peak_memory=self.base + self.each * requests[0].batch_size)
+            else:
+                yield event
 
 
 def tried(events):
@@ -87,9 +85,9 @@ def test_it_is_remembered_for_its_setting_alone(workspace):
     assert [event for event in events if isinstance(event, ProbeStarted | BatchSizeChosen)] == [
         BatchSizeChosen(batch_size=4, tried=0)
     ]
-    resolved = engine.resolve(SPEC)
+    resolved = resolve(engine, SPEC)
     keys = {
-        probe_key(engine.resolve(SPEC.vary(**changes)), "e" * 64)
+        probe_key(resolve(engine, SPEC.vary(**changes)), "e" * 64)
         for changes in ({}, {"model": "x"}, {"vae": "v"}, {"width": 64}, {"dtype": "float16"}, {"guidance_scale": 1.0})
     }
     assert len(keys) == 6
@@ -101,7 +99,7 @@ def test_less_memory_than_then_is_less_that_fits(workspace):
     engine = Weighing(base=GIB, each=GIB, room=20 * GIB)
     lab, events = Lab(workspace, engine=engine), []
     assert lab.run(SPEC).spec.batch_size == 15
-    engine.there = 10 * GIB
+    engine.memory = 10 * GIB
     run = lab.run(SPEC.vary(variants=(Variant(prompt="a dog"),)), watch=events.append)
     assert (run.spec.batch_size, max(tried(events), default=0) <= 15) == (7, True)
 

@@ -92,7 +92,7 @@ def test_a_deleted_picture_is_made_again_by_the_remedy(lab, run):
     assert (finding.kind, finding.subject, finding.remedy) == (FindingKind.MISSING, "image 1/4", "promptlab resume 1")
     lab.engine.painted.clear()
     lab.resume("1")
-    assert [task.position for task in lab.engine.painted] == [4]
+    assert [request.id for request in lab.engine.painted] == ["1/4"]
     assert (read_pixels(path) == np.asarray(read_pixels(path))).all()
     assert len(before) == pytest.approx(len(path.read_bytes()), rel=0.1)
     assert lab.maintenance.doctor() == ()

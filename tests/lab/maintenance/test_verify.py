@@ -8,12 +8,12 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from promptlab.engine import GeneratedImage
+from promptlab.engine import ImageDone
 from promptlab.errors import EngineError, InputError, NotFound
 from promptlab.images.metadata import CHUNK, self_description
 from promptlab.images.png import pixel_sha256, read_pixels, read_text, write_png
 from promptlab.lab import Lab, PromptEdit, RunOrImage
-from promptlab.records import Environment, Outcome
+from promptlab.records import Outcome
 from promptlab.specs import Change, PipelineSpec, RunSpec, Variant
 from promptlab.testing import Painter
 
@@ -27,18 +27,18 @@ class Elsewhere(Painter):
     """A painter in another place: other facts, and pixels that are off by what ``noise`` says, up or down."""
 
     def __init__(self, noise=0, **facts):
-        super().__init__()
-        self.noise, self.facts, self.calls = noise, facts, []
+        super().__init__(facts=facts)
+        self.noise, self.calls = noise, []
 
-    def environment(self, resolved):
-        return Environment(facts={**super().environment(resolved).facts, **self.facts})
+    def generate(self, requests, **given):
+        self.calls.append([(request.prompt, request.seed) for request in requests])
+        return [self.off(event) for event in super().generate(requests, **given)]
 
-    def generate(self, tasks, watch=lambda event: None, **more):
-        self.calls.append([(task.variant, task.seed) for task in tasks])
-        for picture in super().generate(tasks, watch, **more):
-            off = np.random.default_rng(1).integers(-self.noise, self.noise + 1, picture.pixels.shape)
-            pixels = np.clip(picture.pixels + off, 0, 255).astype(np.uint8)
-            yield dataclasses.replace(picture, pixels=pixels)
+    def off(self, event):
+        if not isinstance(event, ImageDone):
+            return event
+        off = np.random.default_rng(1).integers(-self.noise, self.noise + 1, event.pixels.shape)
+        return dataclasses.replace(event, pixels=np.clip(event.pixels + off, 0, 255).astype(np.uint8))
 
 
 def in_another_place(lab, **about):
@@ -96,7 +96,7 @@ def test_a_picture_is_made_again_among_its_neighbours(lab):
     again = in_another_place(lab)
     verdicts = again.verify(["1/4", "1/1"])
     assert {verdict.ref for verdict in verdicts} == {"1/1", "1/4"}
-    assert sorted(again.engine.calls) == [[(0, 0), (0, 1), (0, 2), (1, 0)], [(1, 1), (1, 2)]]
+    assert sorted(again.engine.calls) == [[("a", 0), ("a", 1), ("a", 2), ("b", 0)], [("b", 1), ("b", 2)]]
 
 
 def test_a_linked_picture_is_verified_where_it_was_made(lab):
@@ -155,10 +155,10 @@ def test_a_batch_that_cannot_be_made_does_not_take_the_others_along(lab):
     """The engine's sentence stands beside the pictures of that batch."""
 
     class Failing(Painter):
-        def generate(self, tasks, watch=lambda event: None, **more):
-            if any(task.seed == 2 and task.variant == 1 for task in tasks):
+        def generate(self, requests, **given):
+            if any(request.seed == 2 and request.prompt == "b" for request in requests):
                 raise EngineError("out of memory")
-            yield from super().generate(tasks, watch, **more)
+            return super().generate(requests, **given)
 
     lab.run(SPEC)
     verdicts = {one.ref: one for one in Lab(lab.workspace, engine=Failing(), tracker=lab.tracker).verify(["1"])}
@@ -213,7 +213,7 @@ def test_what_was_never_made_cannot_be_verified(lab, painter):
     """A run that failed before its first picture names the command that makes it."""
 
     class Broken(Painter):
-        def generate(self, tasks, watch=lambda event: None, **more) -> list[GeneratedImage]:
+        def generate(self, requests, **given):
             raise EngineError("no")
 
     with pytest.raises(EngineError):

@@ -43,11 +43,11 @@ def fix_findings(findings: Sequence[Finding], context: LabContext, watch: Watch)
     touched |= {finding.run_id for finding in wanted if finding.kind in (FindingKind.GRID, FindingKind.MLFLOW)}
     touched -= doubted  # a row that was edited is published nowhere
     for run_id in sorted(run_id for run_id in touched if run_id is not None):
-        context.executor.show(notebook.run(run_id), watch)
+        context.publisher.publish_run(notebook.run(run_id), watch)
     sweeps = {finding.sweep_id for finding in wanted}
     sweeps |= {notebook.run(run_id).sweep_id for run_id in touched if run_id is not None}
     for sweep_id in sorted(sweep_id for sweep_id in sweeps if sweep_id is not None):
-        context.executor.show_sweep(notebook.sweep(sweep_id), watch)
+        context.publisher.publish_sweep(notebook.sweep(sweep_id), watch)
 
 
 def _remove(path: Path) -> None:

@@ -34,7 +34,7 @@ def _ended_runs(context: LabContext, watch: Watch) -> Iterator[RunRecord]:
     notebook = context.notebook
     ids = [run_id for run_id, status in notebook.run_statuses() if status in ENDED]
     for count, run_id in enumerate(ids, 1):
-        if not context.executor.busy(run_id):
+        if not context.executor.is_busy(run_id):
             yield notebook.run(run_id)
         watch(Progress(what="comparing with MLflow", count=count, of=len(ids)))
 
@@ -94,7 +94,7 @@ def sync(context: LabContext, watch: Watch, *, everything: bool) -> SyncResult:
     Raises:
         TrackerError: when MLflow cannot be read, or some could not be recorded; the others are.
     """
-    notebook, executor = context.notebook, context.executor
+    notebook, publisher = context.notebook, context.publisher
     runs: dict[int, RunRecord] = {}
 
     def kept() -> Iterator[RunRecord]:
@@ -108,7 +108,7 @@ def sync(context: LabContext, watch: Watch, *, everything: bool) -> SyncResult:
     for run in runs.values():
         if everything or run.id in wanted:
             try:
-                executor.tell(run)
+                publisher.record_run(run)
                 recorded.append(run.id)
             except TrackerError as error:
                 failures.append(error)
@@ -118,7 +118,7 @@ def sync(context: LabContext, watch: Watch, *, everything: bool) -> SyncResult:
     recorded_sweeps = []
     for sweep_id in sweeps:
         try:
-            executor.tell_sweep(notebook.sweep(sweep_id))
+            publisher.record_sweep(notebook.sweep(sweep_id))
             recorded_sweeps.append(sweep_id)
         except TrackerError as error:
             failures.append(error)

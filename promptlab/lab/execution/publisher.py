@@ -1,0 +1,135 @@
+"""Publishes runs and sweeps that have ended: grids, overviews, reports, and MLflow.
+
+Invariant: a run is whole in the database before it is published, and nothing that goes wrong here can take it down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from promptlab.errors import InputError, StoreError, TrackerError
+from promptlab.images.grid import save_grid, thumbnail
+from promptlab.lab.execution.events import GridFailed, TrackingFailed, TrackingStarted, Watch
+from promptlab.records import RunRecord, SweepRecord
+from promptlab.store.notebook import Notebook
+from promptlab.tracking import AddressReport, Tracker
+from promptlab.workspace import Workspace
+
+__all__ = ["Publisher"]
+
+
+class Publisher:
+    """Writes what people look at, and records in MLflow."""
+
+    def __init__(self, notebook: Notebook, workspace: Workspace, tracker: Tracker) -> None:
+        self._notebook, self._workspace, self._tracker = notebook, workspace, tracker
+
+    def prepare(self) -> None:
+        """Get MLflow ready, which takes seconds.
+
+        Raises:
+            TrackerError: when it cannot be.
+        """
+        self._tracker.prepare()
+
+    def publish_run(self, run: RunRecord, watch: Watch) -> RunRecord:
+        """Draw the grid and write the report of an ended run, and record it in MLflow."""
+        from promptlab.images.report import save_report
+
+        try:
+            save_grid(run, self._workspace, uids=self._notebook.uids(run.named_runs))
+            save_report(run, self._workspace)
+        except StoreError as error:
+            watch(GridFailed(run_id=run.id, reason=str(error)))
+        return self.track_run(run, watch)
+
+    def publish_sweep(self, sweep: SweepRecord, watch: Watch) -> SweepRecord:
+        """Draw the overview and write the report of a sweep, and record it above its runs in MLflow."""
+        from promptlab.images.overview import save_overview
+        from promptlab.images.report import save_sweep_report
+
+        runs = [self._notebook.run(one.run_id) for one in sweep.runs]
+        newest = runs[-1].id
+        try:
+            save_overview(sweep, runs, self._workspace)
+            save_sweep_report(sweep, runs, self._workspace)
+        except StoreError as error:
+            watch(GridFailed(run_id=newest, reason=str(error)))
+        watch(TrackingStarted())
+        try:
+            return self._record_sweep(sweep, runs)
+        except TrackerError as error:
+            watch(TrackingFailed(run_id=newest, reason=str(error)))
+            return sweep
+
+    def track_run(self, run: RunRecord, watch: Watch) -> RunRecord:
+        """Record ``run`` in MLflow; that this fails is no failure of the run."""
+        watch(TrackingStarted())
+        try:
+            return self.record_run(run)
+        except TrackerError as error:
+            watch(TrackingFailed(run_id=run.id, reason=str(error)))
+            return run
+
+    def record_run(self, run: RunRecord) -> RunRecord:
+        """Record ``run`` in MLflow.
+
+        Raises:
+            TrackerError: when it cannot be.
+        """
+        parent = None if run.parent_run_id is None else self._notebook.run(run.parent_run_id)
+        recorded = self._tracker.record(
+            run,
+            parent=parent,
+            thumbnail=_thumbnail(self._workspace.grid(run.id)),
+            report=_report_at(self._workspace.report(run.id)),
+        )
+        return self._notebook.mark_tracked(run.id, recorded)
+
+    def record_sweep(self, sweep: SweepRecord) -> SweepRecord:
+        """Record ``sweep`` in MLflow, with the overview as it was drawn.
+
+        Raises:
+            TrackerError: when it cannot be.
+        """
+        return self._record_sweep(sweep, [self._notebook.run(one.run_id) for one in sweep.runs])
+
+    def _record_sweep(self, sweep: SweepRecord, runs: list[RunRecord]) -> SweepRecord:
+        pages = self._overview(sweep)
+        recorded = self._tracker.record_sweep(
+            sweep,
+            runs,
+            thumbnail=_thumbnail(pages[0]) if pages else b"",
+            overviews=pages,
+            report=_report_at(self._workspace.sweep_report(sweep.id)),
+        )
+        return self._notebook.mark_sweep_tracked(sweep.id, recorded)
+
+    def _overview(self, sweep: SweepRecord) -> tuple[Path, ...]:
+        """Return the pages that were drawn, in order."""
+        pages: list[Path] = []
+        while (page := self._workspace.sweep_grid(sweep.id, len(pages) + 1)).is_file():
+            pages.append(page)
+        return tuple(pages)
+
+
+def _thumbnail(grid: Path) -> bytes:
+    """Return that of a grid or overview; empty where there is none, or a damaged one."""
+    try:
+        return thumbnail(grid)
+    except InputError:
+        return b""
+
+
+def _report_at(path: Path) -> AddressReport:
+    """Return how the report at ``path`` learns where MLflow shows its images."""
+
+    def address(experiment_id: str, runs: Mapping[tuple[int, int], str]) -> None:
+        from promptlab.images.report import address_report
+
+        with suppress(StoreError):  # the file is whole as it was, and shows its small images
+            address_report(path, experiment_id, runs)
+
+    return address
