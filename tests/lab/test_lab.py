@@ -1,17 +1,13 @@
 """The story in code, with a painter: run, rerun, look up, tell; and what stays when it goes wrong."""
 
-import dataclasses
-import shutil
-
 import pytest
 from PIL import Image
 
-from promptlab.errors import EngineError, InputError, NotFound, StoreError, TrackerError
+from promptlab.errors import EngineError, InputError, StoreError, TrackerError
 from promptlab.images.metadata import ParentImage, self_description
 from promptlab.images.png import pixel_sha256, read_pixels
 from promptlab.lab import Lab, PromptEdit
 from promptlab.lab.execution.events import ImagesGenerated, RunStarted, TrackingFailed, TrackingStarted
-from promptlab.lab.history.rerun import rerun_spec
 from promptlab.records import ImageStatus, RunStatus
 from promptlab.specs import PipelineSpec, RunSpec, Variant
 from promptlab.testing import Painter
@@ -34,7 +30,7 @@ class Deaf:
         raise TrackerError("MLflow is down")
 
 
-def test_a_run_ends_with_every_picture_whole(lab):
+def test_run_ends_with_every_image_whole(lab):
     """Rows, files, hashes, metadata and grid agree with each other."""
     run = lab.run(SPEC, experiment="warrior", name="first", note="why")
     assert (run.status, run.experiment, run.name, run.note) == (RunStatus.FINISHED, "warrior", "first", "why")
@@ -53,7 +49,7 @@ def test_a_run_ends_with_every_picture_whole(lab):
     assert {(image.batch, image.slot) for image in run.images} == {(b, s) for b in (0, 1) for s in range(4)}
 
 
-def test_what_is_remembered_is_what_was_asked(lab):
+def test_run_of_the_recorded_spec_has_the_same_recipe_keys(lab):
     """The spec read back runs to the same recipe keys: a rerun starts from the whole truth."""
     run = lab.run(SPEC)
     again = lab.run(lab.history.find("last").run.spec)
@@ -62,7 +58,7 @@ def test_what_is_remembered_is_what_was_asked(lab):
 
 
 @pytest.mark.quick
-def test_one_seed_with_other_words(lab):
+def test_rerun_of_one_seed_with_other_words_has_a_parent(lab):
     """The tutorial's last step: four ages at seed 1, each image pointing at the one it came from, batch size kept."""
     parent = lab.run(SPEC, experiment="warrior")
     child = lab.rerun(
@@ -81,45 +77,7 @@ def test_one_seed_with_other_words(lab):
     assert described.parent == ParentImage(recipe_key=parent.images[1].recipe_key, run_uid=parent.uid, position=1)
 
 
-def test_an_image_is_rerun_by_its_number_or_its_file(lab, tmp_path):
-    """RUN/POSITION, the file where it lies, and a copy of it elsewhere name the same image."""
-    run = lab.run(SPEC.vary(variants=(Variant(prompt="a"), Variant(prompt="b"))))
-    image = run.images[11]
-    copy = shutil.copy(lab.workspace.root / image.path, tmp_path / "on my desk.png")
-    for ref in (image.ref, str(lab.workspace.root / image.path), str(copy)):
-        source = lab.history.find(ref)
-        assert (source.run.id, source.position) == (run.id, 11)
-        spec = source.spec()
-        assert ([variant.prompt for variant in spec.variants], spec.seeds) == (["b"], (3,))
-    assert lab.history.find(str(lab.workspace.grid(run.id))).position is None
-    child = lab.rerun(lab.history.find(image.ref), changes={"num_inference_steps": 9})
-    assert child.parent_image == (run.id, 11)
-
-
-def test_what_cannot_be_found_is_named_with_what_can(lab, tmp_path):
-    """Runs, images, seeds and files that are not there."""
-    with pytest.raises(NotFound, match="run 'last' does not exist; allowed: none yet in this workspace"):
-        lab.history.find("last")
-    lab.run(SPEC)
-    stranger = tmp_path / "stranger.png"
-    Image.new("RGB", (8, 8)).save(stranger)
-    for ref, sentence in {
-        "7": "run 7 does not exist; allowed: 1 to 1; type: promptlab list",
-        "1/8": "image '1/8' does not exist; allowed: 1/0 to 1/7; type: promptlab show 1",
-        "no.png": "image 'no.png' does not exist",
-        str(stranger): "was not made in this workspace",
-        "nonsense": "RUN 'nonsense' names no run and no image",
-        "-1": "names no run",
-        "1/x": "names no run",
-    }.items():
-        with pytest.raises(InputError) as refused:
-            lab.history.find(ref)
-        assert sentence in str(refused.value)
-    with pytest.raises(NotFound, match="--seed 9 does not exist; allowed: the seeds of run 1: 0-7; type: --seeds 9"):
-        lab.rerun(lab.history.find("1"), seeds=(9,))
-
-
-def test_wrong_input_writes_nothing(tmp_path, painter):
+def test_run_with_wrong_input_writes_nothing(tmp_path, painter):
     """What the engine refuses leaves no folder, no database, no row."""
     workspace = Workspace.at(tmp_path / "new")
     with pytest.raises(InputError):
@@ -127,7 +85,7 @@ def test_wrong_input_writes_nothing(tmp_path, painter):
     assert not workspace.root.exists()
 
 
-def test_a_failing_engine_leaves_what_was_made(workspace):
+def test_run_with_failing_engine_keeps_what_was_made(workspace):
     """The run is FAILED with its reason, the pictures before stay, MLflow and grid show it."""
     lab = Lab(workspace, engine=Painter(fail_on="ugly"))
     spec = SPEC.vary(variants=(Variant(prompt="fine"), Variant(prompt="ugly")), seeds=(1, 2), batch_size=2)
@@ -141,7 +99,7 @@ def test_a_failing_engine_leaves_what_was_made(workspace):
     assert workspace.grid(run.id).is_file()
 
 
-def test_ctrl_c_leaves_what_was_made(lab):
+def test_run_interrupted_keeps_what_was_made(lab):
     """An interrupted run is KILLED; what was made before stays made."""
 
     def stop_at_the_fifth(event):
@@ -155,7 +113,7 @@ def test_ctrl_c_leaves_what_was_made(lab):
     assert [image.status for image in run.images] == [ImageStatus.MADE] * 5 + [ImageStatus.OWED] * 3
 
 
-def test_a_full_disk_fails_the_run_and_no_row_lies(lab, monkeypatch):
+def test_run_on_full_disk_fails_and_no_row_lies(lab, monkeypatch):
     """When a file cannot be written the run fails with a sentence, and only whole files are called made."""
     from promptlab.lab.execution import image_writer
 
@@ -174,7 +132,7 @@ def test_a_full_disk_fails_the_run_and_no_row_lies(lab, monkeypatch):
     assert [image.position for image in run.made] == [0, 1, 2, 3, 4, 5, 7]
 
 
-def test_a_deaf_tracker_takes_nothing_down(workspace, painter):
+def test_run_with_unreachable_tracker_is_whole(workspace, painter):
     """The run is whole, it is said once, and sync tells MLflow later."""
     heard = []
     run = Lab(workspace, engine=painter, tracker=Deaf()).run(SPEC, watch=heard.append)
@@ -192,7 +150,7 @@ def test_a_deaf_tracker_takes_nothing_down(workspace, painter):
         deaf.maintenance.sync()
 
 
-def test_whoever_watches_hears_it_in_order(lab):
+def test_run_events_come_in_order(lab):
     """RunBegan first, Generated 1 … n, Telling last."""
     heard = []
     lab.run(SPEC, watch=heard.append)
@@ -201,7 +159,7 @@ def test_whoever_watches_hears_it_in_order(lab):
     assert heard[-1] == TrackingStarted()
 
 
-def test_many_pictures_wait_for_the_disk(lab, monkeypatch):
+def test_run_of_many_images_waits_for_the_disk(lab, monkeypatch):
     """A slow disk makes the engine wait: no more than UNSAVED pictures are ever held."""
     from promptlab.lab.execution import image_writer
 
@@ -219,34 +177,3 @@ def test_many_pictures_wait_for_the_disk(lab, monkeypatch):
     run = lab.run(SPEC.vary(seeds=tuple(range(120))))
     assert len(run.made) == 120
     assert max(most) <= image_writer.UNSAVED + 2
-
-
-def test_another_model_brings_its_own_size_and_revision():
-    """What belongs to a model is not inherited by another; what was named is kept."""
-    base = SPEC.vary(revision="c0ffee", height=128, width=128, num_inference_steps=9)
-    other = rerun_spec(base, PromptEdit(), {"model": "other"})
-    assert (other.pipeline.revision, other.call.height, other.call.width) == (None, None, None)
-    assert other.call.num_inference_steps == 9
-    named = rerun_spec(base, PromptEdit(), {"model": "other", "height": 64, "width": 64})
-    assert (named.call.height, named.call.width) == (64, 64)
-    assert rerun_spec(base, PromptEdit(), {"model": "mini"}).pipeline.revision == "c0ffee"
-
-
-def test_call_arguments_are_added_to_the_inherited():
-    """A rerun with one more argument keeps the others."""
-    base = SPEC.vary(arguments=(("shift", 1), ("eta", 0.5)))
-    assert rerun_spec(base, PromptEdit(), {"arguments": (("eta", 0.7),)}).call.arguments == (("eta", 0.7), ("shift", 1))
-
-
-def test_words_are_changed_in_one_order():
-    """prompt → replace → prepend → append, several appended ones one after the other."""
-    wording = PromptEdit(prompts=("a cat",), replace=("cat=>dog",), prepend=("see ",), append=(", one", ", two"))
-    assert [variant.prompt for variant in wording.apply(SPEC.variants)] == ["see a dog, one, two"]
-
-
-def test_the_negative_prompt_is_replaced_or_taken_away():
-    """Empty text takes it away; leaving it out keeps it."""
-    variants = (dataclasses.replace(SPEC.variants[0], negative_prompt="beard"),)
-    assert PromptEdit().apply(variants)[0].negative_prompt == "beard"
-    assert PromptEdit(negative_prompt="").apply(variants)[0].negative_prompt == ""
-    assert PromptEdit(prompts=("x",)).apply(variants)[0].negative_prompt == "beard"

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
-from promptlab.errors import InputError, ref_value
+from promptlab.errors import InputError
 from promptlab.records import ImageStatus, RunRecord
 
 if TYPE_CHECKING:
@@ -121,13 +121,18 @@ def comparable_seeds(run: RunRecord) -> tuple[int, ...]:
     have = f"has {len(run.variants)} wording{'s' * (len(run.variants) != 1)}"
     allowed = "a run of two wordings or more, at two seeds or more"
     if len(run.variants) < 2:
-        hint = 'promptlab rerun RUN --replace "OLD=>{OLD|NEW}"'.replace("RUN", str(run.id))
+        hint = _command('promptlab rerun RUN --replace "OLD=>{OLD|NEW}"', run)
         raise InputError("run", run.id, problem=have, allowed=allowed, hint=hint)
     if len(seeds) < 2:
         at = f"{have} at {len(seeds)} seed{'s' * (len(seeds) != 1)}"
-        hint = f"promptlab resume {run.id}" if run.owed else f"promptlab rerun {run.id} {ref_value('seeds', '0-7')}"
+        hint = _command("promptlab resume RUN" if run.owed else "promptlab rerun RUN --seeds 0-7", run)
         raise InputError("run", run.id, problem=at, allowed=allowed, hint=hint)
     return seeds
+
+
+def _command(text: str, run: RunRecord) -> str:
+    """Return a command line for ``run``; it is one for whoever reads it, from Python too."""
+    return text.replace("RUN", str(run.id))
 
 
 def perceptual_vectors(pictures: Sequence[Sequence[NDArray[np.uint8]]]) -> NDArray[np.float64]:

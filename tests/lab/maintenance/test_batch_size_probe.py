@@ -55,7 +55,7 @@ def test_the_largest_that_does_not_run_out_of_memory_is_found(workspace, most):
 def test_not_even_one_is_an_error(lab):
     """What to type is said."""
     lab.engine.most_rows = 0
-    with pytest.raises(OutOfMemory, match="one image does not fit; type: --vae-slicing"):
+    with pytest.raises(OutOfMemory, match="one image does not fit; type: vae_slicing"):
         lab.run(SPEC)
     assert lab.history.list() == ()
 

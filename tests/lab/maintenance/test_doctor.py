@@ -67,7 +67,7 @@ def content(workspace):
     return rows, files
 
 
-def test_a_whole_workspace_is_healthy_and_looking_changes_nothing(lab, run):
+def test_doctor_of_a_whole_workspace_finds_and_changes_nothing(lab, run):
     """Runs, a rerun of linked pictures and a sweep: nothing is found, no byte is written."""
     lab.run(SPEC, name="the same again, linked")
     lab.run_sweep(build_sweep(SPEC, [Axis(field="steps", values=(5, 9))]))
@@ -76,14 +76,14 @@ def test_a_whole_workspace_is_healthy_and_looking_changes_nothing(lab, run):
     assert content(lab.workspace) == before
 
 
-def test_an_empty_folder_is_healthy_and_stays_empty(tmp_path):
+def test_doctor_of_an_empty_folder_leaves_it_empty(tmp_path):
     """Nobody has made anything yet, and a look makes no database."""
     lab = Lab(tmp_path / "new", engine=Painter())
     assert lab.maintenance.doctor() == ()
     assert not lab.workspace.root.exists()
 
 
-def test_a_deleted_picture_is_made_again_by_the_remedy(lab, run):
+def test_doctor_remedy_for_a_deleted_image_makes_it_again(lab, run):
     """What the finding says to type makes the same bytes in the same place."""
     path = file_of(lab, run, 4)
     before = path.read_bytes()
@@ -98,7 +98,7 @@ def test_a_deleted_picture_is_made_again_by_the_remedy(lab, run):
     assert lab.maintenance.doctor() == ()
 
 
-def test_a_deleted_picture_is_put_back_from_what_mlflow_shows(lab, run):
+def test_fix_of_a_deleted_image_restores_mlflows_copy(lab, run):
     """A hard link outlives the name: nothing has to be made."""
     path = file_of(lab, run, 4)
     before = path.read_bytes()
@@ -109,7 +109,7 @@ def test_a_deleted_picture_is_put_back_from_what_mlflow_shows(lab, run):
     assert lab.engine.painted == []
 
 
-def test_a_truncated_picture_is_owed_and_made_again(lab, run):
+def test_fix_of_a_truncated_image_owes_it(lab, run):
     """Cut short it is cut short in MLflow too: it is marked for resume, which makes it, and all agree again."""
     truncate(file_of(lab, run, 2))
     found = lab.maintenance.doctor()
@@ -122,7 +122,7 @@ def test_a_truncated_picture_is_owed_and_made_again(lab, run):
     assert lab.maintenance.doctor() == ()
 
 
-def test_a_linked_picture_that_is_lost_is_one_finding(lab, run):
+def test_doctor_of_a_lost_linked_image_has_one_finding(lab, run):
     """The file is looked at once, and all images that it is the picture of are named."""
     lab.run(SPEC, name="linked")
     truncate(file_of(lab, run, 0))
@@ -135,7 +135,7 @@ def test_a_linked_picture_that_is_lost_is_one_finding(lab, run):
     assert lab.maintenance.fix([told]) == ()
 
 
-def test_an_edited_prompt_gives_itself_away_three_times(lab, run):
+def test_doctor_of_an_edited_prompt_finds_it_three_times(lab, run):
     """By its recipe key, by the pictures' own words, and by MLflow's; MLflow is not told the edited words by --fix."""
     sql(lab, "UPDATE promptlab_variants SET prompt = 'a dog' WHERE position = 1")
     key, words, told = lab.maintenance.doctor()
@@ -161,13 +161,13 @@ def test_an_edited_prompt_gives_itself_away_three_times(lab, run):
         ("UPDATE promptlab_variants SET negative_prompt = 'beard'", "the negative prompt is 'beard' in the row"),
     ],
 )
-def test_every_edited_field_is_named(edit, said, lab, run):
+def test_doctor_of_an_edited_field_names_it(edit, said, lab, run):
     """With what the row says and what the file says."""
     sql(lab, edit)
     assert any(said in finding.problem for finding in lab.maintenance.doctor() if finding.kind is FindingKind.CHUNK)
 
 
-def test_a_picture_that_was_painted_over_is_found_and_kept(lab, run):
+def test_doctor_of_an_edited_image_finds_and_keeps_it(lab, run):
     """Somebody may have meant it: it is not made again before it has been put aside."""
     path = file_of(lab, run, 1)
     pixels = read_pixels(path)
@@ -184,7 +184,7 @@ def test_a_picture_that_was_painted_over_is_found_and_kept(lab, run):
     assert lab.maintenance.doctor() == ()
 
 
-def test_a_picture_in_the_wrong_place_or_without_words_is_found(lab, run):
+def test_doctor_of_a_swapped_or_bare_image_finds_it(lab, run):
     """It says whose it is, or nothing at all."""
     shutil.copy(file_of(lab, run, 0), file_of(lab, run, 1))
     file_of(lab, run, 2).write_bytes(encode_png(read_pixels(file_of(lab, run, 2))))
@@ -193,7 +193,7 @@ def test_a_picture_in_the_wrong_place_or_without_words_is_found(lab, run):
     assert any(one.startswith("the file says nothing about itself") for one in said)
 
 
-def test_what_was_left_in_the_middle_is_named_with_resume(lab):
+def test_doctor_of_an_unfinished_run_says_resume(lab):
     """A crash (RUNNING, and nobody at it), a stopped run, a picture that could not be made."""
 
     def stop(event):
@@ -215,7 +215,7 @@ def test_what_was_left_in_the_middle_is_named_with_resume(lab):
     assert lab.maintenance.doctor() == ()
 
 
-def test_a_run_that_is_being_made_is_left_alone(lab):
+def test_doctor_of_a_run_being_made_leaves_it_alone(lab):
     """Neither its owed pictures nor its half-written files are findings, and sync does not tell it."""
     looked = []
 
@@ -229,7 +229,7 @@ def test_a_run_that_is_being_made_is_left_alone(lab):
     assert looked == [((), (), ())]
 
 
-def test_stray_files_are_found_and_only_leftovers_removed(lab, run):
+def test_fix_of_stray_files_removes_only_leftovers(lab, run):
     """A copy, a stranger, a picture whose run is unknown, half of one; grids and comparisons are none."""
     folder = lab.workspace.run_folder(run.id)
     shutil.copy(file_of(lab, run, 0), folder / "copy.png")
@@ -254,7 +254,7 @@ def test_stray_files_are_found_and_only_leftovers_removed(lab, run):
     assert (folder / "lost.png").exists()
 
 
-def test_a_picture_whose_row_was_never_written_is_no_orphan(lab):
+def test_doctor_of_an_image_without_a_row_yet_is_no_orphan(lab):
     """Killed between file and row: the run owes it, and that is all there is to say."""
 
     def stop(event):
@@ -267,7 +267,7 @@ def test_a_picture_whose_row_was_never_written_is_no_orphan(lab):
     assert {finding.kind for finding in lab.maintenance.doctor()} == {FindingKind.OWED, FindingKind.MLFLOW}
 
 
-def test_grids_and_overviews_are_drawn_again(lab):
+def test_fix_of_grids_and_overviews_draws_them_again(lab):
     """Missing and damaged ones."""
     swept = lab.run_sweep(build_sweep(SPEC, [Axis(field="steps", values=(5, 9))]))
     lab.workspace.grid(1).unlink()
@@ -293,7 +293,7 @@ def in_mlflow(told):
 
 
 @pytest.mark.parametrize("said", in_mlflow(""))
-def test_what_mlflow_says_otherwise_is_found_and_told_anew(said, lab, run):
+def test_fix_of_what_mlflow_says_otherwise_records_it_again(said, lab, run):
     """Found by the checkup, mended by sync, and then nothing is left to be told."""
     in_mlflow(run.variants[1].mlflow_run_id)[said](client_of(lab))
     (finding,) = lab.maintenance.doctor()
@@ -305,7 +305,7 @@ def test_what_mlflow_says_otherwise_is_found_and_told_anew(said, lab, run):
     assert lab.maintenance.sync().runs == ()
 
 
-def test_mlflows_files_are_looked_at_and_laid_out_again(lab, run):
+def test_fix_of_mlflows_artifacts_lays_them_out_again(lab, run):
     """A missing one, and one that is another."""
     folder = next(lab.workspace.artifacts.glob(f"*/{run.variants[0].mlflow_run_id}/artifacts"))
     (folder / "pictures" / "seed-0.png").unlink()
@@ -316,7 +316,7 @@ def test_mlflows_files_are_looked_at_and_laid_out_again(lab, run):
     assert lab.maintenance.fix([finding]) == ()
 
 
-def test_a_run_that_mlflow_lost_for_good_is_told_anew(lab, run):
+def test_fix_of_a_run_deleted_in_mlflow_records_it_again(lab, run):
     """As one whose tables were lost: all of it is there again."""
     for table in ("tags", "params", "metrics", "latest_metrics", "runs"):
         sql(lab, f"DELETE FROM {table}")
@@ -325,7 +325,7 @@ def test_a_run_that_mlflow_lost_for_good_is_told_anew(lab, run):
     assert kinds(lab) == []
 
 
-def test_mlflow_runs_that_no_row_knows_are_named_with_their_pictures(lab, run):
+def test_doctor_of_mlflow_runs_without_rows_names_their_images(lab, run):
     """Rows that were lost can be taken in again from the pictures that MLflow shows."""
     for table in ("images", "variants", "runs"):
         sql(lab, f"DELETE FROM promptlab_{table}")
@@ -335,7 +335,7 @@ def test_mlflow_runs_that_no_row_knows_are_named_with_their_pictures(lab, run):
     assert (lab.workspace.root / found[0].remedy.removeprefix("promptlab import ")).is_dir()
 
 
-def test_a_parameter_that_was_changed_is_said_with_the_long_way(lab, run):
+def test_doctor_of_a_changed_parameter_says_the_long_way(lab, run):
     """MLflow's cannot be told anew; sync does not try for ever."""
     sql(lab, "UPDATE params SET value = '99' WHERE key = 'num_inference_steps'")
     (finding,) = lab.maintenance.doctor()
@@ -344,7 +344,7 @@ def test_a_parameter_that_was_changed_is_said_with_the_long_way(lab, run):
     assert lab.maintenance.sync().runs == ()
 
 
-def test_sweeps_are_told_again_too(lab):
+def test_sync_of_sweeps_records_them_again(lab):
     """Deleted in MLflow, or with a run that no longer stands below: found, and told by sync."""
     swept = lab.run_sweep(build_sweep(SPEC, [Axis(field="steps", values=(5, 9))]))
     client = client_of(lab)
@@ -358,7 +358,7 @@ def test_sweeps_are_told_again_too(lab):
     assert lab.maintenance.fix(lab.maintenance.doctor()) == ()
 
 
-def test_telling_all_anew_changes_nothing_that_is_right(lab, run):
+def test_sync_of_everything_changes_nothing_that_is_right(lab, run):
     """sync --all, twice: MLflow's rows are the same to the byte."""
 
     def told():
@@ -376,7 +376,7 @@ def test_telling_all_anew_changes_nothing_that_is_right(lab, run):
     assert told() == before
 
 
-def test_damaged_pages_are_the_only_finding(lab, run):
+def test_doctor_of_damaged_pages_finds_nothing_else(lab, run):
     """Nothing else can be believed; the newest backup is what to put back, or the pictures are taken in."""
     copy = lab.maintenance.backup()
     with closing(sqlite3.connect(lab.workspace.database)) as connection:
@@ -393,7 +393,7 @@ def test_damaged_pages_are_the_only_finding(lab, run):
     assert finding.remedy.endswith("; promptlab import images")
 
 
-def test_a_lost_or_foreign_database_is_a_finding(lab, run):
+def test_doctor_of_a_lost_or_foreign_database_finds_it(lab, run):
     """Gone, and no database at all."""
     lab.workspace.database.unlink()
     (finding,) = Lab(lab.workspace, engine=Painter()).maintenance.doctor()
@@ -403,7 +403,7 @@ def test_a_lost_or_foreign_database_is_a_finding(lab, run):
     assert finding.problem == "is not a SQLite file"
 
 
-def test_rows_that_point_nowhere_are_counted(lab, run):
+def test_doctor_of_dangling_rows_counts_them(lab, run):
     """A variant that is gone leaves its images behind."""
     sql(lab, "DELETE FROM promptlab_environments")
     assert "1 row of promptlab_runs that point at no row of promptlab_environments" in [
@@ -411,14 +411,14 @@ def test_rows_that_point_nowhere_are_counted(lab, run):
     ]
 
 
-def test_a_newer_database_is_refused(lab, run):
+def test_doctor_of_a_newer_database_is_refused(lab, run):
     """That is no damage, and nothing that this version could judge."""
     sql(lab, "UPDATE promptlab_alembic_version SET version_num = '9999'")
     with pytest.raises(WorkspaceError, match="written by a newer PromptLab"):
         Lab(lab.workspace, engine=Painter()).maintenance.doctor()
 
 
-def test_a_backup_is_a_workspaces_database(lab, run, tmp_path):
+def test_backup_is_a_workspaces_database(lab, run, tmp_path):
     """Taken while the workspace is open, put beside the images in another folder, it is all there, and goes on."""
     copy = lab.maintenance.backup(tmp_path / "kept.db")
     other = Workspace.at(tmp_path / "other")
@@ -431,7 +431,7 @@ def test_a_backup_is_a_workspaces_database(lab, run, tmp_path):
     assert there.rerun(there.history.find("last"), changes={"num_inference_steps": 3}).status is RunStatus.FINISHED
 
 
-def test_a_backup_overwrites_nothing(lab, run, tmp_path):
+def test_backup_overwrites_nothing(lab, run, tmp_path):
     """Neither a file nor, by default, an earlier backup; and there must be something to copy."""
     kept = tmp_path / "kept.db"
     kept.write_text("mine")
@@ -444,7 +444,7 @@ def test_a_backup_overwrites_nothing(lab, run, tmp_path):
         Lab(tmp_path / "new", engine=Painter()).maintenance.backup()
 
 
-def test_findings_can_be_kept_as_json(lab, run):
+def test_findings_are_json(lab, run):
     """Plain values only."""
     from promptlab.records import plain
 

@@ -57,7 +57,7 @@ def as_told(run):
         lambda record: record.update(images="all"),
     ],
 )
-def test_a_grid_that_was_tampered_with_is_refused(story, painter, tmp_path, harm):
+def test_import_of_a_tampered_grid_is_refused(story, painter, tmp_path, harm):
     """A record that is none is one line about that file; the pictures beside it are taken."""
     new, folder = tampered(story, painter, tmp_path, harm)
     taken = new.maintenance.import_images([str(folder)])
@@ -74,7 +74,7 @@ def test_a_grid_that_was_tampered_with_is_refused(story, painter, tmp_path, harm
         lambda record: [image.update(linked=[1, 0]) for image in record["images"]],
     ],
 )
-def test_what_a_grid_claims_about_places_is_not_believed(story, painter, tmp_path, harm):
+def test_import_of_a_grid_believes_no_paths(story, painter, tmp_path, harm):
     """No row points out of the workspace, whatever a stranger's record says."""
     new, folder = tampered(story, painter, tmp_path, harm)
     new.maintenance.import_images([str(folder)])
@@ -82,7 +82,7 @@ def test_what_a_grid_claims_about_places_is_not_believed(story, painter, tmp_pat
     assert [path for path in paths if path and not path.startswith("images/00001/v")] == []
 
 
-def test_a_number_beyond_all_databases_is_one_line(story, painter, tmp_path):
+def test_import_of_a_number_too_large_is_one_line(story, painter, tmp_path):
     """Refused as a failure of the database, not as a traceback."""
     new, folder = tampered(story, painter, tmp_path, lambda record: record["images"][0].update(peak_memory=10**30))
     with pytest.raises(StoreError, match="the database failed while writing a run anew"):
@@ -101,7 +101,7 @@ def tampered(story, painter, tmp_path, harm):
 
 
 @pytest.mark.parametrize("folder", ["images", "mlartifacts"])
-def test_a_lost_database_is_written_anew_from_the_pictures(story, painter, tmp_path, folder):
+def test_import_of_images_rebuilds_a_lost_database(story, painter, tmp_path, folder):
     """From the pictures' home or from what MLflow shows: every record equal to the lost one, links and lineage too."""
     new = Lab(tmp_path / "new", engine=painter)
     new.maintenance.import_images([str(story.workspace.root / folder)])
@@ -118,7 +118,7 @@ def test_a_lost_database_is_written_anew_from_the_pictures(story, painter, tmp_p
     assert new.resume() == ()
 
 
-def test_taking_in_twice_changes_nothing(story, painter, tmp_path):
+def test_import_twice_changes_nothing(story, painter, tmp_path):
     """What is here is here."""
     new = Lab(tmp_path / "new", engine=painter)
     source = [str(story.workspace.root / "images")]
@@ -129,7 +129,7 @@ def test_taking_in_twice_changes_nothing(story, painter, tmp_path):
     assert [new.notebook.run(run_id) for run_id in range(1, 6)] == records
 
 
-def test_without_its_grid_a_run_comes_back_from_its_pictures(story, painter, tmp_path):
+def test_import_without_grid_rebuilds_the_run_from_its_images(story, painter, tmp_path):
     """Words, seeds, recipes, environment and lineage; seeds of which no picture is left are owed, and can be made."""
     folder = tmp_path / "some"
     folder.mkdir()
@@ -153,7 +153,7 @@ def test_without_its_grid_a_run_comes_back_from_its_pictures(story, painter, tmp
     assert [image.pixel_sha256 for image in resumed.images] == [image.pixel_sha256 for image in before.images]
 
 
-def test_numbers_that_are_taken_give_way(story, painter, tmp_path):
+def test_import_of_numbers_in_use_gives_new_ones(story, painter, tmp_path):
     """Another workspace has a run 1 of its own: the one taken in gets the next number, its pictures a new place."""
     other = Lab(tmp_path / "other", engine=painter)
     own = other.run(SPEC.vary(seeds=(77,)), experiment="mine")
@@ -166,7 +166,7 @@ def test_numbers_that_are_taken_give_way(story, painter, tmp_path):
     assert other.history.find(str(story.workspace.root / child.images[0].path.replace(f"{child.id:05d}", "00002")))
 
 
-def test_an_edited_row_is_put_right_by_its_picture(story):
+def test_import_of_an_image_restores_its_edited_row(story):
     """The picture says what it was made from; the row is made to say so again."""
     before = story.notebook.run(1)
     with closing(sqlite3.connect(story.workspace.database)) as connection, connection:
@@ -176,7 +176,7 @@ def test_an_edited_row_is_put_right_by_its_picture(story):
     assert as_told(story.notebook.run(1)) == as_told(before)
 
 
-def test_a_deleted_picture_is_put_back_from_a_copy(story, tmp_path):
+def test_import_of_a_copy_restores_a_deleted_image(story, tmp_path):
     """The row is owed no more, the file lies where it lay."""
     image = story.notebook.run(1).images[4]
     home = story.workspace.root / image.path
@@ -187,7 +187,7 @@ def test_a_deleted_picture_is_put_back_from_a_copy(story, tmp_path):
     assert pixel_sha256(read_pixels(home)) == image.pixel_sha256
 
 
-def test_a_jpeg_of_ours_gives_the_recipe_and_the_picture_is_made_again(story, painter, tmp_path):
+def test_import_of_a_jpeg_of_ours_owes_the_image(story, painter, tmp_path):
     """Its pixels are not those that were made, so it is not taken for the picture itself."""
     before = story.notebook.run(1)
     kept = story.workspace.root / before.images[0].path
@@ -211,7 +211,7 @@ def foreign(path, text=A1111, keyword="parameters"):
 
 
 @pytest.mark.quick
-def test_a_picture_of_another_program_becomes_a_parent(lab, tmp_path):
+def test_import_of_another_programs_image_makes_a_parent(lab, tmp_path):
     """Its words and settings are a run of one picture, what was lost stays with it, and rerun goes on from it."""
     (taken,) = lab.maintenance.import_images([foreign(tmp_path / "theirs.png")])
     run = taken.run
@@ -233,14 +233,14 @@ def test_a_picture_of_another_program_becomes_a_parent(lab, tmp_path):
     assert (again.run.id, again.files, again.known) == (1, 0, 1)
 
 
-def test_what_another_program_made_cannot_be_verified(lab, tmp_path):
+def test_import_of_another_programs_image_cannot_be_verified(lab, tmp_path):
     """Nobody knows by which weights: that is said, with what can be typed instead."""
     lab.maintenance.import_images([foreign(tmp_path / "theirs.png")])
     (verdict,) = lab.verify(["last"])
     assert verdict.problem.startswith("run 1 was made by AUTOMATIC1111, which does not say by which weights")
 
 
-def test_files_that_say_nothing_are_named_and_the_others_are_taken(lab, tmp_path):
+def test_import_names_files_without_metadata_and_takes_the_others(lab, tmp_path):
     """A folder is a mixture; a lone file that says nothing is an error."""
     foreign(tmp_path / "theirs.png")
     foreign(tmp_path / "silent.png", text="hello", keyword="note")
@@ -256,7 +256,7 @@ def test_files_that_say_nothing_are_named_and_the_others_are_taken(lab, tmp_path
         lab.maintenance.import_images(["nowhere"])
 
 
-def test_nothing_is_written_when_nothing_can_be_taken(painter, tmp_path):
+def test_import_of_nothing_usable_writes_nothing(painter, tmp_path):
     """No folder, no database."""
     (tmp_path / "empty").mkdir()
     new = Lab(tmp_path / "new", engine=painter)

@@ -19,7 +19,7 @@ def strengths(ranking):
     return {one.name: one.strength for one in ranking.standings}
 
 
-def test_two_contenders_have_the_closed_form():
+def test_rank_of_two_contenders_is_the_closed_form():
     """Without a prior, the lead of one over the other is the logarithm of its odds, its variance 1/won + 1/lost."""
     ranking = rank(votes(("a", "b", 30), ("b", "a", 10)), prior=1e-9)
     ahead, low, high = ranking.lead
@@ -28,7 +28,7 @@ def test_two_contenders_have_the_closed_form():
     assert (ranking.winner, ranking.votes) == ("a", 40)
 
 
-def test_three_contenders_are_where_brute_force_finds_them():
+def test_rank_of_three_contenders_is_what_brute_force_finds():
     """The likeliest strengths of a, b, c on a fine grid of differences are those that are found."""
     told = (("a", "b", 7), ("b", "a", 3), ("b", "c", 6), ("c", "b", 5), ("a", "c", 9), ("c", "a", 2))
     found = strengths(rank(votes(*told), prior=1e-9))
@@ -46,7 +46,7 @@ def test_three_contenders_are_where_brute_force_finds_them():
     assert sum(found.values()) == pytest.approx(0, abs=1e-9)
 
 
-def test_it_is_symmetric():
+def test_rank_with_sides_exchanged_is_symmetric():
     """Turning every vote round turns every strength round; the order in which votes came says nothing."""
     told = [("a", "b", 4), ("b", "c", 3), ("c", "a", 1)]
     there, back = rank(votes(*told)), rank(votes(*[(loser, winner, weight) for winner, loser, weight in told]))
@@ -55,7 +55,7 @@ def test_it_is_symmetric():
     assert strengths(rank(votes(*told[::-1]))) == pytest.approx(strengths(there), abs=1e-6)
 
 
-def test_a_tie_is_half_a_win_for_each():
+def test_rank_of_a_tie_counts_half_a_win_for_each():
     """Ten ties and five wins each say the same about who is better: nobody."""
     tied = rank([Contest(winner=frozenset("a"), loser=frozenset("b"), tie=True, weight=10)])
     even = rank(votes(("a", "b", 5), ("b", "a", 5)))
@@ -67,13 +67,13 @@ def test_a_tie_is_half_a_win_for_each():
 @pytest.mark.parametrize(
     ("won", "lost", "winner"), [(10, 0, "a"), (9, 1, "a"), (8, 2, None), (9, 0, None), (30, 28, None), (60, 30, "a")]
 )
-def test_a_winner_needs_enough_votes_and_a_lead_that_is_no_chance(won, lost, winner):
+def test_rank_winner_needs_enough_votes_and_a_significant_lead(won, lost, winner):
     """Ten votes at least, and the 95 % interval of the lead excludes none: as a sign test would have it."""
     assert rank(votes(*[("a", "b", won)], *([("b", "a", lost)] if lost else []))).winner == winner
     assert ENOUGH == 10
 
 
-def test_words_are_ranked_together():
+def test_rank_of_words_ranks_them_together():
     """A side is all words that only it has: what always comes with a win is strong, what comes with both is not."""
     told = [
         Contest(winner=frozenset({"rim", "light"}), loser=frozenset({"flat"}), weight=8),
@@ -84,7 +84,7 @@ def test_words_are_ranked_together():
     assert ranking.winner == "rim"
 
 
-def test_nothing_said_is_no_ranking():
+def test_rank_of_nothing_is_empty():
     """Without votes, or with votes between likes only, there is nobody to rank."""
     assert rank([]).standings == ()
     assert rank(votes(("a", "a", 5))).winner is None

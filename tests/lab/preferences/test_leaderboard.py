@@ -166,7 +166,7 @@ def test_stars_of_many_pictures_weigh_as_their_independent_comparisons():
 
 def test_best_by_unknown_field_names_the_nearest():
     """One line, with the nearest of what can be asked about."""
-    with pytest.raises(UnknownValue, match=r"--by 'schedulers' is unknown \(did you mean scheduler\?\)"):
+    with pytest.raises(UnknownValue, match=r"by 'schedulers' is unknown \(did you mean scheduler\?\)"):
         best("schedulers", said())
 
 

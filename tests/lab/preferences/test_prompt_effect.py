@@ -37,7 +37,7 @@ def points(words, seeds, *, features=40, seed=0):
     return by_word + draw.normal(size=(1, seeds, features))
 
 
-def test_a_word_that_does_nothing_and_one_that_does_all():
+def test_effect_of_equal_and_of_different_images_is_zero_and_large():
     """0 where the pictures are the same; far above 1 where the words decide and the seed hardly matters."""
     words, seed = pairwise_distances(points([0, 0, 9], 8))
     pairs = measure("pixels", words, seed).pairs
@@ -48,7 +48,7 @@ def test_a_word_that_does_nothing_and_one_that_does_all():
     assert effect_in_words(pairs[1].effect) == "more than the seed does"
 
 
-def test_words_that_act_like_another_seed():
+def test_effect_of_words_that_act_like_another_seed_is_one():
     """Every picture drawn by chance alone: 1, and the interval knows it."""
     draw = np.random.default_rng(3)
     measured = measure("pixels", *pairwise_distances(draw.normal(size=(3, 12, 60))))
@@ -60,7 +60,7 @@ def test_words_that_act_like_another_seed():
 
 @settings(deadline=None, max_examples=30)
 @given(st.integers(2, 4), st.integers(2, 9), st.floats(0.01, 100), st.integers(0, 2**32 - 1))
-def test_the_scale_of_the_distance_does_not_matter(count, seeds, factor, seed):
+def test_effect_with_scaled_distances_is_the_same(count, seeds, factor, seed):
     """A ratio; the value lies in its own interval; and the same pictures give the same figures."""
     vectors = points([1] * count, seeds, seed=seed)
     plain, scaled = (measure("pixels", *pairwise_distances(each)) for each in (vectors, vectors * factor))
@@ -72,7 +72,7 @@ def test_the_scale_of_the_distance_does_not_matter(count, seeds, factor, seed):
             assert math.isclose(one.effect.low, other.effect.low, rel_tol=1e-9)
 
 
-def test_the_interval_holds_the_truth_nearly_as_often_as_it_says():
+def test_effect_interval_holds_the_truth_nearly_as_often_as_it_says():
     """Of 200 runs of eight seeds, the 95 % interval misses the effect of endless seeds in few, as bootstraps do."""
     vectors = points([0, 0.5], 4000, seed=5)
     truth = measure("pixels", *_quick(vectors[:, :400])).pairs[0].effect.value
@@ -88,7 +88,7 @@ def _quick(vectors):
     return words, np.stack([np.linalg.norm(row[:, None] - row[None], axis=-1) for row in vectors])
 
 
-def test_what_an_effect_says():
+def test_effect_in_words_goes_by_the_whole_interval():
     """Never more than the interval allows."""
     said = {
         Estimate(value=None): "the seed changes nothing here",
@@ -103,7 +103,7 @@ def test_what_an_effect_says():
     assert {effect: effect_in_words(effect) for effect in said} == said
 
 
-def test_pixels_are_compared_from_a_step_away():
+def test_perceptual_vectors_of_grain_are_those_of_its_mean():
     """Black and white lie 1 apart, whatever the size; fine grain of the same light lies nowhere."""
     black, white = np.zeros((256, 192, 3), np.uint8), np.full((256, 192, 3), 255, np.uint8)
     grain = black.copy()
@@ -114,7 +114,7 @@ def test_pixels_are_compared_from_a_step_away():
     assert np.linalg.norm(vectors[2] - vectors[3]) < 0.005
 
 
-def test_a_run_is_measured_and_mlflow_told(lab):
+def test_effect_of_a_run_is_written_and_recorded_in_mlflow(lab):
     """Plot and figures lie beside the pictures, and among the files and metrics of each wording's MLflow run."""
     run = lab.run(SPEC)
     found = lab.effect("last")
@@ -133,7 +133,7 @@ def test_a_run_is_measured_and_mlflow_told(lab):
     assert lab.maintenance.sync().runs == ()
 
 
-def test_figures_of_other_pictures_are_not_told(lab):
+def test_effect_figures_of_other_images_are_not_recorded(lab):
     """A picture that is another now: what was measured says nothing about it."""
     lab.run(SPEC)
     lab.effect("1")
@@ -148,7 +148,7 @@ def test_figures_of_other_pictures_are_not_told(lab):
     assert measures_of(run, lab.workspace) == {}
 
 
-def test_too_little_to_compare(lab):
+def test_effect_of_too_little_is_refused(lab):
     """One wording, one seed, a picture that is gone, pictures of two sizes: one line each."""
     one = lab.run(SPEC.vary(variants=SPEC.variants[:1]))
     with pytest.raises(InputError, match=r'run 1 has 1 wording; allowed: .*; type: promptlab rerun 1 --replace "OLD'):
