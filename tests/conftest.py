@@ -30,16 +30,6 @@ settings.register_profile("house", deadline=None)  # nothing timed is asserted: 
 settings.load_profile("house")
 
 
-@pytest.fixture(autouse=True)
-def terminal_spelling():
-    """Spell fields in errors as options in every test."""
-    from promptlab.cli.spelling import spell
-    from promptlab.errors import spelled_by
-
-    with spelled_by(spell):
-        yield
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
     """Mark what writes to a workspace with MLflow as slow, and leave ``exhaustive`` out where nobody asks for it.

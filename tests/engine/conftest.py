@@ -7,20 +7,12 @@ import pytest
 
 from promptlab.engine import create_engine
 from promptlab.engine.machine.torch_setup import prepare
-from promptlab.errors import spell_in_python, spelled_by
 from promptlab.models import bundled
 from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant
 from tests.engine.company import DEVICE
 from tests.engine.folders import write_json, write_safetensors
 
 prepare()  # as every door of the engine does, before a test imports diffusers by a back door
-
-
-@pytest.fixture(autouse=True)
-def python_spelling(terminal_spelling):
-    """Spell fields in errors as Python users set them: the engine knows no options."""
-    with spelled_by(spell_in_python):
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from promptlab.errors import spell_in_python, spelled_by
 from promptlab.images.png import pixel_sha256, write_png
 from promptlab.plan import ResolvedSpec
 from promptlab.records import Environment, ImageRecord, ImageStatus, RunRecord, RunStatus, VariantRecord
@@ -42,13 +41,6 @@ def a_spec(variants=A_FOX, seeds=(7,), *, scheduler=None, side=32, **changes) ->
 def painted(variant: int, seed: int, side: int = 32):
     """A picture that is like no other of its run."""
     return np.random.default_rng([variant, seed]).integers(0, 256, (side, side, 3), dtype=np.uint8)
-
-
-@pytest.fixture(autouse=True)
-def python_spelling():
-    """Spell fields in errors as Python users read them."""
-    with spelled_by(spell_in_python):
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -194,7 +194,7 @@ def test_weights_that_changed_are_noticed_before_anything_is_made(lab, monkeypat
     with pytest.raises(KeyboardInterrupt):
         lab.run(SPEC, watch=stop)
     monkeypatch.setattr("promptlab.testing._identity", lambda name: "sha256:other")
-    with pytest.raises(InputError, match="--model 'mini' is not what run 1 was made by"):
+    with pytest.raises(InputError, match="model 'mini' is not what run 1 was made by"):
         lab.resume()
 
 

@@ -3,16 +3,8 @@
 import pytest
 from sqlalchemy import text
 
-from promptlab.errors import spell_in_python, spelled_by
 from promptlab.store.notebook import Notebook
 from promptlab.workspace import Workspace
-
-
-@pytest.fixture(autouse=True)
-def python_spelling():
-    """Spell fields in errors as Python users read them."""
-    with spelled_by(spell_in_python):
-        yield
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
