@@ -19,8 +19,8 @@ from promptlab.cli.parse import (
     takes_run_options,
 )
 from promptlab.cli.progress import ProgressDisplay
-from promptlab.cli.render.made import run_lines, runs_lines, sweep_lines
 from promptlab.cli.render.plan import plan_lines
+from promptlab.cli.render.run_results import run_lines, runs_lines, sweep_lines
 from promptlab.errors import InputError
 from promptlab.expand import Sweep
 from promptlab.specs import AUTO

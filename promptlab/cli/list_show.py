@@ -12,8 +12,8 @@ from promptlab.cli.inline_pictures import show_option, show_picture
 from promptlab.cli.param_types import integer
 from promptlab.cli.render.csv import check_one_format, csv_lines
 from promptlab.cli.render.image_csv import images_csv
-from promptlab.cli.render.made import sweep_lines
 from promptlab.cli.render.records import image_lines, show_lines, summary_lines
+from promptlab.cli.render.run_results import sweep_lines
 from promptlab.errors import InputError
 from promptlab.records import RunSummary, plain
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Self
 import click
 
 from promptlab.cli.paths import elsewhere
-from promptlab.cli.render.batch_sizes import fitted_line, trying_words
-from promptlab.cli.render.truncation import cut_lines
-from promptlab.cli.render.warnings import smaller_line
+from promptlab.cli.render.batch_sizes import chosen_batch_line, trial_text
+from promptlab.cli.render.truncation import truncation_lines
+from promptlab.cli.render.warnings import reduced_batch_line
 from promptlab.engine import ModelLoaded, ModelLoading, StepDone
 from promptlab.lab.execution.events import (
     BatchSizeChosen,
@@ -66,15 +66,15 @@ class ProgressDisplay:
         self._begun: str | None = None
         self._resuming = resuming
         self._sweep = False
-        self._of_run = 0
-        self._before = 0
-        self._asked = 0
+        self._made_of_run = 0
+        self._finished = 0
+        self._images_asked = 0
         self._bars: RichProgress | None = None
-        self._doing: TaskID | None = None
+        self._spinner: TaskID | None = None
         self._images: TaskID | None = None
         self._steps: TaskID | None = None
-        self._looking: tuple[str, TaskID] | None = None
-        self._bad_news: list[str] = []
+        self._progress: tuple[str, TaskID] | None = None
+        self._notes: list[str] = []
 
     def __enter__(self) -> Self:
         from rich.console import Console
@@ -93,7 +93,7 @@ class ProgressDisplay:
                 transient=True,
             )
             self._bars.start()
-            self._doing = self._bars.add_task("starting torch and diffusers", total=None)
+            self._spinner = self._bars.add_task("starting torch and diffusers", total=None)
         return self
 
     def __exit__(
@@ -101,7 +101,7 @@ class ProgressDisplay:
     ) -> None:
         if self._bars is not None:
             self._bars.stop()
-        for sentence in self._bad_news:
+        for sentence in self._notes:
             click.echo(f"promptlab: {sentence}", err=True)
         if error is not None and self._begun is not None:
             ref = self._begun if self._resuming is None else self._resuming
@@ -112,80 +112,80 @@ class ProgressDisplay:
         """Show ``event``."""
         match event:
             case TrackingFailed(run_id=run_id, reason=reason):
-                self._untold(run_id, reason)
+                self._note_tracking_failure(run_id, reason)
             case GridFailed(run_id=run_id, reason=reason):
-                self._bad_news.append(f"run {run_id} is whole, but its grid was not drawn: {reason}")
+                self._notes.append(f"run {run_id} is whole, but its grid was not drawn: {reason}")
             case PromptsTruncated(prompts=prompts):
-                for line in cut_lines(prompts):
+                for line in truncation_lines(prompts):
                     self._say(line)
             case BatchSizeChosen() | BatchSizeReduced() | Interrupted():
                 self._say(_sentence(event))
             case ProbeTrackingFailed(reason=reason):
-                self._bad_news.append(f"MLflow was not told: {reason}")
+                self._notes.append(f"MLflow was not told: {reason}")
             case SweepStarted(sweep_id=sweep_id):
                 self._sweep, self._begun = True, f"sweep:{sweep_id}"
             case RunStarted(run=run):
                 self.began.add(run.id)
-                self._of_run = 0
+                self._made_of_run = 0
                 if not self._sweep:
                     self._begun = str(run.id)
             case ImagesGenerated(count=count):
-                self.made, self._of_run = self.made + count - self._of_run, count
+                self.made, self._made_of_run = self.made + count - self._made_of_run, count
         if self._bars is not None:
             self._draw(self._bars, event)
 
-    def _untold(self, run_id: int, reason: str) -> None:
+    def _note_tracking_failure(self, run_id: int, reason: str) -> None:
         there = "" if self._workspace is None else elsewhere(self._workspace)
         if self._tracking_uri is not None and not os.environ.get("PROMPTLAB_TRACKING_URI"):
             there += f" --tracking-uri {self._tracking_uri}"
         sentence = f"run {run_id} is whole, but MLflow was not told: {reason}; type: promptlab sync{there}"
-        if sentence not in self._bad_news:
-            self._bad_news.append(sentence)
+        if sentence not in self._notes:
+            self._notes.append(sentence)
 
     def _draw(self, bars: RichProgress, event: Event) -> None:
         match event:
             case SweepStarted(images=images):
                 self._images = bars.add_task("images", total=images)
-                self._before = self._asked = 0
+                self._finished = self._images_asked = 0
             case RunStarted(run=run):
                 self._run(bars, run)
             case ModelLoading() | ModelLoaded() | ProbeStarted():
-                self._do(bars, _doing(event))
+                self._show_spinner(bars, _spinner_text(event))
             case StepDone(step=step, steps=steps):
                 if self._steps is None:
                     self._steps = bars.add_task("steps", total=steps)
                 bars.update(self._steps, completed=step, total=steps)
             case ImagesGenerated(count=count) if self._images is not None:
-                bars.update(self._images, completed=self._before + count)
+                bars.update(self._images, completed=self._finished + count)
             case VerifyStarted(images=images):
                 self._images = bars.add_task("images", total=images)
             case ImagesVerified(count=count) if self._images is not None:
                 bars.update(self._images, completed=count)
             case Progress(what=what, count=count, of=of):
-                self._look(bars, what, count, of)
+                self._draw_progress(bars, what, count, of)
             case TrackingStarted():
-                self._do(bars, "telling MLflow")
+                self._show_spinner(bars, "telling MLflow")
 
     def _run(self, bars: RichProgress, run: RunRecord) -> None:
         """Move the one bar for all images of a sweep, or of the runs that are resumed together."""
-        self._before += len(run.made)
-        self._asked += len(run.images)
+        self._finished += len(run.made)
+        self._images_asked += len(run.images)
         if self._images is None:
-            self._images = bars.add_task("images", total=self._asked)
-        total = max(self._asked, int(bars.tasks[bars.task_ids.index(self._images)].total or 0))
-        bars.update(self._images, completed=self._before, total=total)
+            self._images = bars.add_task("images", total=self._images_asked)
+        total = max(self._images_asked, int(bars.tasks[bars.task_ids.index(self._images)].total or 0))
+        bars.update(self._images, completed=self._finished, total=total)
 
-    def _look(self, bars: RichProgress, what: str, count: int, of: int) -> None:
+    def _draw_progress(self, bars: RichProgress, what: str, count: int, of: int) -> None:
         """Move the bar of what is looked at; the last such bar stays."""
-        self._do(bars, None)
-        if self._looking is None or self._looking[0] != what:
-            self._looking = what, bars.add_task(what, total=of)
-        bars.update(self._looking[1], completed=count, total=of)
+        self._show_spinner(bars, None)
+        if self._progress is None or self._progress[0] != what:
+            self._progress = what, bars.add_task(what, total=of)
+        bars.update(self._progress[1], completed=count, total=of)
 
-    def _do(self, bars: RichProgress, what: str | None) -> None:
-        if self._doing is not None:
-            bars.remove_task(self._doing)
-        self._doing = None if what is None else bars.add_task(what, total=None)
+    def _show_spinner(self, bars: RichProgress, what: str | None) -> None:
+        if self._spinner is not None:
+            bars.remove_task(self._spinner)
+        self._spinner = None if what is None else bars.add_task(what, total=None)
 
     def _say(self, sentence: str) -> None:
         """Write a line, also on a signal that came while something was being written there."""
@@ -199,18 +199,18 @@ class ProgressDisplay:
 def _sentence(event: BatchSizeChosen | BatchSizeReduced | Interrupted) -> str:
     match event:
         case BatchSizeChosen(batch_size=batch_size, tried=tried):
-            return fitted_line(batch_size, tried)
+            return chosen_batch_line(batch_size, tried)
         case BatchSizeReduced(rows=rows, batch_size=batch_size, images=images):
-            return smaller_line(rows, batch_size, images)
+            return reduced_batch_line(rows, batch_size, images)
     return "finishing the pictures under way; Ctrl-C again stops at once"
 
 
-def _doing(event: ModelLoading | ModelLoaded | ProbeStarted) -> str | None:
+def _spinner_text(event: ModelLoading | ModelLoaded | ProbeStarted) -> str | None:
     match event:
         case ModelLoading(what=what, done=done, total=total) if total:
             return f"loading {what}: {(done or 0) / 1e6:,.0f} of {total / 1e6:,.0f} MB"
         case ModelLoading(what=what):
             return f"loading {what}"
         case ProbeStarted(batch_size=batch_size, attention_slicing=sliced):
-            return trying_words(batch_size, sliced=sliced)
+            return trial_text(batch_size, sliced=sliced)
     return None

@@ -15,7 +15,7 @@ from promptlab.cli.paths import shown_path
 from promptlab.cli.progress import ProgressDisplay
 from promptlab.cli.render.csv import check_one_format, csv_lines
 from promptlab.cli.render.ranking import kept_votes_line, ranking_lines, ranking_rows, verdict_line
-from promptlab.cli.render.text import judgement
+from promptlab.cli.render.text import rating_text
 from promptlab.errors import InputError
 from promptlab.records import ImageRecord
 
@@ -68,7 +68,7 @@ def favourite(refs: tuple[str, ...], off: bool, workspace: str | None, tracking_
 
 
 def _said(image: ImageRecord) -> str:
-    return f"{image.ref}  {judgement(image) or 'no stars, no favourite'}"
+    return f"{image.ref}  {rating_text(image) or 'no stars, no favourite'}"
 
 
 @click.command()

@@ -1,11 +1,9 @@
-"""Nothing heavy is imported to show help or a list; a subprocess is asked what it loaded."""
+"""Nothing heavy is imported to show help or a list; a process is asked what it loaded."""
 
 import json
 import os
 import subprocess
 import sys
-
-import pytest
 
 HEAVY = {
     "torch",
@@ -21,55 +19,46 @@ HEAVY = {
     "yaml",
     "pydantic",
 }
-LOADED = (
-    "import json, sys; from promptlab import cli; code = cli._exit_code(sys.argv[1:]); "
-    "print(json.dumps(sorted(sys.modules)), file=sys.stderr); sys.exit(code)"
-)
+LOADED = """
+import json, sys
+from promptlab import cli
+loaded = {}
+for words in json.loads(sys.argv[1]):
+    code = cli._exit_code(words)
+    loaded[" ".join(words)] = [code, sorted(sys.modules)]
+print(json.dumps(loaded), file=sys.stderr)
+"""
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["--help"],
-        ["run", "--help"],
-        ["plan", "--help"],
-        ["resume", "--help"],
-        ["--version"],
-        ["list"],
-        ["list", "--json"],
-        ["tree"],
-        ["tree", "last", "--json"],
-        ["search", "a"],
-        ["search", "a", "--csv"],
-        ["completion", "bash"],
-        ["db", "current"],
-    ],
-    ids=" ".join,
-)
-def test_import_time_of_help_and_lists_has_nothing_heavy(words, lab, tmp_path):
-    """torch, diffusers, MLflow, SQLAlchemy, Pillow and rich stay on disk."""
+def loaded_by(*commands, workspace):
+    """Type commands one after the other in one process; return each one's exit code and what was loaded by then."""
+    said = subprocess.run(
+        [sys.executable, "-c", LOADED, json.dumps([command.split() for command in commands])],
+        capture_output=True, text=True, cwd=workspace,
+        env={**os.environ, "PROMPTLAB_WORKSPACE": str(workspace)},
+    )  # fmt: skip
+    assert said.returncode == 0, said.stderr
+    return {command: (code, HEAVY & set(names)) for command, (code, names) in
+            json.loads(said.stderr.splitlines()[-1]).items()}  # fmt: skip
+
+
+def test_import_time_of_help_and_lists_has_nothing_heavy(lab):
+    """torch, diffusers, MLflow, SQLAlchemy, Pillow and rich stay on disk; the first command that loads one is named."""
     from promptlab.specs import PipelineSpec, RunSpec, Variant
 
     lab.run(RunSpec(pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="a"),), seeds=(1,)))
-    said = subprocess.run(
-        [sys.executable, "-c", LOADED, *words], capture_output=True, text=True, cwd=tmp_path,
-        env={**os.environ, "PROMPTLAB_WORKSPACE": str(lab.workspace.root)},
-    )  # fmt: skip
-    assert said.returncode == 0, said.stderr
-    assert HEAVY & set(json.loads(said.stderr.splitlines()[-1])) == set()
+    commands = ("--help", "run --help", "plan --help", "resume --help", "--version", "list", "list --json", "tree",
+                "tree last --json", "search a", "search a --csv", "completion bash", "db current")  # fmt: skip
+    assert loaded_by(*commands, workspace=lab.workspace.root) == dict.fromkeys(commands, (0, set()))
 
 
-@pytest.mark.parametrize(
-    "words", [["run", "a", "--steps", "0"], ["run", "a", "--seeds", "x"], ["plan", "a", "--size", "x"]], ids=" ".join
-)
-def test_import_time_of_a_typing_error_has_no_torch(words, tmp_path):
+def test_import_time_of_a_typing_error_has_no_torch(tmp_path):
     """Waiting five seconds to hear of a typing error is no fun."""
-    said = subprocess.run([sys.executable, "-c", LOADED, *words], capture_output=True, text=True, cwd=tmp_path)
-    assert said.returncode == 2
-    assert HEAVY & set(json.loads(said.stderr.splitlines()[-1])) == set()
+    commands = ("run a --steps 0", "run a --seeds x", "plan a --size x")
+    assert loaded_by(*commands, workspace=tmp_path) == dict.fromkeys(commands, (2, set()))
 
 
-def test_import_time_of_best_has_no_torch_mlflow_or_sqlalchemy(lab, tmp_path):
+def test_import_time_of_best_has_no_torch_mlflow_or_sqlalchemy(lab):
     """Statistics need NumPy and SciPy, and nothing else that is heavy."""
     from promptlab.specs import PipelineSpec, RunSpec, Variant
 
@@ -77,9 +66,5 @@ def test_import_time_of_best_has_no_torch_mlflow_or_sqlalchemy(lab, tmp_path):
         RunSpec(pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="a"), Variant(prompt="b")), seeds=(1,))
     )
     lab.ratings.vote("1/0", "1/1")
-    said = subprocess.run(
-        [sys.executable, "-c", LOADED, "best", "--by", "variant"], capture_output=True, text=True, cwd=tmp_path,
-        env={**os.environ, "PROMPTLAB_WORKSPACE": str(lab.workspace.root)},
-    )  # fmt: skip
-    assert said.returncode == 0, said.stderr
-    assert (HEAVY - {"numpy"}) & set(json.loads(said.stderr.splitlines()[-1])) == set()
+    found = loaded_by("best --by variant", workspace=lab.workspace.root)
+    assert found == {"best --by variant": (0, {"numpy"})}

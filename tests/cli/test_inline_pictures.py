@@ -178,7 +178,16 @@ def opened(*words, viewer, workspace):
 
 
 def test_open_hands_the_file_to_the_system(promptlab, workspace, viewer):
-    """Grid, picture, report and overview; the path is said."""
+    """The path is said, too."""
+    promptlab("run", "a fox")
+    file, said = opened("1", viewer=viewer, workspace=workspace)
+    assert file == os.path.realpath(said) == str(workspace.grid(1))
+
+
+def test_open_finds_grid_picture_report_and_overview(promptlab, workspace, monkeypatch):
+    """Each kind of name has its file; without a screen only its path is said."""
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
     promptlab("run", "a fox", "--seeds", "0-1")
     promptlab("run", "a fox", "--steps", "2", "--steps", "3")
     for words, path in {
@@ -188,9 +197,8 @@ def test_open_hands_the_file_to_the_system(promptlab, workspace, viewer):
         ("sweep:1",): workspace.sweep_grid(1, 1),
         ("sweep:1", "--report"): workspace.sweep_report(1),
     }.items():
-        file, said = opened(*words, viewer=viewer, workspace=workspace)
-        assert file == str(path)
-        assert os.path.realpath(said) == str(path)
+        said = promptlab("open", *words)
+        assert (said.code, os.path.realpath(said.out.strip())) == (1, str(path))
 
 
 def test_open_without_a_screen_says_so(promptlab, workspace, monkeypatch):

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 
-from promptlab.cli.render.warnings import odd_lines
+from promptlab.cli.render.warnings import warning_lines
 
 
 def test_run_machine_options_are_kept_inherited_and_shown(promptlab, lab):
@@ -57,7 +57,7 @@ def test_run_black_and_decoded_again_pictures_are_listed(promptlab, lab):
     assert "look again: 1/1 came out black: what the VAE gave are no numbers (nan)\n" in said
     assert "decoded again in float32, for in float16 nothing was to be seen: 1/2\n" in said
     assert "it came out black: what the VAE gave are no numbers (nan)" in promptlab("show", "1/1").out
-    assert odd_lines(run) == []
+    assert warning_lines(run) == []
     assert "decoded" in promptlab("show", "1/2").out
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from promptlab.cli.render.text import counted, table
 from promptlab.records import ProbeRecord, ProbeTrial
 
-__all__ = ["fitted_line", "probe_lines", "trying_words"]
+__all__ = ["chosen_batch_line", "probe_lines", "trial_text"]
 
 
 def probe_lines(probe: ProbeRecord, share: float, *, typed: Sequence[str] = ()) -> list[str]:
@@ -38,12 +38,12 @@ def probe_lines(probe: ProbeRecord, share: float, *, typed: Sequence[str] = ()) 
     return [*lines, _next(probe, ways, typed)]
 
 
-def trying_words(batch_size: int, *, sliced: bool) -> str:
+def trial_text(batch_size: int, *, sliced: bool) -> str:
     """Say what is going on while a size is tried out."""
     return f"trying {counted(batch_size, 'image')} in one forward" + (" with attention slicing" if sliced else "")
 
 
-def fitted_line(batch_size: int, tried: int) -> str:
+def chosen_batch_line(batch_size: int, tried: int) -> str:
     """Say what the batch size ``auto`` came to."""
     how = f"{counted(tried, 'size')} tried out" if tried else "as was found before"
     return f"batch size {batch_size}: the most that fit into one forward ({how})"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from promptlab.cli.render.text import change_line, counted, pairs, setting_pairs, table
-from promptlab.cli.render.truncation import cut_lines
+from promptlab.cli.render.truncation import truncation_lines
 from promptlab.expand import Sweep
 from promptlab.plan import Plan, PlannedRun
 from promptlab.records import RunRecord
@@ -32,7 +32,7 @@ def plan_lines(plan: Plan, sweep: Sweep | None = None, *, parent: RunRecord | No
     lines = [_run_line(plan.runs[0]) if single else _sweep_line(plan, sweep)]
     lines += pairs([*_costs(plan), *_common_setting(plan.runs)])
     lines += _variants(plan.runs)
-    lines += [f"  {line}" for line in cut_lines(plan.cut)]
+    lines += [f"  {line}" for line in truncation_lines(plan.cut)]
     if not single:
         lines += _runs(plan, sweep)
     if parent is not None:

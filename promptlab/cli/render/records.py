@@ -10,16 +10,16 @@ from pathlib import Path
 from promptlab.cli.paths import shown_path
 from promptlab.cli.render.text import (
     change_line,
-    judgement,
     or_dash,
     pairs,
-    plainly,
+    rating_text,
     setting_pairs,
     table,
+    value_text,
     verification_line,
 )
-from promptlab.cli.render.truncation import cut_lines
-from promptlab.cli.render.warnings import flag_words, odd_lines
+from promptlab.cli.render.truncation import truncation_lines
+from promptlab.cli.render.warnings import flag_text, warning_lines
 from promptlab.errors import one_line
 from promptlab.records import ImageRecord, ImageStatus, Outcome, RunRecord, RunStatus, RunSummary
 from promptlab.workspace import Workspace
@@ -69,7 +69,7 @@ def show_lines(run: RunRecord, workspace: Workspace) -> list[str]:
         ("MLflow", f"told at {_when(run.tracked_at)} UTC" if run.tracked_at else "not told yet; type: promptlab sync"),
         ("uid", run.uid),
     ]
-    lines = [title, *pairs(about), *(f"  {line}" for line in odd_lines(run))]
+    lines = [title, *pairs(about), *(f"  {line}" for line in warning_lines(run))]
     if run.parent_run_id is not None:
         lines += ["", f"varied from {_origin(run)}", *(f"  {change_line(change)}" for change in run.changes)]
     if run.origin is not None and run.origin.lost:
@@ -87,9 +87,9 @@ def show_lines(run: RunRecord, workspace: Workspace) -> list[str]:
             ("MLflow run", record.mlflow_run_id),
         ]
         lines += [f"   {line}" for line in pairs(details)]
-    lines += ["", *cut_lines(run.cut)] if run.cut else []
+    lines += ["", *truncation_lines(run.cut)] if run.cut else []
     lines += ["", "images", *(f"  {line}" for line in _image_table(run))]
-    lines += ["", "environment", *pairs([(name, plainly(value)) for name, value in run.environment.facts.items()])]
+    lines += ["", "environment", *pairs([(name, value_text(value)) for name, value in run.environment.facts.items()])]
     return lines
 
 
@@ -119,12 +119,12 @@ def image_lines(run: RunRecord, image: ImageRecord, workspace: Workspace) -> lis
         ("seconds", None if image.seconds is None else f"{image.seconds:.3f}"),
         ("peak memory", _memory(image.peak_memory)),
         ("made at", None if image.made_at is None else f"{_when(image.made_at)} UTC"),
-        ("look again", image.flag and f"it {flag_words(image.flag)}"),
+        ("look again", image.flag and f"it {flag_text(image.flag)}"),
         ("error", image.error),
         ("varied from", None if image.parent is None else f"image {_ref(image.parent)}"),
         ("same as", None if image.linked is None else f"image {_ref(image.linked)}, made before"),
         ("verified", _verified(image)),
-        ("rated", judgement(image)),
+        ("rated", rating_text(image)),
         ("recipe key", image.recipe_key),
         ("pixel sha256", image.pixel_sha256),
     ]
@@ -132,7 +132,7 @@ def image_lines(run: RunRecord, image: ImageRecord, workspace: Workspace) -> lis
     if run.changes:
         lines += ["", f"changed from run {run.parent_run_id}", *(f"  {change_line(change)}" for change in run.changes)]
     lines += ["", "setting", *pairs(setting_pairs(run.spec, run.device, run.model_identity, run.vae_identity))]
-    lines += ["", "environment", *pairs([(name, plainly(value)) for name, value in run.environment.facts.items()])]
+    lines += ["", "environment", *pairs([(name, value_text(value)) for name, value in run.environment.facts.items()])]
     return [*lines, "", f'next: promptlab rerun {image.ref} --append ", …"']
 
 

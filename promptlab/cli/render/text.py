@@ -14,13 +14,13 @@ from promptlab.specs import Change, RunSpec
 __all__ = [
     "change_line",
     "counted",
-    "judgement",
     "or_dash",
     "pairs",
-    "plainly",
+    "rating_text",
     "setting_pairs",
     "shown_width",
     "table",
+    "value_text",
     "verification_line",
 ]
 
@@ -51,7 +51,7 @@ def shown_width(text: str) -> int:
     )
 
 
-def judgement(image: ImageRecord) -> str | None:
+def rating_text(image: ImageRecord) -> str | None:
     """Return how an image was rated: ``4 of 5 stars · favourite · 3 votes won, 1 lost``."""
     said = (
         None if image.stars is None else f"{image.stars} of 5 stars",
@@ -92,12 +92,12 @@ def setting_pairs(
         ("guidance", None if call.guidance_scale is None else f"{call.guidance_scale:g}"),
         ("size", size),
         *((name.replace("_", " "), value) for name, value in conditioning_text(spec)),
-        *((name, plainly(value)) for name, value in call.arguments),
+        *((name, value_text(value)) for name, value in call.arguments),
         ("dtype", pipeline.dtype),
         ("device", device),
         ("batch size", _or_none(spec.batch_size)),
         ("noise drawn on", spec.generator_device),
-        *((name.replace("_", " "), plainly(value)) for name, value in spec.machine.said.items()),
+        *((name.replace("_", " "), value_text(value)) for name, value in spec.machine.said.items()),
         ("seeds", show_seeds(spec.seeds)),
     ]
 
@@ -136,7 +136,7 @@ def _or_none(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def plainly(value: object) -> str:
+def value_text(value: object) -> str:
     """Return a value as a person says it: yes, no, unknown."""
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -9,13 +9,13 @@ from promptlab.errors import one_line
 from promptlab.plan import TruncatedPrompt
 from promptlab.records import TruncatedText
 
-__all__ = ["cut_lines"]
+__all__ = ["truncation_lines"]
 
 _MOST: Final = 40
 """Prompts that are named; the others are counted."""
 
 
-def cut_lines(prompts: Sequence[TruncatedPrompt | TruncatedText]) -> list[str]:
+def truncation_lines(prompts: Sequence[TruncatedPrompt | TruncatedText]) -> list[str]:
     """Return the words that are not seen, prompt by prompt and encoder by encoder."""
     if not prompts:
         return []

@@ -7,20 +7,20 @@ from typing import Final
 
 from promptlab.records import ImageRecord, RunRecord
 
-__all__ = ["flag_words", "odd_lines", "smaller_line"]
+__all__ = ["flag_text", "reduced_batch_line", "warning_lines"]
 
 _MOST: Final = 12
 """Images that are named before the rest is counted."""
 
 
-def odd_lines(run: RunRecord) -> list[str]:
+def warning_lines(run: RunRecord) -> list[str]:
     """Return a line for each thing, with its images; none where all is as asked."""
     lines = []
     for flag in sorted({image.flag for image in run.made if image.flag}):
         those = [image for image in run.made if image.flag == flag]
         again = sorted({image.decoded_in for image in those if image.decoded_in})
         too = f", decoded again in {again[0]} too" if again else ""
-        lines.append(f"look again: {_named(those)} {flag_words(flag, many=len(those) > 1)}{too}")
+        lines.append(f"look again: {_named(those)} {flag_text(flag, many=len(those) > 1)}{too}")
     saved = [image for image in run.made if image.decoded_in and not image.flag]
     if saved:
         dtype = run.spec.pipeline.dtype
@@ -30,7 +30,7 @@ def odd_lines(run: RunRecord) -> list[str]:
     return lines
 
 
-def flag_words(flag: str, *, many: bool = False) -> str:
+def flag_text(flag: str, *, many: bool = False) -> str:
     """Say what a flag means, behind the images that have it; an unknown one is shown as it is."""
     were = "were" if many else "was"
     return {
@@ -39,7 +39,7 @@ def flag_words(flag: str, *, many: bool = False) -> str:
     }.get(flag, f"came out {flag}")
 
 
-def smaller_line(rows: int, batch_size: int, images: int) -> str:
+def reduced_batch_line(rows: int, batch_size: int, images: int) -> str:
     """Say that memory ran out and in which batches it goes on."""
     them = "the image that is left is" if images == 1 else f"the {images} images that are left are"
     return (

@@ -8,7 +8,7 @@ from typing import Final
 
 from promptlab.cli.paths import elsewhere, shown_path
 from promptlab.cli.render.text import counted, or_dash, table
-from promptlab.cli.render.warnings import odd_lines
+from promptlab.cli.render.warnings import warning_lines
 from promptlab.records import RunRecord, RunStatus, RunSummary, SweepRecord
 from promptlab.workspace import Workspace
 
@@ -22,7 +22,7 @@ def run_lines(run: RunRecord, workspace: Workspace, *, reused: bool = False) -> 
     """Return the lines of one run. ``reused``: all of it was there, and nothing was written."""
     there = elsewhere(workspace)
     lines = [_reused_line(run) if reused else _made_line(run), f"grid: {shown_path(workspace.grid(run.id))}"]
-    lines += odd_lines(run)
+    lines += warning_lines(run)
     seed = run.spec.seeds[1 if len(run.spec.seeds) > 1 else 0]
     lines.append(
         f'next: promptlab rerun {run.id} --seed {seed} --replace "OLD=>{{NEW|OTHER}}"{there}, or promptlab ui{there}'
