@@ -177,7 +177,7 @@ def _load(setting: PipelineSetting, kept: Mapping[str, Any]) -> Any:
     diffusers.utils.logging.disable_progress_bar()  # ours is fed by report()
     dtype, own = torch_dtype(setting.dtype), dict(kept)
     if model.file is not None:
-        own = {**_borrowed(model, dtype, own), **own}
+        own = {**_load_external_parts(model, dtype, own), **own}
         pipeline = kind.from_single_file(
             str(model.file), config=str(model.folder), dtype=dtype, local_files_only=True, **own
         )
@@ -190,13 +190,13 @@ def _load(setting: PipelineSetting, kept: Mapping[str, Any]) -> Any:
     return offload(pipeline, setting.machine, setting.device)
 
 
-def _borrowed(model: ModelSource, dtype: torch.dtype, own: Mapping[str, Any]) -> dict[str, Any]:
+def _load_external_parts(model: ModelSource, dtype: torch.dtype, own: Mapping[str, Any]) -> dict[str, Any]:
     """Load components that a single file lacks from where its configuration is.
 
     diffusers' own search for them does not know transformers' names of weights.
     """
     found = {}
-    for name, (library, class_name) in model.borrowed.items():
+    for name, (library, class_name) in model.external.items():
         if name not in own:
             kind = getattr(import_module(library), class_name)
             options = {"dtype": dtype, "use_safetensors": True, "local_files_only": True}

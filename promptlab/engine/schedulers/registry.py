@@ -1,7 +1,7 @@
 """Looks up schedulers as diffusers has them: which fit a model, their options; builds fresh ones.
 
 diffusers ignores a configuration key that it does not know without a word, so ``use_karas_sigmas=true`` would give the
-picture of the plain scheduler under another name. Here every option is looked up in the signature of its class.
+picture of the plain scheduler under another name: see :mod:`promptlab.engine.schedulers.config_options`.
 
 Invariant: a scheduler that has been used is never used again, for it remembers its last images.
 """
@@ -15,68 +15,22 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, Literal, get_args, get_origin
+from typing import Any
 
 from promptlab.engine.machine.torch_setup import prepare, quietly
+from promptlab.engine.schedulers.config_options import OptionInfo, check_options, scheduler_class, scheduler_options
 from promptlab.engine.schedulers.dry_run import STEPS, dry_run
 from promptlab.errors import InputError, UnknownValue, one_line, ref_value
-from promptlab.specs import Scalar, SchedulerSpec
+from promptlab.specs import SchedulerSpec
 from promptlab.specs.schedulers import ALIASES, short_name, short_names
 
 __all__ = [
-    "OptionInfo",
     "SchedulerInfo",
     "build_scheduler",
     "describe_schedulers",
     "fitting_schedulers",
     "resolve_scheduler",
-    "scheduler_options",
 ]
-
-_CLASS_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*Scheduler")
-_NOT_SETTABLE: Final = frozenset({"self", "noise_sampler_seed"})
-"""The noise's seeds are the images' own."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OptionInfo:
-    """Describes one option of a scheduler.
-
-    Args:
-        name: the config key.
-        default: what the class itself has; a model's configuration may say otherwise.
-        kind: ``bool``, ``int``, ``float``, ``text``, or ``other`` for what cannot be typed (arrays).
-        choices: every allowed text, where the class names them.
-        optional: whether ``none`` may be given.
-    """
-
-    name: str
-    default: Scalar
-    kind: Literal["bool", "int", "float", "text", "other"]
-    choices: tuple[str, ...] = ()
-    optional: bool = False
-
-    @property
-    def allowed(self) -> str:
-        """Return what may be given, in words."""
-        words = {
-            "bool": "true, false",
-            "int": "a whole number",
-            "float": "a number",
-            "text": ", ".join(self.choices) or "text",
-            "other": "nothing that can be typed",
-        }[self.kind]
-        return f"{words}, none" if self.optional else words
-
-    def admits(self, value: Scalar) -> bool:
-        """Tell whether ``value`` is of this option's kind and among its choices."""
-        if value is None:
-            return self.optional
-        if isinstance(value, bool):
-            return self.kind == "bool"
-        if isinstance(value, int | float):
-            return self.kind == "float" or (self.kind == "int" and isinstance(value, int))
-        return self.kind == "text" and (not self.choices or value in self.choices)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,19 +50,6 @@ class SchedulerInfo:
     is_default: bool = False
 
 
-def scheduler_options(name: str) -> tuple[OptionInfo, ...]:
-    """Return the options of the scheduler class ``name``, in the order of its signature.
-
-    Raises:
-        UnknownValue: when diffusers has no such scheduler.
-    """
-    return tuple(
-        _option(parameter)
-        for parameter in inspect.signature(_class(name).__init__).parameters.values()
-        if parameter.name not in _NOT_SETTABLE and parameter.kind is not parameter.VAR_KEYWORD
-    )
-
-
 def fitting_schedulers(own: str, config: Mapping[str, Any], pipeline_class: str = "") -> tuple[str, ...]:
     """Return the scheduler classes that fit a model whose own is ``own``. Imports diffusers.
 
@@ -126,13 +67,17 @@ def fitting_schedulers(own: str, config: Mapping[str, Any], pipeline_class: str 
     if "FlowMatch" in own:
         names = {name for name in dir(diffusers) if re.fullmatch(r"FlowMatch\w+Scheduler", name)}
         if _gives_sigmas(pipeline_class):
-            names = {name for name in names if "sigmas" in inspect.signature(_class(name).set_timesteps).parameters}
+            names = {
+                name for name in names if "sigmas" in inspect.signature(scheduler_class(name).set_timesteps).parameters
+            }
     elif config.get("use_flow_sigmas") or config.get("prediction_type") == "flow_prediction":
         names = {
             name for name in classic if any(option.name == "use_flow_sigmas" for option in scheduler_options(name))
         }
     else:
-        names = set(getattr(_class(own), "_compatibles", ())) or (classic if "beta_schedule" in config else set())
+        names = set(getattr(scheduler_class(own), "_compatibles", ())) or (
+            classic if "beta_schedule" in config else set()
+        )
     return tuple(sorted({own, *(name for name in names if hasattr(diffusers, name))}))
 
 
@@ -172,13 +117,13 @@ def resolve_scheduler(
     if asked is None or asked == SchedulerSpec(name=own):
         return SchedulerSpec(name=own)
     fitting = fitting_schedulers(own, config, pipeline_class)
-    _class(asked.name, fitting)
+    scheduler_class(asked.name, fitting)
     if asked.name not in fitting:
         raise UnknownValue(
             "scheduler", short_name(asked.name), short_names(fitting), problem="does not fit this model",
             hint="promptlab schedulers",
         )  # fmt: skip
-    _check_options(asked)
+    check_options(asked)
     plain = build_scheduler(SchedulerSpec(name=asked.name), config)
     stage = (json.dumps(dict(config), sort_keys=True), *_channels(denoiser), "FlowMatch" in own)
     wrong = _dry_run_problem(asked, *stage, STEPS)
@@ -234,61 +179,12 @@ def _channels(denoiser: Mapping[str, Any] | None) -> tuple[int, bool]:
 def _unused(spec: SchedulerSpec, config: str) -> Any:
     try:
         with quietly():
-            return _class(spec.name).from_config(json.loads(config), **dict(spec.options))
+            return scheduler_class(spec.name).from_config(json.loads(config), **dict(spec.options))
     except Exception as error:
         raise InputError(
             "scheduler", str(spec), problem=f"cannot be built: {one_line(error)}",
             allowed="options that go together", hint=ref_value("scheduler", short_name(spec.name)),
         ) from error  # fmt: skip
-
-
-def _class(name: str, fitting: Iterable[str] | None = None) -> Any:
-    import diffusers
-
-    found = getattr(diffusers, name, None) if _CLASS_NAME.fullmatch(name) else None
-    if not (isinstance(found, type) and issubclass(found, diffusers.SchedulerMixin)):
-        allowed = ALIASES if fitting is None else short_names(fitting)
-        raise UnknownValue("scheduler", name, allowed, hint="promptlab schedulers")
-    return found
-
-
-def _check_options(spec: SchedulerSpec) -> None:
-    there = {option.name: option for option in scheduler_options(spec.name)}
-    for key, value in spec.options:
-        if key not in there:
-            typeable = [name for name, option in there.items() if option.kind != "other"]
-            raise UnknownValue(
-                "scheduler", key, typeable, problem=f"is no option of {short_name(spec.name)}",
-                hint=ref_value("scheduler", short_name(spec.name)),
-            )  # fmt: skip
-        if not there[key].admits(value):
-            raise InputError(
-                "scheduler", f"{short_name(spec.name)}:{key}={value}", problem="does not fit the option",
-                allowed=f"{key}={there[key].allowed}", hint=ref_value("scheduler", short_name(spec.name)),
-            )  # fmt: skip
-
-
-def _option(parameter: inspect.Parameter) -> OptionInfo:
-    wanted = {*(get_args(parameter.annotation) or (parameter.annotation,))}
-    if get_origin(parameter.annotation) is Literal:
-        wanted = {parameter.annotation}
-    choices: tuple[str, ...] = ()
-    kind: Literal["bool", "int", "float", "text", "other"] = "other"
-    for each in wanted:
-        if get_origin(each) is Literal:
-            choices, kind = get_args(each), "text"
-    for plain, word in ((float, "float"), (int, "int"), (bool, "bool"), (str, "text")):
-        if plain in wanted:
-            kind = word  # type: ignore[assignment]
-            break
-    default = None if parameter.default is parameter.empty else parameter.default
-    return OptionInfo(
-        name=parameter.name,
-        default=default,
-        kind=kind,
-        choices=choices,
-        optional=type(None) in wanted or default is None,
-    )
 
 
 def describe_schedulers(model: str | None = None, revision: str | None = None) -> tuple[SchedulerInfo, ...]:

@@ -13,7 +13,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from promptlab.engine.sources import hub
-from promptlab.engine.sources.config_match import Borrowed, borrowed, check_configuration, refused_configuration
+from promptlab.engine.sources.config_match import (
+    ExternalParts,
+    check_configuration,
+    find_external_parts,
+    refused_configuration,
+)
 from promptlab.engine.sources.files import INDEX, content_identity, listing, read_header, read_json
 from promptlab.errors import InputError, NotFound, one_line, ref, ref_value
 from promptlab.models import bundled
@@ -31,13 +36,13 @@ class CheckpointConfig:
 
     Args:
         folder: a pipeline's, with or without weights.
-        identity: of the configuration's content, and of the weights that are borrowed.
-        borrowed: parts that the checkpoint lacks and that are there.
+        identity: of the configuration's content, and of the weights that are taken from elsewhere.
+        external: parts that the checkpoint lacks and that are there.
     """
 
     folder: Path
     identity: str
-    borrowed: Borrowed
+    external: ExternalParts
 
 
 def infer_configuration(path: Path) -> CheckpointConfig:
@@ -69,15 +74,17 @@ def infer_configuration(path: Path) -> CheckpointConfig:
             hint=_DOWNLOAD.format(origin=origin, files="'*.json' '*.txt'"),
         ) from error  # fmt: skip
     home, wanted = _fetched(snapshot)
-    lent = borrowed(header, home, listing(home))
-    if lent.lacking is not None:
-        part, class_name = lent.lacking
+    external = find_external_parts(header, home, listing(home))
+    if external.lacking is not None:
+        part, class_name = external.lacking
         raise InputError(
             "model", str(path), problem=f"has no {part}, a {class_name}, and nor has the Hub cache that of {origin}",
             allowed=f"a checkpoint whose parts are in it, in the Hub cache, or in the folder given by {ref('config')}",
             hint=_DOWNLOAD.format(origin=origin, files=f"'{part}/*'"),
         )  # fmt: skip
-    return CheckpointConfig(folder=home, identity=content_identity(home, [*wanted, *lent.weights]), borrowed=lent)
+    return CheckpointConfig(
+        folder=home, identity=content_identity(home, [*wanted, *external.weights]), external=external
+    )
 
 
 def given_configuration(path: Path, config: str, folder: Path) -> CheckpointConfig:
@@ -108,12 +115,14 @@ def given_configuration(path: Path, config: str, folder: Path) -> CheckpointConf
         home, wanted = _fetched(snapshot)
         files = listing(home)
     check_configuration(path, header, config, home)
-    lent = borrowed(header, home, files)
-    if lent.lacking is not None:
-        part, class_name = lent.lacking
+    external = find_external_parts(header, home, files)
+    if external.lacking is not None:
+        part, class_name = external.lacking
         problem = f"has no safetensors weights of its {part}, a {class_name}, and the file has none either"
         raise refused_configuration(config, problem)
-    return CheckpointConfig(folder=home, identity=content_identity(home, [*wanted, *lent.weights]), borrowed=lent)
+    return CheckpointConfig(
+        folder=home, identity=content_identity(home, [*wanted, *external.weights]), external=external
+    )
 
 
 def _header(path: Path) -> dict[str, dict[str, Any]]:

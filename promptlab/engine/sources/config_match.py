@@ -20,7 +20,7 @@ from promptlab.errors import InputError, ref
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Borrowed", "borrowed", "check_configuration", "refused_configuration"]
+__all__ = ["ExternalParts", "check_configuration", "find_external_parts", "refused_configuration"]
 
 Header = Mapping[str, Mapping[str, Any]]
 _OPTIONAL: Final = ("safety_checker", "feature_extractor", "image_encoder")
@@ -72,7 +72,7 @@ def check_configuration(path: Path, header: Header, config: str, folder: Path) -
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Borrowed:
+class ExternalParts:
     """Lists parts that the file lacks and that lie with its configuration, for ``from_single_file``.
 
     Args:
@@ -86,7 +86,7 @@ class Borrowed:
     lacking: tuple[str, str] | None = None
 
 
-def borrowed(header: Header, folder: Path, files: Collection[str]) -> Borrowed:
+def find_external_parts(header: Header, folder: Path, files: Collection[str]) -> ExternalParts:
     """Find the encoders and the VAE that a file with little more than a denoiser takes from elsewhere.
 
     Args:
@@ -102,10 +102,10 @@ def borrowed(header: Header, folder: Path, files: Collection[str]) -> Borrowed:
             continue
         found = [file for file in files if file.startswith(f"{name}/") and file.endswith(".safetensors")]
         if not found:
-            return Borrowed(parts=parts, weights=tuple(weights), lacking=(name, class_name))
+            return ExternalParts(parts=parts, weights=tuple(weights), lacking=(name, class_name))
         parts[name] = (library, class_name)
         weights += found
-    return Borrowed(parts=parts, weights=tuple(weights))
+    return ExternalParts(parts=parts, weights=tuple(weights))
 
 
 def _lacks(name: str, library: str, class_name: str, header: Header) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -154,11 +154,7 @@ def choose_files(
             "variant", variant, there, problem=f"is no variant of {name}",
             hint=ref_value("variant", there[0]) if there else f"the command without {ref('variant')}",
         )  # fmt: skip
-    if variant is None:
-        # A model may ship with one variant only; diffusers would then say that it has no weights at all.
-        lacking = [set(variants) for variants in safe.values() if variants and None not in variants]
-        shared = set.intersection(*lacking) if lacking else set()
-        variant = min(filter(None, shared), default=None)
+    variant = variant or _only_variant(safe.values())
     weights: list[str] = []
     for part in parts:
         chosen = safe[part].get(variant) or safe[part].get(None)
@@ -170,14 +166,7 @@ def choose_files(
                 allowed="all of them", hint=f"{ref(field)} with a whole copy",
             )  # fmt: skip
         weights += chosen
-    named = {part for part, value in (index or {}).items() if isinstance(value, list) and value and value[0]}
-    configs = [
-        file
-        for file in files
-        if PurePosixPath(file).suffix in _TEXTS
-        and (file == INDEX or _part(file) in (named if index is not None else {""}))
-    ]
-    return FileSet(configs=tuple(sorted(configs)), weights=tuple(sorted(weights)), variant=variant)
+    return FileSet(configs=_configs(files, index), weights=tuple(sorted(weights)), variant=variant)
 
 
 def content_identity(folder: Path, names: Collection[str]) -> str:
@@ -224,6 +213,23 @@ def _parts(files: Collection[str], index: Mapping[str, Any] | None) -> tuple[str
         and not _WEIGHTLESS.search(value[1])
         and f"{part}/config.json" in files
     )
+
+
+def _configs(files: Collection[str], index: Mapping[str, Any] | None) -> tuple[str, ...]:
+    named = {part for part, value in (index or {}).items() if isinstance(value, list) and value and value[0]}
+    folders = named if index is not None else {""}
+    texts = (file for file in files if PurePosixPath(file).suffix in _TEXTS)
+    return tuple(sorted(file for file in texts if file == INDEX or _part(file) in folders))
+
+
+def _only_variant(weights: Iterable[Mapping[str | None, list[str]]]) -> str | None:
+    """Return the variant of parts that have no plain weights, where they have one in common.
+
+    A model may ship with one variant only; diffusers would then say that it has no weights at all.
+    """
+    lacking = [set(variants) for variants in weights if variants and None not in variants]
+    shared = set.intersection(*lacking) if lacking else set()
+    return min(filter(None, shared), default=None)
 
 
 def _by_variant(files: Collection[str], part: str, names: re.Pattern[str]) -> dict[str | None, list[str]]:

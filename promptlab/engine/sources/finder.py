@@ -55,7 +55,7 @@ class ModelSource:
         revision: the commit, on the Hub.
         variant: of the weights.
         file: the single file, when it is one.
-        borrowed: library and class of parts that a single file lacks and that lie in ``folder``, by name.
+        external: library and class of parts that a single file lacks and that lie in ``folder``, by name.
         absent: weights that are still to be downloaded.
         pickled: whether some of the weights are pickles, which were allowed.
         prior: another model that this one is made of; ``identity`` tells the content of both.
@@ -69,7 +69,7 @@ class ModelSource:
     variant: str | None = None
     file: Path | None = None
     config: str | None = None
-    borrowed: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    external: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     absent: tuple[str, ...] = ()
     pickled: bool = False
     prior: ModelSource | None = None
@@ -141,13 +141,7 @@ def find_model(
         raise NotFound("model", name, allowed=allowed, hint="promptlab models", names=bundled_models())
     snapshot = hub.find(name, revision, "model", allowed, variant=variant, allow_pickle=allow_pickle)
     if INDEX not in snapshot.files:
-        raise InputError(
-            "model",
-            name,
-            problem=f"has no {INDEX}, so it is no diffusers model",
-            allowed=allowed,
-            hint="promptlab models",
-        )
+        raise _no_model(name)
     index = read_json(snapshot.fetch([INDEX]) / INDEX)
     files = choose_files(name, snapshot.files, index, variant, allow_pickle=allow_pickle)
     if lacks_prior(index) and CARD in snapshot.files:
@@ -173,13 +167,7 @@ def find_vae(name: str, *, allow_pickle: bool = False) -> ModelSource:
     if path.is_dir():
         path = path / "vae" if (path / INDEX).is_file() and (path / "vae").is_dir() else path
         if not (path / "config.json").is_file():
-            raise InputError(
-                "vae",
-                name,
-                problem="has no config.json, so it is no VAE",
-                allowed=f"{ALLOWED_VAES}: {', '.join(bundled_vaes())}",
-                hint=ref_value("vae", "FOLDER"),
-            )
+            raise _no_vae(name, ref_value("vae", "FOLDER"))
         files = choose_files(name, listing(path), None, None, field="vae", allow_pickle=allow_pickle)
         return ModelSource(
             name=name if home else _absolute(path_given), kind="bundled" if home else "folder",
@@ -191,13 +179,7 @@ def find_vae(name: str, *, allow_pickle: bool = False) -> ModelSource:
         raise NotFound("vae", name, allowed=allowed, hint="promptlab models", names=bundled_vaes())
     snapshot = hub.find(name, None, "vae", ALLOWED_VAES, allow_pickle=allow_pickle)
     if "config.json" not in snapshot.files:
-        raise InputError(
-            "vae",
-            name,
-            problem="has no config.json, so it is no VAE",
-            allowed=f"{ALLOWED_VAES}: {', '.join(bundled_vaes())}",
-            hint="promptlab models",
-        )
+        raise _no_vae(name, "promptlab models")
     files = choose_files(name, snapshot.files, None, None, field="vae", allow_pickle=allow_pickle)
     return _from_hub(name, snapshot, files)
 
@@ -210,10 +192,7 @@ def _local(
         pickled = next((path for path in sorted(folder.iterdir()) if path.suffix in PICKLES), None)
         if pickled is not None and not any(folder.glob("*.safetensors")):
             raise _no_safetensors("model", pickled, hint=f"{ref_value('model', _absolute(pickled))} {ALLOW_PICKLE}")
-        raise InputError(
-            "model", name, problem=f"has no {INDEX}, so it is no diffusers model",
-            allowed=f"{ALLOWED_MODELS}: {', '.join(bundled_models())}", hint="promptlab models",
-        )  # fmt: skip
+        raise _no_model(name)
     index = read_json(folder / INDEX)
     files = choose_files(name, listing(folder), index, variant, allow_pickle=allow_pickle)
     found = ModelSource(
@@ -262,7 +241,7 @@ def _single_file(path: Path, revision: str | None, config: str | None, *, allow_
     identity = f"sha256:{sha256(f'{identity}+{home.identity}'.encode()).hexdigest()}"
     return ModelSource(
         name=_absolute(path), kind="file", folder=home.folder.absolute(), identity=identity, file=path.absolute(),
-        config=config, borrowed=home.borrowed.parts, pickled=path.suffix in PICKLES,
+        config=config, external=home.external.parts, pickled=path.suffix in PICKLES,
     )  # fmt: skip
 
 
@@ -290,6 +269,20 @@ def _refuse_revision(name: str, revision: str | None) -> None:
 
 def _pickled(files: FileSet) -> bool:
     return any(file.endswith(PICKLES) for file in files.weights)
+
+
+def _no_model(name: str) -> InputError:
+    return InputError(
+        "model", name, problem=f"has no {INDEX}, so it is no diffusers model",
+        allowed=f"{ALLOWED_MODELS}: {', '.join(bundled_models())}", hint="promptlab models",
+    )  # fmt: skip
+
+
+def _no_vae(name: str, hint: str) -> InputError:
+    return InputError(
+        "vae", name, problem="has no config.json, so it is no VAE",
+        allowed=f"{ALLOWED_VAES}: {', '.join(bundled_vaes())}", hint=hint,
+    )  # fmt: skip
 
 
 def _check_suffix(field: str, path: Path, *, allow_pickle: bool) -> None:

@@ -98,7 +98,7 @@ def find(
     if cached is not None and (not weights or _looks_whole(cached, variant, allow_pickle=allow_pickle)):
         return cached
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
     try:
         about = HfApi().model_info(name, revision=revision, timeout=_SECONDS)
@@ -114,16 +114,9 @@ def find(
         whole = cached is not None and _looks_whole(cached, None, allow_pickle=allow_pickle)
         if cached is not None and (whole or any(file.endswith(PICKLES) for file in cached.files)):
             return cached  # whole, as far as it goes: what is wrong with it is said by whoever looks at its files
-        reached = isinstance(error, HfHubHTTPError)
-        absent = (
-            "is neither a folder here nor in the Hub cache" if cached is None else "is in the Hub cache only in part"
-        )
-        raise InputError(
-            field, name if revision is None else f"{name} at {revision}",
-            problem=f"cannot be asked for: the Hub says {one_line(error)}" if reached
-            else f"{absent}, and the Hub cannot be reached",
-            allowed=allowed, hint=_hint(field),
-        ) from error  # fmt: skip
+        raise _unreachable(
+            field, name if revision is None else f"{name} at {revision}", allowed, error, cached
+        ) from error
     commit = about.sha or ""
     return Snapshot(
         name=name, commit=commit, revision=revision or "main", folder=_snapshot_folder(name, commit),
@@ -225,6 +218,18 @@ def _looks_whole(snapshot: Snapshot, variant: str | None, *, allow_pickle: bool)
 def _hint(field: str) -> str:
     """Return what to type where a name is nothing: ``promptlab models`` lists models and VAEs."""
     return "promptlab models" if field in ("model", "vae") else f"{ref(field)} with a file or folder here"
+
+
+def _unreachable(field: str, name: str, allowed: str, error: Exception, cached: Snapshot | None) -> InputError:
+    from huggingface_hub.errors import HfHubHTTPError
+
+    if isinstance(error, HfHubHTTPError):
+        problem = f"cannot be asked for: the Hub says {one_line(error)}"
+    elif cached is None:
+        problem = "is neither a folder here nor in the Hub cache, and the Hub cannot be reached"
+    else:
+        problem = "is in the Hub cache only in part, and the Hub cannot be reached"
+    return InputError(field, name, problem=problem, allowed=allowed, hint=_hint(field))
 
 
 def _gated(field: str, name: str | None = None) -> InputError:

@@ -81,7 +81,8 @@ def test_scheduler_parsing_imports_nothing_heavy():
 @pytest.mark.slow
 def test_scheduler_aliases_are_diffusers_classes(config):
     """Each short name leads to a class that diffusers has, and to options that it takes."""
-    from promptlab.engine.schedulers.registry import build_scheduler, scheduler_options
+    from promptlab.engine.schedulers.config_options import scheduler_options
+    from promptlab.engine.schedulers.registry import build_scheduler
 
     for alias, spec in ALIASES.items():
         known = {option.name: option for option in scheduler_options(spec.name)}
@@ -152,7 +153,8 @@ def test_scheduler_options_that_change_nothing_are_dropped(engine, make_spec):
 
 def cases(config):
     """Every scheduler that fits, with every value of every option that can be listed; one option at a time."""
-    from promptlab.engine.schedulers.registry import fitting_schedulers, scheduler_options
+    from promptlab.engine.schedulers.config_options import scheduler_options
+    from promptlab.engine.schedulers.registry import fitting_schedulers
 
     for name in fitting_schedulers("PNDMScheduler", config):
         yield SchedulerSpec(name=name)
