@@ -1,4 +1,4 @@
-"""Tells which images can be batched continuously, and how often each asks the denoiser, before any weight is loaded.
+"""Tells, without weights, which images can be batched continuously and how often each asks the denoiser.
 
 Continuous batching runs the loops of Stable Diffusion and of Stable Diffusion XL, and of nothing else: other pipelines,
 and calls with arguments that the loop here does not know, are carried out by the pipeline's own call. Configurations
@@ -75,7 +75,10 @@ def guided_steps(steps: int, call: CallSpec) -> int:
 
 
 def timesteps_count(scheduler: SchedulerSpec, config: Mapping[str, Any], steps: int) -> int | None:
-    """Return how often a scheduler asks the model in ``steps`` steps: PNDM once more, Heun almost twice as often."""
+    """Return how often a scheduler asks the model in ``steps`` steps.
+
+    PNDM asks once more than there are steps, Heun almost twice as often.
+    """
     return _timesteps_count(scheduler, json.dumps(dict(config), sort_keys=True), steps)
 
 

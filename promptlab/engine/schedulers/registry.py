@@ -188,7 +188,7 @@ def _unused(spec: SchedulerSpec, config: str) -> Any:
 
 
 def describe_schedulers(model: str | None = None, revision: str | None = None) -> tuple[SchedulerInfo, ...]:
-    """Describe every scheduler that fits ``model``, its own marked; without a model, every one that has an alias.
+    """Describe the schedulers that fit ``model``, its own marked; without a model, all that have an alias.
 
     Imports diffusers, loads no weights.
 

@@ -7,6 +7,7 @@ take both, and find the prior by ``prior:`` in the front matter of the decoder's
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -44,7 +45,7 @@ def read_prior_id(folder: Path, name: str) -> str:
 
     try:
         text = (folder / CARD).read_text(encoding="utf-8")
-        _, front, _ = text.split("---\n", 2)
+        _, front, _ = re.split(r"-{3}\n", text, maxsplit=2)
         value = yaml.safe_load(front).get("prior")
         return str(value[0] if isinstance(value, list) else value.strip())
     except (OSError, ValueError, AttributeError, IndexError, TypeError, yaml.YAMLError) as error:
