@@ -1,4 +1,4 @@
-"""Tells, without weights, which images can be batched continuously and how often each asks the denoiser.
+"""Tells without weights which images are batched continuously, and how often each asks the denoiser.
 
 Continuous batching runs the loops of Stable Diffusion and of Stable Diffusion XL, and of nothing else: other pipelines,
 and calls with arguments that the loop here does not know, are carried out by the pipeline's own call. Configurations
