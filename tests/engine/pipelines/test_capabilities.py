@@ -51,7 +51,7 @@ def check(folder, machine, *, device="cpu", dtype="float32", kind="StableDiffusi
 def test_options_that_a_cpu_lacks_are_refused(engine, make_spec, tiny, flags, sentence):
     """Before a weight is read: when the spec is resolved."""
     with pytest.raises(InputError, match=sentence) as refused:
-        engine.resolve(make_spec(model=str(tiny), device="cpu", **flags))
+        engine.resolve([make_spec(model=str(tiny), device="cpu", **flags)])
     assert "\n" not in str(refused.value)
 
 
