@@ -2,5 +2,5 @@
 
 Pillow and numpy, never torch.
 
-Importing this room costs nothing; Pillow, numpy and fontTools come in when the first picture is read, written or drawn.
+Importing this room costs nothing; Pillow, numpy and fontTools come in when the first image is read, written or drawn.
 """

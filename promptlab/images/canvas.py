@@ -1,6 +1,6 @@
 """Draws a grid or an overview: words, images and empty places at the boxes of a layout.
 
-Marks stand beside pictures, never on them, and nothing reaches out of its box into a neighbour's.
+Marks stand beside images, never on them, and nothing reaches out of its box into a neighbour's.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from promptlab.errors import InputError, NotFound, one_line
 from promptlab.images.fonts import legible
-from promptlab.images.layout import MUTED, Box, Layout
+from promptlab.images.label_text import MUTED
+from promptlab.images.layout import Box, Layout
 from promptlab.images.png import read_pixels
 from promptlab.images.text import Style, wrapped
 from promptlab.records import ImageRecord, ImageStatus
@@ -64,7 +65,7 @@ class Canvas:
     def put(self, box: Box, image: ImageRecord | None, workspace: Workspace) -> None:
         """Draw ``image`` at the upper left corner of ``box``, with a frame around it when it is flagged.
 
-        A picture that is owed, failed, gone or damaged leaves an empty place that says so.
+        An image that is owed, failed, gone or damaged leaves an empty place that says so.
         """
         if image is None or image.status is ImageStatus.OWED:
             self.leave_empty(box, "not made yet")
@@ -82,8 +83,8 @@ class Canvas:
         """Draw pixels at the upper left corner of ``box``, averaged down where the layout is."""
         from PIL import Image
 
-        picture, shrink = Image.fromarray(pixels), self.layout.shrink
-        self.image.paste(picture.reduce(shrink) if shrink > 1 else picture, (box.x, box.y))
+        image, shrink = Image.fromarray(pixels), self.layout.shrink
+        self.image.paste(image.reduce(shrink) if shrink > 1 else image, (box.x, box.y))
 
     def write_note(self, box: Box, text: str, *, warning: bool = False) -> None:
         """Write a line under ``box``: in amber and bold when it is a ``warning``."""
@@ -95,7 +96,7 @@ class Canvas:
         """Draw an empty place with a word in its middle and, where there is room, the reason under it."""
         from PIL import Image, ImageDraw
 
-        place = Image.new("RGB", (box.width, box.height), _EMPTY)  # its own picture: no word reaches into a neighbour
+        place = Image.new("RGB", (box.width, box.height), _EMPTY)  # its own image: no word reaches into a neighbour
         draw = ImageDraw.Draw(place)
         draw.rectangle((0, 0, box.width - 1, box.height - 1), outline=_RULE)
         inner = box.width - self.layout.text.size

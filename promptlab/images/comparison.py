@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Final
 from promptlab import __version__
 from promptlab.errors import InputError
 from promptlab.images.canvas import Canvas
-from promptlab.images.difference import PixelDifference, difference, difference_picture, visible_gain
-from promptlab.images.layout import Box, Label, lay_out
+from promptlab.images.difference import PixelDifference, difference, difference_image, visible_gain
+from promptlab.images.label_text import Label
+from promptlab.images.layout import Box, lay_out
 from promptlab.images.png import encode_png, read_pixels, write_atomically
 from promptlab.records import ImageRecord
 from promptlab.workspace import Workspace
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_ROWS", "ComparedRow", "compare_images", "draw_comparison", "save_comparison"]
 
 MAX_ROWS: Final = 64
-"""Rows of one picture; more are told in numbers only."""
+"""Rows of one image; more are given in numbers only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +127,7 @@ def _draw_cell(
         canvas.leave_empty(box, "no difference shown", pair.problem or "")
     else:
         before, after = _pixels(pair.before, workspace), _pixels(pair.after, workspace)
-        canvas.put_pixels(box, difference_picture(before, after, gain=gain))
+        canvas.put_pixels(box, difference_image(before, after, gain=gain))
         canvas.write_note(box, note)
 
 

@@ -1,6 +1,6 @@
 """Measures how far two images are from one another, and draws the difference.
 
-Invariant: only pictures of one size are compared; whatever the numbers say is said of every pixel and all channels.
+Invariant: only images of one size are compared; whatever the numbers say is said of every pixel and all channels.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["GAINS", "PixelDifference", "difference", "difference_picture", "visible_gain"]
+__all__ = ["GAINS", "PixelDifference", "difference", "difference_image", "visible_gain"]
 
 GAINS: Final = (1, 2, 4, 8, 16, 32, 64, 128)
-"""What a picture of differences may be multiplied by: few steps, so that pictures can be compared by eye."""
+"""What an image of differences may be multiplied by: few steps, so that images can be compared by eye."""
 
 _LEVELS: Final = 255
 
@@ -64,7 +64,7 @@ def difference(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> PixelDiff
     )
 
 
-def difference_picture(before: NDArray[np.uint8], after: NDArray[np.uint8], *, gain: int = 1) -> NDArray[np.uint8]:
+def difference_image(before: NDArray[np.uint8], after: NDArray[np.uint8], *, gain: int = 1) -> NDArray[np.uint8]:
     """Draw how far apart two images are in each channel, ``gain`` times as bright as it is.
 
     Black where nothing differs.

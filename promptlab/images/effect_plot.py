@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from promptlab import __version__
-from promptlab.images.layout import INK, MUTED
+from promptlab.images.label_text import INK, MUTED
 from promptlab.images.png import encode_png, write_atomically
 from promptlab.images.text import Style, TextBlock, wrapped
 

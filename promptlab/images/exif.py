@@ -53,7 +53,7 @@ def write_photo(
     quality: int = 92,
     lossless: bool = False,
 ) -> tuple[str, ...]:
-    """Write a picture as JPEG or WebP with its texts, whole or not at all.
+    """Write an image as JPEG or WebP with its texts, whole or not at all.
 
     The EXIF of a JPEG has room for 64 KB. Where the texts need more, ``promptlab`` goes first, because the other can be
     made from it; then ``parameters``, if there is room left. A text is there to the last character or it is not there.

@@ -1,7 +1,7 @@
 """Draws a run's images in rows of variants and columns of seeds, with every word that made them.
 
-The grid is made from the records, never from what a process remembers, so it can be drawn again at any time; a picture
-that is owed, failed or gone has its place in it and says so. Marks stand beside pictures, never on them: each cell
+The grid is made from the records, never from what a process remembers, so it can be drawn again at any time; an image
+that is owed, failed or gone has its place in it and says so. Marks stand beside images, never on them: each cell
 holds the very pixels of its PNG.
 """
 
@@ -17,7 +17,8 @@ from promptlab.images.canvas import Canvas
 from promptlab.images.captions import cell_size, seconds_text, setting_captions
 from promptlab.images.fonts import scripts_without_font
 from promptlab.images.grid_metadata import describe_grid
-from promptlab.images.layout import Label, Layout, lay_out
+from promptlab.images.label_text import Label
+from promptlab.images.layout import Layout, lay_out
 from promptlab.images.png import encode_png, read_pixels, write_atomically
 from promptlab.records import RunRecord, RunStatus
 from promptlab.workspace import Workspace
@@ -37,7 +38,7 @@ def draw_grid(run: RunRecord, workspace: Workspace) -> Image:
     """Draw the labelled grid of a run, RGB.
 
     Rows are variants, columns seeds; each cell has the pixels of its PNG. Only where these would not fit into one
-    picture of 16,000 pixels a side and 80 million in all are they averaged down by a whole factor; the head says so.
+    image of 16,000 pixels a side and 80 million in all are they averaged down by a whole factor; the head says so.
     """
     layout = grid_layout(run)
     canvas = Canvas(layout)
@@ -57,7 +58,7 @@ def save_grid(run: RunRecord, workspace: Workspace, *, uids: Mapping[int, str] |
     """Draw the grid and put it in its place, in one step; a reader sees the old one or the new one.
 
     Args:
-        uids: of the runs that this one names as parent or as the source of linked pictures, by number.
+        uids: of the runs that this one names as parent or as the source of linked images, by number.
 
     Returns:
         ``workspace.grid(run.id)``; its ``promptlab`` chunk tells the whole run.
@@ -68,23 +69,23 @@ def save_grid(run: RunRecord, workspace: Workspace, *, uids: Mapping[int, str] |
     import numpy as np
 
     path = workspace.grid(run.id)
-    with suppress(OSError):  # a run that failed before its first picture has no folder yet; writing says what is wrong
+    with suppress(OSError):  # a run that failed before its first image has no folder yet; writing says what is wrong
         path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, encode_png(np.asarray(draw_grid(run, workspace)), describe_grid(run, uids or {})))
     return path
 
 
-def thumbnail(picture: Image | Path, max_width: int = 640) -> bytes:
+def thumbnail(image: Image | Path, max_width: int = 640) -> bytes:
     """Return a PNG of at most ``max_width`` pixels across. Never enlarged.
 
     For places that show images unscaled.
 
     Raises:
-        NotFound, InputError: when ``picture`` is a path and no whole PNG lies there.
+        NotFound, InputError: when ``image`` is a path and no whole PNG lies there.
     """
     from PIL import Image
 
-    shown = Image.fromarray(read_pixels(picture)) if isinstance(picture, Path) else picture.convert("RGB")
+    shown = Image.fromarray(read_pixels(image)) if isinstance(image, Path) else image.convert("RGB")
     if shown.width > max_width:
         height = max(1, round(shown.height * max_width / shown.width))
         shown = shown.resize((max_width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)

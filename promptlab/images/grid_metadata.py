@@ -2,8 +2,8 @@
 
 The records stand in it as they stood, word for word.
 
-So a notebook that is lost can be written anew from the pictures that lie beside it: what each picture says of itself
-makes it again, and what the grid says puts it back where it was, the pictures that were only linked included. Records
+So a notebook that is lost can be written anew from the images that lie beside it: what each image says of itself
+makes it again, and what the grid says puts it back where it was, the images that were only linked included. Records
 name other runs by their numbers, which mean something in one workspace only; ``uids`` says which runs these are.
 """
 
@@ -49,8 +49,8 @@ def describe_sweep(sweep: SweepRecord, uids: Mapping[int, str], *, page: int) ->
     return _chunk("sweep", sweep=whose, record=plain(sweep), uids=plain(uids))
 
 
-def _chunk(kind: str, **told: Any) -> dict[str, str]:
-    return {CHUNK: json.dumps({"kind": kind, "format": FORMAT, "version": __version__, **told})}
+def _chunk(kind: str, **fields: Any) -> dict[str, str]:
+    return {CHUNK: json.dumps({"kind": kind, "format": FORMAT, "version": __version__, **fields})}
 
 
 def read_grid_owner(path: Path) -> tuple[str, str] | None:

@@ -43,7 +43,7 @@ def infotext(request: ImageRequest, *, size: tuple[int, int] | None = None) -> s
     The first line break is there even when the prompt is empty: sd-prompt-reader finds the other lines by it.
 
     Args:
-        size: width and height of the picture, for a call that leaves them to the model.
+        size: width and height of the image, for a call that leaves them to the model.
     """
     call, pipeline = request.call, request.pipeline
     loras = [f"{short_source(each.name)}:{show_number(each.weight)}" for each in pipeline.loras]

@@ -1,6 +1,6 @@
 """Writes and reads the two text chunks of an image: ours, without loss, and everyone else's.
 
-``promptlab`` is JSON that :func:`self_description` gives back equal to what was made: enough to make the picture again,
+``promptlab`` is JSON that :func:`self_description` gives back equal to what was made: enough to make the image again,
 to say in which environment it was made, to put its row back into an empty database, and to find its parent.
 ``parameters`` is AUTOMATIC1111's format (:mod:`promptlab.images.infotext`). A third, ``prompt``, is never written: to
 other tools it means ComfyUI. Grids and overviews describe whole runs and sweeps: :mod:`promptlab.images.grid_metadata`.
@@ -52,11 +52,11 @@ class ImageMetadata:
 
     Args:
         version: of the PromptLab that made it.
-        run_uid, run_id, position, experiment: whose picture it is; the uid is unique anywhere, the number in its
+        run_uid, run_id, position, experiment: whose image it is; the uid is unique anywhere, the number in its
             workspace.
         recipe_key: the hash of everything that decides the pixels, the environment apart.
         environment_hash: of the environment it was made in.
-        environment: that environment's facts; pictures of format 1 have none.
+        environment: that environment's facts; images of format 1 have none.
         model_identity, vae_identity: ``commit:<sha>`` or ``sha256:<hex>`` of the weights.
         device: the device used, such as ``cuda:0``.
         parent: the image it was varied from.
@@ -151,7 +151,7 @@ def describe(
     """Return the two text chunks of one image, for :func:`promptlab.images.png.write_png`.
 
     Args:
-        run: whose picture it is.
+        run: whose image it is.
         image: as it will be in the notebook.
         request: what it was made from.
         environment: what it was made in, which after a resume may not be the run's own.
@@ -197,7 +197,7 @@ def self_description(path: Path) -> ImageMetadata | None:
 
     Raises:
         NotFound: when there is no such file.
-        InputError: when it is no picture, a damaged one, one of a newer PromptLab, or its chunk was tampered with.
+        InputError: when it is no image, a damaged one, one of a newer PromptLab, or its chunk was tampered with.
     """
     written = chunk_of(path)
     if written is None or written.get("kind", "image") != "image":

@@ -1,6 +1,6 @@
 """Draws a sweep: every run's images on the crossing of its values.
 
-One dimension is a strip, broken into lines, or, of a few runs of several pictures, has a row for each value; two have
+One dimension is a strip, broken into lines, or, of a few runs of several images, has a row for each value; two have
 rows and columns; of more, the first ones make pages and the last two remain. Like a grid it is made from the records
 alone, and says in words what is missing. Pages are split once more rather than let cells become too small to be
 recognised.
@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Final
 from promptlab.images.canvas import Canvas
 from promptlab.images.captions import seconds_text, setting_captions, setting_label
 from promptlab.images.grid_metadata import describe_sweep
-from promptlab.images.layout import Box, Label, Layout, lay_out
+from promptlab.images.label_text import Label
+from promptlab.images.layout import Box, Layout, lay_out
 from promptlab.images.png import encode_png, write_atomically
 from promptlab.images.run_block import RunBlock
 from promptlab.records import ImageRecord, RunRecord, SweepRecord
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["draw_overview", "overview_pages", "save_overview"]
 
 _RECOGNISABLE: Final = 160
-"""Pixels of a picture's shorter side down to which a page is drawn smaller; below, it becomes two pages."""
+"""Pixels of an image's shorter side down to which a page is drawn smaller; below, it becomes two pages."""
 
 _ROWS: Final = 16
 """Values up to which one dimension has a row each."""
@@ -151,7 +152,7 @@ def _table(
         return [names[0][row] for row in down], list(names[1].values()), cells
     places = list(names[0])
     if block.count > 1 and len(places) <= _ROWS:
-        cells = [[_Cell(run=at.get((place,)), only=picture) for picture in range(block.count)] for place in places]
+        cells = [[_Cell(run=at.get((place,)), only=at_image) for at_image in range(block.count)] for place in places]
         return list(names[0].values()), block.headers(), cells
     return (
         [""],
@@ -211,12 +212,12 @@ def _draw_cell(canvas: Canvas, box: Box, cell: _Cell, block: RunBlock, workspace
         canvas.leave_empty(box, "no run")
         return
     if cell.only is not None:
-        canvas.put(box, block.pictures(cell.run)[cell.only], workspace)
+        canvas.put(box, block.images(cell.run)[cell.only], workspace)
     else:
-        pictures = block.pictures(cell.run)
+        images = block.images(cell.run)
         for place, part in enumerate(block.boxes(box, canvas.layout.shrink)):
-            if pictures[place] is not None:
-                canvas.put(part, pictures[place], workspace)
+            if images[place] is not None:
+                canvas.put(part, images[place], workspace)
     note, warning = _note(cell, block)
     canvas.write_note(box, note, warning=warning)
 
@@ -225,7 +226,7 @@ def _note(cell: _Cell, block: RunBlock) -> tuple[str, bool]:
     """Return what stands under a cell, and whether it is a warning."""
     if cell.run is None:
         return "", False
-    shown = block.pictures(cell.run) if cell.only is None else [block.pictures(cell.run)[cell.only]]
+    shown = block.images(cell.run) if cell.only is None else [block.images(cell.run)[cell.only]]
     there = [image for image in shown if image is not None]
     flags = [image.flag for image in there if image.flag]
     parts = [", ".join(dict.fromkeys(flags))] if flags else []

@@ -80,7 +80,7 @@ def encode_png(pixels: NDArray[np.uint8], text: Mapping[str, str] | None = None)
 
 
 def write_png(path: Path, pixels: NDArray[np.uint8], text: Mapping[str, str]) -> None:
-    """Write a picture with its text chunks, whole or not at all. See :func:`encode_png`.
+    """Write an image with its text chunks, whole or not at all. See :func:`encode_png`.
 
     Raises:
         StoreError: when the folder is missing, the disk full or the file not ours to write.

@@ -19,13 +19,13 @@ from promptlab.specs import Variant
 __all__ = ["RunBlock"]
 
 _MOST: Final = 16
-"""Pictures in a cell; of runs with more, a run's own grid shows them all."""
+"""Images in a cell; of runs with more, a run's own grid shows them all."""
 
 _GAP: Final = 4
-"""Pixels between the pictures of a cell, at full size: room for the frame of one that is flagged."""
+"""Pixels between the images of a cell, at full size: room for the frame of one that is flagged."""
 
 _AROUND: Final = 10
-"""Pixels by which one cell's pictures are further from the next cell's than from one another."""
+"""Pixels by which one cell's images are further from the next cell's than from one another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +35,8 @@ class RunBlock:
     Args:
         variants, seeds: how many of a run's are shown.
         variants_asked, seeds_asked: how many the largest run has.
-        across: pictures side by side.
-        cell: width and height that hold every picture, pixels.
+        across: images side by side.
+        cell: width and height that hold every image, pixels.
         words: the variants and seeds, where all runs have the same; else nothing is said of them.
     """
 
@@ -93,7 +93,7 @@ class RunBlock:
         around = _AROUND if self.count > 1 else 0
         return self.across * (width + _GAP) - _GAP + around, down * (height + _GAP) - _GAP
 
-    def pictures(self, run: RunRecord) -> list[ImageRecord | None]:
+    def images(self, run: RunRecord) -> list[ImageRecord | None]:
         """Return what is shown of ``run``, by place; None where the run has no such variant or seed."""
         by_place = {(image.variant, image.seed): image for image in run.images}
         seeds: list[int | None] = [*run.spec.seeds[: self.seeds]]

@@ -1,10 +1,12 @@
-"""Tells others: MLflow learns of a run once, when it is over, from its record alone.
+"""Records finished runs in MLflow, from their records alone.
 
-The database is the truth and MLflow is a face of it. So the whole seam is four verbs: prepare, record a run, record a
-sweep, and compare what is shown with the records. Telling may be done as often as one likes: telling the same run again
-updates what MLflow shows and never doubles it. A run that MLflow could not be told of is whole all the same.
+The database is the truth and MLflow is a view of it. So the whole interface is four verbs: prepare, record a run,
+record a sweep (or a probe), and compare what is shown with the records.
 
-Importing this room costs nothing: mlflow (one to three seconds) comes in where it is first needed, inside functions.
+Invariant: recording the same run again updates what MLflow shows and never doubles it. A run that MLflow could not
+record is whole all the same; ``promptlab sync`` records it later.
+
+Importing this package costs nothing: mlflow (one to three seconds) comes in where it is first needed, inside functions.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ __all__ = [
 _HOMES = {"MlflowDifference": "audit", "MlflowTracker": "tracker", "MlflowServer": "server", "serve": "server"}
 
 AddressReport = Callable[[str, Mapping[tuple[int, int], str]], None]
-"""Tells a report where MLflow shows its pictures: called with MLflow's experiment and, by run and variant, MLflow's
+"""Writes into a report where MLflow shows its images: called with MLflow's experiment and, by run and variant, MLflow's
 runs, before the file is laid out. It cannot know them sooner, because MLflow chooses its own ids."""
 
 
@@ -69,19 +71,19 @@ class Tracker(Protocol):
     def record(
         self, run: RunRecord, *, parent: RunRecord | None, thumbnail: bytes, report: AddressReport = no_report
     ) -> Mapping[int, str]:
-        """Tell of ``run``, or tell it anew.
+        """Record ``run``, or update what is recorded of it.
 
         Args:
-            run: as it stands; told again after a half-failed attempt or after more pictures were made, it updates.
+            run: as it stands; recorded again after a half-failed attempt or after more images were made, it updates.
             parent: the record of the run it was varied from.
             thumbnail: PNG file of the whole grid, at most 640 px wide, because nothing scales it; empty without a grid.
-            report: told where the pictures are shown, before the run's report is.
+            report: called with where the images are shown, before the report is laid out.
 
         Returns:
             Each variant's position with the id of the MLflow run that shows it.
 
         Raises:
-            TrackerError: when MLflow could not be told; ``run`` itself is whole, and telling can be tried again.
+            TrackerError: when MLflow could not record it; ``run`` itself is whole, and recording can be repeated.
         """
         ...
 
@@ -94,31 +96,31 @@ class Tracker(Protocol):
         overviews: Sequence[Path],
         report: AddressReport = no_report,
     ) -> str:
-        """Tell of a whole ``sweep``, or tell it anew, once its runs have been told of.
+        """Record a whole ``sweep``, or update what is recorded of it, once its runs are recorded.
 
         Args:
             sweep: with its dimensions.
             runs: the records of its runs.
             thumbnail: PNG file of the overview, at most 640 px wide; empty without one.
             overviews: the overview's pages, in order.
-            report: told where the pictures are shown, before the sweep's report is.
+            report: called with where the images are shown, before the report is laid out.
 
         Returns:
             The id of the MLflow run that stands above those of the runs.
 
         Raises:
-            TrackerError: when MLflow could not be told; telling can be tried again.
+            TrackerError: when MLflow could not record it; recording can be repeated.
         """
         ...
 
     def record_probe(self, probe: ProbeRecord, experiment: str) -> str:
-        """Tell of a probe, a run of its own.
+        """Record a probe as a run of its own.
 
         Returns:
             The id of the MLflow run.
 
         Raises:
-            TrackerError: when MLflow could not be told.
+            TrackerError: when MLflow could not record it.
         """
         ...
 

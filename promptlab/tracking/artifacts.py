@@ -159,16 +159,16 @@ def variant_artifacts(variant_run: VariantRun, *, workspace: Workspace, thumbnai
     for image in variant_run.made:
         if image.path is None:
             continue
-        picture = workspace.root / image.path
+        path = workspace.root / image.path
         stem = (
             f"images/{image_key(image.seed).replace('/', '~')}+step+0+timestamp+{_stamp(run)}+{_image_uid(run, image)}"
         )
-        yield Artifact(name=workspace.artifact_name(image.seed, greatest), source=picture)
-        yield Artifact(name=f"{stem}.png", source=picture)
-        if picture.stat().st_size <= SMALL_ENOUGH:
-            yield Artifact(name=f"{stem}+compressed.png", source=picture)
+        yield Artifact(name=workspace.artifact_name(image.seed, greatest), source=path)
+        yield Artifact(name=f"{stem}.png", source=path)
+        if path.stat().st_size <= SMALL_ENOUGH:
+            yield Artifact(name=f"{stem}+compressed.png", source=path)
         else:
-            yield Artifact(name=f"{stem}+compressed.webp", source=partial(_preview, picture))
+            yield Artifact(name=f"{stem}+compressed.webp", source=partial(_preview, path))
 
 
 def write_sweep_artifacts(
@@ -199,13 +199,13 @@ def _image_uid(run: RunRecord, image: ImageRecord) -> str:
     return str(uuid5(NAMESPACE_OID, f"{run.uid}/{image.position}"))
 
 
-def _preview(picture: Path) -> bytes:
+def _preview(path: Path) -> bytes:
     from io import BytesIO
 
     from PIL import Image
 
     encoded = BytesIO()
-    with Image.open(picture) as image:
+    with Image.open(path) as image:
         small = image.convert("RGB")
         small.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), reducing_gap=2.0)
         small.save(encoded, "WEBP", quality=85, method=0)

@@ -255,7 +255,7 @@ def _missing_files(there: Mapping[str, StoredArtifact], expected: Iterable[Artif
             elif isinstance(one.source, Path) and not there[one.name].holds(one.source):
                 yield f"file {one.name} is another in MLflow"
     except FileNotFoundError:
-        return  # a picture of ours is gone: MLflow cannot be blamed for that
+        return  # an image of ours is gone: MLflow cannot be blamed for that
 
 
 def _variant_of(theirs: Run) -> int | None:

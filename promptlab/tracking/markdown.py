@@ -1,7 +1,7 @@
 """Writes text for MLflow's descriptions: what a user typed stays text, whatever signs it holds.
 
 MLflow turns Markdown into HTML with showdown in its GitHub flavour (``@names``, ``:emoji:`` and bare addresses become
-links and pictures too) and then drops what is not allowed. Character references survive both and mean nothing to
+links and images too) and then drops what is not allowed. Character references survive both and mean nothing to
 either, so every sign that could mean something is written as one.
 """
 

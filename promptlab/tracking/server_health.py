@@ -2,7 +2,7 @@
 
 MLflow waits as long as :func:`~promptlab.tracking.schema.import_mlflow_quietly` lets it, 20 s and once more, and says
 at length which of its calls had failed. A sweep of twelve runs would wait twelve times. So once a server could not be
-reached, whoever asks within the next minute is told so at once.
+reached, calls within the next minute fail at once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Writes one variant of one run as an MLflow run: parameters, metrics, tags, description. Pure.
 
-The rules come from how MLflow shows things. Parameters stand above every picture, so they are short and the prompt is
-none of them; prompts go in full into the description, a tag and a text file. Parameters cannot be changed once told,
+The rules come from how MLflow shows things. Parameters stand above every image, so they are short and the prompt is
+none of them; prompts go in full into the description, a tag and a text file. Parameters cannot be changed once logged,
 so nothing that a resumed run may change is one. Values stay under MLflow's limits, beyond which it cuts in silence.
 """
 
@@ -54,7 +54,7 @@ class VariantRun:
         parent: the run that it was varied from.
         parent_link: where MLflow shows the parent's variant; ``None`` when MLflow does not know it.
         sweep_address: where MLflow shows the sweep that the run is a part of, as far as it knows it.
-        measured: further metrics, measured of its pictures after the run.
+        measured: further metrics, measured of its images after the run.
     """
 
     run: RunRecord

@@ -1,7 +1,7 @@
 """Writes the views of an experiment: the matrix it opens with, and one for each sweep.
 
 The matrix has a column for each of the latest variants and a row for each seed. A sweep's view has its runs alone:
-seconds per image as bars, the values against them as parallel lines, and their pictures.
+seconds per image as bars, the values against them as parallel lines, and their images.
 
 MLflow nests runs when they are ordered by the time they were made, collapses what is nested, and leaves what is
 collapsed out of every chart; a shared view cannot open it. In any other order runs are flat, so the matrix goes by the
@@ -38,7 +38,7 @@ RUNS_SHOWN: Final = 10
 """MLflow shows the first ten runs of a list unless asked otherwise; more columns than this cannot be compared."""
 
 SEEDS_SHOWN: Final = 64
-"""Rows of the matrix: each shows up to :data:`RUNS_SHOWN` pictures, and a page of a thousand pictures never ends."""
+"""Rows of the matrix: each shows up to :data:`RUNS_SHOWN` images, and a page of a thousand images never ends."""
 
 COLUMNS: Final = {
     "metrics.`seconds_per_image`": 135,
@@ -70,7 +70,7 @@ def view_tag(seeds: Sequence[Sequence[int]], *, now_ms: int) -> tuple[str, str]:
     """Return the experiment tag, key and value, that holds the view it opens with.
 
     Args:
-        seeds: of the latest runs that have pictures, the newest first: the newest run's seeds become the first rows,
+        seeds: of the latest runs that have images, the newest first: the newest run's seeds become the first rows,
             so that a rerun of one seed is seen without scrolling, beside what it came from.
         now_ms: when the view was last changed.
     """
@@ -80,7 +80,7 @@ def view_tag(seeds: Sequence[Sequence[int]], *, now_ms: int) -> tuple[str, str]:
     section = _section("section", "Pictures", height=800)
     state = {
         **_state(COLUMNS, shown="FIRST_10_RUNS"),
-        "compareRunCharts": [_pictures("matrix", section, order, RUNS_SHOWN)],
+        "compareRunCharts": [_image_chart("matrix", section, order, RUNS_SHOWN)],
         "compareRunSections": [section],
     }
     return _tag(VIEW_KEY, "PromptLab", state, now_ms)
@@ -100,7 +100,7 @@ def sweep_view_tag(
         now_ms: when the view was last changed.
     """
     numbers = _section(f"{uid}/numbers", "Speed", height=360, columns=2)
-    pictures = _section(f"{uid}/pictures", "Pictures", height=800)
+    images = _section(f"{uid}/pictures", "Pictures", height=800)
     pace = "seconds_per_image"
     bars = {"type": "BAR", "metricKey": pace, "displayName": "Seconds per image"}
     lines = {
@@ -119,9 +119,9 @@ def sweep_view_tag(
         "compareRunCharts": [
             _chart(f"{uid}/bars", numbers) | bars,
             _chart(f"{uid}/lines", numbers) | lines,
-            _pictures(f"{uid}/matrix", pictures, seeds[:SEEDS_SHOWN], 2 * RUNS_SHOWN),
+            _image_chart(f"{uid}/matrix", images, seeds[:SEEDS_SHOWN], 2 * RUNS_SHOWN),
         ],
-        "compareRunSections": [numbers, pictures],
+        "compareRunSections": [numbers, images],
     }
     return _tag(sweep_key(uid), name, state, now_ms)
 
@@ -167,7 +167,7 @@ def _chart(part: str, section: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _pictures(part: str, section: Mapping[str, Any], seeds: Sequence[int], runs: int) -> dict[str, Any]:
+def _image_chart(part: str, section: Mapping[str, Any], seeds: Sequence[int], runs: int) -> dict[str, Any]:
     return _chart(part, section) | {
         "type": "IMAGE",
         "runsCountToCompare": runs,

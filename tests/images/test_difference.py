@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image, ImageChops
 
-from promptlab.images.difference import GAINS, difference, difference_picture, visible_gain
+from promptlab.images.difference import GAINS, difference, difference_image, visible_gain
 
 PICTURES = arrays.arrays(np.uint8, st.tuples(st.integers(1, 6), st.integers(1, 6), st.just(3)))
 
@@ -26,7 +26,7 @@ def test_difference_of_equal_images_is_nothing():
     assert found is not None
     assert (found.differing_pixels, found.pixels, found.greatest, found.mean, found.psnr) == (0, 20, 0, 0.0, None)
     assert found.identical
-    assert not difference_picture(grey(7), grey(7), gain=128).any()
+    assert not difference_image(grey(7), grey(7), gain=128).any()
 
 
 def test_difference_in_one_channel_counts_as_one_pixel():
@@ -51,7 +51,7 @@ def test_difference_of_two_sizes_is_none(other):
     """There is no difference to be told, and none to be drawn."""
     assert difference(grey(1), other) is None
     with pytest.raises(ValueError, match="two sizes"):
-        difference_picture(grey(1), other)
+        difference_image(grey(1), other)
 
 
 @given(st.data())
@@ -60,7 +60,7 @@ def test_difference_in_both_directions_agrees_with_pillow(data):
     before = data.draw(PICTURES)
     after = data.draw(arrays.arrays(np.uint8, before.shape))
     assert difference(before, after) == difference(after, before)
-    drawn = difference_picture(before, after)
+    drawn = difference_image(before, after)
     expected = np.asarray(ImageChops.difference(Image.fromarray(before), Image.fromarray(after)))
     assert (drawn == expected).all()
     assert visible_gain(before, after) in GAINS
@@ -72,7 +72,7 @@ def test_difference_image_shows_faint_ones_and_never_wraps_around():
     assert visible_gain(before, after) == 128
     after[0, 0] = 255
     assert visible_gain(before, after) == 128
-    drawn = difference_picture(before, after, gain=128)
+    drawn = difference_image(before, after, gain=128)
     assert (drawn[0, 0] == 255).all()
     assert (drawn[1:] == 128).all()
     assert visible_gain(grey(0), grey(200)) == 1

@@ -9,7 +9,8 @@ from PIL import Image
 from promptlab.errors import NotFound
 from promptlab.images.fonts import legible
 from promptlab.images.grid import draw_grid, grid_layout, save_grid, thumbnail
-from promptlab.images.layout import Label, lay_out
+from promptlab.images.label_text import Label
+from promptlab.images.layout import lay_out
 from promptlab.images.png import read_pixels
 from promptlab.records import RunStatus
 from promptlab.specs import Variant

@@ -6,7 +6,7 @@
     found.spec                        # one variant, one seed: a parent to go on from
     found.lost                        # what could not be carried over, each with the reason
 
-Nothing in a picture is ever executed, imported, expanded or looked up. It is text from a stranger: it is parsed, by
+Nothing in an image is ever executed, imported, expanded or looked up. It is text from a stranger: it is parsed, by
 rules that end, into numbers and words, and what does not fit is among the lost. A text is of a program or it is not;
 no text at all makes :func:`recognise` fail.
 """
@@ -35,7 +35,7 @@ _LONGEST: Final = 8_000_000
 def read_foreign(path: Path) -> ForeignMetadata | None:
     """Read what the program that made the image at ``path`` wrote; return None for no known program.
 
-    A picture of PromptLab's is read from its ``parameters``, as others see it; everything else of it is in
+    An image of PromptLab's is read from its ``parameters``, as others see it; everything else of it is in
     :func:`promptlab.images.metadata.self_description`.
 
     Raises:

@@ -108,7 +108,7 @@ def described(text: Infotext, *, program: str) -> SpecBuilder:
     _noise(builder, left.pop("RNG", None))
     for spent in ("Version", "App"):
         left.pop(spent, None)
-    if any(name.startswith("Hires") for name in left):  # its own pass over the picture, not over another one
+    if any(name.startswith("Hires") for name in left):  # its own pass over the image, not over another one
         builder.record_gaps([("Denoising strength", left.pop("Denoising strength", None))], why=_WHY[0][1])
     for name, value in left.items():
         why = next((reason for pattern, reason in _WHY if re.match(pattern, name)), None)

@@ -73,7 +73,7 @@ class SpecBuilder:
     gaps: list[ImportGap] = field(default_factory=list)
 
     def record_gap(self, name: str, value: object = "", why: str = _NO_COUNTERPART) -> None:
-        """Say that ``name`` is not carried over. Each gap is told once, and no more of them than one can read."""
+        """Record that ``name`` is not carried over, once, and no more of them than one can read."""
         if len(self.gaps) >= _MAX_GAPS:
             return
         gap = ImportGap(name=brief(name), value=brief(value), why=why)

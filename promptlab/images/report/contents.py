@@ -1,7 +1,7 @@
 """Collects what a report says: axes, words, runs and images as plain values, ready for JSON.
 
-Every picture has a place on every axis. A run's axes are its wordings and its seeds; a sweep's dimensions come before
-them. An axis with one value is no question and is left out. What many pictures share (words, a run, an environment) is
+Every image has a place on every axis. A run's axes are its wordings and its seeds; a sweep's dimensions come before
+them. An axis with one value is no question and is left out. What many images share (words, a run, an environment) is
 said once and pointed at by its place in a list.
 """
 
@@ -31,41 +31,41 @@ class Contents:
         title, facts: the head.
         grid: the file name of the drawn grid beside it, for a browser that runs no scripts.
         data: everything else, as JSON can hold it.
-        pictures: the file of each image, in the order of ``data["images"]``; ``None`` where none was made.
+        files: of each image, in the order of ``data["images"]``; ``None`` where none was made.
     """
 
     title: str
     facts: tuple[str, ...]
     grid: str
     data: dict[str, Any]
-    pictures: tuple[Path | None, ...]
+    files: tuple[Path | None, ...]
 
 
 def of_run(run: RunRecord, workspace: Workspace) -> Contents:
     """Collect the contents of a run's report."""
     title = " · ".join(part for part in (f"Run {run.id}", run.name, run.experiment) if part)
     facts = [*setting_captions(run), *_run_came_of(run)]
-    data, pictures = _data([run], axes_of(None, [run]), workspace.report(run.id).parent, workspace)
+    data, files = _data([run], axes_of(None, [run]), workspace.report(run.id).parent, workspace)
     return Contents(
         title=one_line(title, limit=200),
         facts=tuple(facts),
         grid=workspace.grid(run.id).name,
         data={"kind": "run", "id": run.id, "name": f"Run {run.id}", **data},
-        pictures=pictures,
+        files=files,
     )
 
 
 def of_sweep(sweep: SweepRecord, runs: Sequence[RunRecord], workspace: Workspace) -> Contents:
     """Collect the contents of a sweep's report; ``runs`` are its runs' records, as far as they exist."""
     title = " · ".join(part for part in (f"Sweep {sweep.id}", sweep.name, sweep.experiment) if part)
-    data, pictures = _data(runs, axes_of(sweep, runs), workspace.sweep_report(sweep.id).parent, workspace)
+    data, files = _data(runs, axes_of(sweep, runs), workspace.sweep_report(sweep.id).parent, workspace)
     note = {"note": sweep.note} if sweep.note else {}
     return Contents(
         title=one_line(title, limit=200),
         facts=tuple(_sweep_facts(runs)),
         grid=workspace.sweep_grid(sweep.id, 1).name,
         data={"kind": "sweep", "id": sweep.id, "name": f"Sweep {sweep.id}", **note, **data},
-        pictures=pictures,
+        files=files,
     )
 
 
@@ -75,29 +75,29 @@ def _data(
     words, environments = UniqueTexts(), UniqueTexts()
     wordings, seeds = wordings_of(runs), seeds_of(runs)
     images: list[dict[str, Any]] = []
-    pictures: list[Path | None] = []
-    told_runs = []
+    files: list[Path | None] = []
+    run_list = []
     for place, run in enumerate(runs):
-        told_runs.append(run_facts(run, environments))
+        run_list.append(run_facts(run, environments))
         greatest = max(run.spec.seeds)
         at_words = [words.place(words_of(run, record)) for record in run.variants]
         for image in run.images:
             path = None if image.path is None else workspace.root / image.path
-            pictures.append(path)
-            files = {
+            files.append(path)
+            where = {
                 "file": path and Path(os.path.relpath(path, folder)).as_posix(),
                 "artifact": path and workspace.artifact_name(image.seed, greatest),
             }
             at = [axis.at(run, wordings[run.id, image.variant], seeds[run.id, image.seed]) for axis in axes]
-            told = {"run": place, "words": at_words[image.variant], "at": at, **image_facts(image, run), **files}
-            images.append({name: value for name, value in told.items() if value is not None})
+            facts = {"run": place, "words": at_words[image.variant], "at": at, **image_facts(image, run), **where}
+            images.append({name: value for name, value in facts.items() if value is not None})
     return {
         "axes": [axis.to_json(words) for axis in axes],
         "words": words.items,
         "environments": environments.items,
-        "runs": told_runs,
+        "runs": run_list,
         "images": images,
-    }, tuple(pictures)
+    }, tuple(files)
 
 
 def _run_came_of(run: RunRecord) -> Iterator[str]:

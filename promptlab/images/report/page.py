@@ -3,7 +3,7 @@
 The data stand in ``<script type="application/json">``. A script element ends at ``</script`` whatever stands in it, so
 ``<``, ``>`` and ``&`` are written as JSON's own escapes; with ASCII output that goes for U+2028 too. The script makes
 elements of them by ``textContent`` alone. A policy in the head lets nothing run but the script that is named by its
-hash, and nothing be fetched but pictures.
+hash, and nothing be fetched but images.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def room(contents: Contents) -> int:
 
     In base64, three become four.
     """
-    rest = len(safe_json(contents.data)) + len(_script()) + len(_text("report.css")) + 20 * len(contents.pictures)
+    rest = len(safe_json(contents.data)) + len(_script()) + len(_text("report.css")) + 20 * len(contents.files)
     return max(0, LIMIT - rest - 60_000) * 3 // 4
 
 
@@ -92,10 +92,10 @@ def address_report(path: Path, experiment_id: str, runs: Mapping[tuple[int, int]
         old = path.read_bytes()
     except OSError:
         return
-    told = safe_json(
+    addresses = safe_json(
         {"experiment": experiment_id, "runs": {f"{run}/{variant}": one for (run, variant), one in runs.items()}}
     ).encode()
-    new = _ADDRESSES.sub(lambda found: found[1] + told + found[2], old, count=1)
+    new = _ADDRESSES.sub(lambda found: found[1] + addresses + found[2], old, count=1)
     if new != old:
         write_atomically(path, new)
 

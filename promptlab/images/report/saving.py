@@ -29,7 +29,7 @@ def save_report(run: RunRecord, workspace: Workspace) -> Path:
 
 
 def save_sweep_report(sweep: SweepRecord, runs: Sequence[RunRecord], workspace: Workspace) -> Path:
-    """Write the report of a sweep: the pictures of all its runs.
+    """Write the report of a sweep: the images of all its runs.
 
     Args:
         sweep: with the places and values of its runs.
@@ -47,5 +47,5 @@ def save_sweep_report(sweep: SweepRecord, runs: Sequence[RunRecord], workspace: 
 def _saved(contents: Contents, path: Path) -> Path:
     with suppress(OSError):  # writing says what is wrong
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, rendered(contents, thumbnails(contents.pictures, budget=room(contents))))
+    write_atomically(path, rendered(contents, thumbnails(contents.files, budget=room(contents))))
     return path

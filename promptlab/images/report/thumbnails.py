@@ -2,7 +2,7 @@
 
 They never take more than fits.
 
-Every picture has the same share of the budget. What does not keep to it is encoded once more at a lower quality, and
+Every image has the same share of the budget. What does not keep to it is encoded once more at a lower quality, and
 then smaller; photographs never are, noise is. Threads, because Pillow lets go of the GIL.
 """
 
@@ -28,10 +28,10 @@ __all__ = ["Thumbnail", "thumbnails"]
 _LARGEST: Final = 384
 _SMALLEST: Final = 16
 _POOREST: Final = 60
-"""WebP's quality, below which a smaller picture shows more."""
+"""WebP's quality, below which a smaller image shows more."""
 
 _FEW: Final = 100
-"""Pictures up to which each has a thumbnail of the largest size."""
+"""Images up to which each has a thumbnail of the largest size."""
 
 _METHOD: Final = 2
 """Of WebP's seven: 2 ms a thumbnail; the next ones take twice the time for a tenth less."""
@@ -43,34 +43,34 @@ class Thumbnail:
 
     Args:
         standing: whether the file is whole.
-        webp: the small picture; ``None`` where there is no whole file, or no room.
+        webp: the small image; ``None`` where there is no whole file, or no room.
     """
 
     standing: Literal["whole", "gone", "damaged"]
     webp: bytes | None = None
 
 
-def thumbnails(pictures: Sequence[Path | None], *, budget: int) -> list[Thumbnail | None]:
+def thumbnails(paths: Sequence[Path | None], *, budget: int) -> list[Thumbnail | None]:
     """Make thumbnails in at most ``budget`` bytes together; None where no file is named."""
-    count = sum(path is not None for path in pictures)
+    count = sum(path is not None for path in paths)
     share = budget // max(count, 1)
     side = _LARGEST if count <= _FEW else 256
     with ThreadPoolExecutor(min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4)) as threads:
-        return list(threads.map(lambda path: None if path is None else _thumbnail(path, side, share), pictures))
+        return list(threads.map(lambda path: None if path is None else _thumbnail(path, side, share), paths))
 
 
 def _thumbnail(path: Path, side: int, share: int) -> Thumbnail:
     from PIL import Image
 
     try:
-        picture = Image.fromarray(read_pixels(path))
+        image = Image.fromarray(read_pixels(path))
     except NotFound:
         return Thumbnail(standing="gone")
     except InputError:
         return Thumbnail(standing="damaged")
     quality = 82
     while side >= _SMALLEST:
-        encoded = _encoded(picture, side, quality)
+        encoded = _encoded(image, side, quality)
         if len(encoded) <= share:
             return Thumbnail(standing="whole", webp=encoded)
         if quality == _POOREST:
@@ -79,12 +79,12 @@ def _thumbnail(path: Path, side: int, share: int) -> Thumbnail:
     return Thumbnail(standing="whole")
 
 
-def _encoded(picture: Image, side: int, quality: int) -> bytes:
+def _encoded(image: Image, side: int, quality: int) -> bytes:
     from PIL import Image
 
-    small = picture
-    if max(picture.size) > side:
-        small = picture.copy()
+    small = image
+    if max(image.size) > side:
+        small = image.copy()
         small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
     into = io.BytesIO()
     small.save(into, "WEBP", quality=quality, method=_METHOD)

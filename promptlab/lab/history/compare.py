@@ -16,7 +16,7 @@ from promptlab.expand.settings_text import change_text
 from promptlab.expand.variant_pairs import Pair, paired
 from promptlab.expand.word_diff import cut, marked, word_diff
 from promptlab.images.comparison import ComparedRow, compare_images, draw_comparison, save_comparison
-from promptlab.images.layout import Label
+from promptlab.images.label_text import Label
 from promptlab.lab.history.rerun import RunOrImage
 from promptlab.records import ImageRecord, RunRecord
 from promptlab.specs import Change, Variant
