@@ -56,10 +56,10 @@ ENVIRONMENT = Environment(facts={"torch": "2.13", "threads": 2, "tf32": False, "
 
 def described(resolved, position=0, **about):
     """The chunks of one picture of a run of ``resolved``."""
-    tasks = requests_of(resolved)
+    requests = requests_of(resolved)
     image = ImageRecord(
-        run_id=3, position=position, variant=tasks[position].variant, seed=tasks[position].seed,
-        status=ImageStatus.MADE, recipe_key=tasks[position].recipe_key, width=32, height=32, batch=1, slot=2,
+        run_id=3, position=position, variant=position // len(resolved.spec.seeds), seed=requests[position].seed,
+        status=ImageStatus.MADE, recipe_key=requests[position].recipe_key, width=32, height=32, batch=1, slot=2,
         seconds=0.5, flag="black",
     )  # fmt: skip
     run = RunRecord(
@@ -68,7 +68,7 @@ def described(resolved, position=0, **about):
         created_at=datetime(2025, 1, 1, 12, 30, tzinfo=UTC), ended_at=None, variants=(), images=(),
         environment=ENVIRONMENT, changes=(Change(field="seeds", before=[1], after=[1, 2]),),
     )  # fmt: skip
-    return describe(run, image, tasks[position], **{"environment": ENVIRONMENT, **about})
+    return describe(run, image, requests[position], **{"environment": ENVIRONMENT, **about})
 
 
 def as_read(prompt: str) -> str:
