@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from promptlab.errors import InputError, ref, ref_value
-from promptlab.specs.settings import check_ranges, settings_of
+from promptlab.specs.settings import check_ranges, fits, settings_of
 from promptlab.specs.values import Options
 
 __all__ = ["FORMER_ARGUMENTS", "MAX_SEED", "CallSpec"]
@@ -31,6 +31,8 @@ class CallSpec:
         variation_seed: of a second noise that the seed's own is mixed with.
         variation_strength: 0 … 1, from the seed's noise to that of ``variation_seed``, along the great circle.
         guidance_until: 0 … 1, the share of the steps after which guidance is dropped. ``None`` guides all.
+        true_cfg_scale: 0 or more; above 1 a second forward a step steers away from the negative prompt, in pipelines
+            whose ``guidance_scale`` is told to a distilled model or not taken: FLUX, Qwen-Image (diffusers' name).
     """
 
     num_inference_steps: int | None = None
@@ -44,6 +46,7 @@ class CallSpec:
     variation_seed: int | None = None
     variation_strength: float | None = None
     guidance_until: float | None = None
+    true_cfg_scale: float | None = None
 
     def __post_init__(self) -> None:
         self._adopt_arguments()
@@ -56,14 +59,21 @@ class CallSpec:
                 )  # fmt: skip
 
     def _adopt_arguments(self) -> None:
-        """Move arguments that became fields, where a record names them the old way: one thing, one place."""
-        if not self.arguments or not any(name in FORMER_ARGUMENTS for name, _ in self.arguments):
+        """Move arguments that became fields, where a record names them the old way: one thing, one place.
+
+        A value that the field would refuse stays where it is, so that a run which was made with it can be read.
+        """
+        moved = {
+            name: value
+            for name, value in self.arguments
+            if (row := _FORMER.get(name)) is not None and (value is None or fits(row, value))
+        }
+        if not moved:
             return
-        for name, value in self.arguments:
-            if name in FORMER_ARGUMENTS and getattr(self, name) is None:
+        for name, value in moved.items():
+            if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
-        rest = tuple(pair for pair in self.arguments if pair[0] not in FORMER_ARGUMENTS)
-        object.__setattr__(self, "arguments", rest)
+        object.__setattr__(self, "arguments", tuple(pair for pair in self.arguments if pair[0] not in moved))
 
     def check_whole(self) -> None:
         """Refuse half a variation. Seed and strength may come from two places, so this is checked last.
@@ -90,5 +100,7 @@ class CallSpec:
         return self.variation_seed is not None and bool(self.variation_strength)
 
 
-FORMER_ARGUMENTS: Final = tuple(row.field for row in settings_of("call") if row.recipe == "arguments")
+_FORMER: Final = {row.field: row for row in settings_of("call") if row.recipe == "arguments"}
+
+FORMER_ARGUMENTS: Final = tuple(_FORMER)
 """Fields of a call that used to be ``arguments``, and still are in the text that a setting's key is made of."""

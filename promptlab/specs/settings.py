@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 
 from promptlab.errors import InputError, ref_value
 
-__all__ = ["SETTINGS", "Kind", "Part", "Setting", "check_ranges", "setting_named", "settings_of"]
+__all__ = ["SETTINGS", "Kind", "Part", "Setting", "check_ranges", "fits", "setting_named", "settings_of"]
 
 Kind = Literal[
     "text",
@@ -245,6 +245,14 @@ SETTINGS: Final[Mapping[str, Setting]] = MappingProxyType(
                 load_order=17, conditioning=True, recipe="conditioning", column="guidance_until", later=True,
             ),
             _row(
+                "true_cfg_scale", "number", "call",
+                help="Guidance of FLUX and Qwen-Image beside their distilled one (true_cfg_scale), 0 or more.",
+                option_help="Guidance of FLUX and Qwen-Image beside their distilled one.",
+                metavar="SCALE", example="4", minimum=0,
+                load_order=20, conditioning=True, argument="true_cfg_scale", recipe="arguments",
+                column="true_cfg_scale", infotext="True CFG scale", later=True,
+            ),
+            _row(
                 "variation_seed", "seed", "call",
                 help="A second seed, whose noise is mixed in.", metavar="SEED", example="7",
                 minimum=0, maximum=2**32 - 1,
@@ -387,7 +395,7 @@ def check_ranges(part: Part, spec: object, *, but: Sequence[str] = ()) -> None:
         if (row.minimum is None and row.maximum is None) or row.name in but:
             continue
         value = getattr(spec, row.field)
-        if value is None or _fits(row, value):
+        if value is None or fits(row, value):
             continue
         is_fraction = row.is_whole and isinstance(value, float)
         raise InputError(
@@ -396,7 +404,8 @@ def check_ranges(part: Part, spec: object, *, but: Sequence[str] = ()) -> None:
         )  # fmt: skip
 
 
-def _fits(row: Setting, value: Any) -> bool:
+def fits(row: Setting, value: Any) -> bool:
+    """Say whether ``value`` is a number that a setting may have."""
     if isinstance(value, bool) or not isinstance(value, int if row.is_whole else int | float):
         return False
     low, high = -inf if row.minimum is None else row.minimum, inf if row.maximum is None else row.maximum

@@ -28,9 +28,6 @@ __all__ = [
 ]
 
 VERSION_TABLE: Final = "promptlab_alembic_version"
-REVISIONS: Final[Sequence[str]] = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
-"""Every revision this PromptLab knows, oldest first. A test holds this to the migrations folder."""
-HEAD: Final = REVISIONS[-1]
 
 
 def is_ours(table: str | None) -> bool:
@@ -56,6 +53,13 @@ def migrations_folder() -> Path:
     raise WorkspaceError(
         "promptlab", problem="was installed without its migrations", hint="pip install --force-reinstall promptlab"
     )
+
+
+REVISIONS: Final[Sequence[str]] = tuple(
+    sorted(file.name[:4] for file in migrations_folder().glob("versions/[0-9]*.py"))
+)
+"""Every revision this PromptLab knows, oldest first: the numbers that the files in the migrations folder begin with."""
+HEAD: Final = REVISIONS[-1]
 
 
 def check(revision: str | None, database: str) -> None:

@@ -84,6 +84,7 @@ specs = st.builds(
         variation_seed=st.none() | st.integers(0, MAX_SEED),
         variation_strength=shares,
         guidance_until=shares,
+        true_cfg_scale=st.none() | st.floats(0, 100),
     ),
     variants=st.lists(variants, min_size=1, max_size=3).map(tuple),
     seeds=st.lists(st.integers(0, MAX_SEED), min_size=1, max_size=5, unique=True).map(tuple),
@@ -204,6 +205,7 @@ def test_names_and_spelling_do_not_change_the_recipe_key():
         (lambda: CallSpec(guidance_rescale=2), "guidance_rescale 2 is out of range; allowed: 0 to 1"),
         (lambda: CallSpec(variation_seed=-1), "variation_seed -1 is out of range; allowed: 0 to 4294967295"),
         (lambda: CallSpec(clip_skip=-1), "clip_skip -1 is out of range; allowed: 0 or more; type: clip_skip=1"),
+        (lambda: CallSpec(true_cfg_scale=-1), "true_cfg_scale -1 is out of range; allowed: 0 or more"),
         (lambda: CallSpec(clip_skip=0.5), "clip_skip 0.5 is not a whole number; allowed: 0 or more"),
         (lambda: Lora(name="a", weight=float("nan")), "loras 'a:NaN' has no finite weight"),
         (lambda: SPEC.vary(loras=(Lora(name="a"), Lora(name="a", weight=0.5))), "loras 'a' is named twice"),
@@ -241,6 +243,7 @@ CHANGED = {
     "variation_seed": st.none() | st.integers(0, MAX_SEED),
     "variation_strength": shares,
     "guidance_until": shares,
+    "true_cfg_scale": st.none() | st.floats(0, 100),
     "batch_size": st.integers(1, 64),
     "generator_device": st.sampled_from(["cpu", "cuda", "mps"]),
 }
@@ -270,6 +273,15 @@ def test_a_setting_with_none_of_the_later_fields_keeps_its_key():
     before = SPEC.vary(arguments=options({"eta": 0.5, "guidance_rescale": 0.7}))
     assert key(before) == "ee03e482b2a2f61ba20e56e81ec7b3bb1bb324d3f9c8bd0c4de94272870da042"
     assert before == SPEC.vary(guidance_rescale=0.7)
+    before = SPEC.vary(arguments=options({"eta": 0.5, "true_cfg_scale": 4}))
+    assert key(before) == "4be96ce656f8cae64c1cd0b6b7af5ddbf9fa5872bad8e2b44c4f4d530ad821f5"
+    assert before == SPEC.vary(true_cfg_scale=4.0)
+
+
+def test_former_argument_out_of_range_stays_an_argument():
+    """A run that was made with it is read; the engine says that it has a field of its own."""
+    spec = CallSpec(arguments=options({"true_cfg_scale": -1, "clip_skip": 1}))
+    assert (spec.true_cfg_scale, spec.clip_skip, spec.arguments) == (None, 1, (("true_cfg_scale", -1),))
 
 
 @given(st.data(), specs, st.sampled_from(sorted(CHANGED)))

@@ -3,7 +3,8 @@
 ``databases/`` holds a file of every schema there has been before, as the PromptLab of that time wrote it (by its
 painter, MLflow's tables beside ours): two wordings at three seeds in run 1, one of its seeds with other words in run 2;
 from 0002 on a sweep of two runs, and a run whose pictures are all links to those of run 1; in 0003 run 1 is verified.
-0007 is the file of 0006, upgraded, and 0008 that of 0007.
+0007 is the file of 0006, upgraded, and so is each after it of the one before; in 0009 run 4 has a call argument that
+became a setting.
 A server of that time has the same rows in the tables of that time.
 """
 
@@ -140,11 +141,23 @@ def test_summaries_of_an_older_database_say_what_to_type(older):
     assert len(run_list.summaries(older)) >= 2
 
 
-@pytest.mark.parametrize("older", [("0005", "sqlite"), ("0005", "postgresql")], ids="-".join, indirect=True)
-def test_upgrade_moves_arguments_that_became_columns(older):
+@pytest.mark.parametrize(
+    ("older", "number", "name", "value"),
+    [
+        (("0005", "sqlite"), 1, "guidance_rescale", 0.7),
+        (("0005", "postgresql"), 1, "guidance_rescale", 0.7),
+        (("0009", "sqlite"), 4, "true_cfg_scale", 4.0),
+        (("0009", "postgresql"), 4, "true_cfg_scale", 4.0),
+    ],
+    indirect=["older"],
+)
+def test_upgrade_moves_arguments_that_became_columns(older, number, name, value):
     """A run made with ``--set guidance_rescale=0.7`` has it where one looks for it today, under the same recipe key."""
-    run = Notebook.of(older).run(1)
-    assert (run.spec.call.guidance_rescale, run.spec.call.arguments) == (0.7, ())
+    run = Notebook.of(older).run(number)
+    assert (getattr(run.spec.call, name), run.spec.call.arguments) == (value, ())
+    with older.reading("reading columns") as reading:
+        (row,) = reading.rows(f"SELECT {name} AS value FROM promptlab_runs WHERE id = {number}")
+    assert row["value"] == value
     keys = keys_of([ResolvedSpec(spec=run.spec, device=run.device, model_identity=run.model_identity)])
     assert keys == [tuple(image.recipe_key for image in run.images)]
 

@@ -136,8 +136,9 @@ def test_call_defaults_are_the_familys_own(engine, spec_of, name, steps, guidanc
     ("name", "changes", "sentence"),
     [
         ("cascade", {"guidance_scale": 3.0}, "; allowed: arguments=.prior_guidance_scale=3. arguments=.decoder"),
-        ("qwenimage", {"guidance_scale": 3.0}, "nothing to QwenImagePipeline; allowed: arguments=.true_cfg_scale=3"),
-        ("flux", {"negative_prompt": "blurry"}, "effect on FluxPipeline at true_cfg_scale 1; .* arguments=.true_cfg"),
+        ("qwenimage", {"guidance_scale": 3.0}, "nothing to QwenImagePipeline; allowed: true_cfg_scale=3"),
+        ("flux", {"negative_prompt": "blurry"}, "effect on FluxPipeline at true_cfg_scale 1; .*: true_cfg_scale=4"),
+        ("sana", {"true_cfg_scale": 4.0}, "true_cfg_scale 4.0 means nothing to SanaPipeline"),
         ("flux", {"arguments": (("true_cfg", 3),)}, r"'true_cfg' is no argument of .* \(did you mean true_cfg_scale"),
         ("ideogram4", {"num_inference_steps": 20}, "schedule; allowed: 48, or any number with one guidance"),
         ("flux", {"height": 66, "width": 64}, "size '64x66' is not divisible by 4"),
@@ -148,6 +149,17 @@ def test_call_setting_that_would_be_dropped_is_refused(engine, spec_of, name, ch
     """With the argument that does what was meant, where there is one."""
     with pytest.raises(InputError, match=sentence):
         resolve(engine, spec_of(name, **changes))
+
+
+def test_true_cfg_scale_steers_flux_away_from_the_negative_prompt(engine, spec_of):
+    """It reaches the pipeline's call; typed as an argument of the call, as it was before, it is the same recipe."""
+    from promptlab.plan import requests_of
+
+    spec = spec_of("flux", num_inference_steps=2, height=64, width=64)
+    guided = spec_of("flux", negative_prompt="blurry", num_inference_steps=2, height=64, width=64, true_cfg_scale=4.0)
+    assert guided == guided.vary(true_cfg_scale=None, arguments=(("true_cfg_scale", 4),))
+    (plain,), (steered,) = (list(engine.generate(requests_of(engine.resolve(each)))) for each in (spec, guided))
+    assert (plain.pixels != steered.pixels).any()
 
 
 def test_image_of_another_size_is_refused(engine, spec_of, monkeypatch):

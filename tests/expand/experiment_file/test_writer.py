@@ -62,6 +62,7 @@ specs = st.builds(
         ).map(options),
         weighting=st.booleans(), clip_skip=maybe(st.integers(0, 9)), guidance_rescale=maybe(shares),
         guidance_until=maybe(shares), variation_seed=maybe(st.integers(0, MAX_SEED)), variation_strength=maybe(shares),
+        true_cfg_scale=maybe(numbers),
     ),
     variants=st.lists(variants, min_size=1, max_size=3).map(tuple),
     seeds=st.lists(st.integers(0, 9) | st.integers(0, MAX_SEED), min_size=1, max_size=6, unique=True).map(tuple),

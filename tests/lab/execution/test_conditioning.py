@@ -21,13 +21,14 @@ SPEC = RunSpec(
     ),
     call=CallSpec(
         num_inference_steps=3, weighting=True, clip_skip=1, guidance_rescale=0.25, guidance_until=0.5,
-        variation_seed=0, variation_strength=0.2,
+        variation_seed=0, variation_strength=0.2, true_cfg_scale=4.0,
     ),
     variants=(Variant(prompt="a (red)1.3 <cat>"),), seeds=(0, 1), batch_size=2,
 )  # fmt: skip
 SAID = {
     "lora": "ink:0.8 + org/wash:-0.5", "textual_inversion": "cat:<cat>", "weighting": "compel", "clip_skip": "1",
     "guidance_rescale": "0.25", "guidance_until": "0.5", "variation_seed": "0", "variation_strength": "0.2",
+    "true_cfg_scale": "4",
 }  # fmt: skip
 
 
@@ -81,7 +82,7 @@ def test_nothing_is_made_twice_and_each_of_it_is_another_recipe(lab, made, paint
     dropped = [
         {"loras": SPEC.pipeline.loras[:1]}, {"loras": SPEC.pipeline.loras[::-1]}, {"embeddings": ()},
         {"weighting": False}, {"clip_skip": 2}, {"guidance_rescale": None}, {"guidance_until": 0.4},
-        {"variation_seed": 1}, {"variation_strength": 0.3},
+        {"variation_seed": 1}, {"variation_strength": 0.3}, {"true_cfg_scale": 3.0},
     ]  # fmt: skip
     for changes in dropped:
         run = lab.run(SPEC.vary(**changes))

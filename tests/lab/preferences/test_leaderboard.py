@@ -30,6 +30,7 @@ DIFFERENCES = {
     "clip_skip": 1,
     "guidance_rescale": 0.7,
     "guidance_until": 0.4,
+    "true_cfg_scale": 4.0,
     "variation_seed": 7,
     "arguments": options({"eta": 0.5}),
     "scheduler": KARRAS,
