@@ -433,3 +433,17 @@ def test_dgenerate_several_of_everything_leaves_gaps():
     assert lost(found) == {
         "--prompts": 'c "d"', "--seeds": "2", "--scheduler x": "[1]", "--clip-skips": "99", "--vae revision": "r",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        {"DgenerateConfig": "dgenerate m --prompts a --guidance-rescales 5"},
+        {"invokeai_metadata": '{"positive_prompt": "a", "cfg_rescale_multiplier": -1}'},
+    ],
+)
+def test_recognise_number_outside_the_range_of_its_setting_is_a_gap(texts):
+    """The table of settings says which numbers a setting has; a picture's own number is not refused as an option is."""
+    found = recognise(texts)
+    assert found.spec.call.guidance_rescale is None
+    assert "is out of range" in [loss.why for loss in found.lost]
