@@ -112,7 +112,7 @@ class LabContext:
         return Publisher(self.notebook, self.workspace, self.tracker)
 
     def resolve(self, specs: Sequence[RunSpec]) -> tuple[ResolvedSpec, ...]:
-        """Have the engine complete and check specs.
+        """Resolve specs with the engine: check them, and fill in the defaults of their models.
 
         Raises:
             InputError: for the first that is wrong.
@@ -120,7 +120,7 @@ class LabContext:
         return self.engine.resolve(specs, permissions=self.permissions)
 
     def truncated_prompts(self, resolved: Sequence[ResolvedSpec]) -> tuple[TruncatedPrompt, ...]:
-        """Have the engine say what its text encoders would not see.
+        """Return the prompts that the text encoders would truncate.
 
         Raises:
             EngineError: when a tokenizer will not load.

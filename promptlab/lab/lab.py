@@ -1,47 +1,35 @@
-"""The story in code: run, rerun, look up, tell MLflow. The only room that decides in which order things happen.
+"""Offers the Python API of PromptLab: makes images, and finds, rates and maintains what was made.
 
-Rerun is ``load ∘ vary ∘ run``: :meth:`Lab.rerun` reads a spec back, changes it and hands it to :meth:`Lab.run`, with
-the run it came from as parent. There is no second path by which a picture comes to be.
+Rerun is ``load ∘ change ∘ run``: :meth:`Lab.rerun` reads a spec back, changes it and hands it to :meth:`Lab.run`, with
+the run it came from as parent. There is no second path by which an image comes to be.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from promptlab.errors import EngineError, TrackerError, one_line
+from promptlab.errors import TrackerError
 from promptlab.lab.context import LabContext
-from promptlab.lab.execution.active_run import RunJob
-from promptlab.lab.execution.events import (
-    ProbeTrackingFailed,
-    PromptsTruncated,
-    RunReused,
-    SweepStarted,
-    TrackingStarted,
-    Watch,
-    unwatched,
-)
-from promptlab.lab.execution.preflight import begin_sweep, survey
-from promptlab.lab.execution.weights import as_recorded
+from promptlab.lab.execution.events import ProbeTrackingFailed, TrackingStarted, Watch, unwatched
+from promptlab.lab.execution.preflight import survey
 from promptlab.lab.history.history import History
-from promptlab.lab.history.refs import find_run_or_image, find_sweep
+from promptlab.lab.history.refs import find_run_or_image
 from promptlab.lab.history.rerun import PromptEdit, RunOrImage, rerun_spec
+from promptlab.lab.launch import launch_run, launch_sweep, resume
 from promptlab.lab.maintenance.maintenance import Maintenance
 from promptlab.lab.maintenance.verify import Verdict, Verifier
 from promptlab.lab.maintenance.verify_selection import sampled, wanted
 from promptlab.lab.preferences.ratings import Ratings
-from promptlab.plan import Plan, ResolvedSpec, TruncatedPrompt, requests_of
-from promptlab.records import ProbeRecord, RunRecord, SweepRecord, TruncatedText
-from promptlab.specs import AUTO, RunSpec
+from promptlab.plan import Plan, ResolvedSpec
+from promptlab.records import ProbeRecord, RunRecord, SweepRecord
+from promptlab.specs import RunSpec
 from promptlab.store.migrate import HEAD
 
 if TYPE_CHECKING:
     from promptlab.engine import Engine
     from promptlab.expand.sweep import Sweep
-    from promptlab.lab.maintenance.batch_size_probe import Prober
     from promptlab.lab.preferences.prompt_effect import PromptEffect
     from promptlab.store.database import Database
     from promptlab.store.notebook import Notebook
@@ -112,7 +100,7 @@ class Lab:
 
     @property
     def tracking_uri(self) -> str | None:
-        """Return the URL of the MLflow server elsewhere, without a name or password in it; ``None`` without one."""
+        """Return the URL of the MLflow server elsewhere, without credentials; ``None`` without one."""
         return self.context.tracking_uri
 
     @property
@@ -121,7 +109,7 @@ class Lab:
         return self.context.notebook
 
     def resolve(self, spec: RunSpec) -> ResolvedSpec:
-        """Find everything that is wrong with ``spec`` or with the workspace, and fill in the defaults. Writes nothing.
+        """Check ``spec`` and the workspace, and fill in the model's defaults. Writes nothing.
 
         Raises:
             InputError: see :meth:`promptlab.engine.Engine.resolve`.
@@ -141,13 +129,18 @@ class Lab:
         again: bool = False,
         watch: Watch = unwatched,
     ) -> RunRecord:
-        """Make the images of ``spec``, remember them, draw their grid, tell MLflow.
+        """Make the images of ``spec``, store them, draw their grid, record the run in MLflow.
 
-        Pictures that exist in this workspace by the same recipe and environment are linked and not made. When a run of
-        the experiment is all of it already, that run is given back; when one was begun and left, it is completed.
+        Images that exist in this workspace with the same recipe key and environment are linked, not made. A run of the
+        experiment that is the same is returned, completed if it was left unfinished.
 
         Args:
-            again: make everything anew.
+            spec: prompts, seeds, model and settings.
+            experiment: the MLflow experiment.
+            name, note: of the run; one that has either is always a new run.
+            parent: the run that it was derived from.
+            again: make all images, also those that exist.
+            watch: called with each event, see :mod:`promptlab.lab.execution.events`.
 
         Returns:
             The run as it ended: FINISHED.
@@ -157,28 +150,9 @@ class Lab:
             EngineError: the run is FAILED; what was made stays.
             KeyboardInterrupt: the run is KILLED; what was made stays.
         """
-        resolved = self.resolve(spec)
-        if spec.batch_size == AUTO:
-            (spec,) = self._prober(watch).settled((spec,))
-            resolved = self.resolve(spec)
-        cut = self._report_truncated((resolved,), watch)
-        environment, requests = resolved.environment, requests_of(resolved)
-        with self.context.executor.locks.beginning():
-            same = None
-            if not again and name is None and note is None:
-                same = self.notebook.same_run([request.recipe_key for request in requests], environment, experiment)
-            if same is None or self.context.executor.is_busy(same):
-                same = None
-                run = self.notebook.begin_run(
-                    resolved, requests, environment=environment, experiment=experiment, name=name, note=note,
-                    parent=parent,
-                )  # fmt: skip
-                self.context.executor.locks.take(run)
-                self._store_truncated(run, cut)
-        if same is not None:
-            return self._completed([self.notebook.run(same)], watch, resolved=[resolved])[0]
-        job = RunJob(run=run, resolved=resolved, parent=parent, again=again)
-        return self.context.executor.execute(job, watch)
+        return launch_run(
+            self.context, spec, experiment=experiment, name=name, note=note, parent=parent, again=again, watch=watch
+        )
 
     def run_sweep(
         self,
@@ -190,34 +164,23 @@ class Lab:
         again: bool = False,
         watch: Watch = unwatched,
     ) -> SweepRecord:
-        """Make a run of every cell of ``sweep``, slow changes (model, VAE, dtype) outermost, and one overview of all.
+        """Make a run for every cell of ``sweep``, loading each model once, and one overview of all.
 
-        All runs are in the notebook before the first pixel is made, so :meth:`resume` knows them whatever happens. The
-        same sweep asked for again is completed, not begun anew.
+        All runs are in the notebook before the first image is made, so :meth:`resume` knows them whatever happens. The
+        same sweep requested again is completed, not begun anew.
+
+        Args:
+            sweep: as :func:`promptlab.expand.build_sweep` makes it; the other arguments as those of :meth:`run`.
 
         Raises:
             InputError: before anything is written.
             EngineError: when some runs failed; the others are made.
             KeyboardInterrupt: what was made stays.
         """
-        self.context.check()
-        if any(spec.batch_size == AUTO for spec in sweep.specs):
-            self.context.resolve(sweep.specs)  # what is wrong is said before anything is tried out
-            specs = self._prober(watch).settled(sweep.specs)
-            cells = zip(sweep.cells, specs, strict=True)
-            sweep = replace(sweep, cells=tuple(replace(cell, spec=spec) for cell, spec in cells))
-        with self.context.executor.locks.beginning():
-            found = begin_sweep(
-                self.engine, self.notebook, sweep, permissions=self.context.permissions,
-                experiment=experiment, name=name, note=note, again=again,
-            )  # fmt: skip
-            self.context.executor.locks.take_sweep(found.id)
-        self._report_truncated(self.context.resolve(sweep.specs), watch)
-        watch(SweepStarted(sweep_id=found.id, runs=len(found.runs), images=sweep.image_count))
-        return self._execute_sweep(found, again=again, watch=watch)
+        return launch_sweep(self.context, sweep, experiment=experiment, name=name, note=note, again=again, watch=watch)
 
     def resume(self, ref: str | None = None, *, watch: Watch = unwatched) -> tuple[RunRecord, ...]:
-        """Make what is still owed, exactly as it was recorded.
+        """Make the images that are still owed, exactly as recorded.
 
         Args:
             ref: a run as ``lab.history.find`` takes it, or ``sweep:3``; ``None`` for everything in this workspace that
@@ -230,29 +193,15 @@ class Lab:
             NotFound: when there is no such run or sweep.
             InputError: when a model is not the one it was, or another process is making the run.
         """
-        if not self.database.is_begun:
-            return ()
-        if ref is not None and (sweep_id := find_sweep(ref, self.context)) is not None:
-            sweep = self.notebook.sweep(sweep_id)
-            owing = [
-                run.run_id for run in sweep.runs if not self.context.executor.is_whole(self.notebook.run(run.run_id))
-            ]
-            watch(SweepStarted(sweep_id=sweep.id, runs=len(owing), images=0))
-            self._execute_sweep(sweep, again=False, watch=watch)
-            return tuple(self.notebook.run(run_id) for run_id in owing)
-        if ref is not None:
-            run = find_run_or_image(ref, self.context).run
-            return () if self.context.executor.is_whole(run) else self._completed([run], watch)
-        unfinished = [one for one in self.notebook.unfinished() if not self.context.executor.is_busy(one)]
-        done = self._completed([self.notebook.run(one) for one in unfinished], watch)
-        for sweep_id in dict.fromkeys(run.sweep_id for run in done if run.sweep_id is not None):
-            self.context.publisher.publish_sweep(self.notebook.sweep(sweep_id), watch)
-        return done
+        return resume(self.context, ref, watch=watch)
 
     def plan(self, specs: Sequence[RunSpec], *, again: bool = False) -> Plan:
-        """What running ``specs`` would come to: order, images, loads, seconds, bytes, words that would be cut.
+        """Estimate what running ``specs`` takes: order, images, loads, seconds, bytes, truncated prompts.
 
-        Nothing is loaded but tokenizers, nothing is written.
+        Loads nothing but tokenizers, and writes nothing.
+
+        Args:
+            again: as if all images were made, also those that exist.
         """
         revision = self.context.check()
         return survey(
@@ -269,22 +218,25 @@ class Lab:
         experiment: str = "probes",
         watch: Watch = unwatched,
     ) -> ProbeRecord:
-        """Try out how many images fit into one forward, how long each takes and how much memory; tell MLflow.
+        """Measure how many images fit into one forward pass, their time and memory; record it in MLflow.
 
-        Nothing is kept but what was measured: ``batch_size="auto"`` knows it from then on.
+        No image is kept; ``batch_size="auto"`` uses what was measured from then on.
 
         Args:
-            spec: what is drawn and how; its batch size, seeds and attention slicing are not looked at.
-            sizes: smallest first; those above one that does not fit are not tried.
+            spec: prompt, model and settings; its batch size, seeds and attention slicing are ignored.
+            sizes: batch sizes, smallest first; those above one that does not fit are not tried.
             slicing: without attention slicing, with it, or both.
-            experiment: the MLflow experiment that is told.
+            experiment: the MLflow experiment.
 
         Raises:
             InputError: see :meth:`resolve`.
             EngineError: when the model would not load.
         """
+        from promptlab.lab.maintenance.batch_size_probe import Prober
+
         self.resolve(spec.vary(batch_size=None, attention_slicing=False))
-        found = self._prober(watch).table(spec, sizes, slicing)
+        prober = Prober(self.engine, self.notebook, watch, permissions=self.context.permissions)
+        found = prober.table(spec, sizes, slicing)
         watch(TrackingStarted())
         try:
             self.tracker.record_probe(found, experiment)
@@ -305,14 +257,14 @@ class Lab:
         again: bool = False,
         watch: Watch = unwatched,
     ) -> RunRecord:
-        """Run again with other words, seeds or settings; what is not named is inherited, batch size included.
+        """Run again with other prompts, seeds or settings; what is not named is inherited.
 
         Args:
             source: a run or image that ``lab.history.find`` found.
             seeds: picked out of the source's own; all of them when none are named.
             edit: what to do to the prompts.
             changes: fields of the spec by their names, as :meth:`promptlab.specs.RunSpec.vary` takes them.
-            again: make pictures anew that exist already.
+            again: make all images, also those that exist.
         """
         return self.run(
             self.rerun_spec(source, seeds=seeds, edit=edit, changes=changes),
@@ -332,7 +284,7 @@ class Lab:
         edit: PromptEdit | None = None,
         changes: Mapping[str, Any] | None = None,
     ) -> RunSpec:
-        """The spec that :meth:`rerun` would run."""
+        """Return the spec that :meth:`rerun` would run."""
         return rerun_spec(source.spec(seeds), edit or PromptEdit(), changes or {})
 
     def verify(
@@ -343,15 +295,15 @@ class Lab:
         sample: int | None = None,
         watch: Watch = unwatched,
     ) -> tuple[Verdict, ...]:
-        """Make pictures again, exactly as recorded, and compare them with those that are kept.
+        """Make images again, exactly as recorded, and compare every pixel with the files.
 
-        What came of each is stored, and MLflow told.
+        The outcomes are stored and recorded in MLflow.
 
         Args:
             refs: runs and images as ``lab.history.find`` takes them, ``sweep:3``, or files of images that PromptLab
                 made elsewhere, of which nothing is stored.
-            everything: all that was made in this workspace.
-            sample: compare only so many, drawn at random.
+            everything: all images that were made in this workspace.
+            sample: compare only this many, drawn at random.
 
         Raises:
             NotFound, InputError: when there is nothing of that name, or it cannot be made again.
@@ -376,9 +328,10 @@ class Lab:
         device: str | None = None,
         watch: Watch = unwatched,
     ) -> PromptEffect:
-        """Measure how much each prompt of a run changes the image, against how much the seed does; record it in MLflow.
+        """Measure how much each prompt of a run changes the image, against how much the seed does.
 
-        The plot is written to ``workspace.effect(run)``. See :mod:`promptlab.lab.preferences.prompt_effect`.
+        It is recorded in MLflow, and the plot written to ``workspace.effect(run)``. See
+        :mod:`promptlab.lab.preferences.prompt_effect`.
 
         Args:
             ref: a run; of an image, its run is meant.
@@ -398,95 +351,3 @@ class Lab:
         save_effect_report(found, run, self.workspace)
         self.context.publisher.track_run(run, watch)
         return found
-
-    def _prober(self, watch: Watch) -> Prober:
-        from promptlab.lab.maintenance.batch_size_probe import Prober
-
-        return Prober(self.engine, self.notebook, watch, permissions=self.context.permissions)
-
-    def _report_truncated(self, resolved: Sequence[ResolvedSpec], watch: Watch) -> tuple[TruncatedPrompt, ...]:
-        with suppress(EngineError):  # a tokenizer that will not load is the engine's to say, with the weights
-            if cut := self.context.truncated_prompts(resolved):
-                watch(PromptsTruncated(prompts=cut))
-                return cut
-        return ()
-
-    def _store_truncated(self, run: RunRecord, cut: Sequence[TruncatedPrompt]) -> None:
-        if cut:
-            kept = [TruncatedText(prompt=each.prompt, encoder=each.encoder, words=each.words) for each in cut]
-            self.notebook.add_truncated_texts(run.id, kept)
-
-    def _completed(
-        self, runs: Sequence[RunRecord], watch: Watch, *, resolved: Sequence[ResolvedSpec] | None = None
-    ) -> tuple[RunRecord, ...]:
-        """Runs that are there already: given back when they are whole, else taken up, together.
-
-        Args:
-            resolved: of each run; found out where it is not given.
-
-        Raises:
-            EngineError: when some failed; the others are made.
-        """
-        whole = {run.id for run in runs if self.context.executor.is_whole(run)}
-        owing = [(place, run) for place, run in enumerate(runs) if run.id not in whole]
-        for run_id in whole:
-            watch(RunReused(run_id=run_id))
-        given = self._as_recorded(runs) if resolved is None else resolved
-        jobs = self._jobs([run for _, run in owing], [given[place] for place, _ in owing])
-        self.notebook.mark_requested([run.id for run in runs])
-        outcomes = self.context.executor.execute_all(jobs, watch) if jobs else ()
-        failures = [outcome.failure for outcome in outcomes if outcome.failure is not None]
-        if failures:
-            raise failures[0] if len(runs) == 1 else _failed(failures, len(runs))
-        made = {outcome.run.id: outcome.run for outcome in outcomes}
-        return tuple(made.get(run.id) or self.notebook.run(run.id) for run in runs)
-
-    def _jobs(
-        self, runs: Sequence[RunRecord], resolved: Sequence[ResolvedSpec], *, again: bool = False
-    ) -> list[RunJob]:
-        parents: dict[int | None, RunRecord] = {
-            run.parent_run_id: self.notebook.run(run.parent_run_id) for run in runs if run.parent_run_id
-        }
-        return [
-            RunJob(run=run, resolved=one, parent=parents.get(run.parent_run_id), again=again)
-            for run, one in zip(runs, resolved, strict=True)
-        ]
-
-    def _as_recorded(self, runs: Sequence[RunRecord]) -> list[ResolvedSpec]:
-        """The runs' specs, resolved here and now to the weights that they were begun with.
-
-        Raises:
-            InputError: when a model changed under its name.
-        """
-        self.context.check()
-        return as_recorded(self.engine, runs, permissions=self.context.permissions)
-
-    def _execute_sweep(self, sweep: SweepRecord, *, again: bool, watch: Watch) -> SweepRecord:
-        """Every run of the sweep that is not whole; one that fails does not take the others along.
-
-        Raises:
-            InputError: when another process is making it.
-        """
-        with self.context.executor.locks.sweep_held(sweep.id):
-            return self._made_sweep(sweep, again=again, watch=watch)
-
-    def _made_sweep(self, sweep: SweepRecord, *, again: bool, watch: Watch) -> SweepRecord:
-        runs = [self.notebook.run(one.run_id) for one in sweep.runs]
-        self.notebook.mark_requested([run.id for run in runs])
-        owing = [run for run in runs if again or not self.context.executor.is_whole(run)]
-        if not owing and sweep.tracked_at is not None:
-            return sweep
-        jobs = self._jobs(owing, self._as_recorded(owing), again=again)
-        for job in jobs:
-            with suppress(EngineError):
-                self._store_truncated(job.run, self.context.truncated_prompts((job.resolved,)))
-        outcomes = self.context.executor.execute_all(jobs, watch) if jobs else ()
-        shown = self.context.publisher.publish_sweep(self.notebook.sweep(sweep.id), watch)
-        failures = [outcome.failure for outcome in outcomes if outcome.failure is not None]
-        if failures:
-            raise _failed(failures, len(sweep.runs))
-        return shown
-
-
-def _failed(failures: Sequence[EngineError], of: int) -> EngineError:
-    return EngineError(f"{len(failures)} of {of} runs failed: {one_line(failures[0])}")

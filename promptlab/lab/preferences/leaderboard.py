@@ -1,4 +1,4 @@
-"""Ranks the values of a setting, or wordings, by votes and stars, and chooses the next two pictures to show.
+"""Ranks the values of a setting, or prompts, by votes and stars; chooses the next two images to show.
 
 Stars become votes: of two pictures that differ in what is asked about and in nothing else that a viewer means, the one
 with more stars was liked better. For a setting that is the same seed, the same words and the same setting key but for
@@ -84,7 +84,7 @@ def best(by: str, said: RatedImages) -> Leaderboard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Question:
-    """Says what a picture shows of the field asked about, and what it has to share with another to be compared."""
+    """Says an image's values of a field, and what two images must share to be compared by it."""
 
     values: Callable[[RatedImage], frozenset[str]]
     rest: Callable[[RatedImage], Hashable]
@@ -169,7 +169,7 @@ def _starred(question: _Question, said: RatedImages) -> Iterator[Contest]:
 
 
 def contender(one: RatedImage, *, runs: int, variants: int) -> str:
-    """Name what stands against others in a comparison: its run's setting and its wording, as far as they differ."""
+    """Name an image in a comparison by its run's setting and its prompt, as far as they differ."""
     values = [value for _, value in one.sweep_values] if runs > 1 else []
     if runs > 1 and not values:
         values = [f"run {one.run_id}"]
@@ -187,7 +187,7 @@ def ranked(said: RatedImages, names: Mapping[int, str]) -> Ranking:
 
 
 def next_pair(said: RatedImages, names: Mapping[int, str]) -> tuple[RatedImage, RatedImage] | None:
-    """Choose two pictures of one seed that were not compared yet, about which an answer tells most; or None.
+    """Choose two images of one seed, not compared yet, whose comparison tells most; or None.
 
     Those of contenders that met least often, and of these the ones that are closest in strength. Which stands first
     is as good as drawn by lot, so that a liking for one side favours nobody.
