@@ -188,7 +188,7 @@ class Verifier:
         if run.origin is not None and run.origin.program != "PromptLab":
             raise InputError(
                 "run", run.id, problem=f"was made by {run.origin.program}, which does not say by which weights",
-                hint=f"promptlab rerun {run.id} --model MODEL",
+                hint="promptlab rerun RUN --model MODEL".replace("RUN", str(run.id)),
             )  # fmt: skip
         with said_of(f"run {run.id}", f"promptlab rerun {run.id}"):
             found = self._resolve(run.spec, run.device)
