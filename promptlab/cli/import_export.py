@@ -86,5 +86,5 @@ def export(ref: str, to: str | None, kind: str | None, quality: int, lossless: b
         raise UnknownValue("--format", asked, FORMATS, hint="--format jpeg")
     picture = ImageFormat(format=asked, quality=quality, lossless=lossless)
     lab = open_lab(workspace)
-    done = lab.maintenance.export(ref, target, picture=picture)
+    done = lab.maintenance.export(ref, target, image_format=picture)
     click.echo(f"{counted(done.pictures, 'picture')}: {shown_path(done.path.absolute())}")

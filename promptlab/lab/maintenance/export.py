@@ -69,7 +69,7 @@ class ExportResult:
     pictures: int
 
 
-def export_image(image: ImageRecord, workspace: Workspace, to: Path | None, picture: ImageFormat) -> ExportResult:
+def export_image(image: ImageRecord, workspace: Workspace, to: Path | None, image_format: ImageFormat) -> ExportResult:
     """Export one image.
 
     Args:
@@ -81,17 +81,21 @@ def export_image(image: ImageRecord, workspace: Workspace, to: Path | None, pict
         StoreError: when it cannot be written.
     """
     source = _file_of(image, workspace)
-    name = f"{image.run_id:05d}-{source.stem}{FORMATS[picture.format]}"
+    name = f"{image.run_id:05d}-{source.stem}{FORMATS[image_format.format]}"
     target = Path(name) if to is None else to / name if to.is_dir() else to
     _check_free(target)
     with _temporary_folder(target.parent) as folder:
-        picture.write(source, folder / target.name)
+        image_format.write(source, folder / target.name)
         (folder / target.name).rename(target)
     return ExportResult(path=target, pictures=1)
 
 
 def export_runs(
-    runs: Sequence[RunRecord], sweep: SweepRecord | None, workspace: Workspace, to: Path | None, picture: ImageFormat
+    runs: Sequence[RunRecord],
+    sweep: SweepRecord | None,
+    workspace: Workspace,
+    to: Path | None,
+    image_format: ImageFormat,
 ) -> ExportResult:
     """Export a run (``runs`` is that one), or a sweep with all its runs, a folder each.
 
@@ -107,7 +111,7 @@ def export_runs(
     _check_free(target)
     with _temporary_folder(target.parent) as folder:
         inside = Workspace(folder)
-        there = [_write_run(run, workspace, inside, picture) for run in runs]
+        there = [_write_run(run, workspace, inside, image_format) for run in runs]
         if sweep is not None:
             _copy(sorted(workspace.sweep_folder(sweep.id).glob("grid-*.png")), inside.sweep_folder(sweep.id))
             save_sweep_report(sweep, there, inside)
@@ -120,7 +124,7 @@ def export_runs(
     return ExportResult(path=target, pictures=sum(len(run.made) for run in there))
 
 
-def _write_run(run: RunRecord, workspace: Workspace, inside: Workspace, picture: ImageFormat) -> RunRecord:
+def _write_run(run: RunRecord, workspace: Workspace, inside: Workspace, image_format: ImageFormat) -> RunRecord:
     """Write all files of ``run``; return its record with their paths."""
     folder = inside.run_folder(run.id)
     folder.mkdir(parents=True)
@@ -128,8 +132,8 @@ def _write_run(run: RunRecord, workspace: Workspace, inside: Workspace, picture:
     for image in run.images:
         place = None
         if image in run.made:
-            path = folder / Path(inside.image_name(image.variant, image.seed)).with_suffix(FORMATS[picture.format])
-            picture.write(_file_of(image, workspace), path)
+            path = folder / Path(inside.image_name(image.variant, image.seed)).with_suffix(FORMATS[image_format.format])
+            image_format.write(_file_of(image, workspace), path)
             place = inside.relative(path)
         images.append(dataclasses.replace(image, path=place))
     there = dataclasses.replace(run, images=tuple(images))

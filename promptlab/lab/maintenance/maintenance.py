@@ -92,7 +92,7 @@ class Maintenance:
             context.publisher.publish_sweep(context.notebook.sweep(sweep_id), watch)
         return tuple(dataclasses.replace(one, run=one.run and context.notebook.run(one.run.id)) for one in imported)
 
-    def export(self, ref: str, to: Path | None = None, *, picture: ImageFormat | None = None) -> ExportResult:
+    def export(self, ref: str, to: Path | None = None, *, image_format: ImageFormat | None = None) -> ExportResult:
         """Write a run, a sweep or an image to files that need no workspace.
 
         See :mod:`promptlab.lab.maintenance.export`.
@@ -100,7 +100,7 @@ class Maintenance:
         Args:
             ref: a run, image or sweep, as :attr:`promptlab.lab.Lab.history` finds them.
             to: a folder, a ``.zip``, or an image file, that does not exist yet.
-            picture: the format of the images; PNG by default, copied as they are.
+            image_format: the format of the images; PNG by default, copied as they are.
 
         Raises:
             NotFound, InputError: for what does not exist, and for a target that does.
@@ -109,15 +109,15 @@ class Maintenance:
         from promptlab.lab.maintenance.export import ImageFormat, export_image, export_runs
 
         context = self._context
-        picture = picture or ImageFormat()
+        image_format = image_format or ImageFormat()
         if (sweep_id := find_sweep(ref, context)) is not None:
             sweep = context.notebook.sweep(sweep_id)
             runs = [context.notebook.run(one.run_id) for one in sweep.runs]
-            return export_runs(runs, sweep, context.workspace, to, picture)
+            return export_runs(runs, sweep, context.workspace, to, image_format)
         source = find_run_or_image(ref, context)
         if source.position is not None:
-            return export_image(source.run.images[source.position], context.workspace, to, picture)
-        return export_runs([source.run], None, context.workspace, to, picture)
+            return export_image(source.run.images[source.position], context.workspace, to, image_format)
+        return export_runs([source.run], None, context.workspace, to, image_format)
 
     def sync(self, watch: Watch = unwatched, *, everything: bool = False) -> SyncResult:
         """Record in MLflow every ended run and sweep that it lacks, or shows otherwise than the database.

@@ -72,7 +72,7 @@ def test_export_experiment_file_asks_for_the_same_run(lab, made, painter, tmp_pa
 )
 def test_export_as_jpeg_or_webp_carries_the_pngs_metadata(lab, made, tmp_path, picture, ending, same):
     """The whole description comes out of the EXIF; without loss the pixels are the same too."""
-    done = lab.maintenance.export("1", tmp_path / "out", picture=picture)
+    done = lab.maintenance.export("1", tmp_path / "out", image_format=picture)
     photo = done.path / f"v00-seed1{ending}"
     kept = lab.workspace.root / made.images[1].path
     assert self_description(photo) == self_description(kept)
@@ -126,7 +126,7 @@ def test_export_to_an_existing_target_is_refused(lab, made, tmp_path):
     with pytest.raises(NotFound, match="promptlab doctor"):
         lab.maintenance.export("1", tmp_path / "other")
     with pytest.raises(InputError, match="quality 0 is out of range"):
-        lab.maintenance.export("1/1", tmp_path / "x.jpg", picture=ImageFormat(format="jpeg", quality=0))
+        lab.maintenance.export("1/1", tmp_path / "x.jpg", image_format=ImageFormat(format="jpeg", quality=0))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "work space"]
 
 
