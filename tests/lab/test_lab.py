@@ -92,7 +92,8 @@ def test_run_with_failing_engine_keeps_what_was_made(workspace):
     with pytest.raises(EngineError, match="will not paint 'ugly'"):
         lab.run(spec)
     run = lab.history.find("last").run
-    assert (run.status, run.error) == (RunStatus.FAILED, "the painter will not paint 'ugly'")
+    assert run.status is RunStatus.FAILED
+    assert run.error == "2 of 4 images could not be made: the painter will not paint 'ugly'"
     assert [image.status for image in run.images] == [ImageStatus.MADE] * 2 + [ImageStatus.FAILED] * 2
     assert all((workspace.root / image.path).is_file() for image in run.made)
     assert run.tracked_at is not None
