@@ -9,6 +9,7 @@ import click
 from promptlab.cli.context import open_lab, tracking_option, workspace_options
 from promptlab.cli.inline_pictures import show_option, show_picture
 from promptlab.cli.progress import ProgressDisplay
+from promptlab.cli.render.csv import check_one_format
 from promptlab.cli.render.effect_table import effect_csv, effect_json, effect_lines
 from promptlab.errors import InputError, UnknownValue
 from promptlab.lab.history.rerun import RunOrImage
@@ -49,12 +50,11 @@ def effect(
     promptlab run "a fox {|, masterpiece}" --seeds 0-7
     promptlab effect last
     """
+    check_one_format(as_json=as_json, as_csv=as_csv)
     if score not in (None, "clip"):
         raise UnknownValue("--score", score, ["clip"])
     if score is not None and clip_model is None:
         raise InputError("--score", score, problem="needs a CLIP model", hint="--clip-model FOLDER_OR_ID")
-    if as_json and as_csv:
-        raise InputError("--csv", problem="is said beside --json", allowed="one of them")
     lab = open_lab(workspace, tracking_uri)
     source: RunOrImage = lab.history.find(ref)
     with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -21,7 +22,7 @@ from promptlab.records import ImageRecord
 
 if TYPE_CHECKING:
     from promptlab.lab import Lab
-    from promptlab.store.rated_images import RatedImage
+    from promptlab.store.rated_images import RatedImage, RatedImages
 
 __all__ = ["best", "compare", "favourite", "rate"]
 
@@ -105,7 +106,26 @@ def compare(
     every = said.images.values()
     runs, variants = len({one.run_id for one in every}), len({(one.label, one.prompt) for one in every})
     names = {one.source: contender(one, runs=runs, variants=variants) for one in every}
-    seen: list[str] = []
+    compared = _ask_about(lab, refs, said, names, pairs) if pairs else ()
+    if compared:
+        with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
+            lab.ratings.publish_votes(compared, watch=progress)
+        said = lab.ratings.rated_images(refs, every=True)
+    ranking = ranked(said, names)
+    if not ranking.standings:
+        why = "there is nothing to compare: pictures of one seed with other words or settings" if not compared else ""
+        click.echo("no votes yet" + (f"; {why}" if next_pair(said, names) is None else ""))
+        return
+    click.echo("\n".join([*ranking_lines("CONTENDER", ranking), verdict_line(ranking)]))
+
+
+def _ask_about(
+    lab: Lab, refs: Sequence[str], said: RatedImages, names: Mapping[int, str], pairs: int
+) -> tuple[str, ...]:
+    """Ask about up to ``pairs`` pairs and keep each answer at once; return the images that were voted on."""
+    from promptlab.lab.preferences.leaderboard import next_pair
+
+    voted_on: list[str] = []
     for number in range(1, pairs + 1):
         pair = next_pair(said, names)
         answer = None if pair is None else _asked(lab, pair, f"{number}/{pairs}")
@@ -113,17 +133,9 @@ def compare(
             break
         winner, loser = pair if answer != "b" else pair[::-1]
         lab.ratings.vote(winner.ref, loser.ref, tie=answer == "=")
-        seen += [winner.ref, loser.ref]
+        voted_on += [winner.ref, loser.ref]
         said = lab.ratings.rated_images(refs, every=True)
-    if seen:
-        with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
-            lab.ratings.publish_votes(tuple(dict.fromkeys(seen)), watch=progress)
-    ranking = ranked(said, names)
-    if not ranking.standings:
-        why = "there is nothing to compare: pictures of one seed with other words or settings" if not seen else ""
-        click.echo("no votes yet" + (f"; {why}" if next_pair(said, names) is None else ""))
-        return
-    click.echo("\n".join([*ranking_lines("CONTENDER", ranking), verdict_line(ranking)]))
+    return tuple(dict.fromkeys(voted_on))
 
 
 def _asked(lab: Lab, pair: tuple[RatedImage, RatedImage], place: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -61,19 +61,7 @@ def sweep_lines(
         lines = [f"nothing to make: {lines[0]}, made before; --again makes them anew"]
     elif new is not None and new < images:
         lines[0] += f"; {images - new:,} of them made before"
-    rows = [
-        (
-            str(run.run_id),
-            *(value for _, value in run.values),
-            "-" if (summary := by_id.get(run.run_id)) is None else f"{summary.made}/{summary.images}",
-            "-" if summary is None or summary.seconds_per_image is None else f"{summary.seconds_per_image:.2f}",
-            "-" if summary is None else "" if summary.status is RunStatus.FINISHED else or_dash(summary.status),
-        )
-        for run in sweep.runs[:most]
-    ]
-    names = [name.upper() for name, _ in sweep.runs[0].values] if sweep.runs else []
-    right = frozenset({0, len(names) + 1, len(names) + 2})
-    lines += table(("RUN", *names, "IMAGES", "S/IMAGE", ""), rows, right=right)
+    lines += _sweep_table(sweep, by_id, most)
     lines += _more(len(sweep.runs), f"promptlab show sweep:{sweep.id}{there}", most)
     pages = list(_pages(sweep, workspace))
     if pages:
@@ -85,6 +73,22 @@ def sweep_lines(
     first = sweep.runs[0].run_id if sweep.runs else "last"
     lines.append(f'next: promptlab rerun {first} --replace "OLD=>{{NEW|OTHER}}"{there}, or promptlab ui{there}')
     return lines
+
+
+def _sweep_table(sweep: SweepRecord, summaries: Mapping[int, RunSummary], most: int) -> list[str]:
+    rows = [
+        (
+            str(run.run_id),
+            *(value for _, value in run.values),
+            "-" if (summary := summaries.get(run.run_id)) is None else f"{summary.made}/{summary.images}",
+            "-" if summary is None or summary.seconds_per_image is None else f"{summary.seconds_per_image:.2f}",
+            "-" if summary is None else "" if summary.status is RunStatus.FINISHED else or_dash(summary.status),
+        )
+        for run in sweep.runs[:most]
+    ]
+    names = [name.upper() for name, _ in sweep.runs[0].values] if sweep.runs else []
+    right = frozenset({0, len(names) + 1, len(names) + 2})
+    return table(("RUN", *names, "IMAGES", "S/IMAGE", ""), rows, right=right)
 
 
 def _pages(sweep: SweepRecord, workspace: Workspace) -> Iterator[Path]:
