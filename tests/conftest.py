@@ -9,12 +9,11 @@ import sqlite3
 import uuid
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-os.environ.setdefault(
-    "OMP_WAIT_POLICY", "PASSIVE"
-)  # before torch is imported; see promptlab.engine.machine.torch_setup
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported: promptlab.engine.machine.torch_setup
 
 from filelock import FileLock
 from hypothesis import settings
@@ -28,6 +27,13 @@ from tests import postgresql
 
 settings.register_profile("house", deadline=None)  # nothing timed is asserted: a first call may import torch
 settings.load_profile("house")
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Leave tests/training out of ``make check``: it imports torch and diffusers to be read at all."""
+    if config.option.markexpr == "not slow" and collection_path == Path(__file__).parent / "training":
+        return True
+    return None
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from mlflow import MlflowClient
 
 from promptlab.store.notebook import Notebook
 from promptlab.tracking.schema import database_uri
@@ -29,6 +28,8 @@ def test_order_of_runs_after_a_sweep_is_one_everywhere(swept, workspace):
     assert swept("tree", "last").out == swept("tree", "4").out
     book = Notebook.at(workspace)
     mine = [one.mlflow_run_id for number in (1, 2, 3, 4) for one in book.run(number).variants]
+    from mlflow import MlflowClient
+
     client = MlflowClient(database_uri(workspace))
     experiment = client.get_run(mine[0]).info.experiment_id
     found = client.search_runs([experiment], order_by=["attributes.start_time ASC"])

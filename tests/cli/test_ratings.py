@@ -5,7 +5,6 @@ import io
 import json
 
 import pytest
-from mlflow import MlflowClient
 
 from promptlab.lab.preferences.report_votes import ReportVote, format_votes
 from promptlab.store.notebook import Notebook
@@ -26,6 +25,8 @@ def answering(monkeypatch, *answers):
 def told(workspace, position=0):
     """The MLflow run of a variant of run 1."""
     (run_id,) = [one.mlflow_run_id for one in Notebook.at(workspace).run(1).variants if one.position == position]
+    from mlflow import MlflowClient
+
     return MlflowClient(database_uri(workspace)).get_run(run_id).data
 
 

@@ -231,6 +231,7 @@ def test_what_is_cut_is_passed_on():
     assert plan(resolve(spec_of("a b")), cut=[cut]).cut == (cut,)
 
 
+@pytest.mark.slow
 def test_a_large_plan_is_small():
     """Ten thousand settings in twenty megabytes; benchmarks/planning.py has the figures."""
     import tracemalloc

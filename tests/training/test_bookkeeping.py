@@ -21,6 +21,8 @@ from training.ranks import Ranks
 from training.report import table
 from training.rows import Rows
 
+pytestmark = pytest.mark.slow
+
 
 def test_frechet_distance_of_known_gaussians_is_exact() -> None:
     """Zero for a set and itself; the squared gap for shifted copies; (σ-1)² a dimension for scaled ones."""
@@ -143,7 +145,6 @@ def test_learning_rate_follows_the_budget() -> None:
     assert plan.rate_at(1.0, 500) == pytest.approx(0.02)
 
 
-@pytest.mark.slow
 def test_training_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
     """A second call with a larger budget continues steps, time and log; one with none left does nothing."""
 

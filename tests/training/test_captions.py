@@ -11,6 +11,8 @@ from training.captions import AGE_WORDS, LIGHT_WORDS, MAKEUP_WORDS, VIEW_WORDS, 
 from training.labels import COLUMNS, label_row
 from training.tokenizer import learn_tokenizer, load_tokenizer, tokens_of
 
+pytestmark = pytest.mark.slow
+
 STORY = "portrait photo of the oldest warrior chief, tribal panther make up, blue on red, side profile, looking away"
 
 
@@ -79,7 +81,6 @@ def test_attributes_all_turn_up() -> None:
         assert {getattr(a, name) for a in chosen} >= set(values)
 
 
-@pytest.mark.slow
 def test_tokenizer_knows_the_story_and_spells_the_rest(tmp_path: Path) -> None:
     """The story's words are one token each, an unknown word is bytes, and what was saved is what is loaded."""
     learnt = learn_tokenizer(tmp_path, texts=800)

@@ -11,6 +11,8 @@ from training.attributes import AGES, COLOURS, MAKEUPS, ROLES, VIEWS, Attributes
 from training.drawing import render
 from training.frame import SIZE
 
+pytestmark = pytest.mark.slow
+
 CORNER = np.s_[2:10, 2:10]
 
 

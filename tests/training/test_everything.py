@@ -9,6 +9,8 @@ import pytest
 
 from training.everything import SHARES, budgets
 
+pytestmark = pytest.mark.slow
+
 
 def test_budget_is_spent_whole() -> None:
     """All minutes go to what is trained; without the autoencoder the others get its share."""
@@ -19,7 +21,6 @@ def test_budget_is_spent_whole() -> None:
     assert sum(going_on.values()) == pytest.approx(60)
 
 
-@pytest.mark.slow
 def test_training_from_parts_of_a_released_model_takes_only_these(tmp_path: Path) -> None:
     """Its tokenizer alone: the words are known, everything else is new."""
     done = subprocess.run(
@@ -32,7 +33,6 @@ def test_training_from_parts_of_a_released_model_takes_only_these(tmp_path: Path
     assert [path.name for path in (tmp_path / "start").iterdir()] == ["tokenizer"]
 
 
-@pytest.mark.slow
 def test_checkpoints_of_other_latents_are_forgotten(tmp_path: Path) -> None:
     """A decoder of the old latents would decode the new ones, and be shipped; the denoiser goes on with turned ones."""
     from training.encoding import forget
@@ -46,7 +46,6 @@ def test_checkpoints_of_other_latents_are_forgotten(tmp_path: Path) -> None:
     assert (tmp_path / "vae-before").is_dir()
 
 
-@pytest.mark.slow
 def test_decoder_beside_a_released_model_is_trained_on(tmp_path: Path) -> None:
     """Not the narrower one of the model itself, which would take its place."""
     from training.decoder import _fresh_fine
@@ -58,7 +57,6 @@ def test_decoder_beside_a_released_model_is_trained_on(tmp_path: Path) -> None:
     assert list(_fresh_fine(tmp_path).config.block_out_channels) == released["block_out_channels"]
 
 
-@pytest.mark.slow
 def test_training_help_names_every_stage() -> None:
     """`python -m training` with nothing, or with an unknown stage, says what there is."""
     done = subprocess.run([sys.executable, "-m", "training", "paint"], capture_output=True, text=True)

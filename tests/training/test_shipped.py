@@ -2,7 +2,11 @@
 
 import json
 
+import pytest
+
 from promptlab.models import bundled, bundled_models
+
+pytestmark = pytest.mark.slow
 
 LIMIT = 20_000_000
 

@@ -72,6 +72,7 @@ def test_effect_with_scaled_distances_is_the_same(count, seeds, factor, seed):
             assert math.isclose(one.effect.low, other.effect.low, rel_tol=1e-9)
 
 
+@pytest.mark.slow
 def test_effect_interval_holds_the_truth_nearly_as_often_as_it_says():
     """Of 200 runs of eight seeds, the 95 % interval misses the effect of endless seeds in few, as bootstraps do."""
     vectors = points([0, 0.5], 4000, seed=5)
