@@ -18,6 +18,7 @@ from typing import Final
 from promptlab.images.foreign.record import ForeignMetadata, as_float, as_int, cleaned, json_object
 from promptlab.images.foreign.spec_builder import SpecBuilder
 from promptlab.images.samplers import split_sampler
+from promptlab.specs.settings import settings_of
 
 __all__ = ["Infotext", "parse", "read"]
 
@@ -105,6 +106,9 @@ def described(text: Infotext, *, program: str) -> SpecBuilder:
         builder.set_variation(("Variation seed", left.pop("Variation seed")), strength)
     _sampler(builder, left)
     _call(builder, left)
+    for row in settings_of("call"):
+        if row.infotext is not None and row.infotext in left:
+            builder.set_number(row.name, row.infotext, left.pop(row.infotext))
     _noise(builder, left.pop("RNG", None))
     for spent in ("Version", "App"):
         left.pop(spent, None)

@@ -15,6 +15,7 @@ from promptlab.images.infotext import infotext
 from promptlab.images.png import write_png
 from promptlab.plan import requests_of
 from promptlab.specs import Lora, RunSpec, SchedulerSpec, Variant, options
+from promptlab.specs.settings import SETTINGS
 from tests.images.foreign import samples
 from tests.images.foreign.words import as_read, nasty
 
@@ -122,8 +123,8 @@ def test_automatic1111_wrong_field_is_a_gap_with_its_reason():
 def test_automatic1111_reads_back_what_promptlab_writes(resolve, prompt, negative, seed):
     """For any words at all: prompts up to white space, the whole setting, and nothing lost."""
     resolved = resolve((Variant(prompt=prompt, negative_prompt=negative),), (seed,))
-    (task,) = requests_of(resolved)
-    found = recognise({"parameters": infotext(task)})
+    (request,) = requests_of(resolved)
+    found = recognise({"parameters": infotext(request)})
     (variant,) = found.spec.variants
     assert found.program == "PromptLab"
     assert as_read(variant.prompt) == as_read(prompt)
@@ -131,6 +132,15 @@ def test_automatic1111_reads_back_what_promptlab_writes(resolve, prompt, negativ
     assert found.spec.call == resolved.spec.call
     assert found.spec.pipeline.scheduler == resolved.spec.pipeline.scheduler
     assert (found.spec.seeds, found.spec.pipeline.model, found.lost) == ((seed,), "mini", ())
+
+
+@pytest.mark.parametrize("row", [row for row in SETTINGS.values() if row.infotext], ids=lambda row: row.name)
+def test_automatic1111_reads_back_settings_that_the_table_names(resolve, row):
+    """Whatever stands in infotext as it is comes back as it was."""
+    resolved = resolve(**{row.sets[0]: 4.0})
+    text = infotext(requests_of(resolved)[0])
+    assert f"{row.infotext}: 4," in text
+    assert recognise({"parameters": text}).spec.call == resolved.spec.call
 
 
 @pytest.mark.parametrize("scale", [1.0, 7.5])
