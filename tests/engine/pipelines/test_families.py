@@ -10,7 +10,7 @@ import pytest
 
 from promptlab.engine.pipelines.traits import FIXED_PROMPT_LENGTH
 from promptlab.engine.sources.finder import find_model
-from promptlab.errors import InputError
+from promptlab.errors import EngineError, InputError
 from promptlab.specs import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant
 from tests.engine.drawing import draw, resolve
 from tests.engine.folders import write_hub_cache, write_json
@@ -170,7 +170,7 @@ def test_image_of_another_size_is_refused(engine, spec_of, monkeypatch):
     whole = static_batching.images_of
     monkeypatch.setattr(static_batching, "images_of", lambda output, rows: [each[:32] for each in whole(output, rows)])
     spec = spec_of("stable-diffusion-3", num_inference_steps=1, height=64, width=64)
-    with pytest.raises(InputError, match="size '64x64' is a size that StableDiffusion3Pipeline changes to 64x32"):
+    with pytest.raises(EngineError, match="size '64x64' is a size that StableDiffusion3Pipeline changes to 64x32"):
         list(draw(engine, requests_of(resolve(engine, spec))))
 
 
