@@ -7,7 +7,7 @@ import pytest
 from promptlab._gc import gc_paused
 
 
-def test_the_collector_is_paused_inside_and_on_afterwards():
+def test_gc_paused_is_off_inside_and_on_afterwards():
     """Also after an error, and where one pause lies in another."""
     assert gc.isenabled()
     with gc_paused():
@@ -21,7 +21,7 @@ def test_the_collector_is_paused_inside_and_on_afterwards():
     assert gc.isenabled()
 
 
-def test_a_collector_that_was_off_stays_off():
+def test_gc_paused_where_it_was_off_stays_off():
     """Whoever turned it off has reasons."""
     gc.disable()
     try:
@@ -32,7 +32,7 @@ def test_a_collector_that_was_off_stays_off():
         gc.enable()
 
 
-def test_a_function_can_be_run_with_it_paused():
+def test_gc_paused_as_a_decorator_pauses():
     """As a decorator, each time it is called."""
     paused = gc_paused()(gc.isenabled)
     assert (paused(), paused(), gc.isenabled()) == (False, False, True)

@@ -28,12 +28,12 @@ LORA, WORD = SETTINGS["lora"], SETTINGS["textual_inversion"]
         ("default", []),
     ],
 )
-def test_a_name_and_its_weight(text, parts):
+def test_lora_text_is_a_name_and_a_weight(text, parts):
     """Behind the last colon stands the weight; 1 where there is none; ``+`` joins what is used together."""
     assert read_values(LORA, text, what="loras") == (tuple(Lora(name=name, weight=weight) for name, weight in parts),)
 
 
-def test_a_weight_may_be_a_range():
+def test_lora_weight_may_be_a_range():
     """``0.5..1 step 0.25`` is three values, as for any number."""
     found = read_values(LORA, "ink:0.5..1 step 0.25", what="loras")
     assert [str(value[0]) for value in found] == ["ink:0.5", "ink:0.75", "ink"]
@@ -57,13 +57,13 @@ def test_a_weight_may_be_a_range():
         (WORD, "a:<x>+b:<x>", "embeddings '<x>' is named twice"),
     ],
 )
-def test_what_is_none_is_refused_in_a_sentence(field, text, sentence):
+def test_adapters_that_are_none_are_refused_in_a_sentence(field, text, sentence):
     """With the option, what was typed, and what to type."""
     with pytest.raises(InputError, match=sentence):
         read_values(field, text, what=field.field)
 
 
-def test_an_embedding_has_a_word():
+def test_embedding_text_is_a_name_and_a_token():
     """Behind the colon; without one, the file says it."""
     assert read_values(WORD, "cat.pt:<cat>+dog", what="-") == (
         (Embedding(name="cat.pt", token="<cat>"), Embedding(name="dog")),
@@ -74,7 +74,7 @@ def made(experiment):
     return experiment.sweep(default_model="mini")
 
 
-def test_typed_twice_is_an_axis_and_joined_is_one_value():
+def test_adapters_typed_twice_are_an_axis():
     """As for every other setting: several values are several runs."""
     typed = Experiment().with_options(prompts=("a fox",), lora=("none", "ink:0.5", "ink:0.5 + wash"))
     assert [[str(each) for each in spec.pipeline.loras] for spec in made(typed).specs] == [
@@ -83,7 +83,7 @@ def test_typed_twice_is_an_axis_and_joined_is_one_value():
     assert [cell.label for cell in made(typed).cells] == ["lora none", "lora ink:0.5", "lora ink:0.5 + wash"]
 
 
-def test_a_file_has_lists_of_lists():
+def test_adapters_in_a_file_are_lists_of_lists():
     """A list is used together; a list under axes has a value each, and each may be a list. Its texts are literal."""
     one = parse_experiment("prompts: a fox\nlora: [ink:0.5, a+b]\nembedding: cat.pt:<cat>\n", file="f.yaml")
     (spec,) = made(one).specs
@@ -96,13 +96,13 @@ def test_a_file_has_lists_of_lists():
     assert [len(spec.pipeline.loras) for spec in made(ladder).specs] == [0, 2, 0]
 
 
-def test_a_file_is_told_the_place():
+def test_adapters_in_a_file_are_refused_at_their_place():
     """A weight that is none, in a list within a list."""
     with pytest.raises(InputError, match=r"f\.yaml, line 3, column 19: axes\.lora 'wash:much' has the weight 'much'"):
         parse_experiment("prompts: a fox\naxes:\n  lora: [ink:0.5, [ink:0.5, wash:much]]\n", file="f.yaml")
 
 
-def test_what_used_to_be_arguments_is_what_it_is_now():
+def test_former_arguments_are_the_settings_of_today():
     """``arguments: {clip_skip: 1}`` in a file, and ``--set clip_skip=1``, are the field of today."""
     file = parse_experiment("prompts: a fox\narguments: {clip_skip: 1, eta: 0.5}\n", file="f.yaml")
     (spec,) = made(file).specs
@@ -122,7 +122,7 @@ def test_what_used_to_be_arguments_is_what_it_is_now():
         ("C:\\loras\\ink.bin", "ink"),
     ],
 )
-def test_where_someone_keeps_them_is_nobodys_business(name, short):
+def test_short_source_leaves_out_folders(name, short):
     """Labels, tables and pictures say the file, or the repository, and no more."""
     assert short_source(name) == short
     assert short_part(f"{name}:0.5") == f"{short}:0.5"

@@ -78,7 +78,7 @@ def check_template(template):
 
 @given(hostile)
 @settings(often, max_examples=examples(3500))
-def test_any_text_is_a_prompt_or_an_error(text):
+def test_template_fuzzed_is_prompts_or_an_input_error(text):
     """The parser and the expander answer every text, and never make more than they counted."""
     template = answered(parse, text)
     if isinstance(template, Template):
@@ -96,7 +96,7 @@ ranges = st.lists(st.one_of(st.sampled_from(NUMBERS), st.text("0123456789-.,eE+(
 
 @given(ranges.map(",".join), st.booleans())
 @settings(often, max_examples=examples(2000))
-def test_any_text_is_numbers_and_seeds_or_an_error(text, whole):
+def test_numbers_and_seeds_fuzzed_are_read_or_an_input_error(text, whole):
     """Ranges are counted before they are made; what comes out is finite, and in range."""
     numbers = answered(parse_numbers, text, whole=whole, what="num_inference_steps")
     if numbers is not None:
@@ -110,7 +110,7 @@ def test_any_text_is_numbers_and_seeds_or_an_error(text, whole):
 
 @given(hostile, hostile, st.lists(hostile, max_size=4), st.one_of(st.none(), st.lists(hostile, max_size=9)))
 @settings(often, max_examples=examples(1500))
-def test_any_wording_is_variants_or_an_error(text, other, fragments, parts):
+def test_prompt_edits_fuzzed_are_variants_or_an_input_error(text, other, fragments, parts):
     """Append, replace, fragments and orders, each with any text: rows that differ, no more than a run can have."""
     variants = answered(from_prompts, ["a red, old, tall fox", text], lists=LISTS)
     if variants is None or len(variants) > SMALL:
@@ -236,27 +236,27 @@ def check_file(text):
 
 @given(mutated())
 @settings(often, max_examples=examples(1800))
-def test_a_file_with_slips_in_it_is_runs_or_an_error(text):
+def test_experiment_file_with_slips_is_runs_or_an_input_error(text):
     """Mutations of good files are sweeps within bounds, or say in one line what is wrong."""
     check_file(text)
 
 
 @given(anything)
 @settings(often, max_examples=examples(1200))
-def test_any_file_is_an_experiment_or_an_error(text):
+def test_experiment_file_fuzzed_is_one_or_an_input_error(text):
     """So is anything else that is made of what YAML is made of."""
     check_file(text)
 
 
 @pytest.mark.parametrize("text", bombs, ids=lambda text: text[:24])
-def test_a_file_that_would_explode_is_refused_or_counted(text):
+def test_experiment_file_that_would_explode_is_refused_or_counted(text):
     """Aliases of aliases, depths, tags, numbers and lists that few lines blow up: no more is made than is allowed."""
     check_file(text)
 
 
 @given(st.binary(max_size=60))
 @settings(often, max_examples=examples(30))
-def test_a_file_of_any_bytes_is_an_experiment_or_an_error(tmp_path_factory, raw):
+def test_experiment_file_of_any_bytes_is_one_or_an_input_error(tmp_path_factory, raw):
     """What is not even UTF-8 is said in one line, too."""
     path = tmp_path_factory.getbasetemp() / "any.yaml"
     path.write_bytes(raw)

@@ -23,7 +23,7 @@ def read(text):
     return read_yaml(text, file="f.yaml")
 
 
-def test_words_know_their_places():
+def test_located_str_knows_its_place():
     """Line and column are counted from 1; lists and mappings know theirs, too."""
     tree = read("a: x\nb:\n  - é y\n  - {c: 'z'}\n")
     assert tree == {"a": "x", "b": ["é y", {"c": "z"}]}
@@ -44,7 +44,7 @@ def test_words_know_their_places():
         ("'20'", "20"), ("1_000", "1_000"), ("a b", "a b"), ("|\n  20", "20"),
     ],
 )  # fmt: skip
-def test_what_a_word_means(text, value):
+def test_located_str_value_is_that_of_yaml_core(text, value):
     """As YAML 1.2 has it; and it stays the text that it was."""
     word = next(iter(read(f"a: {text}").values()))
     assert word.value == value
@@ -53,13 +53,13 @@ def test_what_a_word_means(text, value):
 
 
 @pytest.mark.parametrize("text", ["", "~", "null", "Null", "NULL"])
-def test_nothing(text):
+def test_read_yaml_of_nothing_is_none(text):
     """Said plainly it is nothing, in quotes it is a text."""
     assert read(f"a: {text}") == {"a": None}
     assert read(f"a: '{text}'") == {"a": text}
 
 
-def test_an_alias_is_what_it_names():
+def test_read_yaml_alias_is_what_it_names():
     """Anchors work within the file."""
     assert read("a: &x [1, 2]\nb: *x\nc: &y z\n*y : *y") == {"a": ["1", "2"], "b": ["1", "2"], "c": "z", "z": "z"}
 
@@ -83,7 +83,7 @@ def test_an_alias_is_what_it_names():
         ("a: '\\ud800", "line 1", "is not YAML"),
     ],
 )  # fmt: skip
-def test_refuses(text, place, words):
+def test_read_yaml_of_what_is_none_is_refused(text, place, words):
     """Each error names its line and column."""
     with pytest.raises(InputError) as caught:
         read(text)
@@ -93,7 +93,7 @@ def test_refuses(text, place, words):
     assert "\n" not in message
 
 
-def test_aliases_cannot_blow_up():
+def test_read_yaml_of_exploding_aliases_is_refused():
     """Nine levels of nine are four hundred million values: refused at once, not written out."""
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{at}: &a{at} [{', '.join([f'*a{at - 1}'] * 9)}]" for at in range(1, 10)]
@@ -101,7 +101,7 @@ def test_aliases_cannot_blow_up():
         read("\n".join(lines))
 
 
-def test_a_file_has_a_size():
+def test_read_yaml_of_too_much_is_refused():
     """Of text and of values."""
     with pytest.raises(InputError, match=r"f\.yaml is too large; allowed: up to 4 MiB"):
         read("a" * (MAX_BYTES + 1))
@@ -109,7 +109,7 @@ def test_a_file_has_a_size():
         read("[" + "a," * MAX_NODES + "]")
 
 
-def test_both_parsers_of_pyyaml_serve(monkeypatch):
+def test_read_yaml_with_both_parsers_is_the_same(monkeypatch):
     """Where the one in C is missing, the other gives the same places."""
     text = "a: x\nb:\n  - y\n  - {c: 'z'}\nd: |\n  e\n"
     first = read(text)
@@ -139,7 +139,7 @@ yaml_like = st.text(alphabet="ab: -\n[]{}&*!|>'\"#%@,?~1.0\t\\é", max_size=60)
 
 
 @given(yaml_like | st.text(max_size=40))
-def test_any_text_is_a_tree_or_an_input_error(text):
+def test_read_yaml_of_any_text_is_a_tree_or_an_input_error(text):
     """Reading is total."""
     try:
         read(text)
@@ -156,6 +156,6 @@ json_like = st.recursive(
 
 
 @given(json_like)
-def test_json_is_read_as_what_it_says(value):
+def test_read_yaml_of_json_is_what_it_says(value):
     """JSON is YAML, and means the same here."""
     assert plainly(read(json.dumps(value, ensure_ascii=False))) == value

@@ -13,7 +13,7 @@ def specs(text):
     return made.sweep(default_model="mini").specs
 
 
-def test_switches_and_names_are_read():
+def test_machine_settings_typed_are_read():
     """On and off as YAML says it, a name, and ``auto`` for a batch size."""
     (spec,) = specs(
         "attention_slicing: true\nvae_tiling: off\noffload: group\nattention_backend: native\nbatch_size: auto"
@@ -22,7 +22,7 @@ def test_switches_and_names_are_read():
     assert spec.batch_size == AUTO
 
 
-def test_the_tutorials_comparison_is_two_axes():
+def test_machine_switches_typed_both_ways_are_axes():
     """Batch sizes with and without attention slicing; ``auto`` may stand among numbers."""
     made = specs("axes:\n  batch_size: [1, 4, auto]\n  attention_slicing: [false, true]")
     assert [(spec.batch_size, spec.machine.attention_slicing) for spec in made] == [
@@ -40,13 +40,13 @@ def test_the_tutorials_comparison_is_two_axes():
         ("batch_size: some", "batch_size 'some' is not a whole number; allowed: .* · auto"),
     ],
 )
-def test_what_they_cannot_be_is_an_error_at_its_place(text, sentence):
+def test_machine_settings_refused_name_their_place(text, sentence):
     """With what is allowed."""
     with pytest.raises(InputError, match=sentence):
         specs(text)
 
 
-def test_a_run_is_written_back_with_what_was_switched_on():
+def test_machine_settings_are_written_and_read_back():
     """The file that makes it again says it, and nothing of what was not."""
     machine = MachineSpec(vae_slicing=True, offload="model", channels_last=True, exact=True)
     spec = RunSpec(

@@ -21,7 +21,7 @@ def prompts(variants):
     return [variant.prompt for variant in variants]
 
 
-def test_the_tutorial():
+def test_replaced_as_in_the_tutorial_gives_four_prompts():
     """Two appends and a replacement with four right sides give the tutorial's four prompts, to the letter."""
     variants = inherited(from_prompts([BASE]))
     variants = appended(appended(variants, TRIBAL), PHOTO)
@@ -42,7 +42,7 @@ def test_the_tutorial():
         assert variant.prompt in parse(variant.template).expand()
 
 
-def test_variants_of_prompts():
+def test_from_prompts_makes_variants():
     """A literal prompt is itself without a template; a template gives its prompts, each knowing it."""
     assert from_prompts(["a  cat ", "{x|y}"], negative_prompt="blur") == (
         Variant(prompt="a  cat ", negative_prompt="blur"),
@@ -51,7 +51,7 @@ def test_variants_of_prompts():
     )
 
 
-def test_inherits_the_place_in_the_parents_run():
+def test_inherited_keeps_the_place_in_the_parents_run():
     """A rerun of one variant points at its place in the parent's run, through every verb that follows."""
     parents = from_prompts(["a cat", "a dog", "a fox"])
     assert [variant.source for variant in inherited(parents)] == [0, 1, 2]
@@ -60,14 +60,14 @@ def test_inherits_the_place_in_the_parents_run():
     assert [variant.source for variant in one] == [1, 1]
 
 
-def test_a_new_rerun_forgets_old_replacements():
+def test_inherited_forgets_old_replacements():
     """What was replaced in the grandparent's words is not noted twice."""
     parents = replaced(from_prompts(["a cat"]), "cat=>dog")
     children = replaced(inherited(parents), "dog=>fox")
     assert children[0].replacement == "dog=>fox"
 
 
-def test_several_replacements_multiply():
+def test_replaced_several_times_multiplies():
     """Replacements are applied in order, each on what the ones before gave; the first changes slowest."""
     variants = replaced(from_prompts(["a cat in red"]), "cat=>{dog|fox}")
     variants = replaced(variants, "red=>{blue|}")
@@ -97,7 +97,7 @@ def test_several_replacements_multiply():
         ("a.b a+b", "a.b=>c", "c a+b"),
     ],
 )
-def test_replaces(prompt, text, result):
+def test_replaced_puts_new_words_in(prompt, text, result):
     """Old words are plain text, replaced everywhere; as words of their own, where there are any such."""
     assert prompts(replaced([Variant(prompt=prompt)], text)) == [result]
 
@@ -119,20 +119,20 @@ def test_replaces(prompt, text, result):
         ("a old=>{x|x}", "gives the prompt 'portrait photo of x warrior chief' twice, as variants 1 and 2"),
     ],
 )
-def test_replacements_that_cannot_be(text, words):
+def test_replaced_without_arrow_or_words_is_refused(text, words):
     """Each is refused before any work, in one line that says what to type."""
     with pytest.raises(InputError, match=re.escape(words)):
         replaced(from_prompts([BASE]), text)
 
 
-def test_old_words_must_be_in_every_prompt():
+def test_replaced_with_old_words_missing_is_refused():
     """One prompt without them is enough to refuse; the sentence counts and shows one."""
     variants = from_prompts(["a cat", "a dog", "a fox"])
     with pytest.raises(InputError, match=r"'cat' is not in 2 of 3 prompts, such as 'a dog'"):
         replaced(variants, "cat=>cow")
 
 
-def test_appends_templates():
+def test_appended_templates_multiply():
     """On and off: an empty alternative leaves the prompt exactly as it was, otherwise the seam is tidied."""
     variants = from_prompts(["a cat "])
     assert prompts(appended(variants, "{, smiling|}")) == ["a cat , smiling", "a cat "]
@@ -142,7 +142,7 @@ def test_appends_templates():
     assert appended(variants, "") == variants
 
 
-def test_lists_reach_every_verb():
+def test_lists_reach_every_edit():
     """Named lists can be used wherever a template can."""
     lists = {"age": ["old", "young"]}
     variants = from_prompts(["__age__ cat"], lists=lists)
@@ -150,7 +150,7 @@ def test_lists_reach_every_verb():
     assert prompts(replaced(variants[:1], "old=>very __age__", lists=lists)) == ["very old cat", "very young cat"]
 
 
-def test_the_same_words_twice_are_refused():
+def test_edits_making_a_prompt_twice_are_refused():
     """Two rows of equal pictures help nobody; another negative prompt makes another row."""
     with pytest.raises(InputError, match="prompts_file gives the prompt 'a cat' twice, as variants 1 and 3"):
         from_prompts(["a cat", "a dog", "a cat"], what="prompts_file")
@@ -158,7 +158,7 @@ def test_the_same_words_twice_are_refused():
         appended(from_prompts(["a cat", "a cat,"]), "{,|}")
 
 
-def test_too_many_variants_are_refused():
+def test_edits_making_too_many_variants_are_refused():
     """The limit holds for all prompts together, and before they are made."""
     many = "{a|b|c|d|e|f|g|h|i|j}" * 4
     with pytest.raises(InputError, match="makes 110,000 variants"):
@@ -174,7 +174,7 @@ def test_too_many_variants_are_refused():
     st.text(alphabet="xy ,가{|}\\_", max_size=20),
     st.text(alphabet="xy z", min_size=1, max_size=5).filter(str.strip),
 )
-def test_replacing_is_plain_text(old, around, new):
+def test_replaced_takes_old_words_as_plain_text(old, around, new):
     """Old words with any special characters in them are found and replaced as they are written."""
     prompt = f"{around} ({old}) {around}"
     (variant,) = replaced([Variant(prompt=prompt)], f"{old}=>{new}")
@@ -182,7 +182,7 @@ def test_replacing_is_plain_text(old, around, new):
     assert len(replacements(variant)) == 1
 
 
-def test_reads_a_file_of_prompts(tmp_path):
+def test_read_prompts_reads_a_line_each(tmp_path):
     """One a line, blank lines, a byte order mark and all line ends aside; ``#`` and ``--`` are just text."""
     path = tmp_path / "prompts.txt"
     path.write_bytes(
@@ -201,7 +201,7 @@ def test_reads_a_file_of_prompts(tmp_path):
         ("a cat".encode("utf-16"), "is UTF-16, not UTF-8"),
     ],
 )
-def test_files_that_cannot_be_read(tmp_path, raw, words):
+def test_read_prompts_of_an_unreadable_file_is_refused(tmp_path, raw, words):
     """The error names the option, the file, the place, and what to type."""
     path = tmp_path / "prompts.txt"
     path.write_bytes(raw)
@@ -213,7 +213,7 @@ def test_files_that_cannot_be_read(tmp_path, raw, words):
     assert "type: " in message
 
 
-def test_files_that_are_not_there(tmp_path):
+def test_read_prompts_of_a_missing_file_is_not_found(tmp_path):
     """A missing file and a folder are told apart."""
     with pytest.raises(NotFound, match=r"prompts_file .* does not exist"):
         read_prompts(tmp_path / "none.txt")

@@ -26,26 +26,26 @@ def prompts(made):
     return [variant.prompt for variant in made]
 
 
-def test_fragments_are_switched_on_and_off():
+def test_switched_fragments_are_on_and_off():
     """Two fragments give four prompts, the first fragment changing slowest, none of them first."""
     assert prompts(switched(variants("a fox"), ["in snow", "at dawn"])) == [
         "a fox", "a fox, at dawn", "a fox, in snow", "a fox, in snow, at dawn",
     ]  # fmt: skip
 
 
-def test_a_fragment_is_a_template_and_a_bar_in_it_is_a_bar():
+def test_switched_fragment_is_a_template():
     """Each of its prompts is one way to be on."""
     assert prompts(switched(variants("a"), ["{b|c}", "d|e"])) == [
         "a", "a, d|e", "a, b", "a, b, d|e", "a, c", "a, c, d|e",
     ]  # fmt: skip
 
 
-def test_nothing_in_front_needs_no_comma():
+def test_switched_fragment_behind_nothing_has_no_comma():
     """A fragment behind an empty prompt is the prompt."""
     assert prompts(switched(variants(""), ["b"])) == ["", "b"]
 
 
-def test_parts_stand_in_every_order_where_they_stood():
+def test_in_every_order_keeps_the_places():
     """What is between them stays."""
     assert prompts(in_every_order(variants("a fox, red hat, in snow"), ["red hat", "a fox"])) == [
         "red hat, a fox, in snow", "a fox, red hat, in snow",
@@ -55,7 +55,7 @@ def test_parts_stand_in_every_order_where_they_stood():
     ]  # fmt: skip
 
 
-def test_a_part_between_commas_goes_before_one_inside_another():
+def test_in_every_order_prefers_parts_between_commas():
     """``fox`` is the part that is only that, not the end of ``red fox``."""
     assert prompts(in_every_order(variants("red fox, fox"), ["fox", "red fox"])) == ["fox, red fox", "red fox, fox"]
 
@@ -69,14 +69,14 @@ def test_a_part_between_commas_goes_before_one_inside_another():
         (list("abcdefghi"), "is not in the prompt"),
     ],
 )
-def test_orders_that_cannot_be(parts, words):
+def test_in_every_order_of_missing_parts_is_refused(parts, words):
     """Parts have to be there, side by side."""
     with pytest.raises(InputError) as caught:
         in_every_order(variants("a b, c"), parts)
     assert words in str(caught.value)
 
 
-def test_nine_parts_have_too_many_orders():
+def test_in_every_order_of_nine_parts_is_refused():
     """It is said before any is made."""
     with pytest.raises(InputError, match="puts 9 parts in every order, too many; allowed: up to 8 parts"):
         in_every_order(variants("a,b,c,d,e,f,g,h,i"), None)
@@ -84,7 +84,7 @@ def test_nine_parts_have_too_many_orders():
         switched(variants("a"), [f"f{at}" for at in range(18)])
 
 
-def test_the_steps_go_in_one_order():
+def test_prompt_steps_go_in_one_order():
     """Template, replacement, fragments, order: whatever order they were written in."""
     made = PromptSteps(replace=("fox=>{cat|dog}",), fragments=("red",), order=()).variants([Entry(text="a {big|} fox")])
     assert prompts(made) == [
@@ -93,7 +93,7 @@ def test_the_steps_go_in_one_order():
     assert len({variant.label for variant in made}) == 8
 
 
-def test_labels_and_negative_prompts_of_their_own():
+def test_prompt_steps_keep_own_labels_and_negatives():
     """What is labelled keeps its label as long as its words stay; the others get labels that none of these has."""
     entries = [Entry(text="fox", label="cat"), Entry(text="cat", negative="x"), Entry(text="dog")]
     made = PromptSteps().variants(entries, negative="blurry")
@@ -104,27 +104,27 @@ def test_labels_and_negative_prompts_of_their_own():
     assert [each.label for each in made] == ["fox", "red"]
 
 
-def test_a_label_stands_for_one_prompt():
+def test_prompt_steps_label_of_two_prompts_is_refused():
     """A template that makes two cannot have one label."""
     with pytest.raises(InputError, match="label 'x' labels 2 prompts alike"):
         PromptSteps().variants([Entry(text="{a|b}", label="x")])
 
 
-def test_recorded_words_are_taken_to_the_letter():
+def test_prompt_steps_take_recorded_words_to_the_letter():
     """Braces and all; what was recorded beside them stays."""
     recorded = Variant(prompt="{a|b}", template="t", replacement="x=>y", source=3)
     (made,) = PromptSteps().variants([Entry(text="{a|b}", label="", recorded=recorded)])
     assert made == recorded
 
 
-def test_one_template_is_drawn_as_it_draws_itself():
+def test_sample_prompts_of_one_template_is_its_own_sample():
     """``--sample`` on one prompt is ``Template.sample``, weights and all."""
     template = parse("a {9::red|blue} {cat|dog|fox}")
     made = PromptSteps(sample=3, template_seed=5).variants([Entry(text=template.text)])
     assert tuple(prompts(made)) == template.sample(3, 5)
 
 
-def test_a_sample_is_shared_out_among_prompts():
+def test_sample_prompts_shares_among_prompts():
     """Each prompt gets its share; one that has fewer leaves it to the others."""
     templates = [parse("x"), parse("a {1|2|3|4}"), parse("b {1|2|3|4}")]
     assert [len(each) for each in sample_prompts(templates, 7, 0)] == [1, 3, 3]
@@ -133,13 +133,13 @@ def test_a_sample_is_shared_out_among_prompts():
     assert sum(len(each) for each in sample_prompts(templates, 2, 0)) == 2
 
 
-def test_a_sample_of_far_too_many_prompts_needs_not_all_of_them():
+def test_sample_prompts_of_far_too_many_makes_not_all():
     """Ten out of 10²⁴."""
     made = PromptSteps(sample=10, lists=AGES).variants([Entry(text="__age__ " + "{a|b|c|d|e|f|g|h|i|j}" * 24)])
     assert len(set(prompts(made))) == 10
 
 
-def test_what_multiplies_later_is_drawn_from_as_well():
+def test_prompt_steps_sample_draws_from_what_multiplies_later():
     """The sample is as large as it was asked for, whatever the fragments make of it."""
     made = PromptSteps(sample=5, fragments=("x", "y")).variants([Entry(text="{a|b|c}")])
     assert len(made) == 5
@@ -148,7 +148,7 @@ def test_what_multiplies_later_is_drawn_from_as_well():
 
 
 @given(st.lists(st.integers(), max_size=30), st.data())
-def test_drawing_keeps_the_order(items, data):
+def test_drawn_keeps_the_order(items, data):
     """Any number of them can be drawn, each once, in the order they had."""
     items = list(enumerate(items))
     if items:
@@ -160,7 +160,7 @@ def test_drawing_keeps_the_order(items, data):
         drawn(items, len(items) + 1, 0)
 
 
-def test_draws_are_those_of_every_version():
+def test_drawn_are_those_of_every_version():
     """What a seed draws never changes: runs are named after it."""
     stored = json.loads(Path(__file__).with_name("draws.json").read_text(encoding="utf-8"))
     for each in stored:
@@ -169,7 +169,7 @@ def test_draws_are_those_of_every_version():
         assert prompts(phrasing.variants(entries)) == each["drawn"]
 
 
-def test_lists_beside_the_file(tmp_path):
+def test_wildcards_beside_the_file_are_found(tmp_path):
     """They go by their paths; what is written goes before them; comments are for the eye."""
     (tmp_path / "people").mkdir()
     (tmp_path / "people" / "age.txt").write_text("# ages\nold\n\n #\n #f00 \nyoung", encoding="utf-8")

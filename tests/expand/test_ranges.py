@@ -26,7 +26,7 @@ from promptlab.expand.ranges import MAX_NUMBERS, parse_numbers, show_number
         ("-2--1", (-2, -1)),
     ],
 )
-def test_whole_numbers(text, numbers):
+def test_parse_numbers_whole_reads_every_form(text, numbers):
     """AUTOMATIC1111's ranges, and the wordier ones."""
     assert parse_numbers(text, whole=True, what="steps") == numbers
 
@@ -46,7 +46,7 @@ def test_whole_numbers(text, numbers):
         ("2-1 (-.5)", (2, 1.5, 1)),
     ],
 )
-def test_other_numbers(text, numbers):
+def test_parse_numbers_fractions_reads_every_form(text, numbers):
     """Steps are decimal, so that none overshoots and each is what its text says."""
     assert parse_numbers(text, whole=False, what="guidance") == numbers
 
@@ -71,7 +71,7 @@ def test_other_numbers(text, numbers):
         ("9" * 5000, "is not a whole number"),
     ],
 )
-def test_refuses(text, words):
+def test_parse_numbers_of_no_number_is_refused(text, words):
     """What is no number is refused in one line that names the option and the value."""
     with pytest.raises(InputError) as caught:
         parse_numbers(text, whole=True, what="steps")
@@ -83,7 +83,7 @@ def test_refuses(text, words):
     st.text(alphabet="0123456789.,-+()[] estp", max_size=30) | st.text(max_size=30),
     st.booleans(),
 )
-def test_any_text_is_numbers_or_an_input_error(text, whole):
+def test_parse_numbers_of_any_text_is_numbers_or_an_input_error(text, whole):
     """Reading is total, and bounded."""
     try:
         numbers = parse_numbers(text, whole=whole, what="steps")
@@ -95,7 +95,7 @@ def test_any_text_is_numbers_or_an_input_error(text, whole):
 
 
 @given(st.integers(-50, 50), st.integers(0, 60), st.integers(1, 40), st.sampled_from([1, 10, 1000]))
-def test_no_value_lies_beyond_the_end(start, length, step, unit):
+def test_parse_numbers_stays_within_the_range(start, length, step, unit):
     """Whatever the step, the last value is the last that does not pass the end, as whole-number arithmetic has it."""
     text = f"{start / unit}..{(start + length) / unit} step {step / unit}"
     expected = [(start + at * step) / unit for at in range(length // step + 1)]
@@ -103,6 +103,6 @@ def test_no_value_lies_beyond_the_end(start, length, step, unit):
 
 
 @given(st.integers(-(10**8), 10**8) | st.floats(-1e8, 1e8))
-def test_what_is_shown_is_read_back(number):
+def test_show_number_is_read_back(number):
     """``show_number`` says the number exactly."""
     assert parse_numbers(show_number(number), whole=False, what="axis") == (number,)

@@ -31,7 +31,7 @@ from promptlab.specs import MAX_SEED
         ("0-2 [3],8", (0, 1, 2, 8)),
     ],
 )
-def test_reads(text, seeds):
+def test_parse_seeds_reads_every_form(text, seeds):
     """Each form means the seeds it says, in the order it says them."""
     assert parse_seeds(text) == seeds
 
@@ -69,7 +69,7 @@ def test_reads(text, seeds):
         ("1-10 [0]", "asks for 0 of 10"),
     ],
 )
-def test_refuses(text, words):
+def test_parse_seeds_of_no_seed_is_refused(text, words):
     """What cannot be seeds is refused in one line that names the option, the value and what to type."""
     with pytest.raises(InputError) as caught:
         parse_seeds(text)
@@ -79,13 +79,13 @@ def test_refuses(text, words):
     assert "\n" not in message
 
 
-def test_draws_distinct_seeds():
+def test_parse_seeds_random_draws_distinct_seeds():
     """Drawn seeds avoid each other and every seed that is named, and stand where they were asked for."""
     drawn = iter([5, 5, 9, 3])
     assert parse_seeds("5,random:3,6", draw=lambda _: next(drawn)) == (5, 7, 8, 9, 6)
 
 
-def test_draws_the_whole_range():
+def test_parse_seeds_random_reaches_both_ends():
     """The draw is told the number of seeds there are, and a stuck draw still ends, wrapping round."""
     asked = []
 
@@ -97,12 +97,12 @@ def test_draws_the_whole_range():
     assert asked == [2**32] * 3
 
 
-def test_draws_from_the_system():
+def test_parse_seeds_random_asks_the_system():
     """Without a draw function the system's is used; equal draws are as good as impossible."""
     assert len(set(itertools.chain(*(parse_seeds("random:8") for _ in range(4))))) == 32
 
 
-def test_a1111_range_is_at_most_the_limit():
+def test_parse_seeds_of_too_large_a_range_is_refused():
     """A stepped or counted range of four thousand million is fine where it names few."""
     assert len(parse_seeds("0-4294967295 (+100000)")) == 42950
     assert parse_seeds("0-4294967295 [2]") == (0, MAX_SEED)
@@ -113,19 +113,19 @@ def test_a1111_range_is_at_most_the_limit():
     ("seeds", "text"),
     [((0, 1, 2, 42), "0-2,42"), ((0, 1), "0,1"), ((3, 2, 1), "3,2,1"), ((7,), "7"), ((*range(8), 42), "0-7,42")],
 )
-def test_shows(seeds, text):
+def test_show_seeds_writes_ranges(seeds, text):
     """The short text uses ranges where they are shorter and keeps the order."""
     assert show_seeds(seeds) == text
 
 
 @given(st.lists(st.integers(0, 30) | st.integers(0, MAX_SEED), unique=True, min_size=1).map(tuple))
-def test_what_is_shown_is_read_back(seeds):
+def test_show_seeds_is_read_back(seeds):
     """``parse_seeds`` undoes ``show_seeds``, whatever the order."""
     assert parse_seeds(show_seeds(seeds)) == seeds
 
 
 @given(st.text(alphabet="0123456789,-()[]+ :randomx–", max_size=30) | st.text(max_size=30))
-def test_any_text_is_seeds_or_an_input_error(text):
+def test_parse_seeds_of_any_text_is_seeds_or_an_input_error(text):
     """Parsing is total: distinct seeds in range, or an error in a sentence."""
     try:
         seeds = parse_seeds(text)

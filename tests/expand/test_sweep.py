@@ -25,7 +25,7 @@ def settings(made):
     return [[value for _, value in cell.values] for cell in made.cells]
 
 
-def test_without_axes_there_is_one_run(base):
+def test_sweep_without_axes_is_one_run(base):
     """A sweep of nothing is the base."""
     made = build_sweep(base)
     assert [cell.spec for cell in made.cells] == [base]
@@ -33,7 +33,7 @@ def test_without_axes_there_is_one_run(base):
     assert made.image_count == 2
 
 
-def test_axes_multiply_and_the_first_changes_slowest(base):
+def test_sweep_axes_multiply_and_the_first_changes_slowest(base):
     """The order is that of nested loops, as written."""
     made = build_sweep(base, [Axis(field="scheduler", values=(EULER, None)), Axis(field="steps", values=(10, 20, 30))])
     assert [(spec.pipeline.scheduler, spec.call.num_inference_steps) for spec in made.specs] == [
@@ -45,7 +45,7 @@ def test_axes_multiply_and_the_first_changes_slowest(base):
     assert made.image_count == 12
 
 
-def test_any_field_can_be_an_axis(base):
+def test_sweep_axis_of_any_setting_sets_only_its_fields(base):
     """Each sets its own fields of the spec, and nothing else."""
     values = {
         "model": "m", "revision": "r", "variant": "fp16", "config": "c", "vae": "v",
@@ -69,7 +69,7 @@ def test_any_field_can_be_an_axis(base):
     assert build_sweep(base, [Axis(field="seeds", values=((7, 8),))]).cells[0].values == (("seeds", "7,8"),)
 
 
-def test_the_names_of_diffusers_are_names_of_axes(base):
+def test_sweep_axis_by_diffusers_name_is_shown_short(base):
     """``num_inference_steps`` is ``steps``, and labels say the short one."""
     made = build_sweep(
         base, [Axis(field="num_inference_steps", values=(10,)), Axis(field="guidance_scale", values=(7.0,))]
@@ -77,7 +77,7 @@ def test_the_names_of_diffusers_are_names_of_axes(base):
     assert made.cells[0].label == "steps 10 · guidance 7"
 
 
-def test_call_arguments_add_up(base):
+def test_sweep_axes_of_call_arguments_add_up(base):
     """Two arguments on two axes are both in the call, beside what the base has."""
     base = base.vary(arguments=(("shift", 1),))
     made = build_sweep(base, [Axis(field="arguments.eta", values=(0, 0.5)), Axis(field="arguments.shift", values=(2,))])
@@ -86,7 +86,7 @@ def test_call_arguments_add_up(base):
     ]  # fmt: skip
 
 
-def test_a_zip_group_varies_together(base):
+def test_sweep_zip_group_varies_together(base):
     """Its fields take their first values, then their second ones; groups multiply after the axes."""
     made = build_sweep(
         base,
@@ -98,7 +98,7 @@ def test_a_zip_group_varies_together(base):
     ]  # fmt: skip
 
 
-def test_negative_prompts_go_to_every_variant_of_every_prompt(base):
+def test_sweep_negative_prompts_reach_every_variant(base):
     """Words and what they steer away from are two axes, in whichever order."""
     words = Axis(field="prompts", values=((Variant(prompt="a"), Variant(prompt="b")), (Variant(prompt="c"),)))
     negative = Axis(field="negative", values=("", "blurry"))
@@ -112,7 +112,7 @@ def test_negative_prompts_go_to_every_variant_of_every_prompt(base):
     assert made.cells[0].label == "negative none · prompts a · b"
 
 
-def test_excluded_combinations_are_left_out(base):
+def test_sweep_leaves_out_excluded_combinations(base):
     """All keys of an exclude have to match; a key may name several values."""
     axes = [Axis(field="scheduler", values=(EULER, UNIPC)), Axis(field="steps", values=(10, 20, 30))]
     made = build_sweep(base, axes, [], [Exclude(values={"scheduler": [EULER], "num_inference_steps": [20, 30]})])
@@ -121,7 +121,7 @@ def test_excluded_combinations_are_left_out(base):
     assert [cell.place for cell in made.cells] == [(0, 1), (0, 2)]
 
 
-def test_an_exclude_may_name_two_fields_of_one_group(base):
+def test_sweep_exclude_of_two_fields_of_one_group(base):
     """Only rows that have both are left out."""
     group = [Axis(field="steps", values=(10, 10, 20)), Axis(field="guidance", values=(1, 2, 2))]
     made = build_sweep(base, [], [group], [Exclude(values={"steps": [10], "guidance": [2]})])
@@ -165,14 +165,14 @@ def test_an_exclude_may_name_two_fields_of_one_group(base):
         ([Axis(field="steps", values=(0,))], [], [], "num_inference_steps 0 is too few"),
     ],
 )  # fmt: skip
-def test_refuses(base, axes, zips, excludes, words):
+def test_sweep_that_cannot_be_is_refused(base, axes, zips, excludes, words):
     """What cannot be is said before a cell is made, with the field that is wrong."""
     with pytest.raises(InputError) as caught:
         build_sweep(base, axes, zips, [Exclude(values=values) for values in excludes])
     assert words in str(caught.value).replace("exclude 'dtype' is", "dtype is")
 
 
-def test_a_run_that_comes_up_twice_is_an_error(base):
+def test_sweep_with_a_run_twice_is_refused(base):
     """Prompts that differ in their negative prompts only are one run where an axis covers those up."""
     words = (Variant(prompt="a", negative_prompt="x"),), (Variant(prompt="a", negative_prompt="y"),)
     axes = [Axis(field="prompts", values=words, shown=("ax", "ay")), Axis(field="negative", values=("n", "m"))]
@@ -180,7 +180,7 @@ def test_a_run_that_comes_up_twice_is_an_error(base):
         build_sweep(base, axes)
 
 
-def test_labels_of_different_values_differ():
+def test_axis_labels_of_different_values_differ():
     """Values that look alike are numbered; equal ones, which a zip group may have, are not."""
     long = "x" * 100
     assert Axis(field="model", values=(long + "a", long + "b")).labels()[1].endswith("(2)")
@@ -202,7 +202,7 @@ axes_of_any_kind = st.lists(
 
 
 @given(axes_of_any_kind, st.data())
-def test_cells_are_the_product_less_what_is_excluded(axes, data):
+def test_sweep_cells_are_the_product_less_excludes(axes, data):
     """As a plain product of all values would have it, in its order; and no spec is there twice."""
     base = RunSpec(pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="a fox"),), seeds=(0,))
     every = list(itertools.product(*(range(len(axis.values)) for axis in axes)))
@@ -234,7 +234,7 @@ def test_cells_are_the_product_less_what_is_excluded(axes, data):
                 assert cell.spec.call.num_inference_steps == axis.values[at]
 
 
-def test_a_hundred_thousand_cells_share_their_parts(base):
+def test_sweep_of_a_hundred_thousand_cells_shares_parts(base):
     """The largest sweep there may be; what its cells have in common is one object."""
     axes = [
         Axis(field="model", values=tuple(f"m{at}" for at in range(10))),

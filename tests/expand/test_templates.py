@@ -21,7 +21,7 @@ TUTORIAL = (
 
 
 @pytest.mark.parametrize("stored", STORED, ids=lambda stored: stored["template"])
-def test_expansions_are_those_of_every_version(stored):
+def test_template_expansions_are_those_of_every_version(stored):
     """What a template expands to, its order, and what a seed draws, never change: runs are named after them."""
     template = parse(stored["template"])
     lists = stored.get("lists", {})
@@ -46,7 +46,7 @@ def test_expansions_are_those_of_every_version(stored):
         "line\none",
     ],
 )
-def test_text_without_braces_passes_unchanged(text):
+def test_template_without_braces_is_its_text(text):
     """A prompt that is no template is the prompt, to the last blank."""
     template = parse(text)
     assert template.is_literal
@@ -72,7 +72,7 @@ def test_text_without_braces_passes_unchanged(text):
         ("{16:9|a::b}", ["16:9", "a::b"]),
     ],
 )
-def test_escapes(text, prompts):
+def test_template_escapes_stand_for_themselves(text, prompts):
     """A backslash takes the meaning away from the special characters, and is itself anywhere else."""
     assert parse(text).expand() == tuple(prompts)
 
@@ -107,7 +107,7 @@ def test_escapes(text, prompts):
         ("{2$$ and $$a||b}", ["a", "a and b", "b"]),
     ],
 )
-def test_tidies_around_an_empty_alternative(text, prompts):
+def test_template_tidies_around_an_empty_alternative(text, prompts):
     """Only blanks and commas beside the empty place go; those that somebody wrote elsewhere stay."""
     assert parse(text).expand() == tuple(prompts)
 
@@ -134,7 +134,7 @@ def test_tidies_around_an_empty_alternative(text, prompts):
         ("a \udcff", 3, "not UTF-8"),
     ],
 )
-def test_errors_point_at_the_character(text, column, words):
+def test_template_errors_point_at_the_character(text, column, words):
     """An error names the option, the column from 1, and what to type."""
     with pytest.raises(InputError) as caught:
         parse(text, what="append")
@@ -144,14 +144,14 @@ def test_errors_point_at_the_character(text, column, words):
     assert words in message
 
 
-def test_an_error_in_a_long_prompt_shows_the_place():
+def test_template_error_in_a_long_prompt_shows_the_place():
     """The excerpt is of the text around the character, however long the prompt is."""
     with pytest.raises(InputError, match=r"…x+ \{oops x+…' at column 5001"):
         parse("x" * 4999 + " {oops " + "x" * 5000)
 
 
 @pytest.mark.parametrize("text", ["a __age__ man", "a ${age} man"])
-def test_lists(text):
+def test_template_lists_are_expanded(text):
     """Both spellings take every entry of a list; entries are templates and may have weights."""
     lists = {"age": ["old", "3::{very |}young", ""]}
     assert parse(text).expand(lists) == ("a old man", "a very young man", "a young man", "a man")
@@ -175,7 +175,7 @@ def test_lists(text):
         ),
     ],
 )
-def test_lists_that_cannot_be(text, lists, words):
+def test_template_lists_that_cannot_be_are_refused(text, lists, words):
     """Unknown and empty lists, circles and broken entries are errors that name the list, before anything is made."""
     template = parse(text)
     for verb in (template.count, template.expand, lambda lists: template.sample(1, 0, lists)):
@@ -183,7 +183,7 @@ def test_lists_that_cannot_be(text, lists, words):
             verb(lists)
 
 
-def test_what_is_too_much_is_refused_before_it_is_made():
+def test_template_making_too_much_is_refused_first():
     """Templates that explode in number or in length are counted, not made."""
     many = parse("{a|b}" * 2000)
     assert many.count() == COUNTED
@@ -203,7 +203,7 @@ def test_what_is_too_much_is_refused_before_it_is_made():
 @pytest.mark.parametrize(
     "unit", ["{", "}", "{a|", "__a", "_", "$", "${", "\\", "{2$$", "{|}", "{a|b} ", "0.5::", "{2$$x", "$$"]
 )
-def test_long_texts_are_read_quickly(unit):
+def test_template_of_a_long_text_is_read(unit):
     """Reading takes time in proportion to the length: a hundred thousand characters are no trouble."""
     try:
         parse(unit * (100_000 // len(unit))).count()
@@ -211,7 +211,7 @@ def test_long_texts_are_read_quickly(unit):
         assert len(str(error)) < 700  # noqa: PT017
 
 
-def test_a_hundred_thousand_prompts():
+def test_template_of_a_hundred_thousand_prompts_is_expanded():
     """The most that is made at once comes in order, all different, in about a second."""
     template = parse(" ".join(["{a|b|c|d|e|f|g|h|i|j}"] * 5))
     prompts = template.expand()
@@ -219,7 +219,7 @@ def test_a_hundred_thousand_prompts():
     assert list(prompts) == sorted(prompts)
 
 
-def test_samples_differ_and_repeat():
+def test_template_samples_differ_and_repeat():
     """A sample is of different prompts, the same for a seed, another for another."""
     template = parse("{a|b|c|d|e|f} {1-3$$a|b|c|d}")
     assert template.sample(20, 7) == template.sample(20, 7) != template.sample(20, 8)
@@ -227,7 +227,7 @@ def test_samples_differ_and_repeat():
     assert set(template.sample(84, 0)) == set(template.expand())
 
 
-def test_samples_follow_weights():
+def test_template_samples_follow_weights():
     """An alternative of weight 9 is drawn first about nine times in ten; one of next to none is found all the same."""
     firsts = [parse("{9::a|b}").sample(1, seed)[0] for seed in range(500)]
     assert 420 < firsts.count("a") < 480
@@ -243,7 +243,7 @@ def test_samples_follow_weights():
         ("{a|b}", 1, -1, "template_seed -1"),
     ],
 )
-def test_samples_that_cannot_be(text, n, seed, words):
+def test_template_samples_that_cannot_be_are_refused(text, n, seed, words):
     """More than there are, fewer than one, and a seed below 0 are refused."""
     with pytest.raises(InputError, match=re.escape(words)):
         parse(text).sample(n, seed)
@@ -256,7 +256,7 @@ SOUP = st.text(alphabet=st.sampled_from("ab {}|$_\\:,-012\n가"), max_size=40)
 @example("{|}{|}")
 @example("{-$$|}")
 @example("{0$$a|b}")
-def test_any_text_is_a_template_or_an_input_error(text):
+def test_template_of_any_text_is_one_or_an_input_error(text):
     """Parsing is total, counting is right, and expanding gives the same twice."""
     lists = {"a": ["x", "{y|}"], "b": [""]}
     try:
@@ -275,7 +275,7 @@ def test_any_text_is_a_template_or_an_input_error(text):
 
 
 @given(st.text(alphabet=st.sampled_from("ab {}|$_\\, 가") | st.characters(exclude_categories=["Cs"]), max_size=40))
-def test_escaped_text_stands_for_itself(text):
+def test_template_of_escaped_text_is_that_text(text):
     """Beside a template, an escaped text comes out as it went in."""
     assert parse(escape(text) + "{x|y}").expand() == (text + "x", text + "y")
 
@@ -299,7 +299,7 @@ TREES = st.recursive(
 
 
 @given(TREES)
-def test_counts_what_it_expands(text):
+def test_template_counts_what_it_expands(text):
     """Any well-formed template: as many prompts as were counted."""
     template = parse(text)
     count = template.count()
@@ -312,7 +312,7 @@ def test_counts_what_it_expands(text):
     st.lists(st.sampled_from(["{w|}", "{|w}", "{w|{x|}}", "v"]), min_size=1, max_size=5),
     st.sampled_from([" ", ", ", ","]),
 )
-def test_nothing_is_doubled_or_left_at_the_ends(parts, separator):
+def test_template_leaves_no_separator_doubled_or_at_the_ends(parts, separator):
     """Separated on/off fragments: whichever are off, what is left is separated as it was."""
     for prompt in parse(separator.join(parts)).expand():
         words = re.findall("[vwx]", prompt)

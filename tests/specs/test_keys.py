@@ -33,7 +33,7 @@ def whole(value):
 
 
 @given(value=VALUES)
-def test_canonical_json_is_what_json_writes(value):
+def test_canonical_json_of_any_value_is_what_json_writes(value):
     """Sorted, without blanks, whole numbers as such: written by hand, it may not differ from the library by a byte."""
     assert canonical_json(value) == json.dumps(whole(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
@@ -44,7 +44,7 @@ def test_canonical_json_is_what_json_writes(value):
     scheduler=st.none() | st.text(),
     dtype=st.sampled_from([None, "float32"]),
 )
-def test_a_setting_is_written_as_canonical_json(given_options, guidance, scheduler, dtype):
+def test_setting_key_text_is_canonical_json(given_options, guidance, scheduler, dtype):
     """The text that is hashed is put together from parts, and is still canonical."""
     spec = RunSpec(
         pipeline=PipelineSpec(
@@ -61,7 +61,7 @@ def test_a_setting_is_written_as_canonical_json(given_options, guidance, schedul
     assert json.loads(text)["arguments"] == given_options
 
 
-def test_a_key_stays_what_it_was():
+def test_setting_key_of_one_setting_never_changes():
     """Of this setting, for ever: notebooks are full of them."""
     spec = RunSpec(
         pipeline=PipelineSpec(

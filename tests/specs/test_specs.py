@@ -94,20 +94,20 @@ specs = st.builds(
 
 
 @given(specs)
-def test_a_spec_survives_json(spec):
+def test_run_spec_through_json_is_equal(spec):
     """A spec written to JSON and read back is the same spec."""
     assert RunSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
 
 
 @given(specs, specs)
-def test_a_diff_is_empty_only_between_equal_settings(one, other):
+def test_run_spec_diff_is_empty_only_between_equals(one, other):
     """diff(x, x) is empty, and what it names differs."""
     assert one.diff(one) == ()
     for change in one.diff(other):
         assert change.before != change.after
 
 
-def test_vary_finds_the_part_a_field_lives_in():
+def test_run_spec_vary_finds_the_part_of_a_field():
     """Fields of the pipeline and of the call are varied by their own names."""
     varied = SPEC.vary(seeds=(9,), num_inference_steps=25, scheduler=None)
     assert (varied.seeds, varied.call.num_inference_steps, varied.pipeline.scheduler) == ((9,), 25, None)
@@ -120,7 +120,7 @@ def test_vary_finds_the_part_a_field_lives_in():
     }
 
 
-def test_vary_refuses_a_name_that_no_part_has():
+def test_run_spec_vary_of_an_unknown_name_is_refused():
     """A misspelt field is an error, never silently dropped."""
     with pytest.raises(TypeError, match="step"):
         SPEC.vary(steps=3)
@@ -149,12 +149,12 @@ def key(spec=SPEC, *, variant=None, seed=1, model_identity="sha256:1", vae_ident
     ],
     ids=lambda changed: next(iter(changed)),
 )
-def test_what_decides_pixels_changes_the_recipe_key(changed):
+def test_recipe_key_changes_with_every_setting(changed):
     """Every setting that changes pixels makes another recipe."""
     assert key(SPEC.vary(**changed)) != key()
 
 
-def test_words_seed_and_weights_change_the_recipe_key():
+def test_recipe_key_changes_with_words_seed_and_weights():
     """So do the words, the seed and the weights' identity."""
     keys = [
         key(),
@@ -167,7 +167,7 @@ def test_words_seed_and_weights_change_the_recipe_key():
     assert len(set(keys)) == len(keys)
 
 
-def test_names_and_spelling_do_not_change_the_recipe_key():
+def test_recipe_key_keeps_with_names_and_spelling():
     """Labels, origins, the folder's name and the spelling of a number mean nothing to pixels."""
     renamed = dataclasses.replace(SPEC.variants[0], label="z", template=None, replacement=None, source=7)
     assert key(SPEC.vary(model="elsewhere/mini", guidance_scale=7.50), variant=renamed) == key()
@@ -212,7 +212,7 @@ def test_names_and_spelling_do_not_change_the_recipe_key():
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_values_out_of_range_are_refused_in_a_sentence(made, sentence):
+def test_specs_out_of_range_are_refused_in_a_sentence(made, sentence):
     """What, which value, what is allowed, what to type."""
     with pytest.raises(InputError) as refused:
         made()
@@ -220,7 +220,7 @@ def test_values_out_of_range_are_refused_in_a_sentence(made, sentence):
 
 
 @given(st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3)))
-def test_any_json_is_a_spec_or_a_sentence(value):
+def test_run_spec_from_any_json_is_a_spec_or_an_input_error(value):
     """Foreign JSON never raises anything but InputError."""
     with pytest.raises(InputError):
         RunSpec.from_dict(value if isinstance(value, dict) else {"pipeline": value})
@@ -261,13 +261,13 @@ BY_OTHER_MEANS = {
 }
 
 
-def test_no_field_is_forgotten_by_the_recipe_key():
+def test_recipe_key_forgets_no_field():
     """Whoever adds a field to a spec decides here whether it decides pixels."""
     fields = {field.name for part in (PipelineSpec, CallSpec, RunSpec) for field in dataclasses.fields(part)}
     assert fields == CHANGED.keys() | BY_OTHER_MEANS.keys()
 
 
-def test_a_setting_with_none_of_the_later_fields_keeps_its_key():
+def test_recipe_key_without_later_fields_stays():
     """Databases and pictures of the first version keep theirs; what they had as arguments is the field of today."""
     assert key(SPEC) == "452ef97a134df9faf01fedbb67224ac5904c6d546467e5180f87a2bedc5959bc"
     before = SPEC.vary(arguments=options({"eta": 0.5, "guidance_rescale": 0.7}))
@@ -285,7 +285,7 @@ def test_former_argument_out_of_range_stays_an_argument():
 
 
 @given(st.data(), specs, st.sampled_from(sorted(CHANGED)))
-def test_changing_any_field_changes_the_key_and_only_that(data, spec, field):
+def test_recipe_key_changes_exactly_with_any_field(data, spec, field):
     """For any two values of any field: the keys are equal exactly when the values are."""
     one, other = (spec.vary(**{field: data.draw(CHANGED[field])}) for _ in range(2))
     values = [canonical_json(each.to_dict()) for each in (one, other)]
@@ -293,13 +293,13 @@ def test_changing_any_field_changes_the_key_and_only_that(data, spec, field):
 
 
 @given(specs, machines)
-def test_how_a_machine_carries_it_out_is_no_part_of_the_recipe(spec, machine):
+def test_recipe_key_keeps_with_machine_settings(spec, machine):
     """It is part of the environment: the picture is meant to be the same."""
     assert key(dataclasses.replace(spec, machine=machine)) == key(spec)
 
 
 @given(specs, st.randoms())
-def test_order_and_spelling_of_equal_things_do_not_change_the_key(spec, chance):
+def test_recipe_key_keeps_with_order_of_arguments(spec, chance):
     """Options in any order, whole numbers written as decimals: one recipe."""
     pairs = list(spec.call.arguments)
     chance.shuffle(pairs)

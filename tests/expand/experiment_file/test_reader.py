@@ -45,7 +45,7 @@ def refused(text, folder=None):
     return message
 
 
-def test_every_key():
+def test_parse_experiment_reads_every_key():
     """A file with all that one run can have."""
     experiment = read("""
         experiment: warrior
@@ -85,7 +85,7 @@ def test_every_key():
     ]  # fmt: skip
 
 
-def test_the_names_of_diffusers():
+def test_parse_experiment_takes_diffusers_names():
     """``num_inference_steps`` and the like are keys, too."""
     spec = only(read("{prompt: a, num_inference_steps: 3, guidance_scale: 2, negative_prompt: b, height: 8}"))
     assert (spec.call.num_inference_steps, spec.call.guidance_scale, spec.call.height) == (3, 2, 8)
@@ -96,12 +96,12 @@ def test_the_names_of_diffusers():
     ("said", "seeds"),
     [("3", (3,)), ("0-2", (0, 1, 2)), ("[0, 7-8, 42]", (0, 7, 8, 42)), ("1,5", (1, 5)), ("~", (0,))],
 )
-def test_seeds(said, seeds):
+def test_parse_experiment_reads_seeds(said, seeds):
     """As on the command line, a number, or a list of these; seed 0 where nothing is said."""
     assert only(read(f"prompts: a\nseeds: {said}")).seeds == seeds
 
 
-def test_words_are_what_they_look_like():
+def test_parse_experiment_keeps_words_as_they_look():
     """What other readers of YAML take for a truth value, a time or a date is a prompt like any other."""
     spec = only(read("prompts: [no, 1:30, 2024-01-01, 007, 'null']"))
     assert [each.prompt for each in spec.variants] == ["no", "1:30", "2024-01-01", "007", "null"]
@@ -109,7 +109,7 @@ def test_words_are_what_they_look_like():
     assert only(read("prompts: a\nrevision: 0123456")).pipeline.revision == "0123456"
 
 
-def test_prompts_of_their_own():
+def test_parse_experiment_reads_prompts_of_their_own():
     """A mapping gives a prompt its negative prompt and its label; the others take the experiment's."""
     spec = only(read("negative: n\nprompts: [a, {prompt: b, negative: m, label: bee}, {prompt: c, negative: ''}]"))
     assert [(each.prompt, each.negative_prompt, each.label) for each in spec.variants] == [
@@ -119,7 +119,7 @@ def test_prompts_of_their_own():
     assert only(read("prompts: {text: 'a {x|y}'}")).variants[0].prompt == "a {x|y}"
 
 
-def test_lists(tmp_path):
+def test_parse_experiment_reads_lists(tmp_path):
     """Written in the file, in a file that it names, or beside it in ``lists``."""
     (tmp_path / "hues.txt").write_text("red\nblue", encoding="utf-8")
     (tmp_path / "lists").mkdir()
@@ -136,14 +136,14 @@ def test_lists(tmp_path):
         swept(read_experiment(path))
 
 
-def test_standard_input(monkeypatch):
+def test_read_experiment_reads_standard_input(monkeypatch):
     """``-`` reads it."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"prompts: a\nsteps: 0")))
     with pytest.raises(InputError, match="standard input, line 2, column 8: steps 0 is too few"):
         read_experiment("-")
 
 
-def test_files_that_cannot_be_read(tmp_path):
+def test_read_experiment_of_an_unreadable_file_is_refused(tmp_path):
     """No file, a folder, another encoding: each is said as that."""
     with pytest.raises(NotFound, match=r"file '.*nope\.yaml' does not exist"):
         read_experiment(tmp_path / "nope.yaml")
@@ -154,7 +154,7 @@ def test_files_that_cannot_be_read(tmp_path):
         read_experiment(tmp_path / "e.yaml")
 
 
-def test_axes_zip_and_exclude():
+def test_parse_experiment_reads_axes_zip_and_exclude():
     """Axes multiply, groups go together, excluded combinations are left out; ranges are understood."""
     experiment = read(
         """
@@ -180,7 +180,7 @@ def test_axes_zip_and_exclude():
     ]
 
 
-def test_words_and_seeds_can_be_axes():
+def test_parse_experiment_takes_words_and_seeds_as_axes():
     """Each value is a text or a list of texts; each makes the rows of its own runs."""
     experiment = read("fragments: [c]\naxes: {prompts: ['{a|b}', [x, y]], seeds: [0-1, 7, [2, 3]], negative: ['', n]}")
     cells = swept(experiment).cells
@@ -192,7 +192,7 @@ def test_words_and_seeds_can_be_axes():
     assert cells[-1].label == "prompts x · y · seeds 2,3 · negative n"
 
 
-def test_a_ladder_keeps_what_was_said():
+def test_parse_experiment_ladder_keeps_what_was_said():
     """Each step is a run; what it does not name is as in the step before, before the first as in the file."""
     experiment = read("""
         prompts: a
@@ -283,13 +283,13 @@ def test_a_ladder_keeps_what_was_said():
         ("template: ~\nprompts: []", "f.yaml names no prompt; allowed: prompts or template, or prompts in the command"),
     ],
 )  # fmt: skip
-def test_refuses(text, message):
+def test_parse_experiment_of_what_cannot_be_is_refused(text, message):
     """Each error names file, line and column, what is wrong with which value, and what is allowed."""
     needs = not re.search(r"^(prompts|template|prompt|- a|$)|[{ ]prompts?:", text)
     assert message in refused(text + "\nprompts: p" if needs or "axes: {prompts" in text else text)
 
 
-def test_unknown_keys_are_a_closed_set():
+def test_parse_experiment_of_unknown_keys_names_the_nearest():
     """The error that says so is the one that the rest of PromptLab raises for it."""
     with pytest.raises(UnknownValue):
         read("stps: 3")
@@ -312,14 +312,14 @@ def file():
     """)
 
 
-def test_options_that_are_not_named_change_nothing(file):
+def test_with_options_unnamed_changes_nothing(file):
     """``None`` and no values at all are not named."""
     same = file.with_options(**dict.fromkeys(SETTINGS), experiment=None, name=None, note=None, sample=None, replace=())
     assert swept(same) == swept(file)
     assert len(swept(file).cells) == 12
 
 
-def test_an_option_replaces_the_value(file):
+def test_with_options_replaces_the_value(file):
     """As typed, or as the spec has it; by either name."""
     assert {spec.call.num_inference_steps for spec in swept(file.with_options(num_inference_steps=7)).specs} == {7}
     assert {spec.call.num_inference_steps for spec in swept(file.with_options(steps="8")).specs} == {8}
@@ -329,7 +329,7 @@ def test_an_option_replaces_the_value(file):
     assert (named.experiment, named.name, named.note) == ("x", "y", "z")
 
 
-def test_an_option_replaces_the_axis(file):
+def test_with_options_replaces_the_axis(file):
     """One value leaves no axis; several are the axis, at its place."""
     assert labels(file.with_options(scheduler="heun", dtype="float32"))[:3] == [
         "guidance 1 · batch_size 1", "guidance 1 · batch_size 2", "guidance 2 · batch_size 1",
@@ -341,7 +341,7 @@ def test_an_option_replaces_the_axis(file):
     assert len(made.cells) == 18
 
 
-def test_several_values_make_an_axis_behind_the_others(file):
+def test_with_options_of_several_values_is_an_axis(file):
     """Ranges, too."""
     made = swept(file.with_options(steps="10-30 (+10)", size=["64", (32, 16)], arguments={"eta": [0, 0.5], "x": 1}))
     assert len(made.cells) == 12 * 3 * 2 * 2
@@ -351,7 +351,7 @@ def test_several_values_make_an_axis_behind_the_others(file):
     assert dict(made.cells[-1].spec.call.arguments) == {"eta": 0.5, "x": 1}
 
 
-def test_call_arguments_of_the_command_line(file):
+def test_with_options_takes_call_arguments(file):
     """As ``--set`` gives them: a name that comes again makes an axis; texts are no ranges."""
     experiment = file.with_options(
         arguments=(("eta", 0), ("mode", "1-5"), ("eta", 0.5)), scheduler="euler", dtype="float32"
@@ -365,20 +365,20 @@ def test_call_arguments_of_the_command_line(file):
         swept(file.with_options(arguments=(("eta", 0), ("eta", 0))))
 
 
-def test_rows_that_an_option_makes_equal_are_one(file):
+def test_with_options_joins_rows_that_become_equal(file):
     """With the dtype typed, the group has two rows left."""
     made = labels(file.with_options(dtype="bfloat16", guidance=3, scheduler=EULER))
     assert made == ["batch_size 1", "batch_size 2"]
 
 
-def test_another_model_has_its_own_revision(file):
+def test_with_options_of_another_model_drops_the_revision(file):
     """The file's revision was the other one's; the same model keeps it."""
     assert {spec.pipeline.revision for spec in swept(file.with_options(model="mini")).specs} == {None}
     assert {spec.pipeline.revision for spec in swept(file.with_options(model="m")).specs} == {"r"}
     assert {spec.pipeline.revision for spec in swept(file.with_options(model="mini", revision="s")).specs} == {"s"}
 
 
-def test_one_side_of_a_size():
+def test_with_options_of_one_side_splits_the_size():
     """With only the height typed, the file's width stays; with a size typed, neither of its sides."""
     plain, axis = read("prompts: a\nsize: 64x32"), read("prompts: a\naxes: {size: [64x32, 16]}")
     assert only(plain.with_options(height=8)).call.width == 64
@@ -390,7 +390,7 @@ def test_one_side_of_a_size():
         plain.with_options(size="8", height="8")
 
 
-def test_words_of_the_command_line():
+def test_with_options_takes_words():
     """Prompts replace prompts; what is done to them may be typed, too."""
     experiment = read("prompts: [a, b]\nnegative: n").with_options(prompts=["{x|y} z"], replace=("z=>{q|r}",))
     assert [each.prompt for each in only(experiment).variants] == ["x q", "x r", "y q", "y r"]
@@ -399,7 +399,7 @@ def test_words_of_the_command_line():
     assert labels(experiment.with_options(negative=["", "m"])) == ["negative none", "negative m"]
 
 
-def test_without_a_file():
+def test_with_options_without_a_file_is_an_experiment():
     """The same path serves a command without one."""
     spec = only(Experiment().with_options(prompts=("a {b|c}",), seeds="0-1", scheduler="euler"))
     assert spec.image_count == 4
@@ -408,7 +408,7 @@ def test_without_a_file():
         swept(Experiment())
 
 
-def test_excludes_of_what_an_option_said_again():
+def test_with_options_drops_excludes_that_match_nothing():
     """They are compared with what was typed, and may match nothing then."""
     experiment = read("""
         prompts: a
@@ -437,14 +437,14 @@ def test_excludes_of_what_an_option_said_again():
         ({"arguments": {"eta": {}}}, "is no value of a call argument"),
     ],
 )
-def test_refuses_options(file, typed, message):
+def test_with_options_of_what_cannot_be_is_refused(file, typed, message):
     """Errors name the option."""
     with pytest.raises(InputError) as caught:
         swept(file.with_options(**typed))
     assert message in str(caught.value)
 
 
-def test_an_option_that_is_none_is_a_slip_of_the_program():
+def test_with_options_of_an_unknown_name_is_a_type_error():
     """Not of whoever types."""
     with pytest.raises(TypeError, match="'stps'"):
         Experiment().with_options(stps=3)
@@ -458,7 +458,7 @@ def example_sweeps():
         yield path.name, swept(read_experiment(path))
 
 
-def test_examples_are_those_of_every_version():
+def test_experiment_examples_are_those_of_every_version():
     """What the shipped files stand for, its order and its words; each says on its first line what it shows."""
     stored = json.loads(Path(__file__).with_name("sweeps.json").read_text(encoding="utf-8"))
     made = {
@@ -477,7 +477,7 @@ def test_examples_are_those_of_every_version():
         assert path.read_text(encoding="utf-8").startswith("# Shows: ")
 
 
-def test_the_ladder_walks_on_the_bundled_model():
+def test_experiment_ladder_runs_on_the_bundled_model():
     """As its own comment says."""
     ladder = read_experiment(EXAMPLES / "ladder.yaml")
     specs = swept(ladder.with_options(model="mini", vae="default", dtype="float32")).specs
@@ -501,7 +501,7 @@ anything = st.recursive(
 
 
 @given(st.dictionaries(keys, anything, max_size=6) | anything)
-def test_any_structure_is_an_experiment_or_an_input_error(value):
+def test_parse_experiment_of_any_structure_is_one_or_an_input_error(value):
     """Whatever stands in the file: an experiment and its sweep, or one error in a line."""
     try:
         swept(read(json.dumps(value)))
@@ -516,7 +516,7 @@ yaml_like = st.lists(
 
 
 @given(yaml_like)
-def test_any_text_is_an_experiment_or_an_input_error(text):
+def test_parse_experiment_of_any_text_is_one_or_an_input_error(text):
     """Whatever the file is."""
     try:
         swept(read(text))
@@ -525,7 +525,7 @@ def test_any_text_is_an_experiment_or_an_input_error(text):
 
 
 @given(st.dictionaries(keys, anything, max_size=3))
-def test_any_options_are_an_experiment_or_an_input_error(typed):
+def test_with_options_of_anything_is_one_or_an_input_error(typed):
     """Whatever is typed over a file, but for names that are no options."""
     typed = {key: value for key, value in typed.items() if key in SETTINGS and not isinstance(value, dict)}
     flat = {

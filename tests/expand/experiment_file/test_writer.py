@@ -73,7 +73,7 @@ specs = st.builds(
 
 
 @given(specs, maybe(words), maybe(texts))
-def test_the_file_makes_the_run_again(spec, experiment, note):
+def test_write_experiment_of_any_spec_makes_it_again(spec, experiment, note):
     """Equal in every field, whatever the words: quotes, braces, colons, line breaks, marks that nobody sees."""
     again = parse_experiment(write_experiment(spec, experiment=experiment, note=note), file="f.yaml")
     (cell,) = again.sweep(default_model="another").cells
@@ -81,7 +81,7 @@ def test_the_file_makes_the_run_again(spec, experiment, note):
     assert (again.experiment, again.note) == (experiment, note)
 
 
-def test_the_file_reads_well():
+def test_write_experiment_reads_well():
     """What is not set is not there."""
     spec = RunSpec(
         pipeline=PipelineSpec(model="mini", scheduler=SchedulerSpec(name="DDIMScheduler")),
@@ -96,7 +96,7 @@ def test_the_file_reads_well():
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_cell_of_an_example_can_be_exported(path):
+def test_write_experiment_of_every_example_makes_it_again(path):
     """A run of a sweep is a file of its own."""
     for spec in read_experiment(path).sweep(default_model="mini").specs:
         again = parse_experiment(write_experiment(spec), file="f.yaml")
@@ -143,7 +143,7 @@ def fits_key(key, value, schema, root):
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
-def test_examples_fit_the_schema(path):
+def test_json_schema_accepts_the_examples(path):
     """Editors find nothing wrong with what ships."""
     import yaml
 
@@ -159,13 +159,13 @@ def test_examples_fit_the_schema(path):
     ],
     ids=json.dumps,
 )  # fmt: skip
-def test_the_schema_refuses_what_reading_refuses(value):
+def test_json_schema_refuses_what_reading_refuses(value):
     """Unknown keys, wrong kinds, values outside a closed set."""
     schema = json_schema()
     assert not fits(value, schema, schema)
 
 
-def test_the_schema_completes():
+def test_json_schema_offers_names():
     """Descriptions everywhere, names to offer where there are some, the names of diffusers beside the short ones."""
     schema = json_schema(schedulers=["euler", "unipc"], models=["mini"])
     assert all(each.get("description") for each in schema["properties"].values())
