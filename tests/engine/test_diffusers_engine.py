@@ -30,7 +30,7 @@ def by_task(pictures):
 
 
 @pytest.mark.parametrize("scheduler", ["pndm", "euler-a", "ddpm", "sde-dpmsolver++", "dpmsolver-sde", "lms", "kdpm2-a"])
-def test_an_image_does_not_depend_on_its_company(engine, make_spec, scheduler):
+def test_generate_in_any_company_makes_the_same_bytes(engine, make_spec, scheduler):
     """The same task gives the same bytes alone in a padded batch, among others, in any order and any slot."""
     spec = make_spec(
         "a red circle", "a blue square", seeds=(0, 1, 7), batch_size=4, scheduler=parse_scheduler(scheduler)
@@ -44,7 +44,7 @@ def test_an_image_does_not_depend_on_its_company(engine, make_spec, scheduler):
         assert by_task(draw(engine, [task])).items() <= together.items()
 
 
-def test_company_under_another_setting_changes_nothing(engine, make_spec):
+def test_generate_beside_another_setting_makes_the_same_bytes(engine, make_spec):
     """Runs of several schedulers in one call are as if each had been alone."""
     first = make_spec("a red circle", seeds=(0, 1), batch_size=2)
     second = first.vary(scheduler=parse_scheduler("euler-a"), num_inference_steps=3)
@@ -59,13 +59,13 @@ def test_company_under_another_setting_changes_nothing(engine, make_spec):
     assert {p.request.recipe_key: pixel_sha256(p.pixels) for p in pictures} == alone
 
 
-def test_forwards_have_one_shape(engine, make_spec):
+def test_static_batch_short_of_requests_repeats_the_last(engine, make_spec):
     """The batch size, the last task repeated up to it."""
     first, second, third = requests_of(resolve(engine, make_spec("a", "b", "c", seeds=(0,), batch_size=2)))
     assert [batch.rows for batch in static_batches((first, second, third))] == [(first, second), (third, third)]
 
 
-def test_a_negative_prompt_in_the_company_changes_nothing(engine, make_spec):
+def test_generate_beside_a_negative_prompt_makes_the_same_bytes(engine, make_spec):
     """Tasks with and without a negative prompt are made apart: some pipelines treat none and empty differently."""
     plain = make_spec("a red circle", batch_size=2)
     both = plain.vary(variants=(*plain.variants, replace(plain.variants[0], prompt="a fox", negative_prompt="red")))
@@ -73,7 +73,7 @@ def test_a_negative_prompt_in_the_company_changes_nothing(engine, make_spec):
 
 
 @pytest.mark.parametrize("scheduler", ["pndm", "euler-a", "dpmsolver++"])
-def test_it_is_the_picture_that_diffusers_makes(engine, make_spec, mini, scheduler):
+def test_generate_makes_the_image_that_diffusers_makes(engine, make_spec, mini, scheduler):
     """The pipeline called directly with the same batch gives the same bytes: nothing is added on the way."""
     import diffusers
     import torch
@@ -104,7 +104,7 @@ def test_it_is_the_picture_that_diffusers_makes(engine, make_spec, mini, schedul
 
 
 @pytest.mark.parametrize("name", COMPATIBLE)
-def test_every_compatible_scheduler_makes_pictures(engine, make_spec, name):
+def test_generate_with_every_compatible_scheduler_makes_images(engine, make_spec, name):
     """All fifteen run on the bundled model, and tell every evaluation of it, however many that is."""
     events = []
     spec = make_spec(seeds=(0, 1), num_inference_steps=3, scheduler=parse_scheduler(name))
@@ -116,7 +116,7 @@ def test_every_compatible_scheduler_makes_pictures(engine, make_spec, name):
     assert steps == [(at, evaluations) for at in range(1, evaluations + 1)]
 
 
-def test_half_precision_runs_on_a_cpu(engine, make_spec):
+def test_generate_in_half_precision_runs_on_a_cpu(engine, make_spec):
     """The other dtypes make about the same picture."""
     seen = {
         dtype: np.frombuffer(next(iter(make(engine, make_spec(dtype=dtype)).values())), np.uint8).astype(float)
@@ -127,7 +127,7 @@ def test_half_precision_runs_on_a_cpu(engine, make_spec):
         assert np.abs(seen["float32"] - seen[dtype]).mean() < 12
 
 
-def test_half_precision_on_a_cpu_is_rounded_float32(make_spec):
+def test_generate_in_float16_on_a_cpu_is_rounded_float32(make_spec):
     """float16 kernels that few processors have are computed in float32: the same numbers, each rounded once."""
     import torch
     from torch.nn import functional
@@ -145,7 +145,7 @@ def test_half_precision_on_a_cpu_is_rounded_float32(make_spec):
     torch.testing.assert_close(half, native, atol=0.02, rtol=0.002)
 
 
-def test_guidance_steps_and_size_reach_the_pipeline(engine, make_spec):
+def test_generate_settings_reach_the_pipeline(engine, make_spec):
     """Every part of the call changes the picture."""
     spec = make_spec()
     specs = [
@@ -159,7 +159,7 @@ def test_guidance_steps_and_size_reach_the_pipeline(engine, make_spec):
     assert picture.pixels.shape == (64, 96, 3)
 
 
-def test_a_change_of_scheduler_loads_nothing(engine, make_spec):
+def test_generate_with_another_scheduler_loads_nothing(engine, make_spec):
     """Weights stay in memory: only what differs is loaded."""
     events = []
     list(draw(engine, requests_of(resolve(engine, make_spec())), events.append))
@@ -169,7 +169,7 @@ def test_a_change_of_scheduler_loads_nothing(engine, make_spec):
     assert [event.seconds for event in events if isinstance(event, ModelLoaded)] == [0.0]
 
 
-def test_memory_and_time_are_told(engine, make_spec):
+def test_generate_tells_memory_and_time(engine, make_spec):
     """Each image has its share of the forwards that it took part in, padding included, and the batch's peak memory."""
     tasks = requests_of(resolve(engine, make_spec(seeds=(0, 1, 2), batch_size=2)))
     began = time.perf_counter()
@@ -180,7 +180,7 @@ def test_memory_and_time_are_told(engine, make_spec):
     assert sum(picture.seconds for picture in pictures) <= took  # no second is counted twice
 
 
-def test_the_process_keeps_its_own_flags(engine, make_spec):
+def test_generate_leaves_the_flags_of_the_process_alone(engine, make_spec):
     """Deterministic kernels are for the forward alone, whatever the program around it has chosen."""
     import torch
 
@@ -194,7 +194,7 @@ def test_the_process_keeps_its_own_flags(engine, make_spec):
         torch.backends.cudnn.benchmark = False
 
 
-def test_an_interrupt_passes_and_leaves_no_trace(engine, make_spec):
+def test_generate_interrupted_leaves_no_trace(engine, make_spec):
     """Ctrl-C in the middle of a batch is not an error, and the next picture is as it would have been."""
     spec = make_spec(seeds=(5,), num_inference_steps=4, scheduler=parse_scheduler("lms"))
     before = make(engine, spec)
@@ -208,7 +208,7 @@ def test_an_interrupt_passes_and_leaves_no_trace(engine, make_spec):
     assert make(engine, spec) == before
 
 
-def test_nothing_foreign_leaves_generate(engine, make_spec):
+def test_generate_foreign_error_becomes_a_line(engine, make_spec):
     """What the pipeline raises is one line of PromptLab's own, and the engine goes on working."""
     (task,) = requests_of(resolve(engine, make_spec()))
     with pytest.raises(EngineError, match="range") as caught:
@@ -218,7 +218,7 @@ def test_nothing_foreign_leaves_generate(engine, make_spec):
 
 
 @pytest.mark.parametrize("kind", ["MemoryError", "OutOfMemoryError"])
-def test_out_of_memory_says_what_to_try(kind):
+def test_generate_out_of_memory_says_what_to_try(kind):
     """The one failure that a user can do something about says what."""
     import torch
 
@@ -232,7 +232,7 @@ def test_out_of_memory_says_what_to_try(kind):
         raise error
 
 
-def test_weights_that_will_not_load_are_one_line(engine, make_spec, copy_of_mini):
+def test_generate_weights_that_will_not_load_become_a_line(engine, make_spec, copy_of_mini):
     """A damaged file is found when it is read, and said in one line."""
     folder = copy_of_mini()
     path = folder / "unet" / "diffusion_pytorch_model.safetensors"
@@ -242,7 +242,7 @@ def test_weights_that_will_not_load_are_one_line(engine, make_spec, copy_of_mini
     assert "\n" not in str(caught.value)
 
 
-def test_black_and_broken_pictures_are_flagged():
+def test_decoded_images_black_and_broken_are_flagged():
     """A picture that is black, is no numbers, or was blacked out by the model's checker is to be looked at again."""
     import torch
 
@@ -257,13 +257,13 @@ def test_black_and_broken_pictures_are_flagged():
     assert images[3].pixels[1, 1].tolist() == [128, 128, 128]
 
 
-def test_nothing_is_printed(engine, make_spec, copy_of_mini, capfd):
+def test_generate_prints_nothing(engine, make_spec, copy_of_mini, capfd):
     """Progress is told to the watcher; the terminal stays the command line's."""
     list(draw(engine, requests_of(resolve(engine, make_spec(model=str(copy_of_mini()), dtype="bfloat16")))))
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_change_of_model_frees_the_old_one(engine, make_spec, copy_of_mini):
+def test_generate_with_another_model_frees_the_old_one(engine, make_spec, copy_of_mini):
     """Two models side by side are what runs an accelerator out of memory."""
     import torch
 

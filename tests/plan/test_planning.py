@@ -52,7 +52,7 @@ def settings_of(made):
 
 
 @given(specs=st.lists(SPECS, max_size=8), chance=st.randoms(use_true_random=False))
-def test_no_cell_is_lost_or_doubled(specs, chance):
+def test_plan_of_any_specs_loses_and_doubles_no_image(specs, chance):
     """Every run is there once; what is there, repeated and owed are its images; and only what was given is there."""
     resolved = resolve(*specs)
     every = [task.recipe_key for each in resolved for task in requests_of(each)]
@@ -71,7 +71,7 @@ def test_no_cell_is_lost_or_doubled(specs, chance):
 
 
 @given(specs=st.lists(SPECS, min_size=1, max_size=8))
-def test_equal_models_stand_together_and_so_do_equal_pipelines(specs):
+def test_plan_order_keeps_equal_models_and_pipelines_together(specs):
     """No model, and no model in one dtype, is come back to after another."""
     settings = settings_of(plan(resolve(*specs)))
     for depth in (1, 2, 3):
@@ -81,7 +81,7 @@ def test_equal_models_stand_together_and_so_do_equal_pipelines(specs):
 
 
 @given(specs=st.lists(SPECS, min_size=1, max_size=8))
-def test_batches_are_those_that_the_engine_makes(specs):
+def test_plan_batches_are_those_that_the_engine_makes(specs):
     """Counted as ``promptlab.engine.sampling.static_batching.static_batches`` packs them, short and negative ones
     included."""
     import torch
@@ -97,7 +97,7 @@ def test_batches_are_those_that_the_engine_makes(specs):
 
 
 @given(specs=st.lists(SPECS, min_size=1, max_size=6), seed=st.integers())
-def test_the_order_as_written_decides_nothing_else(specs, seed):
+def test_plan_of_shuffled_specs_owes_the_same(specs, seed):
     """Shuffled, the same cells are owed and as much is loaded; a plan of everything made owes nothing."""
     shuffled = list(specs)
     random.Random(seed).shuffle(shuffled)
@@ -111,7 +111,7 @@ def test_the_order_as_written_decides_nothing_else(specs, seed):
     assert not done.guess
 
 
-def test_slow_changes_are_outermost_and_the_rest_stays_as_written():
+def test_plan_order_puts_slow_changes_outermost():
     """Models first, then dtype, then VAE; schedulers keep the order of their first appearance."""
     written = [
         spec_of(model=model, vae=vae, dtype=dtype, scheduler=SchedulerSpec(name=scheduler))
@@ -130,7 +130,7 @@ def test_slow_changes_are_outermost_and_the_rest_stays_as_written():
     assert made.loads == 2 * 2 * 2  # a pipeline for each model and dtype, and the VAE with each
 
 
-def test_what_costs_nothing_to_change_loads_nothing():
+def test_plan_loads_of_cheap_changes_are_none():
     """Schedulers, steps, guidance, sizes and words share one pipeline."""
     specs = [
         spec_of(num_inference_steps=n, guidance_scale=g, height=h) for n in (1, 2) for g in (1, 2) for h in (32, 64)
@@ -139,20 +139,20 @@ def test_what_costs_nothing_to_change_loads_nothing():
     assert (made.loads, made.order_line) == (1, "size → steps → guidance")
 
 
-def test_runs_of_one_setting_stay_as_written():
+def test_plan_order_of_one_setting_stays_as_written():
     """Words and seeds do not sort."""
     made = plan(resolve(spec_of("z"), spec_of("a"), spec_of("m", seeds=(3,))))
     assert [run.original for run in made.runs] == [0, 1, 2]
     assert made.order_line == "as written"
 
 
-def test_nothing_planned_is_nothing():
+def test_plan_of_nothing_is_empty():
     """No run, no image, no time."""
     made = plan(())
     assert (made.runs, made.images, made.loads, made.seconds, made.guess) == ((), 0, 0, 0.0, False)
 
 
-def test_equal_things_spelled_differently_are_one():
+def test_plan_of_equal_specs_spelled_differently_owes_one():
     """A default named and left out, 7 and 7.0, options in another order: planned once, repeated once."""
     names = {"a": 1, "b": 2.0}
     swapped = {"b": 2, "a": 1.0}
@@ -183,13 +183,13 @@ def test_equal_things_spelled_differently_are_one():
         {"variants": (Variant(prompt="a fox", negative_prompt="blur"),)},
     ],
 )  # fmt: skip
-def test_whatever_decides_pixels_changes_the_key(change):
+def test_recipe_key_changes_with_every_field_that_decides_pixels(change):
     """Changing any one field makes another image of it."""
     made = plan(resolve(spec_of(), spec_of().vary(**change)))
     assert (made.owed, made.repeated) == (2, 0)
 
 
-def test_only_what_is_owed_is_estimated():
+def test_plan_estimate_counts_only_what_is_owed():
     """A short last batch takes as long as a full one; a setting that owes nothing loads nothing."""
     resolved = resolve(spec_of(seeds=range(6), batch_size=4), spec_of(model="other"))
     there = {*(task.recipe_key for task in requests_of(resolved[0])[:1]), requests_of(resolved[1])[0].recipe_key}
@@ -202,7 +202,7 @@ def test_only_what_is_owed_is_estimated():
     assert asked == [resolved[0]]
 
 
-def test_without_history_the_estimate_is_a_guess_that_grows_with_the_work():
+def test_pace_without_history_is_a_guess_that_grows_with_the_work():
     """Twice the steps or pixels take twice as long; one guess among facts makes the sum a guess."""
     few, many, large = resolve(
         spec_of(num_inference_steps=10), spec_of(num_inference_steps=20), spec_of(num_inference_steps=10, height=64)
@@ -215,7 +215,7 @@ def test_without_history_the_estimate_is_a_guess_that_grows_with_the_work():
     assert rule_of_thumb(cuda).seconds_per_image < rule_of_thumb(few).seconds_per_image
 
 
-def test_history_of_another_setting_is_scaled_and_called_a_guess():
+def test_pace_of_another_setting_is_scaled_and_called_a_guess():
     """By steps, pixels and guidance; of the same ones it stays what it was."""
     seen = CallSpec(num_inference_steps=10, guidance_scale=7.5, height=32, width=32)
     assert PACE.scaled(seen, dataclasses.replace(seen, guidance_scale=5.0)) == PACE
@@ -225,14 +225,14 @@ def test_history_of_another_setting_is_scaled_and_called_a_guess():
     assert PACE.scaled(seen, dataclasses.replace(seen, guidance_scale=1.0)).seconds_per_image == 1.0
 
 
-def test_what_is_cut_is_passed_on():
+def test_plan_truncated_prompts_are_passed_on():
     """The plan shows it; it decides nothing."""
     cut = TruncatedPrompt(prompt="a b", encoder="tokenizer", words="b")
     assert plan(resolve(spec_of("a b")), cut=[cut]).cut == (cut,)
 
 
 @pytest.mark.slow
-def test_a_large_plan_is_small():
+def test_plan_of_ten_thousand_settings_stays_small():
     """Ten thousand settings in twenty megabytes; benchmarks/planning.py has the figures."""
     import tracemalloc
 

@@ -16,7 +16,7 @@ ANY = st.tuples(st.integers(0, 20), st.integers(0, 20))
 
 
 @given(slots=SLOTS, work=st.lists(ANY, max_size=30))
-def test_every_image_has_its_turns(slots, work):
+def test_step_scheduler_gives_every_image_its_steps(slots, work):
     """So many with guidance, then so many without; never two in one forward, never more than there are slots."""
     guided, plain = Counter(), Counter()
     for turn in StepScheduler(slots, work):
@@ -28,7 +28,7 @@ def test_every_image_has_its_turns(slots, work):
 
 
 @given(slots=SLOTS, work=st.lists(ONE_KIND, max_size=30))
-def test_there_are_no_more_forwards_than_there_must_be(slots, work):
+def test_step_scheduler_of_one_kind_takes_the_fewest_forwards(slots, work):
     """For images of one kind: as many as the longest takes, or as the work takes when slots are never empty."""
     least = 0
     for kind in (0, 1):
@@ -38,12 +38,12 @@ def test_there_are_no_more_forwards_than_there_must_be(slots, work):
 
 
 @given(slots=SLOTS, work=st.lists(ANY, max_size=20))
-def test_forwards_are_counted_as_they_are_made(slots, work):
+def test_forwards_count_what_the_step_scheduler_yields(slots, work):
     """Of images that change their kind half-way, too."""
     assert sum(1 for _ in StepScheduler(slots, work)) == forwards(slots, work)
 
 
-def test_dropping_guidance_on_the_way_costs_little():
+def test_step_scheduler_guidance_dropped_on_the_way_costs_little():
     """64 images of three lengths that drop it after 0.4 of their steps: less than 5 % above the work."""
     work = [(round(0.4 * steps), steps - round(0.4 * steps)) for steps in (10, 20, 30, 30) for _ in range(16)]
     for slots in (4, 8):
@@ -51,7 +51,7 @@ def test_dropping_guidance_on_the_way_costs_little():
 
 
 @given(slots=SLOTS, work=st.lists(ONE_KIND, min_size=1, max_size=30), at=st.integers(0, 40))
-def test_after_a_stop_nobody_begins(slots, work, at):
+def test_step_scheduler_stopped_begins_no_image(slots, work, at):
     """Those that have had a turn have all of theirs; the others none."""
     turns = StepScheduler(slots, work)
     seen: Counter[int] = Counter()
@@ -67,7 +67,7 @@ def test_after_a_stop_nobody_begins(slots, work, at):
 
 
 @given(slots=SLOTS, work=st.lists(ONE_KIND, min_size=1, max_size=30), bad=st.integers(0, 29))
-def test_one_that_is_dropped_leaves_the_others_alone(slots, work, bad):
+def test_step_scheduler_image_dropped_leaves_the_others_alone(slots, work, bad):
     """It has no turn after that; all the others have theirs."""
     turns = StepScheduler(slots, work)
     seen: Counter[int] = Counter()

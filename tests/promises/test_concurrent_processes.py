@@ -105,7 +105,7 @@ def write(workspace, names):
 
 
 @pytest.mark.slow
-def test_writers_at_once_with_the_pages_open(tmp_path):
+def test_processes_writing_at_once_lose_nothing(tmp_path):
     """From the making of the tables on: all rows, all files and all MLflow runs are there, and agree."""
     from mlflow import MlflowClient
 
@@ -135,7 +135,7 @@ def test_writers_at_once_with_the_pages_open(tmp_path):
     assert lab.maintenance.doctor() == ()
 
 
-def test_a_sweep_in_the_making_is_left_to_whoever_makes_it(lab):
+def test_sweep_in_the_making_is_left_to_its_process(lab):
     """Its later runs are written and not begun: resume, a run of the same words and sync pass them by."""
     swept = build_sweep(SPEC, [Axis(field="steps", values=(5, 9))])
     seen = []
@@ -155,7 +155,7 @@ def test_a_sweep_in_the_making_is_left_to_whoever_makes_it(lab):
     assert lab.maintenance.doctor() == ()
 
 
-def test_a_run_that_was_only_begun_belongs_to_its_process(lab):
+def test_run_only_begun_belongs_to_its_process(lab):
     """Between its row and its first picture nobody else takes it up."""
     other, seen = Lab(lab.workspace, engine=Painter()), []
     lab.run(SPEC, watch=lambda event: seen.append(other.resume()) if isinstance(event, RunStarted) else None)

@@ -146,7 +146,7 @@ def test_ctrl_c_twice_stops_at_once(lab):
     assert (run.status, len(run.made)) == (RunStatus.KILLED, 1)
 
 
-def test_one_image_that_fails_does_not_take_the_rest_along(workspace):
+def test_image_that_fails_leaves_the_others_alone(workspace):
     """Its row says why, the others are made, and resume tries it again."""
     lab = Lab(workspace, engine=Painter(fail_on="ugly"))
     spec = SPEC.vary(variants=(Variant(prompt="fine"), Variant(prompt="ugly"), Variant(prompt="good")), seeds=(0, 1, 2))
@@ -162,7 +162,7 @@ def test_one_image_that_fails_does_not_take_the_rest_along(workspace):
     assert all(image.error is None for image in completed.images)
 
 
-def test_a_picture_that_was_deleted_is_made_again(lab):
+def test_picture_deleted_is_made_again(lab):
     """Asking for the same run again finds the gap and fills it, and only it."""
     run = lab.run(SPEC)
     (lab.workspace.root / run.images[5].path).unlink()
@@ -174,7 +174,7 @@ def test_a_picture_that_was_deleted_is_made_again(lab):
     assert (lab.workspace.root / again.images[5].path).is_file()
 
 
-def test_resume_says_when_there_is_nothing_to_do(lab):
+def test_resume_with_nothing_owed_makes_nothing(lab):
     """No run owes a picture; an empty workspace is not made."""
     lab.run(SPEC)
     assert lab.resume() == ()
@@ -184,7 +184,7 @@ def test_resume_says_when_there_is_nothing_to_do(lab):
     assert not empty.workspace.root.exists()
 
 
-def test_weights_that_changed_are_noticed_before_anything_is_made(lab, monkeypatch):
+def test_resume_model_changed_makes_nothing(lab, monkeypatch):
     """A run begun with one model is not completed with another under the same name."""
 
     def stop(event):
@@ -198,7 +198,7 @@ def test_weights_that_changed_are_noticed_before_anything_is_made(lab, monkeypat
         lab.resume()
 
 
-def test_a_run_is_made_by_one_process_at_a_time(lab):
+def test_resume_of_a_run_being_made_is_refused(lab):
     """While one makes it, another that would resume it is told so."""
 
     def resume_meanwhile(event):
@@ -209,6 +209,6 @@ def test_a_run_is_made_by_one_process_at_a_time(lab):
     assert len(lab.run(SPEC, watch=resume_meanwhile).made) == 8
 
 
-def test_the_victims_spec_is_what_it_says():
+def test_victims_spec_has_moments_to_be_killed_in():
     """Twelve images in six batches: enough moments to be killed in."""
     assert victim.SPEC.image_count == 12

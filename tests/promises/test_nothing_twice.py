@@ -22,7 +22,7 @@ SWEEP = build_sweep(
 )
 
 
-def test_the_same_run_again_makes_nothing(lab):
+def test_run_asked_for_again_makes_nothing(lab):
     """It is given back as it is, said so, and is what `last` means."""
     first = lab.run(SPEC)
     other = lab.run(SPEC.vary(num_inference_steps=7))
@@ -34,7 +34,7 @@ def test_the_same_run_again_makes_nothing(lab):
     assert [summary.id for summary in lab.history.list()] == [other.id, first.id]
 
 
-def test_one_seed_more_makes_only_what_is_new(lab):
+def test_run_with_one_seed_more_makes_only_that(lab):
     """A new run whose old cells are links: same file, same hash, marked; parents and order as asked."""
     first = lab.run(SPEC)
     lab.engine.painted.clear()
@@ -50,7 +50,7 @@ def test_one_seed_more_makes_only_what_is_new(lab):
     assert len(more.made_here) == 2
 
 
-def test_a_link_leads_to_what_was_made_not_to_another_link(lab):
+def test_link_leads_to_what_was_made_not_to_another_link(lab):
     """However often cells are asked for, links stay one step long."""
     size = lab.run(SPEC).spec.batch_size
     lab.run(SPEC.vary(seeds=(0, 1, 2, 3), batch_size=size))
@@ -58,7 +58,7 @@ def test_a_link_leads_to_what_was_made_not_to_another_link(lab):
     assert [image.linked for image in third.images] == [(1, 0), (2, 3), (1, 3), (2, 7)]
 
 
-def test_again_makes_everything_anew(lab):
+def test_run_again_makes_everything_anew(lab):
     """Asked for, every picture is drawn again, in a run of its own."""
     lab.run(SPEC)
     lab.engine.painted.clear()
@@ -67,7 +67,7 @@ def test_again_makes_everything_anew(lab):
 
 
 @pytest.mark.quick
-def test_another_environment_links_nothing(workspace):
+def test_run_in_another_environment_links_nothing(workspace):
     """What was made with other versions or another device is another picture until it is compared."""
 
     Lab(workspace, engine=Painter()).run(SPEC)
@@ -76,7 +76,7 @@ def test_another_environment_links_nothing(workspace):
     assert (run.id, len(run.made_here)) == (2, 6)
 
 
-def test_a_name_or_a_note_asks_for_a_run_of_its_own(lab):
+def test_run_with_a_name_is_a_run_of_its_own(lab):
     """Nothing is drawn for it, and the first run keeps its name."""
     lab.run(SPEC)
     lab.engine.painted.clear()
@@ -84,7 +84,7 @@ def test_a_name_or_a_note_asks_for_a_run_of_its_own(lab):
     assert (named.id, named.name, lab.engine.painted, len(named.made)) == (2, "mine", [], 6)
 
 
-def test_a_lost_file_is_not_linked_to(lab):
+def test_link_to_a_lost_file_is_not_made(lab):
     """A cell whose original was deleted is drawn."""
     first = lab.run(SPEC)
     (lab.workspace.root / first.images[0].path).unlink()
@@ -92,7 +92,7 @@ def test_a_lost_file_is_not_linked_to(lab):
     assert [image.linked for image in run.images] == [None, (1, 3)]
 
 
-def test_a_sweep_is_one_run_a_cell_and_one_overview(lab):
+def test_sweep_is_one_run_a_point_and_one_overview(lab):
     """Every cell has its run with its axis values; the sweep knows its dimensions; the overview and MLflow are made."""
     heard = []
     record = lab.run_sweep(SWEEP, experiment="warrior", watch=heard.append)
@@ -108,7 +108,7 @@ def test_a_sweep_is_one_run_a_cell_and_one_overview(lab):
     assert lab.history.sweep(1) == record
 
 
-def test_the_same_sweep_again_makes_nothing(lab):
+def test_sweep_asked_for_again_makes_nothing(lab):
     """It is the same sweep, with the same runs."""
     first = lab.run_sweep(SWEEP)
     lab.engine.painted.clear()
@@ -116,7 +116,7 @@ def test_the_same_sweep_again_makes_nothing(lab):
     assert (again.id, again.runs, lab.engine.painted) == (first.id, first.runs, [])
 
 
-def test_an_interrupted_sweep_is_known_whole_and_completed(lab):
+def test_sweep_interrupted_is_known_whole_and_completed(lab):
     """All its runs are in the notebook before the first pixel; resume, or asking again, makes what is owed."""
 
     def stop(event):
@@ -135,7 +135,7 @@ def test_an_interrupted_sweep_is_known_whole_and_completed(lab):
     assert lab.resume() == ()
 
 
-def test_a_failing_cell_does_not_take_the_others_along(workspace):
+def test_sweep_with_failing_images_makes_the_others(workspace):
     """The sweep goes on, and says at the end how many runs failed."""
     lab = Lab(workspace, engine=Painter(fail_on="b"))
     with pytest.raises(EngineError, match="4 of 4 runs failed"):
@@ -144,7 +144,7 @@ def test_a_failing_cell_does_not_take_the_others_along(workspace):
     assert len(Lab(workspace, engine=Painter()).resume()) == 4
 
 
-def test_the_plan_counts_what_is_there(lab):
+def test_plan_counts_what_is_there(lab):
     """Runs, images, batches, loads, and what exists already; the plan writes nothing."""
     before = lab.plan(SWEEP.specs)
     assert (before.images, before.there, before.owed, before.loads, before.guess) == (24, 0, 24, 1, True)
@@ -155,7 +155,7 @@ def test_the_plan_counts_what_is_there(lab):
     assert lab.plan(SWEEP.specs, again=True).there == 0
 
 
-def test_slow_changes_are_outermost(lab):
+def test_sweep_order_puts_slow_changes_outermost(lab):
     """Cells are carried out model by model, whatever the order of the axes."""
     two = build_sweep(SPEC, [Axis(field="steps", values=(5, 9)), Axis(field="model", values=("mini", "other"))])
     record = lab.run_sweep(two)

@@ -72,7 +72,7 @@ def threads(count):
         torch.set_num_threads(before)
 
 
-def test_every_compatible_scheduler_is_asked(mini):
+def test_schedulers_asked_are_all_compatible_ones(mini):
     """None that ``promptlab schedulers`` offers for the bundled model is left out here."""
     own = json.loads((mini / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
     asked = {parse_scheduler(name).name for name in SCHEDULERS}
@@ -80,7 +80,7 @@ def test_every_compatible_scheduler_is_asked(mini):
 
 
 @pytest.mark.parametrize(("scheduler", "dtype"), CASES)
-def test_company_and_place_change_nothing(engine, together, scheduler, dtype):
+def test_bytes_in_any_company_and_place_are_the_same(engine, together, scheduler, dtype):
     """Other neighbours, another place, none at all: the same bytes; other seeds and words: others."""
     tasks, whole = together(scheduler, dtype)
     assert len(set(whole.values())) == len(tasks) == 4
@@ -89,7 +89,7 @@ def test_company_and_place_change_nothing(engine, together, scheduler, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_company_changes_nothing_at_the_models_own_size(engine, dtype):
+def test_bytes_at_the_models_own_size_are_the_same(engine, dtype):
     """At 128 × 128 pixels, where other kernels may be chosen than at 64, and with a batch size of 4."""
     tasks = requests_of(resolve(engine, spec_of("dpmsolver-sde", dtype, size=128, steps=1, batch_size=4)))
     whole = hashes(engine, tasks)
@@ -98,7 +98,7 @@ def test_company_changes_nothing_at_the_models_own_size(engine, dtype):
 
 
 @pytest.mark.parametrize("schedulers", [ELSEWHERE, pytest.param(SCHEDULERS, marks=pytest.mark.exhaustive)])
-def test_another_process_makes_the_same_bytes(together, schedulers):
+def test_bytes_of_another_process_are_the_same(together, schedulers):
     """Schedulers in dtypes by turns, one after the other in a fresh interpreter with as many threads."""
     cases = {f"{each}:{BY_TURNS[each]}": (each, BY_TURNS[each]) for each in schedulers}
     done = subprocess.run(
@@ -115,7 +115,7 @@ def test_another_process_makes_the_same_bytes(together, schedulers):
 @pytest.mark.parametrize(
     "dtype", ["float32", *(pytest.param(dtype, marks=pytest.mark.exhaustive) for dtype in ("bfloat16", "float16"))]
 )
-def test_company_changes_nothing_with_more_threads(engine, dtype):
+def test_bytes_with_more_threads_are_the_same(engine, dtype):
     """The promise holds at any one number of threads: sharing a forward where they divide the batch, alone elsewhere.
 
     Three images in one forward would not keep it: with two threads, float32 and float16 differ from slot to slot.
@@ -128,7 +128,7 @@ def test_company_changes_nothing_with_more_threads(engine, dtype):
             assert hashes(engine, [tasks[1]]).items() <= whole.items()
 
 
-def test_a_forward_is_shared_where_threads_get_equal_shares():
+def test_images_per_forward_shares_where_threads_get_equal_shares():
     """Whole images, a power of two for each thread; on an accelerator as many as asked for."""
     shared = {}
     for count in (1, 2, 3, 4):
@@ -139,7 +139,7 @@ def test_a_forward_is_shared_where_threads_get_equal_shares():
     assert shared == {1: [1, 2, 3, 4, 5, 6, 7, 8], 2: [1, 2, 4, 8], 3: [1, 3, 6], 4: [1, 4, 8]}
 
 
-def test_the_number_of_threads_is_part_of_the_environment(engine, make_spec):
+def test_environment_tells_the_number_of_threads(engine, make_spec):
     """Two numbers of threads are two environments, so pictures of one are never taken for those of the other.
 
     Measured between 1 and 2 threads, at 64 and 128 pixels, with all fifteen schedulers: bfloat16 gives the same bytes
@@ -159,7 +159,7 @@ def test_the_number_of_threads_is_part_of_the_environment(engine, make_spec):
 
 
 @pytest.mark.parametrize("scheduler", ["dpmsolver-sde", "pndm"])
-def test_another_number_of_threads_makes_nearly_the_same_picture(engine, make_spec, scheduler):
+def test_bytes_with_another_number_of_threads_are_close(engine, make_spec, scheduler):
     """What differs between thread counts in float32 is rounding, not noise: a level or two of 255."""
     tasks = requests_of(resolve(engine, make_spec(num_inference_steps=3, scheduler=parse_scheduler(scheduler))))
     pixels = []
@@ -183,7 +183,7 @@ def saved(lab, run):
 
 
 @pytest.mark.parametrize(("scheduler", "dtype"), TOLD_BY_LAB)
-def test_a_resumed_run_has_the_bytes_it_would_have_had(real_lab, together, scheduler, dtype):
+def test_bytes_of_a_resumed_run_are_the_same(real_lab, together, scheduler, dtype):
     """Interrupted after its first batch, and with one file lost, it is completed to what was never interrupted."""
 
     def interrupt(event):
@@ -202,7 +202,7 @@ def test_a_resumed_run_has_the_bytes_it_would_have_had(real_lab, together, sched
 
 
 @pytest.mark.parametrize(("scheduler", "dtype"), TOLD_BY_LAB)
-def test_a_rerun_has_the_bytes_of_its_parent(real_lab, together, scheduler, dtype):
+def test_bytes_of_a_rerun_are_its_parents(real_lab, together, scheduler, dtype):
     """One seed kept and all made anew: what the words leave alone is to the byte what the parent's grid shows."""
     parent = real_lab.run(spec_of(scheduler, dtype))
     whole = saved(real_lab, parent)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from promptlab.engine import NO_PERMISSIONS, Engine, ImageDone, Permissions, finished_images
-from promptlab.errors import InputError, PromptLabError, UnknownValue, one_line
+from promptlab.errors import InputError, PromptLabError, UnknownValue, one_line, ref_value
 from promptlab.images.difference import difference
 from promptlab.images.png import pixel_sha256, read_pixels
 from promptlab.lab.execution.batch_reduction import requests_for
@@ -188,7 +188,7 @@ class Verifier:
         if run.origin is not None and run.origin.program != "PromptLab":
             raise InputError(
                 "run", run.id, problem=f"was made by {run.origin.program}, which does not say by which weights",
-                hint="promptlab rerun RUN --model MODEL".replace("RUN", str(run.id)),
+                hint=f"promptlab rerun {run.id} {ref_value('model', 'MODEL')}",
             )  # fmt: skip
         with said_of(f"run {run.id}", f"promptlab rerun {run.id}"):
             found = self._resolve(run.spec, run.device)

@@ -53,7 +53,7 @@ def task_of(make_spec, **changes):
 
 
 @pytest.mark.slow
-def test_a_variation_of_strength_0_is_the_seed_and_of_1_the_other_seed(make, make_spec):
+def test_variation_of_strength_0_or_1_is_one_of_the_two_seeds(make, make_spec):
     """To the byte, at both ends; in between it is neither. A sampler that draws noise of its own goes on with the
     seed's, in the state that plain noise leaves."""
     spec = make_spec("a red circle", seeds=(0, 7), num_inference_steps=1)
@@ -84,7 +84,7 @@ def test_initial_latents_are_what_the_pipeline_draws(pipeline, make_spec):
     assert torch.equal(kept.get_state(), own.get_state())
 
 
-def test_a_mix_of_noises_is_noise():
+def test_slerp_of_two_noises_is_noise():
     """On the great circle between them: as long as they are, and as far along as asked. One noise twice is itself."""
     import torch
 
@@ -103,7 +103,7 @@ def test_a_mix_of_noises_is_noise():
 
 
 @pytest.mark.slow
-def test_guidance_stops_after_its_share(make, make_spec):
+def test_guidance_until_a_share_stops_after_it(make, make_spec):
     """All steps is as if nothing were said, none is a picture without guidance; in between, all are other pictures."""
     spec = make_spec("a red circle", num_inference_steps=4)
     made = {until: make(spec.vary(guidance_until=until)) for until in (0.0, 0.5, 1.0)}
@@ -119,7 +119,7 @@ def test_guidance_stops_after_its_share(make, make_spec):
     [(None, 20, 20), (1.0, 20, 20), (0.4, 20, 8), (0.55, 20, 11), (0.29, 100, 29), (0.5, 3, 1), (0.1, 5, 1),
      (0.0, 5, 0)],
 )  # fmt: skip
-def test_a_share_is_rounded_down_to_steps(until, steps, guided):
+def test_guided_steps_are_rounded_down(until, steps, guided):
     """0.55 of 20 is 11 whatever floats make of it; any share above 0 is at least one step."""
     call = CallSpec(guidance_scale=5.0, guidance_until=until)
     assert guided_steps(steps, call) == guided
@@ -145,7 +145,7 @@ def test_clip_skip_is_the_formula_of_diffusers(pipeline):
 
 
 @pytest.mark.slow
-def test_weights_move_words_and_nothing_else(pipeline):
+def test_weighting_moves_words_and_nothing_else(pipeline):
     """A text without weights is encoded as the pipeline does; with weights, further from the empty text or nearer."""
     import torch
 
@@ -167,7 +167,7 @@ def test_weights_move_words_and_nothing_else(pipeline):
 
 
 @pytest.mark.slow
-def test_company_changes_nothing_of_what_is_steered(make, make_spec):
+def test_steered_image_in_company_has_the_same_bytes(make, make_spec):
     """Variation, weights, skipped layers and early stops: the same bytes alone, and beside a text of another length."""
     spec = make_spec(
         "a (red)1.4 circle", LONG, "a blue square++", seeds=(0, 7), weighting=True, clip_skip=1, guidance_until=0.5,
@@ -181,7 +181,7 @@ def test_company_changes_nothing_of_what_is_steered(make, make_spec):
 
 
 @pytest.mark.slow
-def test_a_plan_counts_the_batches_of_each_length_of_text(engine, make_spec, tmp_path):
+def test_plan_of_long_texts_counts_the_batches_of_each_length(engine, make_spec, tmp_path):
     """Texts over 77 tokens share no forward with shorter ones: what is planned is what is run, and a short negative
     prompt is as long as its prompt."""
     from diffusers import StableDiffusionPipeline
@@ -205,7 +205,7 @@ def test_a_plan_counts_the_batches_of_each_length_of_text(engine, make_spec, tmp
 
 
 @pytest.mark.slow
-def test_slots_of_a_divided_batch_are_its_own(engine, make_spec):
+def test_rows_of_a_divided_batch_are_its_own(engine, make_spec):
     """Texts of two lengths in one batch are two forwards; the pictures still come in its order, each in its slot."""
     resolved = resolve(engine, make_spec("a fox", LONG, "a dog", weighting=True, num_inference_steps=1))
     tasks = requests_of(replace(resolved, pieces=()))  # as if it had not been known
@@ -222,7 +222,7 @@ def test_slots_of_a_divided_batch_are_its_own(engine, make_spec):
         ({"variation_strength": 0.5}, "variation_strength 0.5 means nothing without variation_seed"),
     ],
 )
-def test_what_the_model_cannot_be_steered_with_is_refused(engine, make_spec, changes, sentence):
+def test_resolve_of_steering_the_model_has_not_is_refused(engine, make_spec, changes, sentence):
     """Before a weight is read, in one line."""
     with pytest.raises(InputError, match=sentence):
         resolve(engine, make_spec(**changes))
@@ -230,14 +230,14 @@ def test_what_the_model_cannot_be_steered_with_is_refused(engine, make_spec, cha
 
 @pytest.mark.parametrize("changes", [{"weighting": True}, {"clip_skip": 1}, {"guidance_until": 0.4},
                                      {"guidance_rescale": 0.7}])  # fmt: skip
-def test_a_family_without_the_door_refuses(engine, make_spec, flux, changes):
+def test_resolve_of_steering_the_family_has_not_is_refused(engine, make_spec, flux, changes):
     """FLUX: words go through T5, guidance is a number that the model was distilled to be told."""
     (name,) = changes
     with pytest.raises(InputError, match=f"{name}.* means nothing to FluxPipeline"):
         resolve(engine, make_spec(model=str(flux), height=None, width=None, **changes))
 
 
-def test_nothing_said_is_one_recipe(engine, make_spec):
+def test_resolve_of_steering_that_says_nothing_is_one_recipe(engine, make_spec):
     """No layer left out, no rescaling, guidance to the end: the key of a run where none of it was said."""
     plain = resolve(engine, make_spec())
     said = resolve(engine, make_spec(clip_skip=0, guidance_rescale=0.0, guidance_until=1.0))
@@ -246,7 +246,7 @@ def test_nothing_said_is_one_recipe(engine, make_spec):
 
 
 @pytest.mark.slow
-def test_swap_is_refused_and_any_other_text_is_read(engine, make_spec):
+def test_weighting_swap_is_refused_and_any_other_text_is_read(engine, make_spec):
     """compel's ``.swap()`` would be left out in silence. What is no weight is a word."""
     with pytest.raises(InputError, match=r"asks for \.swap\(\)"):
         resolve(engine, make_spec('a "cat".swap("dog") in a hat', weighting=True))
@@ -256,7 +256,7 @@ def test_swap_is_refused_and_any_other_text_is_read(engine, make_spec):
 
 
 @pytest.mark.slow
-def test_two_encoders_are_read_together(make, make_spec, tmp_path):
+def test_weighting_with_two_encoders_reads_both(make, make_spec, tmp_path):
     """Stable Diffusion XL: weights and long texts, guidance that stops, a word with vectors for both encoders; alone as
     in company."""
     from safetensors.torch import save_file
@@ -283,7 +283,7 @@ def test_two_encoders_are_read_together(make, make_spec, tmp_path):
 
 
 @pytest.mark.slow
-def test_any_family_that_draws_its_noise_in_one_place_mixes_it(make, make_spec, tmp_path):
+def test_variation_of_any_family_mixes_its_noise(make, make_spec, tmp_path):
     """FLUX folds its latents into tokens: both noises are folded, and mixed then."""
     from tests.families.transforming import flux
 

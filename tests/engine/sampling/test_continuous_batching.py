@@ -122,7 +122,7 @@ def differing(ours, theirs):
 
 
 @pytest.mark.parametrize("guidance", [5.0, 1.0])
-def test_every_scheduler_makes_what_its_pipeline_makes(engine, stock, tiny, guidance):
+def test_continuous_batching_of_every_scheduler_makes_what_its_pipeline_makes(engine, stock, tiny, guidance):
     """All fifteen, and options of theirs, in one pool: to the byte the pipeline's own picture at that batch size.
 
     But for dpmsolver-sde on an accelerator, whose pipeline draws the steps' noise there: ours is a CPU's everywhere.
@@ -134,7 +134,7 @@ def test_every_scheduler_makes_what_its_pipeline_makes(engine, stock, tiny, guid
         assert differing(ours, stock("StableDiffusionPipeline", resolved)) == {}, scheduler
 
 
-def test_so_it_is_with_the_bundled_model(engine, stock, mini):
+def test_continuous_batching_with_the_bundled_model_makes_what_its_pipeline_makes(engine, stock, mini):
     """Whose denoiser is given the words once more, as an added condition."""
     specs = [
         spec_of(str(mini), scheduler=scheduler, steps=2, size=64, guidance=guidance)
@@ -146,7 +146,7 @@ def test_so_it_is_with_the_bundled_model(engine, stock, mini):
 
 
 @pytest.mark.parametrize("negative", ["dull", ""])
-def test_so_it_is_with_stable_diffusion_xl(engine, stock, tiny_xl, negative):
+def test_continuous_batching_of_xl_makes_what_its_pipeline_makes(engine, stock, tiny_xl, negative):
     """Added conditions of words and sizes; no negative prompt is zeros there, and not the empty text."""
     variants = tuple(Variant(prompt=prompt, negative_prompt=negative) for prompt in WORDS[:2])
     specs = [
@@ -158,7 +158,7 @@ def test_so_it_is_with_stable_diffusion_xl(engine, stock, tiny_xl, negative):
         assert differing(ours, stock("StableDiffusionXLPipeline", resolved)) == {}
 
 
-def test_so_it_is_with_what_a_call_can_ask_for(engine, stock, tiny):
+def test_continuous_batching_of_call_arguments_makes_what_its_pipeline_makes(engine, stock, tiny):
     """``eta`` and rescaled guidance reach each image's own steps."""
     specs = [spec_of(tiny, arguments=(("eta", 0.7),)), spec_of(tiny, guidance_rescale=0.6)]
     ours = made(engine, tasks_for(engine, specs))
@@ -169,7 +169,7 @@ def test_so_it_is_with_what_a_call_can_ask_for(engine, stock, tiny):
 @pytest.mark.parametrize(
     "changes", [{"guidance_until": 0.5}, {"clip_skip": 1}, {"variation_seed": 9, "variation_strength": 0.3}]
 )
-def test_the_pipelines_own_call_steers_to_the_same_picture(engine, tiny, changes):
+def test_continuous_batching_of_steering_makes_what_static_batching_makes(engine, tiny, changes):
     """What the engine asks of pipelines a batch at a time, the pool does slot by slot: the same bytes."""
     encoder_of_three = spec_of(tiny, scheduler="euler-a", steps=6, **({} if "clip_skip" in changes else changes))
     tasks = tasks_for(engine, [encoder_of_three])
@@ -179,7 +179,7 @@ def test_the_pipelines_own_call_steers_to_the_same_picture(engine, tiny, changes
     assert differing(ours, theirs) == {}
 
 
-def test_an_image_does_not_depend_on_what_else_is_in_the_pool(engine, tiny):
+def test_continuous_batching_in_any_company_makes_the_same_bytes(engine, tiny):
     """24 images over 6 schedulers, 5 to 30 steps and three guidance values: pooled, in random order, and alone."""
     specs = [
         spec_of(tiny, scheduler=scheduler, steps=steps, guidance=guidance, prompts=WORDS[:2], seeds=seeds)
@@ -200,7 +200,7 @@ def test_an_image_does_not_depend_on_what_else_is_in_the_pool(engine, tiny):
     assert alone == pooled
 
 
-def test_a_sweep_takes_the_forwards_that_its_work_takes(engine, tiny):
+def test_continuous_batching_of_a_sweep_takes_the_forwards_that_were_planned(engine, tiny):
     """64 images over 4 schedulers and 4 numbers of steps: no forward more than ceil(work / slots), as planned."""
     specs = [
         spec_of(tiny, scheduler=scheduler, steps=steps, seeds=(0, 1))
@@ -224,7 +224,7 @@ def test_a_sweep_takes_the_forwards_that_its_work_takes(engine, tiny):
     assert sorted(len(set(each)) for each in texts) == [1, 2]
 
 
-def test_one_seed_under_eight_settings_takes_a_quarter_of_the_forwards(engine, tiny):
+def test_continuous_batching_of_eight_settings_takes_a_quarter_of_the_forwards(engine, tiny):
     """Against one picture after the other, a forward for each of its steps."""
     specs = [
         spec_of(tiny, scheduler=scheduler, steps=steps, prompts=WORDS[:1], seeds=(1,), batch_size=8)
@@ -241,7 +241,7 @@ def test_one_seed_under_eight_settings_takes_a_quarter_of_the_forwards(engine, t
     assert len(together) <= len(apart) / 4
 
 
-def test_an_image_without_guidance_takes_one_row(engine, tiny):
+def test_continuous_batching_without_guidance_takes_one_row_an_image(engine, tiny):
     """Four with guidance are eight rows, four without it four."""
     specs = [spec_of(tiny, guidance=guidance) for guidance in (5.0, 1.0)]
     with counted(engine) as (rows, _):
@@ -249,7 +249,7 @@ def test_an_image_without_guidance_takes_one_row(engine, tiny):
     assert sorted(rows) == [4, 4, 4, 8, 8, 8]
 
 
-def test_what_a_pool_does_not_know_is_left_to_the_pipeline(engine, stock, tiny_xl):
+def test_denoising_steps_of_what_the_loop_does_not_know_are_none(engine, stock, tiny_xl):
     """An argument of the call that the loop here has no place for, and weighted words of several lengths."""
     cut_short = spec_of(tiny_xl, steps=4, arguments=(("denoising_end", 0.5),))
     (resolved,) = engine.resolve([cut_short])
@@ -263,7 +263,7 @@ def test_what_a_pool_does_not_know_is_left_to_the_pipeline(engine, stock, tiny_x
     assert resolve(engine, spec_of(tiny_xl, guidance=1.0)).steps == (0, 3)
 
 
-def test_an_image_that_fails_costs_only_itself(engine, tiny):
+def test_continuous_batching_image_that_fails_costs_only_itself(engine, tiny):
     """The others come out, and are what they would have been; at the end it is said which did not, and why."""
     fine = tasks_for(engine, [spec_of(tiny, scheduler="euler")])
     (task,) = tasks_for(engine, [spec_of(tiny, seeds=(3,), prompts=WORDS[:1])])
@@ -278,7 +278,7 @@ def test_an_image_that_fails_costs_only_itself(engine, tiny):
     assert differing(others, made(engine, fine)) == {}
 
 
-def test_what_is_begun_is_finished_and_no_more(engine, tiny):
+def test_continuous_batching_cancelled_finishes_what_is_begun(engine, tiny):
     """Asked to stop, those under way come out whole, and nothing else is begun."""
     tasks = tasks_for(engine, [spec_of(tiny, scheduler=scheduler, steps=4) for scheduler in ("ddim", "euler", "unipc")])
     requests = numbered(tasks)
@@ -295,7 +295,7 @@ def test_what_is_begun_is_finished_and_no_more(engine, tiny):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
-def test_pooled_rows_keep_the_promise_with_two_threads(engine, mini, dtype):
+def test_continuous_batching_with_two_threads_makes_the_same_bytes(engine, mini, dtype):
     """Guided rows come in pairs, timesteps differ from row to row: an image's bytes are its own all the same."""
     import torch
 

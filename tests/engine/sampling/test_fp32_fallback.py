@@ -41,7 +41,7 @@ def latents(torch):
     return torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(0)).half()
 
 
-def test_a_row_that_float16_is_too_narrow_for_is_decoded_in_float32(torch, latents):
+def test_decoding_row_too_wide_for_float16_is_done_in_float32(torch, latents):
     """By itself, as it would come out of the float32 decoder with the same weights; they are float16 afterwards."""
     vae = overflowing(tiny_vae()).half()
     wide = overflowing(tiny_vae()).half().float()
@@ -58,7 +58,7 @@ def test_a_row_that_float16_is_too_narrow_for_is_decoded_in_float32(torch, laten
     assert "decode" not in vars(vae)
 
 
-def test_only_the_rows_that_need_it_are_made_again(torch, latents):
+def test_decoding_again_is_only_for_rows_that_need_it(torch, latents):
     """The others are to the byte what they were, and a row does not depend on what the others need."""
     vae = tiny_vae().half()
     plain = vae.decode(latents).sample
@@ -72,7 +72,7 @@ def test_only_the_rows_that_need_it_are_made_again(torch, latents):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_wider_decoders_are_left_alone(torch, latents, dtype):
+def test_decoding_in_a_wider_dtype_is_left_alone(torch, latents, dtype):
     """Their numbers reach as far as float32's: another decoding would change nothing."""
     vae = tiny_vae().to(getattr(torch, dtype))
     latents[0] = float("nan")
@@ -81,14 +81,14 @@ def test_wider_decoders_are_left_alone(torch, latents, dtype):
     assert found.again == [False] * 3
 
 
-def test_a_pipeline_without_a_vae_is_left_alone():
+def test_decoding_without_a_vae_is_left_alone():
     """Some decode with other parts."""
     with looking_at_decodings(object()) as found:
         pass
     assert not found.of(0, 1)
 
 
-def test_pictures_of_such_a_model_come_out_and_say_so(engine, make_spec, tmp_path):
+def test_image_decoded_again_says_so(engine, make_spec, tmp_path):
     """In float16, through the whole pipeline: none is black, each tells its dtype, company changes nothing."""
     folder = save_tiny(tmp_path / "overflowing", vae=overflowing(tiny_vae()))
     spec = make_spec("a", "b", model=str(folder), dtype="float16", height=32, width=32, batch_size=2)
@@ -103,7 +103,7 @@ def test_pictures_of_such_a_model_come_out_and_say_so(engine, make_spec, tmp_pat
     assert np.abs(plain.pixels.astype(int) - pictures[0].pixels).mean() < 20
 
 
-def test_a_picture_that_stays_black_is_kept_and_flagged(torch, engine, make_spec, tmp_path):
+def test_image_that_stays_black_is_kept_and_flagged(torch, engine, make_spec, tmp_path):
     """A decoder whose every pixel is black draws black, in float32 as well."""
     vae = tiny_vae()
     with torch.no_grad():

@@ -42,7 +42,7 @@ def parts_of(spec):
     return [(each.name, each.identity) for each in (*spec.pipeline.loras, *spec.pipeline.embeddings)]
 
 
-def test_a_row_and_a_picture_hold_all_of_it(lab, made):
+def test_conditioning_is_stored_in_the_row_and_the_picture(lab, made):
     """What comes back from the database equals what went in, identities too; so does what the picture says."""
     assert made.spec == replace(SPEC, pipeline=made.spec.pipeline, call=made.spec.call)
     again = lab.history.find("1").run
@@ -57,7 +57,7 @@ def test_a_row_and_a_picture_hold_all_of_it(lab, made):
     assert "Clip skip: 2" in text
 
 
-def test_all_of_it_is_shown(lab, made, promptlab):
+def test_conditioning_is_shown_everywhere(lab, made, promptlab):
     """In the report, the table, the CSV, and MLflow's parameters, under one name each."""
     assert dict(conditioning_text(made.spec)) == SAID
     assert set(SAID) == set(CONDITIONING)
@@ -75,7 +75,7 @@ def test_all_of_it_is_shown(lab, made, promptlab):
     assert "/loras/ink.safetensors:0.8" in report
 
 
-def test_nothing_is_made_twice_and_each_of_it_is_another_recipe(lab, made, painter):
+def test_conditioning_of_every_kind_is_another_recipe(lab, made, painter):
     """The same again is linked; each field changed or dropped is another picture."""
     painted = len(painter.painted)
     assert {image.linked for image in lab.run(SPEC).images} == {(1, 0), (1, 1)}
@@ -90,7 +90,7 @@ def test_nothing_is_made_twice_and_each_of_it_is_another_recipe(lab, made, paint
     assert len(painter.painted) == painted + 2 * len(dropped)
 
 
-def test_a_rerun_inherits_it_and_a_diff_names_it(lab, made, promptlab):
+def test_conditioning_is_inherited_by_a_rerun_and_named_by_a_diff(lab, made, promptlab):
     """What is not named stays; 'none' takes LoRAs off; the changes are kept by the names of options."""
     assert promptlab("rerun", "1", "--lora", "none", "--no-weighting", "--variation-strength", "0.5").code == 0
     child = lab.history.find("last").run
@@ -104,7 +104,7 @@ def test_a_rerun_inherits_it_and_a_diff_names_it(lab, made, promptlab):
         assert "variation_strength: 0.2 → 0.5" in said
 
 
-def test_a_lost_database_is_written_anew(lab, made, tmp_path):
+def test_conditioning_comes_back_when_a_lost_database_is_rebuilt(lab, made, tmp_path):
     """From the pictures: the same run, the same recipes."""
     other = Workspace.at(tmp_path / "new")
     other.root.mkdir()
@@ -116,7 +116,7 @@ def test_a_lost_database_is_written_anew(lab, made, tmp_path):
     assert [image.recipe_key for image in again.images] == [image.recipe_key for image in made.images]
 
 
-def test_an_export_makes_the_run_again(lab, made, tmp_path):
+def test_conditioning_comes_back_from_an_export(lab, made, tmp_path):
     """The experiment file of the export names all of it."""
     done = lab.maintenance.export("1", tmp_path / "out")
     experiment = read_experiment(done.path / "experiment.yaml")
@@ -126,7 +126,7 @@ def test_an_export_makes_the_run_again(lab, made, tmp_path):
     assert json.loads((done.path / "run.json").read_text())["spec"]["call"]["variation_seed"] == 0
 
 
-def test_it_is_found_and_judged_by(lab, made, promptlab):
+def test_conditioning_can_be_ranked_by(lab, made, promptlab):
     """``search --lora`` and ``best --by lora``."""
     promptlab("run", "a fox", "--seeds", "0")
     assert [line.split()[0] for line in promptlab("search", "--lora", "WASH").out.splitlines()[1:]] == ["1/1", "1/0"]

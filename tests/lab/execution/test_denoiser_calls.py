@@ -32,7 +32,7 @@ def evaluations():
     hook.remove()
 
 
-def test_evaluations_are_changed_cells_times_steps(workspace, evaluations):
+def test_denoiser_calls_are_changed_images_times_steps(workspace, evaluations):
     """Four cells, then one seed and one word more, then the same again: 4, then 5, then 0 cells × steps."""
     lab = Lab(workspace, engine=create_engine())
     lab.run(SPEC)

@@ -32,7 +32,7 @@ def keys(batch_size, spec=SPEC):
     return [task.recipe_key for task in requests_of(resolve(Painter(), spec.vary(batch_size=batch_size)))]
 
 
-def test_the_batch_is_halved_and_the_rows_say_so(short):
+def test_out_of_memory_halves_the_batch_and_rows_say_so(short):
     """All are made, by the recipe of the size that fitted; the run still says what was asked for."""
     events = []
     run = short.run(SPEC, watch=events.append)
@@ -49,7 +49,7 @@ def test_the_batch_is_halved_and_the_rows_say_so(short):
     assert (told.spec.batch_size, told.recipe_key) == (2, run.images[0].recipe_key)
 
 
-def test_it_is_halved_as_often_as_it_takes(workspace):
+def test_out_of_memory_again_halves_again(workspace):
     """To one image, and what was made before stays as it is."""
     painter = Painter()
     lab = Lab(workspace, engine=painter)
@@ -64,7 +64,7 @@ def test_it_is_halved_as_often_as_it_takes(workspace):
     assert run.made_smaller.keys() == {1}
 
 
-def test_one_image_that_does_not_fit_is_an_error(workspace):
+def test_out_of_memory_of_one_image_is_an_error(workspace):
     """There is nothing smaller: the run fails in a sentence, and can be taken up where there is more memory."""
     lab = Lab(workspace, engine=Painter(most_rows=0))
     with pytest.raises(EngineError, match=r"^out of memory: one image does not fit; type: vae_slicing"):
@@ -76,7 +76,7 @@ def test_one_image_that_does_not_fit_is_an_error(workspace):
     assert run.complete
 
 
-def test_exact_refuses_and_says_what_to_type(short):
+def test_out_of_memory_with_exact_fails_and_says_what_to_type(short):
     """Not one picture of another size: the run fails, and says what to type for any of the ways out."""
     with pytest.raises(EngineError, match=r"exact makes no smaller ones; type: .*batch.size.2.*exact"):
         short.run(SPEC.vary(exact=True))
@@ -85,7 +85,7 @@ def test_exact_refuses_and_says_what_to_type(short):
     assert run.spec.machine.exact
 
 
-def test_the_same_run_again_makes_nothing(short):
+def test_run_made_smaller_asked_for_again_makes_nothing(short):
     """It is found by what was asked for, and a plan knows that nothing is owed."""
     run = short.run(SPEC)
     painted, events = len(short.engine.painted), []
@@ -95,7 +95,7 @@ def test_the_same_run_again_makes_nothing(short):
     assert len(short.engine.painted) == painted
 
 
-def test_a_larger_run_links_what_was_made_smaller(short):
+def test_larger_run_links_what_was_made_smaller(short):
     """The batch that does not fit is tried, and what exists at the smaller size is linked: only new seeds are made."""
     first = short.run(SPEC)
     painted = len(short.engine.painted)
@@ -109,7 +109,7 @@ def test_a_larger_run_links_what_was_made_smaller(short):
     assert {image.batch_size for image in run.images} == {2}
 
 
-def test_a_larger_batch_where_it_fits_is_made_and_not_linked(short):
+def test_larger_batch_that_fits_is_made_and_not_linked(short):
     """A picture of a smaller batch is another recipe: with more memory the one that was asked for is made."""
     short.run(SPEC)
     short.engine.most_rows = None
@@ -138,7 +138,7 @@ def test_resume_goes_on_at_the_size_that_fitted(workspace):
     assert again.images[3].pixel_sha256 == run.images[3].pixel_sha256
 
 
-def test_verify_makes_them_again_at_their_own_size(short):
+def test_verify_makes_images_again_at_their_own_size(short):
     """Exact, each in the batch that it was made in; where there is more memory, too."""
     short.run(SPEC)
     short.engine.most_rows = None
@@ -149,7 +149,7 @@ def test_verify_makes_them_again_at_their_own_size(short):
     assert verdict.verification.outcome is Outcome.EXACT
 
 
-def test_a_rerun_inherits_the_size_that_its_source_was_made_at(workspace):
+def test_rerun_inherits_the_size_that_its_source_was_made_at(workspace):
     """So that what the words leave alone keeps its bytes; of a run made at several, the size that was asked for."""
     painter = Painter()
     lab = Lab(workspace, engine=painter)
@@ -167,7 +167,7 @@ def test_a_rerun_inherits_the_size_that_its_source_was_made_at(workspace):
     assert image.linked == (run.id, 5)
 
 
-def test_doctor_finds_nothing_wrong_and_pictures_restore_it(short, tmp_path, prepared_database):
+def test_run_made_smaller_is_sound_and_comes_back_from_its_pictures(short, tmp_path, prepared_database):
     """Rows, pictures and MLflow agree; a lost database is put back together from grid and pictures, or these alone."""
     run = short.run(SPEC)
     assert short.maintenance.doctor() == ()
@@ -185,7 +185,7 @@ def test_doctor_finds_nothing_wrong_and_pictures_restore_it(short, tmp_path, pre
         assert [finding for finding in other.maintenance.doctor() if "recipe" in finding.problem] == []
 
 
-def test_it_is_told_to_mlflow_and_to_whoever_looks(short, promptlab):
+def test_run_made_smaller_is_shown_and_recorded_in_mlflow(short, promptlab):
     """A line in the summary and in show, a place in its batch, tags in MLflow."""
     from mlflow import MlflowClient
 

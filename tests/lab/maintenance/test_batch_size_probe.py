@@ -42,7 +42,7 @@ def tried(events):
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 5, 8, 13, 19, 20, 50])
-def test_the_largest_that_does_not_run_out_of_memory_is_found(workspace, most):
+def test_auto_finds_the_largest_batch_that_fits(workspace, most):
     """To the image, in a handful of tries; no more than there are images."""
     events = []
     lab = Lab(workspace, engine=Painter(most_rows=most))
@@ -52,7 +52,7 @@ def test_the_largest_that_does_not_run_out_of_memory_is_found(workspace, most):
     assert events[-1] == BatchSizeChosen(batch_size=spec.batch_size, tried=len(tried(events)))
 
 
-def test_not_even_one_is_an_error(lab):
+def test_auto_where_not_even_one_fits_is_an_error(lab):
     """What to type is said."""
     lab.engine.most_rows = 0
     with pytest.raises(OutOfMemory, match="one image does not fit; type: vae_slicing"):
@@ -60,7 +60,7 @@ def test_not_even_one_is_an_error(lab):
     assert lab.history.list() == ()
 
 
-def test_on_a_cpu_a_share_of_the_memory_counts_and_no_more_is_tried(workspace):
+def test_auto_on_a_cpu_stays_below_a_share_of_the_memory(workspace):
     """A batch that a straight line puts above it is never begun: the system would stop the process."""
     engine, events = Weighing(base=2 * GIB, each=GIB, room=10 * GIB), []
     lab = Lab(workspace, engine=engine)
@@ -70,7 +70,7 @@ def test_on_a_cpu_a_share_of_the_memory_counts_and_no_more_is_tried(workspace):
     assert max(tried(events)) == 6
 
 
-def test_it_is_remembered_for_its_setting_alone(workspace):
+def test_auto_is_remembered_for_its_setting_alone(workspace):
     """Weights, size, dtype and flags: another of these is tried out anew; steps and words are not looked at."""
     engine, events = Painter(most_rows=4), []
     lab = Lab(workspace, engine=engine)
@@ -94,7 +94,7 @@ def test_it_is_remembered_for_its_setting_alone(workspace):
     assert probe_key(resolved, "f" * 64) not in keys
 
 
-def test_less_memory_than_then_is_less_that_fits(workspace):
+def test_auto_with_less_memory_than_then_takes_less(workspace):
     """What was measured is remembered, and held against the memory that there is now."""
     engine = Weighing(base=GIB, each=GIB, room=20 * GIB)
     lab, events = Lab(workspace, engine=engine), []
@@ -104,7 +104,7 @@ def test_less_memory_than_then_is_less_that_fits(workspace):
     assert (run.spec.batch_size, max(tried(events), default=0) <= 15) == (7, True)
 
 
-def test_a_rerun_and_a_sweep_know_auto(workspace):
+def test_auto_in_a_rerun_and_a_sweep_is_a_number(workspace):
     """As a change of a rerun, and beside other values on an axis; a plan counts with the default and makes nothing."""
     engine, events = Painter(most_rows=2), []
     lab = Lab(workspace, engine=engine)
@@ -120,7 +120,7 @@ def test_a_rerun_and_a_sweep_know_auto(workspace):
     assert tried(events) == []
 
 
-def test_the_table_goes_to_mlflow(workspace):
+def test_probe_is_recorded_in_mlflow(workspace):
     """Each size with and without attention slicing until one does not fit; metrics by batch size, a table."""
     from mlflow import MlflowClient
 
@@ -146,7 +146,7 @@ def test_the_table_goes_to_mlflow(workspace):
     assert lab.run(SPEC).spec.batch_size == 4  # knows what was found
 
 
-def test_a_tracker_that_is_away_costs_nothing(workspace, monkeypatch):
+def test_probe_with_mlflow_away_is_kept(workspace, monkeypatch):
     """What was measured is kept and given back; why MLflow does not know is said."""
     lab, events = Lab(workspace, engine=Painter()), []
 
@@ -158,7 +158,7 @@ def test_a_tracker_that_is_away_costs_nothing(workspace, monkeypatch):
     assert events[-1] == ProbeTrackingFailed(reason="nobody answers")
 
 
-def test_the_command_prints_the_search(promptlab):
+def test_probe_command_prints_the_search(promptlab):
     """Sizes down, ways across, what to type next; several values of a setting, and what is no size, are refused."""
     said = promptlab("probe", "--steps", "20", "--vae-slicing")
     assert (said.code, said.err) == (0, "")
@@ -175,7 +175,7 @@ def test_the_command_prints_the_search(promptlab):
     assert "batch size auto: run tries out how many fit" in promptlab("plan", "a fox", "--batch-size", "auto").out
 
 
-def test_a_probe_record_is_plain():
+def test_probe_record_is_plain():
     """Frozen, and its share of a forward is what it says."""
     from promptlab.records import ProbeTrial
 

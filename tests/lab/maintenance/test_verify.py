@@ -50,7 +50,7 @@ def outcomes(verdicts):
 
 
 @pytest.mark.quick
-def test_what_is_made_again_the_same_is_exact_and_stored(lab):
+def test_verify_the_same_pixels_is_exact_and_stored(lab):
     """Every picture of the run, its row says so afterwards, and so does MLflow."""
     run = lab.run(SPEC)
     verdicts = lab.verify(["last"])
@@ -69,7 +69,7 @@ def test_what_is_made_again_the_same_is_exact_and_stored(lab):
 
 
 @pytest.mark.quick
-def test_a_small_difference_is_close_and_measured(lab):
+def test_verify_a_small_difference_is_close_and_measured(lab):
     """How many pixels, how far, and what changed in the environment; nothing is called exact that is not."""
     run = lab.run(SPEC)
     (verdict,) = in_another_place(lab, noise=1, torch="9.9", threads=7).verify([f"{run.id}/0"])
@@ -84,13 +84,13 @@ def test_a_small_difference_is_close_and_measured(lab):
     assert lab.notebook.run(run.id).images[0].verified == found
 
 
-def test_another_picture_is_different(lab):
+def test_verify_another_picture_is_different(lab):
     """Noise as strong as another seed's is not called close."""
     lab.run(SPEC)
     assert outcomes(in_another_place(lab, noise=120).verify(["1/0"])) == [Outcome.DIFFERENT]
 
 
-def test_a_picture_is_made_again_among_its_neighbours(lab):
+def test_verify_makes_an_image_again_among_its_neighbours(lab):
     """The whole batch in the order of its slots is made again, however few of it are asked for."""
     lab.run(SPEC)
     again = in_another_place(lab)
@@ -99,7 +99,7 @@ def test_a_picture_is_made_again_among_its_neighbours(lab):
     assert sorted(again.engine.calls) == [[("a", 0), ("a", 1), ("a", 2), ("b", 0)], [("b", 1), ("b", 2)]]
 
 
-def test_a_linked_picture_is_verified_where_it_was_made(lab):
+def test_verify_a_linked_picture_verifies_its_original(lab):
     """A link has no pixels of its own: the picture it leads to is made again, once."""
     lab.run(SPEC, experiment="one")
     lab.run(SPEC.vary(seeds=(1,)), experiment="two")
@@ -107,7 +107,7 @@ def test_a_linked_picture_is_verified_where_it_was_made(lab):
     assert [verdict.ref for verdict in verdicts] == ["1/1", "1/4"]
 
 
-def test_everything_and_a_sample_of_it(lab):
+def test_verify_everything_or_a_sample_takes_each_once(lab):
     """All that was made here; or as many of them as asked for, each once."""
     lab.run(SPEC)
     lab.rerun(lab.history.find("1"), edit=PromptEdit(append=(" c",)))
@@ -116,7 +116,7 @@ def test_everything_and_a_sample_of_it(lab):
     assert len({verdict.ref for verdict in some}) == len(some) == 5
 
 
-def test_nothing_is_made_when_the_model_changed_under_its_name(lab):
+def test_verify_model_changed_makes_nothing(lab):
     """Told before generating, with both identities; the picture counts as not verified."""
     lab.run(SPEC)
     with closing(sqlite3.connect(lab.workspace.database)) as connection, connection:
@@ -128,7 +128,7 @@ def test_nothing_is_made_when_the_model_changed_under_its_name(lab):
     assert again.engine.calls == []
 
 
-def test_a_picture_that_was_painted_over_is_not_called_different(lab):
+def test_verify_a_file_painted_over_is_not_called_different(lab):
     """The file is not what was made: that is said, whatever the engine makes now."""
     run = lab.run(SPEC)
     path = lab.workspace.root / run.images[0].path
@@ -139,7 +139,7 @@ def test_a_picture_that_was_painted_over_is_not_called_different(lab):
     assert outcomes(others) == [Outcome.EXACT] * 5
 
 
-def test_a_deleted_picture_and_an_edited_row_are_said(lab):
+def test_verify_a_deleted_file_and_an_edited_row_are_said(lab):
     """What cannot be compared is a problem in words, and does not keep the others from being compared."""
     run = lab.run(SPEC)
     (lab.workspace.root / run.images[0].path).unlink()
@@ -151,7 +151,7 @@ def test_a_deleted_picture_and_an_edited_row_are_said(lab):
     assert outcomes([verdicts["1/1"]]) == [Outcome.EXACT]
 
 
-def test_a_batch_that_cannot_be_made_does_not_take_the_others_along(lab):
+def test_verify_a_batch_that_fails_leaves_the_others_alone(lab):
     """The engine's sentence stands beside the pictures of that batch."""
 
     class Failing(Painter):
@@ -166,7 +166,7 @@ def test_a_batch_that_cannot_be_made_does_not_take_the_others_along(lab):
     assert outcomes([verdicts["1/0"], verdicts["1/3"]]) == [Outcome.EXACT] * 2
 
 
-def test_a_file_from_elsewhere_is_verified_by_what_it_says(lab, tmp_path):
+def test_verify_a_file_from_elsewhere_goes_by_what_it_says(lab, tmp_path):
     """No row, no workspace: the picture itself tells how it was made and in which environment."""
     run = lab.run(SPEC)
     file = tmp_path / "mine.png"
@@ -181,7 +181,7 @@ def test_a_file_from_elsewhere_is_verified_by_what_it_says(lab, tmp_path):
     assert (verdict.ref, verdict.verification.outcome) == ("1/2", Outcome.EXACT)
 
 
-def test_a_file_that_was_changed_is_compared_as_it_is(lab, tmp_path):
+def test_verify_a_changed_file_is_compared_as_it_is(lab, tmp_path):
     """A copy with other pixels is not the picture of the row: it is judged itself, and the row is left alone."""
     run = lab.run(SPEC)
     kept = lab.workspace.root / run.images[2].path
@@ -191,7 +191,7 @@ def test_a_file_that_was_changed_is_compared_as_it_is(lab, tmp_path):
     assert lab.notebook.run(run.id).images[2].verified is None
 
 
-def test_a_file_whose_words_were_changed_is_found_out(lab, tmp_path):
+def test_verify_a_file_with_changed_words_is_found_out(lab, tmp_path):
     """The recipe key in the picture does not fit the words in it."""
     run = lab.run(SPEC)
     kept = lab.workspace.root / run.images[2].path
@@ -202,14 +202,14 @@ def test_a_file_whose_words_were_changed_is_found_out(lab, tmp_path):
     assert "it was changed" in verdict.problem
 
 
-def test_a_file_that_says_nothing_cannot_be_verified(lab, tmp_path):
+def test_verify_a_file_that_says_nothing_is_refused(lab, tmp_path):
     """One line: nothing is guessed."""
     write_png(tmp_path / "a.png", np.zeros((8, 8, 3), np.uint8), {})
     with pytest.raises(InputError, match="was not made in this workspace"):
         lab.run(SPEC) and lab.verify([str(tmp_path / "a.png")])
 
 
-def test_what_was_never_made_cannot_be_verified(lab, painter):
+def test_verify_an_image_never_made_is_refused(lab, painter):
     """A run that failed before its first picture names the command that makes it."""
 
     class Broken(Painter):
@@ -234,7 +234,7 @@ def test_verify_after_a_sweep_takes_all_its_runs(lab):
     assert outcomes(lab.verify([str(lab.workspace.sweep_grid(made.id, 1))])) == [Outcome.EXACT] * 4
 
 
-def test_the_same_pixels_have_the_same_hash(lab):
+def test_verify_stores_the_hash_of_the_pixels(lab):
     """The hash that is stored is that of the pixels that came out."""
     run = lab.run(SPEC)
     (verdict,) = lab.verify(["1/0"])
