@@ -14,12 +14,6 @@ from tests.house.verbs import begins_with_verb, third_person
 MODULES = source.modules()
 ROOMS = sorted({module.room for module in MODULES})
 
-DOCSTRINGS_UNDONE: set[str] = set()
-"""Rooms whose docstrings do not all begin with a verb yet. It only ever shrinks."""
-
-OPTIONS_UNDONE: set[str] = set()
-"""Rooms that still spell options of the command line in their errors. It only ever shrinks."""
-
 LONGEST = 100
 """Characters of a first line: what editors and ``help()`` show beside a name without wrapping."""
 
@@ -57,7 +51,7 @@ def test_files_named_alike_in_a_room_are_refused(room):
     assert twice(places) == {}
 
 
-@pytest.mark.parametrize("room", [room for room in ROOMS if room not in DOCSTRINGS_UNDONE])
+@pytest.mark.parametrize("room", ROOMS)
 def test_docstrings_first_line_begins_with_a_verb(room):
     """A first line says what is done to what; one that describes a noun hides that. ``verbs.py`` lists the verbs."""
     assert [
@@ -68,7 +62,7 @@ def test_docstrings_first_line_begins_with_a_verb(room):
     ] == []
 
 
-@pytest.mark.parametrize("room", [room for room in ROOMS if room not in DOCSTRINGS_UNDONE])
+@pytest.mark.parametrize("room", ROOMS)
 def test_docstrings_first_line_fits_beside_a_name(room):
     """Editors show the first line alone."""
     assert [
@@ -79,12 +73,7 @@ def test_docstrings_first_line_fits_beside_a_name(room):
     ] == []
 
 
-def test_rooms_that_are_excused_exist():
-    """A room that was renamed does not stay excused."""
-    assert set(ROOMS) >= DOCSTRINGS_UNDONE | OPTIONS_UNDONE
-
-
-@pytest.mark.parametrize("room", [room for room in ROOMS if room not in {"cli", *OPTIONS_UNDONE}])
+@pytest.mark.parametrize("room", [room for room in ROOMS if room != "cli"])
 def test_options_below_the_command_line_are_not_spelled(room):
     """Whoever uses ``RunSpec`` from Python is told ``guidance_scale``: below ``cli``, an error names fields.
 
