@@ -3,6 +3,7 @@
 import pytest
 
 from promptlab.expand.sweep import Axis, build_sweep
+from promptlab.images.grid import thumbnail
 from promptlab.lab import Lab
 from promptlab.specs import PipelineSpec, RunSpec, Variant
 from promptlab.testing import Painter
@@ -76,6 +77,7 @@ def test_sweep_run_recorded_again_is_updated_not_doubled(lab, told, mlflow_runs)
     """A sweep completed later, or told twice, is one MLflow run."""
     before = mlflow_runs().keys()
     runs = [lab.history.find(str(one.run_id)).run for one in told.runs]
-    again = lab.tracker.record_sweep(told, runs, thumbnail=b"", overviews=())
+    overview = lab.workspace.sweep_grid(told.id, 1)
+    again = lab.tracker.record_sweep(told, runs, thumbnail=thumbnail(overview), overviews=(overview,))
     assert again == told.mlflow_run_id
     assert mlflow_runs().keys() == before
