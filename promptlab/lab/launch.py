@@ -16,7 +16,6 @@ from promptlab.lab.context import LabContext
 from promptlab.lab.execution.active_run import RunJob
 from promptlab.lab.execution.events import PromptsTruncated, RunReused, SweepStarted, Watch
 from promptlab.lab.execution.preflight import begin_sweep
-from promptlab.lab.execution.runner import RunOutcome
 from promptlab.lab.execution.weights import as_recorded
 from promptlab.lab.history.refs import find_run_or_image, find_sweep
 from promptlab.plan import ResolvedSpec, TruncatedPrompt, requests_of
@@ -25,6 +24,7 @@ from promptlab.specs import AUTO, RunSpec
 
 if TYPE_CHECKING:
     from promptlab.expand.sweep import Sweep
+    from promptlab.lab.execution.runner import RunOutcome
 
 __all__ = ["launch_run", "launch_sweep", "resume"]
 
