@@ -218,7 +218,7 @@ def test_rows_of_a_divided_batch_are_its_own(engine, make_spec):
     ("changes", "sentence"),
     [
         ({"clip_skip": 9}, r"clip_skip 9 leaves no layer of this model's text encoder; allowed: 0 to \d"),
-        ({"variation_seed": 3}, "variation_seed 3 means nothing without variation_strength; type: .* 0.2"),
+        ({"variation_seed": 3}, "variation_seed 3 means nothing without variation_strength; type: .*=0.2"),
         ({"variation_strength": 0.5}, "variation_strength 0.5 means nothing without variation_seed"),
     ],
 )
