@@ -12,9 +12,9 @@ from promptlab.tracking.schema import database_uri
 
 
 @pytest.fixture
-def foxes(promptlab):
+def foxes(begin_with, promptlab):
     """A red and a blue fox at twelve seeds."""
-    promptlab("run", "a {red|blue} fox", "--seeds", "0-11", "--steps", "3")
+    begin_with(("run", "a {red|blue} fox", "--seeds", "0-11", "--steps", "3"))
     return promptlab
 
 

@@ -8,10 +8,12 @@ import pytest
 
 
 @pytest.fixture
-def foxes(promptlab):
+def foxes(begin_with, promptlab):
     """A red and a blue fox at two seeds, and an owl."""
-    promptlab("run", "a {red|blue} fox, rim light", "--seeds", "0-1", "--steps", "3", "--note", "for the cover")
-    promptlab("run", "an owl", "--seeds", "0", "--scheduler", "euler")
+    begin_with(
+        ("run", "a {red|blue} fox, rim light", "--seeds", "0-1", "--steps", "3", "--note", "for the cover"),
+        ("run", "an owl", "--seeds", "0", "--scheduler", "euler"),
+    )
     return promptlab
 
 

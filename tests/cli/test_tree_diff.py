@@ -20,12 +20,14 @@ CHIEF = "portrait photo of a old warrior chief"
 
 
 @pytest.fixture
-def story(promptlab, monkeypatch):
+def story(begin_with, promptlab, monkeypatch):
     """The three lines of the story, in a terminal of 100 columns."""
     monkeypatch.setenv("COLUMNS", "100")
-    promptlab("run", CHIEF, "--seeds", "0-7", "--scheduler", "dpmsolver++", "--steps", "20", "--dtype", "float16")
-    promptlab("rerun", "last", "--append", ", blue on red, side profile, looking away, serious eyes")
-    promptlab("rerun", "last", "--seed", "1", "--steps", "25", "--replace", "a old=>{the oldest|a old|a|a young}")
+    begin_with(
+        ("run", CHIEF, "--seeds", "0-7", "--scheduler", "dpmsolver++", "--steps", "20", "--dtype", "float16"),
+        ("rerun", "last", "--append", ", blue on red, side profile, looking away, serious eyes"),
+        ("rerun", "last", "--seed", "1", "--steps", "25", "--replace", "a old=>{the oldest|a old|a|a young}"),
+    )
     return promptlab
 
 
