@@ -10,15 +10,17 @@ Invariant: a name has one meaning wherever it is typed, and every field of a spe
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import inf
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from promptlab.errors import InputError, ref_value
 
-__all__ = ["SETTINGS", "Kind", "Part", "Setting", "check_ranges", "fits", "setting_named", "settings_of"]
+__all__ = ["SETTINGS", "Kind", "Part", "Setting", "check_ranges", "fits", "is_said", "setting_named", "settings_of"]
 
 Kind = Literal[
     "text",
@@ -131,7 +133,7 @@ class Setting:
 
     def is_set(self, spec: object) -> bool:
         """Say whether ``spec`` asks for it: its value is other than None, off and nothing at all."""
-        return any(value is not None and value is not False and value != () for value in self.values(spec))
+        return any(map(is_said, self.values(spec)))
 
 
 def _row(name: str, kind: Kind, part: Part, *sets: str, **facts: Any) -> Setting:
@@ -380,6 +382,22 @@ def settings_of(*parts: Part) -> Iterator[Setting]:
     return (row for row in SETTINGS.values() if row.part in parts)
 
 
+def is_said(value: object) -> bool:
+    """Say whether a value asks for something: it is other than None, off and nothing at all."""
+    return value is not None and value is not False and value != ()
+
+
+@cache
+def _ranged(part: Part) -> tuple[tuple[str, Setting, float, float], ...]:
+    """Return the rows of one part whose numbers have a range: field, row, both ends of what is surely in it."""
+    rows = (row for row in settings_of(part) if (row.minimum, row.maximum) != (None, None))
+    most = sys.float_info.max
+    return tuple(
+        (row.field, row, -most if row.minimum is None else row.minimum, most if row.maximum is None else row.maximum)
+        for row in rows
+    )
+
+
 def check_ranges(part: Part, spec: object, *, but: Sequence[str] = ()) -> None:
     """Refuse numbers that are out of their row's range, and what is no number where one belongs.
 
@@ -391,11 +409,11 @@ def check_ranges(part: Part, spec: object, *, but: Sequence[str] = ()) -> None:
     Raises:
         InputError: naming the field, the range and an example.
     """
-    for row in settings_of(part):
-        if (row.minimum is None and row.maximum is None) or row.name in but:
+    for field, row, low, high in _ranged(part):
+        value = getattr(spec, field)
+        if value is None or (type(value) is int and low <= value <= high):  # a sweep makes a hundred thousand
             continue
-        value = getattr(spec, row.field)
-        if value is None or fits(row, value):
+        if row.name in but or fits(row, value):
             continue
         is_fraction = row.is_whole and isinstance(value, float)
         raise InputError(
