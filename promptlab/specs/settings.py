@@ -389,7 +389,7 @@ def is_said(value: object) -> bool:
 
 @cache
 def _ranged(part: Part) -> tuple[tuple[str, Setting, float, float], ...]:
-    """Return the rows of one part whose numbers have a range: field, row, both ends of what is surely in it."""
+    """Return the rows of one part whose numbers have a range: field, row, and both ends."""
     rows = (row for row in settings_of(part) if (row.minimum, row.maximum) != (None, None))
     most = sys.float_info.max
     return tuple(
