@@ -112,27 +112,27 @@ def test_tree_of_experiments_are_apart(story):
     assert "└─ 4 · rerun of 1, in masks · " in story("tree", "4").out
 
 
-@pytest.mark.parametrize("columns", [40, 72, 140])
-def test_tree_no_line_is_wider_than_the_terminal(columns, story, monkeypatch):
+def test_tree_no_line_is_wider_than_the_terminal(story, monkeypatch):
     """Long prompts are wrapped beside the tree's lines; wide characters count twice."""
     story("rerun", "2", "--prompt", "红色的狐狸在雪地里奔跑看着远方的山和海还有天空中的云彩" * 3, "--name", "雪" * 30)
     story("rerun", "last", "--prompt", "x" * 300, "--prompt", "狐" * 200)
-    monkeypatch.setenv("COLUMNS", str(columns))
-    for words in (["tree"], ["diff", "2", "last", "--no-picture"]):
-        lines = story(*words).out.splitlines()
-        wrapped = [line for line in lines if "SEED" not in line and "/" not in line]
-        assert [line for line in wrapped if shown_width(line) > columns] == []
+    for columns in (40, 72, 140):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        for words in (["tree"], ["diff", "2", "last", "--no-picture"]):
+            lines = story(*words).out.splitlines()
+            wrapped = [line for line in lines if "SEED" not in line and "/" not in line]
+            assert [line for line in wrapped if shown_width(line) > columns] == []
 
 
 def test_tree_that_is_deep_goes_on_below(story, monkeypatch):
     """Where there is no room to go deeper, the rest begins again at the margin, and every run is there once."""
-    for number in range(4, 12):
+    for number in range(4, 7):
         story("rerun", "last", "--append", f" {number}")
     monkeypatch.setenv("COLUMNS", "40")
     lines = story("tree", "last").out.splitlines()
     assert "┄ 4, continued" in lines
     titles = [line for line in lines if " · rerun of " in f"{line} "]
-    assert [int(line.lstrip("│└├─ ").split(" ")[0]) for line in titles] == list(range(2, 12))
+    assert [int(line.lstrip("│└├─ ").split(" ")[0]) for line in titles] == list(range(2, 7))
     assert any("◀" in line for line in lines)
 
 
