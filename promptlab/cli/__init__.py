@@ -1,9 +1,8 @@
 """Reads a command line, calls one verb of the lab and prints what came of it.
 
-Nothing heavy is imported to show help or a list.
-
-Every command is a function in a module of this room; :func:`main` is the one place where an error becomes a line on
-standard error and an exit code: 2 when what was asked cannot be, 1 when it failed, 130 after Ctrl-C.
+Every command is a function in a module of this room, and nothing heavy is imported to show help or a list. :func:`main`
+is the one place where an error becomes a line on standard error and an exit code: 2 when what was asked cannot be, 1
+when it failed, 130 after Ctrl-C.
 """
 
 from __future__ import annotations
