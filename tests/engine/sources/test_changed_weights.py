@@ -4,8 +4,10 @@ import shutil
 
 import pytest
 
+from promptlab.engine import NO_PERMISSIONS
 from promptlab.errors import InputError
 from promptlab.lab import Lab
+from promptlab.lab.execution.weights import as_recorded
 from promptlab.models import bundled
 from promptlab.records import Outcome
 from promptlab.specs import Embedding, Lora
@@ -35,7 +37,7 @@ def said_by(lab, run, engine, monkeypatch):
         patched.setattr(engine, "generate", lambda *_, **__: pytest.fail("something was made"))
         (verdict,) = lab.verify([str(run.id)])
         with pytest.raises(InputError) as refused:
-            lab._as_recorded([run])  # what a resume asks first
+            as_recorded(engine, [run], permissions=NO_PERMISSIONS)  # what a resume asks first
     assert verdict.verification is None
     assert verdict.problem == str(refused.value)
     return verdict.problem

@@ -140,14 +140,14 @@ def test_pickled_checkpoint_is_told_by_its_tensors(tmp_path):
 
 
 @pytest.mark.slow
-def test_pickle_flag_is_not_remembered(workspace, trusting, make_spec, pickled):
+def test_pickle_flag_is_not_remembered(workspace, engine, make_spec, pickled):
     """A rerun and a resume of a run that needed it need it typed again; nothing in the notebook says it was."""
-    run = Lab(workspace, engine=trusting).run(make_spec(model=str(pickled)))
+    run = Lab(workspace, engine=engine, allow_pickle=True).run(make_spec(model=str(pickled)))
     assert "allow_pickle" not in json.dumps(run.spec.to_dict())
-    later = Lab(workspace)
+    later = Lab(workspace, engine=engine)
     with pytest.raises(InputError, match="allow_pickle"):
         later.rerun(later.history.find("last"), seeds=(0,), again=True)
-    again = Lab(workspace, engine=trusting)
+    again = Lab(workspace, engine=engine, allow_pickle=True)
     assert again.rerun(again.history.find("last"), again=True).images[0].pixel_sha256 == run.images[0].pixel_sha256
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from promptlab.errors import UnknownValue
 from promptlab.plan import requests_of
-from tests.engine.drawing import resolve
+from tests.engine.drawing import draw, resolve
 from tests.engine.folders import write_hub_cache
 from tests.engine.tiny import save_tiny, tiny_encoder, tiny_unet, tiny_vae
 
@@ -41,13 +41,13 @@ def cached(tmp_path, monkeypatch):
 def drawn(engine, make_spec):
     """The picture of a model, and the variant that its recipe names."""
 
-    def draw(model, **changes):
+    def draw_one(model, **changes):
         resolved = resolve(engine, make_spec(model=str(model), num_inference_steps=1, height=32, width=32, **changes))
         assert resolve(engine, resolved.spec) == resolved
         (picture,) = draw(engine, requests_of(resolved))
         return picture.pixels.tobytes(), resolved.spec.pipeline.variant
 
-    return draw
+    return draw_one
 
 
 def test_weight_variant_asked_for_is_read(cached, drawn, tmp_path):
