@@ -21,6 +21,7 @@ def test_resolver_refuses_a_wrong_spelling_beside_an_equal_right_one(engine, mak
         engine.resolve([right, wrong])
 
 
+@pytest.mark.slow
 def test_resolver_sees_a_model_changed_between_calls(engine, make_spec, copy_of_mini):
     """What is remembered is remembered for one call."""
     folder = copy_of_mini()
@@ -36,6 +37,7 @@ def test_resolver_tells_a_thousand_settings_apart(engine, make_spec):
     assert len({each.setting_key for each in engine.resolve(specs)}) == 1000
 
 
+@pytest.mark.slow
 def test_plan_of_loading_equals_what_is_loaded(engine, make_spec, copy_of_mini, mini):
     """Pipelines by model and dtype, VAEs again after each of them, schedulers never."""
     other = str(copy_of_mini("other"))

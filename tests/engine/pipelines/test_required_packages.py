@@ -56,6 +56,7 @@ def test_package_missing_while_loading_is_named(run, monkeypatch):
     assert said.err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_package_of_an_argument_missing_is_refused(monkeypatch):
     """diffusers would leave the prompt as it is, with a warning in a log."""
     import diffusers
