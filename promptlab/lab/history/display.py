@@ -73,8 +73,8 @@ class ImageDisplay:
 
     def _repr_html_(self) -> str:
         shown = _img_tag(self._repr_png_(), alt=f"image {self.record.ref}") or "<i>not made yet</i>"
-        told = f"<code>{escape(self.record.ref)}</code> seed {self.record.seed}: {escape(self.prompt)}"
-        return f"<figure style='margin:0'>{shown}<figcaption>{told}</figcaption></figure>"
+        caption = f"<code>{escape(self.record.ref)}</code> seed {self.record.seed}: {escape(self.prompt)}"
+        return f"<figure style='margin:0'>{shown}<figcaption>{caption}</figcaption></figure>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,15 +70,15 @@ class Importer:
         oldest_first = sorted(found.pictures.keys() | found.runs.keys(), key=lambda uid: (found.number(uid), uid))
         for uid in oldest_first:
             yield self._run(found.runs.get(uid), found.pictures.get(uid, {}))
-        for told in found.sweeps.values():
-            self._sweep(told)
+        for grid in found.sweeps.values():
+            self._sweep(grid)
         for picture, path in found.foreign:
             yield self._foreign(picture, path, experiment)
         yield from found.silent
 
-    def _run(self, told: GridMetadata | None, pictures: dict[int, tuple[ImageMetadata, Path]]) -> ImportResult:
-        if told is not None and isinstance(told.record, RunRecord):
-            uid, uids, record = told.record.uid, dict(told.uids), told.record
+    def _run(self, grid: GridMetadata | None, pictures: dict[int, tuple[ImageMetadata, Path]]) -> ImportResult:
+        if grid is not None and isinstance(grid.record, RunRecord):
+            uid, uids, record = grid.record.uid, dict(grid.uids), grid.record
         else:
             record, uids = rebuild_run([picture for picture, _ in pictures.values()])
             uid = record.uid
@@ -93,17 +93,17 @@ class Importer:
         """Copy or link every image of ``run`` to its place, and mark its row MADE."""
         known, by_recipe = 0, {image.recipe_key: image for image in run.images if image.linked is None}
         made = []
-        for told, path in pictures.values():
-            image = by_recipe.get(told.recipe_key)
+        for metadata, path in pictures.values():
+            image = by_recipe.get(metadata.recipe_key)
             known += image is not None and image.status is ImageStatus.MADE
             if image is None or image.status is ImageStatus.MADE or path.suffix.lower() != ".png":
                 continue  # a JPEG has other pixels: its recipe is taken, the picture can be made again
-            made.append(self._made(image, told, path))
+            made.append(self._made(image, metadata, path))
         if made:
             self._notebook.add_images(run.id, made)
         return ImportResult(run=self._notebook.run(run.id), files=len(made), known=known)
 
-    def _made(self, image: ImageRecord, told: ImageMetadata, path: Path) -> ImageRecord:
+    def _made(self, image: ImageRecord, metadata: ImageMetadata, path: Path) -> ImageRecord:
         home = self._workspace.run_folder(image.run_id) / self._workspace.image_name(image.variant, image.seed)
         _put(path, home, link=self._workspace.root in path.resolve().parents)
         pixels = read_pixels(home)
@@ -115,26 +115,30 @@ class Importer:
             width=width,
             height=height,
             pixel_sha256=pixel_sha256(pixels),
-            batch=told.batch,
-            slot=told.slot,
-            seconds=told.seconds,
-            peak_memory=told.peak_memory,
+            batch=metadata.batch,
+            slot=metadata.slot,
+            seconds=metadata.seconds,
+            peak_memory=metadata.peak_memory,
             made_at=datetime.fromtimestamp(path.stat().st_mtime, UTC),
-            flag=told.flag,
-            decoded_in=told.decoded_in,
+            flag=metadata.flag,
+            decoded_in=metadata.decoded_in,
         )
 
     def _restore(self, run: RunRecord, pictures: dict[int, tuple[ImageMetadata, Path]]) -> ImportResult:
         """Restore edited prompts and missing images of a run that exists here."""
         words = 0
-        for told, _ in pictures.values():
-            if told.position >= len(run.images):
+        for metadata, _ in pictures.values():
+            if metadata.position >= len(run.images):
                 continue
-            image, variant = run.images[told.position], told.spec.variants[0]
+            image, variant = run.images[metadata.position], metadata.spec.variants[0]
             here = run.spec.variants[image.variant]
             same = (here.prompt, here.negative_prompt, image.recipe_key)
-            if image.seed == told.spec.seeds[0] and same != (variant.prompt, variant.negative_prompt, told.recipe_key):
-                self._notebook.restore_words(run.id, image.position, variant, told.recipe_key)
+            if image.seed == metadata.spec.seeds[0] and same != (
+                variant.prompt,
+                variant.negative_prompt,
+                metadata.recipe_key,
+            ):
+                self._notebook.restore_words(run.id, image.position, variant, metadata.recipe_key)
                 words += 1
         gone = [
             image.position
@@ -146,10 +150,10 @@ class Importer:
         taken = self._placed(self._notebook.run(run.id), pictures)
         return dataclasses.replace(taken, files=taken.files + words, known=max(0, taken.known - words))
 
-    def _sweep(self, told: GridMetadata) -> None:
-        record = told.record
+    def _sweep(self, grid: GridMetadata) -> None:
+        record = grid.record
         if isinstance(record, SweepRecord) and self._notebook.sweep_by_uid(record.uid) is None:
-            self._notebook.restore_sweep(record, told.uids)
+            self._notebook.restore_sweep(record, grid.uids)
 
     def _foreign(self, picture: ForeignMetadata, path: Path, experiment: str) -> ImportResult:
         pixels = read_pixels(path, formats=("PNG", "JPEG", "WEBP"))

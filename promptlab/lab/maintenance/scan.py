@@ -89,9 +89,9 @@ def scan_files(files: Iterable[Path]) -> ScannedFiles:
 
 
 def _sort(path: Path, found: ScannedFiles) -> None:
-    told = self_description(path)
-    if told is not None:
-        _keep_best(found.pictures.setdefault(told.run_uid, {}), told, path)
+    metadata = self_description(path)
+    if metadata is not None:
+        _keep_best(found.pictures.setdefault(metadata.run_uid, {}), metadata, path)
         return
     whole = read_grid_metadata(path)
     if whole is not None:
@@ -104,8 +104,8 @@ def _sort(path: Path, found: ScannedFiles) -> None:
         found.foreign.append((picture, path))
 
 
-def _keep_best(pictures: dict[int, tuple[ImageMetadata, Path]], told: ImageMetadata, path: Path) -> None:
+def _keep_best(pictures: dict[int, tuple[ImageMetadata, Path]], metadata: ImageMetadata, path: Path) -> None:
     """Keep the PNG where the same image exists as PNG and as JPEG: its pixels are exact."""
-    known = pictures.get(told.position)
+    known = pictures.get(metadata.position)
     if known is None or (known[1].suffix.lower() != ".png" and path.suffix.lower() == ".png"):
-        pictures[told.position] = (told, path)
+        pictures[metadata.position] = (metadata, path)

@@ -1,4 +1,4 @@
-"""Selects the images to verify: each once, and files of others told apart from ours.
+"""Selects the images to verify: each once, and files of others distinguished from ours.
 
 A file is taken for the picture it was made as only while its pixels are that one's.
 """
@@ -65,13 +65,13 @@ def _is_foreign(path: Path, context: LabContext) -> bool:
     """Say whether a file is no image of this workspace, or not any more."""
     from promptlab.images.metadata import self_description
 
-    told = self_description(path)
-    if told is None or not context.database.is_begun:
-        return told is not None
-    run = context.notebook.run_by_uid(told.run_uid)
-    if run is None or told.position >= len(run.images):
+    metadata = self_description(path)
+    if metadata is None or not context.database.is_begun:
+        return metadata is not None
+    run = context.notebook.run_by_uid(metadata.run_uid)
+    if run is None or metadata.position >= len(run.images):
         return True
-    return run.images[told.position].pixel_sha256 != pixel_sha256(read_pixels(path, formats=PHOTOS))
+    return run.images[metadata.position].pixel_sha256 != pixel_sha256(read_pixels(path, formats=PHOTOS))
 
 
 def _picked(source: RunOrImage) -> tuple[ImageRecord, ...]:

@@ -1,6 +1,6 @@
 """Measures how much each prompt changes the image, against how much the seed does.
 
-Within a run every prompt is drawn at the same seeds, so two distances can be told apart:
+Within a run every prompt is drawn at the same seeds, so two distances can be compared:
 
 * words: of two prompts at one seed, the mean over the seeds;
 * seed: of two seeds under one prompt, the mean over all pairs of seeds.

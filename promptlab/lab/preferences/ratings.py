@@ -53,7 +53,7 @@ class Ratings:
     def vote(self, winner: str, loser: str, *, tie: bool = False) -> None:
         """Store that one image is liked better than another, or with ``tie`` neither.
 
-        MLflow is not told before :meth:`publish_votes`.
+        MLflow shows it after :meth:`publish_votes`.
         """
         first, second = self._image(winner), self._image(loser)
         self._context.notebook.add_vote((first.run_id, first.position), (second.run_id, second.position), tie=tie)

@@ -43,13 +43,13 @@ def parse_votes(text: str, runs: Sequence[RunRecord]) -> tuple[ReportVote, ...]:
         InputError: for what is no vote, for images that do not exist or cannot be compared, and for a line that is
             not whole or not of these runs.
     """
-    *votes, told = text.split() or [""]
-    if not (votes and re.fullmatch(r"#[0-9a-f]{8}", told)):
+    *votes, checksum = text.split() or [""]
+    if not (votes and re.fullmatch(r"#[0-9a-f]{8}", checksum)):
         raise _error(text, "is not whole: it has votes and ends in # and eight signs")
     by_number = {run.id: run for run in runs}
     given = [_parse_vote(vote, by_number) for vote in votes]
     concerned = {image.run_id for one in given for image in (one.winner, one.loser)}
-    if told != f"#{_checksum([by_number[number] for number in sorted(concerned)], votes)}":
+    if checksum != f"#{_checksum([by_number[number] for number in sorted(concerned)], votes)}":
         raise _error(text, "was changed on the way, or was given by a report of other runs")
     seen: set[frozenset[str]] = set()
     for vote, one in zip(votes, given, strict=True):
@@ -104,8 +104,8 @@ def _image(run: str | None, position: str, vote: str, runs: Mapping[int, RunReco
 
 
 def _checksum(runs: Sequence[RunRecord], votes: Sequence[str]) -> str:
-    told = f"{','.join(run.uid for run in runs)} {' '.join(votes)}"
-    return f"{crc32(told.encode()):08x}"
+    text = f"{','.join(run.uid for run in runs)} {' '.join(votes)}"
+    return f"{crc32(text.encode()):08x}"
 
 
 def _error(text: str, problem: str, *, allowed: str = _ALLOWED) -> InputError:

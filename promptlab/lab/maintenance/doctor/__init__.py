@@ -35,7 +35,7 @@ class Doctor:
 
     Args:
         context: the services of the lab.
-        watch: is told how far it is.
+        watch: called with :class:`~promptlab.lab.execution.events.Progress`.
     """
 
     def __init__(self, context: LabContext, watch: Watch) -> None:
