@@ -147,11 +147,10 @@ def test_environment_tells_the_number_of_threads(engine, make_spec):
     two of them at 64: some pixels differ by 1 level of 255. float16, computed in float32 and rounded, differs with
     every one, by up to 14 levels.
     """
-    resolved = resolve(engine, make_spec())
     seen = []
     for count in (1, 2):
         with threads(count):
-            seen.append(resolved.environment)
+            seen.append(resolve(engine, make_spec()).environment)
     one, two = seen
     assert (one.facts["threads"], two.facts["threads"]) == (1, 2)
     assert one.hash != two.hash
