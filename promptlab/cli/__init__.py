@@ -31,7 +31,7 @@ from promptlab.cli import (
     ui,
     verify,
 )
-from promptlab.cli.signals import sigterm_as_ctrl_c
+from promptlab.cli.signals import termination_as_ctrl_c
 from promptlab.cli.spelling import spell
 from promptlab.errors import InputError, PromptLabError, one_line, spelled_by
 
@@ -87,7 +87,7 @@ for command in (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit. ``PROMPTLAB_DEBUG=1`` lets tracebacks through."""
-    with sigterm_as_ctrl_c(), spelled_by(spell):
+    with termination_as_ctrl_c(), spelled_by(spell):
         sys.exit(_exit_code(arguments))
 
 

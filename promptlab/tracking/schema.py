@@ -1,6 +1,8 @@
 """Creates MLflow's tables in the workspace's file once, and finds them there without MLflow.
 
-Two processes that make them at once leave a file half made for good, so they are made under the workspace's file lock.
+MLflow makes them in some fifty steps, each of which stays: whoever ends between two, or two who make them at once,
+would leave a file that no MLflow goes on with. So they are made in a file of their own, under the workspace's file
+lock, and come into the workspace's file in one transaction: all of them or none.
 Whether they are there is read with :mod:`sqlite3` and from the names of MLflow's own migration files: asking MLflow
 itself costs its import, and this is asked before every run.
 """
@@ -11,7 +13,8 @@ import logging
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Set
 from contextlib import closing, contextmanager
 from functools import cache
 from importlib.util import find_spec
@@ -111,13 +114,86 @@ def locked(workspace: Workspace) -> Iterator[None]:
 
 def _make(workspace: Workspace) -> None:
     import_mlflow_quietly()
+    uri = database_uri(workspace)
+    with closing(sqlite3.connect(workspace.database, timeout=30, isolation_level=None)) as database:
+        database.execute("PRAGMA journal_mode=WAL")  # kept by the file; small writes are 2 to 6 times faster
+        if _has_experiments(database) or not _put_new_tables(database):
+            _open_store(uri)
+
+
+def _open_store(uri: str) -> None:
+    """Open MLflow's store, which makes what it misses, its first experiment last, and close it.
+
+    The store and not the client, because only it lets one say where MLflow's own "Default" experiment keeps its files:
+    otherwise that is the absolute path of the current folder, and a workspace could not be moved.
+    """
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    with closing(sqlite3.connect(workspace.database, timeout=30)) as database:
-        database.execute("PRAGMA journal_mode=WAL")  # kept by the file; small writes are 2 to 6 times faster
-    # The store and not the client, because only it lets one say where MLflow's own "Default" experiment keeps its
-    # files: otherwise that is the absolute path of the current folder, and a workspace could not be moved.
-    SqlAlchemyStore(database_uri(workspace), "mlflow-artifacts:/")  # type: ignore[no-untyped-call]
+    store = SqlAlchemyStore(uri, "mlflow-artifacts:/")  # type: ignore[no-untyped-call]
+    store.engine.dispose()
+
+
+def _has_experiments(database: sqlite3.Connection) -> bool:
+    """Return whether a set-up of MLflow's has ended in this file: its first experiment comes last."""
+    named = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'experiments'"
+    if database.execute(named).fetchone() is None:
+        return False
+    return database.execute("SELECT 1 FROM experiments").fetchone() is not None
+
+
+def _put_new_tables(database: sqlite3.Connection) -> bool:
+    """Put new tables of MLflow's into the file in one transaction, in place of half-made ones.
+
+    Returns:
+        False, with nothing changed, where somebody wrote into a table: those are not half made.
+    """
+    with tempfile.TemporaryDirectory(prefix="promptlab-mlflow-") as folder:
+        new = Workspace.at(folder)
+        _open_store(database_uri(new))
+        database.execute("PRAGMA foreign_keys=OFF")
+        database.execute("ATTACH ? AS new", (str(new.database),))
+        try:
+            database.execute("BEGIN IMMEDIATE")
+            seeded = _filled(database, "new")
+            written = _filled(database, "main") - seeded
+            if written & _tables(database, "new"):
+                return False
+            for table in _tables(database, "main") - written:
+                database.execute(f'DROP TABLE main."{table}"')
+            _copy_tables(database, seeded)
+            database.execute("COMMIT")
+        finally:
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+            database.execute("DETACH new")
+    return True
+
+
+def _copy_tables(database: sqlite3.Connection, seeded: Set[str]) -> None:
+    """Copy tables, the rows of those that have any, and then what belongs to tables."""
+    query = "SELECT name, sql FROM new.sqlite_master WHERE type {} 'table' AND sql IS NOT NULL"
+    for table, statement in database.execute(query.format("=")).fetchall():
+        if not table.startswith("sqlite_"):  # SQLite's own come by themselves
+            database.execute(statement)
+    for table in seeded:
+        database.execute(f'INSERT INTO main."{table}" SELECT * FROM new."{table}"')  # noqa: S608 - MLflow's own names
+    for _, statement in database.execute(query.format("!=")).fetchall():
+        database.execute(statement)
+
+
+def _filled(database: sqlite3.Connection, schema: str) -> Set[str]:
+    """Return the tables, of those that are not ours, that have a row."""
+    return {
+        table
+        for table in _tables(database, schema)
+        if database.execute(f'SELECT 1 FROM {schema}."{table}" LIMIT 1').fetchone()  # noqa: S608 - as above
+    }
+
+
+def _tables(database: sqlite3.Connection, schema: str) -> Set[str]:
+    """Return the names of the tables that are neither ours nor SQLite's own."""
+    names = database.execute(f"SELECT name FROM {schema}.sqlite_master WHERE type = 'table'")  # noqa: S608 - as above
+    return {name for (name,) in names if not name.startswith(("promptlab_", "sqlite_"))}
 
 
 def _version(workspace: Workspace) -> str | None:

@@ -231,7 +231,10 @@ def _group_alive(process: subprocess.Popen[bytes]) -> bool:
 
 @contextmanager
 def _ending_by_signal() -> Iterator[None]:
-    """Make SIGTERM and SIGHUP unwind the stack as Ctrl-C does, so that the server is stopped."""
+    """Make SIGTERM and SIGHUP unwind the stack as Ctrl-C does, so that the server is stopped.
+
+    One that is ignored stays so: ``nohup`` means that the server goes on.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -239,7 +242,9 @@ def _ending_by_signal() -> Iterator[None]:
     def unwind(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    before = {number: signal.signal(number, unwind) for number in (signal.SIGTERM, signal.SIGHUP)}
+    endings = (signal.SIGTERM, signal.SIGHUP)
+    heeded = [number for number in endings if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, unwind) for number in heeded}
     try:
         yield
     finally:

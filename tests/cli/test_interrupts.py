@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -21,6 +22,27 @@ paint = Painter._paint
 def painted(self, request, **where):
     if request.seed == 9:
         os.kill(os.getpid(), signal.SIGKILL)
+    return paint(self, request, **where)
+
+Painter._paint = painted
+cli.main(sys.argv[1:])
+"""
+
+CLOSED = """
+import fcntl, signal, sys, termios, threading
+from promptlab import cli
+from promptlab.testing import Painter
+
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+paint = Painter._paint
+
+def painted(self, request, **where):
+    if request.seed == 5:
+        closed, hung_up = [], signal.getsignal(signal.SIGHUP)
+        signal.signal(signal.SIGHUP, lambda *facts: (closed.append(True), hung_up(*facts)))
+        print("close me", flush=True)
+        while not closed:
+            threading.Event().wait(0.02)
     return paint(self, request, **where)
 
 Painter._paint = painted
@@ -52,7 +74,7 @@ def statuses(promptlab, ref):
     return run["status"], sum(image["status"] == "MADE" for image in run["images"]), len(run["images"])
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["Ctrl-C", "SIGTERM", "SIGHUP"])
 def test_run_stopped_finishes_the_batch_and_says_how_to_go_on(sign, promptlab, workspace, at_seed, monkeypatch):
     """One line when it is pressed, one at the end; the batch in flight is whole; resume makes the rest."""
     monkeypatch.chdir(workspace.root)
@@ -73,11 +95,43 @@ def test_run_stopped_finishes_the_batch_and_says_how_to_go_on(sign, promptlab, w
     assert promptlab("resume", "last").out == "nothing is owed: last has all its images\n"
 
 
-def test_main_puts_the_handler_of_sigterm_back(promptlab):
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGHUP])
+def test_main_puts_the_handler_of_a_signal_back(promptlab, sign):
     """A program that calls ``main`` keeps its own."""
-    before = signal.getsignal(signal.SIGTERM)
+    before = signal.getsignal(sign)
     promptlab("list")
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(sign) is before
+
+
+def test_run_under_nohup_goes_on_when_the_terminal_is_closed(promptlab, at_seed):
+    """A signal that is ignored stays so."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        at_seed(5, lambda: os.kill(os.getpid(), signal.SIGHUP))
+        assert promptlab("run", "a fox", "--seeds", "0-7").code == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert statuses(promptlab, 1) == ("FINISHED", 8, 8)
+
+
+def test_run_whose_terminal_is_closed_finishes_the_batch(promptlab, workspace):
+    """The system sends SIGHUP, and what is said afterwards cannot be written: the run ends as with Ctrl-C."""
+    environment = {**os.environ, "PROMPTLAB_ENGINE": "painter", "PROMPTLAB_WORKSPACE": str(workspace.root)}
+    ours, theirs = pty.openpty()
+    words = ("run", "a fox", "--seeds", "0-11")
+    child = subprocess.Popen(
+        [sys.executable, "-c", CLOSED, *words], env=environment, stdin=theirs, stdout=theirs, stderr=theirs,
+        start_new_session=True, pass_fds=[theirs],
+    )  # fmt: skip
+    os.close(theirs)
+    read = b""
+    while b"close me" not in read:
+        read += os.read(ours, 4096)
+    os.close(ours)
+    assert child.wait(timeout=600) == 130
+    status, made, images = statuses(promptlab, 1)
+    assert (status, images) == ("KILLED", 12)
+    assert 4 <= made < 12
 
 
 def test_resume_stopped_sweep_is_made_to_the_end(promptlab, workspace, at_seed):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -18,6 +19,18 @@ from promptlab.workspace import Workspace
 
 PREPARE = """
 import sys
+from promptlab.tracking import MlflowTracker
+from promptlab.workspace import Workspace
+MlflowTracker(Workspace.at(sys.argv[1])).prepare()
+"""
+KILLED = """
+import os, signal, sys
+import mlflow.store.db.utils as utils
+
+def killed(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+setattr(utils, sys.argv[2], killed)
 from promptlab.tracking import MlflowTracker
 from promptlab.workspace import Workspace
 MlflowTracker(Workspace.at(sys.argv[1])).prepare()
@@ -110,3 +123,73 @@ def test_make_schema_by_three_at_once_makes_one_set_of_tables(tmp_path):
         assert database.execute("SELECT name, artifact_location FROM experiments").fetchall() == [
             ("Default", "mlflow-artifacts:/0")
         ]
+
+
+def names(workspace, kind="table"):
+    """The tables (or other things) in a workspace's file, our own and MLflow's."""
+    with closing(sqlite3.connect(workspace.database)) as database:
+        return {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = ?", [kind])}
+
+
+def half_made(workspace):
+    """Leave what MLflow's set-up has made of its tables half-way, a table that it renames at the end among it."""
+    with closing(sqlite3.connect(workspace.database, isolation_level=None)) as database:
+        database.execute("PRAGMA foreign_keys=OFF")
+        for table in sorted(name for name in names(workspace) if not name.startswith(("promptlab_", "sqlite_")))[::2]:
+            if table not in ("alembic_version", "experiments"):
+                database.execute(f'DROP TABLE "{table}"')
+        database.execute("DELETE FROM experiments")
+        database.execute("UPDATE alembic_version SET version_num = 'a_step_half_way'")
+        database.execute("CREATE TABLE _alembic_tmp_runs (run_uuid)")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", ["_upgrade_db", "_verify_schema"])
+def test_make_schema_after_a_killed_one_makes_the_tables(tmp_path, step):
+    """Whenever the first command ends: the next makes MLflow's tables whole."""
+    new = Workspace.at(tmp_path)
+    killed = subprocess.run([sys.executable, "-c", KILLED, new.root, step], capture_output=True)
+    assert killed.returncode == -signal.SIGKILL
+    assert not has_schema(new)
+    MlflowTracker(new).prepare()
+    assert has_schema(new)
+
+
+@pytest.mark.slow
+def test_make_schema_on_a_full_disk_leaves_nothing_half_made(tmp_path):
+    """No more can be written than a few pages: one line, and all is made when there is room."""
+    full = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)){PREPARE}"
+    said = subprocess.run([sys.executable, "-c", full, tmp_path], capture_output=True, text=True)
+    assert "TrackerError: MLflow's tables could not be made in" in said.stderr.splitlines()[-1]
+    new = Workspace.at(tmp_path)
+    assert names(new) == set()
+    MlflowTracker(new).prepare()
+    assert has_schema(new)
+
+
+@pytest.mark.slow
+def test_make_schema_over_half_made_tables_makes_them_anew(workspace):
+    """Those that an earlier version left; ours, in the same file, are not touched."""
+    whole = {kind: names(workspace, kind) for kind in ("table", "index", "trigger", "view")}
+    with closing(sqlite3.connect(workspace.database)) as database, database:
+        database.execute("INSERT INTO promptlab_environments (hash, created_at, facts) VALUES ('a', 'b', '{}')")
+    half_made(workspace)
+    assert not has_schema(workspace)
+    MlflowTracker(workspace).prepare()
+    assert has_schema(workspace)
+    assert {kind: names(workspace, kind) for kind in whole} == whole
+    with closing(sqlite3.connect(workspace.database)) as database:
+        assert database.execute("SELECT count(*) FROM promptlab_environments").fetchone() == (1,)
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@pytest.mark.slow
+def test_make_schema_over_tables_with_rows_keeps_them(workspace):
+    """Without an experiment and yet not half made: who deleted the last for good may have models."""
+    with closing(sqlite3.connect(workspace.database)) as database, database:
+        database.execute("DELETE FROM experiments")
+        database.execute("INSERT INTO registered_models (name, workspace) VALUES ('mine', 'default')")
+    MlflowTracker(workspace).prepare()
+    assert has_schema(workspace)
+    with closing(sqlite3.connect(workspace.database)) as database:
+        assert database.execute("SELECT name FROM registered_models").fetchall() == [("mine",)]
