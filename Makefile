@@ -4,6 +4,8 @@ BIN := .venv/bin
 SETUP := .venv/installed
 DEMO := demo
 MINUTES := 120
+# hundreds of child processes import the package: none should compile it anew, whatever the environment says
+KEEP_BYTECODE := PYTHONDONTWRITEBYTECODE=
 
 .PHONY: help demo test check exhaustive lint docs bench wheel mini lock clean
 .DEFAULT_GOAL := help
@@ -22,10 +24,10 @@ demo: $(SETUP)  ## the story on the bundled model: three grids in ./demo
 	@sh examples/story.sh $(BIN)/promptlab $(DEMO)
 
 test: $(SETUP) lint  ## linters, types, contracts, all tests but the exhaustive ones
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(KEEP_BYTECODE) $(BIN)/pytest -n 3 --dist worksteal
 
 check: $(SETUP) lint  ## what takes less than a minute: linters, types, contracts, quick tests
-	$(BIN)/pytest -q -n 2 -m 'not slow'
+	$(KEEP_BYTECODE) $(BIN)/pytest -q -n 2 -m 'not slow'
 
 exhaustive: $(SETUP)  ## the rest of each kind of which `make test` runs one; CI does once a week
 	PROMPTLAB_TESTS=exhaustive $(BIN)/pytest -n 2 --dist worksteal -m 'exhaustive or fuzz'

@@ -159,14 +159,17 @@ class DiffusersEngine:
             yield from (ImageFailed.because(error, request.id) for request in group)
             return
 
-        def generate(some: Sequence[ImageRequest]) -> Iterator[EngineEvent]:
+        by_id = {request.id: request for request in group}
+
+        def generate(ids: Sequence[str]) -> Iterator[EngineEvent]:
+            some = [by_id[one] for one in ids]
             with translate_errors("the images could not be made", first.pipeline.model):
                 if first.steps is not None:
                     yield from ContinuousBatching(pipeline, some, progress).events()
                 else:
                     yield from generate_batches(pipeline, some, progress)
 
-        yield from recovered(generate, group, progress.going)
+        yield from recovered(generate, tuple(by_id), progress.going)
 
 
 _NOWHERE = Environment(facts={})

@@ -11,7 +11,7 @@
 
 from promptlab.plan.pace import Pace, rule_of_thumb
 from promptlab.plan.planning import Plan, PlannedRun, TruncatedPrompt, plan
-from promptlab.plan.requests import ImageRequest, keys_of, requests_of
+from promptlab.plan.requests import ImageRequest, keys_of, requests_of, requests_of_records
 from promptlab.plan.resolved import DEFAULT_BATCH_SIZE, ResolvedSpec, chosen_batch_size
 
 __all__ = [
@@ -26,5 +26,6 @@ __all__ = [
     "keys_of",
     "plan",
     "requests_of",
+    "requests_of_records",
     "rule_of_thumb",
 ]

@@ -6,16 +6,17 @@ sent to another machine, shuffled or dropped without changing what any other ima
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from promptlab.plan.batch_key import batch_keys
 from promptlab.plan.resolved import ResolvedSpec
 from promptlab.plan.step_scheduler import DenoisingSteps
+from promptlab.records import ImageRecord
 from promptlab.specs import CallSpec, MachineSpec, PipelineSpec, Variant, recipe_key, words_key
 
-__all__ = ["ImageRequest", "keys_of", "requests_of"]
+__all__ = ["ImageRequest", "keys_of", "requests_of", "requests_of_records"]
 
 _DEFAULT_MACHINE: Final = MachineSpec()
 
@@ -99,3 +100,17 @@ def requests_of(resolved: ResolvedSpec, *, within: str = "") -> tuple[ImageReque
         for row, variant in enumerate(spec.variants)
         for column, seed in enumerate(spec.seeds)
     )
+
+
+def requests_of_records(resolved: ResolvedSpec, images: Iterable[ImageRecord]) -> list[ImageRequest]:
+    """Return the requests of recorded images of one run, each at the batch size that its row tells.
+
+    The id of a request is how its image is named, :attr:`promptlab.records.ImageRecord.ref`.
+    """
+    at: dict[int | None, Sequence[ImageRequest]] = {}
+    requests = []
+    for image in images:
+        if image.batch_size not in at:
+            at[image.batch_size] = requests_of(resolved.at(image.batch_size), within=f"{image.run_id}/")
+        requests.append(at[image.batch_size][image.position])
+    return requests

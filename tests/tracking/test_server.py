@@ -166,7 +166,10 @@ def test_server_elsewhere_gets_the_files_uploaded(workspace, tmp_path, prepared_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "sent",
+    [signal.SIGTERM, *(pytest.param(sent, marks=pytest.mark.exhaustive) for sent in (signal.SIGINT, signal.SIGHUP))],
+)
 def test_server_ended_by_a_signal_leaves_nothing_running(workspace, sent):
     """Ctrl-C goes to the whole foreground group: the server is not in it, and is ended by us."""
     ours = subprocess.Popen(

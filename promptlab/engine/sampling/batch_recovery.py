@@ -15,37 +15,36 @@ from typing import Final
 
 from promptlab.engine.events import EngineEvent, ForwardOutOfMemory, ImageDone, ImageFailed, ImageStarted
 from promptlab.errors import OutOfMemory, PromptLabError
-from promptlab.plan import ImageRequest
 
 __all__ = ["recovered"]
 
 _FEWEST: Final = 2
 """Images to try before it is said that none can be made: one alone may be at fault itself."""
 
-_Generate = Callable[[Sequence[ImageRequest]], Iterator[EngineEvent]]
+_Generate = Callable[[Sequence[str]], Iterator[EngineEvent]]
 
 
-def recovered(
-    generate: _Generate, requests: Sequence[ImageRequest], going: Callable[[], bool]
-) -> Iterator[EngineEvent]:
-    """Make ``requests``, all of one batch key, whatever becomes of single forwards.
+def recovered(generate: _Generate, ids: Sequence[str], going: Callable[[], bool]) -> Iterator[EngineEvent]:
+    """Make the images of requests, all of one batch key, whatever becomes of single forwards.
 
     Args:
-        generate: makes some of them; only PromptLab's own errors leave it.
+        generate: makes some of them, by the ids of their requests; only PromptLab's own errors leave it.
+        ids: of all of them.
         going: whether more images may be begun.
     """
-    return _Recovery(generate, requests, going).events()
+    return _Recovery(generate, ids, going).events()
 
 
 class _Recovery:
-    def __init__(self, generate: _Generate, requests: Sequence[ImageRequest], going: Callable[[], bool]) -> None:
+    def __init__(self, generate: _Generate, ids: Sequence[str], going: Callable[[], bool]) -> None:
         self._generate, self._going = generate, going
-        self._left = {request.id: request for request in requests}
+        self._left = dict.fromkeys(ids)
+        """In order; an id goes when its request has ended."""
         self._started: set[str] = set()
 
     def events(self) -> Iterator[EngineEvent]:
         while self._left and self._going():
-            error = yield from self._attempt(tuple(self._left.values()))
+            error = yield from self._attempt(tuple(self._left))
             if error is None:
                 return
             if isinstance(error, OutOfMemory):
@@ -53,10 +52,10 @@ class _Recovery:
                 return
             yield from self._one_by_one(error)
 
-    def _attempt(self, requests: Sequence[ImageRequest]) -> Generator[EngineEvent, None, PromptLabError | None]:
+    def _attempt(self, ids: Sequence[str]) -> Generator[EngineEvent, None, PromptLabError | None]:
         """Pass on what happens; return what ended it, without its frames, which keep tensors."""
         try:
-            for event in self._generate(requests):
+            for event in self._generate(ids):
                 match event:
                     case ImageStarted(request_id=one):
                         if one in self._started:
@@ -74,20 +73,20 @@ class _Recovery:
 
     def _one_by_one(self, error: PromptLabError) -> Iterator[EngineEvent]:
         """Try the images of the forward that ``error`` ended, one by one."""
-        under_way = [request for one, request in self._left.items() if one in self._started]
-        waiting = [request for one, request in self._left.items() if one not in self._started]
+        under_way = [one for one in self._left if one in self._started]
+        waiting = [one for one in self._left if one not in self._started]
         suspects = under_way + waiting[: max(0, _FEWEST - len(under_way))]
         reasons: dict[str, PromptLabError] = {}
-        for request in suspects:
+        for suspect in suspects:
             if not self._going():
                 return
-            problem = yield from self._attempt((request,))
+            problem = yield from self._attempt((suspect,))
             if isinstance(problem, OutOfMemory):
                 yield ForwardOutOfMemory(request_ids=tuple(self._left), rows=problem.rows)
                 self._left.clear()
                 return
             if problem is not None:
-                reasons[request.id] = problem
+                reasons[suspect] = problem
         if len(reasons) == len(suspects):
             reasons = dict.fromkeys(self._left, error) | reasons
         for one, reason in reasons.items():

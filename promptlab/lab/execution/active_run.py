@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from promptlab.errors import EngineError, OutOfMemory, one_line
-from promptlab.lab.execution.batch_reduction import requests_for, smaller_batch_size, smaller_keys
+from promptlab.lab.execution.batch_reduction import smaller_batch_size, smaller_keys
 from promptlab.lab.execution.image_writer import RunSink
-from promptlab.plan import ImageRequest, ResolvedSpec
+from promptlab.plan import ImageRequest, ResolvedSpec, requests_of_records
 from promptlab.records import Environment, ImageRecord, ImageStatus, RunRecord, RunStatus
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class ActiveRun:
 
     def requests(self) -> list[ImageRequest]:
         """Return requests for the images that are to be made, in the grid's order."""
-        return requests_for(self.job.resolved, self.run.owed)
+        return requests_of_records(self.job.resolved, self.run.owed)
 
     def ask(self, requests: Iterable[ImageRequest]) -> None:
         """Take note that so much is to be made now."""
@@ -121,7 +121,7 @@ class ActiveRun:
             if self.position(one) in keys:
                 del self.owed[one]
         owed = [image for image in self.run.owed if image.position in keys]
-        self.owed.update((request.id, request) for request in requests_for(self.job.resolved, owed))
+        self.owed.update((request.id, request) for request in requests_of_records(self.job.resolved, owed))
         return size, len(keys)
 
     def image_started(self) -> None:

@@ -1,6 +1,5 @@
-"""Goes on with smaller batches where a forward did not fit: images have another recipe then.
+"""Goes on with smaller batches where a forward did not fit: images have another recipe then, and their rows say so.
 
-Rows say so.
 A batch of another size gives other bytes, so an image keeps two recipe keys: the one that was asked for, by which the
 same run is found again, and the one that it is made by, by which it is verified, resumed and linked. Rows are written
 before anything is made: whoever takes the run up goes on with the smaller batches.
@@ -10,27 +9,12 @@ Invariant: the recipe key of a row follows from its run's setting at the row's o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from promptlab.errors import EngineError, OutOfMemory, ref, ref_value
-from promptlab.plan import ImageRequest, ResolvedSpec, requests_of
-from promptlab.records import ImageRecord
+from promptlab.plan import ResolvedSpec, requests_of
 
-__all__ = ["requests_for", "smaller_batch_size", "smaller_keys"]
-
-
-def requests_for(resolved: ResolvedSpec, images: Iterable[ImageRecord]) -> list[ImageRequest]:
-    """Return the requests of ``images``, all of one run, each at the batch size that its row tells.
-
-    The id of a request is how its image is named, :attr:`promptlab.records.ImageRecord.ref`.
-    """
-    at: dict[int | None, Sequence[ImageRequest]] = {}
-    requests = []
-    for image in images:
-        if image.batch_size not in at:
-            at[image.batch_size] = requests_of(resolved.at(image.batch_size), within=f"{image.run_id}/")
-        requests.append(at[image.batch_size][image.position])
-    return requests
+__all__ = ["smaller_batch_size", "smaller_keys"]
 
 
 def smaller_batch_size(rows: int, *, exact: bool) -> int:

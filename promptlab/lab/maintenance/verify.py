@@ -18,11 +18,10 @@ from promptlab.engine import NO_PERMISSIONS, Engine, ImageDone, Permissions, fin
 from promptlab.errors import InputError, PromptLabError, UnknownValue, one_line, ref_value
 from promptlab.images.difference import difference
 from promptlab.images.png import pixel_sha256, read_pixels
-from promptlab.lab.execution.batch_reduction import requests_for
 from promptlab.lab.execution.events import ImagesVerified, VerifyStarted, Watch
 from promptlab.lab.execution.weights import check_weights, said_of
 from promptlab.lab.maintenance.verify_selection import PHOTOS
-from promptlab.plan import ImageRequest, ResolvedSpec, requests_of
+from promptlab.plan import ImageRequest, ResolvedSpec, requests_of, requests_of_records
 from promptlab.plan.order import ordered
 from promptlab.records import Environment, ImageRecord, Outcome, RunRecord, Verification
 from promptlab.specs import Change, RunSpec
@@ -150,7 +149,7 @@ class Verifier:
         """Verify a run a batch at a time."""
         for batch in _batches(again):
             wanted = [image for image in batch if image in again.wanted]
-            requests = requests_for(again.resolved, batch)
+            requests = requests_of_records(again.resolved, batch)
             try:
                 for image, request in zip(batch, requests, strict=True):
                     _check_recipe(image, request)

@@ -60,7 +60,7 @@ def test_vae_tiny_is_loaded_by_its_class(engine, make_spec, tiny):
     assert not np.array_equal(first, pictures(engine, make_spec()))
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float16", pytest.param("bfloat16", marks=pytest.mark.exhaustive)])
 def test_vae_wider_than_the_pipeline_keeps_its_dtype(engine, make_spec, wide, dtype):
     """A float32 VAE in a half-precision pipeline decodes in float32, where diffusers would fail."""
     own = pictures(engine, make_spec(dtype=dtype))

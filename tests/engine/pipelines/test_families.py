@@ -153,12 +153,15 @@ def test_call_setting_that_would_be_dropped_is_refused(engine, spec_of, name, ch
 
 def test_true_cfg_scale_steers_flux_away_from_the_negative_prompt(engine, spec_of):
     """It reaches the pipeline's call; typed as an argument of the call, as it was before, it is the same recipe."""
+    from promptlab.engine import finished_images
     from promptlab.plan import requests_of
 
     spec = spec_of("flux", num_inference_steps=2, height=64, width=64)
     guided = spec_of("flux", negative_prompt="blurry", num_inference_steps=2, height=64, width=64, true_cfg_scale=4.0)
     assert guided == guided.vary(true_cfg_scale=None, arguments=(("true_cfg_scale", 4),))
-    (plain,), (steered,) = (list(engine.generate(requests_of(engine.resolve(each)))) for each in (spec, guided))
+    (plain,), (steered,) = (
+        list(finished_images(engine.generate(requests_of(one)))) for one in engine.resolve((spec, guided))
+    )
     assert (plain.pixels != steered.pixels).any()
 
 

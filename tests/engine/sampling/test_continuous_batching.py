@@ -121,7 +121,7 @@ def differing(ours, theirs):
     return {key: levels for key, levels in apart.items() if levels}
 
 
-@pytest.mark.parametrize("guidance", [5.0, 1.0])
+@pytest.mark.parametrize("guidance", [5.0, pytest.param(1.0, marks=pytest.mark.exhaustive)])
 def test_continuous_batching_of_every_scheduler_makes_what_its_pipeline_makes(engine, stock, tiny, guidance):
     """All fifteen, and options of theirs, in one pool: to the byte the pipeline's own picture at that batch size.
 
@@ -145,7 +145,7 @@ def test_continuous_batching_with_the_bundled_model_makes_what_its_pipeline_make
         assert differing(ours, stock("StableDiffusionPipeline", resolved)) == {}
 
 
-@pytest.mark.parametrize("negative", ["dull", ""])
+@pytest.mark.parametrize("negative", ["dull", pytest.param("", marks=pytest.mark.exhaustive)])
 def test_continuous_batching_of_xl_makes_what_its_pipeline_makes(engine, stock, tiny_xl, negative):
     """Added conditions of words and sizes; no negative prompt is zeros there, and not the empty text."""
     variants = tuple(Variant(prompt=prompt, negative_prompt=negative) for prompt in WORDS[:2])
@@ -294,7 +294,7 @@ def test_continuous_batching_cancelled_finishes_what_is_begun(engine, tiny):
     assert images == hashes(engine, begun)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", pytest.param("float16", marks=pytest.mark.exhaustive)])
 def test_continuous_batching_with_two_threads_makes_the_same_bytes(engine, mini, dtype):
     """Guided rows come in pairs, timesteps differ from row to row: an image's bytes are its own all the same."""
     import torch

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptlab.errors import InputError, one_line
-from promptlab.lab.execution.batch_reduction import requests_for
 from promptlab.lab.maintenance.doctor.files import ImageFile, set_aside_command
 from promptlab.lab.maintenance.doctor.findings import Finding, FindingKind, image_refs
-from promptlab.plan import ResolvedSpec, requests_of
+from promptlab.plan import ResolvedSpec, requests_of, requests_of_records
 from promptlab.records import ImageRecord, ImageStatus, RunRecord, RunStatus, SweepRecord
 from promptlab.workspace import Workspace
 
@@ -40,7 +39,7 @@ def check_recipe_keys(run: RunRecord) -> Iterator[Finding]:
     )
     wrong = [image for image in run.images if image.position >= run.spec.image_count]
     rows = [image for image in run.images if image.position < run.spec.image_count]
-    for image, request, asked in zip(rows, requests_for(resolved, rows), requests_of(resolved), strict=False):
+    for image, request, asked in zip(rows, requests_of_records(resolved, rows), requests_of(resolved), strict=False):
         if request.recipe_key != image.recipe_key or (image.asked_key or asked.recipe_key) != asked.recipe_key:
             wrong.append(image)
     if wrong:
