@@ -31,6 +31,7 @@ from promptlab.cli import (
     ui,
     verify,
 )
+from promptlab.cli.output import echo
 from promptlab.cli.signals import termination_as_ctrl_c
 from promptlab.cli.spelling import spell
 from promptlab.errors import InputError, PromptLabError, one_line, spelled_by
@@ -147,4 +148,4 @@ def _check_encoding(words: Sequence[str]) -> None:
 
 
 def _say(sentence: str) -> None:
-    click.echo(f"promptlab: {one_line(sentence, limit=2000)}", err=True)
+    echo(f"promptlab: {one_line(sentence, limit=2000)}", err=True)

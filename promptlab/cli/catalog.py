@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from promptlab.cli.output import echo
 from promptlab.cli.render.text import table
 from promptlab.errors import UnknownValue
 from promptlab.models import DEFAULT_MODEL, bundled_models
@@ -37,16 +38,16 @@ def schedulers(name: str | None, model: str, as_json: bool) -> None:
             raise UnknownValue("scheduler", name, [info.name for info in found], problem=f"does not fit {model}")
         found = tuple(info for info in found if info.name == wanted)
     if as_json:
-        click.echo(json.dumps([plain(info) for info in found], indent=2, ensure_ascii=False))
+        echo(json.dumps([plain(info) for info in found], indent=2, ensure_ascii=False))
         return
     for info in found:
-        click.echo(_title(info))
+        echo(_title(info))
         if name is None:
             options = ", ".join(f"{option.name}={json.dumps(option.default)}" for option in info.options)
-            click.echo(click.wrap_text(options, width=110, initial_indent="    ", subsequent_indent="    "))
+            echo(click.wrap_text(options, width=110, initial_indent="    ", subsequent_indent="    "))
         else:
             rows = [(f"  {option.name}", json.dumps(option.default), option.allowed) for option in info.options]
-            click.echo("\n".join(table(("  OPTION", "DEFAULT", "ALLOWED"), rows)))
+            echo("\n".join(table(("  OPTION", "DEFAULT", "ALLOWED"), rows)))
 
 
 def _title(info: SchedulerInfo) -> str:
@@ -62,11 +63,11 @@ def models(as_json: bool) -> None:
 
     found = known_models()
     if as_json:
-        click.echo(json.dumps([plain(info) for info in found], indent=2, ensure_ascii=False))
+        echo(json.dumps([plain(info) for info in found], indent=2, ensure_ascii=False))
         return
     rows = [(info.name, info.kind, info.pipeline, _mebibytes(info.size), info.revision or "-") for info in found]
-    click.echo("\n".join(table(("MODEL", "WHERE", "PIPELINE", "SIZE", "REVISION"), rows, right=frozenset({3}))))
-    click.echo("\nAny other Hub id is downloaded when it is first run; a folder or a .safetensors file works too.")
+    echo("\n".join(table(("MODEL", "WHERE", "PIPELINE", "SIZE", "REVISION"), rows, right=frozenset({3}))))
+    echo("\nAny other Hub id is downloaded when it is first run; a folder or a .safetensors file works too.")
 
 
 def _mebibytes(size: int) -> str:
@@ -86,4 +87,4 @@ def schema() -> None:
     from promptlab.expand import json_schema
     from promptlab.specs.schedulers import ALIASES
 
-    click.echo(json.dumps(json_schema(schedulers=ALIASES, models=bundled_models()), indent=2, ensure_ascii=False))
+    echo(json.dumps(json_schema(schedulers=ALIASES, models=bundled_models()), indent=2, ensure_ascii=False))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from promptlab.cli.output import echo
 from promptlab.errors import UnknownValue
 
 __all__ = ["completion"]
@@ -26,4 +27,4 @@ def completion(shell: str) -> None:
     if found is None:
         raise UnknownValue("SHELL", shell, _SHELLS, hint="promptlab completion bash")
     command = click.get_current_context().find_root().command
-    click.echo(found(command, {}, "promptlab", "_PROMPTLAB_COMPLETE").source())
+    echo(found(command, {}, "promptlab", "_PROMPTLAB_COMPLETE").source())

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from promptlab.cli.context import open_lab, workspace_options
+from promptlab.cli.output import echo
 from promptlab.cli.paths import shown_path
 
 __all__ = ["db"]
@@ -25,7 +26,7 @@ def db() -> None:
 def current(workspace: str | None) -> None:
     """Say which schema the database has, and which this PromptLab writes."""
     has, head = open_lab(workspace).maintenance.schema()
-    click.echo(f"schema {has or 'none yet'}; this PromptLab writes {head}")
+    echo(f"schema {has or 'none yet'}; this PromptLab writes {head}")
 
 
 @db.command()
@@ -35,9 +36,9 @@ def upgrade(workspace: str | None) -> None:
     lab = open_lab(workspace)
     before, head = lab.maintenance.upgrade()
     if before == head:
-        click.echo(f"schema {head} already")
+        echo(f"schema {head} already")
     else:
-        click.echo(f"schema {before or 'none'} → {head}")
+        echo(f"schema {before or 'none'} → {head}")
 
 
 @db.command()
@@ -50,4 +51,4 @@ def backup(file: Path | None, workspace: str | None) -> None:
     the command to type is said.
     """
     copy = open_lab(workspace).maintenance.backup(file)
-    click.echo(f"{shown_path(copy)} · {copy.stat().st_size:,} bytes")
+    echo(f"{shown_path(copy)} · {copy.stat().st_size:,} bytes")

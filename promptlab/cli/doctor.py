@@ -7,6 +7,7 @@ import json
 import click
 
 from promptlab.cli.context import open_lab, tracking_option, workspace_options
+from promptlab.cli.output import echo
 from promptlab.cli.progress import ProgressDisplay
 from promptlab.cli.render.findings import finding_lines
 from promptlab.cli.render.text import counted
@@ -33,11 +34,11 @@ def doctor(fix: bool, as_json: bool, workspace: str | None, tracking_uri: str | 
         left = lab.maintenance.fix(found, watch=progress) if fix and found else found
     mended = [finding for finding in found if finding not in left]
     if as_json:
-        click.echo(json.dumps({"mended": plain(mended), "findings": plain(left)}, indent=2, ensure_ascii=False))
+        echo(json.dumps({"mended": plain(mended), "findings": plain(left)}, indent=2, ensure_ascii=False))
     else:
         for line in finding_lines(left, mended, lab.workspace, fixing=fix):
-            click.echo(line)
+            echo(line)
         if not left:
             runs, pictures = lab.history.count()
-            click.echo(f"healthy: {counted(runs, 'run')}, {counted(pictures, 'picture')}, and MLflow agree")
+            echo(f"healthy: {counted(runs, 'run')}, {counted(pictures, 'picture')}, and MLflow agree")
     return 1 if left else 0

@@ -8,6 +8,7 @@ import click
 
 from promptlab.cli.context import open_lab, tracking_option, workspace_options
 from promptlab.cli.inline_pictures import show_option, show_picture
+from promptlab.cli.output import echo
 from promptlab.cli.progress import ProgressDisplay
 from promptlab.cli.render.csv import check_one_format
 from promptlab.cli.render.effect_table import effect_csv, effect_json, effect_lines
@@ -61,9 +62,9 @@ def effect(
         found = lab.effect(str(source.run.id), clip_model=clip_model, score=score is not None, device=device,
                            watch=progress)  # fmt: skip
     if as_json:
-        click.echo(json.dumps(effect_json(found, source.run), indent=2, ensure_ascii=False))
+        echo(json.dumps(effect_json(found, source.run), indent=2, ensure_ascii=False))
     elif as_csv:
-        click.echo(effect_csv(found, source.run), nl=False)
+        echo(effect_csv(found, source.run), nl=False)
     else:
         show_picture(lab.workspace.effect(source.run.id), show)
-        click.echo("\n".join(effect_lines(found, source.run, lab.workspace)))
+        echo("\n".join(effect_lines(found, source.run, lab.workspace)))

@@ -9,6 +9,7 @@ import click
 from promptlab.cli.context import allow_pickle_option, open_lab, tracking_option, workspace_options
 from promptlab.cli.inline_pictures import show_option, show_picture
 from promptlab.cli.options import dry_run_option, experiment_options, record_options, setting_options
+from promptlab.cli.output import echo
 from promptlab.cli.parse import (
     RunOptions,
     changes_of,
@@ -71,7 +72,7 @@ def run(options: RunOptions) -> None:
             grid = lab.workspace.sweep_grid(made.id, 1)
             lines = sweep_lines(made, lab.history.list(), lab.workspace, new=progress.made)
     show_picture(grid, options.show)
-    click.echo("\n".join(lines))
+    echo("\n".join(lines))
 
 
 @click.command()
@@ -86,9 +87,9 @@ def plan(options: RunOptions) -> None:
 
 def _say_plan(options: RunOptions, sweep: Sweep) -> None:
     planned = open_lab(options.workspace).plan(sweep.specs, again=options.again)
-    click.echo("\n".join(plan_lines(planned, sweep)))
+    echo("\n".join(plan_lines(planned, sweep)))
     if any(spec.batch_size == AUTO for spec in sweep.specs):
-        click.echo("  batch size auto: run tries out how many fit; this plan counts with the default")
+        echo("  batch size auto: run tries out how many fit; this plan counts with the default")
 
 
 @click.command()
@@ -124,7 +125,7 @@ def rerun(options: RunOptions, source: str) -> None:
     parent = lab.history.find(source)
     if options.dry_run:
         spec = lab.rerun_spec(parent, seeds=seeds, edit=edit, changes=changes)
-        click.echo("\n".join(plan_lines(lab.plan([spec], again=options.again), parent=parent.run)))
+        echo("\n".join(plan_lines(lab.plan([spec], again=options.again), parent=parent.run)))
         return
     with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
         record = lab.rerun(
@@ -132,7 +133,7 @@ def rerun(options: RunOptions, source: str) -> None:
             note=options.note, again=options.again, watch=progress,
         )  # fmt: skip
     show_picture(lab.workspace.grid(record.id), options.show)
-    click.echo("\n".join(run_lines(record, lab.workspace, reused=record.id not in progress.began)))
+    echo("\n".join(run_lines(record, lab.workspace, reused=record.id not in progress.began)))
 
 
 @click.command()
@@ -159,11 +160,11 @@ def resume(ref: str | None, workspace: str | None, tracking_uri: str | None, sho
     with ProgressDisplay(lab.workspace, resuming=resuming, tracking_uri=lab.tracking_uri) as progress:
         runs = lab.resume(ref, watch=progress)
     if not runs:
-        click.echo("nothing is owed: " + (f"{ref} has all its images" if ref else "every run has all its images"))
+        echo("nothing is owed: " + (f"{ref} has all its images" if ref else "every run has all its images"))
     elif len(runs) == 1:
         show_picture(lab.workspace.grid(runs[0].id), show)
-        click.echo("\n".join(run_lines(runs[0], lab.workspace)))
+        echo("\n".join(run_lines(runs[0], lab.workspace)))
     else:
         if runs[0].sweep_id is not None and {run.sweep_id for run in runs} == {runs[0].sweep_id}:
             show_picture(lab.workspace.sweep_grid(runs[0].sweep_id, 1), show)
-        click.echo("\n".join(runs_lines(runs, lab.workspace)))
+        echo("\n".join(runs_lines(runs, lab.workspace)))

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from promptlab.cli.context import open_lab, workspace_options
+from promptlab.cli.output import echo
 from promptlab.cli.param_types import integer
 from promptlab.cli.paths import shown_path
 from promptlab.cli.progress import ProgressDisplay
@@ -47,9 +48,9 @@ def import_pictures(paths: tuple[str, ...], experiment: str, as_json: bool, work
     with ProgressDisplay(lab.workspace) as progress:
         taken = lab.maintenance.import_images(paths, experiment=experiment, watch=progress)
     if as_json:
-        click.echo(json.dumps([plain(one) for one in taken], indent=2, ensure_ascii=False))
+        echo(json.dumps([plain(one) for one in taken], indent=2, ensure_ascii=False))
     else:
-        click.echo("\n".join(import_lines(taken, lab.workspace)))
+        echo("\n".join(import_lines(taken, lab.workspace)))
 
 
 @click.command()
@@ -87,4 +88,4 @@ def export(ref: str, to: str | None, kind: str | None, quality: int, lossless: b
     picture = ImageFormat(format=asked, quality=quality, lossless=lossless)
     lab = open_lab(workspace)
     done = lab.maintenance.export(ref, target, image_format=picture)
-    click.echo(f"{counted(done.pictures, 'picture')}: {shown_path(done.path.absolute())}")
+    echo(f"{counted(done.pictures, 'picture')}: {shown_path(done.path.absolute())}")

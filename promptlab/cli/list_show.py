@@ -9,6 +9,7 @@ import click
 
 from promptlab.cli.context import open_lab, workspace_options
 from promptlab.cli.inline_pictures import show_option, show_picture
+from promptlab.cli.output import echo
 from promptlab.cli.param_types import integer
 from promptlab.cli.render.csv import check_one_format, csv_lines
 from promptlab.cli.render.image_csv import images_csv
@@ -36,15 +37,15 @@ def list_runs(experiment: str | None, limit: int, as_json: bool, as_csv: bool, w
     lab = open_lab(workspace)
     summaries = lab.history.list(experiment=experiment, limit=limit or None)
     if as_json:
-        click.echo(json.dumps([plain(summary) for summary in summaries], indent=2, ensure_ascii=False))
+        echo(json.dumps([plain(summary) for summary in summaries], indent=2, ensure_ascii=False))
     elif as_csv:
         columns = [field.name for field in dataclasses.fields(RunSummary)]
-        click.echo(csv_lines(columns, map(plain, summaries)))
+        echo(csv_lines(columns, map(plain, summaries)))
     elif summaries:
-        click.echo("\n".join(summary_lines(summaries)))
+        echo("\n".join(summary_lines(summaries)))
     else:
         among = f" in the experiment '{experiment}'" if experiment else ""
-        click.echo(f'no runs yet{among}; type: promptlab run "portrait photo of a old warrior chief" --seeds 0-7')
+        echo(f'no runs yet{among}; type: promptlab run "portrait photo of a old warrior chief" --seeds 0-7')
 
 
 @click.command()
@@ -60,24 +61,24 @@ def show(ref: str, as_json: bool, as_csv: bool, show: bool | None, workspace: st
     if (sweep_id := lab.history.find_sweep(ref)) is not None:
         sweep = lab.history.sweep(sweep_id)
         if as_json:
-            click.echo(json.dumps({"sweep": plain(sweep)}, indent=2, ensure_ascii=False))
+            echo(json.dumps({"sweep": plain(sweep)}, indent=2, ensure_ascii=False))
         elif as_csv:
-            click.echo(images_csv(lab.history.find(str(one.run_id)).run for one in sweep.runs))
+            echo(images_csv(lab.history.find(str(one.run_id)).run for one in sweep.runs))
         else:
             show_picture(lab.workspace.sweep_grid(sweep_id, 1), show)
-            click.echo("\n".join(sweep_lines(sweep, lab.history.list(), lab.workspace, most=len(sweep.runs))))
+            echo("\n".join(sweep_lines(sweep, lab.history.list(), lab.workspace, most=len(sweep.runs))))
         return
     source = lab.history.find(ref)
     image = None if source.position is None else source.run.images[source.position]
     if as_json:
         record = {"run": plain(source.run)} | ({} if image is None else {"image": plain(image)})
-        click.echo(json.dumps(record, indent=2, ensure_ascii=False))
+        echo(json.dumps(record, indent=2, ensure_ascii=False))
     elif as_csv:
-        click.echo(images_csv([source.run], source.position))
+        echo(images_csv([source.run], source.position))
     elif image is None:
         show_picture(lab.workspace.grid(source.run.id), show)
-        click.echo("\n".join(show_lines(source.run, lab.workspace)))
+        echo("\n".join(show_lines(source.run, lab.workspace)))
     else:
         if image.path is not None:
             show_picture(lab.workspace.root / image.path, show)
-        click.echo("\n".join(image_lines(source.run, image, lab.workspace)))
+        echo("\n".join(image_lines(source.run, image, lab.workspace)))

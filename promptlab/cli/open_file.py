@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from promptlab.cli.context import open_lab, workspace_options
+from promptlab.cli.output import echo
 from promptlab.cli.paths import shown_path
 from promptlab.errors import InputError, NotFound, PromptLabError
 
@@ -31,7 +32,7 @@ def open_file(ref: str, report: bool, workspace: str | None) -> None:
     path = _file(open_lab(workspace), ref, report=report)
     if not path.is_file():
         raise NotFound("file", shown_path(path), hint="promptlab doctor")
-    click.echo(shown_path(path))
+    echo(shown_path(path))
     if not _has_screen():
         raise PromptLabError("there is no screen here to open it on: neither DISPLAY nor WAYLAND_DISPLAY is set")
     if click.launch(str(path)) != 0:

@@ -12,6 +12,7 @@ import click
 
 from promptlab.cli.context import open_lab, tracking_option, workspace_options
 from promptlab.cli.options import setting_options
+from promptlab.cli.output import echo
 from promptlab.cli.parse import RunOptions, changes_of, prompt_edit_of, takes_run_options
 from promptlab.cli.progress import ProgressDisplay
 from promptlab.cli.render.batch_sizes import probe_lines
@@ -58,9 +59,9 @@ def probe(options: RunOptions, prompt: str, as_json: bool) -> None:
     with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
         found = lab.probe(spec, sizes=sizes, slicing=slicing, experiment=experiment, watch=progress)
     if as_json:
-        click.echo(json.dumps(plain(found), indent=2, ensure_ascii=False))
+        echo(json.dumps(plain(found), indent=2, ensure_ascii=False))
         return
-    click.echo("\n".join(probe_lines(found, SHARE, typed=list(_typed_again(options)))))
+    echo("\n".join(probe_lines(found, SHARE, typed=list(_typed_again(options)))))
 
 
 def _spec(options: RunOptions, prompt: str) -> RunSpec:

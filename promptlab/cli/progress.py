@@ -7,8 +7,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-import click
-
+from promptlab.cli.output import echo, visible
 from promptlab.cli.paths import elsewhere
 from promptlab.cli.render.batch_sizes import chosen_batch_line, trial_text
 from promptlab.cli.render.truncation import truncation_lines
@@ -85,7 +84,7 @@ class ProgressDisplay:
         if console.is_terminal:
             self._bars = RichProgress(
                 SpinnerColumn(),
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TimeRemainingColumn(),
@@ -102,7 +101,7 @@ class ProgressDisplay:
         if self._bars is not None:
             self._bars.stop()
         for sentence in self._notes:
-            click.echo(f"promptlab: {sentence}", err=True)
+            echo(f"promptlab: {sentence}", err=True)
         if error is not None and self._begun is not None:
             ref = self._begun if self._resuming is None else self._resuming
             there = "" if self._workspace is None else elsewhere(self._workspace)
@@ -179,21 +178,21 @@ class ProgressDisplay:
         """Move the bar of what is looked at; the last such bar stays."""
         self._show_spinner(bars, None)
         if self._progress is None or self._progress[0] != what:
-            self._progress = what, bars.add_task(what, total=of)
+            self._progress = what, bars.add_task(visible(what), total=of)
         bars.update(self._progress[1], completed=count, total=of)
 
     def _show_spinner(self, bars: RichProgress, what: str | None) -> None:
         if self._spinner is not None:
             bars.remove_task(self._spinner)
-        self._spinner = None if what is None else bars.add_task(what, total=None)
+        self._spinner = None if what is None else bars.add_task(visible(what), total=None)
 
     def _say(self, sentence: str) -> None:
         """Write a line, also on a signal that came while something was being written there."""
         with suppress(RuntimeError):
             if self._bars is None:
-                click.echo(sentence, err=True)
+                echo(sentence, err=True)
             else:
-                self._bars.console.print(sentence)
+                self._bars.console.print(visible(sentence), markup=False, emoji=False)
 
 
 def _sentence(event: BatchSizeChosen | BatchSizeReduced | Interrupted) -> str:

@@ -11,6 +11,7 @@ import click
 
 from promptlab.cli.context import open_lab, tracking_option, workspace_options
 from promptlab.cli.inline_pictures import show_picture
+from promptlab.cli.output import echo
 from promptlab.cli.param_types import integer
 from promptlab.cli.paths import shown_path
 from promptlab.cli.progress import ProgressDisplay
@@ -47,7 +48,7 @@ def rate(words: tuple[str, ...], workspace: str | None, tracking_uri: str | None
     lab = open_lab(workspace, tracking_uri)
     with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
         images = lab.ratings.rate(refs, int(typed), watch=progress)
-    click.echo("\n".join(map(_said, images)))
+    echo("\n".join(map(_said, images)))
 
 
 @click.command()
@@ -65,7 +66,7 @@ def favourite(refs: tuple[str, ...], off: bool, workspace: str | None, tracking_
     lab = open_lab(workspace, tracking_uri)
     with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
         images = lab.ratings.favourite(refs, favourite=not off, watch=progress)
-    click.echo("\n".join(map(_said, images)))
+    echo("\n".join(map(_said, images)))
 
 
 def _said(image: ImageRecord) -> str:
@@ -101,7 +102,7 @@ def compare(
     if votes is not None:
         pairs = 0
         with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
-            click.echo(kept_votes_line(lab.ratings.cast_votes(refs, votes, watch=progress)))
+            echo(kept_votes_line(lab.ratings.cast_votes(refs, votes, watch=progress)))
     said = lab.ratings.rated_images(refs, every=True)
     every = said.images.values()
     runs, variants = len({one.run_id for one in every}), len({(one.label, one.prompt) for one in every})
@@ -114,9 +115,9 @@ def compare(
     ranking = ranked(said, names)
     if not ranking.standings:
         why = "there is nothing to compare: pictures of one seed with other words or settings" if not compared else ""
-        click.echo("no votes yet" + (f"; {why}" if next_pair(said, names) is None else ""))
+        echo("no votes yet" + (f"; {why}" if next_pair(said, names) is None else ""))
         return
-    click.echo("\n".join([*ranking_lines("CONTENDER", ranking), verdict_line(ranking)]))
+    echo("\n".join([*ranking_lines("CONTENDER", ranking), verdict_line(ranking)]))
 
 
 def _ask_about(
@@ -140,16 +141,16 @@ def _ask_about(
 
 def _asked(lab: Lab, pair: tuple[RatedImage, RatedImage], place: str) -> str | None:
     """Return the answer, ``a``, ``b`` or ``=``; ``None`` when it is enough."""
-    click.echo(f"pair {place}, seed {pair[0].seed}")
+    echo(f"pair {place}, seed {pair[0].seed}")
     for letter, one in zip("ab", pair, strict=True):
         path = None if one.path is None else lab.workspace.root / one.path
-        click.echo(f"  {letter}  {one.ref}  {'' if path is None else shown_path(path)}")
+        echo(f"  {letter}  {one.ref}  {'' if path is None else shown_path(path)}")
         if path is not None:
             show_picture(path)
     while True:
-        click.echo("better: a, b, = (neither), q (enough)? ", nl=False)
+        echo("better: a, b, = (neither), q (enough)? ", nl=False)
         answer = _key()
-        click.echo(answer)
+        echo(answer)
         if answer in ("a", "b", "="):
             return answer
         if answer in ("q", ""):
@@ -194,10 +195,10 @@ def best(
     if as_json:
         told = {"by": by, "winner": found.ranking.winner, "votes": found.ranking.votes, "lead": found.ranking.lead,
                 "verdict": verdict_line(found.ranking), "values": list(ranking_rows(found))}  # fmt: skip
-        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        echo(json.dumps(told, indent=2, ensure_ascii=False))
     elif as_csv:
         columns = ("value", "liked", "low", "high", "won", "lost", "tied", "stars", "rated")
-        click.echo(csv_lines(columns, ranking_rows(found)))
+        echo(csv_lines(columns, ranking_rows(found)))
     else:
         lines = ranking_lines(by.upper(), found.ranking, found) if found.ranking.standings or found.stars else []
-        click.echo("\n".join([*lines, verdict_line(found.ranking)]))
+        echo("\n".join([*lines, verdict_line(found.ranking)]))

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from promptlab.cli.context import open_lab, workspace_options
+from promptlab.cli.output import echo
 from promptlab.cli.param_types import ParsedType, integer
 from promptlab.cli.render.csv import check_one_format, csv_lines
 from promptlab.cli.render.search_hits import hit_lines
@@ -83,13 +84,13 @@ def search(
     found = open_lab(workspace).history.search(SearchQuery(words=wanted, limit=limit + 1 if limit else None, **typed))
     shown = found[:limit] if limit else found
     if as_json:
-        click.echo(json.dumps([{"image": one.ref, **plain(one)} for one in shown], indent=2, ensure_ascii=False))
+        echo(json.dumps([{"image": one.ref, **plain(one)} for one in shown], indent=2, ensure_ascii=False))
     elif as_csv:
         columns = ["image", *(field.name for field in dataclasses.fields(SearchHit))]
-        click.echo(csv_lines(columns, ({"image": one.ref, **plain(one)} for one in shown)))
+        echo(csv_lines(columns, ({"image": one.ref, **plain(one)} for one in shown)))
     elif shown:
-        click.echo("\n".join(hit_lines(shown, wanted, Terminal.here())))
+        echo("\n".join(hit_lines(shown, wanted, Terminal.here())))
         if len(found) > len(shown):
-            click.echo(f"the best {limit}; all of them: --limit 0")
+            echo(f"the best {limit}; all of them: --limit 0")
     else:
-        click.echo("nothing found" + (f" for {' '.join(words)}" if words else "") + "; promptlab list shows the runs")
+        echo("nothing found" + (f" for {' '.join(words)}" if words else "") + "; promptlab list shows the runs")

@@ -7,6 +7,7 @@ import json
 import click
 
 from promptlab.cli.context import open_lab, workspace_options
+from promptlab.cli.output import echo
 from promptlab.cli.param_types import integer
 from promptlab.cli.paths import elsewhere, shown_path
 from promptlab.cli.render.lineage_json import diff_json, tree_json
@@ -47,11 +48,11 @@ def tree(ref: str | None, limit: int | None, every: bool, as_json: bool, workspa
     lab = open_lab(workspace)
     found = lab.history.tree(ref, limit=_NEWEST if limit is None else limit or None, every=every)
     if as_json:
-        click.echo(json.dumps(tree_json(found), indent=2, ensure_ascii=False))
+        echo(json.dumps(tree_json(found), indent=2, ensure_ascii=False))
     elif found.entries:
-        click.echo("\n".join(tree_lines(found, Terminal.here(), there=elsewhere(lab.workspace))))
+        echo("\n".join(tree_lines(found, Terminal.here(), there=elsewhere(lab.workspace))))
     else:
-        click.echo('no runs yet; type: promptlab run "portrait photo of a old warrior chief" --seeds 0-7')
+        echo('no runs yet; type: promptlab run "portrait photo of a old warrior chief" --seeds 0-7')
 
 
 @click.command()
@@ -78,7 +79,7 @@ def diff(before: str, after: str, no_picture: bool, as_json: bool, workspace: st
     found = lab.history.diff(before, after)
     path = None if no_picture else draw(found, lab.workspace)
     if as_json:
-        click.echo(json.dumps(diff_json(found, path), indent=2, ensure_ascii=False))
+        echo(json.dumps(diff_json(found, path), indent=2, ensure_ascii=False))
         return
     lines = diff_lines(found, Terminal.here())
-    click.echo("\n".join([*lines, *([f"side by side: {shown_path(path)}"] if path else [])]))
+    echo("\n".join([*lines, *([f"side by side: {shown_path(path)}"] if path else [])]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from promptlab.cli.context import open_lab, tracking_option, workspace_options
+from promptlab.cli.output import echo
 from promptlab.cli.param_types import integer
 from promptlab.cli.progress import ProgressDisplay
 from promptlab.errors import NotFound
@@ -39,21 +40,21 @@ def ui(
     newest = experiment or next((summary.experiment for summary in summaries), None)
     elsewhere = lab.maintenance.remote_ui_url(newest)
     if elsewhere is not None:
-        click.echo(f"MLflow shows the pictures at {elsewhere}")
+        echo(f"MLflow shows the pictures at {elsewhere}")
         if open_browser:
             click.launch(elsewhere)
         return
-    click.echo("starting MLflow …", err=True)
+    echo("starting MLflow …", err=True)
     with lab.maintenance.serve(host=host, port=port) as server:
         address = server.address(experiment)
-        click.echo(f"MLflow shows the pictures at {address}")
-        click.echo("Ctrl-C stops it.", err=True)
+        echo(f"MLflow shows the pictures at {address}")
+        echo("Ctrl-C stops it.", err=True)
         if open_browser:
             click.launch(address)
         try:
             server.wait()
         except KeyboardInterrupt:
-            click.echo("stopped.", err=True)
+            echo("stopped.", err=True)
 
 
 @click.command()
@@ -69,4 +70,4 @@ def sync(everything: bool, workspace: str | None, tracking_uri: str | None) -> N
     with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
         told = lab.maintenance.sync(progress, everything=everything)
     parts = [f"{what} {', '.join(map(str, ids))}" for what, ids in (("run", told.runs), ("sweep", told.sweeps)) if ids]
-    click.echo(f"MLflow now knows {' and '.join(parts)}" if parts else "MLflow knows every run already")
+    echo(f"MLflow now knows {' and '.join(parts)}" if parts else "MLflow knows every run already")

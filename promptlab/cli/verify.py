@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from promptlab.cli.context import allow_pickle_option, open_lab, workspace_options
+from promptlab.cli.output import echo
 from promptlab.cli.param_types import integer
 from promptlab.cli.progress import ProgressDisplay
 from promptlab.cli.render.verdicts import verdict_lines
@@ -55,9 +56,9 @@ def verify(
     with ProgressDisplay(lab.workspace) as progress:
         verdicts = lab.verify(refs, everything=everything, sample=sample, watch=progress)
     if as_json:
-        click.echo(json.dumps([plain(verdict) for verdict in verdicts], indent=2, ensure_ascii=False))
+        echo(json.dumps([plain(verdict) for verdict in verdicts], indent=2, ensure_ascii=False))
     else:
-        click.echo("\n".join([*verdict_lines(verdicts), *_not_looked_at(refs, lab)]))
+        echo("\n".join([*verdict_lines(verdicts), *_not_looked_at(refs, lab)]))
     accepted = _ALLOWED[: _ALLOWED.index(Outcome(allow)) + 1]
     return int(not all(one.verification is not None and one.verification.outcome in accepted for one in verdicts))
 

@@ -6,12 +6,11 @@ the whole list is a table among its files.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from promptlab._csv import csv_text
 from promptlab.errors import one_line
 from promptlab.records import RunRecord, RunStatus, SweepRecord
 from promptlab.tracking.markdown import cut_at, escaped, quoted
@@ -138,15 +137,14 @@ class SweepParentRun:
 
     def runs_file(self) -> str:
         """Return ``runs.csv``: every run with its values and measures."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["run", *self._fields, "seconds_per_image", "images", "status"])
-        for run in self.runs:
-            values = dict(run.sweep_values)
-            pace = "" if run.seconds_per_image is None else f"{run.seconds_per_image:.4g}"
-            writer.writerow([run.id, *(values.get(field, "") for field in self._fields), pace, len(run.made),
-                             run.status.value])  # fmt: skip
-        return text.getvalue()
+        return csv_text([
+            ("run", *self._fields, "seconds_per_image", "images", "status"), *map(self._csv_row, self.runs)
+        ])  # fmt: skip
+
+    def _csv_row(self, run: RunRecord) -> tuple[object, ...]:
+        values = dict(run.sweep_values)
+        pace = "" if run.seconds_per_image is None else f"{run.seconds_per_image:.4g}"
+        return (run.id, *(values.get(field, "") for field in self._fields), pace, len(run.made), run.status.value)
 
     @property
     def _fields(self) -> tuple[str, ...]:

@@ -1,12 +1,11 @@
-"""Writes rows as CSV, as RFC 4180 has it: what a spreadsheet and every library reads."""
+"""Renders rows as CSV, by the names of their columns."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from promptlab._csv import csv_text
 from promptlab.errors import InputError
 
 __all__ = ["check_one_format", "csv_lines"]
@@ -14,11 +13,7 @@ __all__ = ["check_one_format", "csv_lines"]
 
 def csv_lines(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     """Return a line of names, then a line each, empty where nothing is known; other keys are left out."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().rstrip("\n")
+    return csv_text([columns, *([row.get(name) for name in columns] for row in rows)]).rstrip("\n")
 
 
 def check_one_format(*, as_json: bool, as_csv: bool) -> None:

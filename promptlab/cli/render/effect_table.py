@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Iterator
 from typing import Any
 
+from promptlab._csv import csv_text
 from promptlab.cli.paths import elsewhere, shown_path
 from promptlab.cli.render.text import table
 from promptlab.lab.preferences.prompt_effect import Estimate, PromptEffect, effect_in_words
@@ -66,9 +66,11 @@ def effect_json(found: PromptEffect, run: RunRecord) -> dict[str, Any]:
 
 def effect_csv(found: PromptEffect, run: RunRecord) -> str:
     """Return CSV in long form: a line for each kind of distance and wording, or pair of wordings."""
-    written = io.StringIO()
-    lines = csv.writer(written, lineterminator="\n")
-    lines.writerow(("kind", "wording", "other", "effect", "low", "high", "distance", "clip_score", "says", "prompt"))
+    return csv_text(_csv_rows(found, run))
+
+
+def _csv_rows(found: PromptEffect, run: RunRecord) -> Iterator[tuple[object, ...]]:
+    yield "kind", "wording", "other", "effect", "low", "high", "distance", "clip_score", "says", "prompt"
 
     def figures(effect: Estimate) -> tuple[float | None, ...]:
         return effect.value, effect.low, effect.high
@@ -77,19 +79,8 @@ def effect_csv(found: PromptEffect, run: RunRecord) -> str:
         for one in each.wordings:
             score = found.scores[one.position] if found.scores else None
             prompt = run.variants[one.position].variant.prompt
-            lines.writerow(
-                (
-                    each.kind,
-                    one.position,
-                    None,
-                    *figures(one.effect),
-                    one.words,
-                    score,
-                    effect_in_words(one.effect),
-                    prompt,
-                )
-            )
+            yield (each.kind, one.position, None, *figures(one.effect), one.words, score, effect_in_words(one.effect),
+                   prompt)  # fmt: skip
         for pair in each.pairs:
-            lines.writerow((each.kind, pair.before, pair.after, *figures(pair.effect), pair.distance, None,
-                            effect_in_words(pair.effect), None))  # fmt: skip
-    return written.getvalue()
+            yield (each.kind, pair.before, pair.after, *figures(pair.effect), pair.distance, None,
+                   effect_in_words(pair.effect), None)  # fmt: skip

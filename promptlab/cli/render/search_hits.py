@@ -6,8 +6,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 
-import click
-
+from promptlab.cli.output import styled, visible
 from promptlab.cli.render.text import or_dash, table
 from promptlab.cli.render.word_diff import Terminal
 from promptlab.errors import one_line
@@ -25,7 +24,7 @@ def hit_lines(found: Sequence[SearchHit], words: Sequence[str], terminal: Termin
             "★" * (one.stars or 0) + ("♥" if one.favourite else ""),
             or_dash(one.scheduler and one.scheduler.removesuffix("Scheduler")),
             or_dash(one.num_inference_steps),
-            one_line(_context(one, words), limit=max(40, terminal.width - 50) if sys.stdout.isatty() else 300),
+            one_line(visible(_context(one, words)), limit=max(40, terminal.width - 50) if sys.stdout.isatty() else 300),
         )
         for one in found
     ]
@@ -45,9 +44,9 @@ def _context(one: SearchHit, words: Sequence[str]) -> str:
 
 
 def _marked(line: str, words: Sequence[str]) -> str:
-    for word in words:
-        line = _at(word).sub(lambda found: click.style(found[0], bold=True), line)
-    return line
+    """Make all words bold at once: what one word was given is no text for the next."""
+    looked_for = re.compile("|".join(_at(word).pattern for word in words), re.IGNORECASE)
+    return looked_for.sub(lambda found: styled(found[0], bold=True), line) if words else line
 
 
 def _at(word: str) -> re.Pattern[str]:

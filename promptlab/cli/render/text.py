@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from promptlab.cli.output import visible
 from promptlab.expand import show_seeds
 from promptlab.expand.settings_text import conditioning_text
 from promptlab.expand.word_diff import marked, word_diff
@@ -43,7 +44,9 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, right: froze
 
 
 def shown_width(text: str) -> int:
-    """Return how many columns ``text`` takes in a terminal."""
+    """Return how many columns ``text`` takes in a terminal, as ``output.echo`` shows it."""
+    if not text.isprintable():
+        text = visible(text)
     if text.isascii():
         return len(text)
     return sum(

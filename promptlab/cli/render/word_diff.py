@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final, Literal
 
-import click
-
+from promptlab.cli.output import styled
 from promptlab.cli.render.text import shown_width
 from promptlab.expand.word_diff import Piece, marked, shortened, spaced, split_words, word_diff
 
@@ -42,11 +41,11 @@ class Terminal:
 
     def bold(self, text: str) -> str:
         """Return a line that is meant to be found."""
-        return click.style(text, bold=True) if self.colours else text
+        return styled(text, bold=True) if self.colours else text
 
     def faint(self, text: str) -> str:
         """Return a line that is there for completeness."""
-        return click.style(text, dim=True) if self.colours else text
+        return styled(text, dim=True) if self.colours else text
 
 
 def changed_words(
@@ -128,8 +127,8 @@ def _painted(line: Sequence[tuple[Kind, str]], terminal: Terminal) -> str:
         words = text.lstrip()
         blank = text[: len(text) - len(words)]
         if kind == "removed" and terminal.colours:
-            words = click.style(words, fg="red", strikethrough=True)
+            words = styled(words, fg="red", strikethrough=True)
         elif kind == "added" and terminal.colours:
-            words = click.style(words, fg="green")
+            words = styled(words, fg="green")
         shown.append(blank + words)
     return "".join(shown)

@@ -7,9 +7,7 @@ Imported again (:mod:`promptlab.lab.maintenance.import_images`), an export gives
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 import shutil
 import tempfile
@@ -20,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from promptlab._csv import csv_text
 from promptlab.errors import InputError, NotFound, StoreError
 from promptlab.expand.experiment_file.writer import write_experiment
 from promptlab.images.exif import write_photo
@@ -149,18 +148,17 @@ def _write_run(run: RunRecord, workspace: Workspace, inside: Workspace, image_fo
 
 def _table(run: RunRecord) -> str:
     """Return ``images.csv``, a row for each image."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    for image in run.images:
-        words = run.spec.variants[image.variant]
-        writer.writerow([
-            image.ref, words.label, words.prompt, words.negative_prompt, image.seed, image.status.value,
-            "" if image.seconds is None else f"{image.seconds:.4g}", image.flag or "",
-            image.verified.outcome.value if image.verified else "", image.pixel_sha256 or "", image.recipe_key,
-            image.path.rpartition("/")[2] if image.path else "",
-        ])  # fmt: skip
-    return text.getvalue()
+    return csv_text([_COLUMNS, *(_row(run, image) for image in run.images)])
+
+
+def _row(run: RunRecord, image: ImageRecord) -> tuple[object, ...]:
+    words = run.spec.variants[image.variant]
+    return (
+        image.ref, words.label, words.prompt, words.negative_prompt, image.seed, image.status.value,
+        "" if image.seconds is None else f"{image.seconds:.4g}", image.flag or "",
+        image.verified.outcome.value if image.verified else "", image.pixel_sha256 or "", image.recipe_key,
+        image.path.rpartition("/")[2] if image.path else "",
+    )  # fmt: skip
 
 
 def _write_json(path: Path, record: RunRecord | SweepRecord) -> None:
