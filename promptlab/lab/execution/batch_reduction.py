@@ -1,8 +1,9 @@
-"""Goes on with smaller batches where a forward did not fit: images have another recipe then, and their rows say so.
+"""Goes on with smaller batches where a forward did not fit.
 
-A batch of another size gives other bytes, so an image keeps two recipe keys: the one that was asked for, by which the
-same run is found again, and the one that it is made by, by which it is verified, resumed and linked. Rows are written
-before anything is made: whoever takes the run up goes on with the smaller batches.
+Their images have another recipe then, and rows say so. A batch of another size gives other bytes, so an image keeps two
+recipe keys: the one that was asked for, by which the same run is found again, and the one that it is made by, by which
+it is verified, resumed and linked. Rows are written before anything is made: whoever takes the run up goes on with the
+smaller batches.
 
 Invariant: the recipe key of a row follows from its run's setting at the row's own batch size.
 """
