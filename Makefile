@@ -24,7 +24,7 @@ demo: $(SETUP)  ## the story on the bundled model: three grids in ./demo
 	@sh examples/story.sh $(BIN)/promptlab $(DEMO)
 
 test: $(SETUP) lint  ## linters, types, contracts, all tests but the exhaustive ones
-	$(KEEP_BYTECODE) $(BIN)/pytest -n 3 --dist worksteal
+	$(KEEP_BYTECODE) $(BIN)/pytest -n 2 --dist worksteal
 
 check: $(SETUP) lint  ## what takes less than a minute: linters, types, contracts, quick tests
 	$(KEEP_BYTECODE) $(BIN)/pytest -q -n 2 -m 'not slow'

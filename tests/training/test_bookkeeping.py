@@ -1,6 +1,9 @@
 """Evaluation's arithmetic, the loop's schedule and its resumption: numbers whose answers are known."""
 
+import itertools
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -145,8 +148,14 @@ def test_learning_rate_follows_the_budget() -> None:
     assert plan.rate_at(1.0, 500) == pytest.approx(0.02)
 
 
-def test_training_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
-    """A second call with a larger budget continues steps, time and log; one with none left does nothing."""
+def test_training_stopped_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second call with a larger budget continues steps, time and log; one with none left does nothing.
+
+    A step takes a millisecond, whatever the machine is busy with.
+    """
+    clock = itertools.count()
+    told = SimpleNamespace(monotonic=lambda: next(clock) / 1000, time_ns=time.time_ns)
+    monkeypatch.setattr("training.loop.time", told)
 
     def run(seconds: float) -> nn.Linear:
         model = nn.Linear(2, 1)
