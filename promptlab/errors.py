@@ -28,7 +28,6 @@ Invariant: every error is its class and its :attr:`~PromptLabError.facts`, plain
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -304,6 +303,8 @@ def _classes() -> dict[str, type[PromptLabError]]:
 
 
 def _nearest(value: str, names: Iterable[str]) -> str:
+    import difflib
+
     folded = {name.lower(): name for name in names}
     near = difflib.get_close_matches(value.lower(), folded, n=1, cutoff=0.5)
     return f" (did you mean {folded[near[0]]}?)" if near else ""

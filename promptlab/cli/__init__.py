@@ -1,8 +1,8 @@
 """Reads a command line, calls one verb of the lab and prints what came of it.
 
-Every command is a function in a module of this room, and nothing heavy is imported to show help or a list. :func:`main`
-is the one place where an error becomes a line on standard error and an exit code: 2 when what was asked cannot be, 1
-when it failed, 130 after Ctrl-C.
+Every command is a function in a module of this room, imported when it is called (:mod:`promptlab.cli.commands` lists
+them), and nothing heavy is imported to show help or a list. :func:`main` is the one place where an error becomes a line
+on standard error and an exit code: 2 when what was asked cannot be, 1 when it failed, 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -14,32 +14,18 @@ from collections.abc import Sequence
 import click
 
 from promptlab import __version__
-from promptlab.cli import (
-    catalog,
-    completion,
-    db,
-    doctor,
-    effect,
-    generate,
-    import_export,
-    list_show,
-    open_file,
-    probe,
-    ratings,
-    search,
-    tree_diff,
-    ui,
-    verify,
-)
+from promptlab.cli.commands import COMMANDS
+from promptlab.cli.lazy_group import LazyGroup
 from promptlab.cli.output import echo
 from promptlab.cli.signals import termination_as_ctrl_c
-from promptlab.cli.spelling import spell
 from promptlab.errors import InputError, PromptLabError, one_line, spelled_by
 
 __all__ = ["main", "promptlab"]
 
 
 @click.group(
+    cls=LazyGroup,
+    homes=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="Each command has its own --help. Pictures lie in WORKSPACE/images, records in WORKSPACE/mlflow.db.",
 )
@@ -54,42 +40,16 @@ def promptlab() -> None:
     """
 
 
-for command in (
-    generate.run,
-    generate.plan,
-    generate.rerun,
-    generate.resume,
-    probe.probe,
-    verify.verify,
-    import_export.import_pictures,
-    import_export.export,
-    list_show.list_runs,
-    list_show.show,
-    search.search,
-    ratings.rate,
-    ratings.favourite,
-    ratings.compare,
-    ratings.best,
-    open_file.open_file,
-    tree_diff.tree,
-    tree_diff.diff,
-    effect.effect,
-    ui.ui,
-    ui.sync,
-    doctor.doctor,
-    catalog.schedulers,
-    catalog.models,
-    catalog.schema,
-    db.db,
-    completion.completion,
-):
-    promptlab.add_command(command)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit. ``PROMPTLAB_DEBUG=1`` lets tracebacks through."""
-    with termination_as_ctrl_c(), spelled_by(spell):
+    with termination_as_ctrl_c(), spelled_by(_spell):
         sys.exit(_exit_code(arguments))
+
+
+def _spell(field: str, value: str | None) -> str:
+    from promptlab.cli.spelling import spell  # the table of settings: only an error needs it
+
+    return spell(field, value)
 
 
 def _exit_code(arguments: Sequence[str] | None) -> int:

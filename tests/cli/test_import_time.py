@@ -30,7 +30,17 @@ print(json.dumps(loaded), file=sys.stderr)
 """
 
 
-def loaded_by(*commands, workspace):
+def heavy(name):
+    """Whether a module takes long to import."""
+    return name in HEAVY
+
+
+def our_own(name):
+    """Whether a module is PromptLab's."""
+    return name.startswith("promptlab.")
+
+
+def loaded_by(*commands, workspace, counted=heavy):
     """Type commands one after the other in one process; return each one's exit code and what was loaded by then."""
     said = subprocess.run(
         [sys.executable, "-c", LOADED, json.dumps([command.split() for command in commands])],
@@ -38,8 +48,16 @@ def loaded_by(*commands, workspace):
         env={**os.environ, "PROMPTLAB_WORKSPACE": str(workspace)},
     )  # fmt: skip
     assert said.returncode == 0, said.stderr
-    return {command: (code, HEAVY & set(names)) for command, (code, names) in
-            json.loads(said.stderr.splitlines()[-1]).items()}  # fmt: skip
+    told = json.loads(said.stderr.splitlines()[-1])
+    return {command: (code, {name for name in names if counted(name)}) for command, (code, names) in told.items()}
+
+
+def test_import_time_of_help_has_no_command(tmp_path):
+    """Help, the version and the names of commands for a shell are known without what carries any of them out."""
+    doors = {f"promptlab.{name}" for name in ("cli", "cli.commands", "cli.lazy_group", "cli.output", "cli.signals",
+                                              "errors")}  # fmt: skip
+    commands = ("--help", "--version")
+    assert loaded_by(*commands, workspace=tmp_path, counted=our_own) == dict.fromkeys(commands, (0, doors))
 
 
 def test_import_time_of_help_and_lists_has_nothing_heavy(lab):

@@ -63,5 +63,5 @@ def test_options_of_a_new_row_have_its_names_help_and_choices(monkeypatch):
 def test_options_offer_known_values_for_completion(name, begun, offered):
     """Shells complete what PromptLab knows the values of."""
     command = group.commands["run"]
-    found = option_named(command, name).shell_complete(click.Context(command), begun)
+    found = option_named(command, name).shell_complete(click.Context(command, **group.context_settings), begun)
     assert offered in [item.value for item in found]

@@ -16,7 +16,7 @@ def read():
     """Read a command line as ``run`` and its kin do: ``read("rerun", "last", "--steps", "3")``."""
 
     def reading(name, *words):
-        params = group.commands[name].make_context(name, list(words)).params
+        params = group.commands[name].make_context(name, list(words), **group.context_settings).params
         return takes_run_options(lambda options, **_: options)(**params)
 
     return reading

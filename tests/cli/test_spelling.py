@@ -32,7 +32,7 @@ SETTABLE = [setting for setting in SETTINGS.values() if setting.name != "prompts
 
 def typed(words):
     """Return what ``promptlab run`` reads from ``words``, by the names of its parameters."""
-    return group.commands["run"].make_context("run", ["a fox", *words]).params
+    return group.commands["run"].make_context("run", ["a fox", *words], **group.context_settings).params
 
 
 @pytest.mark.parametrize("setting", SETTABLE, ids=lambda setting: setting.name)
@@ -72,7 +72,9 @@ def test_spell_each_field_of_a_command_is_an_option(field):
 @pytest.mark.parametrize(("field", "word"), sorted(spelling._WORDS.items()))
 def test_spell_each_word_is_an_option_or_a_placeholder_of_help(field, word):
     """What is typed without an option is named as the command's usage names it."""
-    placeholders = " ".join(command.collect_usage_pieces(click.Context(command))[-1] for command in ALL_COMMANDS)
+    placeholders = " ".join(
+        command.collect_usage_pieces(click.Context(command, **group.context_settings))[-1] for command in ALL_COMMANDS
+    )
     assert word in OPTIONS or word in placeholders
 
 
