@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.machine import machine
 from promptlab.engine import Engine, create_engine
-from promptlab.expand.sweep import Axis, build_sweep
+from promptlab.expand import Axis, build_sweep
 from promptlab.plan import Pace, plan
 from promptlab.specs import PipelineSpec, RunSpec, SchedulerSpec, Variant
 from promptlab.testing import Painter

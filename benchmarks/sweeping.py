@@ -23,7 +23,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 from benchmarks.machine import machine
 from promptlab.engine import create_engine
 from promptlab.engine.machine.torch_setup import quietly
-from promptlab.expand.sweep import Axis, build_sweep
+from promptlab.expand import Axis, build_sweep
 from promptlab.lab import Lab
 from promptlab.models import bundled
 from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant

@@ -16,7 +16,8 @@ Settings and sweeps:
 
 - :mod:`~promptlab.expand.fields`, :mod:`~promptlab.expand.values`: settings by their names, and what is typed behind
   them; :mod:`~promptlab.expand.settings_text`: settings as people read them;
-- :mod:`~promptlab.expand.sweep`: axes, zip groups and excludes → one spec a combination;
+- :mod:`~promptlab.expand.axes`: axes, zip groups and excludes → combinations; :mod:`~promptlab.expand.sweep`: one spec
+  a combination;
 - :mod:`~promptlab.expand.experiment`: all that a file or a command line says → a sweep;
 - :mod:`~promptlab.expand.experiment_file.reader`, :mod:`~promptlab.expand.experiment_file.writer`: experiment file ↔
   experiment, spec.
@@ -33,11 +34,12 @@ from promptlab.expand.templates import Template, parse
 from promptlab.expand.word_diff import Piece, word_diff
 
 if TYPE_CHECKING:
+    from promptlab.expand.axes import Axis, Exclude
     from promptlab.expand.experiment import Experiment
     from promptlab.expand.experiment_file.reader import read_experiment
     from promptlab.expand.experiment_file.schema import json_schema
     from promptlab.expand.experiment_file.writer import write_experiment
-    from promptlab.expand.sweep import Axis, Exclude, Sweep, SweepPoint, build_sweep
+    from promptlab.expand.sweep import Sweep, SweepPoint, build_sweep
 
 __all__ = [
     "Axis",
@@ -65,7 +67,8 @@ __all__ = [
 ]
 
 _LATER: Final = {
-    **dict.fromkeys(("Axis", "SweepPoint", "Exclude", "Sweep", "build_sweep"), "sweep"),
+    **dict.fromkeys(("Axis", "Exclude"), "axes"),
+    **dict.fromkeys(("SweepPoint", "Sweep", "build_sweep"), "sweep"),
     "Experiment": "experiment",
     "write_experiment": "experiment_file.writer",
     "json_schema": "experiment_file.schema",

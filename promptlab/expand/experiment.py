@@ -14,11 +14,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from promptlab.errors import InputError, ref
+from promptlab.expand.axes import Axis, Exclude
 from promptlab.expand.fields import find_setting, where_typed
 from promptlab.expand.labels import labelled
 from promptlab.expand.prompt_steps import Entry, PromptSteps
 from promptlab.expand.ranges import parse_whole
-from promptlab.expand.sweep import Axis, Exclude, Sweep, build_sweep
+from promptlab.expand.sweep import Sweep, build_sweep
 from promptlab.expand.templates import MAX_PROMPTS
 from promptlab.expand.values import changed, changes, read_scheduler, read_value, read_values
 from promptlab.expand.word_diff import cut

@@ -1,7 +1,7 @@
-"""Holds what the services of a Lab share: workspace, database, engine, tracker, notebook, executor.
+"""Holds what the services of a Lab share: workspace, database, engine, tracker, notebook, locks.
 
-Engine, tracker, notebook and executor are created when they are first asked for, so that ``promptlab list`` imports
-neither torch nor MLflow.
+Engine, tracker, notebook and what stands on them are created when they are first asked for, so that ``promptlab list``
+imports neither torch nor MLflow.
 
 Invariant: a context is never changed. Creating one opens no file and no connection.
 """
@@ -21,8 +21,11 @@ from promptlab.tracking.address import TrackingAddress
 from promptlab.workspace import Workspace
 
 if TYPE_CHECKING:
-    from promptlab.lab.execution.executor import Executor
+    from promptlab.lab.execution.events import Watch
+    from promptlab.lab.execution.existing_images import ExistingImages
+    from promptlab.lab.execution.locks import RunLocks
     from promptlab.lab.execution.publisher import Publisher
+    from promptlab.lab.execution.runner import Runner
     from promptlab.plan import ResolvedSpec, TruncatedPrompt
     from promptlab.specs import RunSpec
     from promptlab.store.notebook import Notebook
@@ -96,13 +99,18 @@ class LabContext:
         return Notebook.of(self.database)
 
     @cached_property
-    def executor(self) -> Executor:
-        """Return what makes the images of runs. Opens the notebook when first called."""
-        from promptlab.lab.execution.executor import Executor
+    def locks(self) -> RunLocks:
+        """Return the locks on the runs and sweeps of the workspace. Opens the notebook when first called."""
+        from promptlab.lab.execution.locks import RunLocks
 
-        return Executor(
-            lambda: self.engine, self.notebook, self.workspace, self.publisher, permissions=self.permissions
-        )
+        return RunLocks(self.workspace, self.notebook.sweep_of)
+
+    @cached_property
+    def existing_images(self) -> ExistingImages:
+        """Return where images are looked up that need not be made. Opens the notebook when first called."""
+        from promptlab.lab.execution.existing_images import ExistingImages
+
+        return ExistingImages(self.notebook, self.workspace)
 
     @cached_property
     def publisher(self) -> Publisher:
@@ -110,6 +118,15 @@ class LabContext:
         from promptlab.lab.execution.publisher import Publisher
 
         return Publisher(self.notebook, self.workspace, self.tracker)
+
+    def runner(self, watch: Watch) -> Runner:
+        """Return what makes the images of runs, once."""
+        from promptlab.lab.execution.runner import Runner
+
+        return Runner(
+            self.engine, self.notebook, self.workspace, permissions=self.permissions, existing=self.existing_images,
+            locks=self.locks, publisher=self.publisher, watch=watch,
+        )  # fmt: skip
 
     def resolve(self, specs: Sequence[RunSpec]) -> tuple[ResolvedSpec, ...]:
         """Resolve specs with the engine: check them, and fill in the defaults of their models.

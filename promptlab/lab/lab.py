@@ -203,10 +203,11 @@ class Lab:
         Args:
             again: as if all images were made, also those that exist.
         """
-        revision = self.context.check()
+        begun = self.context.check() == HEAD  # else there is no database yet, and none is made
         return survey(
-            self.engine, self.context.executor if revision == HEAD else None, specs,
-            permissions=self.context.permissions, there=frozenset() if again else None, truncation=True,
+            self.engine, specs, permissions=self.context.permissions, truncation=True,
+            existing=self.context.existing_images if begun and not again else None,
+            pace=self.notebook.pace if begun else None,
         )  # fmt: skip
 
     def probe(

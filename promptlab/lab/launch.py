@@ -47,22 +47,24 @@ def launch_run(
         (resolved,) = context.resolve(_with_batch_sizes(context, (spec,), watch))
     truncated = _report_truncated(context, (resolved,), watch)
     requests = requests_of(resolved)
-    with context.executor.locks.beginning():
+    with context.locks.beginning():
         same = None
         if not again and name is None and note is None:
             keys = [request.recipe_key for request in requests]
             same = context.notebook.same_run(keys, resolved.environment, experiment)
-        if same is None or context.executor.is_busy(same):
+        if same is None or context.locks.busy(same):
             same = None
             run = context.notebook.begin_run(
                 resolved, requests, environment=resolved.environment, experiment=experiment, name=name, note=note,
                 parent=parent,
             )  # fmt: skip
-            context.executor.locks.take(run)
+            context.locks.take(run)
             _store_truncated(context, run, truncated)
     if same is not None:
         return _complete(context, [context.notebook.run(same)], watch, resolved=[resolved])[0]
-    return context.executor.execute(RunJob(run=run, resolved=resolved, parent=parent, again=again), watch)
+    outcomes = context.runner(watch).execute([RunJob(run=run, resolved=resolved, parent=parent, again=again)])
+    _raise_failures(outcomes, of=1, alone=True)
+    return outcomes[0].run
 
 
 def launch_sweep(
@@ -82,12 +84,12 @@ def launch_sweep(
         specs = _with_batch_sizes(context, sweep.specs, watch)
         cells = zip(sweep.cells, specs, strict=True)
         sweep = replace(sweep, cells=tuple(replace(cell, spec=spec) for cell, spec in cells))
-    with context.executor.locks.beginning():
+    with context.locks.beginning():
         begun = begin_sweep(
             context.engine, context.notebook, sweep, permissions=context.permissions,
             experiment=experiment, name=name, note=note, again=again,
         )  # fmt: skip
-        context.executor.locks.take_sweep(begun.id)
+        context.locks.take_sweep(begun.id)
     _report_truncated(context, context.resolve(sweep.specs), watch)
     watch(SweepStarted(sweep_id=begun.id, runs=len(begun.runs), images=sweep.image_count))
     return _complete_sweep(context, begun, again=again, watch=watch)
@@ -97,17 +99,17 @@ def resume(context: LabContext, ref: str | None, *, watch: Watch) -> tuple[RunRe
     """Make what is still owed; see :meth:`promptlab.lab.Lab.resume`."""
     if not context.database.is_begun:
         return ()
-    notebook, executor = context.notebook, context.executor
+    notebook, existing = context.notebook, context.existing_images
     if ref is not None and (sweep_id := find_sweep(ref, context)) is not None:
         sweep = notebook.sweep(sweep_id)
-        owing = [run.run_id for run in sweep.runs if not executor.is_whole(notebook.run(run.run_id))]
+        owing = [run.run_id for run in sweep.runs if not existing.is_whole(notebook.run(run.run_id))]
         watch(SweepStarted(sweep_id=sweep.id, runs=len(owing), images=0))
         _complete_sweep(context, sweep, again=False, watch=watch)
         return tuple(notebook.run(run_id) for run_id in owing)
     if ref is not None:
         run = find_run_or_image(ref, context).run
-        return () if executor.is_whole(run) else _complete(context, [run], watch)
-    unfinished = [run_id for run_id in notebook.unfinished() if not executor.is_busy(run_id)]
+        return () if existing.is_whole(run) else _complete(context, [run], watch)
+    unfinished = [run_id for run_id in notebook.unfinished() if not context.locks.busy(run_id)]
     completed = _complete(context, [notebook.run(run_id) for run_id in unfinished], watch)
     for sweep_id in dict.fromkeys(run.sweep_id for run in completed if run.sweep_id is not None):
         context.publisher.publish_sweep(notebook.sweep(sweep_id), watch)
@@ -152,14 +154,14 @@ def _complete(
     Raises:
         EngineError: when some failed; the others are made.
     """
-    whole = {run.id for run in runs if context.executor.is_whole(run)}
+    whole = {run.id for run in runs if context.existing_images.is_whole(run)}
     owing = [(place, run) for place, run in enumerate(runs) if run.id not in whole]
     for run_id in whole:
         watch(RunReused(run_id=run_id))
     given = _as_recorded(context, runs) if resolved is None else resolved
     jobs = _jobs(context, [run for _, run in owing], [given[place] for place, _ in owing])
     context.notebook.mark_requested([run.id for run in runs])
-    outcomes = context.executor.execute_all(jobs, watch) if jobs else ()
+    outcomes = context.runner(watch).execute(jobs) if jobs else ()
     _raise_failures(outcomes, of=len(runs), alone=len(runs) == 1)
     made = {outcome.run.id: outcome.run for outcome in outcomes}
     return tuple(made.get(run.id) or context.notebook.run(run.id) for run in runs)
@@ -171,18 +173,18 @@ def _complete_sweep(context: LabContext, sweep: SweepRecord, *, again: bool, wat
     Raises:
         InputError: when another process is making it.
     """
-    notebook, executor = context.notebook, context.executor
-    with executor.locks.sweep_held(sweep.id):
+    notebook = context.notebook
+    with context.locks.sweep_held(sweep.id):
         runs = [notebook.run(one.run_id) for one in sweep.runs]
         notebook.mark_requested([run.id for run in runs])
-        owing = [run for run in runs if again or not executor.is_whole(run)]
+        owing = [run for run in runs if again or not context.existing_images.is_whole(run)]
         if not owing and sweep.tracked_at is not None:
             return sweep
         jobs = _jobs(context, owing, _as_recorded(context, owing), again=again)
         for job in jobs:
             with suppress(EngineError):
                 _store_truncated(context, job.run, context.truncated_prompts((job.resolved,)))
-        outcomes = executor.execute_all(jobs, watch) if jobs else ()
+        outcomes = context.runner(watch).execute(jobs) if jobs else ()
         published = context.publisher.publish_sweep(notebook.sweep(sweep.id), watch)
         _raise_failures(outcomes, of=len(sweep.runs))
         return published

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from promptlab.errors import InputError
 from promptlab.expand import Axis, Exclude, build_sweep
-from promptlab.expand.sweep import MAX_CELLS
+from promptlab.expand.axes import MAX_CELLS
 from promptlab.specs import Embedding, Lora, PipelineSpec, RunSpec, SchedulerSpec, Variant
 from promptlab.specs.settings import SETTINGS
 

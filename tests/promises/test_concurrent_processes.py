@@ -10,7 +10,7 @@ import urllib.request
 import pytest
 
 from promptlab.errors import InputError
-from promptlab.expand.sweep import Axis, build_sweep
+from promptlab.expand import Axis, build_sweep
 from promptlab.lab import Lab
 from promptlab.lab.execution.events import ImagesGenerated, RunStarted
 from promptlab.lab.maintenance.doctor.sync import SyncResult
@@ -28,7 +28,7 @@ SPEC = RunSpec(
 WRITER = """
 import sys
 from promptlab import cli
-import promptlab.lab.execution.executor, promptlab.testing, promptlab.tracking.schema
+import promptlab.lab.execution.runner, promptlab.testing, promptlab.tracking.schema
 
 promptlab.tracking.schema.import_mlflow_quietly()
 me = sys.argv[1]

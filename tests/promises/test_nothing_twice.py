@@ -3,7 +3,7 @@
 import pytest
 
 from promptlab.errors import EngineError
-from promptlab.expand.sweep import Axis, build_sweep
+from promptlab.expand import Axis, build_sweep
 from promptlab.lab import Lab
 from promptlab.lab.execution.events import ImagesGenerated, RunReused, SweepStarted
 from promptlab.records import RunStatus

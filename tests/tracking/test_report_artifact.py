@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from promptlab.expand.sweep import Axis, build_sweep
+from promptlab.expand import Axis, build_sweep
 from promptlab.lab.execution.events import GridFailed
 from promptlab.records import RunStatus
 from promptlab.specs import PipelineSpec, RunSpec, Variant

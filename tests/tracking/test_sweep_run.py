@@ -2,7 +2,7 @@
 
 import pytest
 
-from promptlab.expand.sweep import Axis, build_sweep
+from promptlab.expand import Axis, build_sweep
 from promptlab.images.grid import thumbnail
 from promptlab.lab import Lab
 from promptlab.specs import PipelineSpec, RunSpec, Variant

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from promptlab.errors import InputError, ref_value
+from promptlab.expand.axes import Axis, Exclude
 from promptlab.expand.experiment import Experiment, Settings, check_said_once
 from promptlab.expand.experiment_file.entries import entries_of, entry_of, plain_text, words_of
 from promptlab.expand.fields import errors_at, find_setting, where_typed
@@ -27,7 +28,6 @@ from promptlab.expand.prompt_steps import Entry, PromptSteps
 from promptlab.expand.prompts_file import decoded, read_text
 from promptlab.expand.ranges import parse_whole
 from promptlab.expand.seeds import parse_seeds
-from promptlab.expand.sweep import Axis, Exclude
 from promptlab.expand.templates import MAX_PROMPTS
 from promptlab.expand.values import read_value, read_values
 from promptlab.expand.wildcards import Wildcards, read_list

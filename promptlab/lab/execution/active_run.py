@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from promptlab.plan import ImageRequest, ResolvedSpec, requests_of_records
 from promptlab.records import Environment, ImageRecord, ImageStatus, RunRecord, RunStatus
 
 if TYPE_CHECKING:
+    from promptlab.lab.execution.existing_images import ExistingImages
     from promptlab.store.notebook import Notebook
 
 __all__ = ["ActiveRun", "RunJob"]
@@ -52,6 +53,7 @@ class ActiveRun:
     Args:
         job: what is made.
         run: its record, once what exists has been linked.
+        existing: where it is looked up what exists by now.
         started: whether the notebook says already that it is being made.
 
     Attributes:
@@ -59,8 +61,10 @@ class ActiveRun:
         repeated: requests that another run makes meanwhile.
     """
 
-    def __init__(self, job: RunJob, run: RunRecord, notebook: Notebook, *, started: bool = False) -> None:
-        self.job, self.run, self._notebook = job, run, notebook
+    def __init__(
+        self, job: RunJob, run: RunRecord, notebook: Notebook, existing: ExistingImages, *, started: bool = False
+    ) -> None:
+        self.job, self.run, self._notebook, self._existing = job, run, notebook, existing
         self.owed: dict[str, ImageRequest] = {}
         self.repeated: list[ImageRequest] = []
         self.started, self.ended = started, False
@@ -92,13 +96,11 @@ class ActiveRun:
             self.started = True
             self._notebook.start_run(self.run.id)
 
-    def relink(self, link: Callable[[ActiveRun], RunRecord]) -> None:
+    def relink(self) -> None:
         """Link what exists by now."""
-        self.run = self.sink.run = link(self)
+        self.run = self.sink.run = self._existing.link(self.run, self.job.environment)
 
-    def reduce_batches(
-        self, request_ids: Sequence[str], rows: int, link: Callable[[ActiveRun], RunRecord]
-    ) -> tuple[int, int]:
+    def reduce_batches(self, request_ids: Sequence[str], rows: int) -> tuple[int, int]:
         """Make images that are owed in smaller batches from now on, since a forward of ``rows`` did not fit.
 
         What was made so before is linked.
@@ -116,7 +118,7 @@ class ActiveRun:
         keys = smaller_keys(self.job.resolved, larger, size)
         self.run = self.sink.run = self._notebook.reduce_batch_size(self.run.id, size, keys)
         if not self.job.again:
-            self.relink(link)
+            self.relink()
         for one in request_ids:
             if self.position(one) in keys:
                 del self.owed[one]

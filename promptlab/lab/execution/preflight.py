@@ -8,19 +8,19 @@ by the hash of all its recipes and environments.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from promptlab.engine import Engine, Permissions
-from promptlab.plan import DEFAULT_BATCH_SIZE, Plan, ResolvedSpec, keys_of, plan
+from promptlab.plan import DEFAULT_BATCH_SIZE, Pace, Plan, ResolvedSpec, plan
 from promptlab.plan.batch_key import batch_keys
 from promptlab.records import SweepRecord, SweepRun
 from promptlab.specs import RunSpec
 
 if TYPE_CHECKING:
     from promptlab.expand.sweep import Sweep
-    from promptlab.lab.execution.executor import Executor
+    from promptlab.lab.execution.existing_images import ExistingImages
     from promptlab.store.notebook import Notebook
 
 __all__ = ["begin_sweep", "survey"]
@@ -28,29 +28,28 @@ __all__ = ["begin_sweep", "survey"]
 
 def survey(
     engine: Engine,
-    executor: Executor | None,
     specs: Sequence[RunSpec],
     *,
     permissions: Permissions,
-    there: frozenset[str] | None,
+    existing: ExistingImages | None = None,
+    pace: Callable[[ResolvedSpec], Pace | None] | None = None,
     truncation: bool = False,
 ) -> Plan:
     """Plan ``specs``.
 
     Args:
-        executor: of the workspace; None where that has no database yet, so that none is made.
         permissions: what the engine may do.
-        there: recipe keys that need not be made; looked up where it is None.
+        existing: where to look up what need not be made; ``None`` where all is.
+        pace: gives what the workspace's history says about a setting on its device; ``None`` where there is none.
         truncation: whether to ask the text encoders what they would truncate: loads tokenizers.
 
     Raises:
         InputError: for the first spec that is wrong.
     """
     resolved = _with_shared_batch_sizes(specs, engine.resolve(specs, permissions=permissions))
-    if there is None:
-        there = frozenset() if executor is None else _satisfied(executor, resolved)
+    there = frozenset() if existing is None else existing.satisfied_keys(resolved)
     truncated = engine.truncated_prompts(resolved, permissions=permissions) if truncation else ()
-    return plan(resolved, there=there, pace=(lambda _: None) if executor is None else executor.pace, cut=truncated)
+    return plan(resolved, there=there, pace=pace or (lambda _: None), cut=truncated)
 
 
 def begin_sweep(
@@ -73,7 +72,7 @@ def begin_sweep(
     Raises:
         InputError: before anything is written.
     """
-    planned_sweep = survey(engine, None, sweep.specs, permissions=permissions, there=frozenset())
+    planned_sweep = survey(engine, sweep.specs, permissions=permissions)
     digest = sha256()
     for planned in planned_sweep.runs:
         digest.update("\n".join((planned.resolved.environment.hash, *planned.keys)).encode())
@@ -96,16 +95,6 @@ def begin_sweep(
             place=SweepRun(run_id=0, place=cell.place, values=cell.values),
         )
     return notebook.sweep(begun.id)
-
-
-def _satisfied(executor: Executor, resolved: Sequence[ResolvedSpec]) -> frozenset[str]:
-    """Return the recipe keys that need no generation, each asked for in its own environment."""
-    by_environment = {id(one.environment): one.environment for one in resolved}
-    satisfied: frozenset[str] = frozenset()
-    for environment in by_environment.values():
-        its = (one for one in resolved if one.environment is environment)
-        satisfied |= executor.satisfied_keys([key for run in keys_of(its) for key in run], environment)
-    return satisfied
 
 
 def _with_shared_batch_sizes(specs: Sequence[RunSpec], resolved: Sequence[ResolvedSpec]) -> tuple[ResolvedSpec, ...]:

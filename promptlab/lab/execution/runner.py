@@ -1,16 +1,19 @@
-"""Makes many runs at once: their images flow through the engine together.
+"""Makes runs, one or many at once: links what exists, makes what is owed, publishes.
 
-The engine fills its forwards with images of any run, so it is given all that is owed at once. A run is started when the
-first of its images is begun, and ends when the last has come out; its grid, its report and MLflow are seen to on a
-thread of their own while the others go on. MLflow takes seconds to import and, in a new workspace, to make its tables:
-that is the first thing that this thread does, once the pipeline is loaded.
+There is one path for a new run, one taken up after a crash, and all those of a sweep. What is being made is locked, by
+a file lock that ends with its process however that ends; so whether a RUNNING run is alive can be told.
+
+Images of all runs flow through the engine together: it fills its forwards with images of any run, so it is given all
+that is owed at once. A run is started when the first of its images is begun, and ends when the last has come out; its
+grid, its report and MLflow are seen to on a thread of their own while the others go on. MLflow takes seconds to import
+and, in a new workspace, to make its tables: that is the first thing that this thread does, once the pipeline is loaded.
 
 What one run of several makes, another that asks for the same is linked to: nothing is made twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,10 +29,13 @@ from promptlab.engine import (
     Permissions,
 )
 from promptlab.errors import EngineError, StoreError, TrackerError
-from promptlab.lab.execution.active_run import ActiveRun
-from promptlab.lab.execution.events import BatchSizeReduced, ImagesGenerated, TrackingStarted, Watch
+from promptlab.lab.execution.active_run import ActiveRun, RunJob
+from promptlab.lab.execution.events import BatchSizeReduced, Event, ImagesGenerated, RunStarted, TrackingStarted, Watch
+from promptlab.lab.execution.existing_images import ExistingImages
 from promptlab.lab.execution.image_writer import ImageWriter
 from promptlab.lab.execution.interrupts import Interrupts
+from promptlab.lab.execution.locks import RunLocks
+from promptlab.lab.execution.publisher import Publisher
 from promptlab.plan import ImageRequest
 from promptlab.records import RunRecord
 from promptlab.store.notebook import Notebook
@@ -47,13 +53,11 @@ class RunOutcome:
 
 
 class Runner:
-    """Executes runs whose images that exist have been linked.
+    """Puts engine, notebook and publisher to work, once.
 
     Args:
         permissions: what the engine may do for it.
-        link: gives a run's record once what exists by now is linked to it.
-        publish: draws an ended run and records it in MLflow; on another thread.
-        prepare: gets MLflow ready; likewise.
+        publisher: draws ended runs and records them in MLflow; put to work on another thread.
     """
 
     def __init__(
@@ -63,15 +67,15 @@ class Runner:
         workspace: Workspace,
         *,
         permissions: Permissions,
-        link: Callable[[ActiveRun], RunRecord],
-        publish: Callable[[RunRecord], RunRecord],
-        prepare: Callable[[], None],
+        existing: ExistingImages,
+        locks: RunLocks,
+        publisher: Publisher,
         watch: Watch,
     ) -> None:
-        self._engine, self._permissions, self._notebook, self._watch = engine, permissions, notebook, watch
-        self._link, self._publish, self._prepare = link, publish, prepare
+        self._engine, self._permissions, self._notebook, self._workspace = engine, permissions, notebook, workspace
+        self._existing, self._locks, self._publisher, self._watch = existing, locks, publisher, watch
         self._writer = ImageWriter(workspace, notebook)
-        self._publisher = ThreadPoolExecutor(1, thread_name_prefix="publish")
+        self._publishing = ThreadPoolExecutor(1, thread_name_prefix="publish")
         self._outcomes: dict[int, Future[RunOutcome]] = {}
         self._owed: dict[str, tuple[ActiveRun, ImageRequest]] = {}
         """What the engine is to be asked for, by the ids of the requests."""
@@ -79,17 +83,34 @@ class Runner:
         self._prepared = False
         self._loaded = 0.0
 
-    def execute(self, runs: Sequence[ActiveRun]) -> tuple[RunOutcome, ...]:
-        """Make what they owe.
+    def execute(self, jobs: Sequence[RunJob]) -> tuple[RunOutcome, ...]:
+        """Make what they owe, and publish them.
 
         Returns:
-            How each ended, in the order of ``runs``.
+            How each ended, in the order of ``jobs``; one that failed does not take the others along.
 
         Raises:
+            InputError: when another process is making one of them.
             StoreError: runs that were begun are FAILED; what was saved stays.
             KeyboardInterrupt: runs that were begun are KILLED: once what was under way is saved, or at once when
                 Ctrl-C was pressed twice.
         """
+        with self._locks.held([job.run for job in jobs]):
+            return self._execute([self._activate(job, alone=len(jobs) == 1) for job in jobs])
+
+    def _activate(self, job: RunJob, *, alone: bool) -> ActiveRun:
+        """Get a run ready to be made: of several, each is started when its turn comes."""
+        folder = self._workspace.run_folder(job.run.id)
+        folder.mkdir(parents=True, exist_ok=True)
+        for leftover in folder.glob(".*.tmp"):
+            leftover.unlink(missing_ok=True)  # of a process that was killed while it wrote
+        run = self._notebook.start_run(job.run.id) if alone else job.run
+        if not job.again:
+            run = self._existing.link(run, job.environment)
+        self._watch(RunStarted(run=run))
+        return ActiveRun(job, run, self._notebook, self._existing, started=alone)
+
+    def _execute(self, runs: Sequence[ActiveRun]) -> tuple[RunOutcome, ...]:
         try:
             with Interrupts(self._watch) as interrupts:
                 try:
@@ -103,7 +124,7 @@ class Runner:
         finally:
             if self._outcomes:
                 self._watch(TrackingStarted())
-            self._publisher.shutdown()
+            self._publishing.shutdown()
 
     def _make_all(self, runs: Sequence[ActiveRun], interrupts: Interrupts) -> None:
         """Generate in as many passes as it takes until no run waits for another's images."""
@@ -121,7 +142,7 @@ class Runner:
                 self._writer.wait()
             for run in waiting:
                 run.repeated.clear()
-                run.relink(self._link)
+                run.relink()
 
     def _share_out(self, runs: Sequence[ActiveRun]) -> None:
         """Take all that is owed; what several runs ask for is one's to make, and the others wait for it."""
@@ -191,7 +212,7 @@ class Runner:
         for run in dict.fromkeys(run for _, run in unmade):
             mine = [one for one, whose in unmade if whose is run]
             try:
-                size, images = run.reduce_batches(mine, rows, self._link)
+                size, images = run.reduce_batches(mine, rows)
             except EngineError as error:
                 run.give_up(mine, error)
                 continue
@@ -201,11 +222,11 @@ class Runner:
     def _prepare_tracking(self) -> None:
         if not self._prepared:
             self._prepared = True
-            self._publisher.submit(self._prepare_quietly)
+            self._publishing.submit(self._prepare_quietly)
 
     def _prepare_quietly(self) -> None:
         with suppress(TrackerError):  # recording will meet it again, and say so
-            self._prepare()
+            self._publisher.prepare()
 
     def _finish(self, run: ActiveRun) -> None:
         """Wait for its rows and publish it, now that all of it has come out, while the others go on."""
@@ -214,7 +235,7 @@ class Runner:
         run.ended = True
         run.start()
         self._writer.flush()
-        self._outcomes[run.run.id] = self._publisher.submit(self._end, run)
+        self._outcomes[run.run.id] = self._publishing.submit(self._end, run)
 
     def _end(self, run: ActiveRun) -> RunOutcome:
         try:
@@ -230,9 +251,17 @@ class Runner:
         for run in runs:
             if run.started and not run.ended:
                 run.ended = True
-                self._outcomes[run.run.id] = self._publisher.submit(self._break_off, run, error)
+                self._outcomes[run.run.id] = self._publishing.submit(self._break_off, run, error)
 
     def _break_off(self, run: ActiveRun, error: BaseException) -> RunOutcome:
         for writing in run.sink.writing:
             writing.exception()  # waits; the writer has raised it, or will
         return RunOutcome(run=self._publish(run.end(error)))
+
+    def _publish(self, run: RunRecord) -> RunRecord:
+        return self._publisher.publish_run(run, self._watch_publishing)
+
+    def _watch_publishing(self, event: Event) -> None:
+        """Pass events on, but that MLflow is at work: it is said once, when everything has been made."""
+        if not isinstance(event, TrackingStarted):
+            self._watch(event)

@@ -84,11 +84,11 @@ class Ratings:
 
     def publish_votes(self, refs: Sequence[str], *, watch: Watch = unwatched) -> None:
         """Record the ratings and votes of these images in MLflow."""
-        notebook, executor = self._context.notebook, self._context.executor
+        notebook, locks = self._context.notebook, self._context.locks
         images = [self._image(ref) for ref in refs]
         for run_id in notebook.runs_showing([(image.run_id, image.position) for image in images]):
             run = notebook.run(run_id)
-            if run.status not in (RunStatus.RUNNING, RunStatus.SCHEDULED) and not executor.is_busy(run_id):
+            if run.status not in (RunStatus.RUNNING, RunStatus.SCHEDULED) and not locks.busy(run_id):
                 self._context.publisher.track_run(run, watch)
 
     def rated_images(self, refs: Sequence[str], *, experiment: str | None = None, every: bool = False) -> RatedImages:

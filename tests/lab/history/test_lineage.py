@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from promptlab.errors import InputError, NotFound
-from promptlab.expand import build_sweep
-from promptlab.expand.sweep import Axis
+from promptlab.expand import Axis, build_sweep
 from promptlab.expand.variant_pairs import Pair
 from promptlab.lab import PromptEdit
 from promptlab.lab.history.lineage import RunEntry, SweepEntry

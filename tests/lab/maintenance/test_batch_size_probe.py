@@ -7,7 +7,7 @@ import pytest
 
 from promptlab.engine import ImageDone, StepDone
 from promptlab.errors import OutOfMemory, TrackerError
-from promptlab.expand.sweep import Axis, build_sweep
+from promptlab.expand import Axis, build_sweep
 from promptlab.lab import Lab
 from promptlab.lab.execution.events import BatchSizeChosen, ProbeStarted, ProbeTrackingFailed
 from promptlab.lab.maintenance.batch_size_probe import SHARE, Prober, probe_key

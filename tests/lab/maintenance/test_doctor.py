@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from promptlab.errors import NotFound, WorkspaceError
-from promptlab.expand.sweep import Axis, build_sweep
+from promptlab.expand import Axis, build_sweep
 from promptlab.images.png import encode_png, read_pixels, read_text
 from promptlab.lab import Lab
 from promptlab.lab.execution.events import ImagesGenerated

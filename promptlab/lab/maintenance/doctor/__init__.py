@@ -57,7 +57,7 @@ class Doctor:
         if dangling:  # records cannot be put together from rows that do not exist
             return
         run_ids = [run_id for run_id, _ in context.notebook.run_statuses()]
-        busy = {run_id for run_id in run_ids if context.executor.is_busy(run_id)}
+        busy = {run_id for run_id in run_ids if context.locks.busy(run_id)}
         runs = {run_id: context.notebook.run(run_id) for run_id in run_ids if run_id not in busy}
         doubted: set[int] = set()
         for finding in self._runs(runs):
@@ -91,7 +91,7 @@ class Doctor:
         known = {image.path or self._future_path(image) for run in runs.values() for image in run.images}
         folders = {workspace.run_folder(run_id).name for run_id in busy}
         yield from find_orphans(workspace, self._context.notebook, known, folders)
-        yield from find_leftovers(workspace, self._context.executor.is_busy)
+        yield from find_leftovers(workspace, self._context.locks.busy)
 
     def _future_path(self, image: ImageRecord) -> str:
         """Return where the file of an owed image will be; a process killed after writing it has left it there."""

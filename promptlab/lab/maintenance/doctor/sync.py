@@ -34,7 +34,7 @@ def _ended_runs(context: LabContext, watch: Watch) -> Iterator[RunRecord]:
     notebook = context.notebook
     ids = [run_id for run_id, status in notebook.run_statuses() if status in ENDED]
     for count, run_id in enumerate(ids, 1):
-        if not context.executor.is_busy(run_id):
+        if not context.locks.busy(run_id):
             yield notebook.run(run_id)
         watch(Progress(what="comparing with MLflow", count=count, of=len(ids)))
 
