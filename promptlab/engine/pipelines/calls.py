@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 
 from promptlab.engine.pipelines.sizes import adjust_size, check_size, default_size_of
 from promptlab.engine.pipelines.traits import call_parameters
+from promptlab.engine.sources.auto_pipeline import text_to_image_class
 from promptlab.engine.sources.configuration import Configuration
 from promptlab.errors import InputError, UnknownValue, ref, ref_value
 from promptlab.specs import CallSpec, RunSpec, Scalar
@@ -66,9 +67,8 @@ def pipeline_class(config: Configuration, name: str) -> Any:
         InputError: when the model makes something else than images, or from something else than text.
     """
     import diffusers
-    from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING, _get_task_class
 
-    found = _get_task_class(AUTO_TEXT2IMAGE_PIPELINES_MAPPING, config.pipeline_class, throw_error_if_not_exist=False)
+    found = text_to_image_class(config.pipeline_class)
     known = found is not None
     found = found or getattr(diffusers, config.pipeline_class, None)
     parameters = call_parameters(found) if found is not None else {}

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from promptlab.engine.sources.auto_pipeline import text_to_image_class
 from promptlab.errors import InputError
 
 __all__ = ["CARD", "lacks_prior", "read_prior_id"]
@@ -27,9 +28,7 @@ def lacks_prior(index: Mapping[str, Any]) -> bool:
     name = index.get("_class_name")
     if not (isinstance(name, str) and name.startswith(_MADE_OF_TWO)):
         return False
-    from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING, _get_task_class
-
-    kind = _get_task_class(AUTO_TEXT2IMAGE_PIPELINES_MAPPING, name, throw_error_if_not_exist=False)
+    kind = text_to_image_class(name)
     if kind is None or not getattr(kind, "_load_connected_pipes", False):
         return False
     return any(part.startswith(_PREFIX) and part not in index for part in inspect.signature(kind.__init__).parameters)
