@@ -53,7 +53,7 @@ class Canvas:
         for band in layout.bands:
             for place, box in band.rows[0].cells:
                 header = layout.headers[place]
-                header.draw(draw, box.x, band.header_top + layout.small.line_height - header.height)
+                header.draw(draw, box.x, band.header_top - (0 if layout.captioned else header.height))
             for row in band.rows:
                 top = row.top
                 for block in row.label:

@@ -1,4 +1,7 @@
-"""Draws a run's images in rows of variants and columns of seeds, with every word that made them.
+"""Draws a run's images in rows of variants and columns of seeds, with the words that made them.
+
+Where there are more wordings than seeds, and they differ in a few words, these stand side by side, as one compares
+them: the common words once in the head, and at each picture the words that are its own.
 
 The grid is made from the records, never from what a process remembers, so it can be drawn again at any time; an image
 that is owed, failed or gone has its place in it and says so. Marks stand beside images, never on them: each cell
@@ -8,7 +11,7 @@ holds the very pixels of its PNG.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -20,6 +23,7 @@ from promptlab.images.grid_metadata import describe_grid
 from promptlab.images.label_text import Label
 from promptlab.images.layout import Layout, lay_out
 from promptlab.images.png import encode_png, read_pixels, write_atomically
+from promptlab.images.shared_words import shared_words
 from promptlab.records import RunRecord, RunStatus
 from promptlab.workspace import Workspace
 
@@ -44,13 +48,11 @@ def draw_grid(run: RunRecord, workspace: Workspace) -> Image:
     canvas = Canvas(layout)
     canvas.write_words()
     by_place = {(image.variant, image.seed): image for image in run.images}
-    for band in layout.bands:
-        for row in band.rows:
-            for place, box in row.cells:
-                image = by_place.get((row.variant, run.spec.seeds[place]))
-                canvas.put(box, image, workspace)
-                if image is not None and image.flag:
-                    canvas.write_note(box, image.flag, warning=True)
+    for (variant, place), box in layout.cells():
+        image = by_place.get((variant, run.spec.seeds[place]))
+        canvas.put(box, image, workspace)
+        if image is not None and image.flag:
+            canvas.write_note(box, image.flag, warning=True)
     return canvas.image
 
 
@@ -95,28 +97,49 @@ def thumbnail(image: Image | Path, max_width: int = 640) -> bytes:
 
 
 def grid_layout(run: RunRecord) -> Layout:
-    """Lay out the cells and words of a run's grid."""
-    negatives = {record.variant.negative_prompt for record in run.variants}
-    shared = negatives.pop() if len(negatives) == 1 and len(run.variants) > 1 else ""  # said once, in the head
-    labels = []
-    for record in run.variants:
-        variant = record.variant
-        title = variant.label if variant.label.strip() != variant.prompt.strip() else ""
-        negative = "" if shared else variant.negative_prompt
-        labels.append(
-            Label(title=title.strip(), prompt=variant.prompt.strip() or "(empty prompt)", negative=negative.strip())
+    """Lay out the cells and words of a run's grid: the longer of wordings and seeds across, where words allow it."""
+    variants, seeds = run.spec.variants, run.spec.seeds
+    apart = shared_words(variants) if len(variants) > len(seeds) else None
+    flagged = [image for image in run.images if image.flag]
+    if apart is not None:
+        negative = variants[0].negative_prompt.strip()
+        said = [*([f"seed {seeds[0]}"] if len(seeds) == 1 else []), *([f"negative: {negative}"] if negative else [])]
+        return _lay_out(
+            run, said, [Label(title=f"seed {seed}" if len(seeds) > 1 else "") for seed in seeds], apart.captions,
+            frozenset(seeds.index(image.seed) for image in flagged), prompt=apart.prompt, across=True,
+        )  # fmt: skip
+    negatives = {variant.negative_prompt for variant in variants}
+    shared = negatives.pop() if len(negatives) == 1 and len(variants) > 1 else ""  # said once, in the head
+    labels = [
+        Label(
+            title=(variant.label if variant.label.strip() != variant.prompt.strip() else "").strip(),
+            prompt=variant.prompt.strip() or "(empty prompt)",
+            negative="" if shared else variant.negative_prompt.strip(),
         )
-    unread = scripts_without_font(
-        "".join((shared, *(f"{label.title}{label.prompt}{label.negative}" for label in labels)))
-    )
+        for variant in variants
+    ]
+    return _lay_out(
+        run, [f"negative: {shared}"] if shared.strip() else [], labels, [f"seed {seed}" for seed in seeds],
+        frozenset(image.variant for image in flagged),
+    )  # fmt: skip
+
+
+def _lay_out(
+    run: RunRecord, said: Sequence[str], labels: Sequence[Label], headers: Sequence[str], marked: frozenset[int],
+    *, prompt: str = "", across: bool = False,
+) -> Layout:  # fmt: skip
+    words = (prompt, *said, *headers, *(f"{label.title}{label.prompt}{label.negative}" for label in labels))
+    unread = scripts_without_font("".join(words))
     return lay_out(
         title=" · ".join(part for part in (f"Run {run.id}", run.name, run.experiment) if part),
-        facts=[*setting_captions(run), *_came_of(run), *([f"negative: {shared}"] if shared.strip() else [])],
+        facts=[*setting_captions(run), *_came_of(run), *said],
         labels=labels,
-        headers=[f"seed {seed}" for seed in run.spec.seeds],
+        headers=headers,
         cell=cell_size(run),
-        marked=frozenset(image.variant for image in run.images if image.flag),
+        marked=marked,
         foot=_UNREAD.format(", ".join(unread)) if unread else None,
+        prompt=prompt,
+        across=across,
     )
 
 

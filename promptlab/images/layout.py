@@ -1,15 +1,15 @@
 """Computes where everything of a grid goes, before a pixel is drawn.
 
-Rows are variants and columns seeds, or both are values of a sweep's axes. Cells are as large as the images, so that a
-grid shows the same pixels as its PNGs; labels take the room they need beside them, in full. Many columns are broken
-into bands, one under the other, and only what would not fit into one file at all is drawn smaller, by a whole factor
-and saying so.
+Rows are variants and columns seeds, or the other way round, or both are values of a sweep's axes. Cells are as large as
+the images, so that a grid shows the same pixels as its PNGs; labels take the room they need beside them. Many columns
+are broken into bands, one under the other, and only what would not fit into one file at all is drawn smaller, by a
+whole factor and saying so.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -47,7 +47,10 @@ class Box:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """Places one variant in one band: its label, and a cell a seed as ``(seed's place, box)``."""
+    """Places one variant in one band: its label, and a cell a seed as ``(seed's place, box)``.
+
+    In a layout that runs across, ``variant`` is a seed's place, and cells name variants.
+    """
 
     variant: int
     top: int
@@ -57,7 +60,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Band:
-    """Places a stretch of seeds: where the last lines of their headers stand, and the rows."""
+    """Places a stretch of seeds: where their headers end, or begin below their cells, and the rows."""
 
     header_top: int
     rows: tuple[Row, ...]
@@ -78,6 +81,8 @@ class Layout:
         headers: of the columns, one a seed, each ending just above its cells.
         foot, foot_top: a remark under the grid.
         bands: the seeds, in one stretch or several.
+        across: whether rows are seeds and columns variants.
+        captioned: whether headers stand below their cells: a single row of pictures, each with its words.
     """
 
     width: int
@@ -93,17 +98,19 @@ class Layout:
     foot: TextBlock | None
     foot_top: int
     bands: tuple[Band, ...]
+    across: bool = False
+    captioned: bool = False
 
     def cell(self, variant: int, seed_place: int) -> Box:
         """Return where the image of a variant at a seed goes."""
-        return next(
-            box
-            for band in self.bands
-            for row in band.rows
-            if row.variant == variant
-            for place, box in row.cells
-            if place == seed_place
-        )
+        return next(box for at, box in self.cells() if at == (variant, seed_place))
+
+    def cells(self) -> Iterator[tuple[tuple[int, int], Box]]:
+        """Yield every cell, as ``((variant, seed's place), box)``."""
+        for band in self.bands:
+            for row in band.rows:
+                for place, box in row.cells:
+                    yield ((place, row.variant) if self.across else (row.variant, place)), box
 
 
 def lay_out(
@@ -116,6 +123,8 @@ def lay_out(
     marked: frozenset[int] = frozenset(),
     notes: Sequence[str] = (),
     foot: str | None = None,
+    prompt: str = "",
+    across: bool = False,
 ) -> Layout:
     """Find the best arrangement: full size, and as few bands as a comfortable width allows.
 
@@ -128,24 +137,29 @@ def lay_out(
         marked: rows with a mark under one of their cells.
         notes: the marks, where they may be wider than a cell: columns are at least as far apart as these are long.
         foot: a remark under the grid.
+        prompt: words that all images share, for the head.
+        across: whether rows are seeds and columns variants: headers are words of prompts then, and stand below their
+            pictures where there is one row.
     """
     shrink = 1
     while True:
         small_cell = (math.ceil(cell[0] / shrink), math.ceil(cell[1] / shrink))
-        blocks = wrap_headers(headers, small_cell[0])
-        pitch = _pitch(blocks, notes, small_cell[0])
+        narrow = font_size(small_cell[0])
+        pitch = _pitch(wrap_headers(headers, small_cell[0], narrow, prominent=across), notes, small_cell[0], narrow)
         made = [
             _arranged(
                 title=title,
                 facts=(*facts, f"shown at 1/{shrink} of their size") if shrink > 1 else facts,
                 labels=labels,
                 columns=columns,
-                headers=blocks,
-                pitch=pitch,
+                headers=headers,
+                notes=notes,
                 cell=small_cell,
                 shrink=shrink,
                 marked=marked,
                 foot=foot,
+                prompt=prompt,
+                across=across,
             )
             for columns in _column_counts(len(headers), pitch, small_cell[0])
         ]
@@ -175,32 +189,36 @@ def _arranged(
     facts: Sequence[str],
     labels: Sequence[Label],
     columns: int,
-    headers: Sequence[TextBlock],
-    pitch: int,
+    headers: Sequence[str],
+    notes: Sequence[str],
     cell: tuple[int, int],
     shrink: int,
     marked: frozenset[int],
     foot: str | None,
+    prompt: str,
+    across: bool,
 ) -> Layout:
     """Arrange ``columns`` seeds side by side."""
-    size, gap = font_size(cell[0]), _gap(cell[0])
+    size, gap = font_size(cell[0], columns), _gap(cell[0])
     text, small = Style(size=size, colour=INK), small_style(size)
-    seeds, margin = len(headers), 2 * size
+    blocks = wrap_headers(headers, cell[0], size, prominent=across)
+    pitch = _pitch(blocks, notes, cell[0], size)
+    seeds, margin, captioned = len(headers), 2 * size, across and len(labels) == 1
     rows_of_labels, label_width = wrap_labels(labels, text, small, cell[1])
     cells_left = margin + label_width + (round(1.5 * size) if label_width else 0)
     cells_width = columns * pitch - gap
     width = cells_left + cells_width + margin
-    head = wrap_head(title, facts, text, small, width - 2 * margin)
+    head = wrap_head(title, facts, prompt, text, small, width - 2 * margin)
     top = margin + sum(block.height for block in head) + size // 2
     rule_top, top = top, top + size
     bands: list[Band] = []
     for first in range(0, seeds, columns):
-        lines = max(header.height for header in headers[first : first + columns]) - small.line_height
-        header_top, top = top, top + lines + text.line_height + size // 3
+        tallest = max(header.height for header in blocks[first : first + columns])
+        over, under = (0, tallest + size) if captioned else (tallest + size // 2, 0)
         boxes = _cell_boxes(range(first, min(first + columns, seeds)), cells_left, pitch, cell)
-        rows, top = _rows(rows_of_labels, boxes, top, marked, small.line_height, gap, size)
-        bands.append(Band(header_top=header_top + lines, rows=rows))
-        top += size
+        rows, below = _rows(rows_of_labels, boxes, top + over, marked, small.line_height, gap, size)
+        bands.append(Band(header_top=below if captioned else top + tallest, rows=rows))
+        top = below + under + size
     remark = wrapped(foot, small, width - 2 * margin) if foot else None
     return Layout(
         width=width,
@@ -212,16 +230,18 @@ def _arranged(
         small=small,
         head=head,
         rule_top=rule_top,
-        headers=tuple(headers),
+        headers=blocks,
         foot=remark,
         foot_top=top - gap,
         bands=tuple(bands),
+        across=across,
+        captioned=captioned,
     )
 
 
-def _pitch(headers: Sequence[TextBlock], notes: Sequence[str], cell_width: int) -> int:
+def _pitch(headers: Sequence[TextBlock], notes: Sequence[str], cell_width: int, size: int) -> int:
     """Return pixels from one column to the next: the widest of cell, header and note, and the gap."""
-    style, gap = small_style(font_size(cell_width)), _gap(cell_width)
+    style, gap = small_style(size), _gap(cell_width)
     words = max((*(block.width for block in headers), *(style.width(note) for note in set(notes))), default=0)
     return max(cell_width, math.ceil(words) + (gap if words > cell_width else 0)) + gap
 

@@ -12,6 +12,7 @@ from promptlab.images.grid import draw_grid, grid_layout, save_grid, thumbnail
 from promptlab.images.label_text import Label
 from promptlab.images.layout import lay_out
 from promptlab.images.png import read_pixels
+from promptlab.images.shared_words import shared_words
 from promptlab.records import RunStatus
 from promptlab.specs import Variant
 
@@ -68,9 +69,70 @@ def test_grid_labels_hold_every_word(make_run):
     assert words(layout, 2)[1] == "negative: blurry, dull"
 
 
+AGES = tuple(Variant(prompt=B.replace("a old", age), label=age) for age in ("the oldest", "a old", "a", "a young"))
+
+
+def test_grid_of_one_seed_shows_wordings_in_a_row(make_run, workspace):
+    """The common words stand once in the head, and below each picture the words that are its own."""
+    run = make_run(AGES, (1,))
+    layout = grid_layout(run)
+    (row,) = layout.bands[0].rows
+    assert [place for place, _ in row.cells] == [0, 1, 2, 3]
+    assert [block.lines for block in layout.headers] == [("the oldest",), ("a old",), ("a",), ("a young",)]
+    assert layout.bands[0].header_top > row.cells[0][1].y + row.cells[0][1].height
+    said = " ".join(line for block in layout.head for line in block.lines)
+    assert "seed 1" in said
+    assert "portrait photo of … warrior chief, tribal panther make up" in said
+    sheet = draw_grid(run, workspace)
+    for image in run.images:
+        assert np.array_equal(crop(sheet, layout.cell(image.variant, 0)), read_pixels(workspace.root / image.path))
+
+
+def test_grid_of_fewer_seeds_than_wordings_runs_wordings_across(make_run, workspace):
+    """Seeds stand below one another then, each named at its row, and a mark stays with its picture."""
+    run = make_run(AGES, (5, 7), flags={3: "black"})
+    sheet, layout = draw_grid(run, workspace), grid_layout(run)
+    assert [row.label[0].lines for row in layout.bands[0].rows] == [("seed 5",), ("seed 7",)]
+    box = layout.cell(1, 1)
+    assert np.array_equal(crop(sheet, box), read_pixels(workspace.root / run.images[3].path))
+    assert sheet.getpixel((box.x - 3, box.y + 10)) == AMBER
+
+
+@pytest.mark.parametrize(
+    ("prompts", "expected"),
+    [
+        (("a red fox", "a blue fox"), ("a … fox", ("red", "blue"))),
+        (("a fox", "a fox, oil painting"), ("a fox …", ("(nothing)", "oil painting"))),
+        (("a fox, sharp", "sharp"), ("… sharp", ("a fox", "(nothing)"))),
+        (("fox", "owl"), ("", ("fox", "owl"))),
+        (("a fox", "a fox"), None),
+        (("a fox", "a fox" + " in snow" * 10), None),
+        (("a fox",), None),
+    ],
+)
+def test_shared_words_part_prompts_into_common_and_own(prompts, expected):
+    """Compared from both ends; None where the words would not fit above a picture, or say nothing."""
+    found = shared_words([Variant(prompt=prompt) for prompt in prompts])
+    assert (None if found is None else (found.prompt, found.captions)) == expected
+
+
+def test_grid_label_of_a_very_long_prompt_is_clamped(make_run):
+    """It ends in an ellipsis: the row stays as high as a picture or fourteen lines, and the report has every word."""
+    (row,) = grid_layout(make_run((Variant(prompt="many words " * 400),), range(2))).bands[0].rows
+    assert len(row.label[0].lines) == 14
+    assert row.label[0].lines[-1].endswith("…")
+
+
+def test_layout_letters_grow_with_the_sheet():
+    """Eight pictures of 512 pixels are looked at as a whole: on a screen of 1,440 their words have 13 pixels."""
+    layout = lay_out(title="t", facts=[], labels=[Label(title="", prompt=A)], headers=[f"seed {n}" for n in range(8)],
+                     cell=(512, 512))  # fmt: skip
+    assert layout.text.size * 1440 / layout.width >= 10
+
+
 def test_grid_label_equal_to_the_prompt_is_left_out(make_run):
     """The prompt alone, where its short label is the prompt; an empty prompt is said to be one."""
-    layout = grid_layout(make_run((Variant(prompt=A, label=A), Variant(prompt="")), (0,)))
+    layout = grid_layout(make_run((Variant(prompt=A, label=A), Variant(prompt="")), (0, 1)))
     assert [len(row.label) for row in layout.bands[0].rows] == [1, 1]
     assert words(layout, 1) == ["(empty prompt)"]
 
