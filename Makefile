@@ -7,7 +7,7 @@ MINUTES := 120
 # hundreds of child processes import the package: none should compile it anew, whatever the environment says
 KEEP_BYTECODE := PYTHONDONTWRITEBYTECODE=
 
-.PHONY: help demo test check exhaustive lint docs bench wheel mini lock clean
+.PHONY: help demo test check exhaustive lint docs site bench wheel mini lock clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -39,7 +39,11 @@ lint: $(SETUP)  ## ruff, mypy, import contracts
 	$(BIN)/lint-imports --no-logo
 
 docs: $(SETUP)  ## write the generated blocks of README and docs/ anew
-	$(BIN)/cog -r README.md docs/architecture.md
+	$(BIN)/cog -r README.md docs/architecture.md docs/reference/commands.md docs/reference/experiment-file.md docs/reference/formats.md
+
+site: $(SETUP)  ## docs/ as a web site in ./site, with the Python reference; offline once its packages are there
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]' --no-build-isolation
+	$(BIN)/zensical build --clean --strict
 
 bench: $(SETUP)  ## the figures that the README quotes, side by side in one run
 	$(BIN)/python benchmarks/commands.py
@@ -59,4 +63,4 @@ lock: $(SETUP)  ## write constraints.txt from what is installed
 	$(BIN)/python -m pip freeze --exclude-editable --all | grep -ivE '^(pip|promptlab|nvidia-.*|triton)==' | sed 's/+cpu$$//' > constraints.txt
 
 clean:  ## everything that can be made again
-	rm -rf .venv dist build demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv dist build site demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,17 +1,18 @@
-"""The README shows what the code does today."""
+"""The README and docs/reference/ show what the code does today."""
 
 import re
 
 import pytest
 
-from tests.house import readme
+from tests.house import readme, reference
 
 README = (readme.ROOT / "README.md").read_text(encoding="utf-8")
+REFERENCE = readme.ROOT / "docs" / "reference"
 
 
-def block(call):
-    """What stands in the README below the cog lines that call ``call``."""
-    found = re.search(rf"cog\.out\({re.escape(call)}\)\n\]\]\] -->\n(.*?)<!-- \[\[\[end\]\]\]", README, flags=re.DOTALL)
+def block(call, text=README):
+    """What stands below the cog lines that call ``call``."""
+    found = re.search(rf"cog\.out\({re.escape(call)}\)\n\]\]\] -->\n(.*?)<!-- \[\[\[end\]\]\]", text, flags=re.DOTALL)
     assert found, call
     return found[1]
 
@@ -22,14 +23,30 @@ def test_readme_begins_with_the_two_commands():
     assert "\nmake test " in README.split("```")[1]
 
 
-def test_readme_help_is_the_commands_own():
-    """`make docs` writes it anew."""
-    assert block('help_of("", "run", "rerun")') == readme.help_of("", "run", "rerun")
+def test_readme_is_read_in_one_go():
+    """What is longer has a page in docs/."""
+    assert len(README.splitlines()) <= 120
 
 
-def test_readme_tables_are_the_databases_own():
-    """Every table and column."""
-    assert block("tables()") == readme.tables()
+@pytest.mark.parametrize(
+    ("page", "call", "made"),
+    [
+        ("commands.md", "commands()", reference.commands),
+        ("experiment-file.md", "experiment_fields()", reference.experiment_fields),
+        ("formats.md", "tables()", readme.tables),
+    ],
+)
+def test_reference_page_is_made_from_the_code(page, call, made):
+    """`make docs` writes it anew: the help of every command, every field of a file, every table and column."""
+    assert block(call, (REFERENCE / page).read_text(encoding="utf-8")) == made()
+
+
+def test_reference_of_environment_variables_is_whole():
+    """Every variable of PromptLab's own that the code reads has a line."""
+    page = (REFERENCE / "environment-variables.md").read_text(encoding="utf-8")
+    sources = "".join(path.read_text(encoding="utf-8") for path in (readme.ROOT / "promptlab").rglob("*.py"))
+    read = set(re.findall(r"\bPROMPTLAB_[A-Z]+(?:_[A-Z]+)*\b", sources)) - {"PROMPTLAB_COMPLETE"}
+    assert {name for name in read if f"`{name}`" not in page} == set()
 
 
 @pytest.mark.slow
