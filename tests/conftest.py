@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import socket
 import sqlite3
+import sys
 import uuid
 from contextlib import closing
 from dataclasses import dataclass
@@ -52,6 +54,34 @@ def pytest_collection_modifyitems(config, items):
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker("exhaustive")]
+
+
+gc.disable()  # until everything is collected
+
+
+def pytest_collection_finish():
+    """Look for garbage from now on; see :func:`pytest_runtest_logfinish`."""
+    _look_past_modules()
+    gc.enable()
+
+
+def pytest_runtest_logfinish():
+    """Have Python's garbage collector look past what a test has imported: it stays to the end.
+
+    Libraries and tests are a million objects. To look at them all again whenever a model is loaded or let go of was
+    half of what the suite took.
+    """
+    if len(sys.modules) > _passed["modules"] + 100:
+        _look_past_modules()
+
+
+_passed = {"modules": 0}
+
+
+def _look_past_modules():
+    _passed["modules"] = len(sys.modules)
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

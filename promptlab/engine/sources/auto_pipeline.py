@@ -80,7 +80,7 @@ def read_classes(module: Path) -> Mapping[str, str] | None:
 
 
 def _read(node: ast.stmt, tables: _Tables) -> Iterator[str]:
-    """Add what a statement of the module puts into ``tables``; yield the tables' names where it lists them all."""
+    """Add what a statement puts into ``tables``; yield the tables' names where it lists them all."""
     match node:
         case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name(id="OrderedDict"), args=[rows])):
             tables[name] = dict(_rows(rows))
