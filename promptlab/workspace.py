@@ -20,7 +20,6 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 
 from promptlab.errors import WorkspaceError, ref_value
@@ -117,6 +116,8 @@ class Workspace:
         slug = re.sub(r"[^A-Za-z0-9._-]+", "-", experiment).strip("-.")[:60]
         if slug == experiment:
             return slug
+        from hashlib import sha256
+
         return f"{slug or 'experiment'}-{sha256(experiment.encode()).hexdigest()[:8]}"
 
     def check_writable(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from promptlab.cli.output import echo
-from promptlab.cli.render.text import table
+from promptlab.cli.render.layout import table
 from promptlab.errors import UnknownValue
 from promptlab.models import DEFAULT_MODEL, bundled_models
 from promptlab.records import plain

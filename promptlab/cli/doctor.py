@@ -10,7 +10,7 @@ from promptlab.cli.context import open_lab, tracking_option, workspace_options
 from promptlab.cli.output import echo
 from promptlab.cli.progress import ProgressDisplay
 from promptlab.cli.render.findings import finding_lines
-from promptlab.cli.render.text import counted
+from promptlab.cli.render.layout import counted
 from promptlab.records import plain
 
 __all__ = ["doctor"]

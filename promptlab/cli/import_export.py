@@ -13,7 +13,7 @@ from promptlab.cli.param_types import integer
 from promptlab.cli.paths import shown_path
 from promptlab.cli.progress import ProgressDisplay
 from promptlab.cli.render.imported import import_lines
-from promptlab.cli.render.text import counted
+from promptlab.cli.render.layout import counted
 from promptlab.errors import InputError, UnknownValue
 from promptlab.records import plain
 

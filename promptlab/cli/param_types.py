@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from promptlab.errors import InputError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 __all__ = ["ParsedType", "integer"]
 
@@ -31,6 +33,8 @@ class ParsedType(click.ParamType[Any]):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - click's signature
         """Return the choices that begin with what is typed so far."""
+        from click.shell_completion import CompletionItem
+
         return [CompletionItem(choice) for choice in self._choices() if choice.startswith(incomplete)]
 
 

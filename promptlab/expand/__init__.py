@@ -23,15 +23,9 @@ Settings and sweeps:
   experiment, spec.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from promptlab.expand.labels import labelled
-from promptlab.expand.prompt_edits import appended, from_prompts, inherited, prepended, replaced
-from promptlab.expand.prompts_file import read_prompts
-from promptlab.expand.seeds import parse_seeds, show_seeds
-from promptlab.expand.templates import Template, parse
-from promptlab.expand.word_diff import Piece, word_diff
+from promptlab._lazy import imported_from
 
 if TYPE_CHECKING:
     from promptlab.expand.axes import Axis, Exclude
@@ -39,13 +33,17 @@ if TYPE_CHECKING:
     from promptlab.expand.experiment_file.reader import read_experiment
     from promptlab.expand.experiment_file.schema import json_schema
     from promptlab.expand.experiment_file.writer import write_experiment
+    from promptlab.expand.labels import labelled
+    from promptlab.expand.prompt_edits import appended, from_prompts, inherited, prepended, replaced
+    from promptlab.expand.prompts_file import read_prompts
+    from promptlab.expand.seeds import parse_seeds, show_seeds
     from promptlab.expand.sweep import Sweep, SweepPoint, build_sweep
+    from promptlab.expand.templates import Template, parse
 
 __all__ = [
     "Axis",
     "Exclude",
     "Experiment",
-    "Piece",
     "Sweep",
     "SweepPoint",
     "Template",
@@ -62,22 +60,20 @@ __all__ = [
     "read_prompts",
     "replaced",
     "show_seeds",
-    "word_diff",
     "write_experiment",
 ]
 
-_LATER: Final = {
-    **dict.fromkeys(("Axis", "Exclude"), "axes"),
-    **dict.fromkeys(("SweepPoint", "Sweep", "build_sweep"), "sweep"),
-    "Experiment": "experiment",
-    "write_experiment": "experiment_file.writer",
-    "json_schema": "experiment_file.schema",
-    "read_experiment": "experiment_file.reader",
+_HOMES: Final = {
+    "axes": ("Axis", "Exclude"),
+    "experiment": ("Experiment",),
+    "experiment_file.reader": ("read_experiment",),
+    "experiment_file.schema": ("json_schema",),
+    "experiment_file.writer": ("write_experiment",),
+    "labels": ("labelled",),
+    "prompt_edits": ("appended", "from_prompts", "inherited", "prepended", "replaced"),
+    "prompts_file": ("read_prompts",),
+    "seeds": ("parse_seeds", "show_seeds"),
+    "sweep": ("Sweep", "SweepPoint", "build_sweep"),
+    "templates": ("Template", "parse"),
 }
-"""What is imported when it is first asked for: lists and help need none of it."""
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+__getattr__ = imported_from(__name__, _HOMES)

@@ -14,13 +14,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from promptlab.engine import NO_PERMISSIONS, Engine, Permissions, create_engine
 from promptlab.store.database import Database
 from promptlab.store.workspace_database import database_of
-from promptlab.tracking.address import TrackingAddress
 from promptlab.workspace import Workspace
 
 if TYPE_CHECKING:
+    from promptlab.engine import Engine, Permissions
     from promptlab.lab.execution.events import Watch
     from promptlab.lab.execution.existing_images import ExistingImages
     from promptlab.lab.execution.locks import RunLocks
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from promptlab.specs import RunSpec
     from promptlab.store.notebook import Notebook
     from promptlab.tracking import Tracker
+    from promptlab.tracking.address import TrackingAddress
 
 __all__ = ["LabContext"]
 
@@ -42,7 +42,7 @@ class LabContext:
         workspace: the folder that holds all state.
         database: where the rows are.
         tracking_address: of the MLflow server elsewhere that runs are recorded on; ``None`` for the workspace's own.
-        permissions: what the engine may do, for each of its calls.
+        allow_pickle: what the engine may do, for each of its calls; see :attr:`permissions`.
         make_engine: creates the engine; called once, when an image or a model is needed.
         make_tracker: creates the tracker; called once, when something is recorded.
     """
@@ -50,7 +50,7 @@ class LabContext:
     workspace: Workspace
     database: Database
     tracking_address: TrackingAddress | None = None
-    permissions: Permissions = NO_PERMISSIONS
+    allow_pickle: bool = False
     make_engine: Callable[[], Engine] = field(repr=False)
     make_tracker: Callable[[], Tracker] = field(repr=False)
 
@@ -71,15 +71,22 @@ class LabContext:
             InputError: when ``database`` or ``tracking_uri`` is no address.
         """
         place = workspace if isinstance(workspace, Workspace) else Workspace.at(workspace, database)
-        address = None if tracking_uri is None else TrackingAddress.read(tracking_uri)
+        address = None if tracking_uri is None else _tracking_address(tracking_uri)
         return cls(
             workspace=place,
             database=database_of(place),
             tracking_address=address,
-            permissions=Permissions(allow_pickle=allow_pickle),
-            make_engine=lambda: create_engine() if engine is None else engine,
+            allow_pickle=allow_pickle,
+            make_engine=_create_engine if engine is None else lambda: engine,
             make_tracker=lambda: _mlflow_tracker(place, address) if tracker is None else tracker,
         )
+
+    @cached_property
+    def permissions(self) -> Permissions:
+        """Return what the engine may do, for each of its calls."""
+        from promptlab.engine import Permissions
+
+        return Permissions(allow_pickle=self.allow_pickle)
 
     @cached_property
     def engine(self) -> Engine:
@@ -158,6 +165,18 @@ class LabContext:
         """
         self.workspace.check_writable()
         return self.database.check()
+
+
+def _tracking_address(uri: str) -> TrackingAddress:
+    from promptlab.tracking.address import TrackingAddress
+
+    return TrackingAddress.read(uri)
+
+
+def _create_engine() -> Engine:
+    from promptlab.engine import create_engine
+
+    return create_engine()
 
 
 def _mlflow_tracker(workspace: Workspace, address: TrackingAddress | None) -> Tracker:

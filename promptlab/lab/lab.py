@@ -2,35 +2,34 @@
 
 Rerun is ``load ∘ change ∘ run``: :meth:`Lab.rerun` reads a spec back, changes it and hands it to :meth:`Lab.run`, with
 the run it came from as parent. There is no second path by which an image comes to be.
+
+A list of runs is the most frequent of all questions, and quicker than an import of what makes them: so each verb
+imports what it needs when it is called.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from promptlab.errors import TrackerError
 from promptlab.lab.context import LabContext
-from promptlab.lab.execution.events import ProbeTrackingFailed, TrackingStarted, Watch, unwatched
-from promptlab.lab.execution.preflight import survey
-from promptlab.lab.history.history import History
-from promptlab.lab.history.refs import find_run_or_image
-from promptlab.lab.history.rerun import PromptEdit, RunOrImage, rerun_spec
-from promptlab.lab.launch import launch_run, launch_sweep, resume
-from promptlab.lab.maintenance.maintenance import Maintenance
-from promptlab.lab.maintenance.verify import Verdict, Verifier
-from promptlab.lab.maintenance.verify_selection import sampled, wanted
-from promptlab.lab.preferences.ratings import Ratings
-from promptlab.plan import Plan, ResolvedSpec
-from promptlab.records import ProbeRecord, RunRecord, SweepRecord
-from promptlab.specs import RunSpec
-from promptlab.store.migrate import HEAD
+from promptlab.lab.execution.watch import unwatched
 
 if TYPE_CHECKING:
     from promptlab.engine import Engine
     from promptlab.expand.sweep import Sweep
+    from promptlab.lab.execution.events import Watch
+    from promptlab.lab.history.history import History
+    from promptlab.lab.history.rerun import PromptEdit, RunOrImage
+    from promptlab.lab.maintenance.maintenance import Maintenance
+    from promptlab.lab.maintenance.verify import Verdict
     from promptlab.lab.preferences.prompt_effect import PromptEffect
+    from promptlab.lab.preferences.ratings import Ratings
+    from promptlab.plan import Plan, ResolvedSpec
+    from promptlab.records import ProbeRecord, RunRecord, SweepRecord
+    from promptlab.specs import RunSpec
     from promptlab.store.database import Database
     from promptlab.store.notebook import Notebook
     from promptlab.tracking import Tracker
@@ -74,9 +73,27 @@ class Lab:
             workspace, database=database, engine=engine, tracker=tracker, tracking_uri=tracking_uri,
             allow_pickle=allow_pickle,
         )  # fmt: skip
-        self.history = History(self.context)
-        self.ratings = Ratings(self.context)
-        self.maintenance = Maintenance(self.context)
+
+    @cached_property
+    def history(self) -> History:
+        """Return what looks up runs, images and sweeps."""
+        from promptlab.lab.history.history import History
+
+        return History(self.context)
+
+    @cached_property
+    def ratings(self) -> Ratings:
+        """Return what keeps stars, favourites and votes."""
+        from promptlab.lab.preferences.ratings import Ratings
+
+        return Ratings(self.context)
+
+    @cached_property
+    def maintenance(self) -> Maintenance:
+        """Return what looks after the workspace."""
+        from promptlab.lab.maintenance.maintenance import Maintenance
+
+        return Maintenance(self.context)
 
     @property
     def workspace(self) -> Workspace:
@@ -150,6 +167,8 @@ class Lab:
             EngineError: the run is FAILED; what was made stays.
             KeyboardInterrupt: the run is KILLED; what was made stays.
         """
+        from promptlab.lab.launch import launch_run
+
         return launch_run(
             self.context, spec, experiment=experiment, name=name, note=note, parent=parent, again=again, watch=watch
         )
@@ -177,6 +196,8 @@ class Lab:
             EngineError: when some runs failed; the others are made.
             KeyboardInterrupt: what was made stays.
         """
+        from promptlab.lab.launch import launch_sweep
+
         return launch_sweep(self.context, sweep, experiment=experiment, name=name, note=note, again=again, watch=watch)
 
     def resume(self, ref: str | None = None, *, watch: Watch = unwatched) -> tuple[RunRecord, ...]:
@@ -193,6 +214,8 @@ class Lab:
             NotFound: when there is no such run or sweep.
             InputError: when a model is not the one it was, or another process is making the run.
         """
+        from promptlab.lab.launch import resume
+
         return resume(self.context, ref, watch=watch)
 
     def plan(self, specs: Sequence[RunSpec], *, again: bool = False) -> Plan:
@@ -203,6 +226,9 @@ class Lab:
         Args:
             again: as if all images were made, also those that exist.
         """
+        from promptlab.lab.execution.preflight import survey
+        from promptlab.store.migrate import HEAD
+
         begun = self.context.check() == HEAD  # else there is no database yet, and none is made
         return survey(
             self.engine, specs, permissions=self.context.permissions, truncation=True,
@@ -233,6 +259,8 @@ class Lab:
             InputError: see :meth:`resolve`.
             EngineError: when the model would not load.
         """
+        from promptlab.errors import TrackerError
+        from promptlab.lab.execution.events import ProbeTrackingFailed, TrackingStarted
         from promptlab.lab.maintenance.batch_size_probe import Prober
 
         self.resolve(spec.vary(batch_size=None, attention_slicing=False))
@@ -286,6 +314,8 @@ class Lab:
         changes: Mapping[str, Any] | None = None,
     ) -> RunSpec:
         """Return the spec that :meth:`rerun` would run."""
+        from promptlab.lab.history.rerun import PromptEdit, rerun_spec
+
         return rerun_spec(source.spec(seeds), edit or PromptEdit(), changes or {})
 
     def verify(
@@ -309,6 +339,9 @@ class Lab:
         Raises:
             NotFound, InputError: when there is nothing of that name, or it cannot be made again.
         """
+        from promptlab.lab.maintenance.verify import Verifier
+        from promptlab.lab.maintenance.verify_selection import sampled, wanted
+
         verifier = Verifier(
             self.engine, lambda: self.notebook, self.workspace, watch, permissions=self.context.permissions
         )
@@ -345,6 +378,7 @@ class Lab:
             EngineError: when the CLIP model would not load.
             StoreError: when the plot cannot be written.
         """
+        from promptlab.lab.history.refs import find_run_or_image
         from promptlab.lab.preferences.effect_report import measure_run, save_effect_report
 
         run = find_run_or_image(ref, self.context).run

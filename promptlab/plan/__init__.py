@@ -9,10 +9,15 @@
 - :mod:`~promptlab.plan.planning`: all of these, put together for a person to look at and for the lab to follow.
 """
 
-from promptlab.plan.pace import Pace, rule_of_thumb
-from promptlab.plan.planning import Plan, PlannedRun, TruncatedPrompt, plan
-from promptlab.plan.requests import ImageRequest, keys_of, requests_of, requests_of_records
-from promptlab.plan.resolved import DEFAULT_BATCH_SIZE, ResolvedSpec, chosen_batch_size
+from typing import TYPE_CHECKING, Final
+
+from promptlab._lazy import imported_from
+
+if TYPE_CHECKING:
+    from promptlab.plan.pace import Pace, rule_of_thumb
+    from promptlab.plan.planning import Plan, PlannedRun, TruncatedPrompt, plan
+    from promptlab.plan.requests import ImageRequest, keys_of, requests_of, requests_of_records
+    from promptlab.plan.resolved import DEFAULT_BATCH_SIZE, ResolvedSpec, chosen_batch_size
 
 __all__ = [
     "DEFAULT_BATCH_SIZE",
@@ -29,3 +34,11 @@ __all__ = [
     "requests_of_records",
     "rule_of_thumb",
 ]
+
+_HOMES: Final = {
+    "pace": ("Pace", "rule_of_thumb"),
+    "planning": ("Plan", "PlannedRun", "TruncatedPrompt", "plan"),
+    "requests": ("ImageRequest", "keys_of", "requests_of", "requests_of_records"),
+    "resolved": ("DEFAULT_BATCH_SIZE", "ResolvedSpec", "chosen_batch_size"),
+}
+__getattr__ = imported_from(__name__, _HOMES)

@@ -8,12 +8,18 @@ relative to the workspace.
 
 from __future__ import annotations
 
-from promptlab.records.environment import Environment
-from promptlab.records.image import ImageRecord, ImageStatus, Outcome, Verification
-from promptlab.records.json_values import plain
-from promptlab.records.probe import ProbeRecord, ProbeTrial
-from promptlab.records.run import ImportGap, Origin, RunRecord, RunStatus, RunSummary, TruncatedText, VariantRecord
-from promptlab.records.sweep import SweepRecord, SweepRun
+from typing import TYPE_CHECKING, Final
+
+from promptlab._lazy import imported_from
+
+if TYPE_CHECKING:
+    from promptlab.records.environment import Environment
+    from promptlab.records.image import ImageRecord, ImageStatus, Outcome, Verification
+    from promptlab.records.json_values import plain
+    from promptlab.records.probe import ProbeRecord, ProbeTrial
+    from promptlab.records.run import ImportGap, Origin, RunRecord, TruncatedText, VariantRecord
+    from promptlab.records.run_summary import RunStatus, RunSummary
+    from promptlab.records.sweep import SweepRecord, SweepRun
 
 __all__ = [
     "Environment",
@@ -34,3 +40,14 @@ __all__ = [
     "Verification",
     "plain",
 ]
+
+_HOMES: Final = {
+    "environment": ("Environment",),
+    "image": ("ImageRecord", "ImageStatus", "Outcome", "Verification"),
+    "json_values": ("plain",),
+    "probe": ("ProbeRecord", "ProbeTrial"),
+    "run": ("ImportGap", "Origin", "RunRecord", "TruncatedText", "VariantRecord"),
+    "run_summary": ("RunStatus", "RunSummary"),
+    "sweep": ("SweepRecord", "SweepRun"),
+}
+__getattr__ = imported_from(__name__, _HOMES)

@@ -5,23 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from promptlab.records.environment import Environment
 from promptlab.records.image import ImageRecord, ImageStatus
+from promptlab.records.run_summary import RunStatus
 from promptlab.specs import Change, RunSpec, Variant
 
-__all__ = ["ImportGap", "Origin", "RunRecord", "RunStatus", "RunSummary", "TruncatedText", "VariantRecord"]
-
-
-class RunStatus(StrEnum):
-    """Lists the statuses of a run, in MLflow's words."""
-
-    SCHEDULED = "SCHEDULED"
-    RUNNING = "RUNNING"
-    FINISHED = "FINISHED"
-    FAILED = "FAILED"
-    KILLED = "KILLED"
+__all__ = ["ImportGap", "Origin", "RunRecord", "TruncatedText", "VariantRecord"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,26 +166,3 @@ class RunRecord:
         """Return the one image that the whole run was varied from, or None."""
         parents = {image.parent for image in self.images}
         return parents.pop() if len(parents) == 1 else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunSummary:
-    """Records a line of ``promptlab list``: enough to recognise a run, quick to read for thousands."""
-
-    id: int
-    experiment: str
-    name: str | None
-    status: RunStatus
-    created_at: datetime
-    prompt: str
-    variants: int
-    images: int
-    made: int
-    scheduler: str | None
-    num_inference_steps: int | None
-    dtype: str | None
-    model: str
-    vae: str | None
-    seconds_per_image: float | None
-    parent_run_id: int | None
-    tracked: bool

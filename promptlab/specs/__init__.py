@@ -12,12 +12,17 @@ Rerun is ``load ∘ vary ∘ run``, so the two verbs here carry the whole produc
 
 from __future__ import annotations
 
-from promptlab.specs.call import MAX_SEED, CallSpec
-from promptlab.specs.keys import recipe_key, setting_key, words_key
-from promptlab.specs.machine import AUTO, OFFLOADS, MachineSpec, Offload
-from promptlab.specs.pipeline import DTYPES, Dtype, Embedding, Lora, PipelineSpec, SchedulerSpec
-from promptlab.specs.run import Change, RunSpec, Variant
-from promptlab.specs.values import Options, Scalar, canonical_json, options, parse_scalar
+from typing import TYPE_CHECKING, Final
+
+from promptlab._lazy import imported_from
+
+if TYPE_CHECKING:
+    from promptlab.specs.call import MAX_SEED, CallSpec
+    from promptlab.specs.keys import recipe_key, setting_key, words_key
+    from promptlab.specs.machine import AUTO, OFFLOADS, MachineSpec, Offload
+    from promptlab.specs.pipeline import DTYPES, Dtype, Embedding, Lora, PipelineSpec, SchedulerSpec
+    from promptlab.specs.run import Change, RunSpec, Variant
+    from promptlab.specs.values import Options, Scalar, canonical_json, options, parse_scalar
 
 __all__ = [
     "AUTO",
@@ -44,3 +49,13 @@ __all__ = [
     "setting_key",
     "words_key",
 ]
+
+_HOMES: Final = {
+    "call": ("MAX_SEED", "CallSpec"),
+    "keys": ("recipe_key", "setting_key", "words_key"),
+    "machine": ("AUTO", "OFFLOADS", "MachineSpec", "Offload"),
+    "pipeline": ("DTYPES", "Dtype", "Embedding", "Lora", "PipelineSpec", "SchedulerSpec"),
+    "run": ("Change", "RunSpec", "Variant"),
+    "values": ("Options", "Scalar", "canonical_json", "options", "parse_scalar"),
+}
+__getattr__ = imported_from(__name__, _HOMES)

@@ -12,7 +12,6 @@ connections of this process have on it (https://sqlite.org/howtocorrupt.html, se
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -126,6 +125,8 @@ class SqliteDatabase(Database):
 
     def backup(self, copy: Path | None) -> Path:
         """See :meth:`Database.backup`; through SQLite's own. Without a name, it is put beside the file."""
+        import shutil  # with all its compressors, which a list has no use for
+
         copy = copy or self._copy_named("backup")
         unfinished = copy.with_name(f"{copy.name}.part")
         try:

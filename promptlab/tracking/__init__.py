@@ -12,14 +12,14 @@ Importing this package costs nothing: mlflow (one to three seconds) comes in whe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
+from promptlab._lazy import imported_from
 from promptlab.records import ProbeRecord, RunRecord, SweepRecord
-from promptlab.tracking.address import TrackingAddress
 
 if TYPE_CHECKING:
+    from promptlab.tracking.address import TrackingAddress
     from promptlab.tracking.audit import MlflowDifference
     from promptlab.tracking.server import MlflowServer, serve
     from promptlab.tracking.tracker import MlflowTracker
@@ -35,7 +35,13 @@ __all__ = [
     "serve",
 ]
 
-_HOMES = {"MlflowDifference": "audit", "MlflowTracker": "tracker", "MlflowServer": "server", "serve": "server"}
+_HOMES: Final = {
+    "address": ("TrackingAddress",),
+    "audit": ("MlflowDifference",),
+    "server": ("MlflowServer", "serve"),
+    "tracker": ("MlflowTracker",),
+}
+__getattr__ = imported_from(__name__, _HOMES)
 
 AddressReport = Callable[[str, Mapping[tuple[int, int], str]], None]
 """Writes into a report where MLflow shows its images: called with MLflow's experiment and, by run and variant, MLflow's
@@ -44,13 +50,6 @@ runs, before the file is laid out. It cannot know them sooner, because MLflow ch
 
 def no_report(_experiment_id: str, _runs: Mapping[tuple[int, int], str]) -> None:
     """Do nothing: there is no report to write addresses into."""
-
-
-def __getattr__(name: str) -> Any:
-    """Import what is asked for (PEP 562): an option that names a server needs nothing of MLflow."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 class Tracker(Protocol):

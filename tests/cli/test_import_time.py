@@ -31,13 +31,18 @@ print(json.dumps(loaded), file=sys.stderr)
 
 
 def heavy(name):
-    """Whether a module takes long to import."""
-    return name in HEAVY
+    """The module, if it takes long to import."""
+    return name if name in HEAVY else None
 
 
 def our_own(name):
-    """Whether a module is PromptLab's."""
-    return name.startswith("promptlab.")
+    """The module, if it is PromptLab's."""
+    return name if name.startswith("promptlab.") else None
+
+
+def room(name):
+    """The room of PromptLab that a module is in."""
+    return name.split(".")[1] if name.startswith("promptlab.") else None
 
 
 def loaded_by(*commands, workspace, counted=heavy):
@@ -49,7 +54,7 @@ def loaded_by(*commands, workspace, counted=heavy):
     )  # fmt: skip
     assert said.returncode == 0, said.stderr
     told = json.loads(said.stderr.splitlines()[-1])
-    return {command: (code, {name for name in names if counted(name)}) for command, (code, names) in told.items()}
+    return {command: (code, set(filter(None, map(counted, names)))) for command, (code, names) in told.items()}
 
 
 def test_import_time_of_help_has_no_command(tmp_path):
@@ -58,6 +63,16 @@ def test_import_time_of_help_has_no_command(tmp_path):
                                               "errors")}  # fmt: skip
     commands = ("--help", "--version")
     assert loaded_by(*commands, workspace=tmp_path, counted=our_own) == dict.fromkeys(commands, (0, doors))
+
+
+def test_import_time_of_a_list_has_no_room_of_what_makes_images(lab):
+    """A list of runs is read from the store, and needs neither specs nor the language of experiments nor an engine."""
+    from promptlab.specs import PipelineSpec, RunSpec, Variant
+
+    lab.run(RunSpec(pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="a"),), seeds=(1,)))
+    rooms = {"_lazy", "_locks", "cli", "errors", "lab", "records", "store", "workspace"}
+    found = loaded_by("list", "list --help", workspace=lab.workspace.root, counted=room)
+    assert found == {"list": (0, rooms), "list --help": (0, rooms)}
 
 
 def test_import_time_of_help_and_lists_has_nothing_heavy(lab):

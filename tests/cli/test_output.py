@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from promptlab.cli.output import echo, styled, visible
-from promptlab.cli.render.text import shown_width
+from promptlab.cli.render.layout import shown_width
 from promptlab.images.png import write_png
 from tests.cli.test_inline_pictures import in_terminal
 

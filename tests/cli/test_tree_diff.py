@@ -12,7 +12,7 @@ from contextlib import closing
 
 import pytest
 
-from promptlab.cli.render.text import shown_width
+from promptlab.cli.render.layout import shown_width
 from promptlab.cli.render.word_diff import Terminal, changed_words
 from promptlab.images.png import read_pixels
 

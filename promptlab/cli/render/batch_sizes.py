@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from promptlab.cli.render.text import counted, table
+from promptlab.cli.render.layout import counted, table
 from promptlab.records import ProbeRecord, ProbeTrial
 
 __all__ = ["chosen_batch_line", "probe_lines", "trial_text"]

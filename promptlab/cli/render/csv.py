@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from promptlab._csv import csv_text
 from promptlab.errors import InputError
 
 __all__ = ["check_one_format", "csv_lines"]
@@ -13,6 +12,8 @@ __all__ = ["check_one_format", "csv_lines"]
 
 def csv_lines(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     """Return a line of names, then a line each, empty where nothing is known; other keys are left out."""
+    from promptlab._csv import csv_text
+
     return csv_text([columns, *([row.get(name) for name in columns] for row in rows)]).rstrip("\n")
 
 

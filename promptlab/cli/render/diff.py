@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from promptlab.cli.render.layout import table
 from promptlab.cli.render.prompt_changes import rewording_lines
-from promptlab.cli.render.text import table
 from promptlab.cli.render.word_diff import Terminal, filled
 from promptlab.expand import show_seeds
 from promptlab.expand.settings_text import change_text

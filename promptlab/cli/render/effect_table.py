@@ -7,7 +7,7 @@ from typing import Any
 
 from promptlab._csv import csv_text
 from promptlab.cli.paths import elsewhere, shown_path
-from promptlab.cli.render.text import table
+from promptlab.cli.render.layout import table
 from promptlab.lab.preferences.prompt_effect import Estimate, PromptEffect, effect_in_words
 from promptlab.records import RunRecord, plain
 from promptlab.workspace import Workspace

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from promptlab.cli.paths import elsewhere
-from promptlab.cli.render.text import counted
+from promptlab.cli.render.layout import counted
 from promptlab.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from promptlab.cli.render.text import change_line, counted, pairs, setting_pairs, table
+from promptlab.cli.render.layout import counted, pairs, table
+from promptlab.cli.render.text import change_line, setting_pairs
 from promptlab.cli.render.truncation import truncation_lines
 from promptlab.expand import Sweep
 from promptlab.plan import Plan, PlannedRun

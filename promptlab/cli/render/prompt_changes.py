@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from promptlab.cli.render.text import shown_width
+from promptlab.cli.render.layout import shown_width
 from promptlab.cli.render.word_diff import Terminal, changed_words, filled
 from promptlab.errors import InputError
 from promptlab.expand.prompt_edits import replacements

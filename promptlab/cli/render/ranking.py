@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from promptlab.cli.render.text import counted, table
+from promptlab.cli.render.layout import counted, table
 from promptlab.errors import one_line
 
 if TYPE_CHECKING:

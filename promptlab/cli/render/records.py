@@ -1,54 +1,18 @@
-"""Renders a list of runs, a run and an image as lines for a terminal. Pure."""
+"""Renders a run and an image as lines for a terminal. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from datetime import datetime
-from pathlib import Path
 
 from promptlab.cli.paths import shown_path
-from promptlab.cli.render.text import (
-    change_line,
-    or_dash,
-    pairs,
-    rating_text,
-    setting_pairs,
-    table,
-    value_text,
-    verification_line,
-)
+from promptlab.cli.render.layout import pairs, shown_time, table, value_text
+from promptlab.cli.render.text import change_line, rating_text, setting_pairs, verification_line
 from promptlab.cli.render.truncation import truncation_lines
 from promptlab.cli.render.warnings import flag_text, warning_lines
-from promptlab.errors import one_line
-from promptlab.records import ImageRecord, ImageStatus, Outcome, RunRecord, RunStatus, RunSummary
+from promptlab.records import ImageRecord, ImageStatus, Outcome, RunRecord
 from promptlab.workspace import Workspace
 
-__all__ = ["image_lines", "show_lines", "summary_lines"]
-
-
-def summary_lines(summaries: Sequence[RunSummary]) -> list[str]:
-    """Return a line for each run, as ``promptlab list`` prints them."""
-    rows = [
-        (
-            str(run.id),
-            _when(run.created_at),
-            one_line(run.experiment, limit=20),
-            run.status + ("" if run.tracked or run.status is RunStatus.RUNNING else " (unsynced)"),
-            f"{run.made}/{run.images}",
-            _short_scheduler(run.scheduler),
-            or_dash(run.num_inference_steps),
-            or_dash(run.dtype),
-            one_line(Path(run.model).name or run.model, limit=24),
-            "-" if run.seconds_per_image is None else f"{run.seconds_per_image:.2f}",
-            or_dash(run.parent_run_id),
-            one_line(run.name or run.prompt, limit=60) + (f" (+{run.variants - 1})" if run.variants > 1 else ""),
-        )
-        for run in summaries
-    ]
-    headers = ("RUN", "MADE AT (UTC)", "EXPERIMENT", "STATUS", "IMAGES", "SCHEDULER", "STEPS", "DTYPE", "MODEL",
-               "S/IMAGE", "FROM", "PROMPT")  # fmt: skip
-    return table(headers, rows, right=frozenset({0, 4, 6, 9, 10}))
+__all__ = ["image_lines", "show_lines"]
 
 
 def show_lines(run: RunRecord, workspace: Workspace) -> list[str]:
@@ -59,14 +23,17 @@ def show_lines(run: RunRecord, workspace: Workspace) -> list[str]:
         ("taken in", None if run.origin is None else f"{run.origin.file}, made by {run.origin.program}"),
         ("error", run.error),
         ("sweep", None if run.sweep_id is None else " · ".join([str(run.sweep_id), *map(" ".join, run.sweep_values)])),
-        ("made at", f"{_when(run.created_at)} UTC"),
+        ("made at", f"{shown_time(run.created_at)} UTC"),
         ("grid", shown_path(workspace.grid(run.id)) if workspace.grid(run.id).exists() else None),
         ("report", shown_path(workspace.report(run.id)) if workspace.report(run.id).exists() else None),
         ("images", _made_of(run)),
         ("verified", _verified_of(run)),
         ("seconds", _seconds(run)),
         ("peak memory", _memory(run.peak_memory)),
-        ("MLflow", f"told at {_when(run.tracked_at)} UTC" if run.tracked_at else "not told yet; type: promptlab sync"),
+        (
+            "MLflow",
+            f"told at {shown_time(run.tracked_at)} UTC" if run.tracked_at else "not told yet; type: promptlab sync",
+        ),
         ("uid", run.uid),
     ]
     lines = [title, *pairs(about), *(f"  {line}" for line in warning_lines(run))]
@@ -118,7 +85,7 @@ def image_lines(run: RunRecord, image: ImageRecord, workspace: Workspace) -> lis
         ),
         ("seconds", None if image.seconds is None else f"{image.seconds:.3f}"),
         ("peak memory", _memory(image.peak_memory)),
-        ("made at", None if image.made_at is None else f"{_when(image.made_at)} UTC"),
+        ("made at", None if image.made_at is None else f"{shown_time(image.made_at)} UTC"),
         ("look again", image.flag and f"it {flag_text(image.flag)}"),
         ("error", image.error),
         ("varied from", None if image.parent is None else f"image {_ref(image.parent)}"),
@@ -172,7 +139,7 @@ def _verified(image: ImageRecord) -> str | None:
         return None
     since = "; ".join(map(str, found.changes)) or "nothing that is recorded of the environment"
     causes = "" if found.outcome is Outcome.EXACT else f"; changed since it was made: {since}"
-    return f"{verification_line(found)}, {_when(found.verified_at)} UTC{causes}"
+    return f"{verification_line(found)}, {shown_time(found.verified_at)} UTC{causes}"
 
 
 def _verified_of(run: RunRecord) -> str | None:
@@ -181,7 +148,11 @@ def _verified_of(run: RunRecord) -> str | None:
         return None
     counts = Counter(one.outcome for one in found)
     tally = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
-    return f"{tally} of {len(run.images)}, last {_when(max(one.verified_at for one in found))} UTC"
+    return f"{tally} of {len(run.images)}, last {shown_time(max(one.verified_at for one in found))} UTC"
+
+
+def _told(run: RunRecord) -> str:
+    return f"told at {shown_time(run.tracked_at)} UTC" if run.tracked_at else "not told yet; type: promptlab sync"
 
 
 def _seconds(run: RunRecord) -> str | None:
@@ -202,13 +173,5 @@ def _ref(image: tuple[int, int]) -> str:
     return f"{image[0]}/{image[1]}"
 
 
-def _when(time: datetime) -> str:
-    return time.strftime("%Y-%m-%d %H:%M")
-
-
 def _memory(size: int | None) -> str | None:
     return None if size is None else f"{size / 2**20:,.0f} MiB"
-
-
-def _short_scheduler(name: str | None) -> str:
-    return "-" if name is None else name.removesuffix("Scheduler")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from promptlab.cli.paths import elsewhere, shown_path
-from promptlab.cli.render.text import counted, or_dash, table
+from promptlab.cli.render.layout import counted, or_dash, table
 from promptlab.cli.render.warnings import warning_lines
 from promptlab.records import RunRecord, RunStatus, RunSummary, SweepRecord
 from promptlab.workspace import Workspace

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from promptlab.cli.output import styled, visible
-from promptlab.cli.render.text import or_dash, table
+from promptlab.cli.render.layout import or_dash, table
 from promptlab.cli.render.word_diff import Terminal
 from promptlab.errors import one_line
 from promptlab.store.text_search import SearchHit

@@ -1,57 +1,15 @@
-"""Renders what commands share: tables, pairs, settings, changes, ratings. Pure."""
+"""Renders what commands share: settings, changes, ratings, what was verified. Pure."""
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterable, Sequence
-
-from promptlab.cli.output import visible
+from promptlab.cli.render.layout import counted, value_text
 from promptlab.expand import show_seeds
 from promptlab.expand.settings_text import conditioning_text
 from promptlab.expand.word_diff import marked, word_diff
 from promptlab.records import ImageRecord, Outcome, Verification
 from promptlab.specs import Change, RunSpec
 
-__all__ = [
-    "change_line",
-    "counted",
-    "or_dash",
-    "pairs",
-    "rating_text",
-    "setting_pairs",
-    "shown_width",
-    "table",
-    "value_text",
-    "verification_line",
-]
-
-
-def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset()) -> list[str]:
-    """Return aligned columns, two blanks apart; those in ``right`` are flush right.
-
-    Wide characters count as two.
-    """
-    cells = [list(headers), *(list(row) for row in rows)]
-    widths = [max(shown_width(row[at]) for row in cells) for at in range(len(headers))]
-    lines = []
-    for row in cells:
-        padded = [
-            " " * (width - shown_width(cell)) + cell if at in right else cell + " " * (width - shown_width(cell))
-            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(padded).rstrip())
-    return lines
-
-
-def shown_width(text: str) -> int:
-    """Return how many columns ``text`` takes in a terminal, as ``output.echo`` shows it."""
-    if not text.isprintable():
-        text = visible(text)
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
-    )
+__all__ = ["change_line", "rating_text", "setting_pairs", "verification_line"]
 
 
 def rating_text(image: ImageRecord) -> str | None:
@@ -118,34 +76,10 @@ def change_line(change: Change) -> str:
     return str(change)
 
 
-def pairs(named: Iterable[tuple[str, str | None]]) -> list[str]:
-    """Return a line for each pair, values aligned; those without a value are left out."""
-    known = [(name, value) for name, value in named if value is not None]
-    width = max((len(name) for name, _ in known), default=0)
-    return [f"  {name:<{width}}  {value}" for name, value in known]
-
-
 def _short_identity(identity: str | None) -> str:
     kind, _, digest = (identity or "?").partition(":")
     return f"{kind}:{digest[:12]}" if digest else kind
 
 
-def or_dash(value: object) -> str:
-    """Return ``-`` for what is not known."""
-    return "-" if value is None else str(value)
-
-
 def _or_none(value: object) -> str | None:
     return None if value is None else str(value)
-
-
-def value_text(value: object) -> str:
-    """Return a value as a person says it: yes, no, unknown."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "unknown" if value is None else str(value)
-
-
-def counted(number: int, one: str, many: str | None = None) -> str:
-    """Return a number with its noun: ``1 image``, ``2,000 images``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -10,8 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+from promptlab.cli.render.layout import counted
 from promptlab.cli.render.prompt_changes import rewording_lines
-from promptlab.cli.render.text import counted
 from promptlab.cli.render.word_diff import Terminal, filled
 from promptlab.expand import show_seeds
 from promptlab.expand.settings_text import change_text

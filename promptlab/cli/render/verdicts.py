@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from promptlab.cli.render.text import counted, verification_line
+from promptlab.cli.render.layout import counted
+from promptlab.cli.render.text import verification_line
 from promptlab.records import Outcome
 
 if TYPE_CHECKING:

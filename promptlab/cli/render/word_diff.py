@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Final, Literal
 
 from promptlab.cli.output import styled
-from promptlab.cli.render.text import shown_width
+from promptlab.cli.render.layout import shown_width
 from promptlab.expand.word_diff import Piece, marked, shortened, spaced, split_words, word_diff
 
 __all__ = ["Terminal", "changed_words", "filled"]

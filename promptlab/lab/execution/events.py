@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from promptlab.engine import EngineEvent
+from promptlab.lab.execution.watch import unwatched
 from promptlab.plan import TruncatedPrompt
 from promptlab.records import RunRecord
 
@@ -172,7 +173,3 @@ Event = (
 )
 Watch = Callable[[Event], None]
 """Called on the thread that runs; must be quick and must not raise."""
-
-
-def unwatched(_event: Event) -> None:
-    """Ignore an event."""

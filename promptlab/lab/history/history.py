@@ -9,10 +9,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from promptlab.lab.context import LabContext
-from promptlab.lab.history.refs import find_run_or_image, find_sweep
-from promptlab.lab.history.rerun import RunOrImage
-from promptlab.records import ImageRecord, RunRecord, RunSummary, SweepRecord
-from promptlab.store import run_list
 from promptlab.store.migrate import HEAD
 
 if TYPE_CHECKING:
@@ -21,6 +17,8 @@ if TYPE_CHECKING:
     from promptlab.lab.history.compare import RunComparison
     from promptlab.lab.history.display import ImageDisplay, RunDisplay
     from promptlab.lab.history.lineage import Lineage
+    from promptlab.lab.history.rerun import RunOrImage
+    from promptlab.records import ImageRecord, RunRecord, RunSummary, SweepRecord
     from promptlab.store.text_search import SearchHit, SearchQuery
 
 __all__ = ["History"]
@@ -42,6 +40,8 @@ class History:
             NotFound: naming what exists.
             InputError: when ``ref`` is none of these.
         """
+        from promptlab.lab.history.refs import find_run_or_image
+
         return find_run_or_image(ref, self._context)
 
     def find_sweep(self, ref: str) -> int | None:
@@ -53,6 +53,8 @@ class History:
         Raises:
             InputError: when it is the overview of another workspace's sweep.
         """
+        from promptlab.lab.history.refs import find_sweep
+
         return find_sweep(ref, self._context)
 
     def sweep(self, sweep_id: int) -> SweepRecord:
@@ -73,6 +75,7 @@ class History:
             NotFound, InputError: see :meth:`find`.
         """
         from promptlab.lab.history.display import ImageDisplay, RunDisplay
+        from promptlab.records import ImageRecord, RunRecord
 
         workspace = self._context.workspace
         if isinstance(what, RunRecord):
@@ -84,6 +87,8 @@ class History:
 
     def list(self, *, experiment: str | None = None, limit: int | None = None) -> tuple[RunSummary, ...]:
         """List the runs of this workspace, a summary each, newest first."""
+        from promptlab.store import run_list
+
         return run_list.summaries(self._context.database, experiment=experiment, limit=limit)
 
     def count(self) -> tuple[int, int]:
@@ -100,6 +105,7 @@ class History:
         from pandas import DataFrame
 
         from promptlab.lab.history.display import table_columns, table_rows
+        from promptlab.records import RunRecord
 
         if isinstance(runs, RunRecord):
             runs = [runs]

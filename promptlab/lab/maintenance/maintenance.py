@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from promptlab.errors import InputError, NotFound
 from promptlab.lab.context import LabContext
-from promptlab.lab.execution.events import Watch, unwatched
+from promptlab.lab.execution.watch import unwatched
 from promptlab.lab.history.refs import find_run_or_image, find_sweep
 from promptlab.store.migrate import HEAD
 
 if TYPE_CHECKING:
+    from promptlab.lab.execution.events import Watch
     from promptlab.lab.maintenance.doctor.findings import Finding
     from promptlab.lab.maintenance.doctor.sync import SyncResult
     from promptlab.lab.maintenance.export import ExportResult, ImageFormat

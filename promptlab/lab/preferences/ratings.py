@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 from promptlab.errors import InputError
 from promptlab.lab.context import LabContext
-from promptlab.lab.execution.events import Watch, unwatched
+from promptlab.lab.execution.watch import unwatched
 from promptlab.lab.history.refs import find_run_or_image, find_sweep
-from promptlab.lab.preferences.leaderboard import Leaderboard, best
-from promptlab.lab.preferences.report_votes import parse_votes
 from promptlab.records import ImageRecord, ImageStatus, RunStatus
-from promptlab.store.rated_images import RatedImages, read_rated_images
 
 if TYPE_CHECKING:
+    from promptlab.lab.execution.events import Watch
+    from promptlab.lab.preferences.leaderboard import Leaderboard
     from promptlab.store.annotation_writer import VoteChange
+    from promptlab.store.rated_images import RatedImages
 
 __all__ = ["MAX_STARS", "Ratings"]
 
@@ -73,6 +73,8 @@ class Ratings:
         Raises:
             NotFound, InputError: when there is no such run, and for a line that is not whole or not of these runs.
         """
+        from promptlab.lab.preferences.report_votes import parse_votes
+
         notebook = self._context.notebook
         runs = [notebook.run(number) for number in dict.fromkeys(run for ref in refs for run in self._run_ids(ref))]
         given = parse_votes(votes, runs)
@@ -100,11 +102,15 @@ class Ratings:
         Raises:
             NotFound: naming what exists.
         """
+        from promptlab.store.rated_images import read_rated_images
+
         runs = [run for ref in refs for run in self._run_ids(ref)] if refs else None
         return read_rated_images(self._context.database, runs=runs, experiment=experiment, every=every)
 
     def best(self, by: str, refs: Sequence[str] = (), *, experiment: str | None = None) -> Leaderboard:
         """Rank the values of a setting, prompts or words; see :mod:`promptlab.lab.preferences.leaderboard`."""
+        from promptlab.lab.preferences.leaderboard import best
+
         return best(by, self.rated_images(refs, experiment=experiment))
 
     def _run_ids(self, ref: str) -> tuple[int, ...]:
