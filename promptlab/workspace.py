@@ -57,6 +57,12 @@ class Workspace:
         """
         return self.root / ".promptlab.lock"
 
+    def tracking_lock(self, url: str) -> Path:
+        """Return the file that is locked while the MLflow server at ``url`` is told of a run."""
+        from hashlib import sha256
+
+        return self.root / f".tracking-{sha256(url.encode()).hexdigest()[:8]}.lock"
+
     @property
     def artifacts(self) -> Path:
         """Return the folder that ``mlflow server --artifacts-destination`` serves."""

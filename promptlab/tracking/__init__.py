@@ -1,7 +1,7 @@
 """Records finished runs in MLflow, from their records alone.
 
-The database is the truth and MLflow is a view of it. So the whole interface is four verbs: prepare, record a run,
-record a sweep (or a probe), and compare what is shown with the records.
+The database is the truth and MLflow is a view of it. So the whole interface is a few verbs: prepare, record a run,
+record a sweep (or a probe), stop waiting, and compare what is shown with the records.
 
 Invariant: recording the same run again updates what MLflow shows and never doubles it. A run that MLflow could not
 record is whole all the same; ``promptlab sync`` records it later.
@@ -66,6 +66,9 @@ class Tracker(Protocol):
         Raises:
             TrackerError: when it cannot be made.
         """
+
+    def interrupt(self) -> None:
+        """Stop waiting for a server: what is being recorded fails at once. For another thread to call."""
 
     def record(
         self, run: RunRecord, *, parent: RunRecord | None, thumbnail: bytes, report: AddressReport = no_report

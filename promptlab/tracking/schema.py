@@ -9,7 +9,6 @@ itself costs its import, and this is asked before every run.
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import sqlite3
@@ -53,7 +52,9 @@ def database_uri(workspace: Workspace) -> str:
 
 
 def import_mlflow_quietly() -> None:
-    """Import mlflow with nothing sent home, nothing printed, and no minutes of retries.
+    """Import mlflow with nothing sent home and nothing printed.
+
+    Files go to a server through the server alone, as :mod:`promptlab.tracking.bounded_http` bounds it.
 
     What the user's environment says already is left alone.
     """
@@ -61,12 +62,9 @@ def import_mlflow_quietly() -> None:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_LOGGING_LEVEL": "WARNING",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+        "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
     }.items():
         os.environ.setdefault(name, value)
-    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # it announces every retry
     import mlflow  # noqa: F401 - for its effect
 
 

@@ -1,8 +1,7 @@
 """Remembers that a server could not be reached, and says why in a few words.
 
-MLflow waits as long as :func:`~promptlab.tracking.schema.import_mlflow_quietly` lets it, 20 s and once more, and says
-at length which of its calls had failed. A sweep of twelve runs would wait twelve times. So once a server could not be
-reached, calls within the next minute fail at once.
+MLflow says at length which of its calls had failed. And a sweep of twelve runs would wait twelve times: so once a
+server could not be reached, calls within the next minute fail at once.
 """
 
 from __future__ import annotations
@@ -13,18 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["CircuitBreaker"]
+__all__ = ["CircuitBreaker", "Unanswered"]
 
 SILENT_SECONDS: Final = 60.0
 """How long a server that could not be reached is not asked again."""
 
-_REASONS: Final = (
-    ("refused", "refuses the connection"),
-    ("timed out", "does not answer"),
-    ("timeout", "does not answer"),
-    ("resolve", "has a name that nobody knows"),
-    ("certificate", "has a certificate that is not trusted"),
-)
+
+class Unanswered(OSError):
+    """Says why a server did not answer, as what goes on after its name: ``refuses the connection``."""
 
 
 @dataclass(slots=True)
@@ -47,7 +42,7 @@ class CircuitBreaker:
         try:
             yield
         except Exception as error:
-            why = _unreachable(error)
+            why = _unanswered(error)
             if why is None:
                 raise
             self._reason = f"the server at {self.url} {why}"
@@ -55,12 +50,11 @@ class CircuitBreaker:
             raise ConnectionError(self._reason) from error
 
 
-def _unreachable(error: Exception) -> str | None:
-    """Return why a server could not be reached; None when it was, and said no."""
-    text = str(error).lower()
-    if "failed with" not in text or "api request to" not in text:
-        return None
-    for sign, reason in _REASONS:
-        if sign in text:
-            return reason
-    return None if "error code" in text else "cannot be reached"
+def _unanswered(error: BaseException | None) -> Unanswered | None:
+    """Return why a server did not answer; None when it did, and said no.
+
+    MLflow's own error has it as its context.
+    """
+    while error is not None and not isinstance(error, Unanswered):
+        error = error.__cause__ or error.__context__
+    return error

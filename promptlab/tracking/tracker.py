@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptlab.errors import NotFound
+from promptlab._locks import file_locked
+from promptlab.errors import NotFound, TrackerError
 from promptlab.records import ProbeRecord, RunRecord, SweepRecord
 from promptlab.tracking import AddressReport, no_report
 from promptlab.tracking.address import TrackingAddress
 from promptlab.tracking.artifacts import ArtifactStore
+from promptlab.tracking.deadlines import Deadlines
 from promptlab.tracking.experiment import (
     get_or_create_experiment,
     nest_below,
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
     from promptlab.tracking.audit import MlflowDifference
+    from promptlab.tracking.bounded_http import BoundedSession
 
 __all__ = ["MlflowTracker"]
 
@@ -65,15 +68,18 @@ class MlflowTracker:
         workspace: whose images are shown.
         tracking_uri: ``http(s)://…`` of an MLflow server, to which files are then uploaded; ``None`` is the workspace's
             own database, where they are hard-linked. A name and password in it are handed to MLflow and not kept here.
+            It is waited for as long as the environment says (:class:`~promptlab.tracking.deadlines.Deadlines`).
 
     Raises:
-        InputError: when ``tracking_uri`` is no such address.
+        InputError: when ``tracking_uri`` is no such address, or the environment names no times.
     """
 
     workspace: Workspace
     tracking_uri: str | None = None
     _client: MlflowClient | None = field(default=None, init=False, repr=False)
     _breaker: CircuitBreaker | None = field(default=None, init=False, repr=False)
+    _deadlines: Deadlines = field(default_factory=Deadlines.from_environment, init=False, repr=False)
+    _session: BoundedSession | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.tracking_uri is not None:
@@ -96,6 +102,11 @@ class MlflowTracker:
             if self.tracking_uri is None:
                 make_schema(self.workspace)
             self._connected()
+
+    def interrupt(self) -> None:
+        """Let calls to a server fail at once, those under way and those of the next minute."""
+        if self._session is not None:
+            self._session.interrupt()
 
     def record(
         self, run: RunRecord, *, parent: RunRecord | None, thumbnail: bytes, report: AddressReport = no_report
@@ -242,8 +253,20 @@ class MlflowTracker:
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
-        """Hold the workspace's lock, so that one process records at a time, and fail at once without a server."""
-        with locked(self.workspace), self._answering():
+        """Let one process record at a time, and fail at once without a server.
+
+        A server has a lock of its own: while it is waited for, nobody waits who records here or on another one.
+        """
+        if self.tracking_uri is None or self._session is None:
+            with locked(self.workspace):
+                yield
+            return
+        lock = self.workspace.tracking_lock(self.tracking_uri)
+        with (
+            self._answering(),
+            self._session.telling() as seconds,
+            file_locked(lock, timeout=seconds, error=TrackerError),
+        ):
             yield
 
     @contextmanager
@@ -270,6 +293,10 @@ class MlflowTracker:
             from mlflow import MlflowClient
 
             address = self.tracking_uri or database_uri(self.workspace)
+            if self.tracking_uri is not None:
+                from promptlab.tracking.bounded_http import session_for
+
+                self._session = session_for(address, self._deadlines)
             client = MlflowClient(tracking_uri=address, registry_uri=address)
             if self.tracking_uri is None:
                 client.search_experiments(max_results=1)  # MLflow opens the file when it is first asked

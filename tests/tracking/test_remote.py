@@ -152,7 +152,6 @@ def test_server_away_during_a_run_is_said_in_one_line(promptlab, workspace, unus
 def test_server_silent_is_not_waited_for_twice(workspace, monkeypatch, unused_port):
     """One who accepts and never answers costs the time MLflow is given once, whatever else is to be told."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     run = paint_run(workspace, 1, spec(["x"], [1]))
     tracker = MlflowTracker(workspace, f"http://127.0.0.1:{unused_port}")
     with socket.socket() as silent:

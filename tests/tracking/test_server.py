@@ -162,7 +162,7 @@ def test_server_elsewhere_gets_the_files_uploaded(workspace, tmp_path, prepared_
         listed = json.loads(fetch(f"{elsewhere.url}/api/2.0/mlflow/artifacts/list?run_id={ids[1]}&path=images"))
         assert len(listed["files"]) == 4
     assert not here.database.exists()
-    assert {path.name for path in here.root.iterdir()} == {"images", here.lock.name}
+    assert {path.name for path in here.root.iterdir()} == {"images", here.tracking_lock(elsewhere.url).name}
 
 
 @pytest.mark.slow

@@ -34,6 +34,10 @@ class Publisher:
         """
         self._tracker.prepare()
 
+    def interrupt(self) -> None:
+        """Stop waiting for a tracker: what is being told is said to be untold. For another thread to call."""
+        self._tracker.interrupt()
+
     def publish_run(self, run: RunRecord, watch: Watch) -> RunRecord:
         """Draw the grid and write the report of an ended run, and record it in MLflow."""
         from promptlab.images.report import save_report

@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from threading import Timer
+from typing import Final
 
 from promptlab.engine import (
     Engine,
@@ -42,6 +44,9 @@ from promptlab.store.notebook import Notebook
 from promptlab.workspace import Workspace
 
 __all__ = ["RunOutcome", "Runner"]
+
+TELLING_GRACE: Final = 2.0
+"""Seconds that a server has to hear of runs that were broken off. It takes a fraction of one; sync tells it later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +81,7 @@ class Runner:
         self._existing, self._locks, self._publisher, self._watch = existing, locks, publisher, watch
         self._writer = ImageWriter(workspace, notebook)
         self._publishing = ThreadPoolExecutor(1, thread_name_prefix="publish")
+        self._grace = Timer(TELLING_GRACE, publisher.interrupt)
         self._outcomes: dict[int, Future[RunOutcome]] = {}
         self._owed: dict[str, tuple[ActiveRun, ImageRequest]] = {}
         """What the engine is to be asked for, by the ids of the requests."""
@@ -120,11 +126,33 @@ class Runner:
                 except BaseException as error:
                     self._end_started(runs, error)
                     raise
-            return tuple(self._outcomes[run.run.id].result() for run in runs)
+            return self._published(runs)
+        except KeyboardInterrupt:
+            self._grace.start()
+            raise
         finally:
             if self._outcomes:
                 self._watch(TrackingStarted())
+            self._finish_publishing()
+
+    def _published(self, runs: Sequence[ActiveRun]) -> tuple[RunOutcome, ...]:
+        """Wait until all are published; Ctrl-C ends the waiting for a server, and what is drawn is drawn."""
+        try:
+            return tuple(self._outcomes[run.run.id].result() for run in runs)
+        except KeyboardInterrupt:
+            self._publisher.interrupt()
+            raise
+
+    def _finish_publishing(self) -> None:
+        """Wait until what ended is published; after Ctrl-C no longer than a server that is well needs."""
+        try:
             self._publishing.shutdown()
+        except KeyboardInterrupt:
+            self._publisher.interrupt()
+            self._publishing.shutdown()
+            raise
+        finally:
+            self._grace.cancel()
 
     def _make_all(self, runs: Sequence[ActiveRun], interrupts: Interrupts) -> None:
         """Generate in as many passes as it takes until no run waits for another's images."""
