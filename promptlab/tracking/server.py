@@ -29,6 +29,7 @@ from types import FrameType
 from typing import Any, Final
 
 from promptlab.errors import InputError, TrackerError, one_line, ref_value
+from promptlab.tracking.hosts import allowed_hosts, allowed_origins
 from promptlab.tracking.schema import database_uri, make_schema, translate_errors
 from promptlab.tracking.ui_app import APP_NAME
 from promptlab.tracking.view import address_path
@@ -117,7 +118,7 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int | None = None,
-    allowed_hosts: Sequence[str] = (),
+    names: Sequence[str] = (),
 ) -> Iterator[MlflowServer]:
     """Serve the workspace's MLflow pages for as long as the block lasts.
 
@@ -125,7 +126,7 @@ def serve(
         workspace: its database gets MLflow's tables first, where it has none.
         host: the address to listen at; nothing outside this machine reaches the default.
         port: 1 to 65535; ``None`` takes 5000 or the next free one, 0 any free one.
-        allowed_hosts: names by which other machines may call the server; MLflow refuses others.
+        names: by which it may be called beside those of this machine, that of a proxy; MLflow refuses others.
 
     Raises:
         InputError: when ``port`` is taken or no port, or ``host`` is no address of this machine.
@@ -136,7 +137,7 @@ def serve(
         make_schema(workspace)
     with tempfile.TemporaryDirectory(prefix="promptlab-ui-") as folder, _ending_by_signal():
         log = Path(folder, "server.log")
-        process = _start(workspace, host=host, port=chosen, allowed_hosts=allowed_hosts, log=log, home=Path(folder))
+        process = _start(workspace, host=host, port=chosen, names=names, log=log, home=Path(folder))
         try:
             server = MlflowServer(url=_url(host, chosen), process=process, log=log)
             _await_answer(server)
@@ -146,7 +147,7 @@ def serve(
 
 
 def _start(
-    workspace: Workspace, *, host: str, port: int, allowed_hosts: Sequence[str], log: Path, home: Path
+    workspace: Workspace, *, host: str, port: int, names: Sequence[str], log: Path, home: Path
 ) -> subprocess.Popen[bytes]:
     workspace.artifacts.mkdir(parents=True, exist_ok=True)
     command = [
@@ -160,7 +161,8 @@ def _start(
             workers=1,
             # A checkout that is not installed has no entry points: MLflow's pages then look as they always do.
             app_name=APP_NAME if entry_points(group="mlflow.app", name=APP_NAME) else None,
-            allowed_hosts=",".join(allowed_hosts) or None,
+            allowed_hosts=",".join(allowed_hosts(host, port, names)),
+            cors_allowed_origins=",".join(allowed_origins(host, port, names)),
         ),
     ]
     environment = {

@@ -175,8 +175,7 @@ class Maintenance:
         """Serve MLflow's UI of this workspace while the context lasts; see :func:`promptlab.tracking.serve`."""
         from promptlab.tracking import serve
 
-        allowed = () if host in ("127.0.0.1", "localhost", "::1") else (host, "localhost", "127.0.0.1")
-        return serve(self._context.workspace, host=host, port=port, allowed_hosts=allowed)
+        return serve(self._context.workspace, host=host, port=port)
 
     def remote_ui_url(self, experiment: str | None = None) -> str | None:
         """Return the URL of an experiment on the MLflow server elsewhere that this lab records on, if it does.
