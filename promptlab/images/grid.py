@@ -97,7 +97,7 @@ def thumbnail(image: Image | Path, max_width: int = 640) -> bytes:
 
 
 def grid_layout(run: RunRecord) -> Layout:
-    """Lay out a run's grid, the longer of wordings and seeds across where the words are short enough."""
+    """Lay out a run's grid: the longer of wordings and seeds across, where the words are short."""
     variants, seeds = run.spec.variants, run.spec.seeds
     apart = shared_words(variants) if len(variants) > len(seeds) else None
     flagged = [image for image in run.images if image.flag]
