@@ -34,8 +34,9 @@ __all__ = ["export", "import_pictures"]
 def import_pictures(paths: tuple[str, ...], experiment: str, as_json: bool, workspace: str | None) -> None:
     """Take pictures in by what they say of themselves: PromptLab's own, or others', to go on from them.
 
-    Read as data: PNG, JPEG and WebP of PromptLab, AUTOMATIC1111 (and those that write as it does), InvokeAI, ComfyUI,
-    Fooocus and dgenerate. What could not be carried over is listed. Grids beside the pictures bring back whole runs.
+    Read as data: PNG, JPEG and WebP of PromptLab, AUTOMATIC1111 (and those that write as it does), Civitai, ComfyUI,
+    InvokeAI, Fooocus, SwarmUI, NovelAI, Draw Things and dgenerate. What could not be carried over is listed. Grids
+    beside the pictures bring back whole runs.
 
     \b
     promptlab import picture.png

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from promptlab.cli.output import echo
+from promptlab.cli.render.imported import origin_lines
 from promptlab.errors import InputError, ref_value
 from promptlab.expand import Experiment, Sweep, parse_seeds, read_prompts
 from promptlab.models import DEFAULT_MODEL
@@ -137,16 +139,19 @@ def _read_from(options: RunOptions) -> Experiment:
 
 
 def _read_image(path: Path, *, model_named: bool) -> Experiment:
-    """Return what an image file says it was made from, as if an experiment file said it.
+    """Return what an image file says as an experiment file would; print what could not be carried over.
 
     Raises:
         InputError: when it does not say, or leaves out the model and no option names one.
     """
     from promptlab.expand.experiment_file.reader import parse_experiment
     from promptlab.expand.experiment_file.writer import write_experiment
-    from promptlab.lab.history.refs import read_spec
+    from promptlab.lab.history.refs import read_picture
 
-    spec = read_spec(path)
+    found = read_picture(path)
+    spec = found.spec
+    if found.program != "PromptLab":
+        echo("\n".join(origin_lines(f"like {path.name}", found.program, found.lost)), err=True)
     if not spec.pipeline.model and not model_named:
         raise InputError("--model", problem=f"is missing: {path.name} does not say which it was", hint="--model MODEL")
     variant = spec.variants[0]

@@ -97,7 +97,7 @@ def fields_of(exif: bytes) -> dict[int, bytes]:
     TIFF 6.0, section 2, and EXIF 2.32, 4.6: a byte order, an offset, and entries of 12 bytes that hold their value when
     it has 4 bytes or less and point to it otherwise. A damaged block gives what can be read of it.
     """
-    block = exif.removeprefix(_HEAD)
+    block = exif.removeprefix(_HEAD).removeprefix(_HEAD)  # a PNG of another program may hold the head, too
     order = {b"II": "<", b"MM": ">"}.get(block[:2])
     if order is None or len(block) < 8:
         return {}
@@ -119,11 +119,12 @@ def comment_text(value: bytes) -> str:
     """Decode a UserComment: 8 bytes that say the code, then the text (EXIF 2.32, 4.6.5).
 
     Unicode is UTF-16 without a word on its byte order, so the order is taken that has its zeros where Latin letters
-    have them. Other tools leave the code out or write UTF-8 under every name.
+    have them. Other tools leave the code out or write UTF-8 under every name; one that says Unicode and has no zero in
+    it is UTF-8, for in UTF-16 every digit, comma and line end of such a text has one.
     """
     code, rest = value[:8], value[8:]
     if code == _UNICODE:
-        return _utf_16(rest)
+        return _utf_16(rest) if 0 in rest.rstrip(b"\0") else _eight_bits_or_16(rest)
     if code.startswith(b"JIS\0"):
         return _decoded(rest, "iso2022_jp")
     if code.startswith(b"ASCII\0") or code == bytes(8):
@@ -214,6 +215,14 @@ def _utf_16(raw: bytes) -> str:
         return _decoded(raw, "utf-16")
     swapped = raw[1::2].count(0) > raw[0::2].count(0)
     return _decoded(raw[: len(raw) // 2 * 2], "utf-16-le" if swapped else "utf-16-be")
+
+
+def _eight_bits_or_16(raw: bytes) -> str:
+    """Decode what is called Unicode and has no zero: UTF-8, or Latin-1 where fields are seen in it."""
+    try:
+        return raw.decode("utf-8").rstrip("\0")
+    except UnicodeDecodeError:
+        return _decoded(raw, "utf-8") if b"Steps:" in raw else _utf_16(raw)
 
 
 def _decoded(raw: bytes, code: str) -> str:

@@ -30,7 +30,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.PngImagePlugin import PngImageFile
 
-__all__ = ["encode_png", "pixel_sha256", "read_pixels", "read_text", "write_atomically", "write_png"]
+__all__ = [
+    "encode_png",
+    "pixel_sha256",
+    "read_pixels",
+    "read_text",
+    "read_text_and_exif",
+    "write_atomically",
+    "write_png",
+]
 
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _UP: Final = 2
@@ -117,8 +125,36 @@ def read_text(path: Path) -> dict[str, str]:
         NotFound: when there is no such file.
         InputError: when it is no PNG, or a damaged one.
     """
+    return read_text_and_exif(path)[0]
+
+
+def read_text_and_exif(path: Path) -> tuple[dict[str, str], bytes]:
+    """Read the text chunks of a PNG by keyword, and its EXIF block, empty where there is none.
+
+    ``tEXt`` is Latin-1 by the standard, which our own texts keep to. Others write UTF-8 into it: what is valid UTF-8
+    beyond ASCII is that, for by chance it is next to never.
+
+    Raises:
+        NotFound: when there is no such file.
+        InputError: when it is no PNG, or a damaged one.
+    """
+    from PIL.PngImagePlugin import iTXt
+
     with _opened(path) as image:
-        return {keyword: str(value) for keyword, value in image.text.items()}
+        held = dict(image.text)
+        exif = image.info.get("exif", b"")
+    ours = "promptlab" in held
+    texts = {key: str(value) if ours or isinstance(value, iTXt) else _as_utf_8(value) for key, value in held.items()}
+    return texts, exif if isinstance(exif, bytes) else b""
+
+
+def _as_utf_8(text: str) -> str:
+    if text.isascii():
+        return text
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text
 
 
 def read_pixels(path: Path, *, formats: tuple[str, ...] = ("PNG",)) -> NDArray[np.uint8]:

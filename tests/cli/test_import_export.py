@@ -76,6 +76,14 @@ def test_run_like_takes_a_foreign_picture_too(promptlab, theirs, tmp_path):
     assert (said.code, "--model is missing: nameless.png does not say which it was" in said.err) == (2, True)
 
 
+def test_run_like_lists_what_import_lists(promptlab, theirs):
+    """The same losses in the same words, before anything is made."""
+    taken = [line for line in promptlab("import", theirs).out.splitlines() if "not carried over" in line]
+    said = promptlab("run", "--like", theirs, "--model", "mini", "--dry-run").err.splitlines()
+    assert len(taken) > 1
+    assert said == ["like theirs.png, made by AUTOMATIC1111", *taken]
+
+
 def test_export_says_where_it_went(promptlab, tmp_path, monkeypatch):
     """A folder for a run; the format of a picture is the one that its name ends in."""
     monkeypatch.chdir(tmp_path)

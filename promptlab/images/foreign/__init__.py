@@ -18,13 +18,36 @@ from pathlib import Path
 from typing import Final
 
 from promptlab.errors import InputError
-from promptlab.images.foreign import automatic1111, comfyui, dgenerate, fooocus, invokeai
-from promptlab.images.foreign.record import ForeignMetadata
+from promptlab.images.foreign import (
+    automatic1111,
+    comfyui,
+    dgenerate,
+    draw_things,
+    fooocus,
+    invokeai,
+    novelai,
+    swarmui,
+)
+from promptlab.images.foreign.record import ForeignMetadata, brief
 from promptlab.images.foreign.texts import texts_of
 
-__all__ = ["ForeignMetadata", "read_foreign", "recognise"]
+__all__ = ["PROGRAMS", "ForeignMetadata", "read_foreign", "recognise", "why_unread"]
 
-_READERS: Final = (dgenerate.read, invokeai.read, fooocus.read, comfyui.read, automatic1111.read)
+PROGRAMS: Final = (
+    "AUTOMATIC1111", "Civitai", "ComfyUI", "dgenerate", "Draw Things", "Fooocus", "InvokeAI", "NovelAI", "SwarmUI",
+)  # fmt: skip
+"""Whose images are read, for messages. Forge, SD.Next and others write as AUTOMATIC1111 does."""
+
+_READERS: Final = (
+    dgenerate.read,
+    invokeai.read,
+    swarmui.read,
+    fooocus.read,
+    novelai.read,
+    draw_things.read,
+    comfyui.read,
+    automatic1111.read,
+)
 """Those who sign their text first. ComfyUI's graph before the ``parameters`` that some of its nodes write beside it,
 because the graph is what was run."""
 
@@ -59,3 +82,18 @@ def recognise(texts: Mapping[str, str]) -> ForeignMetadata | None:
         if found is not None:
             return found
     return None
+
+
+def why_unread(path: Path) -> str:
+    """Return why :func:`read_foreign` finds nothing in an image: the rest of a sentence about it.
+
+    A text that nobody here understands is another matter than none.
+    """
+    texts = texts_of(path)
+    if "workflow" in texts and "prompt" not in texts:
+        return "holds the drawing of a ComfyUI workflow, and not the graph that was run ('prompt')"
+    named = [keyword for keyword, text in texts.items() if text.strip()]
+    if not named:
+        return "does not say how it was made"
+    shown = ", ".join(brief(keyword) for keyword in named[:6])
+    return f"does not say how it was made in a way that is understood here (it holds: {shown})"

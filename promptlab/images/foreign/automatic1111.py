@@ -1,30 +1,28 @@
 """Reads AUTOMATIC1111's infotext, which Forge, SD.Next, Civitai and PromptLab write, too.
 
-The rules are those of ``parse_generation_parameters`` in the web UI's ``modules/infotext_utils.py``: the last line
-holds the fields when it has three or more; what starts with ``Negative prompt:`` and all after it is negative. They
-are read here by one scan from left to right, so that no text, however long or strange, takes more than its length.
-
-A text that PromptLab wrote has no weights, and what :mod:`promptlab.images.infotext` defused is undone.
+The text is taken apart by :mod:`promptlab.images.foreign.infotext_parser`; here its fields become those of a spec. A
+text that PromptLab wrote has no weights, and what :mod:`promptlab.images.infotext` defused is undone.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Final
 
-from promptlab.images.foreign.record import ForeignMetadata, as_float, as_int, cleaned, json_object
+from promptlab.images.foreign.civitai import FIELDS as CIVITAI
+from promptlab.images.foreign.civitai import RESOURCES, take_resources
+from promptlab.images.foreign.infotext_parser import Infotext, parse
+from promptlab.images.foreign.record import ForeignMetadata, as_float, as_int, json_object
 from promptlab.images.foreign.spec_builder import SpecBuilder
 from promptlab.images.samplers import split_sampler
 from promptlab.specs.settings import settings_of
 
-__all__ = ["Infotext", "parse", "read"]
+__all__ = ["described", "read"]
 
-_NEGATIVE: Final = "Negative prompt:"
-_ENOUGH: Final = 3
-_QUOTED: Final = re.compile(r'"(?:\\.|[^\\"])++"')
+_KEYWORDS: Final = ("parameters", "Parameters", "UserComment", "Comment", "Description", "xmp_comment")
+"""Where the text may stand; the web UI's own first."""
+
 _NO_BREAK: Final = "\N{NO-BREAK SPACE}"
 _DEFUSED: Final = re.compile(rf"Negative{_NO_BREAK}prompt:", re.IGNORECASE)
 _SIZE: Final = re.compile(r"\s*([0-9]{1,9})\s*[xX×]\s*([0-9]{1,9})\s*")
@@ -45,43 +43,19 @@ _WHY: Final = (
     (r"Refiner", "no second model takes over here"),
     (r"Face restoration|ADetailer|Postprocess|Extras", "changed the picture after it was made"),
     (r"AddNet|Lora|LoRA|Hypernet|TI ", "is not loaded here"),
+    (r"(Negative )?Template", "the words that it stood for are taken"),
+    (r"Hashes", "weights are found by name here"),
+    (r"Civitai metadata|Created Date", "is of no use for making the picture again"),
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Infotext:
-    """Holds a parsed infotext: the two prompts and the fields in their order, values unquoted."""
-
-    prompt: str
-    negative_prompt: str
-    fields: Mapping[str, str]
-
-
 def read(texts: Mapping[str, str]) -> ForeignMetadata | None:
-    """Read ``parameters``; return None when there is none, or when it is not in this format."""
-    written = texts.get("parameters")
-    if written is None or json_object(written) is not None:
-        return None
-    text = parse(written)
-    if text is None or not {"Steps", "Sampler"} & text.fields.keys():
-        return None
-    return described(text, program=_program(text.fields)).build()
-
-
-def parse(written: str) -> Infotext | None:
-    """Parse an infotext; return None when its last line has not three fields."""
-    *lines, last = cleaned(written).strip().split("\n")
-    fields = dict(_pairs(last))
-    if len(fields) < _ENOUGH:
-        return None
-    prompts: tuple[list[str], list[str]] = ([], [])
-    negative = False
-    for line in (each.strip() for each in lines):
-        starts = line.startswith(_NEGATIVE)
-        negative = negative or starts
-        prompts[negative].append(line.removeprefix(_NEGATIVE).strip() if starts else line)
-    prompt, negative_prompt = ("\n".join(each).strip() for each in prompts)
-    return Infotext(prompt=prompt, negative_prompt=negative_prompt, fields=fields)
+    """Read ``parameters``, or the same elsewhere; return None when there is none, or not in this format."""
+    for written in (texts[keyword] for keyword in _KEYWORDS if keyword in texts):
+        text = parse(written) if json_object(written) is None else None
+        if text is not None and {"Steps", "Sampler"} & text.fields.keys():
+            return described(text, program=_program(text.fields)).build()
+    return None
 
 
 def described(text: Infotext, *, program: str) -> SpecBuilder:
@@ -94,6 +68,8 @@ def described(text: Infotext, *, program: str) -> SpecBuilder:
     else:
         builder.set_prompts(text.prompt, text.negative_prompt, weighted=WEIGHTED)
     builder.set_model("Model", left.pop("Model", None))
+    if RESOURCES in left:
+        take_resources(builder, left.pop(RESOURCES))
     vae = left.pop("VAE", "")
     builder.settings["vae"] = None if vae in ("", "None", "Automatic") else vae
     builder.set_steps("Steps", left.pop("Steps", None))
@@ -120,57 +96,11 @@ def described(text: Infotext, *, program: str) -> SpecBuilder:
     return builder
 
 
-def _pairs(line: str) -> Iterator[tuple[str, str]]:
-    """Yield the pairs of a line as the web UI's pattern finds them one by one.
-
-    The pattern is ``\\s*(\\w[\\w \\-/]+):\\s*("…"|[^,]*)(?:,|$)``.
-    """
-    at = 0
-    while (colon := line.find(":", at)) >= 0:
-        key = _key(line, at, colon)
-        if key is None:
-            at = colon + 1
-            continue
-        start = colon + 1
-        while start < len(line) and line[start].isspace():
-            start += 1
-        quoted = _QUOTED.match(line, start) if line[start : start + 1] == '"' else None
-        if quoted and line[quoted.end() : quoted.end() + 1] in (",", ""):
-            yield key, _unquoted(quoted.group())
-            at = quoted.end() + 1
-        else:
-            comma = line.find(",", start)
-            end = len(line) if comma < 0 else comma
-            yield key, _unquoted(line[start:end].strip())
-            at = end + 1
-
-
-def _key(line: str, start: int, colon: int) -> str | None:
-    """Return the key that ends at ``colon``: word characters, blanks, ``-`` and ``/``, two or more.
-
-    It begins with a word character.
-    """
-    at = colon
-    while at > start and (line[at - 1].isalnum() or line[at - 1] in "_ -/"):
-        at -= 1
-    while at < colon and line[at] in " -/":
-        at += 1
-    return line[at:colon] if colon - at >= 2 else None
-
-
-def _unquoted(value: str) -> str:
-    if len(value) < 2 or value[0] != '"' or value[-1] != '"':
-        return value
-    try:
-        plain = json.loads(value)
-    except ValueError:
-        return value
-    return cleaned(plain)
-
-
 def _program(fields: Mapping[str, str]) -> str:
     """Return the program that wrote the fields, where they say so."""
     version, app = fields.get("Version", ""), fields.get("App", "")
+    if any(name in fields for name in CIVITAI):
+        return "Civitai"
     for name in ("PromptLab", "ComfyUI", "SD.Next", "InvokeAI", "Fooocus", "SwarmUI"):
         if version.startswith(name) or app.startswith(name):
             return name

@@ -13,8 +13,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from promptlab.images.foreign.automatic1111 import described, parse
+from promptlab.images.foreign.automatic1111 import described
 from promptlab.images.foreign.comfyui_names import WEIGHTED, set_comfyui_sampler
+from promptlab.images.foreign.infotext_parser import Infotext, parse
 from promptlab.images.foreign.record import ForeignMetadata, as_int, cleaned, json_object
 from promptlab.images.foreign.spec_builder import SpecBuilder
 
@@ -70,7 +71,7 @@ def read(texts: Mapping[str, str]) -> ForeignMetadata | None:
     fields = dict(text.fields)
     sampler, schedule = fields.get("Sampler", ""), fields.pop("Scheduler", "")
     builder = described(
-        type(text)(prompt=text.prompt, negative_prompt=text.negative_prompt, fields=fields), program=PROGRAM
+        Infotext(prompt=text.prompt, negative_prompt=text.negative_prompt, fields=fields), program=PROGRAM
     )
     if schedule:
         builder.scheduler = None

@@ -52,9 +52,11 @@ _WEIGHTED: Final = re.compile(r"\w{0,30}[\w)\"'][+\-]{1,8}(?=[\s,.)]|$)|\)[0-9.]
 _UNWANTED: Final = re.compile(r"\[([^\[\]]*)\]")
 _SWITCH: Final = re.compile(r"\s-([a-zA-Z])\s?([^\s-][^\s]{0,200}|-[0-9.]{1,40})")
 
+_MODE: Final = re.compile(r"_?(?:txt2img|img2img|inpaint|outpaint)$")
 _FIRST_SWITCH: Final = re.compile(r"\s-s\s?[0-9]")
 
 _IGNORED: Final = ("app_version", "generation_mode", "metadata_version", "positive_style_prompt", "type", "ui")
+_OFF_AT_0: Final = ("perlin", "threshold", "hires_fix", "seamless", "facetool_strength", "embiggen", "variation_amount")
 _PICTURE: Final = "the picture was made from another picture"
 _WHY: Final = {
     "strength": _PICTURE,
@@ -83,7 +85,7 @@ def _core(plain: dict[str, Any]) -> ForeignMetadata:
     """Read version 3 and later. Noise is drawn on the CPU unless ``rand_device`` says otherwise."""
     left = {key: value for key, value in plain.items() if key not in _IGNORED}
     mode = cleaned(plain.get("generation_mode"))
-    builder = SpecBuilder(program=PROGRAM, flow=mode.startswith(("flux", "sd3", "cogview4")))
+    builder = SpecBuilder(program=PROGRAM, flow=_is_flow(mode, plain.get("model")))
     builder.set_prompts(
         left.pop("positive_prompt", ""), left.pop("negative_prompt", ""), weighted=_WEIGHTED, compel=True
     )
@@ -101,9 +103,12 @@ def _core(plain: dict[str, Any]) -> ForeignMetadata:
     if "seed" in left:
         builder.set_seed("seed", left.pop("seed"))
     _scheduler(builder, left.pop("scheduler", None))
-    skipped = as_int(left.pop("clip_skip", None))
+    skip = left.pop("clip_skip", None)
+    skipped = as_int(skip)
     if skipped is not None and 1 <= skipped <= 12:
         builder.settings["clip_skip"] = skipped
+    elif skipped != 0:
+        builder.record_gaps([("clip_skip", skip)])
     rescale = as_float(left.pop("cfg_rescale_multiplier", None))
     if rescale:
         builder.set_number("guidance_rescale", "cfg_rescale_multiplier", rescale)
@@ -117,6 +122,18 @@ def _core(plain: dict[str, Any]) -> ForeignMetadata:
         else:
             builder.record_gaps([(name, value)])
     return builder.build()
+
+
+def _is_flow(mode: str, model: object) -> bool:
+    """Return whether the model is one of flow matching, as all are that came after SDXL.
+
+    ``z_image_txt2img`` and ``flux_img2img`` name the family in front; ``base`` is that of ``BaseModelType``.
+    """
+    family = _MODE.sub("", mode)
+    base = cleaned(model.get("base")) if isinstance(model, Mapping) else ""
+    if base not in ("", "any"):
+        return base not in ("sd-1", "sd-2", "sdxl", "sdxl-refiner")
+    return family not in ("", "sdxl")
 
 
 def _version_2(plain: dict[str, Any], image: dict[str, Any]) -> ForeignMetadata:
@@ -133,7 +150,7 @@ def _version_2(plain: dict[str, Any], image: dict[str, Any]) -> ForeignMetadata:
         builder.set_seed("seed", left.pop("seed"))
     _scheduler(builder, left.pop("sampler", None), name="sampler")
     builder.record_noise_device("device", "")
-    builder.record_gaps((name, value) for name, value in left.items() if value != 0)
+    builder.record_gaps((name, value) for name, value in left.items() if value != 0 or name not in _OFF_AT_0)
     return builder.build()
 
 

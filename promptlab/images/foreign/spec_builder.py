@@ -38,6 +38,9 @@ _MAX_PIXELS: Final = 65_536
 _NETWORK: Final = re.compile(r"<([A-Za-z]\w{0,30}):([^<>]{0,300})>")
 _NO_COUNTERPART: Final = "has no counterpart here"
 _FLOW: Final = {"Euler": "FlowMatchEulerDiscrete", "Heun": "FlowMatchHeunDiscrete", "LCM": "FlowMatchLCM"}
+_OF_FLOW: Final = ("simple", "normal", "uniform", "automatic")
+"""Schedules that are a flow-matching model's own, as near as makes no difference."""
+
 _NOISY: Final = frozenset(
     {
         "DDPMScheduler", "DPMSolverSDEScheduler", "EulerAncestralDiscreteScheduler", "FlowMatchLCMScheduler",
@@ -202,12 +205,17 @@ class SpecBuilder:
         found = scheduler_of(known) if known else None
         if found is None:
             self.record_gap(name, value, "no scheduler here computes the same; the model's own is used")
+            self.record_gaps([(schedule, schedule_type)], why="belongs to that sampler")
             return
         self.scheduler = found
         if found.name in _NOISY or "sde" in str(dict(found.options).get("algorithm_type")):
             self.record_gap(name, value, "adds noise in every step, which is drawn in another order here")
         kind = automatic_schedule(value) if (schedule_type or "").lower() == "automatic" else schedule_type
-        if kind is None or self.flow:
+        if kind is None:
+            return
+        if self.flow:
+            if kind.strip().lower() not in _OF_FLOW:
+                self.record_gap(schedule, kind, f"is no schedule of {found.name}")
             return
         scheduled = with_schedule(found, kind)
         if scheduled is None:
@@ -218,7 +226,7 @@ class SpecBuilder:
     def record_gaps(self, fields: Iterable[tuple[str, object]], *, why: str = _NO_COUNTERPART) -> None:
         """Record a gap for each of ``fields`` that says anything."""
         for name, value in fields:
-            if value not in (None, "", "None", False) and value != [] and value != {}:
+            if value is not False and value not in (None, "", "None") and value != [] and value != {}:  # 0 says much
                 self.record_gap(name, value, why)
 
     def build(self) -> ForeignMetadata:

@@ -1,11 +1,14 @@
-"""Finds an image's texts, by keyword in a PNG, in EXIF in a JPEG or WebP, under one set of names.
+"""Finds an image's texts, in chunks, EXIF and XMP, under one set of names.
 
 Names are those of PNG chunks. A UserComment is ``parameters``, as AUTOMATIC1111 and Fooocus write it, unless it is
-dgenerate's; what ComfyUI writes into Make and Model begins with the name that it means, ``prompt:{…}``.
+dgenerate's; what ComfyUI writes into Make and Model begins with the name that it means, ``prompt:{…}``, in capitals
+where it is one of its extensions. A PNG may have EXIF as well, also in the hexadecimal digits of ImageMagick's ``Raw
+profile type exif``. What a chunk says goes before what EXIF says.
 """
 
 from __future__ import annotations
 
+import html
 import struct
 import warnings
 from collections.abc import Iterator
@@ -14,9 +17,9 @@ from typing import Final
 
 from promptlab.errors import InputError, NotFound
 from promptlab.images.exif import MAKER_NOTE, USER_COMMENT, comment_text, fields_of, maker_text
-from promptlab.images.png import read_text
+from promptlab.images.png import read_text_and_exif
 
-__all__ = ["texts_of"]
+__all__ = ["texts_of", "xmp_comment"]
 
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _JPEG: Final = b"\xff\xd8\xff"
@@ -24,6 +27,12 @@ _JPEG: Final = b"\xff\xd8\xff"
 _CAMERA: Final = range(0x010A, 0x0111)
 """``comfy_extras/nodes_images.py`` counts down from Model (0x0110): the prompt, the workflow, what extensions add."""
 
+_DESCRIPTION: Final = 0x010E
+_XP_COMMENT: Final = 0x9C9C
+"""What Windows shows as the comments of a file: UTF-16, the low byte first."""
+
+_XMP: Final = "XML:com.adobe.xmp"
+_RAW_PROFILES: Final = ("Raw profile type exif", "Raw profile type APP1")
 _SCHEMES: Final = ("fooocus", "a1111")
 
 
@@ -37,7 +46,45 @@ def texts_of(path: Path) -> dict[str, str]:
     kind = _kind(path)
     if kind is None:
         raise InputError("picture", str(path), problem="is not a PNG, JPEG or WebP")
-    return read_text(path) if kind == "PNG" else dict(_named(fields_of(_exif_of(path, kind))))
+    if kind == "PNG":
+        texts, exif = read_text_and_exif(path)
+        xmp = texts.get(_XMP, "")
+        blocks = [exif, *(_raw_profile(texts[keyword]) for keyword in _RAW_PROFILES if keyword in texts)]
+    else:
+        exif, xmp = _exif_and_xmp_of(path, kind)
+        texts, blocks = {}, [exif]
+    for block in blocks:
+        for name, text in _named(fields_of(block)):
+            texts.setdefault(name, text)
+    comment = xmp_comment(xmp)
+    if comment:
+        texts.setdefault("xmp_comment", comment)
+    return texts
+
+
+def xmp_comment(xmp: str) -> str:
+    """Return the ``exif:UserComment`` of an XMP packet, as Draw Things writes it; empty for none.
+
+    Looked for as text: a stranger's XML is not handed to a parser that expands entities.
+    """
+    start = xmp.find("<exif:UserComment")
+    end = xmp.find("</exif:UserComment>", start)
+    if start < 0 or end < 0:
+        return ""
+    inner = xmp[start:end]
+    item = inner.find("<rdf:li")
+    opened = inner.find(">", max(item, 0))
+    closed = inner.find("</rdf:li>", opened) if item >= 0 else len(inner)
+    return html.unescape(inner[opened + 1 : closed]).strip() if 0 <= opened < closed else ""
+
+
+def _raw_profile(text: str) -> bytes:
+    """Decode ImageMagick's profile: a line with its name, one with its length, then hexadecimal digits."""
+    digits = "".join(text.split()[2:])
+    try:
+        return bytes.fromhex(digits)
+    except ValueError:
+        return b""
 
 
 def _kind(path: Path) -> str | None:
@@ -57,27 +104,27 @@ def _kind(path: Path) -> str | None:
     return "WEBP" if head[:4] == b"RIFF" and head[8:] == b"WEBP" else None
 
 
-def _exif_of(path: Path, kind: str) -> bytes:
-    """Return the EXIF block as it is; Pillow finds it, and is not asked what is in it."""
+def _exif_and_xmp_of(path: Path, kind: str) -> tuple[bytes, str]:
+    """Return the EXIF block and the XMP packet as they are: Pillow is not asked what is in them."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a damaged MPO, of very many pixels: none of them is decoded
             with Image.open(path, formats=[kind]) as image:
-                exif = image.info.get("exif", b"")
+                exif, xmp = (image.info.get(name, b"") for name in ("exif", "xmp"))
     except UnidentifiedImageError as error:
         raise InputError("picture", str(path), problem="is not a PNG, JPEG or WebP") from error
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
         raise InputError("picture", str(path), problem=f"is damaged: {error}") from error
-    return exif if isinstance(exif, bytes) else b""
+    return exif if isinstance(exif, bytes) else b"", xmp.decode("utf-8", "replace") if isinstance(xmp, bytes) else ""
 
 
 def _named(fields: dict[int, bytes]) -> Iterator[tuple[str, str]]:
     for tag in _CAMERA:
         name, colon, text = fields.get(tag, b"").decode("utf-8", "replace").rstrip("\0").partition(":")
-        if colon and name in ("prompt", "workflow"):
-            yield name, text
+        if colon and name.strip().lower() in ("prompt", "workflow"):
+            yield name.strip().lower(), text.strip()
     note = fields.get(MAKER_NOTE, b"")
     own = maker_text(note)
     if own is not None:
@@ -88,6 +135,10 @@ def _named(fields: dict[int, bytes]) -> Iterator[tuple[str, str]]:
     if USER_COMMENT in fields:
         comment = comment_text(fields[USER_COMMENT])
         yield ("DgenerateConfig" if _of_dgenerate(comment) else "parameters"), comment
+    if _DESCRIPTION in fields:
+        yield "Description", fields[_DESCRIPTION].decode("utf-8", "replace").rstrip("\0")
+    if _XP_COMMENT in fields:
+        yield "Comment", fields[_XP_COMMENT].decode("utf-16-le", "replace").rstrip("\0")
 
 
 def _of_dgenerate(comment: str) -> bool:

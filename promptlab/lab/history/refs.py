@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from promptlab.errors import InputError, NotFound, ref_value
 from promptlab.lab.history.rerun import RunOrImage
-from promptlab.specs import RunSpec
 
 if TYPE_CHECKING:
+    from promptlab.images.foreign import ForeignMetadata
     from promptlab.lab.context import LabContext
     from promptlab.store.notebook import Notebook
 
-__all__ = ["find_run_or_image", "find_sweep", "read_spec"]
+__all__ = ["find_run_or_image", "find_sweep", "read_picture"]
 
 
 def find_run_or_image(ref: str, context: LabContext) -> RunOrImage:
@@ -87,8 +87,8 @@ def find_sweep(ref: str, context: LabContext) -> int | None:
     return sweep_id
 
 
-def read_spec(picture: Path) -> RunSpec:
-    """Read the spec of one image from its file's metadata: one variant, one seed.
+def read_picture(picture: Path) -> ForeignMetadata:
+    """Read what one image says of itself: a spec of one image, and what the spec cannot say.
 
     PromptLab's own metadata goes before that of other programs.
 
@@ -96,19 +96,19 @@ def read_spec(picture: Path) -> RunSpec:
         NotFound: when there is no such file.
         InputError: when its metadata is missing or not understood, or does not name its model.
     """
-    from promptlab.images.foreign import read_foreign
+    from promptlab.images.foreign import PROGRAMS, ForeignMetadata, read_foreign, why_unread
     from promptlab.images.metadata import self_description
 
     own = self_description(picture)
     if own is not None:
-        return own.spec
+        return ForeignMetadata(program="PromptLab", spec=own.spec)
     foreign = read_foreign(picture)
     if foreign is None:
         raise InputError(
-            "picture", str(picture), problem="does not say how it was made",
-            allowed="a picture of PromptLab, AUTOMATIC1111, InvokeAI, ComfyUI, Fooocus or dgenerate",
+            "picture", str(picture), problem=why_unread(picture),
+            allowed=f"a picture of PromptLab, {', '.join(PROGRAMS[:-1])} or {PROGRAMS[-1]}",
         )  # fmt: skip
-    return foreign.spec
+    return foreign
 
 
 def _image_of_file(ref: str, notebook: Notebook) -> RunOrImage:

@@ -158,15 +158,18 @@ class Importer:
     def _foreign(self, picture: ForeignMetadata, path: Path, experiment: str) -> ImportResult:
         pixels = read_pixels(path, formats=("PNG", "JPEG", "WEBP"))
         digest = pixel_sha256(pixels)
-        uid = hashlib.sha256(f"{picture.program}:{digest}".encode()).hexdigest()[:32]
-        if (here := self._notebook.run_by_uid(uid)) is not None:
+        texts = texts_of(path)
+        said = hashlib.sha256(repr(sorted(texts.items())).encode("utf-8", "replace")).hexdigest()
+        uid = hashlib.sha256(f"{picture.program}:{digest}:{said}".encode()).hexdigest()[:32]
+        here = self._notebook.run_by_uid(uid) or self._before_words_counted(picture, digest)
+        if here is not None:
             return ImportResult(run=here, known=1, file=str(path))
         height, width, _ = pixels.shape
         spec = picture.spec.vary(variants=labelled(picture.spec.variants))
         when = datetime.fromtimestamp(path.stat().st_mtime, UTC)
         image = ImageRecord(
             run_id=0, position=0, variant=0, seed=spec.seeds[0], status=ImageStatus.OWED,
-            recipe_key=hashlib.sha256(f"foreign:{digest}".encode()).hexdigest(),
+            recipe_key=hashlib.sha256(f"foreign:{digest}:{said}".encode()).hexdigest(),
         )  # fmt: skip
         record = RunRecord(
             id=0, uid=uid, experiment=experiment, name=one_line(path.name, limit=60), note=None,
@@ -181,13 +184,23 @@ class Importer:
         if path.suffix.lower() == ".png":
             _put(path, home, link=self._workspace.root in path.resolve().parents)
         else:
-            write_png(home, pixels, {name: text for name, text in texts_of(path).items() if "\0" not in text})
+            write_png(home, pixels, {name: text for name, text in texts.items() if "\0" not in text})
         made = dataclasses.replace(
             run.images[0], status=ImageStatus.MADE, path=self._workspace.relative(home), width=width, height=height,
             pixel_sha256=digest, made_at=when,
         )  # fmt: skip
         self._notebook.add_images(run.id, [made])
         return ImportResult(run=self._notebook.run(run.id), new=True, files=1, file=str(path))
+
+    def _before_words_counted(self, picture: ForeignMetadata, digest: str) -> RunRecord | None:
+        """Return the run that a version took this picture in as which knew pictures by their pixels alone."""
+        uid = hashlib.sha256(f"{picture.program}:{digest}".encode()).hexdigest()[:32]
+        here = self._notebook.run_by_uid(uid)
+        if here is None:
+            return None
+        (then,), (now,) = here.spec.variants, picture.spec.variants
+        words = (then.prompt, then.negative_prompt) == (now.prompt, now.negative_prompt)
+        return here if words and here.spec.seeds == picture.spec.seeds else None
 
 
 def _unplaced(image: ImageRecord) -> ImageRecord:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from promptlab.errors import InputError, NotFound
-from promptlab.images.foreign import ForeignMetadata, read_foreign
+from promptlab.images.foreign import ForeignMetadata, read_foreign, why_unread
 from promptlab.images.grid_metadata import GridMetadata, read_grid_metadata
 from promptlab.images.metadata import ImageMetadata, self_description
 from promptlab.records import RunRecord
@@ -99,7 +99,7 @@ def _sort(path: Path, found: ScannedFiles) -> None:
         return
     picture = read_foreign(path)
     if picture is None:
-        found.silent.append(ImportResult(problem="does not say how it was made", file=str(path)))
+        found.silent.append(ImportResult(problem=why_unread(path), file=str(path)))
     else:
         found.foreign.append((picture, path))
 

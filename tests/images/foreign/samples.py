@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - texts as programs write them, on one line
 """Texts as the programs write them, made up for these tests."""
 
 import json
@@ -115,6 +116,37 @@ stable-diffusion-v1-5/stable-diffusion-v1-5 \\
 --output-size 512x768"""
 
 
+NAI = {
+    "prompt": "1.2::an owl::, {fence}", "uc": "fog, wires", "steps": 28, "scale": 5.0, "seed": 77, "sampler": "k_euler_ancestral",
+    "noise_schedule": "karras", "width": 832, "height": 1216, "n_samples": 1, "strength": 0.0, "noise": 0.0, "sm": False,
+    "cfg_rescale": 0.2, "request_type": "PromptGenerateRequest", "version": 1,
+}  # fmt: skip
+
+NAI_4 = {
+    **NAI,
+    "v4_prompt": {
+        "caption": {
+            "base_caption": "an owl on a fence, etching",
+            "char_captions": [{"char_caption": "a mouse", "centers": []}],
+        }
+    },
+    "v4_negative_prompt": {"caption": {"base_caption": "fog, wires", "char_captions": []}},
+}
+
+SWARM = {
+    "prompt": "an owl on a fence, etching", "negativeprompt": "fog, wires", "model": "pine_v2", "seed": 77, "steps": 18, "cfgscale": 5.5, "width": 640,
+    "height": 384, "aspectratio": "5:3", "sampler": "euler", "scheduler": "normal", "loras": ["ink/etching"],
+    "loraweights": ["0.35"], "clipstopatlayer": "-2", "initimagecreativity": 0, "automaticvae": True,
+    "swarm_version": "0.9.7.0",
+}  # fmt: skip
+
+DRAW = {
+    "c": "an owl on a fence, etching", "uc": "fog, wires", "model": "pine_v2.ckpt", "seed": 77, "steps": 18, "scale": 5.5, "size": "640x384",
+    "sampler": "DPM++ 2M Karras", "seed_mode": "Scale Alike", "strength": 1, "lora": [{"model": "etching", "weight": 0.35}],
+    "v2": {"steps": 18}, "shift": 1,
+}  # fmt: skip
+
+
 def node(kind, **inputs):
     return {"class_type": kind, "inputs": inputs}
 
@@ -162,6 +194,10 @@ ALL = {
     "InvokeAI 1": {"Dream": DREAM},
     "Fooocus": {"parameters": json.dumps(FOOOCUS), "fooocus_scheme": "fooocus"},
     "Fooocus a1111": {"parameters": FOOOCUS_A1111, "fooocus_scheme": "a1111"},
+    "NovelAI": {"Comment": json.dumps(NAI), "Software": "NovelAI", "Source": "NovelAI Diffusion V9"},
+    "NovelAI 4": {"Comment": json.dumps(NAI_4), "Software": "NovelAI"},
+    "SwarmUI": {"parameters": json.dumps({"sui_image_params": SWARM, "sui_extra_data": {"date": "x"}})},
+    "Draw Things": {"parameters": json.dumps(DRAW)},
     "dgenerate": {"DgenerateConfig": DGENERATE},
     "ComfyUI": {"prompt": json.dumps(COMFY), "workflow": "{}"},
     "ComfyUI Flux": {"prompt": json.dumps(COMFY_FLUX), "workflow": "{}"},

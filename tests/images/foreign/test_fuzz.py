@@ -139,6 +139,18 @@ def test_fooocus_any_text_ends_in_a_safe_spec(text, scheme):
     checked({"parameters": text, "fooocus_scheme": scheme})
 
 
+@given(
+    changed(samples.NAI, samples.NAI_4, samples.SWARM, samples.DRAW) | anything.map(json.dumps),
+    st.sampled_from(["Comment", "parameters", "xmp_comment"]),
+)
+@settings(fuzz, max_examples=EACH)
+def test_novelai_swarmui_draw_things_any_text_ends_in_a_safe_spec(text, keyword):
+    """Any JSON, in any of the places, and within the objects that hold theirs."""
+    checked({keyword: text, "Software": "NovelAI"})
+    checked({"parameters": f'{{"sui_image_params": {text}}}'})
+    checked({"parameters": json.dumps({"Comment": text, "Software": "NovelAI"})})
+
+
 @given(graphs | changed(samples.COMFY, samples.COMFY_FLUX) | mutated(json.dumps(samples.COMFY)))
 @settings(fuzz, max_examples=EACH)
 def test_comfyui_any_graph_ends_in_a_safe_spec(text):
@@ -254,6 +266,13 @@ HOSTILE = {
     ),
     "many samplers": json.dumps({str(at): samples.COMFY["3"] for at in range(20_000)}),
     "continued lines": "a \\\n--prompts '" + "b \\\n" * (MEGA // 4),
+    "lists": "Steps: 1, Sampler: Euler, " + "ab: [0, " * (MEGA // 8),
+    "open lists": "Steps: 1, Sampler: Euler, " + 'ab: ["ab: [", ' * (MEGA // 15),
+    "one line": "Steps: 1, " * (MEGA // 10),
+    "lines of fields": "Steps: 1, Seed\n" * (MEGA // 15),
+    "lines behind": "Steps: 1, Sampler: Euler, Seed: 1\n" + "a: b\n" * (MEGA // 5),
+    "more behind": "Steps: 1, Sampler: Euler, Seed: 1\nab: b\n" + "b\n" * (MEGA // 2),
+    "negatives": "Steps: 1, Sampler: Euler, " + "Negative prompt: a, " * (MEGA // 20),
     "values": "a --seeds " + "1 " * (MEGA // 2),
     "parts": "a --scheduler Euler;" + "a=1;" * (MEGA // 4),
 }

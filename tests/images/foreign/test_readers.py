@@ -45,7 +45,9 @@ def test_read_foreign_real_file_of_every_program_is_known(tmp_path, name):
     """From the file on disk to a spec that survives being stored."""
     write_png(tmp_path / "a.png", PIXELS, samples.ALL[name])
     found = read_foreign(tmp_path / "a.png")
-    known_as = {"A1111": "AUTOMATIC1111", "A1111 1.10": "AUTOMATIC1111"}.get(name, name.split()[0])
+    known_as = {"A1111": "AUTOMATIC1111", "A1111 1.10": "AUTOMATIC1111", "Draw Things": "Draw Things"}.get(
+        name, name.split()[0]
+    )
     assert found.program == known_as
     assert RunSpec.from_dict(found.spec.to_dict()) == found.spec
     assert found.spec.generator_device == "cpu"

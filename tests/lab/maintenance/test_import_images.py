@@ -1,5 +1,6 @@
 """Pictures taken in: a lost notebook written anew from them, edited rows put right, other programs' made parents."""
 
+import hashlib
 import json
 import shutil
 import sqlite3
@@ -235,6 +236,29 @@ def test_import_of_another_programs_image_makes_a_parent(lab, tmp_path):
     assert (again.run.id, again.files, again.known) == (1, 0, 1)
 
 
+def test_import_of_equal_pixels_with_other_words_makes_another_run(lab, tmp_path):
+    """A black picture is a black picture, but not the same request; each is known again."""
+    files = [foreign(tmp_path / "fox.png"), foreign(tmp_path / "owl.png", A1111.replace("fox", "owl"))]
+    for new in (True, False):
+        taken = lab.maintenance.import_images(files)
+        assert [(one.run.id, one.new) for one in taken] == [(1, new), (2, new)]
+    assert [lab.notebook.run(number).spec.variants[0].prompt for number in (1, 2)] == [
+        "a (red:1.2) fox", "a (red:1.2) owl",
+    ]  # fmt: skip
+
+
+def test_import_of_a_picture_that_was_known_by_its_pixels_alone_is_known_again(lab, tmp_path):
+    """Runs of older versions have the uid that pixels alone give; with the same words they are the same picture."""
+    file = foreign(tmp_path / "theirs.png")
+    lab.maintenance.import_images([file])
+    digest = pixel_sha256(read_pixels(tmp_path / "theirs.png"))
+    uid = hashlib.sha256(f"AUTOMATIC1111:{digest}".encode()).hexdigest()[:32]
+    with closing(sqlite3.connect(lab.workspace.database)) as connection, connection:
+        connection.execute("UPDATE promptlab_runs SET uid = ?", (uid,))
+    other = foreign(tmp_path / "owl.png", A1111.replace("fox", "owl"))
+    assert [(one.run.id, one.known) for one in lab.maintenance.import_images([file, other])] == [(1, 1), (2, 0)]
+
+
 def test_import_of_another_programs_image_cannot_be_verified(lab, tmp_path):
     """Nobody knows by which weights: that is said, with what can be typed instead."""
     lab.maintenance.import_images([foreign(tmp_path / "theirs.png")])
@@ -249,7 +273,7 @@ def test_import_names_files_without_metadata_and_takes_the_others(lab, tmp_path)
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     taken = lab.maintenance.import_images([str(tmp_path / name) for name in ("broken.png", "silent.png", "theirs.png")])
     assert sorted((one.file.rpartition("/")[2], one.problem) for one in taken if one.problem)[1] == (
-        "silent.png", "does not say how it was made",
+        "silent.png", "does not say how it was made in a way that is understood here (it holds: note)",
     )  # fmt: skip
     assert len([one for one in taken if one.run]) == 1
     with pytest.raises(InputError, match=r"silent\.png' does not say how it was made"):
