@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -49,11 +50,32 @@ def story(engine: str = "diffusers") -> str:
         engine: ``painter`` prints the same in a third of the time.
     """
     with tempfile.TemporaryDirectory() as folder:
-        command = ["sh", str(ROOT / "examples/story.sh"), f"{Path(sys.executable).parent}/promptlab", "demo"]
-        wide = {**os.environ, "COLUMNS": "100", "PROMPTLAB_ENGINE": engine}
-        said = subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder, env=wide).stdout
-    told = said[: said.index("$ promptlab list")].strip()
-    return f"```\n{told}\n```\n"
+        return shown(_told_by(f"{Path(sys.executable).parent}/promptlab", cwd=folder, PROMPTLAB_ENGINE=engine))
+
+
+def story_typed(typed: Callable[..., str]) -> str:
+    """Return the same of commands that are carried out in this process.
+
+    Args:
+        typed: carries out the words of a command, and returns what it says.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        names = Path(folder, "names")  # a command that says its own words, a line each
+        names.write_text("#!/bin/sh\nprintf '@words\\n'; printf '%s\\n' \"$@\"; printf '@end\\n'\n", encoding="utf-8")
+        names.chmod(0o755)
+        told = _told_by(str(names), cwd=folder)
+    return shown(re.sub(r"@words\n(.*?)\n@end\n", lambda found: typed(*found[1].split("\n")), told, flags=re.DOTALL))
+
+
+def _told_by(command: str, *, cwd: str, **environment: str) -> str:
+    words = ["sh", str(ROOT / "examples/story.sh"), command, "demo"]
+    wide = {**os.environ, "COLUMNS": "100", **environment}
+    return subprocess.run(words, check=True, capture_output=True, text=True, cwd=cwd, env=wide).stdout
+
+
+def shown(told: str) -> str:
+    """Return what the README shows of a story."""
+    return f"```\n{told[: told.index('$ promptlab list')].strip()}\n```\n"
 
 
 def without_times(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -11,26 +12,6 @@ import pytest
 from tests.house.readme import ROOT
 
 NOTEBOOK = ROOT / "examples" / "notebook.ipynb"
-RUN = '''
-"""As a notebook does it: the cells in order in one namespace, the value of a last expression shown."""
-import ast, json, sys, warnings
-
-warnings.simplefilter("error")
-names, shown = {"__name__": "__main__"}, []
-for cell in json.load(open(sys.argv[1], encoding="utf-8"))["cells"]:
-    if cell["cell_type"] != "code":
-        continue
-    tree = ast.parse("".join(cell["source"]))
-    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
-    exec(compile(tree, cell["id"], "exec"), names)
-    if last is not None:
-        value = eval(compile(ast.Expression(last.value), cell["id"], "eval"), names)
-        html = getattr(value, "_repr_html_", None)
-        shown.append([cell["id"], html() if html else repr(value)])
-json.dump(shown, open(sys.argv[2], "w", encoding="utf-8"))
-'''
-
-
 FRONT_DOOR = """
 import sys, promptlab
 before = sorted(name for name in sys.modules if name.startswith("promptlab"))
@@ -51,15 +32,28 @@ def test_notebook_is_stored_without_outputs():
     assert all(line.endswith("\n") for cell in held["cells"] for line in cell["source"][:-1])
 
 
+def shown_by(cells):
+    """What the cells show, by their ids: each the value of its last expression, all in one namespace."""
+    names, shown = {"__name__": "__main__"}, {}
+    for cell in cells:
+        if cell["cell_type"] != "code":
+            continue
+        tree = ast.parse("".join(cell["source"]))
+        last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+        exec(compile(tree, cell["id"], "exec"), names)
+        if last is not None:
+            value = eval(compile(ast.Expression(last.value), cell["id"], "eval"), names)
+            html = getattr(value, "_repr_html_", None)
+            shown[cell["id"]] = html() if html else repr(value)
+    return shown
+
+
 @pytest.mark.slow
-def test_notebook_runs_from_top_to_bottom(tmp_path):
+def test_notebook_runs_from_top_to_bottom(workspace, tmp_path, monkeypatch):
     """Top to bottom with the bundled model; grids and pictures come out as pictures, the table as a table."""
-    (tmp_path / "run.py").write_text(RUN, encoding="utf-8")
-    said = subprocess.run(
-        [sys.executable, "run.py", str(NOTEBOOK), "shown.json"], capture_output=True, text=True, cwd=tmp_path
-    )
-    assert said.returncode == 0, said.stderr
-    shown = dict(json.loads((tmp_path / "shown.json").read_text(encoding="utf-8")))
+    workspace.root.rename(tmp_path / "notebook-demo")
+    monkeypatch.chdir(tmp_path)
+    shown = shown_by(json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"])
     assert list(shown) == ["grid", "image", "rerun", "frame", "mean", "effect"]
     for cell in ("grid", "image", "rerun"):
         assert "<img" in shown[cell]

@@ -49,8 +49,18 @@ def test_reference_of_environment_variables_is_whole():
     assert {name for name in read if f"`{name}`" not in page} == set()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("engine", ["painter", pytest.param("diffusers", marks=pytest.mark.exhaustive)])
-def test_story_of_the_first_minute_prints_what_the_readme_shows(engine):
+def test_story_of_the_first_minute_prints_what_the_readme_shows(promptlab, workspace, tmp_path, monkeypatch):
     """The commands of the first minute print what the README says they print, whoever draws; times apart."""
+    workspace.root.rename(tmp_path / "demo")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PROMPTLAB_WORKSPACE", "demo")
+    monkeypatch.setenv("COLUMNS", "100")
+    told = readme.story_typed(lambda *words: promptlab(*words).out)
+    assert readme.without_times(block("story()")) == readme.without_times(told)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("engine", ["painter", "diffusers"])
+def test_story_of_the_first_minute_in_processes_of_its_own_prints_the_same(engine):
+    """As ``make demo`` does it, by the model and in a new workspace each time."""
     assert readme.without_times(block("story()")) == readme.without_times(readme.story(engine))

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import urllib.request
 
 import pytest
@@ -25,40 +24,40 @@ SPEC = RunSpec(
     pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="a fox"),), seeds=(0, 1), batch_size=2
 )  # fmt: skip
 
-WRITER = """
-import sys
+WRITERS = """
+import os, sys
 from promptlab import cli
 import promptlab.lab.execution.runner, promptlab.testing, promptlab.tracking.schema
 
-promptlab.tracking.schema.import_mlflow_quietly()
-me = sys.argv[1]
-print("ready", flush=True)
-sys.stdin.readline()
-codes = [
-    cli._exit_code(["run", f"a fox of {me}", "--seeds", "0-7"]),
-    cli._exit_code(["run", "a cat of nobody's", "--seeds", "0-3", "--name", f"of {me}"]),
-    cli._exit_code(["run", f"a dog of {me}", "--steps", "5", "--steps", "6", "--seeds", "0-1"]),
-    cli._exit_code(["run", "an owl of everybody's", "--seeds", "0-3"]),
-    cli._exit_code(["resume"]),
-]
-print(codes, flush=True)
+promptlab.tracking.schema.import_mlflow_quietly()  # once for all of them: it takes seconds
+for me in sys.argv[1:]:
+    if os.fork() == 0:
+        codes = [
+            cli._exit_code(["run", f"a fox of {me}", "--seeds", "0-7"]),
+            cli._exit_code(["run", "a cat of nobody's", "--seeds", "0-3", "--name", f"of {me}"]),
+            cli._exit_code(["run", f"a dog of {me}", "--steps", "5", "--steps", "6", "--seeds", "0-1"]),
+            cli._exit_code(["run", "an owl of everybody's", "--seeds", "0-3"]),
+            cli._exit_code(["resume"]),
+        ]
+        print(f"{me}: {codes}", flush=True)
+        os._exit(0)
+for me in sys.argv[1:]:
+    os.wait()
 """
 
 
-class Reader(threading.Thread):
-    """Asks for pages, as an open browser does, until it is told to stop."""
+class Reader:
+    """Asks for pages, as an open browser does."""
 
     def __init__(self, url):
-        super().__init__()
-        self._url, self._over, self.answers = url, threading.Event(), []
+        self._url = url
 
-    def run(self):
-        experiments = "/api/2.0/mlflow/experiments/search"
-        while not self._over.is_set():
-            self.answers.append(self._ask("/"))
-            found = json.loads(self._ask(experiments, {"max_results": 100}))
-            ids = [one["experiment_id"] for one in found["experiments"]]
-            self._ask("/api/2.0/mlflow/runs/search", {"experiment_ids": ids, "max_results": 100})
+    def look(self):
+        page = self._ask("/")
+        found = json.loads(self._ask("/api/2.0/mlflow/experiments/search", {"max_results": 100}))
+        ids = [one["experiment_id"] for one in found["experiments"]]
+        self._ask("/api/2.0/mlflow/runs/search", {"experiment_ids": ids, "max_results": 100})
+        return page
 
     def _ask(self, path, body=None):
         request = urllib.request.Request(
@@ -68,40 +67,21 @@ class Reader(threading.Thread):
         with urllib.request.urlopen(request, timeout=300) as answer:
             return answer.read()
 
-    def __enter__(self):
-        self.start()
-        return self
 
-    def __exit__(self, *_):
-        self._over.set()
-        self.join()
-
-
-def write(workspace, names):
-    """What the processes said, all of which begin at the same moment."""
+def write(workspace, names, reader):
+    """What the processes said, all of which begin at the same moment; at each line the pages are looked at."""
     environment = {
         **os.environ, "PROMPTLAB_ENGINE": "painter", "PROMPTLAB_WORKSPACE": str(workspace.root), "OMP_NUM_THREADS": "1",
     }  # fmt: skip
-    writers = [
-        subprocess.Popen(
-            [sys.executable, "-c", WRITER, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, env=environment,
-        )
-        for name in names
-    ]  # fmt: skip
-    try:
-        for writer in writers:
-            assert writer.stdout.readline() == "ready\n"
-        for writer in writers:
-            writer.stdin.write("go\n")
-            writer.stdin.flush()
-        return [writer.communicate(timeout=600)[0] for writer in writers]
-    finally:
-        for writer in writers:
-            writer.kill()
-            writer.wait()
-            writer.stdin.close()
-            writer.stdout.close()
+    said = []
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITERS, *names], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env=environment,
+    ) as writers:  # fmt: skip
+        for line in writers.stdout:
+            said.append(line)
+            assert b"<title>" in reader.look()
+    return said
 
 
 @pytest.mark.slow
@@ -113,12 +93,9 @@ def test_processes_writing_at_once_lose_nothing(tmp_path):
     workspace = Workspace.at(tmp_path / "together")
     names = [f"writer {number}" for number in range(count)]
     with serve(workspace, port=0) as server:
-        with Reader(server.url) as reader:
-            said = write(workspace, names)
-        assert b"<title>" in reader.answers[-1]
-    for text in said:
-        assert "locked" not in text
-        assert "[0, 0, 0, 0, 0]" in text.splitlines()[-1], text
+        said = write(workspace, names, Reader(server.url))
+    assert "locked" not in "".join(said)
+    assert {f"{name}: [0, 0, 0, 0, 0]\n" for name in names} <= set(said), said
     lab = Lab(workspace, engine=Painter())
     runs = [lab.history.find(str(summary.id)).run for summary in lab.history.list()]
     owls = [run for run in runs if run.spec.variants[0].prompt.startswith("an owl")]

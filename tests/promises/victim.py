@@ -1,14 +1,13 @@
-"""A process that runs and resumes in children which may be killed at any moment: ``victim.py ENGINE``.
+"""A process that runs and resumes in children which may be killed at any moment: ``victim.py ENGINE FOLDER``.
 
 Each line on standard input is a verb, ``run`` or ``resume``, and a folder. A child is forked that carries it out; its
-number is printed when it starts, its exit code when it ends. The parent makes one run by the painter before it forks:
-so all that a run imports is there, and a child is killed in its work and not in its imports. Torch works in children
-alone, its threads would not survive the fork.
+number is printed when it starts, its exit code when it ends. The parent makes one run by the painter, in ``FOLDER``,
+before it forks: so all that a run imports is there, and a child is killed in its work and not in its imports. Torch
+works in children alone, its threads would not survive the fork.
 """
 
 import os
 import sys
-import tempfile
 
 from promptlab.lab import Lab
 from promptlab.specs import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant
@@ -41,9 +40,8 @@ def carry_out(verb, kind, folder):
 
 
 def main():
-    (kind,) = sys.argv[1:]
-    with tempfile.TemporaryDirectory() as scratch:
-        carry_out("run", "painter", scratch)
+    kind, scratch = sys.argv[1:]
+    carry_out("run", "painter", scratch)
     if kind == "diffusers":
         from diffusers import AutoPipelineForText2Image  # noqa: F401 - likewise
 

@@ -118,6 +118,7 @@ def test_experiment_page_opens_as_a_matrix_of_seeds_and_variants(told, page):
     page.wait_for_function(f"() => ({loaded})([...document.querySelectorAll('[role=row]')].slice(-8)) == 8")
 
 
+@pytest.mark.exhaustive
 def test_experiment_page_has_nothing_before_the_images(told, page):
     """No assistant, no banner: the first row of pictures is within the first screen."""
     page.goto(told[0].address())
@@ -128,6 +129,7 @@ def test_experiment_page_has_nothing_before_the_images(told, page):
     assert not page.get_by_text("You're viewing a shared view").first.is_visible()
 
 
+@pytest.mark.exhaustive
 def test_experiment_page_table_shows_the_columns_that_matter(told, page):
     """None of which MLflow chooses by itself."""
     page.goto(told[0].address("warrior chief").replace("compareRunsMode=CHART", "compareRunsMode=TABLE"))
@@ -162,6 +164,7 @@ def test_run_page_words_are_text(told, page):
     assert shown.locator("img").count() == 1
 
 
+@pytest.mark.exhaustive
 def test_run_page_artifacts_have_an_image_by_its_seed(told, page):
     """A deep link to a picture works, under a name people can read."""
     page.goto(address_of(told, 1, 1, "/artifacts/pictures/seed-3.png"))
@@ -184,6 +187,7 @@ def test_sweep_page_leads_with_the_overview_and_names_its_runs(told, page):
     opened.value.get_by_text("Parallel Coordinates").wait_for()
 
 
+@pytest.mark.exhaustive
 def test_sweep_page_report_works_among_its_artifacts(told, page):
     """In MLflow's own frame: a table that sorts, axes that change places, and originals from this server."""
     server, ids = told
@@ -199,6 +203,7 @@ def test_sweep_page_report_works_among_its_artifacts(told, page):
     assert original.evaluate("img => img.decode().then(() => img.naturalWidth)") == 128
 
 
+@pytest.mark.exhaustive
 def test_sweep_view_compares_its_runs_in_charts(told, page):
     """None is collapsed away: a bar for each, a line for each, pictures of each."""
     page.set_viewport_size({"width": 1440, "height": 1800})  # MLflow draws a section when it comes into sight
@@ -211,6 +216,7 @@ def test_sweep_view_compares_its_runs_in_charts(told, page):
     assert (names[1], names[8]) == ("18 · pndm · 20", "11 · euler · 10")
 
 
+@pytest.mark.exhaustive
 def test_sweep_view_table_has_its_axes_beside_the_seconds(told, page):
     """Fastest first; the run above them is not among them."""
     page.goto(told[0].url + SWEEP_VIEW.replace("=CHART", "=TABLE"))
@@ -221,6 +227,7 @@ def test_sweep_view_table_has_its_axes_beside_the_seconds(told, page):
     assert [float(text) for text in cells.all_inner_texts()] == [1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8]
 
 
+@pytest.mark.exhaustive
 def test_prompt_page_shows_versions_in_order(told, page):
     """Versions with their aliases on the prompt's page; what a run added to its parent's comes after these."""
     page.goto(f"{told[0].url}/#/prompts")
