@@ -39,7 +39,7 @@ class Label:
 
 
 def font_size(cell_width: int, columns: int = 1) -> int:
-    """Return pixels to the em: 13 beside 128-pixel images, 20 beside 512, 30 beside 1024, more on a wide sheet.
+    """Return pixels to the em: 13 beside 128-pixel images, 20 beside 512, more on a wide sheet.
 
     A sheet of many large images is looked at as a whole: its words are read at the size that a screen leaves them.
     """
@@ -108,7 +108,7 @@ def _clamped(block: TextBlock, lines: int) -> TextBlock:
 def wrap_head(
     title: str, facts: Sequence[str], prompt: str, text: Style, small: Style, width: int
 ) -> tuple[TextBlock, ...]:
-    """Wrap the title, the facts in as few lines as they fit in, broken between two facts, and the common prompt."""
+    """Wrap the title, the facts in few lines, broken between two of them, and the common prompt."""
     lines: list[str] = []
     for fact in facts:
         joined = f"{lines[-1]}  ·  {fact}" if lines else fact
