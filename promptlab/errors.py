@@ -7,6 +7,7 @@
     │   └── OutOfMemory           … because a forward of so many images does not fit
     ├── TrackerError              MLflow could not be told; the run itself is whole
     ├── StoreError                a row or a picture could not be written after the command had begun
+    ├── ServerError               the server that keeps a model warm is gone, or speaks another version
     └── InputError                exit code 2: what was asked cannot be; nothing was written
         ├── UnknownValue          a value outside a closed set: a scheduler, a dtype, a device …
         ├── NotFound              a run, an image, a model or a file that is not there
@@ -40,6 +41,7 @@ __all__ = [
     "NotFound",
     "OutOfMemory",
     "PromptLabError",
+    "ServerError",
     "Spelling",
     "StoreError",
     "TrackerError",
@@ -166,6 +168,10 @@ class TrackerError(PromptLabError):
 
 class StoreError(PromptLabError):
     """Says that a row or an image could not be written after the command had begun: locked, disk full."""
+
+
+class ServerError(PromptLabError):
+    """Says that the server that keeps a model warm is gone, refuses, or speaks another version."""
 
 
 class InputError(PromptLabError):

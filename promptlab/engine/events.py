@@ -1,8 +1,8 @@
 """Defines what a generation yields: frozen, plain data that names requests by their ids.
 
 Every request of a generation ends in exactly one of :class:`ImageDone`, :class:`ImageFailed` and
-:class:`ForwardOutOfMemory`, unless the generation was cancelled before it was begun. :mod:`promptlab.engine.wire`
-writes all of them as JSON.
+:class:`ForwardOutOfMemory`, unless the generation was cancelled before it was begun. :mod:`promptlab.wire` writes them
+as JSON.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Makes the requests of a resolved spec: one for each image, variant by variant, seed by seed.
 
-A request carries all that its image needs and no live object: it can be written as JSON (:mod:`promptlab.engine.wire`),
-sent to another machine, shuffled or dropped without changing what any other image looks like.
+A request carries all that its image needs and no live object: it can be written as JSON (:mod:`promptlab.wire`), sent
+to another machine, shuffled or dropped without changing what any other image looks like.
 """
 
 from __future__ import annotations

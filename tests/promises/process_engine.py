@@ -15,9 +15,15 @@ import threading
 from dataclasses import asdict
 from queue import SimpleQueue
 
-from promptlab.engine import NO_PERMISSIONS, ClipEmbeddings, Permissions, wire
+from promptlab import __version__, wire
+from promptlab.engine import NO_PERMISSIONS, ClipEmbeddings, EngineEvent, Permissions
 from promptlab.errors import EngineError, PromptLabError, from_dict, to_dict
+from promptlab.plan import ImageRequest, ResolvedSpec, TruncatedPrompt
 from promptlab.specs import RunSpec
+
+
+def read(hint, plain):
+    return wire.decode(hint, plain, theirs=__version__)
 
 
 class ProcessEngine:
@@ -27,17 +33,17 @@ class ProcessEngine:
         self._process = None
 
     def resolve(self, specs, *, permissions=NO_PERMISSIONS):
-        answer = self._ask("resolve", permissions, specs=[spec.to_dict() for spec in specs])
-        return tuple(map(wire.resolved_from_dict, answer))
+        answer = self._ask("resolve", permissions, specs=wire.encode(specs))
+        return read(tuple[ResolvedSpec, ...], answer)
 
     def truncated_prompts(self, resolved, *, permissions=NO_PERMISSIONS):
-        answer = self._ask("truncated_prompts", permissions, resolved=list(map(wire.resolved_to_dict, resolved)))
-        return tuple(map(wire.truncated_from_dict, answer))
+        answer = self._ask("truncated_prompts", permissions, resolved=wire.encode(resolved))
+        return read(tuple[TruncatedPrompt, ...], answer)
 
     def generate(self, requests, *, permissions=NO_PERMISSIONS):
         if len({request.id for request in requests}) < len(requests):
             raise ValueError("two requests have one id")
-        self._send("generate", permissions, requests=list(map(wire.request_to_dict, requests)))
+        self._send("generate", permissions, requests=wire.encode(requests))
         return ProcessGeneration(self)
 
     def available_memory(self, device):
@@ -88,7 +94,7 @@ class ProcessGeneration:
 
     def __iter__(self):
         while (plain := self._engine.receive()) is not None:
-            yield wire.event_from_dict(plain)
+            yield read(EngineEvent, plain)
 
 
 def serve(engine, lines, answer):
@@ -116,19 +122,18 @@ def carry_out(engine, ask, under_way, answer):
     permissions = Permissions(**ask["permissions"])
     match ask["call"]:
         case "resolve":
-            specs = [RunSpec.from_dict(spec) for spec in ask["specs"]]
-            answer(["answer", list(map(wire.resolved_to_dict, engine.resolve(specs, permissions=permissions)))])
+            specs = read(tuple[RunSpec, ...], ask["specs"])
+            answer(["answer", wire.encode(engine.resolve(specs, permissions=permissions))])
         case "truncated_prompts":
-            resolved = list(map(wire.resolved_from_dict, ask["resolved"]))
-            found = engine.truncated_prompts(resolved, permissions=permissions)
-            answer(["answer", list(map(wire.truncated_to_dict, found))])
+            resolved = read(tuple[ResolvedSpec, ...], ask["resolved"])
+            answer(["answer", wire.encode(engine.truncated_prompts(resolved, permissions=permissions))])
         case "available_memory":
             answer(["answer", engine.available_memory(ask["device"])])
         case "generate":
-            requests = list(map(wire.request_from_dict, ask["requests"]))
+            requests = read(tuple[ImageRequest, ...], ask["requests"])
             under_way[:] = [engine.generate(requests, permissions=permissions)]
             for event in under_way[0]:
-                answer(["event", wire.event_to_dict(event)])
+                answer(["event", wire.encode(event)])
             under_way.clear()
             answer(["event", None])
 

@@ -8,21 +8,18 @@ import numpy as np
 import pytest
 
 from promptlab.engine import (
-    ForwardOutOfMemory,
     ImageDone,
     ImageFailed,
     ImageStarted,
     ModelLoaded,
-    ModelLoading,
     StepDone,
     create_engine,
-    wire,
 )
 from promptlab.errors import EngineError, UnknownValue
 from promptlab.images.png import pixel_sha256
 from promptlab.plan import TruncatedPrompt, requests_of
-from promptlab.records import Environment, plain
-from promptlab.specs import CallSpec, Embedding, Lora, MachineSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant
+from promptlab.records import plain
+from promptlab.specs import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant
 from promptlab.testing import Painter
 from tests.engine.drawing import draw, numbered, resolve
 from tests.promises.process_engine import ProcessEngine
@@ -201,54 +198,6 @@ def test_truncated_prompts_names_every_text_once(engine):
 def test_available_memory_is_a_number_of_bytes(engine):
     """Of the device that a run would use."""
     assert engine.available_memory(resolve(engine, SPEC).device) > 2**20
-
-
-def test_requests_come_back_from_the_wire_equal():
-    """With everything that a request can hold."""
-    spec = SPEC.vary(
-        loras=(Lora(name="ink", weight=0.5),), embeddings=(Embedding(name="cat", token="<cat>"),), vae="other",
-        arguments=(("eta", 0.5),), weighting=True, variation_seed=3, variation_strength=0.25, offload="model",
-    )  # fmt: skip
-    for resolved in (
-        resolve(Painter(), spec),
-        dataclasses.replace(resolve(Painter(), SPEC), steps=(3, 1), pieces=(1, 2)),
-    ):
-        assert wire.resolved_from_dict(json.loads(json.dumps(wire.resolved_to_dict(resolved)))) == resolved
-        for request in requests_of(resolved, within="12/"):
-            back = wire.request_from_dict(json.loads(json.dumps(wire.request_to_dict(request))))
-            assert back == request
-            assert [each.identity for each in back.pipeline.loras] == [each.identity for each in request.pipeline.loras]
-    assert MachineSpec(offload="model") == resolve(Painter(), spec).spec.machine
-
-
-EVENTS = [
-    ModelLoading(what="mini", done=1, total=2),
-    ModelLoaded(seconds=1.5),
-    ImageStarted(request_id="1/0"),
-    StepDone(batch=0, batches=2, step=1, steps=20),
-    ImageFailed(request_id="1/0", reason="no"),
-    ForwardOutOfMemory(request_ids=("1/0", "1/1"), rows=4),
-]
-
-
-@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
-def test_events_come_back_from_the_wire_equal(event):
-    """Each as JSON and back."""
-    assert wire.event_from_dict(json.loads(json.dumps(wire.event_to_dict(event)))) == event
-
-
-def test_images_come_back_from_the_wire_with_their_pixels():
-    """Bytes, size, and all that is told of them."""
-    pixels = np.random.default_rng(1).integers(0, 256, (3, 5, 3), dtype=np.uint8)
-    image = ImageDone(
-        request_id="1/0", pixels=pixels, batch=1, row=2, seconds=0.5, environment=Environment(facts={"threads": 2}),
-        peak_memory=7, flag="black", decoded_in="float32",
-    )  # fmt: skip
-    back = wire.event_from_dict(json.loads(json.dumps(wire.event_to_dict(image))))
-    assert isinstance(back, ImageDone)
-    np.testing.assert_array_equal(back.pixels, pixels)
-    names = [field.name for field in dataclasses.fields(ImageDone) if field.name != "pixels"]
-    assert [getattr(back, name) for name in names] == [getattr(image, name) for name in names]
 
 
 def test_process_engine_that_is_gone_is_an_engine_error():
