@@ -19,5 +19,7 @@ RUN torch=$(grep '^torch==' /src/constraints.txt) \
 RUN useradd --create-home promptlab && mkdir -p /work /cache && chown promptlab /work /cache
 USER promptlab
 WORKDIR /work
+# a container ends with its command, so nothing is to stay behind it; `server start --host 0.0.0.0` keeps one warm
+ENV PROMPTLAB_KEEP_ALIVE=0
 ENTRYPOINT ["promptlab"]
 CMD ["--help"]

@@ -68,7 +68,7 @@ def words_of(family: Family, folder: Path) -> tuple[str, ...]:
 def tried(family: Family, home: Path) -> tuple[str, list[str]]:
     """What came of a family: class name, and a line for each thing that was tried."""
     folder, kind = saved(family, home)
-    os.environ["PROMPTLAB_WORKSPACE"] = str(home / "work")
+    os.environ |= {"PROMPTLAB_WORKSPACE": str(home / "work"), "PROMPTLAB_KEEP_ALIVE": "0"}
     setting = words_of(family, folder)
     told: list[str] = []
     for name, command in (

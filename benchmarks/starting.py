@@ -22,6 +22,7 @@ from benchmarks.machine import machine
 IMPORTS = "from diffusers import StableDiffusionPipeline; import mlflow"
 FIRST_STEP = """
 import os, sys
+os.environ["PROMPTLAB_KEEP_ALIVE"] = "0"  # what a warm server saves is asked by serving.py
 from promptlab import cli
 from promptlab.cli.progress import ProgressDisplay
 from promptlab.engine import StepDone

@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported: promptlab.engine.machine.torch_setup
+os.environ["PROMPTLAB_KEEP_ALIVE"] = "0"  # commands make pictures in their own process, but where a test says otherwise
+os.environ.pop("PROMPTLAB_SERVER", None)
 
 from filelock import FileLock
 from hypothesis import settings
@@ -191,3 +193,24 @@ def promptlab(workspace, monkeypatch, capsys):
         return Said(code=int(left.value.code or 0), out=said.out, err=said.err)
 
     return typed
+
+
+@pytest.fixture
+def runtime(monkeypatch):
+    """Let commands start and find servers, in a folder of the test's own; one that still runs is stopped."""
+    from promptlab.serving.connection import request
+    from promptlab.serving.discovery import ServerPlace, find
+    from tests.serving.running import short_folder
+
+    with short_folder() as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+        monkeypatch.setenv("PROMPTLAB_ENGINE", "painter")
+        monkeypatch.setenv("PROMPTLAB_KEEP_ALIVE", "5")
+        here = ServerPlace.here()
+        yield here
+        address = find(here)
+        if address is not None:
+            request(address, "POST", "/stop")
+        if here.living.exists():
+            with FileLock(here.living):  # which a server holds for as long as it lives
+                pass

@@ -56,6 +56,8 @@ COMMANDS: Final = MappingProxyType(
             "Print the JSON Schema of experiment files: editors complete and check them by it."),
         "search": ("promptlab.cli.search:search",
             "Find pictures by their words: prompts, negative prompts, templates, labels, notes, names of runs."),
+        "server": ("promptlab.cli.server:server",
+            "Keep a model warm between commands, in a process that stays."),
         "show": ("promptlab.cli.show:show",
             "Show everything recorded about a run (3, last), an image (3/12, or its file) or a sweep (sweep:2)."),
         "sync": ("promptlab.cli.ui:sync",

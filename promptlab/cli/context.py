@@ -8,7 +8,8 @@ for the command being carried out, and for nothing that is remembered, lies in c
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -18,9 +19,18 @@ from promptlab.cli.paths import DATABASE
 from promptlab.errors import UnknownValue
 
 if TYPE_CHECKING:
+    from promptlab.engine import Engine
     from promptlab.lab import Lab
 
-__all__ = ["allow_pickle_option", "open_lab", "tracking_option", "workspace_options"]
+__all__ = [
+    "allow_pickle_option",
+    "database_url",
+    "engine_maker",
+    "open_lab",
+    "pickle_allowed",
+    "tracking_option",
+    "workspace_options",
+]
 
 _ALLOW_PICKLE: Final = "promptlab.allow_pickle"
 _DATABASE_URL: Final = "promptlab.database_url"
@@ -32,8 +42,6 @@ Command = Callable[..., Any]
 def open_lab(workspace: str | None, tracking_uri: str | None = None) -> Lab:
     """Return the lab of the command being carried out, as options and environment name it.
 
-    ``PROMPTLAB_ENGINE=painter`` paints instead of diffusing.
-
     Args:
         workspace: the folder, the current one by default.
         tracking_uri: of an MLflow server; the workspace's own MLflow by default.
@@ -43,14 +51,39 @@ def open_lab(workspace: str | None, tracking_uri: str | None = None) -> Lab:
     """
     from promptlab.lab import Lab
 
-    engine, database_url = os.environ.get("PROMPTLAB_ENGINE", "diffusers"), _database_url()
-    if engine == "diffusers":
-        return Lab(workspace, database=database_url, tracking_uri=tracking_uri, allow_pickle=_pickle_allowed())
-    if engine == "painter":
-        from promptlab.testing import Painter
+    return Lab(
+        workspace, database=database_url(), tracking_uri=tracking_uri, allow_pickle=pickle_allowed(),
+        make_engine=engine_maker(),
+    )  # fmt: skip
 
-        return Lab(workspace, database=database_url, engine=Painter(), tracking_uri=tracking_uri)
-    raise UnknownValue("PROMPTLAB_ENGINE", engine, ["diffusers", "painter"])
+
+def engine_maker() -> Callable[[], Engine]:
+    """Return what creates the engine: diffusers, or with ``PROMPTLAB_ENGINE=painter`` what paints instead.
+
+    Raises:
+        UnknownValue: for an engine that there is none of.
+    """
+    name = os.environ.get("PROMPTLAB_ENGINE", "diffusers")
+    if name not in _ENGINES:
+        raise UnknownValue("PROMPTLAB_ENGINE", name, [*_ENGINES])
+    return _ENGINES[name]
+
+
+def _create_diffusers() -> Engine:
+    from promptlab.engine import create_engine
+
+    return create_engine()
+
+
+def _create_painter() -> Engine:
+    from promptlab.testing import Painter
+
+    return Painter()
+
+
+_ENGINES: Final[Mapping[str, Callable[[], Engine]]] = MappingProxyType(
+    {"diffusers": _create_diffusers, "painter": _create_painter}
+)
 
 
 def workspace_options(command: Command) -> Command:
@@ -90,7 +123,8 @@ def allow_pickle_option(command: Command) -> Command:
     )(command)  # fmt: skip
 
 
-def _pickle_allowed() -> bool:
+def pickle_allowed() -> bool:
+    """Say whether the command being carried out may read pickled weights."""
     context = click.get_current_context(silent=True)
     return context is not None and bool(context.meta.get(_ALLOW_PICKLE))
 
@@ -99,7 +133,8 @@ def _keep_permission(ctx: click.Context, _: click.Parameter, typed: bool) -> Non
     ctx.meta[_ALLOW_PICKLE] = typed
 
 
-def _database_url() -> str | None:
+def database_url() -> str | None:
+    """Return where the records of the command being carried out are, where that is said."""
     context = click.get_current_context(silent=True)
     return None if context is None else context.meta.get(_DATABASE_URL)
 

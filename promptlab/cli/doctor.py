@@ -11,6 +11,8 @@ from promptlab.cli.output import echo
 from promptlab.cli.progress import ProgressDisplay
 from promptlab.cli.render.findings import finding_lines
 from promptlab.cli.render.layout import counted
+from promptlab.cli.render.server_status import status_lines
+from promptlab.cli.warm import status_here
 from promptlab.records import plain
 
 __all__ = ["doctor"]
@@ -26,19 +28,28 @@ def doctor(fix: bool, as_json: bool, workspace: str | None, tracking_uri: str | 
 
     Looked at: the database's pages and rows; every picture's file, pixels and own words; grids, stray and half-written
     files; what MLflow shows of every run. --fix deletes no picture and no row: lost pictures are put back from MLflow's
-    copy or marked for resume, grids are drawn again, MLflow is told again. The exit code is 0 when nothing is left.
+    copy or marked for resume, grids are drawn again, MLflow is told again. The exit code is 0 when nothing is left. A
+    server that keeps a model warm is shown with the memory that it holds.
     """
     lab = open_lab(workspace, tracking_uri)
     with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
         found = lab.maintenance.doctor(watch=progress)
         left = lab.maintenance.fix(found, watch=progress) if fix and found else found
+    server = status_here()
     mended = [finding for finding in found if finding not in left]
     if as_json:
-        echo(json.dumps({"mended": plain(mended), "findings": plain(left)}, indent=2, ensure_ascii=False))
+        told = {
+            "mended": plain(mended),
+            "findings": plain(left),
+            **({} if server is None else {"server": plain(server)}),
+        }
+        echo(json.dumps(told, indent=2, ensure_ascii=False, default=str))
     else:
         for line in finding_lines(left, mended, lab.workspace, fixing=fix):
             echo(line)
         if not left:
             runs, pictures = lab.history.count()
             echo(f"healthy: {counted(runs, 'run')}, {counted(pictures, 'picture')}, and MLflow agree")
+        for line in () if server is None else status_lines(server):
+            echo(line)
     return 1 if left else 0

@@ -12,6 +12,7 @@ from promptlab.cli.output import echo
 from promptlab.cli.progress import ProgressDisplay
 from promptlab.cli.render.csv import check_one_format
 from promptlab.cli.render.effect_table import effect_csv, effect_json, effect_lines
+from promptlab.cli.warm import open_warm_lab, server_options
 from promptlab.errors import InputError, UnknownValue
 from promptlab.lab.history.rerun import RunOrImage
 
@@ -31,6 +32,7 @@ __all__ = ["effect"]
 @show_option
 @workspace_options
 @tracking_option
+@server_options
 def effect(
     ref: str,
     clip_model: str | None,
@@ -56,7 +58,8 @@ def effect(
         raise UnknownValue("--score", score, ["clip"])
     if score is not None and clip_model is None:
         raise InputError("--score", score, problem="needs a CLIP model", hint="--clip-model FOLDER_OR_ID")
-    lab = open_lab(workspace, tracking_uri)
+    # without a CLIP model there is nothing to keep warm
+    lab = (open_lab if clip_model is None else open_warm_lab)(workspace, tracking_uri)
     source: RunOrImage = lab.history.find(ref)
     with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
         found = lab.effect(str(source.run.id), clip_model=clip_model, score=score is not None, device=device,

@@ -6,7 +6,7 @@ import re
 
 import click
 
-from promptlab.cli.context import allow_pickle_option, open_lab, tracking_option, workspace_options
+from promptlab.cli.context import allow_pickle_option, tracking_option, workspace_options
 from promptlab.cli.inline_pictures import show_option, show_picture
 from promptlab.cli.options import dry_run_option, experiment_options, record_options, setting_options
 from promptlab.cli.output import echo
@@ -22,6 +22,7 @@ from promptlab.cli.parse import (
 from promptlab.cli.progress import ProgressDisplay
 from promptlab.cli.render.plan import plan_lines
 from promptlab.cli.render.run_results import run_lines, runs_lines, sweep_lines
+from promptlab.cli.warm import open_planning_lab, open_warm_lab, server_option, server_options
 from promptlab.errors import InputError
 from promptlab.expand import Sweep
 from promptlab.specs import AUTO
@@ -34,6 +35,7 @@ __all__ = ["plan", "rerun", "resume", "run"]
 @setting_options
 @record_options
 @tracking_option
+@server_options
 @show_option
 @dry_run_option
 @takes_run_options
@@ -58,7 +60,7 @@ def run(options: RunOptions) -> None:
         return
     from promptlab.lab import DEFAULT_EXPERIMENT
 
-    lab = open_lab(options.workspace, options.tracking_uri)
+    lab = open_warm_lab(options.workspace, options.tracking_uri)
     line_of_work = experiment.experiment or DEFAULT_EXPERIMENT
     name, note, again = experiment.name, experiment.note, options.again
     with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
@@ -79,6 +81,7 @@ def run(options: RunOptions) -> None:
 @experiment_options
 @setting_options
 @record_options
+@server_option
 @takes_run_options
 def plan(options: RunOptions) -> None:
     """Say what run would make, with the same words and options: runs, images, time, disk. Makes nothing."""
@@ -86,7 +89,7 @@ def plan(options: RunOptions) -> None:
 
 
 def _say_plan(options: RunOptions, sweep: Sweep) -> None:
-    planned = open_lab(options.workspace).plan(sweep.specs, again=options.again)
+    planned = open_planning_lab(options.workspace).plan(sweep.specs, again=options.again)
     echo("\n".join(plan_lines(planned, sweep)))
     if any(spec.batch_size == AUTO for spec in sweep.specs):
         echo("  batch size auto: run tries out how many fit; this plan counts with the default")
@@ -103,6 +106,7 @@ def _say_plan(options: RunOptions, sweep: Sweep) -> None:
 @setting_options
 @record_options
 @tracking_option
+@server_options
 @show_option
 @dry_run_option
 @takes_run_options
@@ -121,7 +125,7 @@ def rerun(options: RunOptions, source: str) -> None:
         raise InputError("--seeds", problem="is said beside --seed", allowed="--seed to keep, or --seeds for others")
     seeds, edit = kept or (), prompt_edit_of(options)
     changes = changes_of(options) | ({} if others is None else {"seeds": others})
-    lab = open_lab(options.workspace, options.tracking_uri)
+    lab = (open_planning_lab if options.dry_run else open_warm_lab)(options.workspace, options.tracking_uri)
     parent = lab.history.find(source)
     if options.dry_run:
         spec = lab.rerun_spec(parent, seeds=seeds, edit=edit, changes=changes)
@@ -140,6 +144,7 @@ def rerun(options: RunOptions, source: str) -> None:
 @click.argument("ref", required=False, metavar="[RUN|last|sweep:N]")
 @workspace_options
 @tracking_option
+@server_options
 @allow_pickle_option
 @show_option
 def resume(ref: str | None, workspace: str | None, tracking_uri: str | None, show: bool | None) -> None:
@@ -155,7 +160,7 @@ def resume(ref: str | None, workspace: str | None, tracking_uri: str | None, sho
             "RUN", ref, problem="names no run and no sweep", allowed="a run's number, last, or sweep:N",
             hint="promptlab list",
         )  # fmt: skip
-    lab = open_lab(workspace, tracking_uri)
+    lab = open_warm_lab(workspace, tracking_uri)
     resuming = None if ref == "last" else ref or ""
     with ProgressDisplay(lab.workspace, resuming=resuming, tracking_uri=lab.tracking_uri) as progress:
         runs = lab.resume(ref, watch=progress)

@@ -10,13 +10,14 @@ from typing import Final
 
 import click
 
-from promptlab.cli.context import open_lab, tracking_option, workspace_options
+from promptlab.cli.context import tracking_option, workspace_options
 from promptlab.cli.options import setting_options
 from promptlab.cli.output import echo
 from promptlab.cli.parse import RunOptions, changes_of, prompt_edit_of, takes_run_options
 from promptlab.cli.progress import ProgressDisplay
 from promptlab.cli.render.batch_sizes import probe_lines
 from promptlab.cli.spelling import option_of, option_off
+from promptlab.cli.warm import open_warm_lab, server_options
 from promptlab.errors import InputError
 from promptlab.expand.values import read_values
 from promptlab.models import DEFAULT_MODEL
@@ -37,6 +38,7 @@ _VARIED: Final = ("batch_size", "attention_slicing")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @workspace_options
 @tracking_option
+@server_options
 @takes_run_options
 def probe(options: RunOptions, prompt: str, as_json: bool) -> None:
     """Try out batch sizes: seconds per image and peak memory, with and without attention slicing.
@@ -55,7 +57,7 @@ def probe(options: RunOptions, prompt: str, as_json: bool) -> None:
     slicing = tuple(map(bool, dict.fromkeys(options.settings.get("attention_slicing", ())))) or (False, True)
     spec = _spec(options, prompt)
     experiment = options.experiment or ""
-    lab = open_lab(options.workspace, options.tracking_uri)
+    lab = open_warm_lab(options.workspace, options.tracking_uri)
     with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
         found = lab.probe(spec, sizes=sizes, slicing=slicing, experiment=experiment, watch=progress)
     if as_json:

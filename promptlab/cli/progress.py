@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from promptlab.cli.output import echo, visible
 from promptlab.cli.paths import elsewhere
 from promptlab.cli.render.batch_sizes import chosen_batch_line, trial_text
+from promptlab.cli.render.server_status import waiting_line
 from promptlab.cli.render.truncation import truncation_lines
 from promptlab.cli.render.warnings import reduced_batch_line
 from promptlab.engine import ModelLoaded, ModelLoading, StepDone
@@ -21,6 +23,7 @@ from promptlab.lab.execution.events import (
     ImagesGenerated,
     ImagesVerified,
     Interrupted,
+    JobWaiting,
     ProbeStarted,
     ProbeTrackingFailed,
     Progress,
@@ -73,9 +76,12 @@ class ProgressDisplay:
         self._images: TaskID | None = None
         self._steps: TaskID | None = None
         self._progress: tuple[str, TaskID] | None = None
+        self._waited = False
         self._notes: list[str] = []
 
     def __enter__(self) -> Self:
+        if not (sys.stderr.isatty() or os.environ.get("FORCE_COLOR") or os.environ.get("TTY_COMPATIBLE")):
+            return self  # rich would say the same, and takes a twentieth of a second to import
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress
@@ -112,15 +118,15 @@ class ProgressDisplay:
         match event:
             case TrackingFailed(run_id=run_id, reason=reason):
                 self._note_tracking_failure(run_id, reason)
-            case GridFailed(run_id=run_id, reason=reason):
-                self._notes.append(f"run {run_id} is whole, but its grid was not drawn: {reason}")
+            case GridFailed() | ProbeTrackingFailed():
+                self._notes.append(_failure_note(event))
             case PromptsTruncated(prompts=prompts):
                 for line in truncation_lines(prompts):
                     self._say(line)
             case BatchSizeChosen() | BatchSizeReduced() | Interrupted():
                 self._say(_sentence(event))
-            case ProbeTrackingFailed(reason=reason):
-                self._notes.append(f"MLflow was not told: {reason}")
+            case JobWaiting(ahead=ahead):
+                self._note_waiting(ahead)
             case SweepStarted(sweep_id=sweep_id):
                 self._sweep, self._begun = True, f"sweep:{sweep_id}"
             case RunStarted(run=run):
@@ -132,6 +138,12 @@ class ProgressDisplay:
                 self.made, self._made_of_run = self.made + count - self._made_of_run, count
         if self._bars is not None:
             self._draw(self._bars, event)
+
+    def _note_waiting(self, ahead: int) -> None:
+        """Say once that others come first; where there are bars, they count them down."""
+        if ahead and self._bars is None and not self._waited:
+            self._waited = True
+            self._say(waiting_line(ahead))
 
     def _note_tracking_failure(self, run_id: int, reason: str) -> None:
         there = "" if self._workspace is None else elsewhere(self._workspace)
@@ -148,7 +160,7 @@ class ProgressDisplay:
                 self._finished = self._images_asked = 0
             case RunStarted(run=run):
                 self._run(bars, run)
-            case ModelLoading() | ModelLoaded() | ProbeStarted():
+            case ModelLoading() | ModelLoaded() | ProbeStarted() | JobWaiting():
                 self._show_spinner(bars, _spinner_text(event))
             case StepDone(step=step, steps=steps):
                 if self._steps is None:
@@ -195,6 +207,13 @@ class ProgressDisplay:
                 self._bars.console.print(visible(sentence), markup=False, emoji=False)
 
 
+def _failure_note(event: GridFailed | ProbeTrackingFailed) -> str:
+    match event:
+        case GridFailed(run_id=run_id, reason=reason):
+            return f"run {run_id} is whole, but its grid was not drawn: {reason}"
+    return f"MLflow was not told: {event.reason}"
+
+
 def _sentence(event: BatchSizeChosen | BatchSizeReduced | Interrupted) -> str:
     match event:
         case BatchSizeChosen(batch_size=batch_size, tried=tried):
@@ -204,8 +223,10 @@ def _sentence(event: BatchSizeChosen | BatchSizeReduced | Interrupted) -> str:
     return "finishing the pictures under way; Ctrl-C again stops at once"
 
 
-def _spinner_text(event: ModelLoading | ModelLoaded | ProbeStarted) -> str | None:
+def _spinner_text(event: ModelLoading | ModelLoaded | ProbeStarted | JobWaiting) -> str | None:
     match event:
+        case JobWaiting(ahead=ahead) if ahead:
+            return waiting_line(ahead)
         case ModelLoading(what=what, done=done, total=total) if total:
             return f"loading {what}: {(done or 0) / 1e6:,.0f} of {total / 1e6:,.0f} MB"
         case ModelLoading(what=what):

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from promptlab.cli.context import allow_pickle_option, open_lab, workspace_options
+from promptlab.cli.context import allow_pickle_option, workspace_options
 from promptlab.cli.output import echo
 from promptlab.cli.param_types import integer
 from promptlab.cli.progress import ProgressDisplay
 from promptlab.cli.render.verdicts import verdict_lines
+from promptlab.cli.warm import open_warm_lab, server_options
 from promptlab.errors import InputError, UnknownValue
 from promptlab.records import Outcome, plain
 
 if TYPE_CHECKING:
     from promptlab.lab import Lab
+    from promptlab.serving.remote_lab import RemoteLab
 
 __all__ = ["verify"]
 
@@ -31,6 +33,7 @@ _ALLOWED = (Outcome.EXACT, Outcome.CLOSE)
 @click.option("--allow", default="exact", show_default=True, metavar="exact|close", help="What counts as success.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @workspace_options
+@server_options
 @allow_pickle_option
 def verify(
     refs: tuple[str, ...], everything: bool, sample: int | None, allow: str, as_json: bool, workspace: str | None
@@ -52,7 +55,7 @@ def verify(
                          hint="promptlab verify last")  # fmt: skip
     if sample is not None and sample < 1:
         raise InputError("--sample", sample, problem="is too small", allowed="1 or more", hint="--sample 20")
-    lab = open_lab(workspace)
+    lab = open_warm_lab(workspace)
     with ProgressDisplay(lab.workspace) as progress:
         verdicts = lab.verify(refs, everything=everything, sample=sample, watch=progress)
     if as_json:
@@ -63,7 +66,7 @@ def verify(
     return int(not all(one.verification is not None and one.verification.outcome in accepted for one in verdicts))
 
 
-def _not_looked_at(refs: Sequence[str], lab: Lab) -> Iterator[str]:
+def _not_looked_at(refs: Sequence[str], lab: Lab | RemoteLab) -> Iterator[str]:
     """Say what ``last`` leaves out where it is a run of a sweep, which is what was asked for last."""
     run = lab.history.find("last").run if "last" in refs else None
     if run is not None and run.sweep_id is not None and f"sweep:{run.sweep_id}" not in refs:

@@ -64,6 +64,7 @@ class LabContext:
         tracker: Tracker | None = None,
         tracking_uri: str | None = None,
         allow_pickle: bool = False,
+        make_engine: Callable[[], Engine] | None = None,
     ) -> LabContext:
         """Create a context; the arguments are those of :class:`promptlab.lab.Lab`.
 
@@ -77,7 +78,7 @@ class LabContext:
             database=database_of(place),
             tracking_address=address,
             allow_pickle=allow_pickle,
-            make_engine=_create_engine if engine is None else lambda: engine,
+            make_engine=make_engine or _create_engine if engine is None else lambda: engine,
             make_tracker=lambda: _mlflow_tracker(place, address) if tracker is None else tracker,
         )
 

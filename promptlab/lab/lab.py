@@ -10,7 +10,7 @@ imports what it needs when it is called.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -54,6 +54,7 @@ class Lab:
         tracker: where ended runs are recorded; MLflow in the workspace by default.
         tracking_uri: of an MLflow server elsewhere on which runs are recorded instead, ``http(s)://…``.
         allow_pickle: whether pickled weights are read, where a model has no others; never remembered.
+        make_engine: creates the engine where none is given, when it is first needed; that of diffusers by default.
 
     Raises:
         InputError: when ``database`` or ``tracking_uri`` is no address.
@@ -68,10 +69,11 @@ class Lab:
         tracker: Tracker | None = None,
         tracking_uri: str | None = None,
         allow_pickle: bool = False,
+        make_engine: Callable[[], Engine] | None = None,
     ) -> None:
         self.context = LabContext.create(
             workspace, database=database, engine=engine, tracker=tracker, tracking_uri=tracking_uri,
-            allow_pickle=allow_pickle,
+            allow_pickle=allow_pickle, make_engine=make_engine,
         )  # fmt: skip
 
     @cached_property

@@ -101,3 +101,13 @@ def test_import_time_of_best_has_no_torch_mlflow_or_sqlalchemy(lab):
     lab.ratings.vote("1/0", "1/1")
     found = loaded_by("best --by variant", workspace=lab.workspace.root)
     assert found == {"best --by variant": (0, {"numpy"})}
+
+
+def test_import_time_of_a_command_for_a_warm_server_has_nothing_heavy(runtime, workspace):
+    """What is typed is sent, and what happens is said: the server has all else."""
+    from promptlab.testing import Painter
+    from tests.serving.running import running_server
+
+    commands = ("run a --seeds 0-1", "rerun last --seed 1 --append x", "resume", "verify last", "run b --steps 5-6")
+    with running_server(Painter(), place=runtime):
+        assert loaded_by(*commands, workspace=workspace.root) == dict.fromkeys(commands, (0, set()))

@@ -18,6 +18,7 @@ __all__ = [
     "ImagesGenerated",
     "ImagesVerified",
     "Interrupted",
+    "JobWaiting",
     "ProbeStarted",
     "ProbeTrackingFailed",
     "Progress",
@@ -132,6 +133,13 @@ class Interrupted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobWaiting:
+    """Says that a server carries out ``ahead`` jobs before this one; see :mod:`promptlab.serving`."""
+
+    ahead: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrackingStarted:
     """Says that all is saved, and is being recorded in MLflow."""
 
@@ -167,6 +175,7 @@ Event = (
     | ImagesVerified
     | Progress
     | Interrupted
+    | JobWaiting
     | TrackingStarted
     | GridFailed
     | TrackingFailed

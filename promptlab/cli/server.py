@@ -1,0 +1,121 @@
+"""Carries out ``promptlab server``: starts, shows and stops the process that keeps a model warm."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from promptlab.cli.context import engine_maker
+from promptlab.cli.output import echo
+from promptlab.cli.param_types import integer
+from promptlab.cli.render.server_status import status_lines
+from promptlab.cli.warm import keep_alive_option, running_server, server_option, status_of, typed_keep_alive
+from promptlab.records import plain
+from promptlab.serving.connection import Endpoint, request
+from promptlab.serving.messages import FOREVER, KeepAlive
+
+if TYPE_CHECKING:
+    from promptlab.serving.lab_server import LabServer
+
+__all__ = ["server"]
+
+
+@click.group()
+def server() -> None:
+    """Keep a model warm between commands, in a process that stays.
+
+    The first command that makes pictures starts it, and 15 minutes after the last one it ends and gives its memory
+    back. PROMPTLAB_KEEP_ALIVE says how many minutes, or forever; with 0, or --no-server, there is none.
+    """
+
+
+@server.command()
+@keep_alive_option
+@click.option("--host", metavar="ADDRESS", help="Serve other machines at this address, until Ctrl-C.")
+@click.option("--port", type=integer("--port", "7860"), default=7860, show_default=True, help="That of --host.")
+def start(keep_alive: KeepAlive | None, host: str | None, port: int) -> None:
+    """Start the server, unless it is running.
+
+    With --host it serves other machines, and stays in the terminal until Ctrl-C. They type --server http://HOST:PORT,
+    and need the token, and the workspace under the same path. The token is that of $PROMPTLAB_SERVER_TOKEN, or of the
+    file that $PROMPTLAB_SERVER_TOKEN_FILE names; one is made where there is none.
+    """
+    if host is not None:
+        _serve_others(host, port, FOREVER if keep_alive is None else keep_alive)
+        return
+    from promptlab.serving.discovery import ServerPlace, find_or_start
+
+    asked = typed_keep_alive() if keep_alive is None else keep_alive
+    address = find_or_start(ServerPlace.here(), keep_alive=None if asked is None else str(asked))
+    echo("\n".join(status_lines(status_of(address))))
+
+
+@server.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON; null where none is running.")
+@server_option
+def status(as_json: bool) -> None:
+    """Say what the server holds and is at: memory, model, jobs done and waiting, time left."""
+    address = running_server()
+    found = None if address is None else status_of(address)
+    if as_json:
+        echo(json.dumps(plain(found), indent=2, ensure_ascii=False, default=str))
+    elif found is None:
+        echo("no server is running; the first command that makes pictures starts one")
+    else:
+        echo("\n".join(status_lines(found)))
+
+
+@server.command()
+@server_option
+def stop() -> None:
+    """Stop the server once the pictures under way are finished; typed again, at once."""
+    address = running_server()
+    if address is None:
+        echo("no server is running")
+        return
+    request(address, "POST", "/stop")
+    echo("stopping; pictures under way are finished first")
+
+
+@server.command(hidden=True)
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("name")
+def serve(folder: Path, name: str) -> None:
+    """Be the server of one environment; standard output ends once it listens."""
+    if hasattr(os, "fork") and os.fork():
+        os._exit(0)  # so that it is nobody's child: no client waits for its end, and none has to
+    from promptlab.serving.discovery import ServerPlace
+    from promptlab.serving.process import log_to_stderr, serve_at
+
+    log_to_stderr()
+    serve_at(ServerPlace(folder=folder, name=name), _lab_server(typed_keep_alive()), _end_standard_output)
+
+
+def _serve_others(host: str, port: int, keep_alive: KeepAlive) -> None:
+    from promptlab.serving.process import log_to_stderr, serve_on
+
+    log_to_stderr()
+    serving = f"serving at {Endpoint(host=host, port=port)}; Ctrl-C stops it"
+    serve_on(host, port, _lab_server(keep_alive), lambda: echo(serving, err=True))
+
+
+def _lab_server(keep_alive: KeepAlive | None) -> LabServer:
+    from promptlab.serving.environment_key import code_stamp
+    from promptlab.serving.lab_server import DEFAULT_KEEP_ALIVE, LabServer
+
+    stamp = code_stamp()
+    return LabServer(
+        engine_maker(), keep_alive=DEFAULT_KEEP_ALIVE if keep_alive is None else keep_alive,
+        is_outdated=lambda: code_stamp() != stamp,
+    )  # fmt: skip
+
+
+def _end_standard_output() -> None:
+    """End standard output, which the client that started this reads to its end; log what is said later."""
+    sys.stdout.flush()
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

@@ -1,0 +1,217 @@
+"""Chooses who carries out a command that makes pictures: a server that is warm, or this process.
+
+A server is started by the first such command, and found by the next. Where none may be, or none can be started, the
+command does everything itself, as it always could. What is typed here lies in click's context, as in
+:mod:`promptlab.cli.context`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from promptlab.cli.context import database_url, engine_maker, open_lab, pickle_allowed
+from promptlab.cli.output import echo
+from promptlab.errors import InputError, ServerError
+
+if TYPE_CHECKING:
+    from promptlab.lab import Lab
+    from promptlab.serving.connection import Endpoint
+    from promptlab.serving.messages import KeepAlive, ServerStatus
+    from promptlab.serving.remote_lab import RemoteLab
+
+__all__ = [
+    "KEEP_ALIVE",
+    "keep_alive_option",
+    "open_planning_lab",
+    "open_warm_lab",
+    "read_keep_alive",
+    "running_server",
+    "server_option",
+    "server_options",
+    "status_here",
+    "status_of",
+    "typed_keep_alive",
+]
+
+KEEP_ALIVE: Final = "PROMPTLAB_KEEP_ALIVE"
+SERVER: Final = "PROMPTLAB_SERVER"
+_URL: Final = "promptlab.server"
+_NONE: Final = "promptlab.no_server"
+
+Command = Callable[..., Any]
+"""A function that click calls with what was typed."""
+
+
+def server_options(command: Command) -> Command:
+    """Add ``--server`` and ``--no-server``, who is to make the pictures; neither is a parameter."""
+    none = click.option(
+        "--no-server", is_flag=True, expose_value=False, callback=_keep(_NONE),
+        help="Make the pictures in this process; start nothing that stays.",
+    )  # fmt: skip
+    return none(server_option(command))
+
+
+def server_option(command: Command) -> Command:
+    """Add ``--server``, a server on another machine. Not a parameter of the command."""
+    return click.option(
+        "--server", envvar=SERVER, metavar="URL", expose_value=False, callback=_keep(_URL),
+        help="A server on another machine, http://HOST:PORT, that makes the pictures; its token is in "
+        f"$PROMPTLAB_SERVER_TOKEN. [default: ${SERVER}, or this machine's own]",
+    )(command)  # fmt: skip
+
+
+def keep_alive_option(command: Command) -> Command:
+    """Add ``--keep-alive``, how long a server stays."""
+    return click.option(
+        "--keep-alive", metavar="MINUTES|forever",
+        callback=lambda _ctx, _param, typed: read_keep_alive("keep_alive", typed),
+        help=f"How long it stays after its last job. [default: ${KEEP_ALIVE}, or 15]",
+    )(command)  # fmt: skip
+
+
+def typed_keep_alive() -> KeepAlive | None:
+    """Return how long a server is to stay, as the environment says; None where it says nothing.
+
+    Raises:
+        InputError: when that is no time.
+    """
+    return read_keep_alive(KEEP_ALIVE, os.environ.get(KEEP_ALIVE))
+
+
+def read_keep_alive(what: str, text: str | None) -> KeepAlive | None:
+    """Read minutes, or ``forever``.
+
+    Raises:
+        InputError: for anything else.
+    """
+    if not text:
+        return None
+    if text == "forever":
+        return "forever"
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = -1.0
+    if not 0 <= minutes < 1e6:
+        raise InputError(
+            what, text, problem="is no time", allowed="minutes, 0 or more, or forever", hint=f"{KEEP_ALIVE}=15"
+        )
+    return minutes
+
+
+def open_warm_lab(workspace: str | None, tracking_uri: str | None = None) -> Lab | RemoteLab:
+    """Return the lab of a command that makes pictures: in a server, or in this process.
+
+    Args:
+        workspace, tracking_uri: see :func:`promptlab.cli.context.open_lab`.
+
+    Raises:
+        ServerError: when a server that was named does not answer.
+    """
+    keep_alive = typed_keep_alive()
+    named = _named_server()
+    if named is None and (keep_alive == 0 or _typed(_NONE)):
+        return open_lab(workspace, tracking_uri)
+    from promptlab.serving.remote_lab import RemoteLab
+
+    try:
+        find = _finder(named, keep_alive)
+    except ServerError as error:
+        if named is not None:
+            raise
+        echo(f"promptlab: without a server, because {error}; --no-server says nothing of it", err=True)
+        return open_lab(workspace, tracking_uri)
+    return RemoteLab(
+        find, workspace, database=database_url(), tracking_uri=tracking_uri, allow_pickle=pickle_allowed(),
+        keep_alive=None if named is not None else keep_alive,
+    )  # fmt: skip
+
+
+def open_planning_lab(workspace: str | None, tracking_uri: str | None = None) -> Lab | RemoteLab:
+    """Return the lab of a command that makes nothing: in this process, or in a server that was named."""
+    return open_lab(workspace, tracking_uri) if _named_server() is None else open_warm_lab(workspace, tracking_uri)
+
+
+def running_server() -> Endpoint | None:
+    """Return the server that was named, or the one of this environment; None where none is running."""
+    named = _named_server()
+    if named is not None:
+        return named
+    from promptlab.serving.discovery import ServerPlace, find
+
+    return find(ServerPlace.here())
+
+
+def status_here() -> ServerStatus | None:
+    """Return what this environment's own server is at; None where none is running, or none is to be used."""
+    if typed_keep_alive() == 0:
+        return None
+    with suppress(ServerError):
+        address = running_server()
+        return None if address is None else status_of(address)
+    return None
+
+
+def status_of(address: Endpoint) -> ServerStatus:
+    """Return what the server at ``address`` is at.
+
+    Raises:
+        ServerError: when it does not answer.
+    """
+    from promptlab.serving.connection import request
+    from promptlab.serving.messages import ServerStatus
+    from promptlab.wire import decode
+
+    told = request(address, "GET", "/status")
+    found: ServerStatus = decode(ServerStatus, told["status"], theirs=told["promptlab"])
+    return found
+
+
+def _finder(named: Endpoint | None, keep_alive: KeepAlive | None) -> Callable[[bool], Endpoint]:
+    """Return what finds the server, which is there by then.
+
+    Raises:
+        ServerError: when none can be started.
+    """
+    if named is not None:
+        return lambda _replacing: named
+    engine_maker()  # a wrong name is refused here, and not in a log
+    from promptlab.serving.discovery import ServerPlace, find_or_start
+
+    place = ServerPlace.here()
+    typed = None if keep_alive is None else str(keep_alive)
+    found = [find_or_start(place, keep_alive=typed)]
+
+    def find(replacing: bool) -> Endpoint:
+        if replacing:
+            found[0] = find_or_start(place, keep_alive=typed, replacing=True)
+        return found[0]
+
+    return find
+
+
+def _named_server() -> Endpoint | None:
+    url = _typed(_URL)
+    if not url:
+        return None
+    from promptlab.serving.connection import Endpoint
+    from promptlab.serving.credentials import read_token
+
+    return Endpoint.read(url, token=read_token())
+
+
+def _typed(name: str) -> Any:
+    context = click.get_current_context(silent=True)
+    return None if context is None else context.meta.get(name)
+
+
+def _keep(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    def keep(ctx: click.Context, _: click.Parameter, typed: Any) -> None:
+        ctx.meta[name] = typed
+
+    return keep

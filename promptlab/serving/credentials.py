@@ -1,0 +1,45 @@
+"""Reads the token of servers for other machines: never from a command line, which others can see."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from promptlab.errors import InputError
+from promptlab.serving.discovery import private_folder, state_folder
+
+__all__ = ["TOKEN", "TOKEN_FILE", "read_token"]
+
+TOKEN: Final = "PROMPTLAB_SERVER_TOKEN"  # noqa: S105 - the name of a variable
+TOKEN_FILE: Final = "PROMPTLAB_SERVER_TOKEN_FILE"  # noqa: S105 - likewise
+
+
+def read_token(*, make: bool = False) -> str | None:
+    """Return the token of servers on other machines, from the environment or the user's file.
+
+    Args:
+        make: write a new one into the file where there is none.
+
+    Raises:
+        InputError: when others may read the file.
+    """
+    told = os.environ.get(TOKEN)
+    if told:
+        return told
+    path = Path(os.environ.get(TOKEN_FILE) or state_folder() / "server-token").expanduser()
+    if not path.exists() and make:
+        private_folder(path.parent)
+        with (
+            suppress(FileExistsError),
+            os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new,
+        ):
+            new.write(secrets.token_urlsafe(32))
+    if not path.exists():
+        return None
+    if hasattr(os, "getuid") and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise InputError("token", str(path), problem="can be read by others", hint=f"chmod 600 {path}")
+    return path.read_text(encoding="utf-8").strip() or None

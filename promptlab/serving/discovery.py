@@ -1,0 +1,193 @@
+"""Finds or starts the server of an environment, by a socket whose name has the environment's hash.
+
+The socket lies in a folder that only the user may enter: in ``$XDG_RUNTIME_DIR``, else among the user's state. Two
+files beside it are locked: one while a client starts a server, so that two that start one at once get one; the other by
+the server itself, for as long as it lives, so that a socket that a dead one left is told from one that is in use. The
+system releases both however a process ends.
+
+Where there are no Unix sockets, or the path is too long for one, the server listens on 127.0.0.1 instead, and its
+address and token lie in a file in that folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from promptlab.errors import ServerError, one_line
+from promptlab.serving.connection import Endpoint, ServerGone, check_owner, request
+from promptlab.serving.environment_key import environment_key
+
+__all__ = ["ServerPlace", "find", "find_or_start", "private_folder", "state_folder"]
+
+_STARTING: Final = 120.0
+"""Seconds that another client may take to start a server."""
+
+_LONGEST: Final = 100
+"""Bytes of a socket's path; systems allow 104 to 108."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerPlace:
+    """Names the files of one server.
+
+    Args:
+        folder: of mode 0700.
+        name: with the hash of its environment.
+    """
+
+    folder: Path
+    name: str
+
+    @classmethod
+    def here(cls) -> ServerPlace:
+        """Return the place of this process's environment."""
+        runtime = os.environ.get("XDG_RUNTIME_DIR")
+        folder = Path(runtime, "promptlab") if runtime else state_folder()
+        return cls(folder=folder, name=f"server-{environment_key()}")
+
+    @property
+    def socket(self) -> Path:
+        """Return the socket that it listens at."""
+        return self.folder / f"{self.name}.sock"
+
+    @property
+    def address(self) -> Path:
+        """Return the file with address and token, where it listens on 127.0.0.1."""
+        return self.folder / f"{self.name}.json"
+
+    @property
+    def starting(self) -> Path:
+        """Return the file that a client locks while it starts the server."""
+        return self.folder / f"{self.name}.starting"
+
+    @property
+    def living(self) -> Path:
+        """Return the file that the server locks while it lives."""
+        return self.folder / f"{self.name}.living"
+
+    @property
+    def log(self) -> Path:
+        """Return the file that it writes to."""
+        return self.folder / f"{self.name}.log"
+
+    @property
+    def has_socket(self) -> bool:
+        """Say whether it listens at a Unix socket."""
+        return hasattr(socket, "AF_UNIX") and len(os.fsencode(self.socket)) <= _LONGEST
+
+
+def state_folder() -> Path:
+    """Return the folder of what PromptLab keeps for this user between logins."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"), "promptlab", "state")
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "promptlab"
+
+
+def private_folder(folder: Path) -> Path:
+    """Return ``folder``, made where it is not there, once it is certain that nobody else may enter it.
+
+    Raises:
+        ServerError: when it belongs to somebody else, or is open to others.
+        OSError: when it cannot be made.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if hasattr(os, "getuid"):
+        check_owner(folder)
+    return folder
+
+
+def find(place: ServerPlace) -> Endpoint | None:
+    """Return the address of the server at ``place`` that answers, or None.
+
+    Raises:
+        ServerError: when it is somebody else's, or the folder may not be entered.
+    """
+    try:
+        address = _address(place)
+        if address is None:
+            return None
+        request(address, "GET", "/status")
+    except ServerGone:
+        return None
+    except OSError as error:
+        raise _unusable(place, error) from error
+    return address
+
+
+def find_or_start(place: ServerPlace, *, keep_alive: str | None = None, replacing: bool = False) -> Endpoint:
+    """Return the address of the server at ``place``, which is started where it does not answer.
+
+    Args:
+        keep_alive: how long a server that is started stays, as it is typed.
+        replacing: whether the one that answers is ending: its end is waited for.
+
+    Raises:
+        ServerError: when it does not start; the sentence says why.
+    """
+    if not replacing and (address := find(place)) is not None:
+        return address
+    try:
+        private_folder(place.folder)
+        if not os.access(place.folder, os.W_OK | os.X_OK):
+            raise ServerError(f"{place.folder} is not writable")
+        from promptlab._locks import file_locked
+
+        with file_locked(place.starting, timeout=_STARTING, error=ServerError):
+            if replacing:
+                with file_locked(place.living, timeout=_STARTING, error=ServerError):
+                    pass
+            return find(place) or _start(place, keep_alive)
+    except OSError as error:
+        raise _unusable(place, error) from error
+
+
+def _unusable(place: ServerPlace, error: OSError) -> ServerError:
+    return ServerError(f"{place.folder} cannot be used: {error.strerror or one_line(error)}")
+
+
+def _start(place: ServerPlace, keep_alive: str | None) -> Endpoint:
+    """Start a server on its own, and wait until it listens."""
+    words = ["server", "serve", str(place.folder), place.name]
+    code = Path(__file__).parents[2]
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(code), *_absolute(os.environ.get("PYTHONPATH", ""))])}
+    if keep_alive is not None:
+        environ["PROMPTLAB_KEEP_ALIVE"] = keep_alive
+    with place.log.open("wb") as log:
+        started = subprocess.Popen(  # noqa: S603 - this very program
+            [sys.executable, "-m", "promptlab", *words], cwd=place.folder, env=environ, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=log, start_new_session=True,
+        )  # fmt: skip
+    with started:
+        started.communicate()  # ends when it listens, and when it is gone
+    address = find(place)
+    if address is None:
+        raise ServerError(f"the server did not start: {_last_line(place.log)}")
+    return address
+
+
+def _absolute(search_path: str) -> list[str]:
+    return [os.path.abspath(entry) for entry in search_path.split(os.pathsep) if entry]  # noqa: PTH100 - entries of a search path
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return f"{lines[-1] if lines else 'it said nothing'} ({log})"
+
+
+def _address(place: ServerPlace) -> Endpoint | None:
+    if place.has_socket:
+        return Endpoint(socket=place.socket, log=place.log) if place.socket.exists() else None
+    with suppress(OSError, ValueError, KeyError):
+        if hasattr(os, "getuid"):
+            check_owner(place.address)
+        told = json.loads(place.address.read_text(encoding="utf-8"))
+        return Endpoint(host="127.0.0.1", port=int(told["port"]), token=str(told["token"]), log=place.log)
+    return None

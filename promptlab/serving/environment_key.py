@@ -1,0 +1,91 @@
+"""Tells environments apart in which the same command would make other bytes, or may do other things.
+
+A server answers for the environment that it was started in. So whatever of it decides an image, a password, a network
+or the rights of a file enters one hash, and a client finds only a server of its own: other versions, another
+interpreter, another Hub cache or token, other devices and threads are another server.
+
+Invariant: only the hash leaves this module; what is secret stays so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from promptlab import __version__
+
+__all__ = ["code_stamp", "environment_key"]
+
+_PREFIXES: Final = (
+    "ACCELERATE_", "ATEN_", "AWS_", "AZURE_", "BLIS_", "CUBLAS_", "CUDA_", "CUDNN_", "DIFFUSERS_", "DNNL_", "GOMP_",
+    "GOOGLE_", "HF_", "HSA_", "HIP_", "HUGGING", "KMP_", "MIOPEN_", "MKL_", "MLFLOW_", "NCCL_", "NVIDIA_", "OMP_",
+    "ONEDNN_", "OPENBLAS_", "PG", "PYTHON", "PYTORCH_", "ROCR_", "SAFETENSORS_", "TOKENIZERS_", "TORCH",
+    "TRANSFORMERS_", "TRITON_", "XDG_CACHE_",
+)  # fmt: skip
+"""Variables of the libraries that compute, look for weights, and keep records."""
+
+_NAMES: Final = (
+    "ALL_PROXY", "CURL_CA_BUNDLE", "HOME", "HTTPS_PROXY", "HTTP_PROXY", "LD_LIBRARY_PATH", "LD_PRELOAD", "NO_PROXY",
+    "PROMPTLAB_DEBUG", "PROMPTLAB_ENGINE", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR", "TZ",
+    "all_proxy", "http_proxy", "https_proxy", "no_proxy",
+)  # fmt: skip
+
+_QUIET: Final = (
+    "DIFFUSERS_VERBOSITY", "HF_HUB_DISABLE_PROGRESS_BARS", "HF_HUB_VERBOSITY", "MLFLOW_DISABLE_TELEMETRY",
+    "MLFLOW_HTTP_REQUEST_", "MLFLOW_LOGGING_LEVEL", "MLFLOW_SUPPRESS_PRINTING_", "TRANSFORMERS_VERBOSITY",
+)  # fmt: skip
+"""What PromptLab itself sets, once it has imported these: a process in which it has must find the same server."""
+
+_LIBRARIES: Final = ("torch", "click")
+"""Of which the folder is looked at: installing anything beside them changes its time."""
+
+
+def environment_key(environ: Mapping[str, str] | None = None) -> str:
+    """Return 16 hex digits, equal for environments in which one server may stand in for another.
+
+    Args:
+        environ: the variables; those of this process by default.
+    """
+    environ = os.environ if environ is None else environ
+    told = sorted(f"{name}={value}" for name, value in environ.items() if name.startswith(_PREFIXES) or name in _NAMES)
+    facts = [__version__, sys.executable, sys.version, code_stamp(), f"{_umask():o}", *_groups(), *told]
+    return hashlib.sha256("\0".join(facts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def code_stamp() -> str:
+    """Return what changes when PromptLab, or a library that it computes with, is installed anew or edited."""
+    return " ".join(map(str, [max(_times(Path(__file__).parents[1])), *_library_times()]))
+
+
+def _times(folder: Path) -> Iterator[int]:
+    """Yield the times of the modules below ``folder``."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(".py"):
+                yield entry.stat().st_mtime_ns
+            elif entry.is_dir() and not entry.name.startswith(("__", "mini")):
+                yield from _times(Path(entry.path))
+    yield 0
+
+
+def _library_times() -> Iterator[int]:
+    for name in _LIBRARIES:
+        found = find_spec(name)
+        if found is not None and found.origin is not None:
+            yield Path(found.origin).parents[1].stat().st_mtime_ns
+
+
+def _umask() -> int:
+    """Return the mask of new files' rights, which can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _groups() -> tuple[str, ...]:
+    return (f"{os.geteuid()} {os.getegid()}",) if hasattr(os, "geteuid") else ()

@@ -1,0 +1,244 @@
+"""Carries out jobs: those that generate one at a time, on one thread, and all others beside them.
+
+The thread that works is the process's main one, so that a cancelled job ends as it does on Ctrl-C, at the same places:
+the signal that a terminal would have sent is raised. One engine is kept between jobs, a lab is made for each: nothing
+of a request outlives it, neither its permissions nor its passwords.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import FrameType
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from promptlab import __version__
+from promptlab.engine import ModelLoading
+from promptlab.errors import PromptLabError, ServerError, one_line
+from promptlab.lab.execution.events import Event, RunStarted
+from promptlab.serving.jobs import Job, JobQueue
+from promptlab.serving.messages import FOREVER, KeepAlive, ServerStatus
+from promptlab.serving.verbs import GENERATING, call_verb
+
+if TYPE_CHECKING:
+    from promptlab.engine import Engine
+    from promptlab.lab import Lab
+
+__all__ = ["DEFAULT_KEEP_ALIVE", "LabServer"]
+
+DEFAULT_KEEP_ALIVE: Final[KeepAlive] = 15
+_BESIDE: Final = 4
+"""Lookups that are answered at once; more wait for these."""
+
+_CREDENTIALS: Final = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
+"""Where the lab puts what stands in an address of MLflow; see :mod:`promptlab.tracking.address`."""
+
+_log = logging.getLogger("promptlab.serving")
+
+
+class LabServer:
+    """Holds one engine and one queue, for any number of workspaces.
+
+    Args:
+        make_engine: creates the engine; called once, before the first job that needs it.
+        keep_alive: minutes to stay after the last job.
+        is_outdated: whether the code on disk is not the one that runs here; asked after each job.
+    """
+
+    def __init__(
+        self,
+        make_engine: Callable[[], Engine],
+        *,
+        keep_alive: KeepAlive = DEFAULT_KEEP_ALIVE,
+        is_outdated: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._make_engine, self._is_outdated = make_engine, is_outdated
+        self._engine: Engine | None = None
+        self._keep_alive = keep_alive
+        self._queue = JobQueue()
+        self._beside = ThreadPoolExecutor(_BESIDE, thread_name_prefix="beside")
+        self._under_way: Job | None = None
+        self._hears_signals = self._pressing = False
+        self._model: str | None = None
+        self._started, self._idle_since = datetime.now(UTC), datetime.now(UTC)
+
+    def submit(self, job: Job) -> None:
+        """Carry out a job when its turn comes, or at once where it needs no engine.
+
+        Raises:
+            QueueClosed: when the server ends.
+        """
+        if job.request.keep_alive is not None:
+            self._keep_alive = job.request.keep_alive
+        if job.request.verb in GENERATING or _has_password(job.request.tracking_uri):
+            self._queue.submit(job)
+        else:
+            self._beside.submit(self._carry_out, job)
+
+    def cancel(self, job_id: str) -> None:
+        """End a job as Ctrl-C does: asked once, images under way are finished; twice, it ends at once."""
+        job = self._queue.cancel(job_id)
+        if job is not None and job is self._under_way:
+            self._press()
+
+    def stop(self) -> None:
+        """End after the images that are under way; jobs that wait are not begun."""
+        for job in self._queue.close():
+            job.fail(ServerError("the server was told to end before this began; type it again"))
+        if self._under_way is not None:
+            self._press()
+
+    def work(self) -> None:
+        """Carry out jobs until it was idle long enough, the code has changed, or :meth:`stop` is called."""
+        with self._interrupted_by_signals():
+            while True:
+                try:
+                    job = self._queue.take(self._patience())
+                    if job is None:
+                        break
+                    self._work_on(job)
+                    if self._is_outdated():
+                        _log.info("the code has changed")
+                        break
+                except KeyboardInterrupt:  # it came a moment too late for the job that it was meant for
+                    continue
+        for job in self._queue.close():
+            job.end({"closed": True})  # its client starts another server, and asks there
+        self._beside.shutdown()
+        if self._engine is not None:
+            self._engine.close()
+
+    def status(self) -> ServerStatus:
+        """Return what the server is at now."""
+        import psutil
+
+        jobs, patience = self._queue.jobs, self._patience()
+        left = None
+        if not jobs and patience is not None:
+            left = max(0.0, patience - (datetime.now(UTC) - self._idle_since).total_seconds())
+        return ServerStatus(
+            pid=os.getpid(), version=__version__, started_at=self._started, memory=psutil.Process().memory_info().rss,
+            model=self._model, jobs_done=self._queue.done, jobs=jobs, keep_alive=self._keep_alive, seconds_left=left,
+        )  # fmt: skip
+
+    def _patience(self) -> float | None:
+        return None if self._keep_alive == FOREVER else float(self._keep_alive) * 60
+
+    def _work_on(self, job: Job) -> None:
+        self._under_way, self._pressing = job, False
+        try:
+            self._carry_out(job)
+        finally:
+            self._under_way = None
+            self._idle_since = datetime.now(UTC)
+            job.end({"interrupted": True})  # where a signal came between what it made and telling so
+            self._queue.finished()
+
+    def _carry_out(self, job: Job) -> None:
+        """Call the job's verb and tell what came of it."""
+        verb = job.request.verb
+        _log.info("%s %s in %s", job.id, verb, job.request.workspace)
+        try:
+            with _credentials_restored():
+                result = call_verb(
+                    self._lab(job), verb, job.arguments, theirs=job.theirs, watch=lambda event: self._heard(job, event)
+                )
+            job.end({"result": result})
+        except PromptLabError as error:
+            job.fail(error)
+            _log.info("%s failed: %s", job.id, one_line(error))
+        except KeyboardInterrupt:
+            job.end({"interrupted": True})
+            _log.info("%s was stopped", job.id)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client is told and the next job is begun
+            _log.exception("%s failed", job.id)
+            job.end(
+                {"unexpected": {"type": type(error).__name__, "message": str(error), "trace": traceback.format_exc()}}
+            )
+
+    def _lab(self, job: Job) -> Lab:
+        from promptlab.lab import Lab
+
+        request = job.request
+        if not request.workspace.is_absolute():
+            raise ServerError(f"the workspace {request.workspace} is no absolute path")
+        return Lab(
+            request.workspace, database=request.database, tracking_uri=request.tracking_uri,
+            allow_pickle=request.allow_pickle, make_engine=self._warm_engine,
+        )  # fmt: skip
+
+    def _warm_engine(self) -> Engine:
+        if self._engine is None:
+            self._engine = self._make_engine()
+        return self._engine
+
+    def _heard(self, job: Job, event: Event) -> None:
+        match event:
+            case RunStarted(run=run):
+                self._model = run.spec.pipeline.model
+            case ModelLoading(what=what) if self._model is None:
+                self._model = what
+        job.tell(event)
+
+    def _press(self) -> None:
+        """Send the thread that works the signal of Ctrl-C; only a main thread can hear it."""
+        if not self._hears_signals:
+            return
+        self._pressing = True
+        main = threading.main_thread().ident
+        if hasattr(signal, "pthread_kill") and main is not None:
+            signal.pthread_kill(main, signal.SIGINT)
+        else:
+            signal.raise_signal(signal.SIGINT)
+
+    @contextmanager
+    def _interrupted_by_signals(self) -> Iterator[None]:
+        """Take Ctrl-C for the job under way alone, and SIGTERM for all: where this is the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def told_to_end(_number: int, _frame: FrameType | None) -> None:
+            # On a thread of its own: this one may hold the queue's lock at the moment.
+            threading.Thread(target=self.stop).start()
+
+        def pressed(number: int, frame: FrameType | None) -> None:
+            if self._under_way is not None:
+                raise KeyboardInterrupt
+            if not self._pressing:  # it comes from a terminal, and not too late from a client
+                told_to_end(number, frame)
+
+        before = signal.signal(signal.SIGINT, pressed), signal.signal(signal.SIGTERM, told_to_end)
+        self._hears_signals = True
+        try:
+            yield
+        finally:
+            self._hears_signals = False
+            signal.signal(signal.SIGINT, before[0])
+            signal.signal(signal.SIGTERM, before[1])
+
+
+def _has_password(tracking_uri: str | None) -> bool:
+    return tracking_uri is not None and "@" in urlsplit(tracking_uri).netloc
+
+
+@contextmanager
+def _credentials_restored() -> Iterator[None]:
+    """Take away from the environment, afterwards, what a request's address of MLflow put there."""
+    before: Mapping[str, str | None] = {name: os.environ.get(name) for name in _CREDENTIALS}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,39 @@
+"""A server in a process of its own, to which something happens while it paints: ``FOLDER NAME SEED kill|end|nothing``.
+
+It prints a line once it listens. What happens at the picture of that seed is SIGKILL, or SIGTERM.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from promptlab.serving.discovery import ServerPlace
+from promptlab.serving.lab_server import LabServer
+from promptlab.serving.process import serve_at
+from promptlab.testing import Painter
+
+SIGNALS = {"kill": signal.SIGKILL, "end": signal.SIGTERM}
+
+
+class Accident(Painter):
+    """Sends this process a signal at one picture."""
+
+    def __init__(self, seed, happens):
+        super().__init__(seconds=0.05)
+        self._seed, self._happens = seed, happens
+
+    def _paint(self, request, **where):
+        if request.seed == self._seed and self._happens in SIGNALS:
+            os.kill(os.getpid(), SIGNALS[self._happens])
+        return super()._paint(request, **where)
+
+
+def main():
+    folder, name, seed, happens = sys.argv[1:]
+    engine = Accident(int(seed), happens)
+    serve_at(ServerPlace(folder=Path(folder), name=name), LabServer(lambda: engine), lambda: print("ready", flush=True))
+
+
+if __name__ == "__main__":
+    main()
