@@ -57,6 +57,9 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
     try:
         _check_encoding(sys.argv[1:] if arguments is None else arguments)
         result = promptlab.main(args=arguments, prog_name="promptlab", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        echo(error.format_message())
+        return 0
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "promptlab"
         _say(f"{error.format_message().rstrip('.')}; see: {where} --help")

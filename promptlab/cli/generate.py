@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import click
@@ -21,6 +22,7 @@ from promptlab.cli.parse import (
 )
 from promptlab.cli.progress import ProgressDisplay
 from promptlab.cli.render.plan import plan_lines
+from promptlab.cli.render.prompt_hints import prompt_hints
 from promptlab.cli.render.run_results import run_lines, runs_lines, sweep_lines
 from promptlab.cli.warm import open_planning_lab, open_warm_lab, server_option, server_options
 from promptlab.errors import InputError
@@ -55,6 +57,7 @@ def run(options: RunOptions) -> None:
     """
     experiment = experiment_of(options)
     sweep = sweep_of(experiment)
+    _say_hints(options, sweep)
     if options.dry_run:
         _say_plan(options, sweep)
         return
@@ -85,7 +88,15 @@ def run(options: RunOptions) -> None:
 @takes_run_options
 def plan(options: RunOptions) -> None:
     """Say what run would make, with the same words and options: runs, images, time, disk. Makes nothing."""
-    _say_plan(options, sweep_of(experiment_of(options)))
+    sweep = sweep_of(experiment_of(options))
+    _say_hints(options, sweep)
+    _say_plan(options, sweep)
+
+
+def _say_hints(options: RunOptions, sweep: Sweep) -> None:
+    painted = os.environ.get("PROMPTLAB_ENGINE") == "painter"  # which knows no words, and draws for all
+    for hint in prompt_hints(options.prompts, () if painted else sweep.specs):
+        echo(f"promptlab: {hint}", err=True)
 
 
 def _say_plan(options: RunOptions, sweep: Sweep) -> None:

@@ -58,6 +58,7 @@ _OTHER_SPELLINGS: Final[Mapping[str, str]] = MappingProxyType(
         "dpm++-2m-sde": "sde-dpmsolver++",
         "dpm++-sde": "dpmsolver-sde",
         "dpm++-2s": "dpmsolver++-singlestep",
+        "dpm++-2s-a": "dpmsolver++-singlestep",
         "dpmsolver++-2m": "dpmsolver++",
         "dpmsolver++-2s": "dpmsolver++-singlestep",
         "dpmsolver++-sde": "sde-dpmsolver++",
@@ -129,7 +130,7 @@ def short_names(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _named(name: str) -> SchedulerSpec:
-    folded = re.sub(r"[\s_-]+", "-", name.strip().lower())
+    folded = re.sub(r"\+\+(?=\d)", "++-", re.sub(r"[\s_-]+", "-", name.strip().lower()))
     base, sigmas = folded, {}
     for kind in _SIGMAS:
         if folded.endswith(f"-{kind}"):

@@ -229,7 +229,7 @@ SETTINGS: Final[Mapping[str, Setting]] = MappingProxyType(
             _row(
                 "guidance", "number", "call", "guidance_scale",
                 help="Guidance scale (guidance_scale), 0 or more.", option_help="Guidance scale.",
-                metavar="SCALE", example="7.5", option_names=("guidance_scale",), minimum=0,
+                metavar="SCALE", example="7.5", option_names=("guidance_scale", "cfg_scale", "cfg"), minimum=0,
                 load_order=13, recipe="own", column="guidance_scale",
             ),
             _row(

@@ -15,6 +15,7 @@ from typing import Final
 
 from promptlab.errors import one_line
 from promptlab.expand.settings_text import change_text
+from promptlab.expand.suggestions import suggested_edit
 from promptlab.expand.variant_pairs import origin
 from promptlab.records import ImageRecord, ImageStatus, RunRecord, RunStatus, VariantRecord
 from promptlab.specs import Scalar
@@ -25,7 +26,7 @@ from promptlab.tracking.tags import PARAM_LIMIT, RUN_METRIC, SEEDS_PARAM, SWEEP_
 
 __all__ = ["ParentRunLink", "VariantRun", "origin_of", "part_of_sweep", "run_address"]
 
-_RERUN: Final = "promptlab rerun {run} --seed {seed}"
+_RERUN: Final = 'promptlab rerun {run} --seed {seed} --{field} "{words}"'
 
 _STANDING: Final = {
     RunStatus.RUNNING: "the run is under way",
@@ -255,7 +256,8 @@ class VariantRun:
         yield "\n\n".join(lines)
 
     def _commands(self) -> Iterator[str]:
-        yield _RERUN.format(run=self.run.id, seed=self.run.spec.seeds[0])
+        field, words = suggested_edit([each.variant.prompt for each in self.run.variants])
+        yield _RERUN.format(run=self.run.id, seed=self.run.spec.seeds[0], field=field, words=words)
         yield f"promptlab show {self.run.id}"
 
     def _verified(self) -> str | None:

@@ -26,7 +26,7 @@ def test_run_and_reruns_of_the_story_are_listed_and_shown(promptlab, workspace):
     assert "run 1: 8 images (1 variant × 8 seeds)" in first.out
     grid = workspace.grid(1)
     assert os.path.relpath(grid) in first.out or str(grid) in first.out
-    assert "next: promptlab rerun 1 --seed 1" in first.out
+    assert 'next: promptlab rerun 1 --seed 1 --replace "old=>{young|middle aged}" --workspace' in first.out
     second = promptlab("rerun", "last", "--append", ", tribal panther make up, blue on red", "--append", BETA)
     assert second.code == 0
     third = promptlab(
@@ -97,6 +97,13 @@ def test_rerun_inherits_everything_that_is_not_named(promptlab):
     third = json.loads(promptlab("show", "3", "--json").out)["run"]
     assert (third["spec"]["seeds"], third["spec"]["pipeline"]["vae"]) == ([100, 101], None)
     assert third["spec"]["pipeline"]["scheduler"] == {"name": "PNDMScheduler", "options": {}}
+
+
+def test_run_words_without_quotes_are_said_to_be_several_prompts(promptlab):
+    """Typed without quotes, each word is a prompt of its own; several that were meant are not remarked upon."""
+    said = promptlab("run", "a", "red", "fox", "--dry-run")
+    assert said.err == 'promptlab: 3 prompts of a word each; quotes make them one: promptlab run "a red fox"\n'
+    assert promptlab("run", "a red fox", "owl", "--dry-run").err == ""
 
 
 def test_run_random_seeds_are_recorded(promptlab):
@@ -304,6 +311,13 @@ def test_sync_of_what_is_told_says_so(promptlab):
     """A workspace that MLflow knows all of."""
     promptlab("run", "a")
     assert promptlab("sync").out == "MLflow knows every run already\n"
+
+
+def test_promptlab_alone_prints_its_help(promptlab):
+    """Line for line as --help has it, and a group of commands likewise."""
+    alone = promptlab()
+    assert (alone.code, alone.out, alone.err) == (0, promptlab("--help").out, "")
+    assert "Commands:\n  backup" in promptlab("db").out
 
 
 def test_version_and_help_are_printed(promptlab):

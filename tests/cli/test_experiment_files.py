@@ -60,7 +60,7 @@ def test_run_file_is_a_sweep(promptlab, workspace, warrior):
     assert lines[6].endswith("images/sweep-00001/grid-1.png") or "sweep-00001" in lines[6]
     assert workspace.sweep_grid(1, 1).is_file()
     assert lines[7].startswith("report: ")
-    assert lines[8].startswith("next: promptlab rerun 1 ")
+    assert lines[8].startswith("next: promptlab open sweep:1 --report")
     run = shown(promptlab, 2)["run"]
     assert (run["experiment"], run["name"], run["note"]) == ("warrior", "two by two", "which scheduler?")
     assert (run["spec"]["call"]["num_inference_steps"], run["spec"]["call"]["guidance_scale"]) == (10, 5)

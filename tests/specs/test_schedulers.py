@@ -14,6 +14,8 @@ from promptlab.specs.schedulers import parse_scheduler
     [
         ("dpmsolver++", "DPMSolverMultistepScheduler", {}),
         ("DPM++ 2M Karras", "DPMSolverMultistepScheduler", {"use_karras_sigmas": True}),
+        ("dpm++2m", "DPMSolverMultistepScheduler", {}),
+        ("DPM++ 2S a", "DPMSolverSinglestepScheduler", {}),
         ("dpm++ 2m sde", "DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
         ("Euler a", "EulerAncestralDiscreteScheduler", {}),
         ("euler_ancestral", "EulerAncestralDiscreteScheduler", {}),

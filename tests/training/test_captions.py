@@ -1,13 +1,23 @@
 """Captions and the tokenizer: they say what is drawn and nothing else, in words that can be told apart."""
 
 import random
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from promptlab.models.vocabulary import WORDS, without_known_words
 from training.attributes import BY_NAME, COLOURS, Attributes, choose
-from training.captions import AGE_WORDS, LIGHT_WORDS, MAKEUP_WORDS, VIEW_WORDS, caption
+from training.captions import (
+    AGE_WORDS,
+    EXPRESSION_WORDS,
+    LIGHT_WORDS,
+    MAKEUP_WORDS,
+    ROLE_WORDS,
+    VIEW_WORDS,
+    caption,
+)
 from training.labels import COLUMNS, label_row
 from training.tokenizer import learn_tokenizer, load_tokenizer, tokens_of
 
@@ -92,3 +102,18 @@ def test_tokenizer_knows_the_story_and_spells_the_rest(tmp_path: Path) -> None:
     rows = tokens_of(loaded, [STORY, ""])
     assert rows.shape == (2, 77)
     assert (rows[1, 1:] == loaded.eos_token_id).all()
+
+
+def test_vocabulary_of_the_package_is_that_of_the_captions() -> None:
+    """What the product says the bundled model knows is what it was trained on, but for words that say nothing."""
+    tables = (AGE_WORDS, ROLE_WORDS, MAKEUP_WORDS, VIEW_WORDS, EXPRESSION_WORDS, LIGHT_WORDS)
+    taught = {
+        word for table in tables for said in table.values() for text in said for word in re.findall(r"[a-z]{3,}", text)
+    }
+    assert taught - WORDS == {"the", "camera", "low", "even", "very", "without", "seen", "from", "look", "key"} & taught
+    assert WORDS - taught - set(COLOURS) == {"beard", "bearded", "shaven", "portrait", "grey", "drawing"}
+
+
+def test_vocabulary_tells_prompts_that_mean_nothing() -> None:
+    """One known word is enough, and an empty prompt is a portrait."""
+    assert without_known_words(["a fox on a hill", "an old fox", "", STORY]) == ("a fox on a hill",)

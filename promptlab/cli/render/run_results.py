@@ -9,7 +9,10 @@ from typing import Final
 from promptlab.cli.paths import elsewhere, shown_path
 from promptlab.cli.render.layout import counted, or_dash, table
 from promptlab.cli.render.warnings import warning_lines
+from promptlab.cli.spelling import spell
+from promptlab.expand.suggestions import suggested_edit
 from promptlab.records import RunRecord, RunStatus, RunSummary, SweepRecord
+from promptlab.specs import Variant
 from promptlab.workspace import Workspace
 
 __all__ = ["run_lines", "runs_lines", "sweep_lines"]
@@ -24,9 +27,8 @@ def run_lines(run: RunRecord, workspace: Workspace, *, reused: bool = False) -> 
     lines = [_reused_line(run) if reused else _made_line(run), f"grid: {shown_path(workspace.grid(run.id))}"]
     lines += warning_lines(run)
     seed = run.spec.seeds[1 if len(run.spec.seeds) > 1 else 0]
-    lines.append(
-        f'next: promptlab rerun {run.id} --seed {seed} --replace "OLD=>{{NEW|OTHER}}"{there}, or promptlab ui{there}'
-    )
+    lines.append(f"next: promptlab rerun {run.id} --seed {seed} {_edit(run.spec.variants)}{there}")
+    lines.append(f"or:   promptlab ui{there}")
     return lines
 
 
@@ -34,7 +36,7 @@ def runs_lines(runs: Sequence[RunRecord], workspace: Workspace) -> list[str]:
     """Return the lines of several runs that no sweep shows in one grid."""
     there = elsewhere(workspace)
     lines = [_made_line(run) for run in runs[:MOST]] + _more(len(runs), f"promptlab list{there}")
-    return [*lines, f"next: promptlab show {runs[-1].id}{there}, or promptlab ui{there}"]
+    return [*lines, f"next: promptlab show {runs[-1].id}{there}", f"or:   promptlab ui{there}"]
 
 
 def sweep_lines(
@@ -70,9 +72,13 @@ def sweep_lines(
     report = workspace.sweep_report(sweep.id)
     if report.is_file():
         lines.append(f"report: {shown_path(report)}")
-    first = sweep.runs[0].run_id if sweep.runs else "last"
-    lines.append(f'next: promptlab rerun {first} --replace "OLD=>{{NEW|OTHER}}"{there}, or promptlab ui{there}')
+    lines += [f"next: promptlab open sweep:{sweep.id} --report{there}", f"or:   promptlab ui{there}"]
     return lines
+
+
+def _edit(variants: Sequence[Variant]) -> str:
+    """Return a change of words that can be pasted as it stands."""
+    return spell(*suggested_edit([variant.prompt for variant in variants]))
 
 
 def _sweep_table(sweep: SweepRecord, summaries: Mapping[int, RunSummary], most: int) -> list[str]:

@@ -1,66 +1,96 @@
-"""Finds runs, images and sweeps by ``last``, ``3``, ``3/12``, ``sweep:3`` or the path of an image."""
+"""Finds runs, images and sweeps by ``last``, ``3``, ``3/12``, ``3@seed:1``, ``sweep:3`` or a file."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from promptlab.errors import InputError, NotFound, ref_value
+from promptlab.expand.seeds import show_seeds
 from promptlab.lab.history.rerun import RunOrImage
 
 if TYPE_CHECKING:
     from promptlab.images.foreign import ForeignMetadata
     from promptlab.lab.context import LabContext
+    from promptlab.records import RunRecord
     from promptlab.store.notebook import Notebook
 
 __all__ = ["find_run_or_image", "find_sweep", "read_picture"]
+
+_NAMED: Final = re.compile(r"(?P<run>last|\d{1,9})(?:/(?P<position>\d{1,9})|@seed:(?P<seed>\d{1,10}))?")
+_SHOWN: Final = 4
 
 
 def find_run_or_image(ref: str, context: LabContext) -> RunOrImage:
     """Find the run or image that ``ref`` names. Opens no database where there is none.
 
     Args:
-        ref: ``last``, a run's number, an image as ``RUN/POSITION``, or the path of an image that was made here, which
-            may have been copied elsewhere; a grid names its whole run.
+        ref: ``last`` or a run's number, an image of it as ``RUN/POSITION`` or, where the run has one image of that
+            seed, as ``RUN@seed:SEED``; or the path of an image that was made here, which may have been copied
+            elsewhere; a grid names its whole run.
 
     Raises:
         NotFound: naming what exists.
         InputError: when ``ref`` is none of these.
     """
-    number = re.fullmatch(r"(\d{1,9})(?:/(\d{1,9}))?", ref)
-    picture = number is None and (ref.lower().endswith(".png") or Path(ref).is_file())
-    if number is None and ref != "last" and not picture:
+    named = _NAMED.fullmatch(ref)
+    picture = named is None and (ref.lower().endswith(".png") or Path(ref).is_file())
+    if named is None and not picture:
         raise InputError(
             "ref", ref, problem="names no run and no image",
-            allowed="a run's number, an image as RUN/POSITION, last, or the path of a PNG", hint="promptlab list",
+            allowed="a run's number, an image as RUN/POSITION or RUN@seed:SEED, last, or the path of a PNG",
+            hint="promptlab list",
         )  # fmt: skip
     if picture and not Path(ref).is_file():
         raise NotFound("image", ref, hint="promptlab show last")
     if not context.database.is_begun:
         if picture:
             raise _not_from_here(ref)
-        raise NotFound(
-            "run", ref if number is None else int(number[1]), allowed="none yet in this workspace",
-            hint='promptlab run "…"',
-        )  # fmt: skip
-    notebook = context.notebook
-    if picture:
-        return _image_of_file(ref, notebook)
-    if number is None:
-        last = notebook.last_run_id()
-        if last is None:
-            raise NotFound("run", ref, allowed="none yet in this workspace", hint='promptlab run "…"')
-        return RunOrImage(run=notebook.run(last))
-    run = notebook.run(int(number[1]))
-    if number[2] is None:
-        return RunOrImage(run=run)
-    position = int(number[2])
+        raise _no_runs(named["run"] if named else ref)
+    if named is None:
+        return _image_of_file(ref, context.notebook)
+    run = context.notebook.run(_run_id(named["run"], context.notebook))
+    if named["position"] is not None:
+        return _at_position(run, int(named["position"]), ref)
+    return RunOrImage(run=run) if named["seed"] is None else _at_seed(run, int(named["seed"]), ref)
+
+
+def _run_id(name: str, notebook: Notebook) -> int:
+    if name != "last":
+        return int(name)
+    last = notebook.last_run_id()
+    if last is None:
+        raise _no_runs(name)
+    return last
+
+
+def _at_position(run: RunRecord, position: int, ref: str) -> RunOrImage:
     if position >= len(run.images):
         raise NotFound(
             "image", ref, allowed=f"{run.id}/0 to {run.id}/{len(run.images) - 1}", hint=f"promptlab show {run.id}"
         )
     return RunOrImage(run=run, position=position)
+
+
+def _at_seed(run: RunRecord, seed: int, ref: str) -> RunOrImage:
+    """Find the image of a seed, which has to be the only one of its run."""
+    found = [image for image in run.images if image.seed == seed]
+    if len(found) == 1:
+        return RunOrImage(run=run, position=found[0].position)
+    hint = f"promptlab show {run.id}"
+    if not found:
+        raise NotFound("image", ref, allowed=f"seed {show_seeds(run.spec.seeds)}", hint=hint)
+    places = " or ".join(f"{run.id}/{image.position}" for image in found[:_SHOWN])
+    raise InputError(
+        "ref", ref, problem=f"names {len(found)} images, one a wording", allowed=f"one of them: {places}", hint=hint
+    )
+
+
+def _no_runs(name: str) -> NotFound:
+    return NotFound(
+        "run", int(name) if name.isdigit() else name, allowed="none yet in this workspace", hint='promptlab run "…"'
+    )
 
 
 def find_sweep(ref: str, context: LabContext) -> int | None:

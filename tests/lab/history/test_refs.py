@@ -27,6 +27,19 @@ def test_find_by_number_or_file_gives_the_image_to_rerun(lab, tmp_path):
     assert child.parent_image == (run.id, 11)
 
 
+def test_find_by_last_and_by_seed_gives_the_image(lab):
+    """last/POSITION and RUN@seed:SEED name an image; a seed of several wordings says which images it could be."""
+    run = lab.run(SPEC)
+    for ref, position in {"last/3": 3, "1@seed:5": 5, "last@seed:0": 0}.items():
+        source = lab.history.find(ref)
+        assert (source.run.id, source.position) == (run.id, position)
+    lab.run(SPEC.vary(variants=(Variant(prompt="a"), Variant(prompt="b")), seeds=(3, 4)))
+    with pytest.raises(InputError, match="names 2 images, one a wording; allowed: one of them: 2/0 or 2/2"):
+        lab.history.find("2@seed:3")
+    with pytest.raises(NotFound, match="does not exist; allowed: seed 3,4; type: promptlab show 2"):
+        lab.history.find("last@seed:9")
+
+
 def test_find_of_what_is_missing_names_what_exists(lab, tmp_path):
     """Runs, images, seeds and files that are not there."""
     with pytest.raises(NotFound, match="run 'last' does not exist; allowed: none yet in this workspace"):
