@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import click
 
 from promptlab import __version__
+from promptlab.cli import own_process
 from promptlab.cli.commands import COMMANDS
 from promptlab.cli.lazy_group import LazyGroup
 from promptlab.cli.output import echo
@@ -41,9 +42,18 @@ def promptlab() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command and exit. ``PROMPTLAB_DEBUG=1`` lets tracebacks through."""
-    with termination_as_ctrl_c(), spelled_by(_spell):
-        sys.exit(_exit_code(arguments))
+    """Run one command and exit. ``PROMPTLAB_DEBUG=1`` lets tracebacks through.
+
+    Args:
+        arguments: those that the process was started with by default: then it is this command's own.
+    """
+    if arguments is None:
+        own_process.begin()
+    try:
+        with termination_as_ctrl_c(), spelled_by(_spell):
+            sys.exit(_exit_code(arguments))
+    finally:
+        own_process.end()
 
 
 def _spell(field: str, value: str | None) -> str:

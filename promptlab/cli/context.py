@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.core import ParameterSource
 
+from promptlab.cli import own_process
 from promptlab.cli.paths import DATABASE
 from promptlab.errors import UnknownValue
 
@@ -51,10 +52,14 @@ def open_lab(workspace: str | None, tracking_uri: str | None = None) -> Lab:
     """
     from promptlab.lab import Lab
 
-    return Lab(
+    make_engine, ours = engine_maker(), own_process.is_ours()
+    lab = Lab(
         workspace, database=database_url(), tracking_uri=tracking_uri, allow_pickle=pickle_allowed(),
-        make_engine=engine_maker(),
+        make_engine=make_engine, record_apart=ours and make_engine is _create_diffusers,
     )  # fmt: skip
+    if ours and (command := click.get_current_context(silent=True)) is not None:
+        command.call_on_close(lab.close)
+    return lab
 
 
 def engine_maker() -> Callable[[], Engine]:

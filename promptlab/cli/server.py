@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from promptlab.cli import own_process
 from promptlab.cli.context import engine_maker
 from promptlab.cli.output import echo
 from promptlab.cli.param_types import integer
@@ -108,6 +109,7 @@ def _lab_server(keep_alive: KeepAlive | None) -> LabServer:
     from promptlab.serving.environment_key import code_stamp
     from promptlab.serving.lab_server import DEFAULT_KEEP_ALIVE, LabServer
 
+    own_process.stay()
     stamp = code_stamp()
     return LabServer(
         engine_maker(), keep_alive=DEFAULT_KEEP_ALIVE if keep_alive is None else keep_alive,

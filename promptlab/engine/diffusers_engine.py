@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from promptlab._gc import gc_paused
+from promptlab._gc import collect_as_usual, gc_paused
 from promptlab.engine import NO_PERMISSIONS, ClipEmbeddings, GeneratorGeneration, Permissions
 from promptlab.engine.errors import translate_errors
 from promptlab.engine.events import EngineEvent, ImageFailed
@@ -155,6 +155,7 @@ class DiffusersEngine:
                     first.device, first.generator_device, first.pipeline.dtype, first.machine
                 )
                 pipeline: Any = yield from reported(partial(self._pipelines.ready, setting))
+                collect_as_usual()
         except PromptLabError as error:
             yield from (ImageFailed.because(error, request.id) for request in group)
             return

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from promptlab.lab.execution.existing_images import ExistingImages
     from promptlab.lab.execution.locks import RunLocks
     from promptlab.lab.execution.publisher import Publisher
+    from promptlab.lab.execution.recorder import Recorder
     from promptlab.lab.execution.runner import Runner
     from promptlab.plan import ResolvedSpec, TruncatedPrompt
     from promptlab.specs import RunSpec
@@ -43,6 +44,7 @@ class LabContext:
         database: where the rows are.
         tracking_address: of the MLflow server elsewhere that runs are recorded on; ``None`` for the workspace's own.
         allow_pickle: what the engine may do, for each of its calls; see :attr:`permissions`.
+        record_apart: whether MLflow is imported in a process of its own.
         make_engine: creates the engine; called once, when an image or a model is needed.
         make_tracker: creates the tracker; called once, when something is recorded.
     """
@@ -51,6 +53,7 @@ class LabContext:
     database: Database
     tracking_address: TrackingAddress | None = None
     allow_pickle: bool = False
+    record_apart: bool = False
     make_engine: Callable[[], Engine] = field(repr=False)
     make_tracker: Callable[[], Tracker] = field(repr=False)
 
@@ -65,6 +68,7 @@ class LabContext:
         tracking_uri: str | None = None,
         allow_pickle: bool = False,
         make_engine: Callable[[], Engine] | None = None,
+        record_apart: bool = False,
     ) -> LabContext:
         """Create a context; the arguments are those of :class:`promptlab.lab.Lab`.
 
@@ -78,6 +82,7 @@ class LabContext:
             database=database_of(place),
             tracking_address=address,
             allow_pickle=allow_pickle,
+            record_apart=record_apart and tracker is None,
             make_engine=make_engine or _create_engine if engine is None else lambda: engine,
             make_tracker=lambda: _mlflow_tracker(place, address) if tracker is None else tracker,
         )
@@ -121,11 +126,20 @@ class LabContext:
         return ExistingImages(self.notebook, self.workspace)
 
     @cached_property
+    def recorder(self) -> Recorder | None:
+        """Return what records in MLflow in a process of its own; ``None`` where that happens in this one."""
+        if not self.record_apart:
+            return None
+        from promptlab.lab.execution.recorder import Recorder
+
+        return Recorder(self.workspace, self.tracking_uri)
+
+    @cached_property
     def publisher(self) -> Publisher:
         """Return what draws grids, writes reports and records in MLflow. Opens the notebook when first called."""
         from promptlab.lab.execution.publisher import Publisher
 
-        return Publisher(self.notebook, self.workspace, self.tracker)
+        return Publisher(self.notebook, self.workspace, self.tracker, self.recorder)
 
     def runner(self, watch: Watch) -> Runner:
         """Return what makes the images of runs, once."""
@@ -156,6 +170,20 @@ class LabContext:
     def tracking_uri(self) -> str | None:
         """Return the URL of the MLflow server elsewhere, without credentials; ``None`` without one."""
         return None if self.tracking_address is None else self.tracking_address.url
+
+    def start_recorder(self) -> None:
+        """Start the process that records in MLflow, where there is to be one: it imports while this one does."""
+        if self.recorder is not None:
+            if self.tracking_address is not None:
+                self.tracking_address.hand_over()
+            self.recorder.start()
+
+    def close(self) -> None:
+        """Close what recording has opened, before the process ends."""
+        if "recorder" in self.__dict__ and self.recorder is not None:
+            self.recorder.close()
+        if "tracker" in self.__dict__:
+            self.tracker.close()
 
     def check(self) -> str | None:
         """Check, without writing anything, that this PromptLab can write here; return the schema's revision.

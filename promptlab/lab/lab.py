@@ -55,6 +55,8 @@ class Lab:
         tracking_uri: of an MLflow server elsewhere on which runs are recorded instead, ``http(s)://…``.
         allow_pickle: whether pickled weights are read, where a model has no others; never remembered.
         make_engine: creates the engine where none is given, when it is first needed; that of diffusers by default.
+        record_apart: whether runs are recorded in MLflow by a process of its own, which imports MLflow while this one
+            imports torch: for programs that end once their pictures are made. :meth:`close` ends it.
 
     Raises:
         InputError: when ``database`` or ``tracking_uri`` is no address.
@@ -70,10 +72,11 @@ class Lab:
         tracking_uri: str | None = None,
         allow_pickle: bool = False,
         make_engine: Callable[[], Engine] | None = None,
+        record_apart: bool = False,
     ) -> None:
         self.context = LabContext.create(
             workspace, database=database, engine=engine, tracker=tracker, tracking_uri=tracking_uri,
-            allow_pickle=allow_pickle, make_engine=make_engine,
+            allow_pickle=allow_pickle, make_engine=make_engine, record_apart=record_apart,
         )  # fmt: skip
 
     @cached_property
@@ -126,6 +129,10 @@ class Lab:
     def notebook(self) -> Notebook:
         """Return the workspace's notebook. Its tables are created or upgraded when first called."""
         return self.context.notebook
+
+    def close(self) -> None:
+        """Close what recording has opened; it is opened again where something else is recorded."""
+        self.context.close()
 
     def resolve(self, spec: RunSpec) -> ResolvedSpec:
         """Check ``spec`` and the workspace, and fill in the model's defaults. Writes nothing.

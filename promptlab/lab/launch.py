@@ -42,6 +42,7 @@ def launch_run(
 ) -> RunRecord:
     """Begin a run, or take up the same one, and make its images; see :meth:`promptlab.lab.Lab.run`."""
     context.check()
+    context.start_recorder()
     (resolved,) = context.resolve((spec,))
     if spec.batch_size == AUTO:
         (resolved,) = context.resolve(_with_batch_sizes(context, (spec,), watch))
@@ -79,6 +80,7 @@ def launch_sweep(
 ) -> SweepRecord:
     """Begin a sweep, or take up the same one, and make its images; as ``Lab.run_sweep``."""
     context.check()
+    context.start_recorder()
     if any(spec.batch_size == AUTO for spec in sweep.specs):
         context.resolve(sweep.specs)  # what is wrong is said before anything is tried out
         specs = _with_batch_sizes(context, sweep.specs, watch)
@@ -99,6 +101,7 @@ def resume(context: LabContext, ref: str | None, *, watch: Watch) -> tuple[RunRe
     """Make what is still owed; see :meth:`promptlab.lab.Lab.resume`."""
     if not context.database.is_begun:
         return ()
+    context.start_recorder()
     notebook, existing = context.notebook, context.existing_images
     if ref is not None and (sweep_id := find_sweep(ref, context)) is not None:
         sweep = notebook.sweep(sweep_id)

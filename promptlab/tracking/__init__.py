@@ -144,3 +144,6 @@ class Tracker(Protocol):
             TrackerError: when MLflow cannot be read.
         """
         ...
+
+    def close(self) -> None:
+        """Close what is open, before the process ends; recording opens it again."""

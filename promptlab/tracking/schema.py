@@ -23,7 +23,16 @@ from promptlab._locks import TABLES_TIMEOUT, file_locked
 from promptlab.errors import PromptLabError, TrackerError, one_line, ref_value
 from promptlab.workspace import Workspace
 
-__all__ = ["database_uri", "has_schema", "import_mlflow_quietly", "locked", "make_schema", "translate_errors"]
+__all__ = [
+    "close_stores",
+    "database_uri",
+    "has_schema",
+    "import_mlflow_quietly",
+    "import_stores",
+    "locked",
+    "make_schema",
+    "translate_errors",
+]
 
 
 @contextmanager
@@ -66,6 +75,34 @@ def import_mlflow_quietly() -> None:
     }.items():
         os.environ.setdefault(name, value)
     import mlflow  # noqa: F401 - for its effect
+
+
+def import_stores(*, own: bool) -> None:
+    """Import what recording needs. Opens no file and no connection.
+
+    Args:
+        own: whether runs are recorded in a workspace's file, by MLflow's own store.
+    """
+    import_mlflow_quietly()
+    import mlflow.tracking.client
+
+    if own:
+        import mlflow.store.model_registry.sqlalchemy_store
+        import mlflow.store.tracking.sqlalchemy_store  # noqa: F401 - for its effect
+
+
+def close_stores(workspace: Workspace) -> None:
+    """Close the workspace's file, which MLflow's stores keep open.
+
+    Its write-ahead log goes with the last connection. MLflow has one database engine for each address, which its
+    clients share and which opens the file again when it is asked for something.
+    """
+    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as RegistryStore
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    uri = database_uri(workspace)
+    SqlAlchemyStore(uri, "mlflow-artifacts:/").engine.dispose()  # type: ignore[no-untyped-call]
+    RegistryStore(uri).engine.dispose()  # type: ignore[no-untyped-call]
 
 
 def has_schema(workspace: Workspace) -> bool:

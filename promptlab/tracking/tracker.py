@@ -9,7 +9,7 @@ sends.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +37,7 @@ from promptlab.tracking.probe_run import ProbeRun
 from promptlab.tracking.prompts import linked_prompt, register_prompts
 from promptlab.tracking.run_writer import RunWriter
 from promptlab.tracking.schema import (
+    close_stores,
     database_uri,
     has_schema,
     import_mlflow_quietly,
@@ -204,6 +205,12 @@ class MlflowTracker:
                 is_own=self.tracking_uri is None,
             )
             yield from audit.differences(runs, sweeps, known)
+
+    def close(self) -> None:
+        """Close what is open; see :class:`promptlab.tracking.Tracker`."""
+        if self._client is not None and self.tracking_uri is None:
+            with suppress(Exception):  # the file may be gone; then nothing is open
+                close_stores(self.workspace)
 
     def address(self, experiment: str | None = None) -> str | None:
         """Return the address that shows an experiment's images on the server; None when there is no server.

@@ -59,8 +59,8 @@ def loaded_by(*commands, workspace, counted=heavy):
 
 def test_import_time_of_help_has_no_command(tmp_path):
     """Help, the version and the names of commands for a shell are known without what carries any of them out."""
-    doors = {f"promptlab.{name}" for name in ("cli", "cli.commands", "cli.lazy_group", "cli.output", "cli.signals",
-                                              "errors")}  # fmt: skip
+    doors = {f"promptlab.{name}" for name in ("_gc", "cli", "cli.commands", "cli.lazy_group", "cli.output",
+                                              "cli.own_process", "cli.signals", "errors")}  # fmt: skip
     commands = ("--help", "--version")
     assert loaded_by(*commands, workspace=tmp_path, counted=our_own) == dict.fromkeys(commands, (0, doors))
 
@@ -70,7 +70,7 @@ def test_import_time_of_a_list_has_no_room_of_what_makes_images(lab):
     from promptlab.specs import PipelineSpec, RunSpec, Variant
 
     lab.run(RunSpec(pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="a"),), seeds=(1,)))
-    rooms = {"_lazy", "_locks", "cli", "errors", "lab", "records", "store", "workspace"}
+    rooms = {"_gc", "_lazy", "_locks", "cli", "errors", "lab", "records", "store", "workspace"}
     found = loaded_by("list", "list --help", workspace=lab.workspace.root, counted=room)
     assert found == {"list": (0, rooms), "list --help": (0, rooms)}
 

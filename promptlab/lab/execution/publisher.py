@@ -5,13 +5,14 @@ Invariant: a run is whole in the database before it is published, and nothing th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from promptlab.errors import InputError, StoreError, TrackerError
 from promptlab.images.grid import save_grid, thumbnail
 from promptlab.lab.execution.events import GridFailed, TrackingFailed, TrackingStarted, Watch
+from promptlab.lab.execution.recorder import Recorder, RecorderLost
 from promptlab.records import RunRecord, SweepRecord
 from promptlab.store.notebook import Notebook
 from promptlab.tracking import AddressReport, Tracker
@@ -21,10 +22,16 @@ __all__ = ["Publisher"]
 
 
 class Publisher:
-    """Writes what people look at, and records in MLflow."""
+    """Writes what people look at, and records in MLflow.
 
-    def __init__(self, notebook: Notebook, workspace: Workspace, tracker: Tracker) -> None:
-        self._notebook, self._workspace, self._tracker = notebook, workspace, tracker
+    Args:
+        recorder: records in a process of its own; where there is none, or it was killed, ``tracker`` does in this one.
+    """
+
+    def __init__(
+        self, notebook: Notebook, workspace: Workspace, tracker: Tracker, recorder: Recorder | None = None
+    ) -> None:
+        self._notebook, self._workspace, self._tracker, self._recorder = notebook, workspace, tracker, recorder
 
     def prepare(self) -> None:
         """Get MLflow ready, which takes seconds.
@@ -32,7 +39,8 @@ class Publisher:
         Raises:
             TrackerError: when it cannot be.
         """
-        self._tracker.prepare()
+        if not self._recorded(Recorder.prepare):
+            self._tracker.prepare()
 
     def interrupt(self) -> None:
         """Stop waiting for a tracker: what is being told is said to be untold. For another thread to call."""
@@ -83,6 +91,8 @@ class Publisher:
         Raises:
             TrackerError: when it cannot be.
         """
+        if self._recorded(lambda recorder: recorder.record_run(run.id)):
+            return self._notebook.run(run.id)
         parent = None if run.parent_run_id is None else self._notebook.run(run.parent_run_id)
         recorded = self._tracker.record(
             run,
@@ -101,6 +111,8 @@ class Publisher:
         return self._record_sweep(sweep, [self._notebook.run(one.run_id) for one in sweep.runs])
 
     def _record_sweep(self, sweep: SweepRecord, runs: list[RunRecord]) -> SweepRecord:
+        if self._recorded(lambda recorder: recorder.record_sweep(sweep.id)):
+            return self._notebook.sweep(sweep.id)
         pages = self._overview(sweep)
         recorded = self._tracker.record_sweep(
             sweep,
@@ -110,6 +122,20 @@ class Publisher:
             report=_report_at(self._workspace.sweep_report(sweep.id)),
         )
         return self._notebook.mark_sweep_tracked(sweep.id, recorded)
+
+    def _recorded(self, ask: Callable[[Recorder], None]) -> bool:
+        """Ask the other process; return whether there is one.
+
+        Raises:
+            TrackerError: when MLflow could not record it.
+        """
+        if self._recorder is None:
+            return False
+        try:
+            ask(self._recorder)
+        except RecorderLost:
+            return False
+        return True
 
     def _overview(self, sweep: SweepRecord) -> tuple[Path, ...]:
         """Return the pages that were drawn, in order."""
