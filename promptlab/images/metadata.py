@@ -9,6 +9,7 @@ other tools it means ComfyUI. Grids and overviews describe whole runs and sweeps
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from promptlab import __version__
-from promptlab.errors import InputError
+from promptlab.errors import InputError, one_line
 from promptlab.expand.seeds import parse_seeds, show_seeds
 from promptlab.images.foreign.texts import texts_of
 from promptlab.images.infotext import infotext
@@ -32,6 +33,12 @@ __all__ = ["CHUNK", "FORMAT", "ImageMetadata", "ParentImage", "chunk_of", "damag
 
 CHUNK: Final = "promptlab"
 """The keyword of our own chunk."""
+
+_UID: Final = re.compile(r"[\w.-]{1,100}", re.ASCII)
+"""What the uid of a run may be; ours are 32 hexadecimal digits."""
+
+_GREATEST: Final = 2**63 - 1
+"""What a database can hold."""
 
 FORMAT: Final = 2
 """Of our chunk. 1 had neither the environment's facts nor the whole run's outline."""
@@ -65,6 +72,7 @@ class ImageMetadata:
         seeds: of the whole run, in order, as :func:`promptlab.expand.show_seeds` writes them.
         name, note, created_at, changes: the run's.
         batch, slot, seconds, peak_memory, flag, decoded_in: as in :class:`~promptlab.records.ImageRecord`.
+        pixel_sha256: likewise; an editor keeps it with what it changed. Images of earlier versions have none.
     """
 
     version: str
@@ -92,12 +100,15 @@ class ImageMetadata:
     peak_memory: int | None = None
     flag: str | None = None
     decoded_in: str | None = None
+    pixel_sha256: str | None = None
 
     def __post_init__(self) -> None:
         if self.spec.image_count != 1:
             raise ValueError(f"the spec of one picture asks for {self.spec.image_count}")
         if self.seeds is not None and self.spec.seeds[0] not in parse_seeds(self.seeds):
             raise ValueError("the seed is not among its run's")
+        if not _UID.fullmatch(self.run_uid):
+            raise ValueError("the run's uid is none")
 
     def to_json(self) -> str:
         """Write the description as ASCII, so that the chunk is the same ``tEXt`` for every prompt.
@@ -185,6 +196,7 @@ def describe(
         peak_memory=image.peak_memory,
         flag=image.flag,
         decoded_in=image.decoded_in,
+        pixel_sha256=image.pixel_sha256,
     )
     size = (image.width, image.height) if image.width and image.height else None
     return {CHUNK: own.to_json(), "parameters": infotext(request, size=size)}
@@ -214,7 +226,7 @@ def chunk_of(path: Path) -> dict[str, Any] | None:
     if written is None:
         return None
     try:
-        found: dict[str, Any] = json.loads(written)
+        found: dict[str, Any] = json.loads(written, parse_int=_whole)
         version = found["format"]  # a list or a number in place of the object has none
     except (LookupError, TypeError, ValueError, RecursionError) as error:
         raise damaged(path, str(error)) from error
@@ -226,6 +238,13 @@ def chunk_of(path: Path) -> dict[str, Any] | None:
             hint="pip install --upgrade promptlab",
         )  # fmt: skip
     return found
+
+
+def _whole(digits: str) -> int:
+    number = int(digits)
+    if abs(number) > _GREATEST:
+        raise ValueError(f"{one_line(digits, limit=40)} is too large a number")
+    return number
 
 
 def damaged(path: Path, why: str) -> InputError:

@@ -209,11 +209,11 @@ def reduce_batch_size(session: Session, run_id: int, batch_size: int, keys: Mapp
 
 
 def owe_images(session: Session, run_id: int, positions: Sequence[int]) -> RunRecord:
-    """Mark images as OWED again: their files are gone."""
+    """Mark images as OWED again: their files are gone. The hash of their pixels stays: it knows a copy."""
     session.execute(
         update(ImageRow)
         .where(ImageRow.run_id == run_id, ImageRow.position.in_(positions))
-        .values(status=ImageStatus.OWED, path=None, pixel_sha256=None, linked_image_id=None)
+        .values(status=ImageStatus.OWED, path=None, linked_image_id=None)
     )
     return loaders.load_run(session, run_id)
 

@@ -24,7 +24,7 @@ from promptlab.store.notebook import Notebook
 from promptlab.workspace import Workspace
 from tests.golden import reading
 
-GROWN = {"picture": frozenset(), "grid": frozenset(), "report": frozenset()}
+GROWN = {"picture": frozenset({"pixel_sha256"}), "grid": frozenset(), "report": frozenset()}
 """Keys that may be in what is written today and are not in every generation's files."""
 
 RUNS, SWEEPS = ("1", "2", "3", "4", "5", "6", "7", "8"), ("sweep:1",)

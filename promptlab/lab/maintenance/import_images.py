@@ -14,19 +14,20 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from promptlab.errors import StoreError, one_line
+from promptlab.errors import InputError, StoreError, one_line
 from promptlab.expand.labels import labelled
 from promptlab.images.foreign import ForeignMetadata
 from promptlab.images.foreign.texts import texts_of
 from promptlab.images.grid_metadata import GridMetadata
-from promptlab.images.metadata import ImageMetadata
+from promptlab.images.metadata import CHUNK, ImageMetadata
 from promptlab.images.png import pixel_sha256, read_pixels, write_png
+from promptlab.lab.maintenance.claims import Claim
 from promptlab.lab.maintenance.rebuild import rebuild_run
 from promptlab.lab.maintenance.scan import ImportResult, scan_files
 from promptlab.records import (
@@ -43,6 +44,9 @@ from promptlab.store.notebook import Notebook
 from promptlab.workspace import Workspace
 
 __all__ = ["Importer"]
+
+Doubted = list[tuple[Claim, str]]
+"""Files that are not the images that they say they are, each with the reason."""
 
 
 class Importer:
@@ -69,36 +73,81 @@ class Importer:
         found = scan_files(files)
         oldest_first = sorted(found.pictures.keys() | found.runs.keys(), key=lambda uid: (found.number(uid), uid))
         for uid in oldest_first:
-            yield self._run(found.runs.get(uid), found.pictures.get(uid, {}))
+            claims: list[Claim] = []
+            for metadata, path in found.pictures.get(uid, ()):
+                try:
+                    claims.append(Claim.read(metadata, path))
+                except InputError as error:
+                    found.silent.append(ImportResult(problem=error.problem, file=str(path)))
+            try:
+                result, doubted = self._run(found.runs.get(uid), claims)
+            except (InputError, StoreError) as error:
+                found.silent += [ImportResult(problem=str(error), file=str(claim.path)) for claim in claims[:1]]
+                continue
+            found.foreign += [(claim.as_foreign(why), claim.path) for claim, why in doubted]
+            if result is not None:
+                yield result
         for grid in found.sweeps.values():
-            self._sweep(grid)
+            with suppress(StoreError):  # its runs are here
+                self._sweep(grid)
         for picture, path in found.foreign:
-            yield self._foreign(picture, path, experiment)
+            try:
+                yield self._foreign(picture, path, experiment)
+            except (InputError, StoreError) as error:
+                found.silent.append(ImportResult(problem=str(error), file=str(path)))
         yield from found.silent
 
-    def _run(self, grid: GridMetadata | None, pictures: dict[int, tuple[ImageMetadata, Path]]) -> ImportResult:
+    def _run(self, grid: GridMetadata | None, claims: Sequence[Claim]) -> tuple[ImportResult | None, Doubted]:
+        """Write the run anew that the files are of, or restore it; and tell which files are not what they say."""
+        doubted = [(claim, why) for claim in claims if (why := claim.doubt()) is not None]
+        sound = [claim for claim in claims if all(claim is not one for one, _ in doubted)]
         if grid is not None and isinstance(grid.record, RunRecord):
-            uid, uids, record = grid.record.uid, dict(grid.uids), grid.record
+            uids, record = dict(grid.uids), grid.record
+        elif sound:
+            record, uids = rebuild_run([claim.metadata for claim in sound])
         else:
-            record, uids = rebuild_run([picture for picture, _ in pictures.values()])
-            uid = record.uid
-        here = self._notebook.run_by_uid(uid)
-        if here is not None:
-            return self._restore(here, pictures)
-        images = [_unplaced(image) for image in record.images]
-        run = self._notebook.restore_run(dataclasses.replace(record, images=tuple(images)), uids)
-        return dataclasses.replace(self._placed(run, pictures), new=True)
+            return None, doubted
+        here = self._notebook.run_by_uid(record.uid)
+        run = here
+        if run is None:
+            images = tuple(_unplaced(image) for image in record.images)
+            run = self._notebook.restore_run(dataclasses.replace(record, images=images), uids)
+        taken, others = self._restore(run, sound)
+        doubted += others
+        if here is not None and claims and len(doubted) == len(claims):
+            return None, doubted
+        return dataclasses.replace(taken, new=here is None), doubted
 
-    def _placed(self, run: RunRecord, pictures: dict[int, tuple[ImageMetadata, Path]]) -> ImportResult:
+    def _restore(self, run: RunRecord, claims: Sequence[Claim]) -> tuple[ImportResult, Doubted]:
+        """Restore edited prompts and missing images of a run that exists here."""
+        believed, doubted = _believed(run, claims)
+        words = 0
+        for position, claim in believed.items():
+            image, said = run.images[position], claim.metadata.spec.variants[0]
+            here = run.spec.variants[image.variant]
+            now = (said.prompt, said.negative_prompt, claim.metadata.recipe_key)
+            if (here.prompt, here.negative_prompt, image.recipe_key) != now:
+                self._notebook.restore_words(run.id, image.position, said, claim.metadata.recipe_key)
+                words += 1
+        gone = [
+            image.position
+            for image in self._notebook.run(run.id).made_here
+            if not (self._workspace.root / (image.path or "")).is_file()
+        ]
+        if gone:
+            self._notebook.owe_images(run.id, gone)
+        taken = self._placed(self._notebook.run(run.id), believed)
+        return dataclasses.replace(taken, files=taken.files + words, known=max(0, taken.known - words)), doubted
+
+    def _placed(self, run: RunRecord, believed: Mapping[int, Claim]) -> ImportResult:
         """Copy or link every image of ``run`` to its place, and mark its row MADE."""
-        known, by_recipe = 0, {image.recipe_key: image for image in run.images if image.linked is None}
-        made = []
-        for metadata, path in pictures.values():
-            image = by_recipe.get(metadata.recipe_key)
-            known += image is not None and image.status is ImageStatus.MADE
-            if image is None or image.status is ImageStatus.MADE or path.suffix.lower() != ".png":
+        known, made = 0, []
+        for position, claim in believed.items():
+            image = run.images[position]
+            known += image.status is ImageStatus.MADE
+            if image.status is ImageStatus.MADE or claim.pixels is None:
                 continue  # a JPEG has other pixels: its recipe is taken, the picture can be made again
-            made.append(self._made(image, metadata, path))
+            made.append(self._made(image, claim.metadata, claim.path))
         if made:
             self._notebook.add_images(run.id, made)
         return ImportResult(run=self._notebook.run(run.id), files=len(made), known=known)
@@ -123,32 +172,6 @@ class Importer:
             flag=metadata.flag,
             decoded_in=metadata.decoded_in,
         )
-
-    def _restore(self, run: RunRecord, pictures: dict[int, tuple[ImageMetadata, Path]]) -> ImportResult:
-        """Restore edited prompts and missing images of a run that exists here."""
-        words = 0
-        for metadata, _ in pictures.values():
-            if metadata.position >= len(run.images):
-                continue
-            image, variant = run.images[metadata.position], metadata.spec.variants[0]
-            here = run.spec.variants[image.variant]
-            same = (here.prompt, here.negative_prompt, image.recipe_key)
-            if image.seed == metadata.spec.seeds[0] and same != (
-                variant.prompt,
-                variant.negative_prompt,
-                metadata.recipe_key,
-            ):
-                self._notebook.restore_words(run.id, image.position, variant, metadata.recipe_key)
-                words += 1
-        gone = [
-            image.position
-            for image in self._notebook.run(run.id).made_here
-            if not (self._workspace.root / (image.path or "")).is_file()
-        ]
-        if gone:
-            self._notebook.owe_images(run.id, gone)
-        taken = self._placed(self._notebook.run(run.id), pictures)
-        return dataclasses.replace(taken, files=taken.files + words, known=max(0, taken.known - words))
 
     def _sweep(self, grid: GridMetadata) -> None:
         record = grid.record
@@ -181,10 +204,11 @@ class Importer:
         run = self._notebook.restore_run(record, {})
         home = self._workspace.run_folder(run.id) / self._workspace.image_name(0, spec.seeds[0])
         home.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix.lower() == ".png":
+        if path.suffix.lower() == ".png" and CHUNK not in texts:
             _put(path, home, link=self._workspace.root in path.resolve().parents)
         else:
-            write_png(home, pixels, {name: text for name, text in texts.items() if "\0" not in text})
+            kept = {name: text for name, text in texts.items() if "\0" not in text and name != CHUNK}
+            write_png(home, pixels, kept)
         made = dataclasses.replace(
             run.images[0], status=ImageStatus.MADE, path=self._workspace.relative(home), width=width, height=height,
             pixel_sha256=digest, made_at=when,
@@ -203,15 +227,31 @@ class Importer:
         return here if words and here.spec.seeds == picture.spec.seeds else None
 
 
+def _believed(run: RunRecord, claims: Sequence[Claim]) -> tuple[dict[int, Claim], Doubted]:
+    """Return the files that are images of ``run``, one a place, PNGs first; and those that are not."""
+    believed: dict[int, Claim] = {}
+    doubted: Doubted = []
+    for claim in sorted(claims, key=lambda one: one.pixels is None):
+        row, why = claim.row_in(run), claim.doubt_beside(run)
+        if row is not None and why is None and claim.pixels is not None:
+            first = believed.setdefault(row.position, claim)
+            why = None if first.pixels == claim.pixels else "another file is that picture"
+        elif row is not None and why is None:
+            believed.setdefault(row.position, claim)
+        if why is not None:
+            doubted.append((claim, why))
+    return believed, doubted
+
+
 def _unplaced(image: ImageRecord) -> ImageRecord:
     """Return the image as it can be stored before its file is in place: owed, unless it failed.
 
-    No path is believed.
+    No path is believed. The hash of its pixels stays, for the file to be held against.
     """
     if image.linked is not None:
         return dataclasses.replace(image, path=None)
     status = ImageStatus.OWED if image.status is ImageStatus.MADE else image.status
-    return dataclasses.replace(image, path=None, pixel_sha256=None, status=status)
+    return dataclasses.replace(image, path=None, status=status)
 
 
 def _put(path: Path, home: Path, *, link: bool) -> None:

@@ -64,7 +64,7 @@ def image_files(paths: Iterable[str]) -> Iterator[Path]:
 class ScannedFiles:
     """Holds the metadata of all files, by run."""
 
-    pictures: dict[str, dict[int, tuple[ImageMetadata, Path]]] = field(default_factory=dict)
+    pictures: dict[str, list[tuple[ImageMetadata, Path]]] = field(default_factory=dict)
     runs: dict[str, GridMetadata] = field(default_factory=dict)
     sweeps: dict[str, GridMetadata] = field(default_factory=dict)
     foreign: list[tuple[ForeignMetadata, Path]] = field(default_factory=list)
@@ -74,7 +74,7 @@ class ScannedFiles:
         """Return the number that the run ``uid`` had where it was made."""
         if uid in self.runs:
             return self.runs[uid].record.id
-        return next(iter(self.pictures[uid].values()))[0].run_id
+        return self.pictures[uid][0][0].run_id
 
 
 def scan_files(files: Iterable[Path]) -> ScannedFiles:
@@ -91,7 +91,7 @@ def scan_files(files: Iterable[Path]) -> ScannedFiles:
 def _sort(path: Path, found: ScannedFiles) -> None:
     metadata = self_description(path)
     if metadata is not None:
-        _keep_best(found.pictures.setdefault(metadata.run_uid, {}), metadata, path)
+        found.pictures.setdefault(metadata.run_uid, []).append((metadata, path))
         return
     whole = read_grid_metadata(path)
     if whole is not None:
@@ -102,10 +102,3 @@ def _sort(path: Path, found: ScannedFiles) -> None:
         found.silent.append(ImportResult(problem=why_unread(path), file=str(path)))
     else:
         found.foreign.append((picture, path))
-
-
-def _keep_best(pictures: dict[int, tuple[ImageMetadata, Path]], metadata: ImageMetadata, path: Path) -> None:
-    """Keep the PNG where the same image exists as PNG and as JPEG: its pixels are exact."""
-    known = pictures.get(metadata.position)
-    if known is None or (known[1].suffix.lower() != ".png" and path.suffix.lower() == ".png"):
-        pictures[metadata.position] = (metadata, path)

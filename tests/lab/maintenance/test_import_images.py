@@ -10,11 +10,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from promptlab.errors import InputError, NotFound, StoreError
+from promptlab.errors import InputError, NotFound
 from promptlab.images.exif import write_photo
-from promptlab.images.metadata import CHUNK
+from promptlab.images.metadata import CHUNK, self_description
 from promptlab.images.png import pixel_sha256, read_pixels, read_text, write_png
 from promptlab.lab import Lab, PromptEdit
+from promptlab.plan import ResolvedSpec
 from promptlab.records import ImageStatus, RunStatus
 from promptlab.specs import PipelineSpec, RunSpec, SchedulerSpec, Variant, options
 
@@ -85,11 +86,14 @@ def test_import_of_a_grid_believes_no_paths(story, painter, tmp_path, harm):
     assert [path for path in paths if path and not path.startswith("images/00001/v")] == []
 
 
-def test_import_of_a_number_too_large_is_one_line(story, painter, tmp_path):
-    """Refused as a failure of the database, not as a traceback."""
+def test_import_of_a_number_too_large_is_one_line_about_its_file(story, painter, tmp_path):
+    """No database holds it; the pictures beside that file are taken."""
     new, folder = tampered(story, painter, tmp_path, lambda record: record["images"][0].update(peak_memory=10**30))
-    with pytest.raises(StoreError, match="the database failed while writing a run anew"):
-        new.maintenance.import_images([str(folder)])
+    taken = new.maintenance.import_images([str(folder)])
+    (problem,) = [one for one in taken if one.problem]
+    assert problem.file.endswith("grid.png")
+    assert "too large a number" in problem.problem
+    assert [(one.run.id, one.files) for one in taken if one.run] == [(1, 6)]
 
 
 def tampered(story, painter, tmp_path, harm):
@@ -200,6 +204,126 @@ def test_import_of_a_jpeg_of_ours_owes_the_image(story, painter, tmp_path):
     assert (taken.files, taken.run.images[0].status) == (0, ImageStatus.OWED)
     (resumed,) = new.resume()
     assert resumed.images[0].pixel_sha256 == before.images[0].pixel_sha256
+
+
+def forged(source, target, pixels=None, **changes):
+    """A copy of a picture with other pixels, or another chunk: what an editor leaves, or somebody means to."""
+    texts = read_text(source)
+    told = json.loads(texts[CHUNK])
+    words = changes.pop("prompt", None)
+    if words is not None:
+        told["spec"]["variants"][0]["prompt"] = words
+    told |= changes
+    write_png(target, read_pixels(source) if pixels is None else pixels, texts | {CHUNK: json.dumps(told)})
+    return str(target)
+
+
+def own_key(path):
+    """The recipe key that follows from what a file says."""
+    told = self_description(path)
+    resolved = ResolvedSpec(
+        spec=told.spec, device=told.device, model_identity=told.model_identity, vae_identity=told.vae_identity
+    )
+    return resolved.key(told.spec.variants[0], told.spec.seeds[0])
+
+
+RED = np.full((64, 64, 3), (255, 0, 0), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "changes", "why"),
+    [
+        (RED, {}, "its pixels are not those that were made"),
+        (RED, {"pixel_sha256": None}, "its pixels are not those that were made"),
+        (RED, {"prompt": "a dog"}, "its words and settings are not those of its recipe key"),
+        pytest.param(None, {"prompt": "a dog"}, "its words and settings are", marks=pytest.mark.exhaustive),
+        pytest.param(None, {"position": 4, "recipe_key": "0" * 64}, "its words", marks=pytest.mark.exhaustive),
+        pytest.param(RED, {"pixel_sha256": pixel_sha256(RED)}, "its pixels", marks=pytest.mark.exhaustive),
+    ],
+)
+def test_import_of_an_edited_picture_changes_no_record(story, tmp_path, pixels, changes, why):
+    """It says that it is image 1/0 and is not: a picture of its own, whose words are there to go on from."""
+    before = story.notebook.run(1)
+    kept = story.workspace.root / before.images[0].path
+    (taken,) = story.maintenance.import_images([forged(kept, tmp_path / "edited.png", pixels, **changes)])
+    assert story.notebook.run(1) == before
+    assert (taken.new, taken.run.origin.program) == (True, "PromptLab (edited)")
+    (gap,) = taken.run.origin.lost
+    assert why in gap.why
+    assert taken.run.spec.variants[0].prompt == changes.get("prompt", "a fox")
+    assert story.maintenance.doctor() == ()
+
+
+def test_import_of_true_pixels_with_other_words_changes_no_record(story, tmp_path):
+    """The key follows from the words, and the pixels are the row's; but the row has another key, which follows too."""
+    before = story.notebook.run(1)
+    kept = story.workspace.root / before.images[0].path
+    other = forged(kept, tmp_path / "other.png", prompt="a dog")
+    other = forged(kept, tmp_path / "other.png", prompt="a dog", recipe_key=own_key(tmp_path / "other.png"))
+    (taken,) = story.maintenance.import_images([other])
+    assert story.notebook.run(1) == before
+    assert taken.run.origin.lost[0].why == "it was made by another recipe"
+
+
+@pytest.mark.parametrize("noticed", [False, True], ids=["", "after doctor --fix"])
+def test_import_of_an_edited_picture_takes_no_lost_ones_place(story, tmp_path, noticed):
+    """Its hash is remembered, also where it is owed again; even a chunk that was made to fit does not help."""
+    image = story.notebook.run(1).images[0]
+    home = story.workspace.root / image.path
+    edited = forged(home, tmp_path / "edited.png", RED, pixel_sha256=pixel_sha256(RED))
+    home.unlink()
+    if noticed:
+        shutil.rmtree(story.workspace.artifacts)
+        story.maintenance.fix(story.maintenance.doctor())
+    story.maintenance.import_images([edited])
+    now = story.notebook.run(1).images[0]
+    assert (now.status, home.exists()) == (ImageStatus.OWED, False)
+    assert now.pixel_sha256 == image.pixel_sha256
+    assert "image 1/0" in [finding.subject for finding in story.maintenance.doctor()]
+
+
+def test_import_of_a_lost_database_tells_edited_pictures_from_theirs(story, painter, tmp_path):
+    """Whichever is read first."""
+    home = story.workspace.root / story.notebook.run(1).images[0].path
+    folder = tmp_path / "some"
+    folder.mkdir()
+    for name in ("a.png", "z.png"):
+        forged(home, folder / name, RED[:, ::2].repeat(2, 1) // (1 if name == "a.png" else 2))
+    shutil.copy(home, folder / "m.png")
+    new = Lab(tmp_path / "new", engine=painter)
+    taken = new.maintenance.import_images([str(folder)])
+    assert [one.run.origin.program for one in taken] == ["PromptLab", *["PromptLab (edited)"] * 2]
+    assert new.notebook.run(1).images[0].pixel_sha256 == story.notebook.run(1).images[0].pixel_sha256
+
+
+def test_doctor_of_a_picture_edited_with_its_row_finds_it(story):
+    """The row's hash is made to fit; that of the picture's own chunk is not."""
+    image = story.notebook.run(1).images[0]
+    home = story.workspace.root / image.path
+    write_png(home, RED, read_text(home))
+    with closing(sqlite3.connect(story.workspace.database)) as connection, connection:
+        row = (pixel_sha256(RED), image.pixel_sha256)
+        connection.execute(
+            "UPDATE promptlab_images SET pixel_sha256 = ?, width = 64, height = 64 WHERE pixel_sha256 = ?", row
+        )
+    assert any("the hash of the pixels is" in finding.problem for finding in story.maintenance.doctor())
+
+
+def test_import_of_a_folder_says_of_each_bad_file_why_and_takes_the_others(story, painter, tmp_path):
+    """A number that no database holds, a uid that is none, pixels cut short: each is one line."""
+    folder = tmp_path / "some"
+    shutil.copytree(story.workspace.root / "images" / "00002", folder)
+    good = next(path for path in folder.glob("v*.png"))
+    bad = {
+        "large.png": forged(good, folder / "large.png", peak_memory=10**30),
+        "quote.png": forged(good, folder / "quote.png", run_uid="it's"),
+        "short.png": str(folder / "short.png"),
+    }
+    (folder / "short.png").write_bytes(good.read_bytes()[:-200])
+    new = Lab(tmp_path / "new", engine=painter)
+    taken = new.maintenance.import_images([str(folder)])
+    assert {one.file for one in taken if one.problem} == set(bad.values())
+    assert [one.files for one in taken if one.run] == [2]
 
 
 A1111 = (

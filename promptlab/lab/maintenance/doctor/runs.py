@@ -104,6 +104,7 @@ def _differences(run: RunRecord, image: ImageRecord, metadata: ImageMetadata) ->
         ("the recipe key", image.recipe_key, metadata.recipe_key),
         ("the model", run.model_identity, metadata.model_identity),
         ("the VAE", run.vae_identity, metadata.vae_identity),
+        ("the hash of the pixels", image.pixel_sha256, metadata.pixel_sha256 or image.pixel_sha256),
         ("the environment", image.environment or run.environment.hash, metadata.environment_hash),
     ]
     size = image.batch_size or run.spec.batch_size
