@@ -13,7 +13,7 @@ from promptlab.cli.paths import elsewhere
 from promptlab.cli.render.batch_sizes import chosen_batch_line, trial_text
 from promptlab.cli.render.server_status import waiting_line
 from promptlab.cli.render.truncation import truncation_lines
-from promptlab.cli.render.warnings import reduced_batch_line
+from promptlab.cli.render.warnings import cut_short_line, reduced_batch_line
 from promptlab.engine import ModelLoaded, ModelLoading, StepDone
 from promptlab.lab.execution.events import (
     BatchSizeChosen,
@@ -29,6 +29,7 @@ from promptlab.lab.execution.events import (
     Progress,
     PromptsTruncated,
     RunStarted,
+    SweepCutShort,
     SweepStarted,
     TrackingFailed,
     TrackingStarted,
@@ -118,8 +119,8 @@ class ProgressDisplay:
         match event:
             case TrackingFailed(run_id=run_id, reason=reason):
                 self._note_tracking_failure(run_id, reason)
-            case GridFailed() | ProbeTrackingFailed():
-                self._notes.append(_failure_note(event))
+            case GridFailed() | ProbeTrackingFailed() | SweepCutShort():
+                self._notes.append(_note(event))
             case PromptsTruncated(prompts=prompts):
                 for line in truncation_lines(prompts):
                     self._say(line)
@@ -207,8 +208,10 @@ class ProgressDisplay:
                 self._bars.console.print(visible(sentence), markup=False, emoji=False)
 
 
-def _failure_note(event: GridFailed | ProbeTrackingFailed) -> str:
+def _note(event: GridFailed | ProbeTrackingFailed | SweepCutShort) -> str:
     match event:
+        case SweepCutShort(sweep_id=sweep_id, runs=runs):
+            return cut_short_line(sweep_id, runs)
         case GridFailed(run_id=run_id, reason=reason):
             return f"run {run_id} is whole, but its grid was not drawn: {reason}"
     return f"MLflow was not told: {event.reason}"

@@ -166,6 +166,19 @@ class LabContext:
         """
         return self.engine.truncated_prompts(resolved, permissions=self.permissions)
 
+    def cut_short_sweeps(self, sweep_id: int | None = None) -> dict[int, int]:
+        """Return the sweeps that were left with fewer runs than they were to have: how many, by their numbers.
+
+        One that another process begins at this moment is waited for.
+
+        Args:
+            sweep_id: the only one to look at.
+        """
+        if not self.notebook.cut_short_sweeps(sweep_id):
+            return {}
+        with self.locks.beginning():
+            return self.notebook.cut_short_sweeps(sweep_id)
+
     @property
     def tracking_uri(self) -> str | None:
         """Return the URL of the MLflow server elsewhere, without credentials; ``None`` without one."""

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from promptlab.errors import EngineError, one_line
 from promptlab.lab.context import LabContext
 from promptlab.lab.execution.active_run import RunJob
-from promptlab.lab.execution.events import PromptsTruncated, RunReused, SweepStarted, Watch
+from promptlab.lab.execution.events import PromptsTruncated, RunReused, SweepCutShort, SweepStarted, Watch
 from promptlab.lab.execution.preflight import begin_sweep
 from promptlab.lab.execution.weights import as_recorded
-from promptlab.lab.history.refs import find_run_or_image, find_sweep
+from promptlab.lab.history.refs import find_run_or_image, find_sweep, find_sweep_runs
 from promptlab.plan import ResolvedSpec, TruncatedPrompt, requests_of
 from promptlab.records import RunRecord, SweepRecord, TruncatedText
 from promptlab.specs import AUTO, RunSpec
@@ -104,19 +104,29 @@ def resume(context: LabContext, ref: str | None, *, watch: Watch) -> tuple[RunRe
     context.start_recorder()
     notebook, existing = context.notebook, context.existing_images
     if ref is not None and (sweep_id := find_sweep(ref, context)) is not None:
-        sweep = notebook.sweep(sweep_id)
-        owing = [run.run_id for run in sweep.runs if not existing.is_whole(notebook.run(run.run_id))]
-        watch(SweepStarted(sweep_id=sweep.id, runs=len(owing), images=0))
-        _complete_sweep(context, sweep, again=False, watch=watch)
-        return tuple(notebook.run(run_id) for run_id in owing)
+        return _resume_sweep(context, sweep_id, watch)
     if ref is not None:
         run = find_run_or_image(ref, context).run
         return () if existing.is_whole(run) else _complete(context, [run], watch)
     unfinished = [run_id for run_id in notebook.unfinished() if not context.locks.busy(run_id)]
     completed = _complete(context, [notebook.run(run_id) for run_id in unfinished], watch)
     for sweep_id in dict.fromkeys(run.sweep_id for run in completed if run.sweep_id is not None):
-        context.publisher.publish_sweep(notebook.sweep(sweep_id), watch)
+        _publish_sweep(context, sweep_id, watch)
+    for sweep_id, runs in context.cut_short_sweeps().items():
+        watch(SweepCutShort(sweep_id=sweep_id, runs=runs))
     return completed
+
+
+def _resume_sweep(context: LabContext, sweep_id: int, watch: Watch) -> tuple[RunRecord, ...]:
+    """Make what those runs of a sweep owe that are written; say so where these are not all."""
+    sweep = find_sweep_runs(sweep_id, context)
+    run_ids = [one.run_id for one in sweep.runs]
+    owing = [run.id for run in context.notebook.runs(run_ids) if not context.existing_images.is_whole(run)]
+    watch(SweepStarted(sweep_id=sweep.id, runs=len(owing), images=0))
+    _complete_sweep(context, sweep, again=False, watch=watch)
+    for runs in context.cut_short_sweeps(sweep_id).values():
+        watch(SweepCutShort(sweep_id=sweep_id, runs=runs))
+    return context.notebook.runs(owing)
 
 
 def _with_batch_sizes(context: LabContext, specs: Sequence[RunSpec], watch: Watch) -> tuple[RunSpec, ...]:
@@ -178,7 +188,7 @@ def _complete_sweep(context: LabContext, sweep: SweepRecord, *, again: bool, wat
     """
     notebook = context.notebook
     with context.locks.sweep_held(sweep.id):
-        runs = [notebook.run(one.run_id) for one in sweep.runs]
+        runs = notebook.runs([one.run_id for one in sweep.runs])
         notebook.mark_requested([run.id for run in runs])
         owing = [run for run in runs if again or not context.existing_images.is_whole(run)]
         if not owing and sweep.tracked_at is not None:
@@ -188,9 +198,17 @@ def _complete_sweep(context: LabContext, sweep: SweepRecord, *, again: bool, wat
             with suppress(EngineError):
                 _store_truncated(context, job.run, context.truncated_prompts((job.resolved,)))
         outcomes = context.runner(watch).execute(jobs) if jobs else ()
-        published = context.publisher.publish_sweep(notebook.sweep(sweep.id), watch)
+        published = _publish_sweep(context, sweep.id, watch)
         _raise_failures(outcomes, of=len(sweep.runs))
         return published
+
+
+def _publish_sweep(context: LabContext, sweep_id: int, watch: Watch) -> SweepRecord:
+    """Publish a sweep, unless it was cut short: MLflow would keep the axes of what is there for good."""
+    sweep = context.notebook.sweep(sweep_id)
+    if context.cut_short_sweeps(sweep_id):
+        return sweep
+    return context.publisher.publish_sweep(sweep, watch)
 
 
 def _jobs(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from promptlab.records.probe import ProbeRecord, ProbeTrial
     from promptlab.records.run import ImportGap, Origin, RunRecord, TruncatedText, VariantRecord
     from promptlab.records.run_summary import RunStatus, RunSummary
-    from promptlab.records.sweep import SweepRecord, SweepRun
+    from promptlab.records.sweep import SweepRecord, SweepRun, sweep_key
 
 __all__ = [
     "Environment",
@@ -39,6 +39,7 @@ __all__ = [
     "VariantRecord",
     "Verification",
     "plain",
+    "sweep_key",
 ]
 
 _HOMES: Final = {
@@ -48,6 +49,6 @@ _HOMES: Final = {
     "probe": ("ProbeRecord", "ProbeTrial"),
     "run": ("ImportGap", "Origin", "RunRecord", "TruncatedText", "VariantRecord"),
     "run_summary": ("RunStatus", "RunSummary"),
-    "sweep": ("SweepRecord", "SweepRun"),
+    "sweep": ("SweepRecord", "SweepRun", "sweep_key"),
 }
 __getattr__ = imported_from(__name__, _HOMES)

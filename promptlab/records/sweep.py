@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 
-__all__ = ["SweepRecord", "SweepRun"]
+__all__ = ["SweepRecord", "SweepRun", "sweep_key"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,3 +44,16 @@ class SweepRecord:
     runs: tuple[SweepRun, ...]
     mlflow_run_id: str | None = None
     tracked_at: datetime | None = None
+
+
+def sweep_key(runs: Iterable[tuple[str, Iterable[str]]]) -> str:
+    """Return the hash of all that a sweep was asked for: the same sweep has the same key.
+
+    Args:
+        runs: in the order in which they were begun, each with the hash of its environment and the recipe keys that its
+            images were asked for by, in the grid's order.
+    """
+    digest = sha256()
+    for environment, keys in runs:
+        digest.update("\n".join((environment, *keys)).encode())
+    return digest.hexdigest()

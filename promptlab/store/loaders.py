@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import selectinload
 
-from promptlab.records import ImageRecord, ImageStatus, RunRecord, SweepRecord
+from promptlab.records import ImageRecord, ImageStatus, RunRecord, SweepRecord, SweepRun
 from promptlab.store.mapping import image_record, run_record, sweep_record
 from promptlab.store.tables import EnvironmentRow, ImageRow, RunRow, SweepRow, VariantRow, VerificationRow
 
@@ -21,6 +21,7 @@ __all__ = [
     "load_known",
     "load_made",
     "load_run",
+    "load_runs",
     "load_sweep",
     "row_ids",
     "source_ids",
@@ -32,6 +33,9 @@ Place = tuple[int, int]
 _KEYS_AT_ONCE: Final = 5_000
 """SQLite takes 32,766 variables in a statement."""
 
+_RUNS_AT_ONCE: Final = 250
+"""Runs whose rows are in memory together."""
+
 _IMAGE_PARTS: Final = (
     selectinload(ImageRow.parent),
     selectinload(ImageRow.linked),
@@ -39,29 +43,39 @@ _IMAGE_PARTS: Final = (
     selectinload(ImageRow.environment),
     selectinload(ImageRow.verifications).selectinload(VerificationRow.environment),
 )
+_RUN_PARTS: Final = (
+    selectinload(RunRow.variants),
+    selectinload(RunRow.images).options(*_IMAGE_PARTS),
+    selectinload(RunRow.environment),
+)
 
 
 def load_run(session: Session, run_id: int) -> RunRecord:
     """Load one run, which is there, as the database has it now."""
     session.flush()
     session.expire_all()
-    row = session.scalars(
-        select(RunRow)
-        .where(RunRow.id == run_id)
-        .options(
-            selectinload(RunRow.variants),
-            selectinload(RunRow.images).options(*_IMAGE_PARTS),
-            selectinload(RunRow.environment),
-        )
-    ).one()
-    return run_record(row)
+    return run_record(session.scalars(select(RunRow).where(RunRow.id == run_id).options(*_RUN_PARTS)).one())
+
+
+def load_runs(session: Session, run_ids: Sequence[int]) -> Iterator[RunRecord]:
+    """Load those of the runs that are there, in the order of ``run_ids``, a few selects for many."""
+    for start in range(0, len(run_ids), _RUNS_AT_ONCE):
+        some = run_ids[start : start + _RUNS_AT_ONCE]
+        rows = session.scalars(select(RunRow).where(RunRow.id.in_(some)).options(*_RUN_PARTS))
+        found = {row.id: run_record(row) for row in rows}
+        yield from (found[run_id] for run_id in some if run_id in found)
+        session.expunge_all()  # or all that was ever read stays in memory
 
 
 def load_sweep(session: Session, sweep_id: int) -> SweepRecord:
     """Load one sweep, which is there, with the numbers of its runs."""
     session.flush()
     session.expire_all()
-    runs = session.scalars(select(RunRow).where(RunRow.sweep_id == sweep_id).order_by(RunRow.id))
+    columns = select(RunRow.id, RunRow.sweep_place, RunRow.sweep_values).where(RunRow.sweep_id == sweep_id)
+    runs = (
+        SweepRun(run_id=run_id, place=tuple(place or ()), values=tuple((field, value) for field, value in values or ()))
+        for run_id, place, values in session.execute(columns.order_by(RunRow.id))
+    )
     return sweep_record(session.get_one(SweepRow, sweep_id), runs)
 
 

@@ -41,8 +41,10 @@ __all__ = [
     "made_columns",
     "new_run_row",
     "next_number",
+    "run_columns",
     "run_record",
     "sweep_record",
+    "variant_columns",
 ]
 
 
@@ -61,35 +63,47 @@ def environment_row(session: Session, environment: Environment) -> EnvironmentRo
     return known or EnvironmentRow(hash=environment.hash, created_at=datetime.now(UTC), facts=dict(environment.facts))
 
 
+def run_columns(resolved: ResolvedSpec, *, experiment: str, name: str | None, note: str | None) -> dict[str, Any]:
+    """Return the columns of a run that follow from what it makes.
+
+    Number, status, times, environment and parent are the caller's to add.
+    """
+    return {
+        "experiment": experiment,
+        "name": name,
+        "note": note,
+        "model_identity": resolved.model_identity,
+        "vae_identity": resolved.vae_identity,
+        "setting_key": resolved.setting_key,
+        "device": resolved.device,
+        **columns_of(resolved.at(resolved.batch_size).spec),
+    }
+
+
+def variant_columns(variant: Variant, position: int) -> dict[str, Any]:
+    """Return the columns of a variant of a run."""
+    return {
+        "position": position,
+        "label": variant.label,
+        "prompt": variant.prompt,
+        "negative_prompt": variant.negative_prompt,
+        "template": variant.template,
+        "replacement": variant.replacement,
+        "source": variant.source,
+    }
+
+
 def new_run_row(resolved: ResolvedSpec, *, experiment: str, name: str | None, note: str | None) -> RunRow:
     """Return the row of a run that begins now, with its variants.
 
     Images, environment and parent are the caller's to add.
     """
-    spec = resolved.at(resolved.batch_size).spec
+    variants = [VariantRow(**variant_columns(each, place)) for place, each in enumerate(resolved.spec.variants)]
     return RunRow(
-        experiment=experiment,
-        name=name,
-        note=note,
         status=RunStatus.RUNNING,
         created_at=datetime.now(UTC),
-        model_identity=resolved.model_identity,
-        vae_identity=resolved.vae_identity,
-        setting_key=resolved.setting_key,
-        device=resolved.device,
-        **columns_of(spec),
-        variants=[
-            VariantRow(
-                position=position,
-                label=variant.label,
-                prompt=variant.prompt,
-                negative_prompt=variant.negative_prompt,
-                template=variant.template,
-                replacement=variant.replacement,
-                source=variant.source,
-            )
-            for position, variant in enumerate(spec.variants)
-        ],
+        variants=variants,
+        **run_columns(resolved, experiment=experiment, name=name, note=note),
     )
 
 
@@ -129,8 +143,8 @@ def run_record(row: RunRow) -> RunRecord:
     )
 
 
-def sweep_record(row: SweepRow, runs: Iterable[RunRow]) -> SweepRecord:
-    """Return the record of a sweep; of its runs only the sweep's own columns are read."""
+def sweep_record(row: SweepRow, runs: Iterable[SweepRun]) -> SweepRecord:
+    """Return the record of a sweep of these runs."""
     return SweepRecord(
         id=row.id,
         uid=row.uid,
@@ -139,14 +153,7 @@ def sweep_record(row: SweepRow, runs: Iterable[RunRow]) -> SweepRecord:
         note=row.note,
         created_at=row.created_at,
         dimensions=tuple(tuple(fields) for fields in row.dimensions),
-        runs=tuple(
-            SweepRun(
-                run_id=run.id,
-                place=tuple(run.sweep_place or ()),
-                values=tuple((field, value) for field, value in run.sweep_values or ()),
-            )
-            for run in runs
-        ),
+        runs=tuple(runs),
         mlflow_run_id=row.mlflow_run_id,
         tracked_at=row.tracked_at,
     )

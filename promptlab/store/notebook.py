@@ -1,10 +1,10 @@
 """Composes reading runs, writing them, and writing what is said of them later.
 
-The verbs are functions of a session in three modules: :mod:`~promptlab.store.queries` read,
-:mod:`~promptlab.store.run_writer` writes runs and sweeps, :mod:`~promptlab.store.annotation_writer` writes ratings,
-votes, verifications and what MLflow recorded. :class:`Notebook` is their table of contents. Each call is one short
-transaction: nothing is held open while images are generated, so several commands can write to one workspace while
-MLflow's server reads it.
+The verbs are functions of a session in four modules: :mod:`~promptlab.store.queries` read,
+:mod:`~promptlab.store.run_writer` writes runs, :mod:`~promptlab.store.sweeps` begins sweeps with all their runs,
+:mod:`~promptlab.store.annotation_writer` writes ratings, votes, verifications and what MLflow recorded.
+:class:`Notebook` is their table of contents. Each call is one short transaction: nothing is held open while images are
+generated, so several commands can write to one workspace while MLflow's server reads it.
 
 Invariant: a run's images are rows before the first pixel is generated, and a row says ``MADE`` only once its PNG is
 whole on disk; whoever calls ``add_images`` has written the files first.
@@ -19,7 +19,7 @@ from typing import Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from sqlalchemy.orm import Session
 
-from promptlab.store import annotation_writer, migrate, queries, restore, run_writer
+from promptlab.store import annotation_writer, migrate, queries, restore, run_writer, sweeps
 from promptlab.store.database import Database, store_errors
 from promptlab.store.workspace_database import database_of
 from promptlab.workspace import Workspace
@@ -118,6 +118,7 @@ class Notebook:
                 yield session
 
     run = _reads("reading a run", queries.run)
+    runs = _reads("reading runs", queries.runs)
     run_by_uid = _reads("reading a run", queries.run_by_uid)
     environment = _reads("reading an environment", queries.environment)
     made_images = _reads("reading what was made", queries.made_images)
@@ -127,7 +128,8 @@ class Notebook:
     sweep_by_uid = _reads("reading a sweep", queries.sweep_by_uid)
     sweep_of = _reads("reading a run", queries.sweep_of)
     same_run = _reads("looking for a run that exists", queries.same_run)
-    same_sweep = _reads("looking for a sweep that exists", queries.same_sweep)
+    sweeps_of_key = _reads("looking for a sweep that exists", sweeps.sweeps_of_key)
+    cut_short_sweeps = _reads("looking for sweeps that were cut short", sweeps.cut_short)
     images_by_recipe_key = _reads("looking for pictures that exist", queries.images_by_recipe_key)
     images_by_requested_key = _reads("looking for pictures that exist", queries.images_by_requested_key)
     unfinished = _reads("looking for what is owed", queries.unfinished)
@@ -139,7 +141,8 @@ class Notebook:
     pace = _reads("looking at what runs took", queries.pace)
 
     begin_run = _writes("beginning a run", run_writer.begin_run)
-    begin_sweep = _writes("beginning a sweep", run_writer.begin_sweep)
+    begin_sweep = _writes("beginning a sweep", sweeps.begin_sweep)
+    complete_sweep = _writes("completing a sweep", sweeps.complete_sweep)
     start_run = _writes("taking up a run", run_writer.start_run)
     mark_requested = _writes("noting what was asked", run_writer.mark_requested)
     add_images = _writes("adding images", run_writer.add_images)

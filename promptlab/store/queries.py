@@ -32,9 +32,9 @@ __all__ = [
     "run",
     "run_by_uid",
     "run_statuses",
+    "runs",
     "runs_showing",
     "same_run",
-    "same_sweep",
     "sweep",
     "sweep_by_uid",
     "sweep_of",
@@ -61,6 +61,11 @@ def run(session: Session, run_id: int) -> RunRecord:
             hint="promptlab list" if newest else 'promptlab run "…"',
         )  # fmt: skip
     return loaders.load_run(session, run_id)
+
+
+def runs(session: Session, run_ids: Sequence[int]) -> tuple[RunRecord, ...]:
+    """Return everything about those of the runs that are there, in the order in which they are named."""
+    return tuple(loaders.load_runs(session, run_ids))
 
 
 def run_by_uid(session: Session, uid: str) -> RunRecord | None:
@@ -142,13 +147,6 @@ def same_run(session: Session, keys: Sequence[str], environment: Environment, ex
         if session.scalars(has).all() == list(keys):
             return run_id
     return None
-
-
-def same_sweep(session: Session, key: str, experiment: str) -> SweepRecord | None:
-    """Return the newest sweep of the experiment with this key, or None."""
-    found = select(func.max(SweepRow.id)).where(SweepRow.key == key, SweepRow.experiment == experiment)
-    sweep_id = session.scalar(found)
-    return None if sweep_id is None else loaders.load_sweep(session, sweep_id)
 
 
 def images_by_recipe_key(session: Session, keys: Sequence[str], environment: Environment) -> dict[str, ImageRecord]:

@@ -18,6 +18,7 @@ from promptlab.records import ImageRecord, ImageStatus, RunRecord, SweepRecord, 
 from promptlab.specs import Variant
 from promptlab.store.loaders import load_run, load_sweep
 from promptlab.store.mapping import environment_row, made_columns, new_run_row, next_number
+from promptlab.store.sweeps import RESTORED
 from promptlab.store.tables import ImageRow, RunRow, SweepRow
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def restore_sweep(session: Session, sweep: SweepRecord, uids: Mapping[int, str])
         name=sweep.name,
         note=sweep.note,
         created_at=sweep.created_at,
-        key=f"restored:{sweep.uid}",
+        key=f"{RESTORED}{sweep.uid}",
         dimensions=[list(fields) for fields in sweep.dimensions],
     )
     session.add(row)

@@ -1,4 +1,4 @@
-"""Writes runs and sweeps: begun, started, ended; their images added, linked or owed.
+"""Writes runs: begun, started, ended; their images added, linked or owed.
 
 Functions of a session.
 """
@@ -19,13 +19,11 @@ from promptlab.records import (
     ImageStatus,
     RunRecord,
     RunStatus,
-    SweepRecord,
-    SweepRun,
     TruncatedText,
 )
 from promptlab.store import loaders
-from promptlab.store.mapping import environment_row, made_columns, new_run_row, next_number, sweep_record
-from promptlab.store.tables import ImageRow, RunRow, SweepRow, VariantRow
+from promptlab.store.mapping import environment_row, made_columns, new_run_row, next_number
+from promptlab.store.tables import ImageRow, RunRow, VariantRow
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -34,7 +32,6 @@ __all__ = [
     "add_images",
     "add_truncated_texts",
     "begin_run",
-    "begin_sweep",
     "end_run",
     "link_images",
     "mark_requested",
@@ -57,22 +54,13 @@ def begin_run(
     name: str | None = None,
     note: str | None = None,
     parent: RunRecord | None = None,
-    sweep_id: int | None = None,
-    place: SweepRun | None = None,
 ) -> RunRecord:
     """Write a run, its variants and every image of ``requests``, OWED: before any pixel is generated.
 
     With a ``parent``, what changed is stored, and each image points at the one it was varied from: that of its
     variant's ``source`` (or of the only variant there) at the same seed.
-
-    Args:
-        sweep_id: the sweep it is a part of: the run is SCHEDULED then, and RUNNING once it is started.
-        place: where in the sweep; its ``run_id`` is not looked at.
     """
     row = new_run_row(resolved, experiment=experiment, name=name, note=note)
-    if place is not None:
-        row.status, row.sweep_id, row.sweep_place = RunStatus.SCHEDULED, sweep_id, list(place.place)
-        row.sweep_values = [list(pair) for pair in place.values]
     row.id, row.uid = next_number(session, RunRow), uuid.uuid4().hex
     row.environment = environment_row(session, environment)
     row.changes = []
@@ -99,35 +87,6 @@ def begin_run(
         row.images.append(image)
     session.flush()
     return loaders.load_run(session, row.id)
-
-
-def begin_sweep(
-    session: Session,
-    *,
-    experiment: str,
-    name: str | None,
-    note: str | None,
-    dimensions: Sequence[Sequence[str]],
-    key: str,
-) -> SweepRecord:
-    """Write a sweep; its runs name it when they begin.
-
-    Args:
-        key: the hash of all its recipes and environments, by which ``same_sweep`` finds it again.
-    """
-    row = SweepRow(
-        id=next_number(session, SweepRow),
-        uid=uuid.uuid4().hex,
-        experiment=experiment,
-        name=name,
-        note=note,
-        created_at=datetime.now(UTC),
-        key=key,
-        dimensions=[list(fields) for fields in dimensions],
-    )
-    session.add(row)
-    session.flush()
-    return sweep_record(row, ())
 
 
 def start_run(session: Session, run_id: int) -> RunRecord:

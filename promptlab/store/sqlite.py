@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -208,6 +208,12 @@ def _engine(path: Path, *, foreign_keys: bool = True) -> Engine:
         connection.isolation_level = None  # SQLAlchemy says BEGIN, below; sqlite3 says nothing on its own
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"foreign_keys={'ON' if foreign_keys else 'OFF'}"):
             connection.execute(f"PRAGMA {pragma}").fetchone()
+
+    @event.listens_for(engine, "invalidate")
+    def _roll_back(connection: Any, _record: Any, _error: Any) -> None:
+        """Give up the lock after Ctrl-C: closing alone does so once no statement of the connection is left."""
+        with suppress(sqlite3.Error):
+            connection.rollback()
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import IntegrityError
 
 from promptlab.errors import NotFound, StoreError, WorkspaceError
-from promptlab.plan import ResolvedSpec, requests_of
+from promptlab.plan import ResolvedSpec, keys_of, requests_of
 from promptlab.records import Environment, ImageStatus, RunStatus, SweepRun
 from promptlab.specs import (
     CallSpec,
@@ -29,6 +29,7 @@ from promptlab.specs import (
 from promptlab.specs.settings import SETTINGS
 from promptlab.store import migrate, run_list
 from promptlab.store.notebook import Notebook
+from promptlab.store.sweeps import ScheduledRun
 from promptlab.store.tables import Base
 from promptlab.store.workspace_database import database_of
 
@@ -257,7 +258,7 @@ def test_numbers_of_runs_have_no_holes_and_restored_ones_are_kept(notebook):
         begin(notebook, dataclasses.replace(RESOLVED, device="x\ud800"))
     back = notebook.restore_run(dataclasses.replace(first, id=7, uid="f" * 32, images=()), {})
     assert (first.id, back.id, begin(notebook).id) == (1, 7, 8)
-    sweep = {"experiment": "e", "name": None, "note": None, "dimensions": [["steps"]]}
+    sweep = {"experiment": "e", "name": None, "note": None, "dimensions": [["steps"]], "runs": ()}
     one = notebook.begin_sweep(**sweep, key="1")
     assert notebook.restore_sweep(dataclasses.replace(one, uid="e" * 32), {}).id == 2
     assert notebook.begin_sweep(**sweep, key="2").id == 3
@@ -265,9 +266,11 @@ def test_numbers_of_runs_have_no_holes_and_restored_ones_are_kept(notebook):
 
 def test_start_run_of_a_sweep_keeps_the_order_of_numbers(notebook):
     """Whichever starts first: MLflow shows each variant a millisecond after the one before it."""
-    sweep = notebook.begin_sweep(experiment="e", name=None, note=None, dimensions=[["steps"]], key="1")
-    for place in range(6):
-        begin(notebook, sweep_id=sweep.id, place=SweepRun(run_id=0, place=(place,), values=()))
+    runs = [
+        ScheduledRun(resolved=RESOLVED, keys=keys_of([RESOLVED])[0], place=SweepRun(run_id=0, place=(at,), values=()))
+        for at in range(6)
+    ]
+    notebook.begin_sweep(experiment="e", name=None, note=None, dimensions=[["steps"]], key="1", runs=runs)
     for number in (4, 1, 6, 2, 5, 3):
         notebook.start_run(number)
     starts = [notebook.run(number).created_at for number in range(1, 7)]

@@ -8,7 +8,7 @@ from typing import Final
 
 from promptlab.cli.paths import elsewhere, shown_path
 from promptlab.cli.render.layout import counted, or_dash, table
-from promptlab.cli.render.warnings import warning_lines
+from promptlab.cli.render.warnings import cut_short_line, warning_lines
 from promptlab.cli.spelling import spell
 from promptlab.expand.suggestions import suggested_edit
 from promptlab.records import RunRecord, RunStatus, RunSummary, SweepRecord
@@ -54,6 +54,8 @@ def sweep_lines(
         new: how many of its images were made just now; ``None`` when that is not the question.
         most: runs that are said; the others are counted.
     """
+    if not sweep.runs:
+        return [cut_short_line(sweep.id, 0)]
     by_id = {summary.id: summary for summary in summaries}
     there, axes = elsewhere(workspace), " × ".join(" and ".join(fields) for fields in sweep.dimensions)
     runs = [by_id[run.run_id] for run in sweep.runs if run.run_id in by_id]
@@ -92,7 +94,7 @@ def _sweep_table(sweep: SweepRecord, summaries: Mapping[int, RunSummary], most: 
         )
         for run in sweep.runs[:most]
     ]
-    names = [name.upper() for name, _ in sweep.runs[0].values] if sweep.runs else []
+    names = [name.upper() for name, _ in sweep.runs[0].values]
     right = frozenset({0, len(names) + 1, len(names) + 2})
     return table(("RUN", *names, "IMAGES", "S/IMAGE", ""), rows, right=right)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from promptlab.cli.render.layout import counted
 from promptlab.records import ImageRecord, RunRecord
 
-__all__ = ["flag_text", "reduced_batch_line", "warning_lines"]
+__all__ = ["cut_short_line", "flag_text", "reduced_batch_line", "warning_lines"]
 
 _MOST: Final = 12
 """Images that are named before the rest is counted."""
@@ -45,6 +46,14 @@ def reduced_batch_line(rows: int, batch_size: int, images: int) -> str:
     return (
         f"out of memory at {rows} images in one forward: {them} made in batches of {batch_size}, and recorded so "
         "(other bytes than a batch that fits would give; --exact refuses instead)"
+    )
+
+
+def cut_short_line(sweep_id: int, runs: int) -> str:
+    """Say that a sweep lacks runs, and how it gets them."""
+    return (
+        f"sweep {sweep_id} was cut short while it was begun, with {counted(runs, 'run')} of those it was to have; "
+        "the command that began it, typed once more, completes it"
     )
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "PromptsTruncated",
     "RunReused",
     "RunStarted",
+    "SweepCutShort",
     "SweepStarted",
     "TrackingFailed",
     "TrackingStarted",
@@ -95,6 +96,14 @@ class SweepStarted:
     sweep_id: int
     runs: int
     images: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepCutShort:
+    """Says that a sweep has only ``runs`` of the runs it was begun with: the same command completes it."""
+
+    sweep_id: int
+    runs: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +179,7 @@ Event = (
     | ProbeTrackingFailed
     | RunReused
     | SweepStarted
+    | SweepCutShort
     | PromptsTruncated
     | VerifyStarted
     | ImagesVerified

@@ -1,21 +1,20 @@
 """Plans many specs with what the workspace has, and begins sweeps.
 
-All runs of a sweep are in the notebook before the first pixel is made; so whatever happens then,
+All runs of a sweep are in the notebook at once, before the first pixel is made; so whatever happens then,
 :meth:`promptlab.lab.Lab.resume` knows what was asked for. The same sweep asked for again is the one that is there: told
-by the hash of all its recipes and environments.
+by the hash of all its recipes and environments. One that an earlier PromptLab left cut short is completed then.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from promptlab.engine import Engine, Permissions
 from promptlab.plan import DEFAULT_BATCH_SIZE, Pace, Plan, ResolvedSpec, plan
 from promptlab.plan.batch_key import batch_keys
-from promptlab.records import SweepRecord, SweepRun
+from promptlab.records import SweepRecord, SweepRun, sweep_key
 from promptlab.specs import RunSpec
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def begin_sweep(
     note: str | None,
     again: bool,
 ) -> SweepRecord:
-    """Return the record of ``sweep``: the newest that is the same, or one that begins now.
+    """Return the record of ``sweep``: the newest that is the same, whole, or one that begins now.
 
     Args:
         permissions: what the engine may do.
@@ -72,29 +71,30 @@ def begin_sweep(
     Raises:
         InputError: before anything is written.
     """
-    planned_sweep = survey(engine, sweep.specs, permissions=permissions)
-    digest = sha256()
-    for planned in planned_sweep.runs:
-        digest.update("\n".join((planned.resolved.environment.hash, *planned.keys)).encode())
-    key = digest.hexdigest()
-    found = None if again or name or note else notebook.same_sweep(key, experiment)
-    if found is not None:
-        return found
-    fields = tuple(tuple(axis.field for axis in dimension) for dimension in sweep.dimensions)
-    begun = notebook.begin_sweep(experiment=experiment, name=name, note=note, dimensions=fields, key=key)
-    for planned in planned_sweep.runs:
-        cell = sweep.cells[planned.original]
-        notebook.begin_run(
-            planned.resolved,
-            planned.requests,
-            environment=planned.resolved.environment,
-            experiment=experiment,
-            name=name,
-            note=note,
-            sweep_id=begun.id,
-            place=SweepRun(run_id=0, place=cell.place, values=cell.values),
+    from promptlab.store.sweeps import ScheduledRun
+
+    planned = survey(engine, sweep.specs, permissions=permissions).runs
+    key = sweep_key((run.resolved.environment.hash, run.keys) for run in planned)
+    cells = [sweep.cells[run.original] for run in planned]
+    runs = [
+        ScheduledRun(
+            resolved=run.resolved, keys=run.keys, place=SweepRun(run_id=0, place=cell.place, values=cell.values)
         )
-    return notebook.sweep(begun.id)
+        for run, cell in zip(planned, cells, strict=True)
+    ]
+    fields = tuple(tuple(axis.field for axis in dimension) for dimension in sweep.dimensions)
+    begun = None
+    for found in notebook.sweeps_of_key(key, experiment):
+        is_cut_short = len(found.runs) < len(runs) and (found.name, found.note) == (name, note)
+        if is_cut_short or (len(found.runs) >= len(runs) and not (again or name or note)):
+            begun = found
+            break
+    begun = begun or notebook.begin_sweep(
+        experiment=experiment, name=name, note=note, dimensions=fields, key=key, runs=runs
+    )
+    while len(begun.runs) < len(runs):
+        begun = notebook.complete_sweep(begun.id, runs)
+    return begun
 
 
 def _with_shared_batch_sizes(specs: Sequence[RunSpec], resolved: Sequence[ResolvedSpec]) -> tuple[ResolvedSpec, ...]:

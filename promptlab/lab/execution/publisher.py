@@ -5,7 +5,7 @@ Invariant: a run is whole in the database before it is published, and nothing th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -58,11 +58,13 @@ class Publisher:
         return self.track_run(run, watch)
 
     def publish_sweep(self, sweep: SweepRecord, watch: Watch) -> SweepRecord:
-        """Draw the overview and write the report of a sweep, and record it above its runs in MLflow."""
+        """Draw the overview and write the report of a sweep that has runs, and record it above them in MLflow."""
         from promptlab.images.overview import save_overview
         from promptlab.images.report import save_sweep_report
 
-        runs = [self._notebook.run(one.run_id) for one in sweep.runs]
+        if not sweep.runs:
+            return sweep
+        runs = self._runs(sweep)
         newest = runs[-1].id
         try:
             save_overview(sweep, runs, self._workspace)
@@ -108,9 +110,12 @@ class Publisher:
         Raises:
             TrackerError: when it cannot be.
         """
-        return self._record_sweep(sweep, [self._notebook.run(one.run_id) for one in sweep.runs])
+        return self._record_sweep(sweep, self._runs(sweep))
 
-    def _record_sweep(self, sweep: SweepRecord, runs: list[RunRecord]) -> SweepRecord:
+    def _runs(self, sweep: SweepRecord) -> tuple[RunRecord, ...]:
+        return self._notebook.runs([one.run_id for one in sweep.runs])
+
+    def _record_sweep(self, sweep: SweepRecord, runs: Sequence[RunRecord]) -> SweepRecord:
         if self._recorded(lambda recorder: recorder.record_sweep(sweep.id)):
             return self._notebook.sweep(sweep.id)
         pages = self._overview(sweep)

@@ -13,10 +13,10 @@ from promptlab.lab.history.rerun import RunOrImage
 if TYPE_CHECKING:
     from promptlab.images.foreign import ForeignMetadata
     from promptlab.lab.context import LabContext
-    from promptlab.records import RunRecord
+    from promptlab.records import RunRecord, SweepRecord
     from promptlab.store.notebook import Notebook
 
-__all__ = ["find_run_or_image", "find_sweep", "read_picture"]
+__all__ = ["find_run_or_image", "find_sweep", "find_sweep_runs", "read_picture"]
 
 _NAMED: Final = re.compile(r"(?P<run>last|\d{1,9})(?:/(?P<position>\d{1,9})|@seed:(?P<seed>\d{1,10}))?")
 _SHOWN: Final = 4
@@ -115,6 +115,22 @@ def find_sweep(ref: str, context: LabContext) -> int | None:
     if sweep_id is None:
         raise _not_from_here(ref)
     return sweep_id
+
+
+def find_sweep_runs(sweep_id: int, context: LabContext) -> SweepRecord:
+    """Return the record of a sweep that has runs, to do something with them.
+
+    Raises:
+        NotFound: naming the sweeps that are there.
+        InputError: when it has none: an earlier PromptLab was stopped before it wrote the first.
+    """
+    sweep = context.notebook.sweep(sweep_id)
+    if not sweep.runs:
+        raise InputError(
+            "sweep", sweep_id, problem="has no runs: it was stopped while it was begun",
+            hint="the command that began it, once more",
+        )  # fmt: skip
+    return sweep
 
 
 def read_picture(picture: Path) -> ForeignMetadata:

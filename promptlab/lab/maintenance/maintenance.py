@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from promptlab.errors import InputError, NotFound
 from promptlab.lab.context import LabContext
 from promptlab.lab.execution.watch import unwatched
-from promptlab.lab.history.refs import find_run_or_image, find_sweep
+from promptlab.lab.history.refs import find_run_or_image, find_sweep, find_sweep_runs
 from promptlab.store.migrate import HEAD
 
 if TYPE_CHECKING:
@@ -112,8 +112,8 @@ class Maintenance:
         context = self._context
         image_format = image_format or ImageFormat()
         if (sweep_id := find_sweep(ref, context)) is not None:
-            sweep = context.notebook.sweep(sweep_id)
-            runs = [context.notebook.run(one.run_id) for one in sweep.runs]
+            sweep = find_sweep_runs(sweep_id, context)
+            runs = context.notebook.runs([one.run_id for one in sweep.runs])
             return export_runs(runs, sweep, context.workspace, to, image_format)
         source = find_run_or_image(ref, context)
         if source.position is not None:

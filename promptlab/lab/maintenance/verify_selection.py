@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from promptlab.errors import NotFound
 from promptlab.images.png import pixel_sha256, read_pixels
-from promptlab.lab.history.refs import find_run_or_image, find_sweep
+from promptlab.lab.history.refs import find_run_or_image, find_sweep, find_sweep_runs
 from promptlab.lab.history.rerun import RunOrImage
 from promptlab.records import ImageRecord
 
@@ -50,8 +50,8 @@ def wanted(refs: Sequence[str], context: LabContext, *, everything: bool) -> tup
     for ref in refs:
         path, sweep_id = Path(ref), find_sweep(ref, context)
         if sweep_id is not None:
-            for one in context.notebook.sweep(sweep_id).runs:
-                ours |= {image.ref: image for image in context.notebook.run(one.run_id).made}
+            for run in context.notebook.runs([one.run_id for one in find_sweep_runs(sweep_id, context).runs]):
+                ours |= {image.ref: image for image in run.made}
         elif path.is_file() and _is_foreign(path, context):
             files.append(path)
         else:

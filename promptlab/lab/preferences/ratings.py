@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from promptlab.errors import InputError
 from promptlab.lab.context import LabContext
 from promptlab.lab.execution.watch import unwatched
-from promptlab.lab.history.refs import find_run_or_image, find_sweep
+from promptlab.lab.history.refs import find_run_or_image, find_sweep, find_sweep_runs
 from promptlab.records import ImageRecord, ImageStatus, RunStatus
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class Ratings:
 
     def _run_ids(self, ref: str) -> tuple[int, ...]:
         if (sweep_id := find_sweep(ref, self._context)) is not None:
-            return tuple(one.run_id for one in self._context.notebook.sweep(sweep_id).runs)
+            return tuple(one.run_id for one in find_sweep_runs(sweep_id, self._context).runs)
         return (find_run_or_image(ref, self._context).run.id,)
 
     def _rated(

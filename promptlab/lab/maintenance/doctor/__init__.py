@@ -8,7 +8,7 @@ Invariant: nothing is changed by checking.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from promptlab.errors import TrackerError
 from promptlab.lab.context import LabContext
@@ -18,6 +18,7 @@ from promptlab.lab.maintenance.doctor.files import check_images, find_leftovers,
 from promptlab.lab.maintenance.doctor.findings import Finding, FindingKind
 from promptlab.lab.maintenance.doctor.runs import (
     check_complete,
+    check_cut_short,
     check_grid,
     check_metadata,
     check_overview,
@@ -59,15 +60,18 @@ class Doctor:
         run_ids = [run_id for run_id, _ in context.notebook.run_statuses()]
         busy = {run_id for run_id in run_ids if context.locks.busy(run_id)}
         runs = {run_id: context.notebook.run(run_id) for run_id in run_ids if run_id not in busy}
+        cut_short = context.cut_short_sweeps()
         doubted: set[int] = set()
-        for finding in self._runs(runs):
+        for finding in self._runs(runs, cut_short):
             if finding.kind in (FindingKind.ROW, FindingKind.CHUNK) and finding.run_id is not None:
                 doubted.add(finding.run_id)
             yield finding
+        edited = {runs[run_id].sweep_id for run_id in doubted}  # their recipes say nothing of what was asked for
+        yield from check_cut_short({one: count for one, count in cut_short.items() if one not in edited})
         yield from self._strays(runs, busy)
         yield from self._mlflow(runs, doubted)
 
-    def _runs(self, runs: dict[int, RunRecord]) -> Iterator[Finding]:
+    def _runs(self, runs: dict[int, RunRecord], cut_short: Collection[int]) -> Iterator[Finding]:
         workspace, notebook = self._context.workspace, self._context.notebook
         images = read_images(
             runs.values(), workspace, lambda count, of: self._watch(Progress(what="pictures", count=count, of=of))
@@ -81,7 +85,9 @@ class Doctor:
             if run.status in ENDED:
                 yield from check_grid(run, workspace)
                 yield from check_report(run, workspace)
-        for sweep_id in sorted({run.sweep_id for run in runs.values() if run.sweep_id is not None}):
+        for sweep_id in sorted(
+            {run.sweep_id for run in runs.values() if run.sweep_id is not None}.difference(cut_short)
+        ):
             sweep = notebook.sweep(sweep_id)
             if all(one.run_id in runs and runs[one.run_id].status in ENDED for one in sweep.runs):
                 yield from check_overview(sweep, workspace)

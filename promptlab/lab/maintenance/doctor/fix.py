@@ -46,7 +46,8 @@ def fix_findings(findings: Sequence[Finding], context: LabContext, watch: Watch)
         context.publisher.publish_run(notebook.run(run_id), watch)
     sweeps = {finding.sweep_id for finding in wanted}
     sweeps |= {notebook.run(run_id).sweep_id for run_id in touched if run_id is not None}
-    for sweep_id in sorted(sweep_id for sweep_id in sweeps if sweep_id is not None):
+    whole = sweeps.difference(notebook.cut_short_sweeps())  # others are published once they are
+    for sweep_id in sorted(sweep_id for sweep_id in whole if sweep_id is not None):
         context.publisher.publish_sweep(notebook.sweep(sweep_id), watch)
 
 

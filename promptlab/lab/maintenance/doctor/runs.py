@@ -6,7 +6,7 @@ its key no longer follows from it, and the metadata that was written with the im
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,15 @@ from promptlab.workspace import Workspace
 if TYPE_CHECKING:
     from promptlab.images.metadata import ImageMetadata
 
-__all__ = ["check_complete", "check_grid", "check_metadata", "check_overview", "check_recipe_keys", "check_report"]
+__all__ = [
+    "check_complete",
+    "check_cut_short",
+    "check_grid",
+    "check_metadata",
+    "check_overview",
+    "check_recipe_keys",
+    "check_report",
+]
 
 _Difference = tuple[str, str, str]
 """A field, its value in the row, its value in the file."""
@@ -165,6 +173,20 @@ def check_overview(sweep: SweepRecord, workspace: Workspace) -> Iterator[Finding
                 problem=f"the overview {why} ({workspace.relative(path)})",
                 remedy="promptlab doctor --fix", fixable=True,
             )  # fmt: skip
+
+
+def check_cut_short(cut_short: Mapping[int, int]) -> Iterator[Finding]:
+    """Yield the sweeps that lack runs: an earlier PromptLab was stopped while it wrote them.
+
+    Args:
+        cut_short: how many runs each has, by its number.
+    """
+    for sweep_id, runs in cut_short.items():
+        there = f"{runs} of its runs {'is' if runs == 1 else 'are'} there" if runs else "none of its runs is there"
+        yield Finding(
+            kind=FindingKind.CRASHED, subject=f"sweep {sweep_id}", sweep_id=sweep_id,
+            problem=f"cut short while it was begun: {there}; the command that began it, typed once more, completes it",
+        )  # fmt: skip
 
 
 def _unreadable(path: Path) -> str | None:

@@ -54,7 +54,8 @@ def compare_with_mlflow(notebook: Notebook, tracker: Tracker, runs: Iterable[Run
             yield run
 
     def whole() -> Iterator[tuple[SweepRecord, list[RunRecord]]]:
-        for sweep in map(notebook.sweep, sorted(by_sweep)):  # by now all runs have been seen
+        cut_short = notebook.cut_short_sweeps()  # are recorded once they are whole
+        for sweep in map(notebook.sweep, sorted(by_sweep.difference(cut_short))):  # by now all runs have been seen
             its = [notebook.run(one.run_id) for one in sweep.runs]
             if all(run.status in ENDED for run in its):
                 yield sweep, its
@@ -136,9 +137,11 @@ def _sweeps(
 ) -> list[int]:  # fmt: skip
     """Return the sweeps to record: shown wrongly, never recorded, or with a run just recorded.
 
-    Only those whose runs have all ended: whoever makes the others records them.
+    Only those that have all their runs, and whose runs have all ended: whoever makes the others records them.
     """
-    own = sorted({run.sweep_id for run in runs.values() if run.sweep_id is not None})
+    own = sorted(
+        {run.sweep_id for run in runs.values() if run.sweep_id is not None}.difference(notebook.cut_short_sweeps())
+    )
     found = []
     for sweep_id in own:
         sweep = notebook.sweep(sweep_id)
