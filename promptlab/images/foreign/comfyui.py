@@ -2,7 +2,8 @@
 
 A graph can be any program. What is looked for is its common shape: something saved, decoded by a VAE, drawn by a
 sampler from a model, two texts and an empty latent (``nodes.py``, ``comfy_extras/nodes_custom_sampler.py``). The
-sampler nearest to what was saved counts; every node on the way that does something else is among the lost, by name.
+sampler nearest to what was saved counts, or the one whose unfinished noise it goes on from; every node on the way that
+does something else is among the lost, by name and with its numbers.
 
 Noise is drawn on the CPU (``prepare_noise`` in ``comfy/sample.py``), of a seed with 64 bits.
 """
@@ -10,10 +11,15 @@ Noise is drawn on the CPU (``prepare_noise`` in ``comfy/sample.py``), of a seed 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
-from promptlab.images.foreign.comfyui_names import WEIGHTED, set_comfyui_sampler
+from promptlab.images.foreign.comfyui_conditioning import Conditioning
+from promptlab.images.foreign.comfyui_latent import take_size
+from promptlab.images.foreign.comfyui_model import flows, loads, take_model, take_text_encoders, take_vae
+from promptlab.images.foreign.comfyui_names import PLAIN, SCHEDULES, record_node, set_comfyui_sampler
+from promptlab.images.foreign.comfyui_routes import LATENTS, NEGATIVE, POSITIVE, Routes
 from promptlab.images.foreign.graph import Graph, Link, Node
+from promptlab.images.foreign.infotext_parser import parse
 from promptlab.images.foreign.record import ForeignMetadata, as_float, as_int, cleaned, json_object
 from promptlab.images.foreign.spec_builder import SpecBuilder
 
@@ -22,50 +28,15 @@ __all__ = ["read"]
 PROGRAM: Final = "ComfyUI"
 
 _NUMBERS: Final = ("value", "int", "number", "float", "Number", "seed", "noise_seed")
-_TEXTS: Final = (
-    "text",
-    "string",
-    "value",
-    "prompt",
-    "populated_text",
-    "String",
-    "string_a",
-    "text_g",
-    "t5xxl",
-    "clip_l",
-)
-_NAMES: Final = ("ckpt_name", "unet_name", "gguf_name", "model_name", "value")
-_WORDS: Final = ("text_g", "t5xxl", "text", "prompt", "text_l", "clip_l")
-"""The inputs of text encoders, those that say more first."""
-
-_NOT_WORDS: Final = frozenset({"clip", "model", "vae", "image", "images", "control_net", "mask", "latent", "samples"})
-_LATENTS: Final = ("latent_image", "latent", "samples", "latents", "optional_latent", "samples1")
-_FLOW: Final = frozenset(
-    {"FluxGuidance", "CLIPTextEncodeFlux", "CLIPTextEncodeSD3", "EmptySD3LatentImage", "ModelSamplingAuraFlow",
-     "ModelSamplingFlux", "ModelSamplingSD3"}
-)  # fmt: skip
-_PLAIN: Final = frozenset(
-    {"BasicGuider", "BasicScheduler", "CFGGuider", "CLIPLoader", "CheckpointLoader", "CheckpointLoaderSimple",
-     "ConditioningZeroOut", "DualCLIPLoader", "FluxGuidance", "KSamplerSelect", "KarrasScheduler", "PreviewImage",
-     "RandomNoise", "Reroute", "TripleCLIPLoader", "UNETLoader", "VAEDecode", "VAEDecodeTiled", "VAELoader",
-     "ExponentialScheduler", "BetaSamplingScheduler"}
-    | _FLOW
-)  # fmt: skip
-"""Nodes that are wholly taken, or change nothing."""
-
-_SCHEDULES: Final = {
-    "BetaSamplingScheduler": "beta",
-    "ExponentialScheduler": "exponential",
-    "KarrasScheduler": "karras",
-}
+_BY_OTHERS: Final = "is made by other nodes"
+_USUAL: Final = {"sigma_max": 14.614642, "sigma_min": 0.0291675, "rho": 7.0, "alpha": 0.6, "beta": 0.6}
+"""What the nodes of schedules have by themselves (``comfy_extras/nodes_custom_sampler.py``)."""
 
 
 def read(texts: Mapping[str, str]) -> ForeignMetadata | None:
     """Read the graph in ``prompt``; return None when there is no graph, or no sampler in it."""
-    plain = json_object(texts.get("prompt"))
-    if plain is None and (both := json_object(texts.get("parameters"))):  # some nodes put both into a UserComment
-        plain = both.get("prompt")
-    if not isinstance(plain, dict):
+    plain = _graph_in(texts)
+    if plain is None:
         return None
     graph = Graph(plain)
     samplers = {key: node for key, node in graph.nodes.items() if _draws(graph, node)}
@@ -73,10 +44,29 @@ def read(texts: Mapping[str, str]) -> ForeignMetadata | None:
         return None
     behind = [node for node, _ in graph.upstream(_saved(graph))]
     sampler = next((node for node in behind if node.key in samplers), None) or list(samplers.values())[-1]
-    walk = _Walk(graph, sampler)
-    walk.take()
+    walk = _Walk(graph, _first_part(graph, sampler, samplers))
+    walk.take(parse(texts["parameters"]) if "parameters" in texts else None)
     walk.leave(behind, samplers)
+    for name, value in (json_object(cleaned(plain.get("extraMetadata"))) or {}).items():  # Civitai's, beside the nodes
+        if name not in ("prompt", "negativePrompt", "steps", "cfgScale", "sampler", "seed", "resources"):
+            walk.builder.record_gaps([(name, value)])
     return walk.builder.build()
+
+
+def _graph_in(texts: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return the graph: in a text of its own, in an object with the drawing, or bare in a UserComment."""
+    plain = json_object(texts.get("prompt"))
+    if plain is not None:
+        return plain
+    both = json_object(texts.get("parameters"))
+    if both is None:
+        return None
+    inner = both.get("prompt")
+    if isinstance(inner, str):
+        inner = json_object(inner)
+    if isinstance(inner, dict):
+        return inner
+    return both if any(isinstance(node, dict) and "class_type" in node for node in both.values()) else None
 
 
 def _draws(graph: Graph, node: Node) -> bool:
@@ -88,12 +78,30 @@ def _draws(graph: Graph, node: Node) -> bool:
 
 
 def _saved(graph: Graph) -> list[Link]:
-    """Return the links of what was saved last, or shown when nothing was saved."""
+    """Return the links of what was saved last, or shown when nothing was saved, or else of all that ends."""
     for word in ("Save", "Preview"):
         for node in reversed(graph.nodes.values()):
             if word in node.kind and (links := list(graph.links(node))):
                 return links
-    return []
+    used = {link[0] for node in graph.nodes.values() for link in graph.links(node)}
+    return [link for node in graph.nodes.values() if node.key not in used for link in graph.links(node)]
+
+
+def _first_part(graph: Graph, sampler: Node, samplers: Mapping[str, Node]) -> Node:
+    """Return the sampler that drew the noise that ``sampler`` goes on from, itself if it did."""
+    for _ in range(len(samplers)):
+        noise = graph.link(sampler.inputs.get("noise"))
+        quiet = sampler.inputs.get("add_noise") in ("disable", False)
+        if not quiet and not (noise and graph.nodes[noise[0]].kind == "DisableNoise"):
+            break
+        latents = list(graph.links(sampler, LATENTS))
+        before = next(
+            (node for node, _ in graph.upstream(latents) if node.key in samplers and node is not sampler), None
+        )
+        if before is None:
+            break
+        sampler = before
+    return sampler
 
 
 class _Walk:
@@ -101,171 +109,91 @@ class _Walk:
 
     def __init__(self, graph: Graph, sampler: Node) -> None:
         self.graph, self.sampler = graph, sampler
-        self.builder = SpecBuilder(program=PROGRAM)
-        self.taken = {sampler.key}
+        self.builder = SpecBuilder(program=PROGRAM, flow=flows(graph, sampler))
+        self.routes = Routes(graph)
+        self.routes.passed.add(sampler.key)
 
-    def take(self) -> None:
-        """Take everything that the sampler was given."""
-        self.builder.flow = any(node.kind in _FLOW for node, _ in self.graph.upstream(self.graph.links(self.sampler)))
-        guider = self.linked("guider") or self.sampler
-        self._call(guider)
+    def take(self, infotext: Any) -> None:
+        """Take everything that the sampler was given.
+
+        Args:
+            infotext: what a node wrote beside the graph, whose words were used: they go before partial ones.
+        """
+        guider = self._part("guider")
+        self._guidance(guider)
         self._noise_and_steps()
-        self.builder.set_prompts(
-            self._words(guider, ("positive", "conditioning", "cond1"), "prompt"),
-            self._words(guider, ("negative",), "negative prompt"),
-            weighted=WEIGHTED,
-        )
-        self._model(guider if "model" in guider.inputs else self.sampler)
-        self._latent()
+        prompts = Conditioning(self.routes, self.builder)
+        start = guider if {"positive", "conditioning", "cond1"} & guider.inputs.keys() else self.sampler
+        prompts.take(start, POSITIVE, NEGATIVE, infotext)
+        take_model(guider if "model" in guider.inputs else self.sampler, self.routes, self.builder)
+        take_size(self.sampler, self.routes, self.builder)
+        for kind, wanted in self.routes.guessed.items():
+            self.builder.record_gap("node", kind, f"which of its outputs is the {wanted} one is not known here")
 
     def leave(self, behind: Iterable[Node], samplers: Mapping[str, Node]) -> None:
         """Take the VAE from the nodes behind the sampler, and record all that is left as gaps."""
-        found = False
-        for node in behind:
-            if not found and node.key not in samplers and (link := self.graph.link(node.inputs.get("vae"))):
-                found = True
-                self._vae(link)
-            if node.key in self.taken or node.kind in _PLAIN:
+        nodes = list(behind)
+        take_vae([node for node in nodes if node.key not in samplers] + [self.sampler], self.routes, self.builder)
+        take_text_encoders(nodes, self.builder)
+        for node in nodes:
+            if node.key in self.routes.passed or node.kind in PLAIN:
                 continue
             if node.key in samplers:
-                self.builder.record_gap(
-                    node.kind, f"node {node.key}", "is another sampler: only the last one is made here"
-                )
-            elif not self._holds_a_value(node):
-                self.builder.record_gap("node", node.kind)
+                why = "is another sampler: only one is carried over"
+                self.builder.record_gap(node.kind, f"node {node.key}", why)
+            elif any(self.graph.links(node)) or len(node.inputs) > 3 or loads(node):
+                record_node(self.builder, node)
 
-    def linked(self, name: str) -> Node | None:
-        """Return the node that an input of the sampler comes from."""
+    def _part(self, name: str) -> Node:
+        """Return the node that an input of the sampler comes from; itself where it has no such part."""
         link = self.graph.link(self.sampler.inputs.get(name))
-        return self.graph.nodes[link[0]] if link else None
+        if link is None:
+            return self.sampler
+        node, _ = self.routes.origin(link, name)
+        self.routes.passed.add(node.key)
+        return node
 
-    def _holds_a_value(self, node: Node) -> bool:
-        return not any(self.graph.links(node)) and len(node.inputs) <= 3 and not _loads(node)
+    def _value(self, node: Node, wanted: str) -> Any:
+        """Return a value of ``node``; None, and said, where other nodes make it."""
+        value, maker = self.routes.value(node, wanted, _NUMBERS)
+        if maker is not None:
+            self.builder.record_gap(wanted, maker.kind, _BY_OTHERS)
+        return value
 
-    def _call(self, guider: Node) -> None:
-        value = self.graph.value
-        self.builder.set_guidance("cfg", value(guider, "cfg", _NUMBERS))
+    def _guidance(self, guider: Node) -> None:
+        self.builder.set_guidance("cfg", self._value(guider, "cfg"))
         for name in ("cfg_conds", "cfg_cond2_negative"):
             self.builder.record_gaps([(name, guider.inputs.get(name))])
-        self.taken.add(guider.key)
 
     def _noise_and_steps(self) -> None:
-        graph, builder, sampler = self.graph, self.builder, self.sampler
-        noise, sigmas, chosen = (self.linked(name) or sampler for name in ("noise", "sigmas", "sampler"))
-        self.taken |= {noise.key, sigmas.key, chosen.key}
-        seed = next((name for name in ("seed", "noise_seed") if name in noise.inputs), None)
-        if seed:
-            builder.set_seed(seed, graph.value(noise, seed, _NUMBERS))
-        builder.set_steps("steps", graph.value(sigmas, "steps", ("steps_total", *_NUMBERS)))
-        name = graph.value(chosen, "sampler_name", ("sampler", "value"))
+        builder, sampler = self.builder, self.sampler
+        noise, sigmas, chosen = (self._part(name) for name in ("noise", "sigmas", "sampler"))
+        if (found := self.routes.find(noise, "seed")) is not None:
+            seed = self._value(noise, "seed")
+            if seed is not None:
+                builder.set_seed(found[1], seed)
+        builder.set_steps("steps", self._value(sigmas, "steps"))
+        name = self._value(chosen, "sampler_name")
         if chosen is not sampler and name is None:
-            builder.record_gap("sampler", chosen.kind, "no scheduler here computes the same; the model's own is used")
-        schedule = _SCHEDULES.get(sigmas.kind) or graph.value(sigmas, "scheduler", ("value",))
+            record_node(builder, chosen, "no scheduler here computes the same; the model's own is used", name="sampler")
+        schedule = SCHEDULES.get(sigmas.kind) or self._value(sigmas, "scheduler")
         if sigmas is not sampler and schedule is None:
-            builder.record_gap("sigmas", sigmas.kind, "is no schedule of a scheduler here")
+            record_node(builder, sigmas, "is no schedule of a scheduler here", name="sigmas")
+        builder.record_gaps(
+            [(name, value) for name, value in sigmas.inputs.items() if name in _USUAL and value != _USUAL[name]],
+            why="the scheduler's own is used here",
+        )
         set_comfyui_sampler(builder, ("sampler_name", name), ("scheduler", schedule))
-        denoise = as_float(graph.value(sigmas, "denoise", _NUMBERS))
+        self._part_of_steps(sigmas)
+
+    def _part_of_steps(self, sigmas: Node) -> None:
+        builder, sampler = self.builder, self.sampler
+        denoise = as_float(self._value(sigmas, "denoise"))
         if denoise is not None and denoise != 1:
             builder.record_gap("denoise", denoise, "the picture was made from another picture")
-        first, last = (as_int(graph.value(sampler, each, _NUMBERS)) for each in ("start_at_step", "end_at_step"))
+        first, last = (as_int(self._value(sampler, each)) for each in ("start_at_step", "end_at_step"))
         steps = builder.settings.get("num_inference_steps")
         if first or (last is not None and steps and last < steps):
             builder.record_gap("start_at_step, end_at_step", f"{first}, {last}", "all steps are made here")
         if sampler.inputs.get("add_noise") in ("disable", False):
             builder.record_gap("add_noise", "disable", "noise is always drawn here")
-
-    def _words(self, guider: Node, names: tuple[str, ...], what: str) -> str:
-        """Return the first text behind a conditioning; record further ones, combined with it, as gaps."""
-        texts: list[str] = []
-        for node, _ in self.graph.upstream(list(self.graph.links(guider, names))[:1], self._before_words):
-            if _encodes(node):
-                texts.extend(self._encoded(node))
-            elif node.kind == "ConditioningZeroOut":
-                texts.append("")
-            elif node.kind == "FluxGuidance":
-                self.builder.set_guidance("guidance", self.graph.value(node, "guidance", _NUMBERS))
-            elif node.kind not in _PLAIN and not self._holds_a_value(node):
-                self.builder.record_gap("node", node.kind, "changes what the prompt means")
-            self.taken.add(node.key)
-        for further in dict.fromkeys(texts[1:]):
-            if further != texts[0]:
-                self.builder.record_gap(what, further, "several texts are not combined here")
-        return texts[0] if texts else ""
-
-    def _before_words(self, node: Node, slot: int) -> Iterable[str]:
-        if _encodes(node) or node.kind == "ConditioningZeroOut":
-            return ()
-        if {"positive", "negative"} <= node.inputs.keys():
-            return ("negative",) if slot == 1 else ("positive",)
-        return [name for name in node.inputs if name not in _NOT_WORDS]
-
-    def _encoded(self, node: Node) -> list[str]:
-        texts = []
-        for name in _WORDS:
-            if name in node.inputs:
-                text = self.graph.value(node, name, _TEXTS)
-                if isinstance(text, str):
-                    texts.append(cleaned(text).strip())
-                else:
-                    self.builder.record_gap(name, node.kind, "its text is made by other nodes")
-        return texts
-
-    def _model(self, start: Node) -> None:
-        for node, _ in self.graph.upstream(self.graph.links(start, ("model",)), _before_model):
-            self.taken.add(node.key)
-            for name, value in node.inputs.items():
-                lora = value.get("lora") if isinstance(value, dict) and value.get("on") else None
-                if (name.startswith("lora_name") and isinstance(value, str)) or lora:
-                    inner = value.get("strength") if isinstance(value, dict) else None
-                    strength = node.inputs.get("strength_model", inner)
-                    self.builder.add_lora(
-                        "LoRA", lora or value, strength if isinstance(strength, int | float) else None
-                    )
-            if _loads(node):
-                name = next(each for each in _NAMES if each in node.inputs)
-                self.builder.set_model(name, self.graph.value(node, name, _NAMES))
-                return
-            if "model" in node.inputs and "Lora" not in node.kind and node.kind not in _PLAIN:
-                self.builder.record_gap("node", node.kind, "changes the model")
-
-    def _vae(self, link: Link) -> None:
-        for node, _ in self.graph.upstream([link], lambda *_: ("vae", "VAE", "")):
-            if "vae_name" in node.inputs:
-                self.taken.add(node.key)
-                self.builder.settings["vae"] = cleaned(self.graph.value(node, "vae_name", ("value",))).strip() or None
-                return
-
-    def _latent(self) -> None:
-        for node, _ in self.graph.upstream(self.graph.links(self.sampler, _LATENTS), _before_latent):
-            if {"width", "height"} <= node.inputs.keys():
-                sides = (self.graph.value(node, side, _NUMBERS) for side in ("width", "height"))
-                self.builder.set_size(f"{node.kind} size", *sides)
-                batch = as_int(node.inputs.get("batch_size"))
-                if batch is not None and batch > 1:
-                    why = "noise of a batch was drawn at once: only its first picture has that of the seed"
-                    self.builder.record_gap("batch_size", batch, why)
-                if node.kind.startswith("Empty"):
-                    self.taken.add(node.key)
-                return
-
-
-def _encodes(node: Node) -> bool:
-    has_words = any(name in node.inputs for name in _WORDS)
-    return has_words and ("clip" in node.inputs or "Encode" in node.kind)
-
-
-def _loads(node: Node) -> bool:
-    return any(name in node.inputs for name in _NAMES[:-1]) and "model" not in node.inputs
-
-
-def _before_model(node: Node, _slot: int) -> Iterable[str] | None:
-    if _loads(node):
-        return ()
-    return ("model",) if "model" in node.inputs else None
-
-
-def _before_latent(node: Node, _slot: int) -> Iterable[str] | None:
-    known: list[str] = [name for name in _LATENTS if name in node.inputs]
-    if known:
-        return known
-    return () if "image" in node.inputs or "pixels" in node.inputs else None

@@ -10,11 +10,36 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from promptlab.images.foreign.record import cleaned
+from promptlab.errors import one_line
+from promptlab.images.foreign.graph import Node
+from promptlab.images.foreign.record import brief, cleaned
 from promptlab.images.foreign.spec_builder import SpecBuilder
 from promptlab.specs import SchedulerSpec, options
 
-__all__ = ["WEIGHTED", "set_comfyui_sampler"]
+__all__ = ["CORE_WEIGHTS", "FLOW", "PLAIN", "SCHEDULES", "WEIGHTED", "record_node", "set_comfyui_sampler"]
+
+FLOW: Final = frozenset(
+    {"FluxGuidance", "CLIPTextEncodeFlux", "CLIPTextEncodeSD3", "EmptySD3LatentImage", "ModelSamplingAuraFlow",
+     "ModelSamplingFlux", "ModelSamplingSD3", "TripleCLIPLoader", "QuadrupleCLIPLoader"}
+)  # fmt: skip
+"""Nodes that belong to models of flow matching."""
+
+PLAIN: Final = frozenset(
+    {"BasicGuider", "BasicScheduler", "BetaSamplingScheduler", "CFGGuider", "CLIPLoader", "ConditioningZeroOut",
+     "DualCLIPLoader", "EmptySD3LatentImage", "ExponentialScheduler", "FluxGuidance", "KSamplerSelect",
+     "KarrasScheduler", "PreviewImage", "QuadrupleCLIPLoader", "RandomNoise", "Reroute", "TripleCLIPLoader",
+     "VAEDecode", "VAEDecodeTiled"}
+)  # fmt: skip
+"""Nodes that are wholly taken, or change nothing, or are said in another place."""
+
+_MOST: Final = 12
+"""Of a node's inputs are named with it."""
+
+SCHEDULES: Final = {
+    "BetaSamplingScheduler": "beta",
+    "ExponentialScheduler": "exponential",
+    "KarrasScheduler": "karras",
+}
 
 _SAMPLERS: Final[Mapping[str, str]] = {
     "ddim": "DDIM",
@@ -50,8 +75,23 @@ _SCHEDULES: Final[Mapping[str, str]] = {
     "simple": "Simple",
 }
 
-WEIGHTED: Final = re.compile(r"(?<!\\)\([^()]{1,300}\)|\bembedding:\S{1,100}")
+WEIGHTED: Final = re.compile(r"(?<!\\)[(\[][^()\[\]]{1,300}[)\]]|\bembedding:\S{1,100}|\bBREAK\b|\bAND\b")
+"""What encoders read that follow AUTOMATIC1111's rules, or either's."""
+
+CORE_WEIGHTS: Final = re.compile(r"(?<!\\)\([^()]{1,300}\)|\bembedding:\S{1,100}")
 """What ``comfy/sd1_clip.py`` reads as weights and embeddings: ``(word)``, ``(word:1.2)``, ``embedding:name``."""
+
+
+def record_node(builder: SpecBuilder, node: Node, why: str = "has no counterpart here", *, name: str = "node") -> None:
+    """Record a node as a gap, with the numbers and choices that it holds."""
+    if builder.is_full:
+        return
+    held = [
+        f"{key} {brief(value)}"
+        for key, value in node.inputs.items()
+        if isinstance(value, int | float) or (isinstance(value, str) and value)
+    ]
+    builder.record_gap(name, node.kind, f"{why}: {one_line(', '.join(held[:_MOST]), limit=200)}" if held else why)
 
 
 def set_comfyui_sampler(builder: SpecBuilder, sampler: tuple[str, object], schedule: tuple[str, object]) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from promptlab.images.foreign.automatic1111 import described
-from promptlab.images.foreign.comfyui_names import WEIGHTED, set_comfyui_sampler
+from promptlab.images.foreign.comfyui_names import CORE_WEIGHTS, set_comfyui_sampler
 from promptlab.images.foreign.infotext_parser import Infotext, parse
 from promptlab.images.foreign.record import ForeignMetadata, as_int, cleaned, json_object
 from promptlab.images.foreign.spec_builder import SpecBuilder
@@ -79,7 +79,7 @@ def read(texts: Mapping[str, str]) -> ForeignMetadata | None:
         set_comfyui_sampler(builder, ("Sampler", sampler.removesuffix(" Karras")), ("Scheduler", schedule))
     if "Raw prompt" in fields:  # the two as they were typed, quoted because they may have lines
         builder.gaps = [gap for gap in builder.gaps if gap.name not in ("Raw prompt", "Raw negative prompt")]
-        builder.set_prompts(fields["Raw prompt"], fields.get("Raw negative prompt", ""), weighted=WEIGHTED)
+        builder.set_prompts(fields["Raw prompt"], fields.get("Raw negative prompt", ""), weighted=CORE_WEIGHTS)
         if text.prompt != fields["Raw prompt"]:
             builder.record_gap("full prompt", text.prompt, _ADDED)
     return builder.build()
@@ -96,7 +96,7 @@ def _is_fooocus(plain: dict[str, Any]) -> bool:
 def _json(plain: dict[str, Any]) -> ForeignMetadata:
     left = {key: value for key, value in plain.items() if key not in _SILENT}
     builder = SpecBuilder(program=PROGRAM)
-    builder.set_prompts(left.pop("prompt", ""), left.pop("negative_prompt", ""), weighted=WEIGHTED)
+    builder.set_prompts(left.pop("prompt", ""), left.pop("negative_prompt", ""), weighted=CORE_WEIGHTS)
     builder.set_model("base_model", left.pop("base_model", None))
     vae = cleaned(left.pop("vae", "")).strip()
     builder.settings["vae"] = None if vae in ("", "None") or vae.startswith("Default") else vae

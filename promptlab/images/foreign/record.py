@@ -32,8 +32,8 @@ class ForeignMetadata:
     """Describes an image of another program by a spec and what it cannot say.
 
     Args:
-        program: ``AUTOMATIC1111`` and those that write as it does (``Forge``, ``SD.Next``, ``PromptLab``),
-            ``InvokeAI``, ``ComfyUI``, ``Fooocus``, ``dgenerate``.
+        program: ``AUTOMATIC1111`` and those that write as it does (``Forge``, ``SD.Next``, ``PromptLab``), or one of
+            :data:`promptlab.images.foreign.PROGRAMS`.
         spec: one variant, one seed. What is not known is ``None``; a model that is not named is ``""``.
         lost: what the spec cannot say.
     """

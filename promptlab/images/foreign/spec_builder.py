@@ -75,9 +75,14 @@ class SpecBuilder:
     arguments: dict[str, Scalar] = field(default_factory=dict)
     gaps: list[ImportGap] = field(default_factory=list)
 
+    @property
+    def is_full(self) -> bool:
+        """Tell whether there are as many gaps as one can read."""
+        return len(self.gaps) >= _MAX_GAPS
+
     def record_gap(self, name: str, value: object = "", why: str = _NO_COUNTERPART) -> None:
         """Record that ``name`` is not carried over, once, and no more of them than one can read."""
-        if len(self.gaps) >= _MAX_GAPS:
+        if self.is_full:
             return
         gap = ImportGap(name=brief(name), value=brief(value), why=why)
         if gap not in self.gaps:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from promptlab.images.foreign.comfyui_names import WEIGHTED, set_comfyui_sampler
+from promptlab.images.foreign.comfyui_names import CORE_WEIGHTS, set_comfyui_sampler
 from promptlab.images.foreign.record import ForeignMetadata, as_float, cleaned, json_object
 from promptlab.images.foreign.spec_builder import SpecBuilder
 
@@ -46,7 +46,7 @@ def _read(plain: dict[str, Any], extra: dict[str, Any]) -> ForeignMetadata:
     distilled = left.pop("fluxguidancescale", None)
     builder = SpecBuilder(program=PROGRAM, flow=distilled is not None or "sigmashift" in left)
     prompt, negative = left.pop("prompt", ""), left.pop("negativeprompt", "")
-    builder.set_prompts(prompt, negative, weighted=WEIGHTED)
+    builder.set_prompts(prompt, negative, weighted=CORE_WEIGHTS)
     builder.set_model("model", left.pop("model", None))
     vae = cleaned(left.pop("vae", "")).strip()
     builder.settings["vae"] = None if vae in _NO_VAE else vae

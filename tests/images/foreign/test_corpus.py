@@ -4,10 +4,10 @@ import pytest
 
 from promptlab.images.foreign import read_foreign, recognise
 from promptlab.images.foreign.texts import texts_of
-from tests.images.foreign import corpus
+from tests.images.foreign import corpus, corpus_comfyui
 from tests.images.foreign.corpus import READ
 
-CASES = corpus.corpus.cases
+CASES = corpus.corpus.cases + corpus_comfyui.corpus.cases
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.source)

@@ -258,7 +258,7 @@ def test_comfyui_graph_becomes_a_spec():
         "a fox", "blurry", "sd15.safetensors", "mse.safetensors", 20, 8, (512, 768), (5,),
     )  # fmt: skip
     assert found.spec.pipeline.scheduler == scheduler("DPMSolverMultistep", use_karras_sigmas=True)
-    assert lost(found) == {"seed": str(2**63 + 5)}
+    assert lost(found) == {"seed": str(2**63 + 5), "LoRA": "detail.safetensors: 1.0 for the text encoder"}
     assert found.spec.pipeline.loras == (Lora(name="detail.safetensors", weight=0.8),)
 
 
@@ -267,7 +267,8 @@ def test_comfyui_sampler_in_parts_is_put_together():
     found = recognise(samples.ALL["ComfyUI Flux"])
     assert only(found) == ("a fox", "", "flux1-dev.safetensors", "ae.safetensors", 20, 3.5, (896, 1024), (219,))
     assert found.spec.pipeline.scheduler == scheduler("FlowMatchEulerDiscrete")
-    assert found.lost == ()
+    assert lost(found) == {"node": "ModelSamplingFlux", "text encoder": "t5xxl.safetensors, clip_l.safetensors"}
+    assert "(changes the model: max_shift 1.15, base_shift 0.5" in str(found.lost[0])
 
 
 def test_comfyui_of_several_samplers_the_one_that_was_saved_counts():
@@ -365,7 +366,7 @@ def test_comfyui_sampler_of_an_unusual_kind_is_named_as_a_gap():
     assert found.spec.pipeline.loras == (Lora(name="a.safetensors"),)
     told = {str(loss).partition(" (")[0] for loss in found.lost}
     assert {
-        "prompt: in oil", "text: CLIPTextEncode", "scheduler: kl_optimal", "node: FreeU_V2",
+        "prompt: in oil", "prompt: StringJoin", "scheduler: kl_optimal", "node: FreeU_V2",
         "node: ConditioningCombine", "start_at_step, end_at_step: 5, 10000", "add_noise: disable", "node: VAEEncode",
     } <= told  # fmt: skip
 
@@ -398,7 +399,9 @@ def test_comfyui_custom_sigmas_and_samplers_are_gaps():
     found = recognise({"prompt": json.dumps(graph)})
     assert found.spec.pipeline.scheduler is None
     assert (found.spec.call.num_inference_steps, lost(found)) == (
-        12, {"sampler": "SamplerLCMUpscale", "sigmas": "LaplaceScheduler"},
+        12,
+        {"sampler": "SamplerLCMUpscale", "sigmas": "LaplaceScheduler", "node": "ModelSamplingFlux",
+         "text encoder": "t5xxl.safetensors, clip_l.safetensors"},
     )  # fmt: skip
 
 
