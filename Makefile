@@ -27,7 +27,7 @@ test: $(SETUP) lint  ## linters, types, contracts, all tests but the exhaustive 
 	$(KEEP_BYTECODE) $(BIN)/pytest -n 2 --dist worksteal
 
 check: $(SETUP) lint  ## what takes about a minute: linters, types, contracts, quick tests
-	$(KEEP_BYTECODE) $(BIN)/pytest -q -n 2 -m 'not slow'
+	$(KEEP_BYTECODE) $(BIN)/pytest -q -n 2 --dist loadgroup -m 'not slow'
 
 exhaustive: $(SETUP)  ## the rest of each kind of which `make test` runs one; CI does once a week
 	PROMPTLAB_TESTS=exhaustive $(BIN)/pytest -n 2 --dist worksteal -m 'exhaustive or fuzz'

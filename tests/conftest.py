@@ -26,6 +26,7 @@ from promptlab.lab import Lab
 from promptlab.store.notebook import Notebook
 from promptlab.testing import Painter
 from promptlab.tracking import MlflowTracker
+from promptlab.tracking.schema import import_mlflow_quietly
 from promptlab.workspace import Workspace
 from tests import postgresql
 
@@ -46,10 +47,15 @@ def pytest_collection_modifyitems(config, items):
 
     Such a workspace takes a third of a second: too long, for hundreds of them, for ``make check``. A few tests that are
     marked quick stay in it. Exhaustive tests are asked for by their marker (``-m exhaustive``) or by their full name.
+    Where tests are shared out by groups, as ``make check`` does it, one worker alone imports torch, and one MLflow.
     """
     for item in items:
-        if "prepared_database" in getattr(item, "fixturenames", ()) and not item.get_closest_marker("quick"):
+        fixtures = getattr(item, "fixturenames", ())
+        if "prepared_database" in fixtures and not item.get_closest_marker("quick"):
             item.add_marker(pytest.mark.slow)
+        for library, fixture in (("torch", "engine"), ("mlflow", "prepared_database")):
+            if fixture in fixtures:
+                item.add_marker(pytest.mark.xdist_group(library))
     if "exhaustive" in config.option.markexpr or any("::" in argument for argument in config.args):
         return
     left_out = [item for item in items if item.get_closest_marker("exhaustive")]
@@ -93,6 +99,7 @@ def prepared_database(tmp_path_factory):
     if shared.name.startswith("popen-"):  # a worker of pytest-xdist: its siblings share the folder above
         shared = shared.parent
     template = shared / "prepared.db"
+    remember_mlflows_tables()
     with FileLock(shared / "prepared.lock"):
         if not template.exists():
             workspace = Workspace.at(shared / "prepared")
@@ -104,13 +111,84 @@ def prepared_database(tmp_path_factory):
     return template
 
 
+def remember_mlflows_tables():
+    """Have MLflow make the tables of a new file by its fifty migrations once, and every other file from their outcome.
+
+    Each time would take seconds. Processes that tests start make their own.
+    """
+    import_mlflow_quietly()
+    from mlflow.store.db import utils
+
+    initialize, made = utils._initialize_tables, []
+
+    def initialized(engine):
+        if engine.dialect.name != "sqlite":
+            initialize(engine)
+            return
+        if not made:
+            initialize(engine)
+        with closing(engine.raw_connection()) as connection:
+            if not made:
+                made.append("\n".join(connection.driver_connection.iterdump()))
+                return
+            connection.driver_connection.executescript(made[0])
+
+    utils._initialize_tables = initialized
+
+
 @pytest.fixture
 def workspace(tmp_path, prepared_database):
     """A fresh workspace whose tables are there, in a folder with a blank in its name."""
-    space = Workspace.at(tmp_path / "work space")
+    return prepared_workspace(tmp_path / "work space", prepared_database)
+
+
+def prepared_workspace(folder, prepared_database):
+    space = Workspace.at(folder)
     space.root.mkdir()
     shutil.copy(prepared_database, space.database)
     return space
+
+
+@pytest.fixture(scope="session")
+def made_workspaces(tmp_path_factory):
+    """Hold what :func:`begin_from` and :func:`begin_with` made, and where."""
+    return {}, tmp_path_factory.mktemp("made")
+
+
+@pytest.fixture
+def begin_from(made_workspaces, prepared_database, workspace, painter):
+    """Begin a test with what ``make(lab)`` makes: ``lab = begin_from(make)``.
+
+    It is carried out once in a test run; each test has a copy, and may change it.
+    """
+
+    def begun(make):
+        made, folder = made_workspaces
+        if make not in made:
+            made[make] = prepared_workspace(folder / str(len(made)), prepared_database)
+            make(Lab(made[make], engine=Painter()))
+        copy_workspace(made[make], workspace)
+        return Lab(workspace, engine=painter)
+
+    return begun
+
+
+def copy_workspace(made, to):
+    copies = {}
+
+    def copy_file(file, target):
+        """What MLflow shows is the very file in the images' folder, by a hard link."""
+        number = Path(file).stat().st_ino
+        if number in copies:
+            os.link(copies[number], target)
+        else:
+            copies[number] = shutil.copy2(file, target)
+
+    ignored = shutil.ignore_patterns("mlflow.db*")
+    shutil.copytree(made.root, to.root, ignore=ignored, copy_function=copy_file, dirs_exist_ok=True)
+    # Not a copy of the file: part of a database in use lies in the write-ahead log beside it.
+    with closing(sqlite3.connect(made.database)) as source, closing(sqlite3.connect(to.database)) as copy:
+        source.backup(copy)
 
 
 @pytest.fixture

@@ -1,14 +1,10 @@
 """Within the command line errors spell fields as options; everywhere else as Python users read them."""
 
-import shutil
-import sqlite3
-from contextlib import closing
-
 import pytest
 
 from promptlab.cli.spelling import spell
 from promptlab.errors import spelled_by
-from promptlab.workspace import Workspace
+from tests.conftest import copy_workspace, prepared_workspace
 
 
 @pytest.fixture(autouse=True)
@@ -16,12 +12,6 @@ def terminal_spelling():
     """Spell fields in errors as options, also where a test asks a lower room directly."""
     with spelled_by(spell):
         yield
-
-
-@pytest.fixture(scope="session")
-def made_workspaces(tmp_path_factory):
-    """Hold the folders that :func:`begin_with` made, by the commands that were typed in them."""
-    return {}, tmp_path_factory.mktemp("made")
 
 
 @pytest.fixture
@@ -36,9 +26,7 @@ def begin_with(made_workspaces, prepared_database, workspace, monkeypatch):
 
     def begun(*commands):
         if commands not in made:
-            space = Workspace.at(folder / str(len(made)))
-            space.root.mkdir()
-            shutil.copy(prepared_database, space.database)
+            space = prepared_workspace(folder / str(len(made)), prepared_database)
             with monkeypatch.context() as patched:
                 patched.setenv("PROMPTLAB_ENGINE", "painter")
                 patched.setenv("PROMPTLAB_WORKSPACE", str(space.root))
@@ -47,10 +35,6 @@ def begin_with(made_workspaces, prepared_database, workspace, monkeypatch):
                         cli.main(command)
                     assert not left.value.code
             made[commands] = space
-        space = made[commands]
-        shutil.copytree(space.root, workspace.root, ignore=shutil.ignore_patterns("mlflow.db*"), dirs_exist_ok=True)
-        # Not a copy of the file: part of a database in use lies in the write-ahead log beside it.
-        with closing(sqlite3.connect(space.database)) as source, closing(sqlite3.connect(workspace.database)) as copy:
-            source.backup(copy)
+        copy_workspace(made[commands], workspace)
 
     return begun

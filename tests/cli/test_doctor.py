@@ -13,14 +13,17 @@ import pytest
 from promptlab.lab import Lab
 from promptlab.testing import Painter
 
-LOADED = "import sys; from promptlab import cli; cli._exit_code(sys.argv[1:]); print('torch' in sys.modules)"
+LOADED = (
+    "import sys; from promptlab import cli; "
+    "print([cli._exit_code([word]) for word in sys.argv[1:]], 'torch' in sys.modules)"
+)
 
 
 @pytest.fixture
-def made(promptlab, workspace, monkeypatch):
+def made(begin_with, workspace, monkeypatch):
     """A run of four pictures; commands are typed in its folder."""
     monkeypatch.chdir(workspace.root)
-    assert promptlab("run", "a fox", "--seeds", "0-3").code == 0
+    begin_with(("run", "a fox", "--seeds", "0-3"))
     return Lab(workspace, engine=Painter()).history.find("1").run
 
 
@@ -189,10 +192,9 @@ def test_tracking_uri_of_the_environment_is_used(promptlab, monkeypatch, unused_
 
 def test_doctor_and_sync_need_no_torch(made, workspace):
     """They make no picture."""
-    for words in (["doctor"], ["sync"]):
-        said = subprocess.run(
-            [sys.executable, "-c", LOADED, *words],
-            capture_output=True, text=True, cwd=workspace.root,
-            env={name: value for name, value in os.environ.items() if name != "PROMPTLAB_ENGINE"},
-        )  # fmt: skip
-        assert said.stdout.splitlines()[-1] == "False", said.stderr
+    said = subprocess.run(
+        [sys.executable, "-c", LOADED, "doctor", "sync"],
+        capture_output=True, text=True, cwd=workspace.root,
+        env={name: value for name, value in os.environ.items() if name != "PROMPTLAB_ENGINE"},
+    )  # fmt: skip
+    assert said.stdout.splitlines()[-1] == "[0, 0] False", said.stderr

@@ -9,10 +9,12 @@ from promptlab.tracking.schema import database_uri
 
 
 @pytest.fixture
-def swept(promptlab):
+def swept(begin_with, promptlab):
     """Runs 2 to 4 are a sweep, of which run 3 is there already: it is started when the others have been made."""
-    promptlab("run", "a {red|blue} fox", "--seeds", "0-1", "--steps", "4")
-    promptlab("run", "a {red|blue} fox", "--seeds", "0-1", "--steps", "3", "--steps", "4", "--steps", "5")
+    begin_with(
+        ("run", "a {red|blue} fox", "--seeds", "0-1", "--steps", "4"),
+        ("run", "a {red|blue} fox", "--seeds", "0-1", "--steps", "3", "--steps", "4", "--steps", "5"),
+    )
     return promptlab
 
 

@@ -68,7 +68,6 @@ def agree(workspace):
     ("engine", "wanted"),
     [
         ("painter", 3),
-        ("diffusers", 1),
         *(pytest.param(engine, 20, marks=pytest.mark.exhaustive) for engine in ("painter", "diffusers")),
     ],
 )

@@ -1,5 +1,9 @@
 """Both databases keep the same promises: what asks for `workspace` or `notebook` here is run on each of them."""
 
+import shutil
+import sqlite3
+from contextlib import closing
+
 import pytest
 from sqlalchemy import text
 
@@ -14,8 +18,21 @@ def workspace(request, tmp_path):
     return Workspace.at(tmp_path / "space", url)
 
 
+@pytest.fixture(scope="session")
+def our_tables(tmp_path_factory):
+    """A file with our tables, made once by all migrations."""
+    made, plain = Workspace.at(tmp_path_factory.mktemp("tables")), tmp_path_factory.mktemp("plain") / "mlflow.db"
+    Notebook.at(made)
+    with closing(sqlite3.connect(made.database)) as source, closing(sqlite3.connect(plain)) as copy:
+        source.backup(copy)
+    return plain
+
+
 @pytest.fixture
-def notebook(workspace):
+def notebook(workspace, our_tables):
+    if workspace.database_url is None:
+        workspace.root.mkdir()
+        shutil.copy(our_tables, workspace.database)
     return Notebook.at(workspace)
 
 

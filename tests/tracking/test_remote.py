@@ -53,7 +53,7 @@ class Elsewhere:
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=log, cwd=self._folder, env=environment, start_new_session=True
             )
-        end = time.monotonic() + 120
+        end = time.monotonic() + 600
         while not self._answers():
             assert self._process.poll() is None, self.log.read_text()
             assert time.monotonic() < end, self.log.read_text()

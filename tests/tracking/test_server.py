@@ -34,7 +34,7 @@ except KeyboardInterrupt:
 """
 
 
-def until(condition, seconds=60.0):
+def until(condition, seconds=600.0):
     """Wait, without guessing how long, until ``condition`` holds."""
     end = time.monotonic() + seconds
     while not condition():
@@ -146,7 +146,7 @@ def test_server_shows_a_workspace_after_it_was_moved(workspace, tmp_path):
             two.wait()
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_server_elsewhere_gets_the_files_uploaded(workspace, tmp_path, prepared_database):
     """The same layout, uploaded; telling it twice tells it once."""
     here = Workspace.at(tmp_path / "here")
@@ -185,4 +185,4 @@ def test_server_ended_by_a_signal_leaves_nothing_running(workspace, sent):
         ours.kill()
     assert ("stopped by Ctrl-C" in said) == (sent is signal.SIGINT)
     assert ours.returncode == (0 if sent is signal.SIGINT else 128 + sent)
-    until(lambda: not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in members), 10)
+    until(lambda: not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in members))

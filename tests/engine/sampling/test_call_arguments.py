@@ -255,7 +255,7 @@ def test_weighting_swap_is_refused_and_any_other_text_is_read(engine, make_spec)
     assert np.ptp(next(iter(draw(engine, requests_of(resolved)))).pixels) > 0
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_weighting_with_two_encoders_reads_both(make, make_spec, tmp_path):
     """Stable Diffusion XL: weights and long texts, guidance that stops, a word with vectors for both encoders; alone as
     in company."""

@@ -117,7 +117,7 @@ WRITTEN_DOWN = {
 """What some classes take as any text, and others list."""
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_scheduler_options_all_run_or_are_refused_early(config):
     """What resolving lets through was stepped to its end; what it refuses has a reason, and all plain ones run."""
     from promptlab.engine.schedulers.registry import resolve_scheduler

@@ -235,7 +235,8 @@ def chain(length):
     return {**graph, **samples.COMFY, "10": samples.node("LoraLoader", model=["n0", 0])}
 
 
-MEGA = 1_000_000
+MEGA = examples(1_000_000)
+MANY = examples(100_000)
 HOSTILE = {
     "one word": "x" * MEGA,
     "one key": "a " * (MEGA // 2) + ":",
@@ -257,14 +258,12 @@ HOSTILE = {
     "deep": '{"a":' * 10_000 + "1" + "}" * 10_000,
     "digits": '{"seed": ' + "9" * MEGA + "}",
     "a long seed": json.dumps({**samples.INVOKE, "seed": "9" * MEGA, "positive_prompt": "+" * MEGA}),
-    "many loras": json.dumps({**samples.INVOKE, "loras": [{"model": {"name": str(at)}} for at in range(20_000)]}),
+    "many loras": json.dumps({**samples.INVOKE, "loras": [{"model": {"name": str(at)}} for at in range(MANY // 5)]}),
     "a number": json.dumps({**samples.FOOOCUS, "resolution": "1" * MEGA, "seed": 10**4000, "steps": 1e308}),
-    "a long chain": json.dumps(chain(100_000)),
+    "a long chain": json.dumps(chain(MANY)),
     "a circle": json.dumps(chain(1)),
-    "many links": json.dumps(
-        {**samples.COMFY, "9": samples.node("Save", **{f"i{n}": ["3", 0] for n in range(100_000)})}
-    ),
-    "many samplers": json.dumps({str(at): samples.COMFY["3"] for at in range(20_000)}),
+    "many links": json.dumps({**samples.COMFY, "9": samples.node("Save", **{f"i{n}": ["3", 0] for n in range(MANY)})}),
+    "many samplers": json.dumps({str(at): samples.COMFY["3"] for at in range(MANY // 5)}),
     "continued lines": "a \\\n--prompts '" + "b \\\n" * (MEGA // 4),
     "lists": "Steps: 1, Sampler: Euler, " + "ab: [0, " * (MEGA // 8),
     "open lists": "Steps: 1, Sampler: Euler, " + 'ab: ["ab: [", ' * (MEGA // 15),

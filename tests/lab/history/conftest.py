@@ -7,12 +7,15 @@ from tests.lab.history.specs import spec
 
 
 @pytest.fixture
-def story(lab):
+def story(begin_from):
     """A run, better words, one seed at four ages."""
+    return begin_from(tell)
+
+
+def tell(lab):
     lab.run(spec(num_inference_steps=20))
     lab.rerun(lab.history.find("last"), edit=PromptEdit(append=(", serious eyes",)))
     lab.rerun(
         lab.history.find("last"), seeds=(1,), edit=PromptEdit(replace=("a old=>{the oldest|a old|a|a young}",)),
         changes={"num_inference_steps": 25},
     )  # fmt: skip
-    return lab

@@ -26,9 +26,14 @@ PHOTOS = ("PNG", "JPEG", "WEBP")
 
 
 @pytest.fixture
-def made(lab):
+def made(begin_from, lab):
     """Two wordings at two seeds."""
-    return lab.run(SPEC, experiment="foxes", note="a note")
+    begin_from(make_run)
+    return lab.notebook.run(1)
+
+
+def make_run(lab):
+    lab.run(SPEC, experiment="foxes", note="a note")
 
 
 def test_export_of_a_run_is_one_folder(lab, made, tmp_path):

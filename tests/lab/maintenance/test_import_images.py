@@ -26,8 +26,12 @@ SPEC = RunSpec(
 
 
 @pytest.fixture
-def story(lab):
+def story(begin_from):
     """A run, a rerun of one seed, a run that is all links, and a sweep."""
+    return begin_from(tell)
+
+
+def tell(lab):
     from promptlab.expand import Experiment
 
     lab.run(SPEC, experiment="foxes", note="first")
@@ -37,7 +41,6 @@ def story(lab):
         default_model="mini"
     )  # fmt: skip
     lab.run_sweep(sweep, experiment="sweeps")
-    return lab
 
 
 def as_told(run):
@@ -337,7 +340,6 @@ def foreign(path, text=A1111, keyword="parameters"):
     return str(path)
 
 
-@pytest.mark.quick
 def test_import_of_another_programs_image_makes_a_parent(lab, tmp_path):
     """Its words and settings are a run of one picture, what was lost stays with it, and rerun goes on from it."""
     (taken,) = lab.maintenance.import_images([foreign(tmp_path / "theirs.png")])

@@ -45,14 +45,24 @@ def in_another_place(lab, **about):
     return Lab(lab.workspace, engine=Elsewhere(**about), tracker=lab.tracker)
 
 
+@pytest.fixture
+def run(begin_from, lab):
+    """Six pictures, as they were made by the same painter in the same place."""
+    begin_from(make_run)
+    return lab.notebook.run(1)
+
+
+def make_run(lab):
+    lab.run(SPEC)
+
+
 def outcomes(verdicts):
     return [verdict.verification and verdict.verification.outcome for verdict in verdicts]
 
 
 @pytest.mark.quick
-def test_verify_the_same_pixels_is_exact_and_stored(lab):
+def test_verify_the_same_pixels_is_exact_and_stored(lab, run):
     """Every picture of the run, its row says so afterwards, and so does MLflow."""
-    run = lab.run(SPEC)
     verdicts = lab.verify(["last"])
     assert outcomes(verdicts) == [Outcome.EXACT] * 6
     assert [verdict.ref for verdict in verdicts] == [image.ref for image in run.images]
@@ -69,9 +79,8 @@ def test_verify_the_same_pixels_is_exact_and_stored(lab):
 
 
 @pytest.mark.quick
-def test_verify_a_small_difference_is_close_and_measured(lab):
+def test_verify_a_small_difference_is_close_and_measured(lab, run):
     """How many pixels, how far, and what changed in the environment; nothing is called exact that is not."""
-    run = lab.run(SPEC)
     (verdict,) = in_another_place(lab, noise=1, torch="9.9", threads=7).verify([f"{run.id}/0"])
     found = verdict.verification
     assert found.outcome is Outcome.CLOSE
@@ -84,15 +93,13 @@ def test_verify_a_small_difference_is_close_and_measured(lab):
     assert lab.notebook.run(run.id).images[0].verified == found
 
 
-def test_verify_another_picture_is_different(lab):
+def test_verify_another_picture_is_different(lab, run):
     """Noise as strong as another seed's is not called close."""
-    lab.run(SPEC)
     assert outcomes(in_another_place(lab, noise=120).verify(["1/0"])) == [Outcome.DIFFERENT]
 
 
-def test_verify_makes_an_image_again_among_its_neighbours(lab):
+def test_verify_makes_an_image_again_among_its_neighbours(lab, run):
     """The whole batch in the order of its slots is made again, however few of it are asked for."""
-    lab.run(SPEC)
     again = in_another_place(lab)
     verdicts = again.verify(["1/4", "1/1"])
     assert {verdict.ref for verdict in verdicts} == {"1/1", "1/4"}
@@ -107,18 +114,16 @@ def test_verify_a_linked_picture_verifies_its_original(lab):
     assert [verdict.ref for verdict in verdicts] == ["1/1", "1/4"]
 
 
-def test_verify_everything_or_a_sample_takes_each_once(lab):
+def test_verify_everything_or_a_sample_takes_each_once(lab, run):
     """All that was made here; or as many of them as asked for, each once."""
-    lab.run(SPEC)
     lab.rerun(lab.history.find("1"), edit=PromptEdit(append=(" c",)))
     assert len(lab.verify(everything=True)) == 12
     some = lab.verify(everything=True, sample=5)
     assert len({verdict.ref for verdict in some}) == len(some) == 5
 
 
-def test_verify_model_changed_makes_nothing(lab):
+def test_verify_model_changed_makes_nothing(lab, run):
     """Told before generating, with both identities; the picture counts as not verified."""
-    lab.run(SPEC)
     with closing(sqlite3.connect(lab.workspace.database)) as connection, connection:
         connection.execute("UPDATE promptlab_runs SET model_identity = 'sha256:other'")
     again = in_another_place(lab)
@@ -128,9 +133,8 @@ def test_verify_model_changed_makes_nothing(lab):
     assert again.engine.calls == []
 
 
-def test_verify_a_file_painted_over_is_not_called_different(lab):
+def test_verify_a_file_painted_over_is_not_called_different(lab, run):
     """The file is not what was made: that is said, whatever the engine makes now."""
-    run = lab.run(SPEC)
     path = lab.workspace.root / run.images[0].path
     write_png(path, 255 - read_pixels(path), read_text(path))
     first, *others = lab.verify(["last"])
@@ -139,9 +143,8 @@ def test_verify_a_file_painted_over_is_not_called_different(lab):
     assert outcomes(others) == [Outcome.EXACT] * 5
 
 
-def test_verify_a_deleted_file_and_an_edited_row_are_said(lab):
+def test_verify_a_deleted_file_and_an_edited_row_are_said(lab, run):
     """What cannot be compared is a problem in words, and does not keep the others from being compared."""
-    run = lab.run(SPEC)
     (lab.workspace.root / run.images[0].path).unlink()
     with closing(sqlite3.connect(lab.workspace.database)) as connection, connection:
         connection.execute("UPDATE promptlab_images SET recipe_key = 'edited' WHERE position = 4")
@@ -166,9 +169,8 @@ def test_verify_a_batch_that_fails_leaves_the_others_alone(lab):
     assert outcomes([verdicts["1/0"], verdicts["1/3"]]) == [Outcome.EXACT] * 2
 
 
-def test_verify_a_file_from_elsewhere_goes_by_what_it_says(lab, tmp_path):
+def test_verify_a_file_from_elsewhere_goes_by_what_it_says(lab, run, tmp_path):
     """No row, no workspace: the picture itself tells how it was made and in which environment."""
-    run = lab.run(SPEC)
     file = tmp_path / "mine.png"
     shutil.copy(lab.workspace.root / run.images[2].path, file)
     elsewhere = Lab(tmp_path / "empty", engine=Elsewhere(noise=1, torch="9.9"))
@@ -181,9 +183,8 @@ def test_verify_a_file_from_elsewhere_goes_by_what_it_says(lab, tmp_path):
     assert (verdict.ref, verdict.verification.outcome) == ("1/2", Outcome.EXACT)
 
 
-def test_verify_a_changed_file_is_compared_as_it_is(lab, tmp_path):
+def test_verify_a_changed_file_is_compared_as_it_is(lab, run, tmp_path):
     """A copy with other pixels is not the picture of the row: it is judged itself, and the row is left alone."""
-    run = lab.run(SPEC)
     kept = lab.workspace.root / run.images[2].path
     write_png(tmp_path / "copy.png", 255 - read_pixels(kept), read_text(kept))
     (verdict,) = lab.verify([str(tmp_path / "copy.png")])
@@ -191,9 +192,8 @@ def test_verify_a_changed_file_is_compared_as_it_is(lab, tmp_path):
     assert lab.notebook.run(run.id).images[2].verified is None
 
 
-def test_verify_a_file_with_changed_words_is_found_out(lab, tmp_path):
+def test_verify_a_file_with_changed_words_is_found_out(lab, run, tmp_path):
     """The recipe key in the picture does not fit the words in it."""
-    run = lab.run(SPEC)
     kept = lab.workspace.root / run.images[2].path
     text = {**read_text(kept), CHUNK: read_text(kept)[CHUNK].replace('"prompt": "a"', '"prompt": "z"')}
     write_png(tmp_path / "copy.png", 255 - read_pixels(kept), text)
@@ -234,9 +234,8 @@ def test_verify_after_a_sweep_takes_all_its_runs(lab):
     assert outcomes(lab.verify([str(lab.workspace.sweep_grid(made.id, 1))])) == [Outcome.EXACT] * 4
 
 
-def test_verify_stores_the_hash_of_the_pixels(lab):
+def test_verify_stores_the_hash_of_the_pixels(lab, run):
     """The hash that is stored is that of the pixels that came out."""
-    run = lab.run(SPEC)
     (verdict,) = lab.verify(["1/0"])
     assert verdict.verification.pixel_sha256 == pixel_sha256(read_pixels(lab.workspace.root / run.images[0].path))
     assert isinstance(lab.history.find("1/0"), RunOrImage)
