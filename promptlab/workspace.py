@@ -64,6 +64,14 @@ class Workspace:
         return self.root / f".tracking-{sha256(url.encode()).hexdigest()[:8]}.lock"
 
     @property
+    def ratings_lock(self) -> Path:
+        """Return the file that is locked while MLflow is told of ratings.
+
+        One process at a time tells it of all of them.
+        """
+        return self.root / ".promptlab-ratings.lock"
+
+    @property
     def artifacts(self) -> Path:
         """Return the folder that ``mlflow server --artifacts-destination`` serves."""
         return self.root / "mlartifacts"

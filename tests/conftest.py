@@ -261,6 +261,7 @@ def promptlab(workspace, monkeypatch, capsys):
 
     monkeypatch.setenv("PROMPTLAB_ENGINE", "painter")
     monkeypatch.setenv("PROMPTLAB_WORKSPACE", str(workspace.root))
+    monkeypatch.setenv("PROMPTLAB_WAIT", "1")
     monkeypatch.delenv("PROMPTLAB_DEBUG", raising=False)
 
     def typed(*words: str) -> Said:

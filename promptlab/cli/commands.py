@@ -12,9 +12,9 @@ __all__ = ["COMMANDS"]
 
 COMMANDS: Final = MappingProxyType(
     {
-        "best": ("promptlab.cli.ratings:best",
+        "best": ("promptlab.cli.comparing:best",
             "Rank the values of a setting, wordings, words or seeds by all votes and stars."),
-        "compare": ("promptlab.cli.ratings:compare",
+        "compare": ("promptlab.cli.comparing:compare",
             "Ask which of two pictures is better: pairs of one seed, other words or settings; then rank them."),
         "completion": ("promptlab.cli.completion:completion",
             "Print the completion script for a shell."),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from promptlab.cli.context import open_lab, tracking_option, workspace_options
@@ -59,14 +61,19 @@ def ui(
 
 @click.command()
 @click.option("--all", "everything", is_flag=True, help="Tell it of every run and sweep anew.")
+@click.option("--rated", is_flag=True, hidden=True, help="Tell it of ratings alone: what 'rate' leaves to do.")
 @workspace_options
 @tracking_option
-def sync(everything: bool, workspace: str | None, tracking_uri: str | None) -> None:
+def sync(everything: bool, rated: bool, workspace: str | None, tracking_uri: str | None) -> None:
     """Tell MLflow what it missed: runs and sweeps that it does not show, or shows otherwise than they are.
 
     Told twice it changes nothing. Runs that are being made at this moment are left alone.
     """
     lab = open_lab(workspace, tracking_uri)
+    if rated:
+        os.nice(10)  # whoever rates makes the next pictures meanwhile
+        lab.ratings.publish()
+        return
     with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
         told = lab.maintenance.sync(progress, everything=everything)
     parts = [f"{what} {', '.join(map(str, ids))}" for what, ids in (("run", told.runs), ("sweep", told.sweeps)) if ids]

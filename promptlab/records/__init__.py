@@ -15,6 +15,7 @@ from promptlab._lazy import imported_from
 if TYPE_CHECKING:
     from promptlab.records.environment import Environment
     from promptlab.records.image import ImageRecord, ImageStatus, Outcome, Verification
+    from promptlab.records.image_rating import ImageRating
     from promptlab.records.json_values import plain
     from promptlab.records.probe import ProbeRecord, ProbeTrial
     from promptlab.records.run import ImportGap, Origin, RunRecord, TruncatedText, VariantRecord
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Environment",
+    "ImageRating",
     "ImageRecord",
     "ImageStatus",
     "ImportGap",
@@ -45,6 +47,7 @@ __all__ = [
 _HOMES: Final = {
     "environment": ("Environment",),
     "image": ("ImageRecord", "ImageStatus", "Outcome", "Verification"),
+    "image_rating": ("ImageRating",),
     "json_values": ("plain",),
     "probe": ("ProbeRecord", "ProbeTrial"),
     "run": ("ImportGap", "Origin", "RunRecord", "TruncatedText", "VariantRecord"),

@@ -17,7 +17,7 @@ from promptlab.lab import DEFAULT_EXPERIMENT
 from promptlab.lab.execution.events import Watch
 from promptlab.lab.execution.watch import unwatched
 from promptlab.lab.history.rerun import PromptEdit, RunOrImage, rerun_spec
-from promptlab.records import ImageRecord, ProbeRecord, RunRecord, RunSummary, SweepRecord
+from promptlab.records import ImageRating, ProbeRecord, RunRecord, RunSummary, SweepRecord
 from promptlab.serving.absolute_paths import absolute_ref, absolute_source, absolute_spec, absolute_sweep
 from promptlab.serving.job_stream import FindServer, carry_out
 from promptlab.serving.messages import JobRequest, KeepAlive
@@ -281,20 +281,27 @@ class RemoteRatings:
     def __init__(self, asker: _Asker) -> None:
         self._ask = asker.ask
 
-    def rate(self, refs: Sequence[str], stars: int, *, watch: Watch = unwatched) -> tuple[ImageRecord, ...]:
+    def rate(
+        self, refs: Sequence[str], stars: int, *, tell: bool = True, watch: Watch = unwatched
+    ) -> tuple[ImageRating, ...]:
         """See :meth:`promptlab.lab.preferences.ratings.Ratings.rate`."""
-        images: tuple[ImageRecord, ...] = self._ask(
-            "ratings.rate", tuple[ImageRecord, ...], watch, refs=[absolute_ref(ref) for ref in refs], stars=stars
+        images: tuple[ImageRating, ...] = self._ask(
+            "ratings.rate",
+            tuple[ImageRating, ...],
+            watch,
+            refs=[absolute_ref(ref) for ref in refs],
+            stars=stars,
+            tell=tell,
         )
         return images
 
     def favourite(
-        self, refs: Sequence[str], *, favourite: bool = True, watch: Watch = unwatched
-    ) -> tuple[ImageRecord, ...]:
+        self, refs: Sequence[str], *, favourite: bool = True, tell: bool = True, watch: Watch = unwatched
+    ) -> tuple[ImageRating, ...]:
         """See :meth:`promptlab.lab.preferences.ratings.Ratings.favourite`."""
-        images: tuple[ImageRecord, ...] = self._ask(
-            "ratings.favourite", tuple[ImageRecord, ...], watch,
-            refs=[absolute_ref(ref) for ref in refs], favourite=favourite,
+        images: tuple[ImageRating, ...] = self._ask(
+            "ratings.favourite", tuple[ImageRating, ...], watch,
+            refs=[absolute_ref(ref) for ref in refs], favourite=favourite, tell=tell,
         )  # fmt: skip
         return images
 

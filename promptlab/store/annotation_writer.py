@@ -1,4 +1,4 @@
-"""Writes what is said of runs and images later: stars, votes, verifications, MLflow's runs.
+"""Writes what is said of runs and images later: votes, verifications, MLflow's runs.
 
 Functions of a session. None makes or changes an image's own record. A link is rated as the image it links to.
 """
@@ -15,7 +15,7 @@ from sqlalchemy import delete, or_, select, update
 from promptlab.records import Environment, ProbeTrial, RunRecord, SweepRecord, Verification
 from promptlab.store.loaders import Place, load_run, load_sweep, source_ids
 from promptlab.store.mapping import environment_row
-from promptlab.store.tables import ImageRow, ProbeRow, RatingRow, RunRow, SweepRow, VariantRow, VerificationRow, VoteRow
+from promptlab.store.tables import ImageRow, ProbeRow, RunRow, SweepRow, VariantRow, VerificationRow, VoteRow
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -28,27 +28,10 @@ __all__ = [
     "add_votes",
     "mark_sweep_tracked",
     "mark_tracked",
-    "rate",
 ]
 
 VoteChange = Literal["new", "changed", "known"]
 """What a vote was to the notebook."""
-
-
-def rate(session: Session, places: Sequence[Place], *, stars: int | None = None, favourite: bool | None = None) -> None:
-    """Write stars of images, or whether they are favourites; ``None`` leaves what is there.
-
-    Args:
-        stars: 1 to 5.
-    """
-    for image_id in set(source_ids(session, places).values()):
-        row = session.get(RatingRow, image_id)
-        if row is None:
-            row = RatingRow(image_id=image_id, stars=None, favourite=False)
-            session.add(row)
-        row.stars = row.stars if stars is None else stars
-        row.favourite = row.favourite if favourite is None else favourite
-        row.rated_at = datetime.now(UTC)
 
 
 def add_vote(session: Session, winner: Place, loser: Place, *, tie: bool = False) -> None:
@@ -114,15 +97,19 @@ def add_verifications(
         session.add(row)
 
 
-def mark_tracked(session: Session, run_id: int, mlflow_run_ids: Mapping[int, str]) -> RunRecord:
-    """Write that MLflow has recorded a run: the MLflow run of each variant, by the variant's position."""
+def mark_tracked(session: Session, run_id: int, mlflow_run_ids: Mapping[int, str], *, at: datetime) -> RunRecord:
+    """Write that MLflow has recorded a run: the MLflow run of each variant, by the variant's position.
+
+    Args:
+        at: when the record was read that MLflow was told: what was said since, it does not know.
+    """
     for position, mlflow_run_id in mlflow_run_ids.items():
         session.execute(
             update(VariantRow)
             .where(VariantRow.run_id == run_id, VariantRow.position == position)
             .values(mlflow_run_id=mlflow_run_id)
         )
-    session.execute(update(RunRow).where(RunRow.id == run_id).values(tracked_at=datetime.now(UTC)))
+    session.execute(update(RunRow).where(RunRow.id == run_id).values(tracked_at=at))
     return load_run(session, run_id)
 
 

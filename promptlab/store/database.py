@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from promptlab.errors import StoreError, WorkspaceError, one_line
 from promptlab.store.migrate import HEAD, check
-from promptlab.store.readonly import Reading
+from promptlab.store.readonly import Reading, Writing
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -63,6 +63,14 @@ class Database(ABC):
 
         Raises:
             StoreError: when SQL fails in it: the sentence begins with ``doing``.
+        """
+
+    @abstractmethod
+    def writing(self, doing: str) -> AbstractContextManager[Writing]:
+        """Open a writer's transaction for plain SQL, committed at the end of the context.
+
+        Raises:
+            StoreError: when SQL fails in it, a sentence about what it was ``doing``; then nothing is written.
         """
 
     @abstractmethod
@@ -121,6 +129,20 @@ class Database(ABC):
         check(revision, self.name)
         self.check_writable()
         return revision
+
+    def prepare(self) -> None:
+        """Create the tables if there are none, upgrade them if they are older; a file is copied first.
+
+        Where nothing may be written, tables that need no upgrade can still be read.
+
+        Raises:
+            WorkspaceError: when it is no database, a newer PromptLab's, or must be written and cannot be.
+        """
+        revision = self.revision()
+        check(revision, self.name)
+        if revision != HEAD:
+            self.check()
+            self.upgrade()
 
     def is_readable(self) -> bool:
         """Return whether there are tables of ours to read.

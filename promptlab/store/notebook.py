@@ -19,7 +19,7 @@ from typing import Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from sqlalchemy.orm import Session
 
-from promptlab.store import annotation_writer, migrate, queries, restore, run_writer, sweeps
+from promptlab.store import annotation_writer, queries, restore, run_writer, sweeps
 from promptlab.store.database import Database, store_errors
 from promptlab.store.workspace_database import database_of
 from promptlab.workspace import Workspace
@@ -88,18 +88,10 @@ class Notebook:
     def of(cls, database: Database) -> Self:
         """Open the notebook in ``database``: created if there is none, upgraded if older.
 
-        A file is copied before it is upgraded.
-
-        Where nothing may be written, a notebook that needs no upgrade can still be read.
-
         Raises:
-            WorkspaceError: when it is no database, a newer PromptLab's, or must be written and cannot be.
+            WorkspaceError: see :meth:`promptlab.store.database.Database.prepare`.
         """
-        revision = database.revision()
-        migrate.check(revision, database.name)
-        if revision != migrate.HEAD:
-            database.check()
-            database.upgrade()
+        database.prepare()
         return cls(database)
 
     @contextmanager
@@ -136,7 +128,6 @@ class Notebook:
     untracked = _reads("looking for runs that MLflow does not know", queries.untracked)
     last_run_id = _reads("reading the newest run", queries.last_run_id)
     run_statuses = _reads("reading the runs", queries.run_statuses)
-    runs_showing = _reads("reading which runs show an image", queries.runs_showing)
     probe_trials = _reads("reading what batches took", queries.probe_trials)
     pace = _reads("looking at what runs took", queries.pace)
 
@@ -155,7 +146,6 @@ class Notebook:
     restore_sweep = _writes("writing a sweep anew", restore.restore_sweep)
     restore_words = _writes("putting back what a picture says", restore.restore_words)
 
-    rate = _writes("noting stars", annotation_writer.rate)
     add_vote = _writes("noting a vote", annotation_writer.add_vote)
     add_votes = _writes("noting votes", annotation_writer.add_votes)
     add_verifications = _writes("noting what was verified", annotation_writer.add_verifications)

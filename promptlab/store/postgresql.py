@@ -21,7 +21,7 @@ from promptlab.errors import InputError, PromptLabError, WorkspaceError, one_lin
 from promptlab.store import migrate
 from promptlab.store.address import ServerAddress
 from promptlab.store.database import BUSY_TIMEOUT, Database, is_writer, store_errors
-from promptlab.store.readonly import PostgresqlReading, Reading
+from promptlab.store.readonly import PostgresqlReading, PostgresqlWriting, Reading, Writing
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
@@ -91,6 +91,12 @@ class PostgresqlDatabase(Database):
         """See :meth:`Database.reading`."""
         with store_errors(doing), self.engine().connect() as connection:
             yield PostgresqlReading(connection)
+
+    @contextmanager
+    def writing(self, doing: str) -> Iterator[Writing]:
+        """See :meth:`Database.writing`."""
+        with store_errors(doing), self.engine(writes=True).begin() as connection:
+            yield PostgresqlWriting(connection)
 
     def engine(self, *, writes: bool = False) -> Engine:
         """See :meth:`Database.engine`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 
 from promptlab.errors import NotFound
 from promptlab.plan import Pace, ResolvedSpec
@@ -33,7 +33,6 @@ __all__ = [
     "run_by_uid",
     "run_statuses",
     "runs",
-    "runs_showing",
     "same_run",
     "sweep",
     "sweep_by_uid",
@@ -188,13 +187,6 @@ def run_statuses(session: Session) -> tuple[tuple[int, RunStatus], ...]:
     """Return every run's number and status, oldest first."""
     rows = session.execute(select(RunRow.id, RunRow.status).order_by(RunRow.id))
     return tuple((run_id, RunStatus(status)) for run_id, status in rows)
-
-
-def runs_showing(session: Session, places: Iterable[loaders.Place]) -> tuple[int, ...]:
-    """Return the numbers of the runs that have one of these images, or a link to what it is."""
-    sources = set(loaders.source_ids(session, tuple(places)).values())
-    having = or_(ImageRow.id.in_(sources), ImageRow.linked_image_id.in_(sources))
-    return tuple(session.scalars(select(ImageRow.run_id).where(having).distinct().order_by(ImageRow.run_id)))
 
 
 def probe_trials(session: Session, setting: str) -> dict[int, ProbeTrial]:

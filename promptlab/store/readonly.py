@@ -1,7 +1,8 @@
-"""Reads plain SQL through a connection that changes nothing: for what is asked most often.
+"""Reads plain SQL, for what is asked most often, and writes the little that is said most often.
 
 Importing SQLAlchemy takes four times as long as everything else that ``promptlab list`` does, so a SQLite file is read
-through the standard library, and only a server through SQLAlchemy. Whoever asks sees one :class:`Reading`: rows are
+through the standard library, and only a server through SQLAlchemy. A reading changes nothing; a writing is one
+transaction. Whoever asks sees one :class:`Reading`: rows are
 dicts, JSON is text to be loaded, times go through :func:`promptlab.store.dialects.moment`, truth through ``bool``.
 """
 
@@ -17,7 +18,15 @@ from promptlab.store.dialects import Dialect, PostgresqlDialect, SqliteDialect
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["NO_LIMIT", "PostgresqlReading", "Reading", "SqliteReading"]
+__all__ = [
+    "NO_LIMIT",
+    "PostgresqlReading",
+    "PostgresqlWriting",
+    "Reading",
+    "SqliteReading",
+    "SqliteWriting",
+    "Writing",
+]
 
 NO_LIMIT: Final = 2**62
 """A limit that is none: SQLite's ``-1`` is an error to PostgreSQL, and PostgreSQL's ``NULL`` one to SQLite."""
@@ -31,6 +40,14 @@ class Reading(ABC):
     @abstractmethod
     def rows(self, select: str, given: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
         """Yield the rows of ``select``, in which ``given`` is bound by ``:name``."""
+
+
+class Writing(Reading):
+    """Writes within one transaction, of :meth:`promptlab.store.database.Database.writing`."""
+
+    @abstractmethod
+    def write(self, statement: str, given: Mapping[str, Any]) -> None:
+        """Carry out ``statement``, in which ``given`` is bound by ``:name``."""
 
 
 class SqliteReading(Reading):
@@ -47,6 +64,14 @@ class SqliteReading(Reading):
         return (dict(row) for row in self._connection.execute(select, given or {}))
 
 
+class SqliteWriting(SqliteReading, Writing):
+    """Writes through :mod:`sqlite3`."""
+
+    def write(self, statement: str, given: Mapping[str, Any]) -> None:
+        """See :meth:`Writing.write`."""
+        self._connection.execute(statement, given)
+
+
 class PostgresqlReading(Reading):
     """Reads through SQLAlchemy and whichever driver the address names."""
 
@@ -60,3 +85,13 @@ class PostgresqlReading(Reading):
         from sqlalchemy import text
 
         return (dict(row) for row in self._connection.execute(text(select), dict(given or {})).mappings())
+
+
+class PostgresqlWriting(PostgresqlReading, Writing):
+    """Writes through SQLAlchemy and whichever driver the address names."""
+
+    def write(self, statement: str, given: Mapping[str, Any]) -> None:
+        """See :meth:`Writing.write`."""
+        from sqlalchemy import text
+
+        self._connection.execute(text(statement), dict(given))

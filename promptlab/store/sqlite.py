@@ -24,7 +24,7 @@ from promptlab._locks import TABLES_TIMEOUT, file_locked
 from promptlab.errors import StoreError, WorkspaceError, one_line, ref_value
 from promptlab.store import migrate
 from promptlab.store.database import BUSY_TIMEOUT, Database, is_writer, store_errors
-from promptlab.store.readonly import Reading, SqliteReading
+from promptlab.store.readonly import Reading, SqliteReading, SqliteWriting, Writing
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -92,6 +92,17 @@ class SqliteDatabase(Database):
                 yield SqliteReading(connection)
         except sqlite3.Error as error:
             raise StoreError(f"{doing} failed: {error}") from error
+
+    @contextmanager
+    def writing(self, doing: str) -> Iterator[Writing]:
+        """See :meth:`Database.writing`."""
+        try:
+            with closing(_connect_writer(self.path)) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                yield SqliteWriting(connection)
+                connection.execute("COMMIT")  # closed without, nothing was written
+        except (sqlite3.Error, OverflowError, UnicodeError) as error:  # as store_errors has it
+            raise StoreError(f"the database failed while {doing}: {error}") from error
 
     def engine(self, *, writes: bool = False) -> Engine:
         """See :meth:`Database.engine`. A file that may not be written is opened for reading."""
@@ -181,6 +192,15 @@ def connect_readonly(database: Path) -> sqlite3.Connection:
     except sqlite3.OperationalError:  # a write-ahead log in a read-only folder: its index cannot be made
         connection.close()
         connection = sqlite3.connect(f"{address}?immutable=1", uri=True)
+    return connection
+
+
+def _connect_writer(database: Path) -> sqlite3.Connection:
+    """Open a plain connection to an existing file, set as :func:`_engine` sets its own."""
+    address = f"{database.resolve().as_uri()}?mode=rw"
+    connection = sqlite3.connect(address, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
     return connection
 
 

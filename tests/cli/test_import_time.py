@@ -91,6 +91,18 @@ def test_import_time_of_a_typing_error_has_no_torch(tmp_path):
     assert loaded_by(*commands, workspace=tmp_path) == dict.fromkeys(commands, (2, set()))
 
 
+def test_import_time_of_a_rating_has_no_mlflow_or_sqlalchemy(lab, monkeypatch):
+    """The next picture is rated in a moment: MLflow is told when the command has ended, in a process of its own."""
+    from promptlab.specs import PipelineSpec, RunSpec, Variant
+
+    lab.run(RunSpec(pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="a"),), seeds=(1,)))
+    monkeypatch.delenv("PROMPTLAB_WAIT", raising=False)
+    commands = ("rate 1/0 4", "favourite 1/0", "favourite 1/0 --off", "rate 1/0 6", "rate 1/0 x")
+    codes = (0, 0, 0, 2, 2)
+    found = loaded_by(*commands, workspace=lab.workspace.root)
+    assert found == {command: (code, set()) for command, code in zip(commands, codes, strict=True)}
+
+
 def test_import_time_of_best_has_no_torch_mlflow_or_sqlalchemy(lab):
     """Statistics need NumPy and SciPy, and nothing else that is heavy."""
     from promptlab.specs import PipelineSpec, RunSpec, Variant

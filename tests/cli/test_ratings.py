@@ -9,6 +9,7 @@ import pytest
 from promptlab.lab.preferences.report_votes import ReportVote, format_votes
 from promptlab.store.notebook import Notebook
 from promptlab.tracking.schema import database_uri
+from tests.house import readme
 
 
 @pytest.fixture
@@ -237,3 +238,30 @@ def test_best_compares_runs_of_another_batch_size_and_device(promptlab):
     stars_by(promptlab, 2, 4)
     assert json.loads(promptlab("best", "--by", "steps", "--json").out)["votes"] == 8
     assert json.loads(promptlab("best", "--by", "num_inference_steps", "--json").out)["votes"] == 8
+
+
+def test_rate_tells_mlflow_after_it_has_answered(foxes, workspace, monkeypatch):
+    """The command ends at once; the process that it leaves tells MLflow of all that was rated by then, and ends."""
+    import psutil
+
+    monkeypatch.delenv("PROMPTLAB_WAIT")
+    monkeypatch.setenv("PYTHONPATH", str(readme.ROOT))
+    before = set(psutil.Process().children())
+    for words in (("rate", "1/0", "4"), ("rate", "1/1", "2"), ("favourite", "1/1")):
+        assert foxes(*words).code == 0
+    left = [process for process in psutil.Process().children() if process not in before]
+    assert len(left) == 3
+    assert [process.wait() for process in left] == [0, 0, 0]
+    data = told(workspace)
+    assert (data.metrics["rating"], data.metrics["favourites"]) == (3, 1)
+    assert foxes("sync").out == "MLflow knows every run already\n"
+
+
+def test_rate_whose_process_was_killed_is_told_by_sync(foxes, workspace, monkeypatch):
+    """What MLflow has not heard is in the database: nobody has to remember it."""
+    monkeypatch.setattr("promptlab.cli.telling.tell_afterwards", lambda *_: None)  # as if it had been killed at once
+    monkeypatch.delenv("PROMPTLAB_WAIT")
+    assert foxes("rate", "1/0", "4").out == "1/0  4 of 5 stars\n"
+    assert "rating" not in told(workspace).metrics
+    assert foxes("sync").out == "MLflow now knows run 1\n"
+    assert told(workspace).metrics["rating"] == 4

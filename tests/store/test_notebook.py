@@ -158,7 +158,7 @@ def test_untracked_gives_ended_runs_until_marked(notebook):
     for run in (first, second):
         notebook.end_run(run.id, RunStatus.FINISHED)
     assert notebook.untracked() == (first.id, second.id)
-    told = notebook.mark_tracked(first.id, {0: "a" * 32, 1: "b" * 32})
+    told = notebook.mark_tracked(first.id, {0: "a" * 32, 1: "b" * 32}, at=datetime.now(UTC))
     assert [variant.mlflow_run_id for variant in told.variants] == ["a" * 32, "b" * 32]
     assert notebook.untracked() == (second.id,)
     assert notebook.run_by_uid(running.uid).id == running.id

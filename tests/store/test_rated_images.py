@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from promptlab.store.image_ratings import rate_images
 from promptlab.store.rated_images import Vote, read_rated_images
 from tests.store.test_notebook import RESOLVED, SPEC, begin, made
 
@@ -12,7 +13,7 @@ def test_opinions_of_rated_runs_have_their_settings(database, notebook):
     for spec in (SPEC, SPEC.vary(seeds=(8,)), other):
         run = begin(notebook, dataclasses.replace(RESOLVED, spec=spec))
         notebook.add_images(run.id, [made(image) for image in run.images])
-    notebook.rate([(1, 0), (2, 0), (3, 0)], stars=4)
+    rate_images(database, [(1, 0), (2, 0), (3, 0)], stars=4)
     notebook.add_vote((1, 0), (3, 0))
     found = read_rated_images(database)
     pictures = {one.ref: one for one in found.images.values()}

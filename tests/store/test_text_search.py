@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptlab.specs import Variant
+from promptlab.store.image_ratings import rate_images
 from promptlab.store.notebook import Notebook
 from promptlab.store.text_search import SearchQuery, search, words_of
 from promptlab.store.workspace_database import database_of
@@ -81,8 +82,8 @@ def test_search_options_narrow_what_is_found(notebook):
     """Seed, setting, stars, favourites and time each leave out what does not fit; without words, newest first."""
     written(notebook, "a fox", seeds=(1, 2), experiment="one")
     new = written(notebook, "a fox", seeds=(1,), experiment="two", when=datetime.now(UTC))
-    notebook.rate([(1, 0), (2, 0)], stars=4)
-    notebook.rate([(1, 1)], stars=2, favourite=True)
+    rate_images(notebook.database, [(1, 0), (2, 0)], stars=4)
+    rate_images(notebook.database, [(1, 1)], stars=2, favourite=True)
     assert refs(notebook, "fox", seed=2) == ["1/1"]
     assert refs(notebook, "fox", rating=4) == ["2/0", "1/0"]
     assert refs(notebook, favourite=True) == ["1/1"]

@@ -6,7 +6,8 @@ from collections import Counter
 
 from promptlab.cli.paths import shown_path
 from promptlab.cli.render.layout import pairs, shown_time, table, value_text
-from promptlab.cli.render.text import change_line, rating_text, setting_pairs, verification_line
+from promptlab.cli.render.rating import rating_text
+from promptlab.cli.render.text import change_line, setting_pairs, verification_line
 from promptlab.cli.render.truncation import truncation_lines
 from promptlab.cli.render.warnings import flag_text, warning_lines
 from promptlab.records import ImageRecord, ImageStatus, Outcome, RunRecord

@@ -1,4 +1,4 @@
-"""Renders what commands share: settings, changes, ratings, what was verified. Pure."""
+"""Renders what commands share: settings, changes, what was verified. Pure."""
 
 from __future__ import annotations
 
@@ -6,22 +6,10 @@ from promptlab.cli.render.layout import counted, value_text
 from promptlab.expand import show_seeds
 from promptlab.expand.settings_text import conditioning_text
 from promptlab.expand.word_diff import marked, word_diff
-from promptlab.records import ImageRecord, Outcome, Verification
+from promptlab.records import Outcome, Verification
 from promptlab.specs import Change, RunSpec
 
-__all__ = ["change_line", "rating_text", "setting_pairs", "verification_line"]
-
-
-def rating_text(image: ImageRecord) -> str | None:
-    """Return how an image was rated: ``4 of 5 stars · favourite · 3 votes won, 1 lost``."""
-    said = (
-        None if image.stars is None else f"{image.stars} of 5 stars",
-        "favourite" if image.favourite else None,
-        f"{counted(image.votes_won, 'vote')} won, {image.votes_lost} lost"
-        if image.votes_won or image.votes_lost
-        else None,
-    )
-    return " · ".join(part for part in said if part) or None
+__all__ = ["change_line", "setting_pairs", "verification_line"]
 
 
 def verification_line(found: Verification) -> str:

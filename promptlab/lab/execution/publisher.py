@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from promptlab.errors import InputError, StoreError, TrackerError
@@ -88,13 +89,15 @@ class Publisher:
             return run
 
     def record_run(self, run: RunRecord) -> RunRecord:
-        """Record ``run`` in MLflow.
+        """Record ``run`` in MLflow, as it is now: what was said of it since it was read counts.
 
         Raises:
             TrackerError: when it cannot be.
         """
         if self._recorded(lambda recorder: recorder.record_run(run.id)):
             return self._notebook.run(run.id)
+        read_at = datetime.now(UTC)
+        run = self._notebook.run(run.id)
         parent = None if run.parent_run_id is None else self._notebook.run(run.parent_run_id)
         recorded = self._tracker.record(
             run,
@@ -102,7 +105,7 @@ class Publisher:
             thumbnail=_thumbnail(self._workspace.grid(run.id)),
             report=_report_at(self._workspace.report(run.id)),
         )
-        return self._notebook.mark_tracked(run.id, recorded)
+        return self._notebook.mark_tracked(run.id, recorded, at=read_at)
 
     def record_sweep(self, sweep: SweepRecord) -> SweepRecord:
         """Record ``sweep`` in MLflow, with the overview as it was drawn.
