@@ -42,8 +42,9 @@ import numpy as np
 from benchmarks.machine import machine
 from promptlab.engine import Engine, create_engine, finished_images
 from promptlab.engine.loading.pipeline_cache import PipelineCache, PipelineSetting
+from promptlab.engine.sampling.call_hub import Known
+from promptlab.engine.sampling.image_stream import ImageStream
 from promptlab.engine.sampling.progress import BatchProgress
-from promptlab.engine.sampling.static_batching import StaticBatch, make_batch
 from promptlab.engine.sources.finder import find_model
 from promptlab.errors import one_line
 from promptlab.images.png import pixel_sha256
@@ -202,10 +203,10 @@ class Asked:
             return list(finished_images(engine.generate(tasks)))[at].pixels
         model = find_model(self.folder)
         setting = PipelineSetting(model=model, vae=None, dtype=self.dtype, device=self.device)
-        padded = (*tasks, *(tasks[-1],) * (tasks[0].batch_size - len(tasks)))
         progress = BatchProgress(batches=1, going=lambda: True, environment=Environment(facts={}))
-        batch = StaticBatch(requests=padded)
-        return make_batch(PIPELINES.ready(setting, unwatched), batch, progress, unwatched)[at].pixels
+        pipeline = PIPELINES.ready(setting, unwatched)
+        stream = ImageStream(pipeline, tasks, progress, Known(), (), rows=tasks[0].batch_size)
+        return list(finished_images(stream.events()))[at].pixels
 
 
 class Cell:

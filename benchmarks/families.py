@@ -95,9 +95,10 @@ def in_company(folder: Path) -> list[str]:
     listed = lab.history.list()
     run = next(lab.history.find(str(each.id)).run for each in listed if each.model == str(folder) and each.images == 4)
     (resolved,) = lab.engine.resolve([run.spec])
-    forced = requests_of(replace(resolved, mixes_words=True))
-    together = [done.pixels for done in finished_images(lab.engine.generate(forced))]
-    (alone,) = (done.pixels for done in finished_images(lab.engine.generate(forced[1:2])))
+    requests = requests_of(resolved)
+    made = {done.request_id: done.pixels for done in finished_images(lab.engine.generate(requests))}
+    together = [made[request.id] for request in requests]
+    (alone,) = (done.pixels for done in finished_images(lab.engine.generate(requests[1:2])))
     lab.engine.close()
     seeds, texts = (not np.array_equal(together[0], together[other]) for other in (1, 2))
     told = [] if seeds else ["seeds change nothing"]
@@ -171,8 +172,8 @@ def table(rows: list[tuple[Family, str, list[str]]]) -> str:
         f"Written by `python -m benchmarks.families`, with {versions}, on {machine()}.", "",
         "Each family's pipeline was built with random weights and a tokenizer of letters, saved, and put through the",
         "command line: a run of two prompts at two seeds, a rerun with other words, a verify, which was exact. Then",
-        "the short prompt's picture was made alone and compared with what it was in a forward with the long one's:",
-        "where they differ, or a family pads prompts to the longest of a batch, only equal words share a forward.", "",
+        "the short prompt's picture was made alone and compared with what it was in a stream with the long one's:",
+        "what a denoiser is asked decides what shares a forward, so texts of two lengths may not.", "",
         f"{proved} were proved, {refused} are refused, {untried} were not tried.", "",
         "| family | pipeline | |", "| --- | --- | --- |",
     ]  # fmt: skip

@@ -47,7 +47,8 @@ from promptlab.engine import create_engine, finished_images
 from promptlab.engine.loading.pipeline_cache import PipelineSetting
 from promptlab.engine.machine.devices import choose_device, default_dtype, torch_dtype
 from promptlab.engine.machine.torch_setup import deterministic, half_on_cpu, quietly
-from promptlab.engine.sampling.continuous_batching import ContinuousBatching
+from promptlab.engine.sampling.call_hub import Known
+from promptlab.engine.sampling.image_stream import ImageStream
 from promptlab.engine.sampling.progress import BatchProgress
 from promptlab.engine.sources.finder import find_model
 from promptlab.errors import one_line
@@ -158,7 +159,7 @@ def once(make: Run) -> int:
 
 
 class Rerun:
-    """One image with one seed made again: diffusers' call of one, and a pool of one slot."""
+    """One image with one seed made again: diffusers' call of one, and a stream of one row."""
 
     def __init__(self, folder: str, device: str, dtype: Dtype, size: int, steps: int) -> None:
         import diffusers
@@ -170,7 +171,6 @@ class Rerun:
             variants=(Variant(prompt=PROMPTS[0]),), seeds=(0,), batch_size=1, device=device,
         )  # fmt: skip
         (resolved,) = self.engine.resolve([spec])
-        assert resolved.steps is not None, "it is batched continuously"
         self.tasks = requests_of(resolved)
         self.pipeline = PIPELINES.ready(setting(folder, dtype, device), unwatched)
         chosen = parse_scheduler(SCHEDULER)
@@ -190,27 +190,27 @@ class Rerun:
         return np.asarray(image)
 
     def ours(self, run: Run | None) -> np.ndarray:
-        """The pool's, with ``run`` for its forward, the UNet's own without."""
+        """The stream's, with ``run`` for its forward, the UNet's own without."""
         progress = BatchProgress(batches=1, going=lambda: True, environment=Environment(facts={}))
         with forwarded(self.pipeline.unet, run):
-            (made,) = finished_images(ContinuousBatching(self.pipeline, self.tasks, progress).events())
+            (made,) = finished_images(ImageStream(self.pipeline, self.tasks, progress, Known(), ()).events())
         return made.pixels
 
     def rows(self, *, rounds: int, compiling: bool) -> Iterator[str]:
         forward = denoising(self.pipeline, 2, self.size)
         with the_engines_way(self.device, str(self.pipeline.unet.dtype)):
             found = ways(forward, self.device, compiling=compiling)
-        makers: dict[str, Run | str] = {"diffusers' own call": self.stocks, "pool": partial(self.ours, None)}
+        makers: dict[str, Run | str] = {"diffusers' own call": self.stocks, "ours": partial(self.ours, None)}
         for name, run in found.items():
             if name != "eager":
-                makers[f"pool, {name}"] = run if isinstance(run, str) else partial(self.ours, run)
+                makers[f"ours, {name}"] = run if isinstance(run, str) else partial(self.ours, run)
         able = {name: make for name, make in makers.items() if not isinstance(make, str)}
         images = {name: make() for name, make in able.items()}  # warm from here on
         seconds = timed(able, once, self.device, rounds)
-        reference, first = images["pool"], seconds["diffusers' own call"]
+        reference, first = images["ours"], seconds["diffusers' own call"]
         what = f"one image, {self.steps} steps"
         if reference.std() < 1:
-            yield f"| {what} | pool | a picture of one colour: nothing is proved | | | | | |"
+            yield f"| {what} | ours | a picture of one colour: nothing is proved | | | | | |"
         for name, make in makers.items():
             if isinstance(make, str):
                 yield f"| {what} | {name} | {make} | | | | | |"
@@ -228,9 +228,9 @@ def forwarded(unet: Any, run: Run | None) -> Iterator[None]:
         yield
         return
 
-    def forward(sample: Tensor, timesteps: Tensor, *, encoder_hidden_states: Tensor, **others: object) -> tuple[Tensor]:
-        assert others == {"timestep_cond": None, "added_cond_kwargs": None, "return_dict": False}
-        return (run(sample, timesteps, encoder_hidden_states),)
+    def forward(sample: Tensor, timestep: Tensor, *, encoder_hidden_states: Tensor, **others: object) -> tuple[Tensor]:
+        assert not any(others.values()), others
+        return (run(sample, timestep.float().expand(len(sample)), encoder_hidden_states),)
 
     unet.forward = forward
     try:
@@ -245,7 +245,7 @@ def setting(folder: str, dtype: str, device: str) -> PipelineSetting:
 
 @contextmanager
 def the_engines_way(device: str, dtype: str) -> Iterator[None]:
-    """What holds while the pool makes a forward."""
+    """What holds while the engine makes a forward."""
     import torch
 
     with quietly(), deterministic(), torch.inference_mode(), half_on_cpu(device, dtype.removeprefix("torch.")):

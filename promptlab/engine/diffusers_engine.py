@@ -1,11 +1,10 @@
-"""Generates images with diffusers: checks specs, makes batches of requests, and images of batches.
+"""Generates images with diffusers: checks specs, makes streams of requests, and images of streams.
 
-Stable Diffusion's pipelines are batched continuously (:mod:`promptlab.engine.sampling.continuous_batching`); all
-others, and calls that ask for what the loop there does not know, are given batches of one setting
-(:mod:`promptlab.engine.sampling.static_batching`).
+Every image is made by its pipeline's own call (:mod:`promptlab.engine.sampling.pipeline_call`), and the calls of a
+stream share forwards (:mod:`promptlab.engine.sampling.call_hub`), whatever the family.
 
 Invariant: what an image looks like is decided by its request alone. Every forward of a batch key has one shape; every
-image has a generator of its own, made anew from its seed, and every image, or every static batch, a scheduler.
+image has a generator of its own, made anew from its seed, and a scheduler.
 """
 
 from __future__ import annotations
@@ -25,11 +24,10 @@ from promptlab.engine.machine.environment import environment
 from promptlab.engine.machine.memory import available_memory, release
 from promptlab.engine.machine.torch_setup import prepare
 from promptlab.engine.resolver import Resolver, look_up
-from promptlab.engine.sampling.batch_recovery import recovered
+from promptlab.engine.sampling.call_hub import Known
 from promptlab.engine.sampling.callback_events import reported
-from promptlab.engine.sampling.continuous_batching import ContinuousBatching
+from promptlab.engine.sampling.image_stream import ImageStream, rows_of
 from promptlab.engine.sampling.progress import BatchProgress
-from promptlab.engine.sampling.static_batching import generate_batches, rows_of
 from promptlab.engine.sources.adapters import EMBEDDING, LORA
 from promptlab.engine.sources.finder import SourceFinder
 from promptlab.engine.text.truncation import Tokenizers
@@ -57,6 +55,7 @@ class DiffusersEngine:
         prepare()
         self.most_rows = most_rows
         self._pipelines = PipelineCache()
+        self._known = Known()
         self._tokenizers = Tokenizers()
         self._finders: dict[Permissions, SourceFinder] = {}
 
@@ -123,6 +122,7 @@ class DiffusersEngine:
     def close(self) -> None:
         """Let go of every weight; the next generation loads them again."""
         self._pipelines.free()
+        self._known.texts.clear()
 
     def _finder(self, permissions: Permissions) -> SourceFinder:
         if permissions not in self._finders:
@@ -160,20 +160,19 @@ class DiffusersEngine:
             yield from (ImageFailed.because(error, request.id) for request in group)
             return
 
-        by_id = {request.id: request for request in group}
-
-        def generate(ids: Sequence[str]) -> Iterator[EngineEvent]:
-            some = [by_id[one] for one in ids]
-            with translate_errors("the images could not be made", first.pipeline.model):
-                if first.steps is not None:
-                    yield from ContinuousBatching(pipeline, some, progress).events()
-                else:
-                    yield from generate_batches(pipeline, some, progress)
-
-        yield from recovered(generate, tuple(by_id), progress.going)
+        yield from ImageStream(pipeline, group, progress, self._known, _weights_key(setting, first)).events()
 
 
 _NOWHERE = Environment(facts={})
+
+
+def _weights_key(setting: PipelineSetting, request: ImageRequest) -> tuple[object, ...]:
+    """Return what tells whose text encoders these are, and how they compute."""
+    import torch
+
+    loras = tuple((each, each.identity) for each in setting.loras)
+    embeddings = tuple((each, each.identity) for each in setting.embeddings)
+    return setting.base, loras, embeddings, request.machine, torch.get_num_threads()
 
 
 def _setting(request: ImageRequest, finder: SourceFinder) -> PipelineSetting:

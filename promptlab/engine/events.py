@@ -59,7 +59,7 @@ class ImageStarted:
 class StepDone:
     """Says that step ``step`` (from 1) of ``steps`` is done: of batch ``batch`` (from 0) of ``batches``.
 
-    Where images with steps of their own are batched continuously, the steps are those of all of them, and ``batch`` is
+    The steps are the forwards of all images that may share them, as far as can be told, and ``batch`` is
     the one that comes out next.
     """
 

@@ -22,7 +22,6 @@ from promptlab.engine.pipelines.denoising_steps import denoising_steps
 from promptlab.engine.pipelines.meta_pipeline import build_meta_pipeline
 from promptlab.engine.pipelines.optional_features import resolve_optional_features
 from promptlab.engine.pipelines.required_packages import check_arguments, check_packages
-from promptlab.engine.pipelines.traits import ONE_IMAGE_PER_CALL, mixes_prompts
 from promptlab.engine.schedulers.registry import resolve_scheduler
 from promptlab.engine.sources.configuration import Configuration, read_configuration
 from promptlab.engine.sources.finder import ModelSource, SourceFinder
@@ -85,7 +84,7 @@ class Resolver:
         self._calls: dict[tuple[int, int, int], CallSpec] = {}
         self._checked: set[tuple[object, ...]] = set()
         self._meta_pipelines: dict[int, Any] = {}
-        self._steps: dict[tuple[int, int, int, MachineSpec], DenoisingSteps | None] = {}
+        self._steps: dict[tuple[int, int, int], DenoisingSteps | None] = {}
         self._environments: dict[tuple[str, str, str | None, MachineSpec], Environment] = {}
         self._chunks_found: dict[tuple[int, int, tuple[Embedding, ...]], tuple[int, ...]] = {}
 
@@ -106,7 +105,7 @@ class Resolver:
                     spec,
                     pipeline=pipeline,
                     call=call,
-                    batch_size=1 if kind.__name__ in ONE_IMAGE_PER_CALL else chosen_batch_size(spec),
+                    batch_size=chosen_batch_size(spec),
                     # The device stays as it was asked for: a rerun on another machine takes what is there.
                     generator_device=generator_device,
                 ),
@@ -114,8 +113,7 @@ class Resolver:
                 model_identity=model.source.identity,
                 vae_identity=None if model.vae is None else model.vae.source.identity,
                 environment=self._environment(device, generator_device, pipeline.dtype, spec.machine),
-                steps=self._denoising_steps(model, kind, pipeline, call, spec.machine),
-                mixes_words=mixes_prompts(kind),
+                steps=self._denoising_steps(model, kind, pipeline, call),
                 pieces=self._chunks(spec, pipeline, model) if spec.call.weighting else (),
             )
 
@@ -126,11 +124,11 @@ class Resolver:
         return self._environments[key]
 
     def _denoising_steps(
-        self, model: ModelFiles, kind: Any, pipeline: PipelineSpec, call: CallSpec, machine: MachineSpec
+        self, model: ModelFiles, kind: Any, pipeline: PipelineSpec, call: CallSpec
     ) -> DenoisingSteps | None:
-        key = id(model), id(pipeline), id(call), machine
+        key = id(model), id(pipeline), id(call)
         if key not in self._steps:
-            self._steps[key] = denoising_steps(model.config, kind, pipeline, call, machine)
+            self._steps[key] = denoising_steps(model.config, kind, pipeline, call)
         return self._steps[key]
 
     def _check(self, machine: MachineSpec, pipeline: PipelineSpec, model: ModelFiles, kind: Any, device: str) -> None:

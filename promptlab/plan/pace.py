@@ -56,7 +56,7 @@ class Pace:
 
 @dataclass(slots=True)
 class SharedForwards:
-    """Estimates images of one batch key, of one run or several, that are batched continuously.
+    """Estimates images of one batch key, of one run or several, that share forwards.
 
     Args:
         rows: images of a forward.
@@ -64,11 +64,13 @@ class SharedForwards:
 
     rows: int
     _steps: list[DenoisingSteps] = field(default_factory=list)
+    _known: bool = True
     _seconds: float = 0.0
 
-    def add(self, images: int, steps: DenoisingSteps, seconds_per_image: float) -> None:
-        """Count ``images`` images more, each of so many steps."""
-        self._steps += [steps] * images
+    def add(self, images: int, steps: DenoisingSteps | None, call: CallSpec, seconds_per_image: float) -> None:
+        """Count ``images`` images more, each of so many steps: those of the call where none are known."""
+        self._known = self._known and steps is not None
+        self._steps += [steps or (0, call.num_inference_steps or 1)] * images
         self._seconds += images * seconds_per_image
 
     @property
@@ -78,14 +80,14 @@ class SharedForwards:
 
     @property
     def forwards(self) -> int:
-        """Return how many forwards of the denoiser there are."""
-        return forwards(self.rows, self._steps)
+        """Return how many forwards of the denoiser there are; 0 where that is not known."""
+        return forwards(self.rows, self._steps) if self._known else 0
 
     @property
     def seconds(self) -> float:
         """Return what its images take, those that only fill a forward included."""
         steps = sum(guided + plain for guided, plain in self._steps)
-        return self._seconds * self.forwards * self.rows / steps if steps else self._seconds
+        return self._seconds * forwards(self.rows, self._steps) * self.rows / steps if steps else self._seconds
 
 
 def rule_of_thumb(resolved: ResolvedSpec) -> Pace:

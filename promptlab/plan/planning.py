@@ -6,12 +6,12 @@ planned twice: a cell that another run of the same plan makes first is owed by t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from promptlab._gc import gc_paused
-from promptlab.plan.batch_key import batch_keys, word_kinds
+from promptlab.plan.batch_key import batch_keys
 from promptlab.plan.order import loads_of, order_line, ordered
 from promptlab.plan.pace import Pace, SharedForwards, rule_of_thumb
 from promptlab.plan.requests import ImageRequest, keys_of, requests_of
@@ -95,20 +95,20 @@ class PlannedRun:
     def batches(self) -> int:
         """Return in how many batches what is owed comes out, were the run alone."""
         rows = self.rows
-        return sum([-(-count // rows) for count in self._owed_by_kind()])
+        return sum([-(-count // rows) for count in self.owed_by_key().values()])
+
+    def owed_by_key(self) -> Mapping[str, int]:
+        """Count the images that are owed, by their batch keys."""
+        width = len(self.resolved.spec.seeds)
+        counts: dict[str, int] = {}
+        for row, key in enumerate(batch_keys(self.resolved)):
+            cells = self.keys[row * width : (row + 1) * width]
+            owed = sum(map(self._owes, cells)) if self.there or self.repeated else width
+            counts[key] = counts.get(key, 0) + owed
+        return counts
 
     def _owes(self, key: str) -> bool:
         return key not in self.there and key not in self.repeated
-
-    def _owed_by_kind(self) -> Iterable[int]:
-        """Count what is owed of each kind that can share a forward."""
-        width = len(self.resolved.spec.seeds)
-        counts: dict[object, int] = {}
-        for row, kind in enumerate(word_kinds(self.resolved)):
-            cells = self.keys[row * width : (row + 1) * width]
-            owed = sum(map(self._owes, cells)) if self.there or self.repeated else width
-            counts[kind] = counts.get(kind, 0) + owed
-        return counts.values()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +119,7 @@ class Plan:
         runs: in the order chosen.
         varying: what changes from run to run, slowest first, in the words of the command line.
         batches: batches of pictures for all that is owed.
-        forwards: of the denoiser, for what is owed and batched continuously.
+        forwards: of the denoiser, for what is owed, where it is known how often each image asks it; else 0.
         loads: how often a pipeline, or a VAE, must be loaded for what is owed, from nothing in memory.
         seconds: estimated, for what is owed and its loads.
         bytes: estimated, of the PNGs that are owed.
@@ -184,7 +184,7 @@ def plan(
     runs = _runs(resolved, places, there if isinstance(there, frozenset) else frozenset(there))
     owing = [run for run in runs if run.owed_count]
     seconds = size = 0.0
-    batches = loads = 0
+    loads = 0
     guess = False
     shared: dict[str, SharedForwards] = {}
     for run, loading in zip(owing, loads_of(run.resolved for run in owing), strict=True):
@@ -192,16 +192,11 @@ def plan(
         loads, guess = loads + loading, guess or found.guess
         seconds += loading * found.load_seconds
         size += run.owed_count * found.bytes_per_image
-        if run.resolved.steps is not None:
-            key = batch_keys(run.resolved)[0]
-            shared.setdefault(key, SharedForwards(run.rows)).add(
-                run.owed_count, run.resolved.steps, found.seconds_per_image
-            )
-            continue
-        batches += run.batches
-        seconds += run.batches * run.rows * found.seconds_per_image
+        for key, images in run.owed_by_key().items():
+            stream = shared.setdefault(key, SharedForwards(run.rows))
+            stream.add(images, run.resolved.steps, run.resolved.spec.call, found.seconds_per_image)
     return Plan(
-        runs=runs, varying=varying, batches=batches + sum(each.batches for each in shared.values()),
+        runs=runs, varying=varying, batches=sum(each.batches for each in shared.values()),
         forwards=sum(each.forwards for each in shared.values()), loads=loads,
         seconds=seconds + sum(each.seconds for each in shared.values()), bytes=round(size), guess=guess,
         cut=tuple(cut),

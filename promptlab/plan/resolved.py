@@ -67,10 +67,8 @@ class ResolvedSpec:
         vae_identity: likewise, when another VAE was named.
         environment: what else decides the bytes there: versions, device, threads, kernels, flags. Empty where the spec
             was read from a row and is not to be carried out.
-        steps: how often an image asks the denoiser, with guidance and without, where forwards are shared with images of
-            other runs; None where a run's batches are its own.
-        mixes_words: whether images of different words may share a forward: not where a pipeline pads each prompt to the
-            longest of its batch.
+        steps: how often an image asks the denoiser, with guidance and without; None where only the pipeline's own code
+            could tell.
         pieces: of each variant, in how many pieces of the encoder's length its texts are read; empty where all have
             one length. Only texts of one length share a forward.
     """
@@ -81,7 +79,6 @@ class ResolvedSpec:
     vae_identity: str | None = None
     environment: Environment = field(default=_UNKNOWN, hash=False)
     steps: DenoisingSteps | None = None
-    mixes_words: bool = True
     pieces: tuple[int, ...] = ()
 
     @property

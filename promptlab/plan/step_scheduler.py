@@ -5,137 +5,153 @@ longest processing time first), and an image that is finished leaves its row to 
 would end one by one, in forwards that are nearly empty. Therefore an image is begun early, and takes turns with those
 that are under way, when it would otherwise end after all the others: when the steps that are left, shared by all rows,
 take no longer than that image alone. From then on, those with most left come first (McNaughton, *Scheduling with
-deadlines and loss functions*, 1959: preemption reaches the bound). Invariant, for images of one kind: the number of
-forwards is the least there can be, ``max(longest, ceil(steps / rows))``.
+deadlines and loss functions*, 1959: preemption reaches the bound). Invariant, for images of one kind whose steps are
+known: the number of forwards is the least there can be, ``max(longest, ceil(steps / rows))``.
 
-Images with guidance take two rows of a forward, those without it one, and a forward has one shape whatever company an
-image is in; so the two kinds have forwards of their own. An image may begin as the one and end as the other.
+Only what is alike shares a forward: guided and unguided rows, texts of different lengths are different *lanes*. Which
+lane an image is in, it says itself, each time it asks for a forward, and it may change lanes on the way. Its steps are
+an estimate: one that asks more often than was thought is served all the same.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Final
 
-__all__ = ["StepBatch", "StepScheduler", "forwards"]
+__all__ = ["DenoisingSteps", "StepScheduler", "forwards"]
 
 DenoisingSteps = tuple[int, int]
 """Evaluations of the denoiser that an image takes: so many with guidance, then so many without."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepBatch:
-    """Holds one forward: ``images`` by their places in the stream, no more than rows; guided or not."""
-
-    images: tuple[int, ...]
-    guided: bool
+_MOST_WAITING: Final = 4
+"""Forwards' worth of images that may be under way, none of them alike, before one that is not full is run."""
 
 
 class StepScheduler:
-    """Yields the forwards of a stream, in order, when it is iterated over.
+    """Says which image is begun next, and which share the next forward.
 
     Args:
         rows: images that share a forward.
         steps: of each image.
-
-    Attributes:
-        order: in which images are begun: of two kinds, each in it.
+        together: begin images only when none is under way: where each part of a pipeline has to be fetched.
     """
 
-    def __init__(self, rows: int, steps: Sequence[DenoisingSteps]) -> None:
-        self._steps = steps
-        self._guided, self._plain = _Lane(rows), _Lane(rows)
-        self._begun: set[int] = set()
-        self.order = sorted(range(len(steps)), key=lambda image: -sum(steps[image]))
-        for image in self.order:
-            guided, plain = steps[image]
-            lane, count = (self._guided, guided) if guided else (self._plain, plain)
-            if count:
-                lane.add(image, count)
+    def __init__(self, rows: int, steps: Sequence[DenoisingSteps], *, together: bool = False) -> None:
+        self._rows, self._together = rows, together
+        self._left = {image: list(each) for image, each in enumerate(steps)}
+        self._lanes: dict[Hashable, dict[int, None]] = {}
+        """Images that wait for a forward, by what they ask, in the order in which they asked."""
+        self._last: dict[Hashable, dict[int, None]] = {}
+        """Likewise, of what comes after the steps: it waits until a forward is full, or nothing else is left."""
+        self._waiting: tuple[deque[int], deque[int]] = deque(), deque()
+        for image in sorted(self._left, key=lambda image: -sum(steps[image])):
+            self._waiting[self._kind(image)].append(image)
+        self._work = [sum(each[0] for each in steps), sum(each[1] for each in steps if not each[0])]
+        self._open = True
 
-    def __iter__(self) -> Iterator[StepBatch]:
-        while self._guided or self._plain:
-            # what has left guidance behind waits for company, but not for ever
-            lane = self._plain if self._plain.full or not self._guided else self._guided
-            images = lane.turn()
-            self._begun.update(images)
-            yield StepBatch(images=images, guided=lane is self._guided)
-            done = lane.done(images)
-            if lane is self._guided:
-                for image in done:
-                    if self._steps[image][1]:
-                        self._plain.take(image, self._steps[image][1])
+    def begin(self) -> int | None:
+        """Return the image that is to be begun now; None where the next forward comes first."""
+        under_way = sum(map(len, self._lanes.values()))
+        if self._together and (under_way >= self._rows or not self._open):
+            return None
+        heads = [kind for kind in (0, 1) if self._waiting[kind]]
+        room = under_way < _MOST_WAITING * self._rows
+        if room and not any(len(lane) >= self._rows for lane in self._lanes.values()):
+            heads.sort(key=lambda kind: -sum(self._left[self._waiting[kind][0]]))
+        else:
+            heads = [kind for kind in heads if self._ends_last(kind)]
+        return self._waiting[heads[0]].popleft() if heads else None
+
+    def ask(self, image: int, lane: Hashable, *, last: bool = False) -> None:
+        """Take note that ``image`` asks for a forward with what is in ``lane``.
+
+        Args:
+            last: whether it is what comes after the steps, decoding: that can wait for company.
+        """
+        (self._last if last else self._lanes).setdefault(lane, {})[image] = None
+
+    def turn(self) -> tuple[int, ...]:
+        """Return the images of the next forward, all of one lane; none where nothing is under way."""
+        full = [lane for lane in self._last.values() if len(lane) >= self._rows]
+        if full or not self._lanes:
+            lanes = full or list(self._last.values())
+            images = tuple(lanes[0])[: self._rows] if lanes else ()
+            self._leave(self._last, images)
+            self._open = not self._lanes and not self._last
+            return images
+        self._open = False
+        # the fullest first: what has left guidance behind waits for company, but not for ever
+        lane = max(self._lanes.values(), key=lambda lane: min(len(lane), self._rows))
+        images = tuple(sorted(lane, key=lambda image: -sum(self._left[image]))[: self._rows])
+        self._leave(self._lanes, images)
+        for image in images:
+            self._count(image)
+        return images
+
+    def end(self, image: int) -> None:
+        """Take note that ``image`` asks for no more forwards, finished or not."""
+        guided, plain = self._left[image]
+        self._work[0 if guided else 1] -= guided or plain
+        self._left[image] = [0, 0]
 
     def stop(self) -> None:
         """Begin no more images; those that are under way still have their turns."""
-        for lane in (self._guided, self._plain):
-            lane.keep(self._begun)
+        for images in self._waiting:
+            images.clear()
 
-    def drop(self, image: int) -> None:
-        """Give this image no further turns."""
-        for lane in (self._guided, self._plain):
-            lane.drop(image)
+    def _kind(self, image: int) -> int:
+        """Return 0 for an image that begins with guidance, 1 for another."""
+        return 0 if self._left[image][0] else 1
 
+    def _ends_last(self, kind: int) -> bool:
+        """Say whether the next image of ``kind`` would end after all the others, were it not begun now."""
+        return self._left[self._waiting[kind][0]][kind] * self._rows >= max(self._work[kind], 1)
 
-class _Lane:
-    """Holds the images of one kind: those that wait, longest first, and those under way."""
+    def _count(self, image: int) -> None:
+        """Count a forward of ``image``."""
+        left = self._left[image]
+        kind = 0 if left[0] else 1
+        if not left[kind]:
+            return  # it asks more often than was thought
+        left[kind] -= 1
+        self._work[kind] -= 1
+        if kind == 0 and not left[0]:
+            self._work[1] += left[1]
 
-    def __init__(self, rows: int) -> None:
-        self._rows = rows
-        self._waiting: deque[tuple[int, int]] = deque()
-        self._under_way: dict[int, int] = {}
-        self._left = 0
-
-    def __bool__(self) -> bool:
-        return bool(self._waiting or self._under_way)
-
-    @property
-    def full(self) -> bool:
-        """Say whether what is under way fills a forward."""
-        return len(self._under_way) >= self._rows
-
-    def add(self, image: int, count: int) -> None:
-        self._waiting.append((image, count))
-        self._left += count
-
-    def take(self, image: int, count: int) -> None:
-        self._under_way[image] = count
-        self._left += count
-
-    def turn(self) -> tuple[int, ...]:
-        while self._waiting and (not self.full or self._waiting[0][1] * self._rows >= self._left):
-            image, count = self._waiting.popleft()
-            self._under_way[image] = count
-        if len(self._under_way) <= self._rows:
-            return tuple(self._under_way)
-        return tuple(sorted(self._under_way, key=lambda image: -self._under_way[image])[: self._rows])
-
-    def done(self, images: Sequence[int]) -> list[int]:
-        """Count a turn of ``images``; return those of them that are finished."""
-        finished = []
-        for image in images:
-            if image not in self._under_way:  # dropped meanwhile
-                continue
-            self._left -= 1
-            self._under_way[image] -= 1
-            if not self._under_way[image]:
-                del self._under_way[image]
-                finished.append(image)
-        return finished
-
-    def keep(self, images: set[int]) -> None:
-        self._waiting.clear()
-        self._under_way = {image: count for image, count in self._under_way.items() if image in images}
-        self._left = sum(self._under_way.values())
-
-    def drop(self, image: int) -> None:
-        self._left -= self._under_way.pop(image, 0)
+    def _leave(self, lanes: dict[Hashable, dict[int, None]], images: Sequence[int]) -> None:
+        for name in [name for name, lane in lanes.items() if images and images[0] in lane]:
+            for image in images:
+                del lanes[name][image]
+            if not lanes[name]:
+                del lanes[name]
 
 
 def forwards(rows: int, steps: Sequence[DenoisingSteps]) -> int:
-    """Return how many forwards there are."""
+    """Return how many forwards of the denoiser there are."""
     if any(guided and plain for guided, plain in steps):
-        return sum(1 for _ in StepScheduler(rows, steps))
+        return sum(1 for _ in _turns(rows, steps))
     kinds = ([guided for guided, _ in steps if guided], [plain for _, plain in steps if plain])
     return sum(max(*counts, -(-sum(counts) // rows)) for counts in kinds if counts)
+
+
+def _turns(rows: int, steps: Sequence[DenoisingSteps]) -> Iterator[tuple[int, ...]]:
+    """Yield the forwards of images that ask exactly as often as ``steps`` says."""
+    scheduler, left = StepScheduler(rows, steps), [list(each) for each in steps]
+
+    def ask(image: int) -> None:
+        if sum(left[image]):
+            scheduler.ask(image, bool(left[image][0]))
+        else:
+            scheduler.end(image)
+
+    while True:
+        while (image := scheduler.begin()) is not None:
+            ask(image)
+        images = scheduler.turn()
+        if not images:
+            return
+        yield images
+        for image in images:
+            left[image][0 if left[image][0] else 1] -= 1
+            ask(image)

@@ -49,14 +49,15 @@ def loaded_pipeline(engine, request: ImageRequest):
     return engine._pipelines.ready(_setting(request, engine._finder(NO_PERMISSIONS)), lambda event: None)
 
 
-def draw_static(pipeline, requests: Sequence[ImageRequest]) -> list[ImageDone]:
-    """The images of one batch, made by the pipeline's own call, whatever could be batched continuously."""
+def draw_with(pipeline, requests: Sequence[ImageRequest]) -> list[ImageDone]:
+    """The images that a pipeline of one's own makes, all of one batch key."""
+    from promptlab.engine.sampling.call_hub import Known
+    from promptlab.engine.sampling.image_stream import ImageStream
     from promptlab.engine.sampling.progress import BatchProgress
-    from promptlab.engine.sampling.static_batching import StaticBatch, make_batch
     from promptlab.records import Environment
 
     progress = BatchProgress(batches=1, going=lambda: True, environment=Environment(facts={}))
-    return make_batch(pipeline, StaticBatch(requests=tuple(requests)), progress, lambda event: None)
+    return list(finished_images(ImageStream(pipeline, requests, progress, Known(), ()).events()))
 
 
 class Trusting:

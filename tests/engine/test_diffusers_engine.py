@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from promptlab.engine import ModelLoaded, ModelLoading, StepDone
-from promptlab.engine.sampling.static_batching import static_batches
 from promptlab.errors import EngineError
 from promptlab.images.png import pixel_sha256
 from promptlab.plan import requests_of
@@ -64,12 +63,6 @@ def test_generate_beside_another_setting_makes_the_same_bytes(engine, make_spec)
     pictures = list(draw(engine, tasks))
     assert [(p.batch, p.row) for p in pictures] == [(0, 0), (0, 1), (1, 0), (1, 1)]
     assert {p.request.recipe_key: pixel_sha256(p.pixels) for p in pictures} == alone
-
-
-def test_static_batch_short_of_requests_repeats_the_last(engine, make_spec):
-    """The batch size, the last task repeated up to it."""
-    first, second, third = requests_of(resolve(engine, make_spec("a", "b", "c", seeds=(0,), batch_size=2)))
-    assert [batch.rows for batch in static_batches((first, second, third))] == [(first, second), (third, third)]
 
 
 def test_generate_beside_a_negative_prompt_makes_the_same_bytes(engine, make_spec):
@@ -249,16 +242,17 @@ def test_generate_weights_that_will_not_load_become_a_line(engine, make_spec, co
     assert "\n" not in str(caught.value)
 
 
-def test_decoded_images_black_and_broken_are_flagged():
+def test_picture_black_or_broken_is_flagged():
     """A picture that is black, is no numbers, or was blacked out by the model's checker is to be looked at again."""
     import torch
 
-    from promptlab.engine.sampling.decoders import decoded_images
+    from promptlab.engine.sampling.pixels import PictureOnDevice
 
     grey = torch.full((3, 8, 8), 0.5)
     broken = grey.clone()
     broken[:, 0, 0] = float("nan")
-    images = decoded_images(torch.stack([grey, grey * 0.001, grey * 0, broken]), [False, False, True, False])
+    given = [(grey, False), (grey * 0.001, False), (grey * 0, True), (broken, False)]
+    images = [PictureOnDevice(image, unsafe=unsafe).taken() for image, unsafe in given]
     assert [image.flag for image in images] == [None, "black", "unsafe", "nan"]
     assert images[3].pixels[0, 0].tolist() == [0, 0, 0]
     assert images[3].pixels[1, 1].tolist() == [128, 128, 128]

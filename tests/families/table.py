@@ -47,9 +47,7 @@ FAMILIES = (
     Family(name="stable-diffusion", build=unets.stable_diffusion),
     Family(name="stable-diffusion 2.x", build=unets.stable_diffusion_2),
     Family(name="turbo", build=unets.turbo, words=("--guidance", "0"), steps=1, represents="one step without guidance"),
-    Family(
-        name="stable-diffusion-xl", build=unets.stable_diffusion_xl, represents="two text encoders, continuous batching"
-    ),
+    Family(name="stable-diffusion-xl", build=unets.stable_diffusion_xl, represents="two text encoders"),
     Family(
         name="stable-diffusion-3",
         build=transforming.stable_diffusion_3,
@@ -66,7 +64,13 @@ FAMILIES = (
     Family(name="stable-diffusion-xl-controlnet", refused=_CONTROL),
     Family(name="stable-diffusion-xl-controlnet-union", refused=_CONTROL),
     Family(name="stable-diffusion-3-controlnet", refused=_CONTROL),
-    Family(name="wuerstchen", build=unets.wuerstchen, words=_FEW, size=128, represents="one image per call"),
+    Family(
+        name="wuerstchen",
+        build=unets.wuerstchen,
+        words=_FEW,
+        size=128,
+        represents="decoder that repeats texts",
+    ),
     Family(name="cascade", build=unets.stable_cascade, words=_FEW, size=128),
     Family(name="lcm", build=unets.latent_consistency),
     Family(name="pixart-alpha", build=transforming.pixart_alpha, words=_UNBINNED),

@@ -60,6 +60,7 @@ def environment(device_name: str, generator_device: str, dtype: str | None, mach
         }
         if device.type == "cuda":
             facts |= _cuda(device)
+            facts["alone"] = "texts, decoding"  # see promptlab.engine.sampling.image_stream
     if device.type == "cpu" and dtype == "float16":
         facts["float16_computed_in"] = "float32"  # see promptlab.engine.machine.torch_setup.half_on_cpu
     if device.type == "cpu":

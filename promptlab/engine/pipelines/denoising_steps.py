@@ -1,8 +1,6 @@
-"""Tells without weights which images are batched continuously, and how often each asks the denoiser.
+"""Tells without weights how often an image asks the denoiser, where that can be told.
 
-Continuous batching runs the loops of Stable Diffusion and of Stable Diffusion XL, and of nothing else: other pipelines,
-and calls with arguments that the loop here does not know, are carried out by the pipeline's own call. Configurations
-alone decide that, so that a plan can count forwards.
+Of Stable Diffusion and Stable Diffusion XL configurations alone decide it, so that a plan can count forwards.
 """
 
 from __future__ import annotations
@@ -17,53 +15,38 @@ from promptlab.engine.pipelines.calls import setting_arguments
 from promptlab.engine.schedulers.registry import build_scheduler
 from promptlab.engine.sources.configuration import Configuration
 from promptlab.plan.step_scheduler import DenoisingSteps
-from promptlab.specs import CallSpec, MachineSpec, PipelineSpec, SchedulerSpec
+from promptlab.specs import CallSpec, PipelineSpec, SchedulerSpec
 
-__all__ = ["can_batch_continuously", "denoising_steps", "guided_steps", "timesteps_count"]
+__all__ = ["denoising_steps", "guided_steps", "timesteps_count"]
 
 _PIPELINES: Final = frozenset({"StableDiffusionPipeline", "StableDiffusionXLPipeline"})
+"""Those that ask their denoiser once in every step, with guidance for two rows."""
 _ARGUMENTS: Final = frozenset({"eta", "guidance_rescale"})
-"""Call arguments that :class:`promptlab.engine.sampling.denoise.ActiveImage` understands."""
+"""Call arguments that leave the number of steps alone."""
 
 
-def denoising_steps(
-    config: Configuration, kind: Any, pipeline: PipelineSpec, call: CallSpec, machine: MachineSpec
-) -> DenoisingSteps | None:
+def denoising_steps(config: Configuration, kind: Any, pipeline: PipelineSpec, call: CallSpec) -> DenoisingSteps | None:
     """Return the evaluations of the denoiser that an image takes, with guidance and without.
 
-    None where the pipeline's own call must make it; also where the scheduler cannot take so many steps: that call will
-    say why.
+    None where only the pipeline's own code could tell; also where the scheduler cannot take so many steps: that call
+    will say why.
 
     Args:
         config: of the model.
         kind: the class of its pipeline, see :func:`promptlab.engine.pipelines.calls.pipeline_class`.
-        pipeline, call, machine: the setting, resolved.
+        pipeline, call: the setting, resolved.
     """
-    if not can_batch_continuously(config, kind, pipeline, call, machine):
+    given = {name for name, _ in call.arguments} | setting_arguments(call).keys()
+    if kind.__name__ not in _PIPELINES or config.scheduler is None or not given <= _ARGUMENTS:
         return None
     if pipeline.scheduler is None or call.num_inference_steps is None:
         return None
-    count = timesteps_count(pipeline.scheduler, config.scheduler or {}, call.num_inference_steps)
+    count = timesteps_count(pipeline.scheduler, config.scheduler, call.num_inference_steps)
     if count is None:
         return None
     distilled = (config.denoiser or {}).get("time_cond_proj_dim") is not None
     guided = guided_steps(count, call) if (call.guidance_scale or 0.0) > 1 and not distilled else 0
     return guided, count - guided
-
-
-def can_batch_continuously(
-    config: Configuration, kind: Any, pipeline: PipelineSpec, call: CallSpec, machine: MachineSpec
-) -> bool:
-    """Say whether :mod:`promptlab.engine.sampling.continuous_batching` does all that this call asks."""
-    return (
-        kind.__name__ in _PIPELINES
-        and pipeline.scheduler is not None
-        and machine.offload is None  # weights come and go with the pipeline's own calls
-        and config.scheduler is not None
-        and None not in (call.height, call.width, call.num_inference_steps, call.guidance_scale)
-        and not call.weighting  # texts of several lengths, which no forward can share
-        and {name for name, _ in call.arguments} | setting_arguments(call).keys() <= _ARGUMENTS
-    )
 
 
 def guided_steps(steps: int, call: CallSpec) -> int:

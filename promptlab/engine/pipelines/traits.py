@@ -1,14 +1,12 @@
-"""Answers what pipeline classes differ in and no configuration tells: arguments, padding, output.
+"""Answers what pipeline classes differ in and no configuration tells: arguments, guidance, output.
 
-Invariant: a family that is not listed here is treated the careful way, which costs time and never bytes: only equal
-prompts share a forward, and guidance is not dropped half-way.
+Invariant: of a family that is not listed here guidance is not dropped half-way.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -20,37 +18,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "FIXED_PROMPT_LENGTH",
     "GUIDED_TENSORS",
-    "ONE_IMAGE_PER_CALL",
     "call_parameters",
     "images_of",
-    "mixes_prompts",
-    "replaced_schedulers",
-    "sub_pipelines",
 ]
-
-FIXED_PROMPT_LENGTH: Final = frozenset(
-    {
-        "AuraFlowPipeline", "ChromaPipeline", "CogView3PlusPipeline", "Flux2KleinPipeline", "Flux2Pipeline",
-        "FluxKontextPipeline", "FluxPipeline", "HunyuanDiTPAGPipeline", "HunyuanDiTPipeline", "IFPipeline",
-        "Ideogram4Pipeline",
-        "KandinskyCombinedPipeline", "KandinskyV22CombinedPipeline", "LatentConsistencyModelPipeline",
-        "Lumina2Pipeline", "OvisImagePipeline", "PixArtAlphaPipeline", "PixArtSigmaPAGPipeline", "PixArtSigmaPipeline",
-        "SanaPAGPipeline", "SanaPipeline", "StableCascadeCombinedPipeline", "StableDiffusion3PAGPipeline",
-        "StableDiffusion3Pipeline", "StableDiffusionPAGPipeline", "StableDiffusionPipeline",
-        "StableDiffusionXLPAGPipeline", "StableDiffusionXLPipeline",
-    }
-)  # fmt: skip
-"""Pipelines that pad every prompt to ``max_length`` in their ``encode_prompt``, and whose tiny models made a short
-prompt alone and beside one of 150 letters the same to the byte: see ``benchmarks/families.py``. Others pad to the
-longest prompt of the batch, or cut what all of them leave empty (Qwen-Image, Kandinsky 3): there the length of its
-neighbour decides an image's bytes."""
-
-ONE_IMAGE_PER_CALL: Final = frozenset({"GlmImagePipeline", "PRXPipeline", "WuerstchenCombinedPipeline"})
-"""Pipelines that make one image at a time: GLM-Image draws the codes of all images of a batch with the seed of the
-first; PRX tells its transformer the time of two rows, one guided and one not; Wuerstchen's decoder repeats its texts
-once for each image, and fails on several."""
 
 GUIDED_TENSORS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -64,50 +35,6 @@ GUIDED_TENSORS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 def call_parameters(kind: Any) -> Mapping[str, inspect.Parameter]:
     """Return the named parameters of a pipeline class's ``__call__``, without ``self``."""
     return _parameters(kind)
-
-
-def mixes_prompts(kind: Any) -> bool:
-    """Tell whether the pipeline class ``kind`` may be given different prompts in one forward."""
-    return kind.__name__ in FIXED_PROMPT_LENGTH
-
-
-def sub_pipelines(pipeline: Any) -> tuple[Any, ...]:
-    """Return ``pipeline`` itself and the pipelines that it is made of.
-
-    The combined pipelines of Kandinsky, Wuerstchen and Stable Cascade consist of a prior and a decoder with the same
-    components, and it is those two that are called: what is changed for a call is changed in all of them.
-    """
-    from diffusers import DiffusionPipeline
-
-    return (pipeline, *(each for each in vars(pipeline).values() if isinstance(each, DiffusionPipeline)))
-
-
-@contextmanager
-def replaced_schedulers(pipeline: Any, fresh: Callable[[str, Any], Any]) -> Iterator[None]:
-    """Run the block with other schedulers, and put those that are there back afterwards.
-
-    Args:
-        fresh: gives the scheduler to use, by the component's name (``scheduler``, ``prior_scheduler``) and what is
-            there. One that several pipelines share is asked for once, by its name in ``pipeline`` itself.
-    """
-    from diffusers import SchedulerMixin
-
-    places = [
-        (owner, name, part)
-        for owner in sub_pipelines(pipeline)
-        for name, part in vars(owner).items()
-        if isinstance(part, SchedulerMixin)
-    ]
-    made: dict[int, Any] = {}
-    try:
-        for owner, name, part in places:
-            if id(part) not in made:
-                made[id(part)] = fresh(name, part)
-            setattr(owner, name, made[id(part)])
-        yield
-    finally:
-        for owner, name, part in places:
-            setattr(owner, name, part)
 
 
 def images_of(output: Any, count: int) -> list[NDArray[np.floating]]:

@@ -9,89 +9,50 @@ others of its batch need, and the weights are in float16 again afterwards: both 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["BLACK", "DecodeRecord", "decoded_again", "looking_at_decodings"]
+__all__ = ["BLACK", "decode_carefully"]
 
 BLACK: Final = 2
 """The brightest a pixel of a black picture may be, of 255: a decoder's black is not always 0."""
 
 
-@dataclass(slots=True)
-class DecodeRecord:
-    """Notes which rows were decoded again, in the order in which they were decoded."""
-
-    again: list[bool] = field(default_factory=list)
-
-    def of(self, row: int, rows: int) -> bool:
-        """Say whether row ``row`` of ``rows`` was; a pipeline that decodes other things does not tell."""
-        return len(self.again) == rows and self.again[row]
-
-
-@contextmanager
-def looking_at_decodings(pipeline: Any) -> Iterator[DecodeRecord]:
-    """Make ``pipeline.vae.decode`` decode again, in the block, what float16 was too narrow for."""
-    found, vae = DecodeRecord(), getattr(pipeline, "vae", None)
-    if vae is None or not hasattr(vae, "decode"):
-        yield found
-        return
-    decode, own = vae.decode, vars(vae).get("decode")
-
-    def careful(latents: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        out = decode(latents, *args, **kwargs)
-        sample, again = decoded_again(vae, decode, latents, _sample(out), kwargs)
-        found.again += again
-        return _with_sample(out, sample)
-
-    vae.decode = careful
-    try:
-        yield found
-    finally:
-        if own is None:
-            del vae.decode
-        else:
-            vae.decode = own
-
-
-def decoded_again(
-    vae: Any,
-    decode: Callable[..., Any],
-    latents: torch.Tensor,
-    sample: torch.Tensor,
-    arguments: Mapping[str, Any] | None = None,
-) -> tuple[torch.Tensor, list[bool]]:
-    """Return ``sample`` with the rows made anew that float16 was too narrow for, and which those are.
+def decode_carefully(
+    vae: Any, decode: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[Any, list[bool]]:
+    """Return what ``decode`` gives, rows made anew that float16 is too narrow for, and which those are.
 
     Args:
         vae: whose weights are cast and cast back. One that lies in pieces on several devices is left as it is.
         decode: its method.
-        latents: what was decoded, ``[rows, channels, …]``.
-        sample: what came of it, ``[rows, 3, …, height, width]``, about −1 … 1.
-        arguments: further ones of ``decode``.
+        args, kwargs: of a call of it; the first are latents, ``[rows, channels, …]``.
     """
     import torch
 
+    out = decode(*args, **kwargs)
+    sample, latents = _sample(out), args[0] if args else None
+    if sample is None or not isinstance(latents, torch.Tensor):
+        return out, []
     rows = sample.shape[0]
     if not _narrow(vae) or rows != latents.shape[0]:
-        return sample, [False] * rows
+        return out, [False] * rows
     again = [_nothing_to_see(sample[row]) for row in range(rows)]
     if not any(again):
-        return sample, again
+        return out, again
     wide = sample.float()
     _cast(vae, torch.float32)
     try:
         for row in (row for row in range(rows) if again[row]):
             one = latents[row : row + 1].float()
-            wide[row] = _sample(decode(one, **_of_row(arguments or {}, row, rows)))[0].float()
+            redone = _sample(decode(one, *args[1:], **_of_row(kwargs, row, rows)))
+            wide[row] = redone[0].float()
     finally:
         _cast(vae, torch.float16)
-    return wide, again
+    return _with_sample(out, wide), again
 
 
 def _cast(vae: Any, dtype: torch.dtype) -> None:
@@ -127,9 +88,11 @@ def _of_row(arguments: Mapping[str, Any], row: int, rows: int) -> dict[str, Any]
     }
 
 
-def _sample(out: Any) -> torch.Tensor:
-    found: torch.Tensor = out[0] if isinstance(out, tuple) else out.sample
-    return found
+def _sample(out: Any) -> Any:
+    import torch
+
+    found = out[0] if isinstance(out, tuple) else getattr(out, "sample", None)
+    return found if isinstance(found, torch.Tensor) else None
 
 
 def _with_sample(out: Any, sample: torch.Tensor) -> Any:

@@ -10,20 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from promptlab.engine.pipelines.denoising_steps import guided_steps
 from promptlab.engine.pipelines.traits import GUIDED_TENSORS
-from promptlab.specs import CallSpec
 
-__all__ = ["drop_guidance", "guidance_at"]
-
-
-def guidance_at(step: int, steps: int, call: CallSpec) -> float | None:
-    """Return the guidance scale of step ``step`` (from 0) of ``steps``; None where it is not guided.
-
-    Args:
-        steps: evaluations of the model, ``len(scheduler.timesteps)``: some schedulers take more than were asked for.
-    """
-    return call.guidance_scale if step < guided_steps(steps, call) else None
+__all__ = ["drop_guidance"]
 
 
 def drop_guidance(pipeline: Any, tensors: dict[str, Any]) -> dict[str, Any]:

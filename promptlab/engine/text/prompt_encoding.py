@@ -24,7 +24,7 @@ from promptlab.specs import CallSpec
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Encoding", "encode", "needs_prompt_embeds", "pad_to_longest", "text_encoders_of"]
+__all__ = ["Encoding", "encode", "encode_pair", "needs_prompt_embeds", "pad_to_longest", "text_encoders_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +74,18 @@ def encode(pipeline: Any, text: str, call: CallSpec, *, negative: bool = False) 
         ((tokenizer, encoder),) = text_encoders_of(pipeline)
         return Encoding(embeds=_encode_skipping(pipeline, tokenizer, encoder, text, skip))
     return _encode_plain(pipeline, text, skip)
+
+
+def encode_pair(pipeline: Any, prompt: str, negative_prompt: str, call: CallSpec) -> tuple[Encoding, Encoding]:
+    """Encode the prompt and the negative prompt of one image, to one length."""
+    import torch
+
+    wanted = [encode(pipeline, prompt, call), encode(pipeline, negative_prompt, call, negative=True)]
+    positive, negative = pad_to_longest(pipeline, wanted, call)
+    if not negative_prompt and getattr(pipeline.config, "force_zeros_for_empty_prompt", False):
+        pooled = None if negative.pooled is None else torch.zeros_like(negative.pooled)
+        negative = Encoding(embeds=torch.zeros_like(negative.embeds), pooled=pooled)
+    return positive, negative
 
 
 def pad_to_longest(pipeline: Any, encodings: Sequence[Encoding], call: CallSpec) -> list[Encoding]:

@@ -12,7 +12,7 @@ from promptlab.errors import EngineError
 from promptlab.plan import requests_of
 from promptlab.specs import MachineSpec
 from tests.engine.company import DEVICE
-from tests.engine.drawing import draw, draw_static, resolve
+from tests.engine.drawing import draw, draw_with, resolve
 from tests.engine.tiny import save_tiny, tiny_unet, tiny_vae
 
 pytestmark = pytest.mark.slow
@@ -171,7 +171,7 @@ def test_offload_by_group_makes_the_same_image(engine, pictures, make_spec, tiny
     assert all(hasattr(layer, "_diffusers_hook") for layer in (pipeline.unet.conv_in, pipeline.vae.decoder.conv_in))
 
     spec = make_spec(seeds=(0,), model=str(tiny), num_inference_steps=2, height=32, width=32, batch_size=1)
-    (picture,) = draw_static(pipeline, requests_of(resolve(engine, spec)))
+    (picture,) = draw_with(pipeline, requests_of(resolve(engine, spec)))
     np.testing.assert_array_equal(picture.pixels, plain)
 
 

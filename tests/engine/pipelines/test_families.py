@@ -4,11 +4,9 @@ import json
 import shutil
 import warnings
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 
-from promptlab.engine.pipelines.traits import FIXED_PROMPT_LENGTH
 from promptlab.engine.sources.finder import find_model
 from promptlab.errors import EngineError, InputError
 from promptlab.specs import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant
@@ -26,7 +24,6 @@ def needing(package):
 
 
 BY_NAME = {family.name: family for family in FAMILIES}
-TABLE = Path(__file__).parents[3] / "docs" / "families.md"
 
 
 def marks_of(family):
@@ -78,13 +75,6 @@ def test_families_table_has_every_one_of_diffusers():
     assert set(AUTO_TEXT2IMAGE_PIPELINES_MAPPING) - BY_NAME.keys() == set()
     for family in FAMILIES:
         assert bool(family.build) + bool(family.refused) + bool(family.unproved) == 1, family.name
-
-
-def test_families_mixing_prompts_were_proved_to():
-    """What is promised is what was measured."""
-    rows = [line.split(" | ") for line in TABLE.read_text(encoding="utf-8").splitlines()]
-    told = {row[1]: row[2] for row in rows if len(row) == 3}
-    assert {kind for kind, said in told.items() if "the same in company" in said} >= FIXED_PROMPT_LENGTH
 
 
 @pytest.mark.parametrize("family", BUILT)
@@ -167,11 +157,11 @@ def test_true_cfg_scale_steers_flux_away_from_the_negative_prompt(engine, spec_o
 
 def test_image_of_another_size_is_refused(engine, spec_of, monkeypatch):
     """Whatever a family does to a size: the first picture is held against what was asked."""
-    from promptlab.engine.sampling import static_batching
+    from promptlab.engine.sampling import pipeline_call
     from promptlab.plan import requests_of
 
-    whole = static_batching.images_of
-    monkeypatch.setattr(static_batching, "images_of", lambda output, rows: [each[:32] for each in whole(output, rows)])
+    whole = pipeline_call._image
+    monkeypatch.setattr(pipeline_call, "_image", lambda output: whole(output)[:, :32])
     spec = spec_of("stable-diffusion-3", num_inference_steps=1, height=64, width=64)
     with pytest.raises(EngineError, match="size '64x64' is a size that StableDiffusion3Pipeline changes to 64x32"):
         list(draw(engine, requests_of(resolve(engine, spec))))
@@ -210,17 +200,6 @@ def test_scheduler_failing_on_few_steps_is_refused_with_them(engine, spec_of, sc
     ):
         resolve(engine, spec)
     assert resolve(engine, spec.vary(num_inference_steps=8)).spec.pipeline.scheduler.name == scheduler
-
-
-def test_prompts_padded_to_the_longest_share_no_forward(engine, spec_of):
-    """Qwen-Image pads to the longest prompt of a batch: there a forward has one prompt only, and plans count so."""
-    from promptlab.engine.sampling.static_batching import static_batches
-    from promptlab.plan import plan, requests_of
-
-    for name, forwards in (("qwenimage", 2), ("flux", 1)):
-        resolved = resolve(engine, spec_of(name, "a fox", "a tall green tree", seeds=(1, 2)))
-        assert len(static_batches(requests_of(resolved))) == forwards
-        assert plan([resolved]).batches == forwards
 
 
 def test_prior_in_another_repository_is_found_by_the_model_card(engine, saved, spec_of, tmp_path):

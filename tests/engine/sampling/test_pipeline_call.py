@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from promptlab.engine.pipelines.denoising_steps import guided_steps
-from promptlab.engine.sampling.before_denoise import generator_of, initial_latents, slerp
-from promptlab.engine.sampling.call_arguments import Texts
-from promptlab.engine.sampling.guidance import guidance_at
-from promptlab.engine.text.prompt_encoding import encode, pad_to_longest
+from promptlab.engine.sampling.pipeline_call import generator_of
+from promptlab.engine.sampling.variation_noise import initial_latents, slerp
+from promptlab.engine.text.prompt_encoding import encode, encode_pair, pad_to_longest
 from promptlab.errors import InputError
 from promptlab.plan import plan, requests_of
 from promptlab.specs import CallSpec, Embedding, SchedulerSpec
@@ -123,7 +122,6 @@ def test_guided_steps_are_rounded_down(until, steps, guided):
     """0.55 of 20 is 11 whatever floats make of it; any share above 0 is at least one step."""
     call = CallSpec(guidance_scale=5.0, guidance_until=until)
     assert guided_steps(steps, call) == guided
-    assert [guidance_at(step, steps, call) for step in range(steps)] == [5.0] * guided + [None] * (steps - guided)
 
 
 @pytest.mark.slow
@@ -196,8 +194,11 @@ def test_plan_of_long_texts_counts_the_batches_of_each_length(engine, make_spec,
     assert resolve(engine, resolved.spec) == resolved
     planned = plan((resolved,))
     pictures = list(draw(engine, requests_of(resolved)))
-    texts = Texts(StableDiffusionPipeline.from_pretrained(model))
-    read = [texts.pair(task)[0].tokens // 77 for task in requests_of(resolved)[::2]]
+    pipeline = StableDiffusionPipeline.from_pretrained(model)
+    read = [
+        encode_pair(pipeline, task.prompt, task.negative_prompt, task.call)[0].tokens // 77
+        for task in requests_of(resolved)[::2]
+    ]
     assert list(resolved.pieces) == read
     assert len(set(read)) == 3
     assert planned.batches == len({picture.batch for picture in pictures}) == 3
@@ -205,13 +206,13 @@ def test_plan_of_long_texts_counts_the_batches_of_each_length(engine, make_spec,
 
 
 @pytest.mark.slow
-def test_rows_of_a_divided_batch_are_its_own(engine, make_spec):
-    """Texts of two lengths in one batch are two forwards; the pictures still come in its order, each in its slot."""
+def test_texts_of_two_lengths_have_forwards_of_their_own(engine, make_spec):
+    """Also where it was not known before: what images ask decides, and each is what it is alone."""
     resolved = resolve(engine, make_spec("a fox", LONG, "a dog", weighting=True, num_inference_steps=1))
-    tasks = requests_of(replace(resolved, pieces=()))  # as if it had not been known
-    pictures = list(draw(engine, tasks))
-    assert [picture.request.id for picture in pictures] == ["0", "1", "2"]
-    assert len({(picture.batch, picture.row) for picture in pictures}) == 3
+    tasks = [replace(task, batch_key="one") for task in requests_of(resolved)]
+    together = {picture.request.id: picture.pixels.tobytes() for picture in draw(engine, tasks)}
+    alone = {task.id: next(iter(draw(engine, [task]))).pixels.tobytes() for task in tasks}
+    assert together == alone
 
 
 @pytest.mark.parametrize(
