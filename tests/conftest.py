@@ -92,6 +92,12 @@ def _look_past_modules():
     gc.freeze()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_folder(tmp_path_factory):
+    """Keep hashes of weights in a folder of the tests, and not among those of whoever runs them."""
+    os.environ["PROMPTLAB_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def prepared_database(tmp_path_factory):
     """A database with MLflow's tables and ours, made once a test run: MLflow takes seconds for it."""

@@ -20,10 +20,11 @@ __all__ = ["doctor"]
 
 @click.command()
 @click.option("--fix", is_flag=True, help="Mend what can be mended without losing anything.")
+@click.option("--deep", is_flag=True, help="Read weights anew whose hashes are remembered: gigabytes, minutes.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @workspace_options
 @tracking_option
-def doctor(fix: bool, as_json: bool, workspace: str | None, tracking_uri: str | None) -> int:
+def doctor(fix: bool, deep: bool, as_json: bool, workspace: str | None, tracking_uri: str | None) -> int:
     """Check that database, image files and MLflow agree; print the command that fixes each problem.
 
     Looked at: the database's pages and rows; every picture's file, pixels and own words; grids, stray and half-written
@@ -35,6 +36,9 @@ def doctor(fix: bool, as_json: bool, workspace: str | None, tracking_uri: str | 
     with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
         found = lab.maintenance.doctor(watch=progress)
         left = lab.maintenance.fix(found, watch=progress) if fix and found else found
+        if deep:
+            weights = lab.maintenance.check_weights(watch=progress)
+            found, left = found + weights, left + weights
     server = status_here()
     mended = [finding for finding in found if finding not in left]
     if as_json:

@@ -9,6 +9,7 @@ image has a generator of its own, made anew from its seed, and a scheduler.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -70,6 +71,9 @@ class DiffusersEngine:
         """
         finder = self._finder(permissions)
         finder.forget()
+        if "torch" not in sys.modules:  # which takes seconds of one core; where it is there, nothing would be gained
+            for model, variant in {(spec.pipeline.model, spec.pipeline.variant) for spec in specs}:
+                finder.hash_ahead(model, variant)
         resolver = Resolver(finder)
         with gc_paused():
             return tuple([resolver.resolve(spec) for spec in specs])

@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Collection, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+from promptlab.engine.sources.hash_memory import FileStamp, hash_file
 from promptlab.errors import InputError, UnknownValue, one_line, ref, ref_value
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "choose_files",
     "content_identity",
     "file_identity",
+    "hash_ahead",
     "listing",
     "read_header",
     "read_json",
@@ -49,6 +52,8 @@ ALLOW_PICKLE: Final = ref("allow_pickle")
 
 PICKLES: Final = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 _TEXTS: Final = (".json", ".txt", ".model", ".jinja")
+_MOST_DIGESTS: Final = 4096
+_HASHERS: Final = 4
 _LONGEST_HEADER: Final = 100_000_000  # bytes; the format's own limit
 _WEIGHTLESS: Final = re.compile(r"Tokenizer|Processor|Extractor|Scheduler")
 
@@ -172,7 +177,7 @@ def choose_files(
 def content_identity(folder: Path, names: Collection[str]) -> str:
     """Return ``sha256:<hex>`` over the names and contents of these files of ``folder``."""
     with ThreadPoolExecutor(
-        max_workers=4
+        max_workers=_HASHERS
     ) as pool:  # hashing leaves the interpreter lock, and a model has a few big files
         digests = list(pool.map(lambda name: _digest_of(folder / name), sorted(names)))
     lines = (f"{name}\0{digest}\n" for name, digest in zip(sorted(names), digests, strict=True))
@@ -184,15 +189,48 @@ def file_identity(path: Path) -> str:
     return f"sha256:{_digest_of(path)}"
 
 
+def hash_ahead(paths: Iterable[Path]) -> None:
+    """Begin to hash files on threads, which leave the interpreter to whoever imports meanwhile.
+
+    Whoever asks for the hash of one of them waits for what is under way. What cannot be read is said then.
+    """
+    some = tuple(paths)
+    for share in filter(None, (some[number::_HASHERS] for number in range(_HASHERS))):
+        # a daemon, because a command that is refused does not wait for gigabytes
+        threading.Thread(target=_hash_quietly, args=(share,), name="hash", daemon=True).start()
+
+
+def _hash_quietly(paths: Iterable[Path]) -> None:
+    for path in paths:
+        with suppress(OSError):
+            _digest_of(path)
+
+
 def _digest_of(path: Path) -> str:
-    about = path.stat()
-    return _digest(str(path.absolute()), about.st_size, about.st_mtime_ns)
+    return _digest(FileStamp.of(path))
 
 
-@lru_cache(maxsize=4096)
-def _digest(path: str, size: int, changed: int) -> str:  # noqa: ARG001 - size and time make it another file
-    with Path(path).open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
+_digests: dict[FileStamp, Future[str]] = {}
+"""Of this process, those under way included."""
+_adding: Final = threading.Lock()
+
+
+def _digest(stamp: FileStamp) -> str:
+    with _adding:
+        known = _digests.get(stamp)
+        mine: Future[str] | None = None
+        if known is None:
+            while len(_digests) >= _MOST_DIGESTS:
+                _digests.pop(next(iter(_digests)))
+            known = mine = _digests[stamp] = Future()
+    if mine is not None:
+        try:
+            mine.set_result(hash_file(stamp))
+        except BaseException as error:
+            _digests.pop(stamp, None)
+            mine.set_exception(error)
+            raise
+    return known.result()
 
 
 def _part(file: str) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
@@ -27,11 +28,12 @@ from promptlab.engine.sources.files import (
     choose_files,
     content_identity,
     file_identity,
+    hash_ahead,
     listing,
     read_json,
 )
 from promptlab.engine.sources.prior import CARD, lacks_prior, read_prior_id
-from promptlab.errors import InputError, NotFound, ref, ref_value
+from promptlab.errors import InputError, NotFound, PromptLabError, ref, ref_value
 from promptlab.models import bundled, bundled_models, bundled_vaes
 
 __all__ = ["ALLOWED_MODELS", "ALLOWED_VAES", "ModelSource", "SourceFinder", "find_model", "find_vae"]
@@ -98,6 +100,20 @@ class SourceFinder:
     def adapter(self, name: str, kind: AdapterKind) -> AdapterFile:
         """See :func:`promptlab.engine.sources.adapters.find_adapter`."""
         return self._adapter(name, kind, allow_pickle=self._allow_pickle)
+
+    def hash_ahead(self, name: str, variant: str | None) -> None:
+        """Begin to hash the weights of a model that lies here, while whoever asks for it has to import first.
+
+        Says nothing about what is wrong with it: :meth:`model` will.
+        """
+        with suppress(PromptLabError, OSError):
+            path = bundled(name) or _path(name)
+            if path.is_file():
+                hash_ahead([path])
+            elif (path / INDEX).is_file():
+                index = read_json(path / INDEX)
+                files = choose_files(name, listing(path), index, variant, allow_pickle=self._allow_pickle)
+                hash_ahead(path / file for file in files.weights)
 
     def forget(self) -> None:
         """Forget what was found: a folder may have changed since it was last looked at."""

@@ -42,6 +42,18 @@ class Maintenance:
 
         return tuple(Doctor(self._context, watch).findings())
 
+    def check_weights(self, *, watch: Watch = unwatched) -> tuple[Finding, ...]:
+        """Read weights anew whose hashes are remembered on this machine.
+
+        They are gigabytes, so that this is no part of :meth:`doctor`.
+
+        Returns:
+            Files that are not what was remembered of them; they are remembered rightly from now on.
+        """
+        from promptlab.lab.maintenance.doctor.remembered_hashes import check_weights
+
+        return tuple(check_weights(watch))
+
     def fix(self, findings: Sequence[Finding], *, watch: Watch = unwatched) -> tuple[Finding, ...]:
         """Fix those of ``findings`` that can be fixed without losing anything, then check again.
 

@@ -32,6 +32,7 @@ class FindingKind(StrEnum):
     LEFTOVER = "leftover"
     MLFLOW = "mlflow"
     STRANGER = "stranger"
+    WEIGHTS = "weights"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
