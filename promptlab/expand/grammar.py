@@ -35,9 +35,9 @@ _PLAIN: Final = re.compile(r"[^{}|$_\\]+")
 _MARKS: Final = re.compile(r"[{}]|__")
 _NAME: Final = re.compile(r"[^\W_](?:[\w./*-]*[^\W_]|\*)?|\*")
 _LONGEST_NAME: Final = 64
-_COUNT: Final = re.compile(r"[ \t]*([0-9]*)(?:(-)([0-9]*))?[ \t]*\$\$")
-_SEPARATOR: Final = re.compile(r"((?:\\.|[^{}|$\\])*)\$\$", re.DOTALL)
-_WEIGHT: Final = re.compile(r"[ \t]*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)[ \t]*::")
+_COUNT: Final = re.compile(r"[ \t]*+([0-9]*+)(?:(-)([0-9]*+))?[ \t]*+\$\$")
+_SEPARATOR: Final = re.compile(r"((?:\\.|[^{}|$\\])*+)\$\$", re.DOTALL)
+_WEIGHT: Final = re.compile(r"[ \t]*+([0-9]++(?:\.[0-9]*+)?|\.[0-9]++)[ \t]*+::")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _MAX_WEIGHT: Final = 1e9
 

@@ -62,9 +62,8 @@ def wrap_headers(
         prominent: whether they are words of prompts, which are read first, rather than seeds or values.
     """
     style = Style(size=size, colour=INK, bold=True) if prominent else small_style(size)
-    return tuple(
-        _clamped(wrapped(header, style, max(cell_width, 14 * style.size)), _HEADER_LINES) for header in headers
-    )
+    width = max(cell_width, 14 * style.size)
+    return tuple(wrapped(header, style, width, lines=_HEADER_LINES) for header in headers)
 
 
 def wrap_labels(
@@ -89,20 +88,12 @@ def wrap_labels(
 def _label(label: Label, text: Style, small: Style, width: int, lines: int) -> tuple[TextBlock, ...]:
     blocks = []
     if label.title:
-        blocks.append(_clamped(wrapped(label.title, Style(size=text.size, colour=INK, bold=True), width), lines))
+        blocks.append(wrapped(label.title, Style(size=text.size, colour=INK, bold=True), width, lines=lines))
     if label.prompt:
-        blocks.append(_clamped(wrapped(label.prompt, text, width), lines))
+        blocks.append(wrapped(label.prompt, text, width, lines=lines))
     if label.negative:
-        blocks.append(_clamped(wrapped(f"negative: {label.negative}", small, width), lines))
+        blocks.append(wrapped(f"negative: {label.negative}", small, width, lines=lines))
     return tuple(blocks)
-
-
-def _clamped(block: TextBlock, lines: int) -> TextBlock:
-    """Return the first ``lines`` lines, the last of them ending in ``…`` where there were more."""
-    if len(block.lines) <= lines:
-        return block
-    *kept, last = block.lines[:lines]
-    return TextBlock(lines=(*kept, f"{last.rstrip(' ,;')}…"), style=block.style)
 
 
 def wrap_head(
@@ -116,6 +107,6 @@ def wrap_head(
             lines[-1] = joined
         else:
             lines.append(fact)
-    heading = wrapped(title, Style(size=round(text.size * 1.25), colour=INK, bold=True), width)
-    common = (_clamped(wrapped(prompt, text, width), LINES),) if prompt else ()
-    return (heading, *(wrapped(line, small, width) for line in lines), *common)
+    heading = wrapped(title, Style(size=round(text.size * 1.25), colour=INK, bold=True), width, lines=LINES)
+    common = (wrapped(prompt, text, width, lines=LINES),) if prompt else ()
+    return (heading, *(wrapped(line, small, width, lines=LINES) for line in lines), *common)

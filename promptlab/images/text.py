@@ -1,7 +1,7 @@
 """Measures, wraps and draws text with the fonts that really draw it.
 
-Nothing is ever cut or shrunk: a line that is too long is broken, at blanks and between CJK characters first, inside a
-word only when the word alone is too wide.
+Nothing is ever shrunk, and nothing cut but where a number of lines is given: a line that is too long is broken, at
+blanks and between CJK characters first, inside a word only when the word alone is too wide.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Final
 
 from promptlab.images.fonts import Face, face_for, legible, loaded, main_face
@@ -90,40 +90,58 @@ class TextBlock:
             self.style.draw(canvas, x, top + at * self.style.line_height, line)
 
 
-def wrapped(text: str, style: Style, width: int) -> TextBlock:
-    """Wrap ``text`` in full, made legible, in lines of at most ``width`` pixels.
+def wrapped(text: str, style: Style, width: int, *, lines: int | None = None) -> TextBlock:
+    """Wrap ``text``, made legible, in lines of at most ``width`` pixels.
 
     Line breaks in it stay. Only a character that is wider than ``width`` by itself sticks out.
+
+    Args:
+        lines: how many there may be; the last ends in ``…`` where there would be more. None keeps all.
     """
-    return TextBlock(lines=_lines(text, style, width), style=style)
+    found = _lines(text, style, width, lines)
+    if lines is not None and len(found) > lines:
+        *kept, last = found[:lines]
+        found = (*kept, f"{last.rstrip(' ,;')}…")
+    return TextBlock(lines=found, style=style)
 
 
 @lru_cache(maxsize=1024)
-def _lines(text: str, style: Style, width: int) -> tuple[str, ...]:
-    return tuple(line for paragraph in legible(text).split("\n") for line in _fill(paragraph, style, width))
+def _lines(text: str, style: Style, width: int, most: int | None) -> tuple[str, ...]:
+    """Return the lines, and of more than ``most`` one more: what is not shown is not measured."""
+    filled = (line for paragraph in legible(text).split("\n") for line in _fill(paragraph, style, width))
+    return tuple(islice(filled, None if most is None else most + 1))
 
 
 def _fill(paragraph: str, style: Style, width: int) -> Iterator[str]:
     line = ""
-    for token in _TOKENS.findall(paragraph):
-        if style.width((line + token).rstrip(" ")) <= width:
+    for found in _TOKENS.finditer(paragraph):
+        token = found[0]
+        joined = (line + token).rstrip(" ")
+        if _longest(joined, style, width) == len(joined):
             line += token
             continue
         if line.strip(" "):
             yield line.rstrip(" ")
-        line = "" if token.isspace() else token
-        while style.width(line) > width and len(line) > 1:
-            fits = _longest(line, style, width)
-            yield line[:fits]
-            line = line[fits:]
+        line, begin = "" if token.isspace() else token, 0
+        while begin + (fits := _longest(line, style, width, begin)) < len(line):
+            yield line[begin : begin + fits]
+            begin += fits
+        line = line[begin:]
     if line.strip(" ") or not paragraph.strip(" "):
         yield line.rstrip(" ")
 
 
-def _longest(word: str, style: Style, width: int) -> int:
-    """Return how many characters of ``word`` fit, at least one: a longer text is never narrower."""
-    low, high = 1, len(word)
+def _longest(text: str, style: Style, width: int, begin: int = 0) -> int:
+    """Return how many characters from ``begin`` on fit, one at least: a longer text is never narrower.
+
+    What lies far beyond is not measured, however long a word is.
+    """
+    left = len(text) - begin
+    low, high = min(1, left), min(32, left)
+    while low < high and style.width(text[begin : begin + high]) <= width:
+        low, high = high, min(2 * high, left)
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if style.width(word[:middle]) <= width else (low, middle - 1)
+        fits = style.width(text[begin : begin + middle]) <= width
+        low, high = (middle, high) if fits else (low, middle - 1)
     return low

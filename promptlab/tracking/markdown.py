@@ -7,8 +7,9 @@ either, so every sign that could mean something is written as one.
 
 from __future__ import annotations
 
-import difflib
 import re
+
+from promptlab.expand.word_diff import matches
 
 __all__ = ["cut_at", "escaped", "quoted", "word_changes"]
 
@@ -27,7 +28,8 @@ def escaped(text: str, *, limit: int = 100_000) -> str:
             break
         pieces.append(piece)
     # A blank line would end a quotation, and four blanks would begin a code block.
-    return re.sub(r"\s*\n\s*", "\n", re.sub(r"[ \t]+", " ", "".join(pieces)))
+    lines = (line.strip() for line in re.sub(r"[ \t]+", " ", "".join(pieces)).split("\n"))
+    return "\n".join(line for line in lines if line)
 
 
 def quoted(title: str, text: str, *, limit: int) -> str:
@@ -49,18 +51,16 @@ def word_changes(before: str, after: str, *, limit: int = 100_000) -> str:
     Words and signs are compared one by one, so that a comma after a word leaves the word what it was. As HTML, because
     Markdown's own marks depend on the blanks around them.
     """
-    if len(before) + len(after) > 2 * limit:  # the search for what is common takes the square of the length
+    if len(before) + len(after) > 2 * limit:  # with its marks it would not fit either
         return escaped(after, limit=limit)
     old, new = _pieces(before), _pieces(after)
     shown: list[str] = []
-    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
-    for kind, old_from, old_to, new_from, new_to in matcher.get_opcodes():
-        lost, found = "".join(old[old_from:old_to]), "".join(new[new_from:new_to])
-        if kind == "equal":
-            shown.append(_text(found))
-            continue
+    done_old = done_new = 0
+    for start_old, start_new, length in matches(old, new):
+        lost, found = "".join(old[done_old:start_old]), "".join(new[done_new:start_new])
         between = " " if lost and found and not found.startswith(" ") else ""
-        shown.append(_marked("del", lost) + between + _marked("b", found))
+        done_old, done_new = start_old + length, start_new + length
+        shown += (_marked("del", lost), between, _marked("b", found), _text("".join(new[start_new:done_new])))
     line = "".join(shown).strip()
     return line if len(line) <= limit else escaped(after, limit=limit)
 

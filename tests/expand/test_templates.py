@@ -317,3 +317,13 @@ def test_template_leaves_no_separator_doubled_or_at_the_ends(parts, separator):
     for prompt in parse(separator.join(parts)).expand():
         words = re.findall("[vwx]", prompt)
         assert prompt == separator.join(words)
+
+
+@pytest.mark.parametrize("text", ["{" + " " * 200_000, "{" + "1" * 200_000, "{2$$" + "a" * 200_000, "(" * 200_000])
+def test_template_of_any_length_is_read_in_one_pass(text):
+    """Read with backtracking, each of these takes minutes or more."""
+    if text[0] == "(":
+        assert parse(text, what="prompts").is_literal
+    else:
+        with pytest.raises(InputError, match="never closed"):
+            parse(text, what="prompts")

@@ -192,3 +192,27 @@ def test_wrapped_japanese_line_does_not_begin_with_a_comma(monkeypatch):
     """Closing signs stay with the character before them, opening ones with the one after (JIS X 4051)."""
     tokens = wrapped.__globals__["_TOKENS"]
     assert tokens.findall("老い、た「戦士」 50mm。") == ["老", "い、", "た", "「戦", "士」", " ", "50mm。"]
+
+
+class Counted(Style):
+    """A style that counts the characters that it measures."""
+
+    measured = 0
+
+    def width(self, text):
+        Counted.measured += len(text)
+        return super().width(text)
+
+
+@pytest.mark.parametrize("sign", ["(", "{", "x", "a ", "猫", "e\u0301", "\u0301", "😀"])
+@pytest.mark.parametrize("lines", [None, 4])
+def test_wrapped_long_text_is_measured_a_few_times_and_not_where_it_is_not_shown(sign, lines):
+    """Twice the text takes twice the work, one endless word too; what is cut off takes none."""
+    work = []
+    for count in (1_000, 2_000):
+        Counted.measured = 0
+        block = wrapped((sign * count)[:count], Counted(size=13, colour="#000000"), 300, lines=lines)
+        work.append(Counted.measured)
+    assert work[1] <= 2.2 * work[0] + 100
+    assert lines is None or len(block.lines) <= lines
+    assert lines is None or sign != "x" or block.lines[-1].endswith("…")

@@ -212,3 +212,11 @@ def test_word_changes_are_shown_word_by_word(before, after, shown):
 def test_word_changes_too_long_are_plain_words():
     """Half a struck-through word would strike through the rest of the page."""
     assert word_changes("a " * 40, "b " * 40, limit=100) == escaped("b " * 40, limit=100)
+
+
+@pytest.mark.parametrize("sign", ["(", "a ", "猫", "\x0b", "{|"])
+def test_word_changes_of_any_length_are_found_in_bounded_effort(sign):
+    """Compared sign with sign, each of these takes minutes; the words are there all the same."""
+    text = sign * (8_000 // len(sign))
+    assert "old" in word_changes(text, f"{text[: len(text) // 2]} old {text}")
+    assert escaped(f"a{text}b").startswith("a")
