@@ -1,8 +1,8 @@
 """Writes what travels between processes as JSON and reads it back: dataclasses, by their type hints.
 
 Specs, requests to an engine, events, records and errors have this one codec, whatever carries the text: a pipe, a
-socket, another machine. It is our own hundred lines and not msgspec, because our dataclasses check themselves when they
-are made, hold pixels and values of several types, and travel both ways beside errors, which are made of their facts.
+socket, another machine. It is our own and not msgspec: our dataclasses check themselves when they are made, hold pixels
+and values of any type, and what cannot be read has to be refused in a sentence that names both sides.
 
 A dataclass is an object that names its class: ``{"type": "SweepRun", "run_id": 3, …}``. Fields that have their default
 are left out. Sequences are lists, pixels are base64 of their bytes; what may be anything says itself what it is.

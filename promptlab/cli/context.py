@@ -27,6 +27,7 @@ __all__ = [
     "allow_pickle_option",
     "database_url",
     "engine_maker",
+    "imports_torch",
     "open_lab",
     "pickle_allowed",
     "tracking_option",
@@ -55,7 +56,7 @@ def open_lab(workspace: str | None, tracking_uri: str | None = None) -> Lab:
     make_engine, ours = engine_maker(), own_process.is_ours()
     lab = Lab(
         workspace, database=database_url(), tracking_uri=tracking_uri, allow_pickle=pickle_allowed(),
-        make_engine=make_engine, record_apart=ours and make_engine is _create_diffusers,
+        make_engine=make_engine, record_apart=ours and imports_torch(make_engine),
     )  # fmt: skip
     if ours and (command := click.get_current_context(silent=True)) is not None:
         command.call_on_close(lab.close)
@@ -72,6 +73,11 @@ def engine_maker() -> Callable[[], Engine]:
     if name not in _ENGINES:
         raise UnknownValue("PROMPTLAB_ENGINE", name, [*_ENGINES])
     return _ENGINES[name]
+
+
+def imports_torch(make_engine: Callable[[], Engine]) -> bool:
+    """Say whether creating the engine takes seconds, in which another process can import something else."""
+    return make_engine is _create_diffusers
 
 
 def _create_diffusers() -> Engine:

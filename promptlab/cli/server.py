@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from promptlab.cli import own_process
-from promptlab.cli.context import engine_maker
+from promptlab.cli.context import engine_maker, imports_torch
 from promptlab.cli.output import echo
 from promptlab.cli.param_types import integer
 from promptlab.cli.render.server_status import status_lines
@@ -94,26 +94,34 @@ def serve(folder: Path, name: str) -> None:
     from promptlab.serving.process import log_to_stderr, serve_at
 
     log_to_stderr()
-    serve_at(ServerPlace(folder=folder, name=name), _lab_server(typed_keep_alive()), _end_standard_output)
+    place = ServerPlace(folder=folder, name=name)
+    serve_at(place, _lab_server(typed_keep_alive(), listens_at=place.file), _end_standard_output)
 
 
 def _serve_others(host: str, port: int, keep_alive: KeepAlive) -> None:
+    from promptlab.serving.credentials import TOKEN, token_file
     from promptlab.serving.process import log_to_stderr, serve_on
 
     log_to_stderr()
-    serving = f"serving at {Endpoint(host=host, port=port)}; Ctrl-C stops it"
+    token = f"${TOKEN}" if os.environ.get(TOKEN) else token_file()
+    serving = f"serving at {Endpoint(host=host, port=port)} for whoever has the token of {token}; Ctrl-C stops it"
     serve_on(host, port, _lab_server(keep_alive), lambda: echo(serving, err=True))
 
 
-def _lab_server(keep_alive: KeepAlive | None) -> LabServer:
+def _lab_server(keep_alive: KeepAlive | None, *, listens_at: Path | None = None) -> LabServer:
+    """Return a server that ends when the code was changed, or the file by which it is found is gone."""
     from promptlab.serving.environment_key import code_stamp
     from promptlab.serving.lab_server import DEFAULT_KEEP_ALIVE, LabServer
 
     own_process.stay()
-    stamp = code_stamp()
+    make_engine, stamp = engine_maker(), code_stamp()
+
+    def is_outdated() -> bool:
+        return code_stamp() != stamp or (listens_at is not None and not listens_at.exists())
+
     return LabServer(
-        engine_maker(), keep_alive=DEFAULT_KEEP_ALIVE if keep_alive is None else keep_alive,
-        is_outdated=lambda: code_stamp() != stamp,
+        make_engine, keep_alive=DEFAULT_KEEP_ALIVE if keep_alive is None else keep_alive, is_outdated=is_outdated,
+        record_apart=imports_torch(make_engine),
     )  # fmt: skip
 
 

@@ -25,6 +25,9 @@ from promptlab.errors import InputError, ServerError, from_dict
 __all__ = ["Endpoint", "ServerGone", "check_owner", "request", "requested"]
 
 _CONNECT_TIMEOUT: Final = 10.0
+_ANSWER_TIMEOUT: Final = 60.0
+"""Seconds for what is answered at once: a process that loads weights may be deaf for some of them."""
+
 _PEER: Final = struct.Struct("3i")  # Linux's struct ucred: pid, uid, gid
 
 
@@ -128,9 +131,17 @@ def _refuse_stranger(path: Path, found: int, wanted: int) -> None:
 
 @contextmanager
 def requested(
-    address: Endpoint, method: str, path: str, body: Mapping[str, Any] | None = None
+    address: Endpoint,
+    method: str,
+    path: str,
+    body: Mapping[str, Any] | None = None,
+    *,
+    timeout: float | None = None,
 ) -> Iterator[HTTPResponse]:
     """Send a request; give its response, whose lines may come for as long as the context lasts.
+
+    Args:
+        timeout: seconds without an answer; a model may load for minutes before the first line of a job.
 
     Raises:
         ServerGone: when nobody listens, or no more.
@@ -146,7 +157,7 @@ def requested(
         )
     try:
         with _translated(address):
-            response = _answered(connection, address, method, path, body)
+            response = _answered(connection, address, method, path, body, timeout)
         yield response
     finally:
         connection.close()
@@ -161,13 +172,18 @@ def _translated(address: Endpoint) -> Iterator[None]:
 
 
 def _answered(
-    connection: HTTPConnection, address: Endpoint, method: str, path: str, body: Mapping[str, Any] | None
+    connection: HTTPConnection,
+    address: Endpoint,
+    method: str,
+    path: str,
+    body: Mapping[str, Any] | None,
+    timeout: float | None,
 ) -> HTTPResponse:
     headers = {"Content-Type": "application/json"}
     if address.token is not None:
         headers["Authorization"] = f"Bearer {address.token}"
     connection.connect()
-    connection.sock.settimeout(None)  # a model may load for minutes before the first line
+    connection.sock.settimeout(timeout)
     if address.socket is None:
         connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     connection.request(method, path, None if body is None else json.dumps(body), headers)
@@ -179,7 +195,7 @@ def _answered(
 
 def request(address: Endpoint, method: str, path: str) -> dict[str, Any]:
     """Send a request; return what it is answered with. Raises what :func:`requested` does."""
-    with requested(address, method, path) as response, _translated(address):
+    with requested(address, method, path, timeout=_ANSWER_TIMEOUT) as response, _translated(address):
         return dict(json.loads(response.read()))
 
 

@@ -12,10 +12,15 @@ from typing import Final
 from promptlab.errors import InputError
 from promptlab.serving.discovery import private_folder, state_folder
 
-__all__ = ["TOKEN", "TOKEN_FILE", "read_token"]
+__all__ = ["TOKEN", "TOKEN_FILE", "read_token", "token_file"]
 
 TOKEN: Final = "PROMPTLAB_SERVER_TOKEN"  # noqa: S105 - the name of a variable
 TOKEN_FILE: Final = "PROMPTLAB_SERVER_TOKEN_FILE"  # noqa: S105 - likewise
+
+
+def token_file() -> Path:
+    """Return the user's file for the token, which needs not be there."""
+    return Path(os.environ.get(TOKEN_FILE) or state_folder() / "server-token").expanduser()
 
 
 def read_token(*, make: bool = False) -> str | None:
@@ -30,7 +35,7 @@ def read_token(*, make: bool = False) -> str | None:
     told = os.environ.get(TOKEN)
     if told:
         return told
-    path = Path(os.environ.get(TOKEN_FILE) or state_folder() / "server-token").expanduser()
+    path = token_file()
     if not path.exists() and make:
         private_folder(path.parent)
         with (

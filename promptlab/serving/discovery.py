@@ -64,6 +64,11 @@ class ServerPlace:
         return self.folder / f"{self.name}.json"
 
     @property
+    def file(self) -> Path:
+        """Return the file by which clients find it."""
+        return self.socket if self.has_socket else self.address
+
+    @property
     def starting(self) -> Path:
         """Return the file that a client locks while it starts the server."""
         return self.folder / f"{self.name}.starting"
@@ -141,10 +146,11 @@ def find_or_start(place: ServerPlace, *, keep_alive: str | None = None, replacin
         from promptlab._locks import file_locked
 
         with file_locked(place.starting, timeout=_STARTING, error=ServerError):
-            if replacing:
-                with file_locked(place.living, timeout=_STARTING, error=ServerError):
-                    pass
-            return find(place) or _start(place, keep_alive)
+            if not replacing and (address := find(place)) is not None:
+                return address
+            with file_locked(place.living, timeout=_STARTING, error=ServerError):
+                pass  # one that answers no more lives until it has given its memory back
+            return _start(place, keep_alive)
     except OSError as error:
         raise _unusable(place, error) from error
 

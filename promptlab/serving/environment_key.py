@@ -25,19 +25,21 @@ _PREFIXES: Final = (
     "ACCELERATE_", "ATEN_", "AWS_", "AZURE_", "BLIS_", "CUBLAS_", "CUDA_", "CUDNN_", "DIFFUSERS_", "DNNL_", "GOMP_",
     "GOOGLE_", "HF_", "HSA_", "HIP_", "HUGGING", "KMP_", "MIOPEN_", "MKL_", "MLFLOW_", "NCCL_", "NVIDIA_", "OMP_",
     "ONEDNN_", "OPENBLAS_", "PG", "PYTHON", "PYTORCH_", "ROCR_", "SAFETENSORS_", "TOKENIZERS_", "TORCH",
-    "TRANSFORMERS_", "TRITON_", "XDG_CACHE_",
+    "TRANSFORMERS_", "TRITON_", "XDG_CACHE_", "XDG_DATA_",
 )  # fmt: skip
 """Variables of the libraries that compute, look for weights, and keep records."""
 
 _NAMES: Final = (
-    "ALL_PROXY", "CURL_CA_BUNDLE", "HOME", "HTTPS_PROXY", "HTTP_PROXY", "LD_LIBRARY_PATH", "LD_PRELOAD", "NO_PROXY",
-    "PROMPTLAB_DEBUG", "PROMPTLAB_ENGINE", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR", "TZ",
+    "ALL_PROXY", "CURL_CA_BUNDLE", "HOME", "HTTPS_PROXY", "HTTP_PROXY", "LD_LIBRARY_PATH", "LD_PRELOAD",
+    "LSB_JOBID", "NO_PROXY", "PBS_JOBID", "PROMPTLAB_DEBUG", "PROMPTLAB_ENGINE", "REQUESTS_CA_BUNDLE", "SLURM_JOB_ID",
+    "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR", "TZ",
     "all_proxy", "http_proxy", "https_proxy", "no_proxy",
 )  # fmt: skip
 
 _QUIET: Final = (
     "DIFFUSERS_VERBOSITY", "HF_HUB_DISABLE_PROGRESS_BARS", "HF_HUB_VERBOSITY", "MLFLOW_DISABLE_TELEMETRY",
-    "MLFLOW_HTTP_REQUEST_", "MLFLOW_LOGGING_LEVEL", "MLFLOW_SUPPRESS_PRINTING_", "TRANSFORMERS_VERBOSITY",
+    "MLFLOW_HTTP_REQUEST_", "MLFLOW_LOGGING_LEVEL", "MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "MLFLOW_SUPPRESS_PRINTING_",
+    "TRANSFORMERS_VERBOSITY",
 )  # fmt: skip
 """What PromptLab itself sets, once it has imported these: a process in which it has must find the same server."""
 
@@ -53,7 +55,7 @@ def environment_key(environ: Mapping[str, str] | None = None) -> str:
     """
     environ = os.environ if environ is None else environ
     told = sorted(f"{name}={value}" for name, value in environ.items() if name.startswith(_PREFIXES) or name in _NAMES)
-    facts = [__version__, sys.executable, sys.version, code_stamp(), f"{_umask():o}", *_groups(), *told]
+    facts = [__version__, sys.executable, sys.version, code_stamp(), f"{_umask():o}", *_groups(), *_cores(), *told]
     return hashlib.sha256("\0".join(facts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
@@ -85,6 +87,11 @@ def _umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
+
+
+def _cores() -> tuple[str, ...]:
+    """Return the cores that may be used: their number is that of torch's threads, which decides bytes."""
+    return (str(sorted(os.sched_getaffinity(0))),) if hasattr(os, "sched_getaffinity") else ()
 
 
 def _groups() -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from promptlab import __version__
 from promptlab.errors import ServerError, from_dict
-from promptlab.lab.execution.events import Event, Watch
+from promptlab.lab.execution.events import Event, JobWaiting, Watch
 from promptlab.serving.connection import Endpoint, ServerGone, request, requested
 from promptlab.serving.messages import JobRequest
 from promptlab.wire import decode, encode
@@ -63,6 +63,7 @@ class _Following:
         self._address, self._watch = address, watch
         self._job: str | None = None
         self._theirs = "?"
+        self._begun = False
         self._presses = 0
 
     def follow(self, posted: Mapping[str, Any]) -> tuple[Any, str] | None:
@@ -74,13 +75,17 @@ class _Following:
                     for _ in range(self._presses):
                         self._cancel()
                 elif "event" in line:
-                    self._hear(decode(Event, line["event"], theirs=self._theirs))
+                    event: Event = decode(Event, line["event"], theirs=self._theirs)
+                    self._begun = self._begun or not isinstance(event, JobWaiting)
+                    self._hear(event)
                 else:
                     return self._outcome(line)
         if self._job is None:
             raise ServerGone(f"the server at {self._address} ended before it answered")
         log = "" if self._address.log is None else f" (its log: {self._address.log})"
-        raise ServerError(f"the server is gone before the end{log}; what was made stays")
+        if self._begun:
+            raise ServerError(f"the server is gone before the end{log}; what was made stays")
+        raise ServerError(f"the server is gone before it began{log}; type it again")
 
     def _outcome(self, line: Mapping[str, Any]) -> tuple[Any, str] | None:
         if "result" in line:

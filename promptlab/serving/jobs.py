@@ -89,13 +89,17 @@ class JobQueue:
             self._tell_places()
             self._changed.notify_all()
 
-    def take(self, timeout: float | None) -> Job | None:
-        """Wait for the next job and return it as the one under way; after ``timeout`` seconds close.
+    def wait(self, seconds: float) -> bool:
+        """Wait until a job came or the queue was closed; return False where neither happened in time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: bool(self._waiting) or self._closed, seconds)
+
+    def take(self) -> Job | None:
+        """Return the next job, as the one under way; where none waits, close.
 
         Invariant: a job is either returned here or was refused: none is left in a queue that is closed for idleness.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closed, timeout)
             if not self._waiting:
                 self._closed = True
                 return None

@@ -16,15 +16,16 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from math import inf
 from types import FrameType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from promptlab import __version__
 from promptlab.engine import ModelLoading
-from promptlab.errors import PromptLabError, ServerError, one_line
+from promptlab.errors import PromptLabError, ServerError, one_line, to_dict
 from promptlab.lab.execution.events import Event, RunStarted
-from promptlab.serving.jobs import Job, JobQueue
+from promptlab.serving.jobs import Job, JobQueue, QueueClosed
 from promptlab.serving.messages import FOREVER, KeepAlive, ServerStatus
 from promptlab.serving.verbs import GENERATING, call_verb
 
@@ -41,6 +42,8 @@ _BESIDE: Final = 4
 _CREDENTIALS: Final = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
 """Where the lab puts what stands in an address of MLflow; see :mod:`promptlab.tracking.address`."""
 
+_INTERRUPTED: Final[Mapping[str, Any]] = {"interrupted": True}
+
 _log = logging.getLogger("promptlab.serving")
 
 
@@ -50,7 +53,11 @@ class LabServer:
     Args:
         make_engine: creates the engine; called once, before the first job that needs it.
         keep_alive: minutes to stay after the last job.
-        is_outdated: whether the code on disk is not the one that runs here; asked after each job.
+        is_outdated: whether no client would find this server, because the code on disk is another by now: asked after
+            each job, and while there is none.
+        look_every: seconds between two such questions.
+        record_apart: whether the first job is recorded in MLflow by a process of its own, which imports MLflow while
+            this one imports torch; see :class:`promptlab.lab.Lab`.
     """
 
     def __init__(
@@ -59,9 +66,12 @@ class LabServer:
         *,
         keep_alive: KeepAlive = DEFAULT_KEEP_ALIVE,
         is_outdated: Callable[[], bool] = lambda: False,
+        look_every: float = 60.0,
+        record_apart: bool = False,
     ) -> None:
-        self._make_engine, self._is_outdated = make_engine, is_outdated
+        self._make_engine, self._is_outdated, self._look_every = make_engine, is_outdated, look_every
         self._engine: Engine | None = None
+        self._record_apart = record_apart
         self._keep_alive = keep_alive
         self._queue = JobQueue()
         self._beside = ThreadPoolExecutor(_BESIDE, thread_name_prefix="beside")
@@ -80,8 +90,11 @@ class LabServer:
             self._keep_alive = job.request.keep_alive
         if job.request.verb in GENERATING or _has_password(job.request.tracking_uri):
             self._queue.submit(job)
-        else:
-            self._beside.submit(self._carry_out, job)
+            return
+        try:
+            self._beside.submit(self._answer_beside, job)
+        except RuntimeError as error:  # they were shut down
+            raise QueueClosed("the server is ending") from error
 
     def cancel(self, job_id: str) -> None:
         """End a job as Ctrl-C does: asked once, images under way are finished; twice, it ends at once."""
@@ -101,12 +114,13 @@ class LabServer:
         with self._interrupted_by_signals():
             while True:
                 try:
-                    job = self._queue.take(self._patience())
+                    job = self._next()
                     if job is None:
                         break
                     self._work_on(job)
+                    self._import_mlflow()
                     if self._is_outdated():
-                        _log.info("the code has changed")
+                        _log.info("another server takes over")
                         break
                 except KeyboardInterrupt:  # it came a moment too late for the job that it was meant for
                     continue
@@ -120,60 +134,86 @@ class LabServer:
         """Return what the server is at now."""
         import psutil
 
-        jobs, patience = self._queue.jobs, self._patience()
-        left = None
-        if not jobs and patience is not None:
-            left = max(0.0, patience - (datetime.now(UTC) - self._idle_since).total_seconds())
+        jobs, left = self._queue.jobs, self._seconds_left()
         return ServerStatus(
             pid=os.getpid(), version=__version__, started_at=self._started, memory=psutil.Process().memory_info().rss,
-            model=self._model, jobs_done=self._queue.done, jobs=jobs, keep_alive=self._keep_alive, seconds_left=left,
+            model=self._model, jobs_done=self._queue.done, jobs=jobs, keep_alive=self._keep_alive,
+            seconds_left=None if jobs or left == inf else left,
         )  # fmt: skip
 
-    def _patience(self) -> float | None:
-        return None if self._keep_alive == FOREVER else float(self._keep_alive) * 60
+    def _next(self) -> Job | None:
+        """Wait for a job; return None, with the queue closed, once nobody waits for this server any more."""
+        while not self._queue.wait(min(self._look_every, self._seconds_left())):
+            if self._is_outdated() or not self._seconds_left():
+                break
+        return self._queue.take()
+
+    def _seconds_left(self) -> float:
+        """Return the seconds until it ends, as long as nothing is asked for."""
+        if self._keep_alive == FOREVER:
+            return inf
+        return max(0.0, float(self._keep_alive) * 60 - (datetime.now(UTC) - self._idle_since).total_seconds())
 
     def _work_on(self, job: Job) -> None:
+        """Carry out the job whose turn it is, and tell what came of it once the server is free for the next."""
         self._under_way, self._pressing = job, False
+        outcome = _INTERRUPTED  # where a signal comes between the outcome and its being noted
         try:
-            self._carry_out(job)
+            outcome = self._outcome(job)
         finally:
             self._under_way = None
             self._idle_since = datetime.now(UTC)
-            job.end({"interrupted": True})  # where a signal came between what it made and telling so
             self._queue.finished()
+            job.end(outcome)
 
-    def _carry_out(self, job: Job) -> None:
-        """Call the job's verb and tell what came of it."""
-        verb = job.request.verb
-        _log.info("%s %s in %s", job.id, verb, job.request.workspace)
+    def _answer_beside(self, job: Job) -> None:
+        job.end(self._outcome(job))
+
+    def _outcome(self, job: Job) -> Mapping[str, Any]:
+        """Call the job's verb and return what is to be told of it."""
+        _log.info("%s %s in %s", job.id, job.request.verb, job.request.workspace)
         try:
-            with _credentials_restored():
+            with _credentials_restored(), self._lab(job) as lab:
                 result = call_verb(
-                    self._lab(job), verb, job.arguments, theirs=job.theirs, watch=lambda event: self._heard(job, event)
-                )
-            job.end({"result": result})
+                    lab, job.request.verb, job.arguments, theirs=job.theirs,
+                    watch=lambda event: self._heard(job, event),
+                )  # fmt: skip
         except PromptLabError as error:
-            job.fail(error)
             _log.info("%s failed: %s", job.id, one_line(error))
+            return {"error": to_dict(error)}
         except KeyboardInterrupt:
-            job.end({"interrupted": True})
             _log.info("%s was stopped", job.id)
+            return _INTERRUPTED
         except Exception as error:  # noqa: BLE001 - whatever it is, the client is told and the next job is begun
             _log.exception("%s failed", job.id)
-            job.end(
-                {"unexpected": {"type": type(error).__name__, "message": str(error), "trace": traceback.format_exc()}}
-            )
+            told = {"type": type(error).__name__, "message": str(error), "trace": traceback.format_exc()}
+            return {"unexpected": told}
+        return {"result": result}
 
-    def _lab(self, job: Job) -> Lab:
+    @contextmanager
+    def _lab(self, job: Job) -> Iterator[Lab]:
         from promptlab.lab import Lab
 
-        request = job.request
+        request, apart = job.request, self._record_apart
         if not request.workspace.is_absolute():
             raise ServerError(f"the workspace {request.workspace} is no absolute path")
-        return Lab(
+        lab = Lab(
             request.workspace, database=request.database, tracking_uri=request.tracking_uri,
-            allow_pickle=request.allow_pickle, make_engine=self._warm_engine,
+            allow_pickle=request.allow_pickle, make_engine=self._warm_engine, record_apart=apart,
         )  # fmt: skip
+        try:
+            yield lab
+        finally:
+            if apart:
+                lab.close()
+
+    def _import_mlflow(self) -> None:
+        """Import MLflow here, once the first job is told and its client waits for nothing any more."""
+        if self._record_apart:
+            from promptlab.tracking.schema import import_stores
+
+            import_stores(own=True)
+            self._record_apart = False
 
     def _warm_engine(self) -> Engine:
         if self._engine is None:

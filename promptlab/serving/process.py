@@ -92,6 +92,8 @@ def answering(listener: socket.socket, app: Guard) -> Iterator[None]:
 
 
 def _work(server: LabServer, listener: socket.socket, app: Guard, ready: Callable[[], None]) -> None:
+    # MLflow would keep a workspace's file open from job to job, and go on writing to one that was deleted since.
+    os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
     with answering(listener, app):
         ready()
         server.work()

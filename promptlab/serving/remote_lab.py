@@ -10,43 +10,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from promptlab.lab import DEFAULT_EXPERIMENT
 from promptlab.lab.execution.events import Watch
 from promptlab.lab.execution.watch import unwatched
 from promptlab.lab.history.rerun import PromptEdit, RunOrImage, rerun_spec
-from promptlab.records import ImageRating, ProbeRecord, RunRecord, RunSummary, SweepRecord
+from promptlab.records import ProbeRecord, RunRecord, SweepRecord
 from promptlab.serving.absolute_paths import absolute_ref, absolute_source, absolute_spec, absolute_sweep
-from promptlab.serving.job_stream import FindServer, carry_out
+from promptlab.serving.job_stream import FindServer
 from promptlab.serving.messages import JobRequest, KeepAlive
+from promptlab.serving.remote_services import Asker, RemoteHistory, RemoteMaintenance, RemoteRatings
 from promptlab.specs import RunSpec
-from promptlab.wire import decode
 from promptlab.workspace import Workspace
 
 if TYPE_CHECKING:
     from promptlab.expand.sweep import Sweep
-    from promptlab.lab.maintenance.doctor.findings import Finding
-    from promptlab.lab.maintenance.doctor.sync import SyncResult
     from promptlab.lab.maintenance.verify import Verdict
     from promptlab.lab.preferences.prompt_effect import PromptEffect
     from promptlab.plan import Plan
-    from promptlab.store.text_search import SearchHit, SearchQuery
 
-__all__ = ["RemoteHistory", "RemoteLab", "RemoteMaintenance", "RemoteRatings"]
-
-
-class _Asker:
-    """Sends verbs for one workspace to whatever server there is."""
-
-    def __init__(self, find: FindServer, asked: JobRequest) -> None:
-        self._find, self._asked = find, asked
-
-    def ask(self, verb: str, gives: Any, watch: Watch = unwatched, /, **arguments: Any) -> Any:
-        """Return what the verb gives; ``gives`` is its type."""
-        plain, theirs = carry_out(self._find, replace(self._asked, verb=verb), arguments, watch)
-        return decode(gives, plain, theirs=theirs)
+__all__ = ["RemoteLab"]
 
 
 class RemoteLab:
@@ -74,7 +58,7 @@ class RemoteLab:
     ) -> None:
         self.workspace = workspace if isinstance(workspace, Workspace) else Workspace.at(workspace, database)
         self._tracking_uri = tracking_uri
-        asker = _Asker(
+        asker = Asker(
             find,
             JobRequest(
                 verb="", workspace=self.workspace.root, database=self.workspace.database_url, tracking_uri=tracking_uri,
@@ -232,103 +216,3 @@ class RemoteLab:
             "effect", PromptEffect, watch, ref=absolute_ref(ref), clip_model=clip_model, score=score, device=device
         )
         return effect
-
-
-class RemoteHistory:
-    """Looks up what :class:`promptlab.lab.history.history.History` does; waits for no job."""
-
-    def __init__(self, asker: _Asker) -> None:
-        self._ask = asker.ask
-
-    def find(self, ref: str) -> RunOrImage:
-        """See :meth:`promptlab.lab.history.history.History.find`."""
-        found: RunOrImage = self._ask("history.find", RunOrImage, ref=absolute_ref(ref))
-        return found
-
-    def find_sweep(self, ref: str) -> int | None:
-        """See :meth:`promptlab.lab.history.history.History.find_sweep`."""
-        found: int | None = self._ask("history.find_sweep", int | None, ref=absolute_ref(ref))
-        return found
-
-    def sweep(self, sweep_id: int) -> SweepRecord:
-        """See :meth:`promptlab.lab.history.history.History.sweep`."""
-        sweep: SweepRecord = self._ask("history.sweep", SweepRecord, sweep_id=sweep_id)
-        return sweep
-
-    def list(self, *, experiment: str | None = None, limit: int | None = None) -> tuple[RunSummary, ...]:
-        """See :meth:`promptlab.lab.history.history.History.list`."""
-        runs: tuple[RunSummary, ...] = self._ask(
-            "history.list", tuple[RunSummary, ...], experiment=experiment, limit=limit
-        )
-        return runs
-
-    def count(self) -> tuple[int, int]:
-        """See :meth:`promptlab.lab.history.history.History.count`."""
-        counts: tuple[int, int] = self._ask("history.count", tuple[int, int])
-        return counts
-
-    def search(self, query: SearchQuery) -> tuple[SearchHit, ...]:
-        """See :meth:`promptlab.lab.history.history.History.search`."""
-        from promptlab.store.text_search import SearchHit
-
-        hits: tuple[SearchHit, ...] = self._ask("history.search", tuple[SearchHit, ...], query=query)
-        return hits
-
-
-class RemoteRatings:
-    """Keeps stars and favourites as :class:`promptlab.lab.preferences.ratings.Ratings` does."""
-
-    def __init__(self, asker: _Asker) -> None:
-        self._ask = asker.ask
-
-    def rate(
-        self, refs: Sequence[str], stars: int, *, tell: bool = True, watch: Watch = unwatched
-    ) -> tuple[ImageRating, ...]:
-        """See :meth:`promptlab.lab.preferences.ratings.Ratings.rate`."""
-        images: tuple[ImageRating, ...] = self._ask(
-            "ratings.rate",
-            tuple[ImageRating, ...],
-            watch,
-            refs=[absolute_ref(ref) for ref in refs],
-            stars=stars,
-            tell=tell,
-        )
-        return images
-
-    def favourite(
-        self, refs: Sequence[str], *, favourite: bool = True, tell: bool = True, watch: Watch = unwatched
-    ) -> tuple[ImageRating, ...]:
-        """See :meth:`promptlab.lab.preferences.ratings.Ratings.favourite`."""
-        images: tuple[ImageRating, ...] = self._ask(
-            "ratings.favourite", tuple[ImageRating, ...], watch,
-            refs=[absolute_ref(ref) for ref in refs], favourite=favourite, tell=tell,
-        )  # fmt: skip
-        return images
-
-
-class RemoteMaintenance:
-    """Looks after a workspace as :class:`promptlab.lab.maintenance.maintenance.Maintenance` does."""
-
-    def __init__(self, asker: _Asker) -> None:
-        self._ask = asker.ask
-
-    def doctor(self, *, watch: Watch = unwatched) -> tuple[Finding, ...]:
-        """See :meth:`promptlab.lab.maintenance.maintenance.Maintenance.doctor`."""
-        from promptlab.lab.maintenance.doctor.findings import Finding
-
-        found: tuple[Finding, ...] = self._ask("maintenance.doctor", tuple[Finding, ...], watch)
-        return found
-
-    def fix(self, findings: Sequence[Finding], *, watch: Watch = unwatched) -> tuple[Finding, ...]:
-        """See :meth:`promptlab.lab.maintenance.maintenance.Maintenance.fix`."""
-        from promptlab.lab.maintenance.doctor.findings import Finding
-
-        left: tuple[Finding, ...] = self._ask("maintenance.fix", tuple[Finding, ...], watch, findings=tuple(findings))
-        return left
-
-    def sync(self, watch: Watch = unwatched, *, everything: bool = False) -> SyncResult:
-        """See :meth:`promptlab.lab.maintenance.maintenance.Maintenance.sync`."""
-        from promptlab.lab.maintenance.doctor.sync import SyncResult
-
-        told: SyncResult = self._ask("maintenance.sync", SyncResult, watch, everything=everything)
-        return told

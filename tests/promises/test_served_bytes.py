@@ -1,47 +1,39 @@
-"""The same bytes from a server, whether it has just started or is warm, as from the command itself."""
-
-import json
-import os
-import subprocess
-import sys
+"""The same bytes from a server, whether it has just started or is warm, as from a process that does all itself."""
 
 import pytest
 
 from promptlab.images.png import pixel_sha256, read_pixels
 from promptlab.lab import Lab
-from tests.serving.running import short_folder
+from promptlab.serving.connection import request
+from promptlab.serving.discovery import find_or_start
+from promptlab.serving.remote_lab import RemoteLab
+from promptlab.specs import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant
 
 pytestmark = pytest.mark.slow
 
-COMMAND = ("run", "a wizard", "--seeds", "0-1", "--steps", "2", "--size", "64", "--again", "--scheduler", "euler-a")
+SPEC = RunSpec(
+    pipeline=PipelineSpec(model="mini", scheduler=SchedulerSpec(name="EulerAncestralDiscreteScheduler")),
+    call=CallSpec(num_inference_steps=2, height=64, width=64), variants=(Variant(prompt="a wizard"),), seeds=(0, 1),
+)  # fmt: skip
 
 
-def test_bytes_of_a_server_are_those_of_a_command_alone(workspace):
-    """Cold, in a server's first job and in its next: one recipe, one environment, one picture each."""
-    with short_folder() as folder:
-        environ = {**os.environ, "OMP_NUM_THREADS": "1", "XDG_RUNTIME_DIR": str(folder), "PROMPTLAB_KEEP_ALIVE": "5",
-                   "PROMPTLAB_WORKSPACE": str(workspace.root)}  # fmt: skip
-        environ.pop("PROMPTLAB_ENGINE", None)
-
-        def typed(*words):
-            done = subprocess.run(
-                [sys.executable, "-m", "promptlab", *words], env=environ, capture_output=True, text=True
-            )
-            assert done.returncode == 0, done.stderr
-            return done.stdout
-
-        typed(*COMMAND, "--no-server")
-        typed(*COMMAND)
-        typed(*COMMAND)
-        assert json.loads(typed("server", "status", "--json"))["jobs_done"] == 2
-        typed("server", "stop")
-    history = Lab(workspace).history
-    cold, first, warm = (history.find(str(number)).run for number in (1, 2, 3))
-    assert cold.environment == first.environment == warm.environment
+def test_bytes_of_a_server_are_those_of_a_process_alone(engine, workspace, runtime, monkeypatch):
+    """In this process, in a server's first job and in its next: one recipe, one environment, one picture each."""
+    monkeypatch.setenv("PROMPTLAB_ENGINE", "diffusers")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as many as the engine of this process has
+    address = find_or_start(runtime, keep_alive="5")
+    served = RemoteLab(lambda _replacing: address, workspace)
+    alone, cold, warm = (
+        Lab(workspace, engine=engine).run(SPEC),
+        served.run(SPEC, again=True),
+        served.run(SPEC, again=True),
+    )
+    assert request(address, "GET", "/status")["status"]["jobs_done"] == 2
+    assert alone.environment == cold.environment == warm.environment
+    assert [image.recipe_key for image in alone.images] == [image.recipe_key for image in warm.images]
     made = [
-        [pixel_sha256(read_pixels(workspace.root / image.path)) for image in run.images] for run in (cold, first, warm)
+        [pixel_sha256(read_pixels(workspace.root / image.path)) for image in run.images] for run in (alone, cold, warm)
     ]
     assert made[0] == made[1] == made[2]
-    assert [image.pixel_sha256 for image in warm.images] == made[0]
     assert len(set(made[0])) == 2
-    assert not any(image.linked for image in warm.images)
+    assert not any(image.linked for image in (*cold.images, *warm.images))

@@ -49,6 +49,13 @@ def test_key_of_another_interpreter_or_mask_is_another(monkeypatch):
     assert environment_key(HERE) != before
 
 
+def test_key_of_other_cores_is_another(monkeypatch):
+    """Torch has as many threads as it may use cores, and another number is another environment."""
+    before = environment_key(HERE)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _process: {0, 77}, raising=False)
+    assert environment_key(HERE) != before
+
+
 def test_code_stamp_of_edited_code_is_another(monkeypatch, tmp_path):
     """A module that is edited or replaced, in any folder of the package, is noticed."""
     (tmp_path / "promptlab" / "serving").mkdir(parents=True)

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -127,3 +128,24 @@ def test_client_of_a_server_that_is_not_there_says_so(place, tmp_path):
     with pytest.raises(ServerError, match=r"does not answer: .*No such file"):
         remote(place, tmp_path).history.count()
     assert list(place.folder.iterdir()) == []
+
+
+def test_job_that_waits_for_a_server_that_is_killed_is_told_that_it_never_began(place, workspace, tmp_path):
+    """There is nothing to resume: it is typed again."""
+    told = []
+
+    def ask():
+        with pytest.raises(ServerError, match=r"^the server is gone before it began \(its log: .*\); type it again$"):
+            remote(place, tmp_path).resume(watch=told.append)
+        told.append("gone")
+
+    def watch(event):
+        if isinstance(event, RunStarted):
+            waiting.start()
+
+    waiting = threading.Thread(target=ask)
+    with server_process(place, seed=30, happens="kill"):
+        with pytest.raises(ServerError, match="the server is gone before the end"):
+            remote(place, workspace).run(SPEC, watch=watch)
+        waiting.join()
+    assert told == [JobWaiting(ahead=1), "gone"]

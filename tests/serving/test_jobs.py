@@ -27,12 +27,12 @@ def test_jobs_are_taken_in_order_and_see_their_place():
     """One is under way; each of the others is told how many are before it, whenever that changes."""
     queue = JobQueue()
     first, second, third = Heard(queue), Heard(queue), Heard(queue)
-    assert queue.take(0) is first.job
+    assert queue.take() is first.job
     assert [one.ahead for one in queue.jobs] == [0, 1, 2]
     queue.finished()
-    assert queue.take(0) is second.job
+    assert queue.take() is second.job
     queue.finished()
-    assert queue.take(0) is third.job
+    assert queue.take() is third.job
     queue.finished()
     assert first.places == []
     assert second.places[0] == 1
@@ -45,7 +45,7 @@ def test_job_that_waits_is_cancelled_out_of_the_line():
     """It ends as interrupted, and those behind it move up; one that is under way is handed back instead."""
     queue = JobQueue()
     first, second, third = Heard(queue), Heard(queue), Heard(queue)
-    queue.take(0)
+    queue.take()
     assert queue.cancel(second.job.id) is None
     assert second.lines[-1] == {"interrupted": True}
     assert third.places[-1] == 1
@@ -53,10 +53,20 @@ def test_job_that_waits_is_cancelled_out_of_the_line():
     assert queue.cancel("nobody") is None
 
 
+def test_queue_that_is_waited_for_tells_whether_something_came():
+    """A job, or its end; where neither came in time, it is as open as before."""
+    queue = JobQueue()
+    assert queue.wait(0) is False
+    Heard(queue)
+    assert queue.wait(0) is True
+    queue.close()
+    assert queue.wait(0) is True
+
+
 def test_queue_that_was_idle_is_closed_and_loses_no_job():
     """Whoever comes a moment too late is told so, and asks another server."""
     queue = JobQueue()
-    assert queue.take(0) is None
+    assert queue.take() is None
     with pytest.raises(QueueClosed):
         Heard(queue)
 
@@ -65,9 +75,9 @@ def test_queue_that_is_closed_hands_back_what_waited():
     """The one under way is not among them."""
     queue = JobQueue()
     first, second = Heard(queue), Heard(queue)
-    queue.take(0)
+    queue.take()
     assert queue.close() == (second.job,)
-    assert queue.take(None) is None
+    assert queue.take() is None
     assert first.job.state == "running"
 
 

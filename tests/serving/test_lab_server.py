@@ -1,6 +1,7 @@
 """What a server does between jobs and beside them."""
 
 import os
+import shutil
 import threading
 
 import pytest
@@ -125,11 +126,31 @@ def test_status_tells_model_memory_jobs_and_time_left(served, workspace):
     assert status()["memory"] > 10**6
 
 
+def test_workspace_that_was_deleted_is_begun_anew(served, workspace, prepared_database):
+    """Nothing of it stays open in a server: rows, pictures and MLflow's pages are those of the new folder."""
+    for _ in range(2):
+        lab = RemoteLab(served, workspace)
+        run = lab.run(SPEC)
+        assert (run.id, run.complete) == (1, True)
+        assert lab.maintenance.doctor() == ()
+        shutil.rmtree(workspace.root)
+        workspace.root.mkdir()
+        shutil.copy(prepared_database, workspace.database)
+
+
 def test_server_whose_code_has_changed_ends_after_its_job(tmp_path):
     """What it was asked for is made; the next client finds no server, and starts another."""
     server = LabServer(Painter, is_outdated=lambda: True)
     with running_server(Painter(), server=server) as find:
         assert RemoteLab(find, tmp_path / "new").resume() == ()
+    with pytest.raises(QueueClosed):
+        server.submit(job_of(tmp_path))
+
+
+def test_server_that_no_client_finds_any_more_ends_while_it_is_idle(tmp_path):
+    """The code was upgraded, or its socket was taken away: it holds no memory for nobody."""
+    server = LabServer(Painter, keep_alive="forever", is_outdated=lambda: True, look_every=0)
+    server.work()
     with pytest.raises(QueueClosed):
         server.submit(job_of(tmp_path))
 

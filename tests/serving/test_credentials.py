@@ -1,0 +1,39 @@
+"""The token is in the environment, or in a file that only the user reads."""
+
+import pytest
+
+from promptlab.errors import InputError
+from promptlab.serving.credentials import TOKEN, TOKEN_FILE, read_token, token_file
+
+
+@pytest.fixture(autouse=True)
+def file(monkeypatch, tmp_path):
+    """Name a file that is not there."""
+    monkeypatch.delenv(TOKEN, raising=False)
+    monkeypatch.setenv(TOKEN_FILE, str(tmp_path / "new" / "token"))
+    return tmp_path / "new" / "token"
+
+
+def test_token_of_the_environment_goes_first(file, monkeypatch):
+    """No file is made for it."""
+    monkeypatch.setenv(TOKEN, "told")
+    assert read_token(make=True) == "told"
+    assert not file.exists()
+
+
+def test_token_is_made_once(file):
+    """For a server; a client makes none."""
+    assert read_token() is None
+    token = read_token(make=True)
+    assert len(token) >= 40
+    assert read_token(make=True) == read_token() == token
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert token_file() == file
+
+
+def test_token_file_that_others_read_is_refused(file):
+    """The command that mends it is said, and the token is not."""
+    read_token(make=True)
+    file.chmod(0o644)
+    with pytest.raises(InputError, match=r"can be read by others; type: chmod 600 .*/new/token$"):
+        read_token()
