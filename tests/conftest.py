@@ -65,6 +65,7 @@ def pytest_collection_modifyitems(config, items):
 
 
 gc.disable()  # until everything is collected
+gc.set_threshold(50_000, 20, 20)  # what holds much memory asks for a collection of its own when it is let go of
 
 
 def pytest_collection_finish():

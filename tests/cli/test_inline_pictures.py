@@ -60,7 +60,7 @@ def in_terminal(*words, answers=(PLAIN,), columns=80, stdin=None, **environment)
     waits.register(ours, select.POLLIN)
     while True:
         try:
-            piece = os.read(ours, 65536) if waits.poll(60_000) else b""
+            piece = os.read(ours, 65536) if waits.poll(600_000) else b""
         except OSError:  # Linux says so when the other end is closed
             break
         if not piece:

@@ -74,7 +74,14 @@ def statuses(promptlab, ref):
     return run["status"], sum(image["status"] == "MADE" for image in run["images"]), len(run["images"])
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["Ctrl-C", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize(
+    "sign",
+    [
+        pytest.param(signal.SIGINT, id="Ctrl-C"),
+        pytest.param(signal.SIGTERM, id="SIGTERM", marks=pytest.mark.exhaustive),
+        pytest.param(signal.SIGHUP, id="SIGHUP", marks=pytest.mark.exhaustive),
+    ],
+)
 def test_run_stopped_finishes_the_batch_and_says_how_to_go_on(sign, promptlab, workspace, at_seed, monkeypatch):
     """One line when it is pressed, one at the end; the batch in flight is whole; resume makes the rest."""
     monkeypatch.chdir(workspace.root)

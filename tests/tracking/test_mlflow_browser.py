@@ -172,6 +172,7 @@ def test_run_page_artifacts_have_an_image_by_its_seed(told, page):
     page.wait_for_function("() => [...document.images].some(image => image.naturalWidth == 128)")
 
 
+@pytest.mark.exhaustive
 def test_sweep_page_leads_with_the_overview_and_names_its_runs(told, page):
     """The overview whole on the first screen; the runs a click away; the way to compare them."""
     server, ids = told
@@ -238,6 +239,7 @@ def test_prompt_page_shows_versions_in_order(told, page):
         page.get_by_text(alias).first.wait_for()
 
 
+@pytest.mark.exhaustive
 def test_prompt_page_a_click_away_from_a_run_shows_words_as_text(told, page):
     """What a user typed is text there, too."""
     page.goto(address_of(told, 3, tail="?workflowType=machine_learning"))

@@ -27,7 +27,7 @@ BY_NAME = {family.name: family for family in FAMILIES}
 
 
 def marks_of(family):
-    """Of one family: ten represent their kinds in every run, the others are run by ``make exhaustive``."""
+    """Of one family: seven represent their kinds in every run, the others are run by ``make exhaustive``."""
     needs = [needing(family.needs)] if family.needs else []
     return needs if family.represents else [*needs, pytest.mark.exhaustive]
 
