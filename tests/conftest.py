@@ -95,7 +95,7 @@ def _look_past_modules():
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_folder(tmp_path_factory):
-    """Keep hashes of weights in a folder of the tests, and not among those of whoever runs them."""
+    """Keep what is remembered of weights and pictures in a folder of the tests, not of whoever runs them."""
     os.environ["PROMPTLAB_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 

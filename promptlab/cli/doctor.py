@@ -20,7 +20,9 @@ __all__ = ["doctor"]
 
 @click.command()
 @click.option("--fix", is_flag=True, help="Mend what can be mended without losing anything.")
-@click.option("--deep", is_flag=True, help="Read weights anew whose hashes are remembered: gigabytes, minutes.")
+@click.option(
+    "--deep", is_flag=True, help="Read all pictures and weights anew that were read before: gigabytes, minutes."
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @workspace_options
 @tracking_option
@@ -34,7 +36,7 @@ def doctor(fix: bool, deep: bool, as_json: bool, workspace: str | None, tracking
     """
     lab = open_lab(workspace, tracking_uri)
     with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
-        found = lab.maintenance.doctor(watch=progress)
+        found = lab.maintenance.doctor(deep=deep, watch=progress)
         left = lab.maintenance.fix(found, watch=progress) if fix and found else found
         if deep:
             weights = lab.maintenance.check_weights(watch=progress)

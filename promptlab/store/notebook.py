@@ -127,6 +127,7 @@ class Notebook:
     unfinished = _reads("looking for what is owed", queries.unfinished)
     untracked = _reads("looking for runs that MLflow does not know", queries.untracked)
     last_run_id = _reads("reading the newest run", queries.last_run_id)
+    unpublished = _reads("looking for runs that are under way", queries.unpublished)
     run_statuses = _reads("reading the runs", queries.run_statuses)
     probe_trials = _reads("reading what batches took", queries.probe_trials)
     pace = _reads("looking at what runs took", queries.pace)

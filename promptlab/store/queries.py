@@ -39,6 +39,7 @@ __all__ = [
     "sweep_of",
     "uids",
     "unfinished",
+    "unpublished",
     "untracked",
 ]
 
@@ -187,6 +188,24 @@ def run_statuses(session: Session) -> tuple[tuple[int, RunStatus], ...]:
     """Return every run's number and status, oldest first."""
     rows = session.execute(select(RunRow.id, RunRow.status).order_by(RunRow.id))
     return tuple((run_id, RunStatus(status)) for run_id, status in rows)
+
+
+def unpublished(session: Session) -> dict[int, int | None]:
+    """Return the runs that may be under way: not ended, or not in MLflow, they or their sweeps.
+
+    Returns:
+        The number of the sweep that each is a part of, by its own.
+    """
+    open_sweeps = select(SweepRow.id).where(SweepRow.tracked_at.is_(None))
+    rows = session.execute(
+        select(RunRow.id, RunRow.sweep_id).where(
+            RunRow.status.in_((RunStatus.SCHEDULED, RunStatus.RUNNING))
+            | RunRow.tracked_at.is_(None)
+            | RunRow.sweep_id.in_(open_sweeps)
+            | RunRow.sweep_id.in_(select(RunRow.sweep_id).where(RunRow.tracked_at.is_(None)))
+        )
+    )
+    return {run_id: sweep_id for run_id, sweep_id in rows}  # noqa: C416 - rows are no pairs to mypy
 
 
 def probe_trials(session: Session, setting: str) -> dict[int, ProbeTrial]:

@@ -7,6 +7,7 @@ descriptions are the reader's to edit and are not compared.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -56,18 +57,22 @@ class MlflowDifference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredArtifact:
-    """Describes a file that MLflow has: its size in bytes, and where it lies when that is on this machine."""
+    """Describes a file that MLflow has: its size in bytes, and where it lies when that is on this machine.
+
+    Args:
+        place: device and number of the file there, by which hard links are known.
+    """
 
     size: int
     path: Path | None = None
+    place: tuple[int, int] | None = None
 
     def holds(self, source: Path) -> bool:
         """Return whether it has the bytes of ``source``; of files elsewhere only the size is known."""
-        if self.path is None:
-            return self.size == source.stat().st_size
-        if self.path.samefile(source):
-            return True
-        return self.size == source.stat().st_size and self.path.read_bytes() == source.read_bytes()
+        there = source.stat()
+        if self.path is None or self.place == (there.st_dev, there.st_ino):
+            return self.path is not None or self.size == there.st_size
+        return self.size == there.st_size and self.path.read_bytes() == source.read_bytes()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -162,11 +167,20 @@ class MlflowAudit:
                 yield one.path, StoredArtifact(size=int(one.file_size or 0))
 
 
-def _files_in(folder: Path) -> Iterator[tuple[str, StoredArtifact]]:
-    for path in folder.rglob("*"):
+def _files_in(folder: Path, within: str = "") -> Iterator[tuple[str, StoredArtifact]]:
+    try:
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        name = f"{within}{entry.name}"
         with suppress(FileNotFoundError):  # one that somebody is just putting in its place
-            if path.is_file():
-                yield path.relative_to(folder).as_posix(), StoredArtifact(size=path.stat().st_size, path=path)
+            if entry.is_dir():
+                yield from _files_in(folder / entry.name, f"{name}/")
+            elif entry.is_file():
+                found = entry.stat()
+                place = (found.st_dev, found.st_ino)
+                yield name, StoredArtifact(size=found.st_size, path=folder / entry.name, place=place)
 
 
 def _newest_first(runs: Iterable[Run]) -> list[Run]:

@@ -6,7 +6,7 @@ everybody else: whoever looks for runs that were left does not find one that has
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
@@ -48,6 +48,19 @@ class RunLocks:
                 return True
             sweep_id = self._sweep_of(run_id)
             return sweep_id is not None and _is_held(self._sweep_lock(sweep_id))
+
+    def busy_of(self, runs: Mapping[int, int | None]) -> set[int]:
+        """Return those of many runs that processes are making at this moment; see :meth:`busy`.
+
+        Args:
+            runs: the number of the sweep that each is a part of, by its own.
+        """
+        if not runs or not self._home.is_dir():
+            return set()
+        with self.beginning():
+            sweeps = {sweep_id for sweep_id in runs.values() if sweep_id is not None}
+            held = {sweep_id for sweep_id in sweeps if _is_held(self._sweep_lock(sweep_id))}
+            return {run_id for run_id, sweep_id in runs.items() if sweep_id in held or _is_held(self._lock(run_id))}
 
     @contextmanager
     def beginning(self) -> Iterator[None]:

@@ -31,8 +31,11 @@ class Maintenance:
     def __init__(self, context: LabContext) -> None:
         self._context = context
 
-    def doctor(self, *, watch: Watch = unwatched) -> tuple[Finding, ...]:
+    def doctor(self, *, deep: bool = False, watch: Watch = unwatched) -> tuple[Finding, ...]:
         """Check that database, image files and MLflow agree. Changes nothing.
+
+        Args:
+            deep: read every image, also those that agreed once and whose size and time have not changed since.
 
         Raises:
             WorkspaceError: when a newer PromptLab wrote the database.
@@ -40,7 +43,7 @@ class Maintenance:
         """
         from promptlab.lab.maintenance.doctor import Doctor
 
-        return tuple(Doctor(self._context, watch).findings())
+        return tuple(Doctor(self._context, watch, deep=deep).findings())
 
     def check_weights(self, *, watch: Watch = unwatched) -> tuple[Finding, ...]:
         """Read weights anew whose hashes are remembered on this machine.

@@ -11,7 +11,7 @@ import pytest
 
 from promptlab.errors import NotFound, WorkspaceError
 from promptlab.expand import Axis, build_sweep
-from promptlab.images.png import encode_png, read_pixels, read_text
+from promptlab.images.png import encode_png, pixel_sha256, read_pixels, read_text
 from promptlab.lab import Lab
 from promptlab.lab.execution.events import ImagesGenerated
 from promptlab.lab.maintenance.doctor import FindingKind
@@ -79,6 +79,36 @@ def test_doctor_of_a_whole_workspace_finds_and_changes_nothing(lab, run):
     before = content(lab.workspace)
     assert lab.maintenance.doctor() == ()
     assert content(lab.workspace) == before
+
+
+def test_doctor_reads_again_what_changed_and_deep_what_did_not(lab, run):
+    """A disk that rots changes neither size nor time: only --deep finds that. A row that is edited is found by both."""
+    assert lab.maintenance.doctor() == ()
+    path = file_of(lab, run, 4)
+    whole, times = path.read_bytes(), path.stat()
+    path.write_bytes(whole[:-60] + bytes(60))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert lab.maintenance.doctor() == ()
+    (found,) = lab.maintenance.doctor(deep=True)
+    assert (found.kind, found.subject) == (FindingKind.DAMAGED, "image 1/4")
+    assert lab.maintenance.doctor() == (found,)
+    path.write_bytes(whole)
+    assert lab.maintenance.doctor() == ()
+    sql(lab, "UPDATE promptlab_images SET pixel_sha256 = 'x' WHERE position = 1")
+    assert FindingKind.PIXELS in kinds(lab)
+
+
+def test_doctor_of_a_whole_workspace_reads_no_picture_twice(lab, run, monkeypatch):
+    """What was read whole and has not changed is left alone, also where the cache cannot be kept."""
+    read = []
+    monkeypatch.setattr("promptlab.images.png.pixel_sha256", lambda pixels: read.append(pixels) or pixel_sha256(pixels))
+    assert (lab.maintenance.doctor(), len(read)) == ((), 6)
+    assert (lab.maintenance.doctor(), len(read)) == ((), 6)
+    lab.run(SPEC.vary(seeds=(7,)))
+    assert (lab.maintenance.doctor(), len(read)) == ((), 8)
+    (lab.workspace.root.parent / "file").touch()
+    monkeypatch.setenv("PROMPTLAB_CACHE", str(lab.workspace.root.parent / "file"))
+    assert (lab.maintenance.doctor(), len(read)) == ((), 16)
 
 
 def test_doctor_of_an_empty_folder_leaves_it_empty(tmp_path):

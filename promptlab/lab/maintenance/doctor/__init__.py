@@ -13,8 +13,15 @@ from collections.abc import Collection, Iterator
 from promptlab.errors import TrackerError
 from promptlab.lab.context import LabContext
 from promptlab.lab.execution.events import Progress, Watch
+from promptlab.lab.maintenance.doctor.checked_files import CheckedFiles
 from promptlab.lab.maintenance.doctor.database import check_readable, check_references
-from promptlab.lab.maintenance.doctor.files import check_images, find_leftovers, find_orphans, read_images
+from promptlab.lab.maintenance.doctor.files import (
+    check_images,
+    find_leftovers,
+    find_orphans,
+    read_images,
+    remember_agreeing,
+)
 from promptlab.lab.maintenance.doctor.findings import Finding, FindingKind
 from promptlab.lab.maintenance.doctor.runs import (
     check_complete,
@@ -37,10 +44,12 @@ class Doctor:
     Args:
         context: the services of the lab.
         watch: called with :class:`~promptlab.lab.execution.events.Progress`.
+        deep: read every file, also those that have not changed since they were read and agreed.
     """
 
-    def __init__(self, context: LabContext, watch: Watch) -> None:
+    def __init__(self, context: LabContext, watch: Watch, *, deep: bool = False) -> None:
         self._context, self._watch = context, watch
+        self._checked = CheckedFiles.of(context.workspace, deep=deep)
 
     def findings(self) -> Iterator[Finding]:
         """Yield all that is wrong: database, runs and images, rows, stray files, MLflow.
@@ -58,8 +67,8 @@ class Doctor:
         if dangling:  # records cannot be put together from rows that do not exist
             return
         run_ids = [run_id for run_id, _ in context.notebook.run_statuses()]
-        busy = {run_id for run_id in run_ids if context.locks.busy(run_id)}
-        runs = {run_id: context.notebook.run(run_id) for run_id in run_ids if run_id not in busy}
+        busy = context.locks.busy_of(context.notebook.unpublished())
+        runs = {run.id: run for run in context.notebook.runs([run_id for run_id in run_ids if run_id not in busy])}
         cut_short = context.cut_short_sweeps()
         doubted: set[int] = set()
         for finding in self._runs(runs, cut_short):
@@ -68,22 +77,27 @@ class Doctor:
             yield finding
         edited = {runs[run_id].sweep_id for run_id in doubted}  # their recipes say nothing of what was asked for
         yield from check_cut_short({one: count for one, count in cut_short.items() if one not in edited})
+        self._checked.keep()
         yield from self._strays(runs, busy)
         yield from self._mlflow(runs, doubted)
 
     def _runs(self, runs: dict[int, RunRecord], cut_short: Collection[int]) -> Iterator[Finding]:
         workspace, notebook = self._context.workspace, self._context.notebook
         images = read_images(
-            runs.values(), workspace, lambda count, of: self._watch(Progress(what="pictures", count=count, of=of))
+            runs,
+            workspace,
+            self._checked,
+            lambda count, of: self._watch(Progress(what="pictures", count=count, of=of)),
         )
         for run in runs.values():  # rows first: images are made again from them
             yield from check_recipe_keys(run)
-        yield from check_metadata(images, runs)
-        yield from check_images(images)
+        found = [*check_metadata(images, runs), *check_images(images)]
+        yield from found
+        remember_agreeing(images, found, self._checked)
         for run in runs.values():
             yield from check_complete(run)
             if run.status in ENDED:
-                yield from check_grid(run, workspace)
+                yield from check_grid(run, workspace, self._checked)
                 yield from check_report(run, workspace)
         for sweep_id in sorted(
             {run.sweep_id for run in runs.values() if run.sweep_id is not None}.difference(cut_short)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -22,9 +23,18 @@ from promptlab.workspace import Workspace
 
 if TYPE_CHECKING:
     from promptlab.images.metadata import ImageMetadata
+    from promptlab.lab.maintenance.doctor.checked_files import CheckedFiles, Stamp
     from promptlab.store.notebook import Notebook
 
-__all__ = ["ImageFile", "check_images", "find_leftovers", "find_orphans", "read_images", "set_aside_command"]
+__all__ = [
+    "ImageFile",
+    "check_images",
+    "find_leftovers",
+    "find_orphans",
+    "read_images",
+    "remember_agreeing",
+    "set_aside_command",
+]
 
 _LEFTOVER_AGE: Final = 600.0
 """Seconds after which a file that is half written counts as a leftover: the longest write takes a few."""
@@ -49,6 +59,7 @@ class ImageFile:
         pixel_sha256: of its pixels.
         metadata: what it says about itself; ``None`` when it says nothing.
         metadata_problem: why its metadata could not be read.
+        stamp: of :meth:`CheckedFiles.stamp`, from before it was read.
     """
 
     path: str
@@ -59,6 +70,7 @@ class ImageFile:
     pixel_sha256: str | None = None
     metadata: ImageMetadata | None = None
     metadata_problem: str | None = None
+    stamp: Stamp | None = None
 
     @property
     def whole(self) -> bool:
@@ -67,29 +79,62 @@ class ImageFile:
 
 
 def read_images(
-    runs: Iterable[RunRecord], workspace: Workspace, progress: Callable[[int, int], None]
+    runs: Mapping[int, RunRecord],
+    workspace: Workspace,
+    checked: CheckedFiles,
+    progress: Callable[[int, int], None],
 ) -> tuple[ImageFile, ...]:
-    """Read every file that a made image of ``runs`` points at.
+    """Read the files that made images point at, but for those that agreed and have not changed since.
 
     Args:
         progress: called after each file with how many have been read, of how many.
     """
     by_path: dict[str, list[ImageRecord]] = {}
-    for run in runs:
+    for run in runs.values():
         for image in run.made:
             by_path.setdefault(image.path or "", []).append(image)
-    for images in by_path.values():
+    settings: dict[int, str] = {}
+    to_read: dict[str, Stamp | None] = {}
+    for path, images in by_path.items():
         images.sort(key=lambda image: image.linked is not None)
+        said = _said(images, runs, settings)
+        if not checked.agrees(path, said):
+            to_read[path] = checked.stamp(path, said)
     found = []
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="doctor") as readers:
-        reading = readers.map(lambda path: _read_image(path, tuple(by_path[path]), workspace), by_path)
+        reading = readers.map(lambda path: _read_image(path, tuple(by_path[path]), to_read[path], workspace), to_read)
         for count, file in enumerate(reading, 1):
             found.append(file)
-            progress(count, len(by_path))
+            progress(count, len(to_read))
     return tuple(found)
 
 
-def _read_image(path: str, images: tuple[ImageRecord, ...], workspace: Workspace) -> ImageFile:
+def _said(images: Sequence[ImageRecord], runs: Mapping[int, RunRecord], settings: dict[int, str]) -> str:
+    """Return the hash of all that rows say of a file and that is compared with it."""
+    owner = images[0].run_id
+    if owner not in settings:
+        run = runs[owner]
+        facts = (run.uid, run.spec, run.model_identity, run.vae_identity, run.environment.hash, run.origin is None)
+        settings[owner] = sha256(repr(facts).encode("utf-8", "surrogatepass")).hexdigest()
+    parts = [
+        (
+            one.run_id, one.position, one.variant, one.seed, one.recipe_key, one.batch_size, one.environment,
+            one.linked, one.pixel_sha256, one.width, one.height,
+        )
+        for one in images
+    ]  # fmt: skip
+    return sha256(f"{settings[owner]}{parts!r}".encode()).hexdigest()[:32]
+
+
+def remember_agreeing(files: Sequence[ImageFile], found: Iterable[Finding], checked: CheckedFiles) -> None:
+    """Remember the files of which nothing was found."""
+    wrong = {(finding.run_id, position) for finding in found for position in finding.positions}
+    for file in files:
+        if file.whole and wrong.isdisjoint((image.run_id, image.position) for image in file.images):
+            checked.remember(file.path, file.stamp)
+
+
+def _read_image(path: str, images: tuple[ImageRecord, ...], stamp: Stamp | None, workspace: Workspace) -> ImageFile:
     from promptlab.images.metadata import self_description
     from promptlab.images.png import pixel_sha256, read_pixels
 
@@ -109,6 +154,7 @@ def _read_image(path: str, images: tuple[ImageRecord, ...], workspace: Workspace
     return ImageFile(
         path=path,
         images=images,
+        stamp=stamp,
         size=(width, height),
         pixel_sha256=pixel_sha256(pixels),
         metadata=metadata,
@@ -170,11 +216,13 @@ def find_orphans(workspace: Workspace, notebook: Notebook, known: Set[str], busy
         known: the paths that rows point at, or will when they are made.
         busy: folders of runs that are being made at this moment, by their names.
     """
-    home = workspace.root / "images"
-    for path in sorted(home.rglob("*.png")) if home.is_dir() else ():
-        where = workspace.relative(path)
-        if where in known or path.name.startswith(".") or path.parent.name in busy or _DERIVED.fullmatch(path.name):
+    for where in sorted(_files_below(workspace.root, "images")):
+        folder, _, name = where.rpartition("/")
+        if not name.endswith(".png") or where in known or name.startswith(".") or _DERIVED.fullmatch(name):
             continue
+        if folder.rpartition("/")[2] in busy:
+            continue
+        path = workspace.root / where
         problem = _why_orphaned(path, notebook)
         command = "rm" if problem.startswith(_REDUNDANT) else "promptlab import"
         yield Finding(kind=FindingKind.ORPHAN, subject=where, problem=problem, remedy=f"{command} {where}", path=where)
@@ -216,8 +264,12 @@ def find_leftovers(workspace: Workspace, busy: Callable[[int], bool]) -> Iterato
     root = workspace.root
     if not root.is_dir():
         return
-    found = [*root.glob("images/*/.*.tmp"), *root.glob("images/*/*.part")]
-    found += [*root.glob("mlartifacts/**/.*.part"), *root.glob(f"{workspace.database.name}.*.part")]
+    found = [*root.glob(f"{workspace.database.name}.*.part")]
+    found += [
+        root / where
+        for where in (*_files_below(root, "images"), *_files_below(root, "mlartifacts"))
+        if where.endswith((".tmp", ".part")) and (where.rpartition("/")[2].startswith(".") or where.startswith("i"))
+    ]
     for path in sorted({*found, *root.glob(".upload-*")}):
         in_run = re.fullmatch(r"\d{5,}", path.parent.name) and path.parent.parent.name == "images"
         if busy(int(path.parent.name)) if in_run else _young(path):
@@ -227,6 +279,20 @@ def find_leftovers(workspace: Workspace, busy: Callable[[int], bool]) -> Iterato
             kind=FindingKind.LEFTOVER, subject=where, problem="left half written by a process that was stopped",
             remedy="promptlab doctor --fix", fixable=True, path=where,
         )  # fmt: skip
+
+
+def _files_below(root: Path, folder: str) -> Iterator[str]:
+    """Yield the files in ``root/folder`` and below it, relative to ``root``, quickly."""
+    try:
+        entries = list(os.scandir(root / folder))
+    except OSError:
+        return
+    for entry in entries:
+        where = f"{folder}/{entry.name}"
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files_below(root, where)
+        else:
+            yield where
 
 
 def _young(path: Path) -> bool:

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from promptlab.errors import InputError, one_line
 from promptlab.lab.maintenance.doctor.files import ImageFile, set_aside_command
 from promptlab.lab.maintenance.doctor.findings import Finding, FindingKind, image_refs
-from promptlab.plan import ResolvedSpec, requests_of, requests_of_records
+from promptlab.plan import ResolvedSpec, keys_of
 from promptlab.records import ImageRecord, ImageStatus, RunRecord, RunStatus, SweepRecord
 from promptlab.workspace import Workspace
 
 if TYPE_CHECKING:
     from promptlab.images.metadata import ImageMetadata
+    from promptlab.lab.maintenance.doctor.checked_files import CheckedFiles
 
 __all__ = [
     "check_complete",
@@ -47,8 +48,11 @@ def check_recipe_keys(run: RunRecord) -> Iterator[Finding]:
     )
     wrong = [image for image in run.images if image.position >= run.spec.image_count]
     rows = [image for image in run.images if image.position < run.spec.image_count]
-    for image, request, asked in zip(rows, requests_of_records(resolved, rows), requests_of(resolved), strict=False):
-        if request.recipe_key != image.recipe_key or (image.asked_key or asked.recipe_key) != asked.recipe_key:
+    sizes = {image.batch_size for image in rows}
+    keys = {size: keys_of([resolved.at(size)])[0] for size in {None, *sizes}}
+    for image in rows:
+        asked, made = keys[None][image.position], keys[image.batch_size][image.position]
+        if made != image.recipe_key or (image.asked_key or asked) != asked:
             wrong.append(image)
     if wrong:
         path = next((image.path for image in wrong if image.path and image.linked is None), None)
@@ -142,10 +146,17 @@ def check_complete(run: RunRecord) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def check_grid(run: RunRecord, workspace: Workspace) -> Iterator[Finding]:
+def check_grid(run: RunRecord, workspace: Workspace, checked: CheckedFiles) -> Iterator[Finding]:
     """Yield a finding if the grid of an ended run is missing or damaged."""
     path = workspace.grid(run.id)
-    if run.made and (why := _unreadable(path)):
+    where = workspace.relative(path)
+    if not run.made or checked.agrees(where, "grid"):
+        return
+    stamp = checked.stamp(where, "grid")
+    why = _unreadable(path)
+    if why is None:
+        checked.remember(where, stamp)
+    else:
         yield Finding(
             kind=FindingKind.GRID, subject=f"run {run.id}", problem=f"the grid {why} ({workspace.relative(path)})",
             remedy="promptlab doctor --fix", fixable=True, run_id=run.id, path=workspace.relative(path),

@@ -20,6 +20,8 @@ __all__ = ["ENDED", "SyncResult", "compare_with_mlflow", "mlflow_findings", "syn
 
 ENDED: Final = frozenset({RunStatus.FINISHED, RunStatus.FAILED, RunStatus.KILLED})
 
+_RUNS_AT_ONCE: Final = 1_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncResult:
@@ -32,11 +34,12 @@ class SyncResult:
 def _ended_runs(context: LabContext, watch: Watch) -> Iterator[RunRecord]:
     """Yield every run that has ended and that no process is making."""
     notebook = context.notebook
-    ids = [run_id for run_id, status in notebook.run_statuses() if status in ENDED]
-    for count, run_id in enumerate(ids, 1):
-        if not context.locks.busy(run_id):
-            yield notebook.run(run_id)
-        watch(Progress(what="comparing with MLflow", count=count, of=len(ids)))
+    busy = context.locks.busy_of(notebook.unpublished())
+    ids = [run_id for run_id, status in notebook.run_statuses() if status in ENDED and run_id not in busy]
+    for start in range(0, len(ids), _RUNS_AT_ONCE):
+        for count, run in enumerate(notebook.runs(ids[start : start + _RUNS_AT_ONCE]), start + 1):
+            yield run
+            watch(Progress(what="comparing with MLflow", count=count, of=len(ids)))
 
 
 def compare_with_mlflow(notebook: Notebook, tracker: Tracker, runs: Iterable[RunRecord]) -> Iterator[MlflowDifference]:
@@ -53,10 +56,10 @@ def compare_with_mlflow(notebook: Notebook, tracker: Tracker, runs: Iterable[Run
                 by_sweep.add(run.sweep_id)
             yield run
 
-    def whole() -> Iterator[tuple[SweepRecord, list[RunRecord]]]:
+    def whole() -> Iterator[tuple[SweepRecord, Sequence[RunRecord]]]:
         cut_short = notebook.cut_short_sweeps()  # are recorded once they are whole
         for sweep in map(notebook.sweep, sorted(by_sweep.difference(cut_short))):  # by now all runs have been seen
-            its = [notebook.run(one.run_id) for one in sweep.runs]
+            its = notebook.runs([one.run_id for one in sweep.runs])
             if all(run.status in ENDED for run in its):
                 yield sweep, its
 
