@@ -9,7 +9,7 @@ Invariant: what a spec resolves to does not depend on the specs resolved before 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from promptlab.engine.errors import translate_errors
 from promptlab.engine.loading.lora import resolve_loras
@@ -22,8 +22,10 @@ from promptlab.engine.pipelines.denoising_steps import denoising_steps
 from promptlab.engine.pipelines.meta_pipeline import build_meta_pipeline
 from promptlab.engine.pipelines.optional_features import resolve_optional_features
 from promptlab.engine.pipelines.required_packages import check_arguments, check_packages
+from promptlab.engine.schedulers.config_options import scheduler_options
 from promptlab.engine.schedulers.registry import resolve_scheduler
 from promptlab.engine.sources.configuration import Configuration, read_configuration
+from promptlab.engine.sources.files import read_header
 from promptlab.engine.sources.finder import ModelSource, SourceFinder
 from promptlab.engine.text.textual_inversion import resolve_embeddings
 from promptlab.engine.text.truncation import count_chunks
@@ -39,10 +41,19 @@ from promptlab.specs import (
     MachineSpec,
     PipelineSpec,
     RunSpec,
+    Scalar,
     SchedulerSpec,
+    options,
 )
+from promptlab.specs.schedulers import short_name
 
 __all__ = ["ModelFiles", "Resolver", "look_up"]
+
+_MARKS: Final[dict[str, tuple[str, Scalar]]] = {
+    "v_pred": ("prediction_type", "v_prediction"),
+    "ztsnr": ("rescale_betas_zero_snr", True),
+}
+"""Empty tensors by which trainers of Stable Diffusion XL say how it was trained, and the option that it means."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +198,8 @@ class Resolver:
     def _scheduler(self, asked: SchedulerSpec | None, model: ModelFiles, steps: int | None) -> SchedulerSpec | None:
         key = id(model), repr(asked), steps
         if key not in self._schedulers:
-            self._schedulers[key] = _resolve_scheduler(asked, model.config, steps)
+            marked = _as_marked(asked, model)
+            self._schedulers[key] = _resolve_scheduler(marked, model.config, steps)
         return self._schedulers[key]
 
     def _loras(self, asked: PipelineSpec, model: ModelFiles, kind: Any) -> tuple[Lora, ...]:
@@ -226,6 +238,29 @@ class Resolver:
         if id(model) not in self._meta_pipelines:
             self._meta_pipelines[id(model)] = build_meta_pipeline(kind, model.source.folder, model.config.parts)
         return self._meta_pipelines[id(model)]
+
+
+def _as_marked(asked: SchedulerSpec | None, model: ModelFiles) -> SchedulerSpec | None:
+    """Return ``asked`` with what a single file says by tensors without content: ``v_pred``.
+
+    The configuration is that of the base model, which knows nothing of them; options that are asked for win.
+    """
+    own = model.config.parts.get("scheduler")
+    if model.source.file is None or model.source.pickled or own is None or model.config.scheduler is None:
+        return asked
+    held = read_header(model.source.file, "model")
+    given: dict[str, Scalar] = {option: value for mark, (option, value) in _MARKS.items() if mark in held}
+    if not given:
+        return asked
+    chosen = asked or SchedulerSpec(name=own)
+    known = {option.name for option in scheduler_options(chosen.name)}
+    lacking = next((option for option in given if option not in known), None)
+    if lacking is not None:
+        raise InputError(
+            "scheduler", short_name(chosen.name), problem=f"has no {lacking}, which this model asks for by its marks",
+            allowed="a scheduler that has it", hint=ref_value("scheduler", "euler"),
+        )  # fmt: skip
+    return SchedulerSpec(name=chosen.name, options=options({**given, **dict(chosen.options)}))
 
 
 def _resolve_scheduler(asked: SchedulerSpec | None, config: Configuration, steps: int | None) -> SchedulerSpec | None:

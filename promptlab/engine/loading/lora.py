@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from promptlab.engine.machine.torch_setup import quietly
+from promptlab.engine.machine.torch_setup import IGNORED, quietly, warned
 from promptlab.engine.sources.adapters import LORA, AdapterFile
 from promptlab.engine.sources.configuration import Configuration
 from promptlab.engine.sources.files import read_json
@@ -26,6 +26,14 @@ from promptlab.specs import Lora
 __all__ = ["LoraAdapters", "resolve_loras"]
 
 _DENOISERS: Final = ("unet", "transformer")
+_OTHER_KINDS: Final = {
+    "dora_scale": "a DoRA",
+    "hada_w1": "a LoHa",
+    "lokr_w": "a LoKr",
+    "on_input": "an IA3",
+    "oft_blocks": "an OFT",
+    "glora": "a GLoRA",
+}
 _ENDS: Final = (".lora_A.weight", ".lora_B.weight", ".lora.down.weight", ".lora.up.weight")
 
 
@@ -50,6 +58,7 @@ def resolve_loras(
     resolved = []
     for each in asked:
         file = finder.adapter(each.name, LORA)
+        _check_kind(file)
         if not any("lora" in name.lower() for name in file.header):
             raise InputError(
                 LORA.field, file.name, problem="holds no LoRA", allowed="low-rank weights: lora_A and lora_B",
@@ -121,6 +130,21 @@ def _unload(pipeline: Any) -> None:
             pipeline.unload_lora_weights()
 
 
+def _check_kind(file: AdapterFile) -> None:
+    """Refuse what diffusers would take for a plain LoRA, and what it does not know at all.
+
+    DoRA as kohya's and LyCORIS' scripts write it has a ``dora_scale`` for each layer, which ``lora_state_dict`` of
+    diffusers filters out with a warning. LoHa, LoKr, IA³ and others of LyCORIS have names of their own.
+    """
+    for mark, kind in _OTHER_KINDS.items():
+        if any(mark in name for name in file.header):
+            raise InputError(
+                LORA.field, file.name, problem=f"is {kind} ({mark}), which diffusers does not apply",
+                allowed="low-rank weights (LoRA), or DoRA as peft writes it (lora_magnitude_vector)",
+                hint=ref_value(LORA.field, "none"),
+            )  # fmt: skip
+
+
 def _check_fits(file: AdapterFile, config: Configuration, source: ModelSource, pipeline: Any) -> None:
     """Check that each of its layers is one of the model, with the same number of inputs and outputs.
 
@@ -129,12 +153,15 @@ def _check_fits(file: AdapterFile, config: Configuration, source: ModelSource, p
     """
     part = next((name for name in _DENOISERS if name in config.parts), None)
     try:
-        with quietly(), warnings.catch_warnings():
+        with quietly(), warnings.catch_warnings(), warned() as said:
             warnings.simplefilter("ignore")
             state = _read(file, config, pipeline)
             layers = {} if part is None else _layers(source, part, config.parts[part])
     except Exception as error:
         raise _unfit(file, config, f"cannot be read as one for it: {one_line(error, limit=160)}") from error
+    left_out = next((each for each in said if IGNORED.search(each)), None)
+    if left_out is not None:
+        raise _unfit(file, config, f"has weights that would be left out: {one_line(left_out, limit=200)}")
     own = {key.removeprefix(f"{part}."): value for key, value in state.items() if key.startswith(f"{part}.")}
     if state and not own and not any(key.startswith("text_encoder") for key in state):
         raise _unfit(file, config, f"has no layer of a {part}")

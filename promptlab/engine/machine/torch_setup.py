@@ -9,13 +9,15 @@ Sources: PyTorch's notes on reproducibility (``docs/source/notes/randomness.md``
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final
 
-__all__ = ["deterministic", "half_on_cpu", "prepare", "quietly"]
+__all__ = ["IGNORED", "deterministic", "half_on_cpu", "prepare", "quietly", "warned"]
 
 _BEFORE_IMPORT: Final = {
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # without it cuBLAS may pick another algorithm from call to call
@@ -42,6 +44,13 @@ _KNOWN_WARNINGS: Final = (
 )
 
 
+IGNORED: Final = re.compile(
+    r"filter(ing)? out|unexpected|not used when|were ignored|will be ignored|missing|newly initialized|not compatible",
+    re.IGNORECASE,
+)
+"""What a library's warning says where weights of a file were left out, or others made up."""
+
+
 def prepare() -> None:
     """Set what the libraries read only once, when they are imported. Call it before importing any of them."""
     for name, value in _BEFORE_IMPORT.items():
@@ -55,6 +64,31 @@ def quietly() -> Iterator[None]:
         for message in _KNOWN_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
         yield
+
+
+@contextmanager
+def warned() -> Iterator[list[str]]:
+    """Run the block and collect the warnings that diffusers, transformers and peft log.
+
+    They are not shown otherwise. Some say that weights were left out, and those are never to be swallowed.
+    """
+    said: list[str] = []
+
+    class Collect(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
+
+    loggers = [logging.getLogger(name) for name in ("diffusers", "transformers", "peft")]
+    before = [(each, each.level, each.handlers, each.propagate) for each in loggers]
+    try:
+        for each in loggers:
+            each.handlers, each.propagate = [Collect(level=logging.WARNING)], False
+            each.setLevel(logging.WARNING)
+        yield said
+    finally:
+        for each, level, handlers, propagate in before:
+            each.setLevel(level)
+            each.handlers, each.propagate = handlers, propagate
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from promptlab.engine.machine.torch_setup import prepare, quietly
 from promptlab.engine.schedulers.config_options import OptionInfo, check_options, scheduler_class, scheduler_options
@@ -31,6 +31,11 @@ __all__ = [
     "fitting_schedulers",
     "resolve_scheduler",
 ]
+
+
+_DISTILLED: Final = frozenset({"LCMScheduler", "TCDScheduler"})
+"""For LoRAs that distil a model to a few steps (LCM-LoRA, Hyper-SD). They take the betas of any classic scheduler, and
+diffusers' documentation uses them so, but nobody lists them as compatible."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +83,8 @@ def fitting_schedulers(own: str, config: Mapping[str, Any], pipeline_class: str 
         names = set(getattr(scheduler_class(own), "_compatibles", ())) or (
             classic if "beta_schedule" in config else set()
         )
+        if "beta_schedule" in config and names & classic:
+            names |= _DISTILLED
     return tuple(sorted({own, *(name for name in names if hasattr(diffusers, name))}))
 
 
@@ -132,6 +139,13 @@ def resolve_scheduler(
             "num_inference_steps", steps, problem=f"are too few for {short_name(asked.name)} with this model: {wrong}",
             allowed=f"{STEPS} and more", hint=ref_value("num_inference_steps", STEPS),
         )  # fmt: skip
+    if wrong is None and asked.name in _DISTILLED and steps is not None:
+        many = _dry_run_problem(asked, *stage, max(steps, STEPS))  # they have a schedule of 50 steps to choose from
+        if many is not None:
+            raise InputError(
+                "num_inference_steps", steps, problem=f"are too many for {short_name(asked.name)}: {many}",
+                allowed="few: 2 to 8 with a distilled model or LoRA", hint=ref_value("num_inference_steps", STEPS),
+            )  # fmt: skip
     if wrong is not None:
         raise InputError(
             "scheduler", str(asked), problem=f"cannot run with this model: {wrong}",

@@ -28,6 +28,7 @@ __all__ = [
     "INDEX",
     "PICKLES",
     "FileSet",
+    "check_parts",
     "choose_files",
     "content_identity",
     "file_identity",
@@ -108,13 +109,40 @@ def read_header(path: Path, field: str) -> dict[str, dict[str, Any]]:
             length = int.from_bytes(file.read(8), "little")
             # what the bytes of another kind of file happen to say must not fill the memory
             header = json.loads(file.read(length) if length <= _LONGEST_HEADER else b"")
-        return {name: dict(tensor) for name, tensor in header.items() if name != "__metadata__"}
+        tensors = {name: dict(tensor) for name, tensor in header.items() if name != "__metadata__"}
+        ends = (int(tensor["data_offsets"][1]) for tensor in tensors.values() if "data_offsets" in tensor)
+        whole, size = 8 + length + max(ends, default=0), path.stat().st_size
     except (OSError, ValueError, TypeError, AttributeError) as error:
         reason = one_line(error) if isinstance(error, OSError) else "it does not begin with a list of tensors"
         raise InputError(
             field, str(path), problem=f"is no safetensors file: {reason}", allowed="safetensors weights",
             hint=ref_value(field, "FILE.safetensors"),
         ) from error  # fmt: skip
+    if size < whole:
+        raise InputError(
+            field, str(path), problem=f"is cut short: it has {size:,} of its {whole:,} bytes",
+            allowed="a whole file: its download was broken off", hint=ref_value(field, "FILE.safetensors"),
+        )  # fmt: skip
+    return tensors
+
+
+def check_parts(name: str, folder: Path, index: Mapping[str, Any], weights: Collection[str]) -> None:
+    """Check that parts that ``index`` names are in ``folder``, and no file of weights is cut.
+
+    Raises:
+        InputError: naming the part, or the file. diffusers would find out while it loads.
+    """
+    for part, value in index.items():
+        named = isinstance(value, list) and len(value) == 2 and value[0]
+        if named and not part.startswith("_") and not (folder / part).is_dir():
+            raise InputError(
+                "model", name, problem=f"names a {part} ({value[1]}) that is not in its folder: {folder / part}",
+                allowed=f"a whole copy, or [null, null] for {part} in {INDEX}",
+                hint=ref_value("model", "FOLDER"),
+            )  # fmt: skip
+    for file in weights:
+        if file.endswith(".safetensors"):
+            read_header(folder / file, "model")
 
 
 def listing(folder: Path) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from promptlab.engine.sources.files import (
     INDEX,
     PICKLES,
     FileSet,
+    check_parts,
     choose_files,
     content_identity,
     file_identity,
@@ -211,6 +212,8 @@ def _local(
         raise _no_model(name)
     index = read_json(folder / INDEX)
     files = choose_files(name, listing(folder), index, variant, allow_pickle=allow_pickle)
+    if not lacks_prior(index):
+        check_parts(name, folder, index, files.weights)
     found = ModelSource(
         name=name, kind=kind, folder=folder.absolute(), variant=files.variant,
         identity=content_identity(folder, (*files.configs, *files.weights)), pickled=_pickled(files),

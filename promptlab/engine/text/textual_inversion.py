@@ -198,6 +198,14 @@ def read_textual_inversion(
             allowed=f"one of {' or '.join(dict.fromkeys(map(str, widths.values())))} numbers, trained for this model",
             hint=ref_value(EMBEDDING.field, "none"),
         )  # fmt: skip
+    if len(vectors) < len(sets):
+        sizes = " and ".join(str(each.shape[-1]) for each in sets)
+        raise InputError(
+            EMBEDDING.field, file.name,
+            problem=f"has vectors for {len(sets)} text encoders, of {sizes} numbers, as those of SDXL, and "
+            f"only {len(vectors)} of them fits this model",
+            allowed="an embedding that was trained for this model", hint=ref_value(EMBEDDING.field, "none"),
+        )  # fmt: skip
     return TextualInversion(token=token or named or file.path.stem, vectors=vectors)
 
 

@@ -156,6 +156,49 @@ def test_lora_of_another_model_is_refused(engine, make_spec, files, tmp_path):
     refused("none", {"weight": torch.zeros(2)}, "holds no LoRA; allowed: low-rank weights")
 
 
+@pytest.mark.parametrize(
+    ("tensor", "kind"),
+    [("dora_scale", "a DoRA"), ("hada_w1_a", "a LoHa"), ("lokr_w1", "a LoKr"), ("oft_blocks", "an OFT")],
+)
+def test_lora_of_another_kind_is_refused_by_its_name(engine, make_spec, files, tmp_path, tensor, kind):
+    """diffusers would leave those tensors out, and the picture would be that of another LoRA."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    state = load_file(files["denoiser"])
+    layer = next(iter(state)).partition(".lora_")[0]
+    save_file({**state, f"{layer}.{tensor}": torch.ones(4, 1)}, tmp_path / "other.safetensors")
+    with pytest.raises(InputError, match=rf"other\.safetensors' is {kind} \(.*\), which diffusers does not apply"):
+        resolve(engine, make_spec(loras=(Lora(name=str(tmp_path / "other.safetensors")),)))
+
+
+def test_warnings_of_libraries_are_collected_and_put_back():
+    """What a library logs while a file is read is seen, though nothing of it is shown; its loggers are as before."""
+    import logging
+
+    from promptlab.engine.machine.torch_setup import IGNORED, warned
+
+    logger = logging.getLogger("diffusers")
+    before = logger.level, list(logger.handlers), logger.propagate
+    with warned() as said:
+        logging.getLogger("diffusers.loaders").warning("we are going to filter out the keys of %s", "x")
+    assert said == ["we are going to filter out the keys of x"]
+    assert IGNORED.search(said[0])
+    assert (logger.level, logger.handlers, logger.propagate) == before
+
+
+def test_embedding_of_two_encoders_is_refused_where_one_fits(engine, make_spec, files, tmp_path):
+    """Stable Diffusion XL's means what it was trained for with both of its halves only."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    own = next(iter(load_file(files["cat"]).values())).reshape(1, -1)
+    path = tmp_path / "two.safetensors"
+    save_file({"clip_l": own.contiguous(), "clip_g": torch.zeros(1, 1280)}, path)
+    with pytest.raises(InputError, match=r"has vectors for 2 text encoders, of .* and only 1 of them fits this model"):
+        resolve(engine, make_spec(embeddings=(Embedding(name=str(path), token="<two>"),)))
+
+
 def test_embedding_of_another_model_is_refused(engine, make_spec, files, tmp_path):
     """Another width, a word that the encoder knows, blanks in it, no embedding at all."""
     wide = write_embedding(tmp_path / "wide.safetensors", 1, width=7)

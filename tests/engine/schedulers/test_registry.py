@@ -13,8 +13,8 @@ from tests.engine.drawing import draw, resolve
 COMPATIBLE = [
     "DDIMScheduler", "DDPMScheduler", "DEISMultistepScheduler", "DPMSolverMultistepScheduler", "DPMSolverSDEScheduler",
     "DPMSolverSinglestepScheduler", "EDMEulerScheduler", "EulerAncestralDiscreteScheduler", "EulerDiscreteScheduler",
-    "HeunDiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "KDPM2DiscreteScheduler", "LMSDiscreteScheduler",
-    "PNDMScheduler", "UniPCMultistepScheduler",
+    "HeunDiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "KDPM2DiscreteScheduler", "LCMScheduler",
+    "LMSDiscreteScheduler", "PNDMScheduler", "TCDScheduler", "UniPCMultistepScheduler",
 ]  # fmt: skip
 
 
@@ -36,7 +36,7 @@ def test_scheduler_aliases_are_diffusers_classes(config):
 
 
 @pytest.mark.slow
-def test_schedulers_of_the_bundled_model_are_fifteen():
+def test_schedulers_of_the_bundled_model_are_seventeen():
     """The list for a model names what fits, its own marked, each with aliases and options."""
     found = {info.name: info for info in describe_schedulers("mini")}
     assert list(found) == COMPATIBLE
@@ -45,6 +45,16 @@ def test_schedulers_of_the_bundled_model_are_fifteen():
     assert solver.aliases == ("dpmsolver++", "dpmsolver", "sde-dpmsolver++")
     choices = {option.name: option.choices for option in solver.options}
     assert choices["solver_type"] == ("midpoint", "heun")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["lcm", "tcd"])
+def test_schedulers_of_distilled_models_are_offered_for_few_steps(engine, make_spec, name):
+    """diffusers lists them as compatible with nothing, and they run; more steps than they have are refused at once."""
+    spec = make_spec(scheduler=parse_scheduler(name), num_inference_steps=4, guidance_scale=1.0)
+    assert resolve(engine, spec).spec.pipeline.scheduler == parse_scheduler(name)
+    with pytest.raises(InputError, match=f"num_inference_steps 60 are too many for {name}"):
+        resolve(engine, spec.vary(num_inference_steps=60))
 
 
 @pytest.mark.slow

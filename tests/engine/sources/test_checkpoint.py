@@ -8,6 +8,7 @@ import pytest
 
 from promptlab.errors import InputError, NotFound
 from promptlab.plan import requests_of
+from promptlab.specs.schedulers import parse_scheduler
 from tests.engine.drawing import draw, resolve
 from tests.engine.folders import write_hub_cache, write_json
 from tests.engine.single_file import write_checkpoint, write_small
@@ -91,6 +92,32 @@ def test_checkpoint_with_config_makes_the_same_images(checkpoint, engine, make_s
     config = json.loads((other / "scheduler" / "scheduler_config.json").read_text())
     write_json(other / "scheduler" / "scheduler_config.json", {**config, "beta_end": 0.013})
     assert resolve(engine, spec.vary(config=str(other))).model_identity != of_folder.model_identity
+
+
+def test_checkpoint_marked_for_v_prediction_gets_the_scheduler_that_it_asks_for(
+    checkpoint, engine, make_spec, small, tmp_path
+):
+    """Two empty tensors say how it was trained, which its base model's configuration cannot know; options win."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    config = shutil.copytree(small, tmp_path / "base", ignore=shutil.ignore_patterns("*.safetensors"))
+    plain = json.loads((config / "scheduler" / "scheduler_config.json").read_text())
+    write_json(config / "scheduler" / "scheduler_config.json", {**plain, "prediction_type": "epsilon"})
+
+    def scheduler(*marks, **changes):
+        path = tmp_path / f"marked{'-'.join(marks)}.safetensors"
+        save_file({**load_file(checkpoint), **{mark: torch.empty(0) for mark in marks}}, path)
+        spec = make_spec(model=str(path), config=str(config), **changes)
+        return str(resolve(engine, spec).spec.pipeline.scheduler)
+
+    assert "prediction" not in scheduler()
+    assert scheduler("v_pred").endswith("prediction_type=v_prediction")
+    marked = scheduler("v_pred", "ztsnr", scheduler=parse_scheduler("euler"))
+    assert marked == "EulerDiscreteScheduler:prediction_type=v_prediction,rescale_betas_zero_snr=true"
+    assert "v_prediction" not in scheduler("v_pred", scheduler=parse_scheduler("euler:prediction_type=epsilon"))
+    with pytest.raises(InputError, match="has no rescale_betas_zero_snr, which this model asks for by its marks"):
+        scheduler("ztsnr", scheduler=parse_scheduler("pndm"))
 
 
 def test_config_that_is_none_is_refused(checkpoint, engine, make_spec, small, tmp_path):

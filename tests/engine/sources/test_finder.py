@@ -248,6 +248,32 @@ def test_shards_of_a_part_are_all_read(copy_of_mini):
     assert find_model(str(folder)).identity != sharded
 
 
+def test_weights_cut_short_are_refused(copy_of_mini, tmp_path):
+    """A download that broke off is found before a run is begun: the header says how long the file is."""
+    folder = copy_of_mini()
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    content = weights.read_bytes()
+    weights.unlink()
+    weights.write_bytes(content[:-1])
+    with pytest.raises(
+        InputError, match=rf"diffusion_pytorch_model.safetensors' is cut short: .* of its {len(content):,}"
+    ):
+        find_model(str(folder))
+    (tmp_path / "alone.safetensors").write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match="is cut short"):
+        read_header(tmp_path / "alone.safetensors", "loras")
+
+
+def test_part_that_is_named_and_not_there_is_refused(copy_of_mini):
+    """A folder copied without its safety checker would fail when it is loaded, after the run has begun."""
+    folder = copy_of_mini()
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").unlink()
+    write_json(folder / "model_index.json", {**index, "safety_checker": ["stable_diffusion", "SafetyChecker"]})
+    with pytest.raises(InputError, match=r"names a safety_checker \(SafetyChecker\) that is not in its folder"):
+        find_model(str(folder))
+
+
 def test_shard_missing_is_named(copy_of_mini):
     """A copy that broke off is found before anything of it is loaded."""
     folder = copy_of_mini()
