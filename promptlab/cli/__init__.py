@@ -7,6 +7,7 @@ on standard error and an exit code: 2 when what was asked cannot be, 1 when it f
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -88,6 +89,12 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
     except click.ClickException as error:
         _say(error.format_message())
         return 1
+    except OSError as error:
+        if debugging:
+            raise
+        what = one_line(error.filename, limit=80) if error.filename is not None else type(error).__name__
+        _say(_with_hint(f"'{what}': {one_line(error.strerror or error)}", error))
+        return 2 if error.errno == errno.ENAMETOOLONG else 1
     except Exception as error:
         if debugging:
             raise

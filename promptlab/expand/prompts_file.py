@@ -36,6 +36,10 @@ def lines_of(text: str) -> tuple[str, ...]:
     return tuple(line for line in map(str.strip, text.replace("\r", "\n").split("\n")) if line)
 
 
+_OPEN_ALREADY: Final = ("/dev/", "/proc/")
+"""Where a shell's ``<(command)`` lies: a pipe that somebody writes into."""
+
+
 def read_text(path: str | Path, *, what: str, hint: str | None = None) -> str:
     """Read all of a UTF-8 file, with or without a byte order mark.
 
@@ -50,6 +54,8 @@ def read_text(path: str | Path, *, what: str, hint: str | None = None) -> str:
     """
     shown = str(path)
     try:
+        if Path(path).is_fifo() and not shown.startswith(_OPEN_ALREADY):
+            raise InputError(what, shown, problem="is a pipe", allowed="a file, or - for standard input", hint=hint)
         with Path(path).open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError:

@@ -40,6 +40,9 @@ __all__ = [
     "write_png",
 ]
 
+MOST_PIXELS: Final = 89_478_485
+"""Pixels of an image that is decoded: what Pillow takes without a warning. A few kilobytes can stand for gigabytes."""
+
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _UP: Final = 2
 _LEVEL: Final = 1
@@ -141,11 +144,16 @@ def read_text_and_exif(path: Path) -> tuple[dict[str, str], bytes]:
     from PIL.PngImagePlugin import iTXt
 
     with _opened(path) as image:
-        held = dict(image.text)
+        held = dict(image.text) if image.width * image.height <= MOST_PIXELS else _texts_in_front(image)
         exif = image.info.get("exif", b"")
     ours = "promptlab" in held
     texts = {key: str(value) if ours or isinstance(value, iTXt) else _as_utf_8(value) for key, value in held.items()}
     return texts, exif if isinstance(exif, bytes) else b""
+
+
+def _texts_in_front(image: PngImageFile) -> dict[str, str]:
+    """Return the texts in front of the pixels; an image may be too large to look behind them."""
+    return {key: value for key, value in image.info.items() if isinstance(key, str) and isinstance(value, str)}
 
 
 def _as_utf_8(text: str) -> str:
@@ -170,6 +178,11 @@ def read_pixels(path: Path, *, formats: tuple[str, ...] = ("PNG",)) -> NDArray[n
     import numpy as np
 
     with _opened(path, formats) as image:
+        if image.width * image.height > MOST_PIXELS:
+            raise InputError(
+                "picture", str(path), problem=f"has {image.width * image.height / 1e6:,.0f} megapixels",
+                allowed=f"{MOST_PIXELS / 1e6:,.0f} or fewer",
+            )  # fmt: skip
         return np.array(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8)
 
 
@@ -179,6 +192,8 @@ def _opened(path: Path, formats: tuple[str, ...] = ("PNG",)) -> Iterator[PngImag
     from PIL import Image, UnidentifiedImageError
 
     try:
+        if path.is_fifo():  # which is waited for until somebody writes into it
+            raise InputError("picture", str(path), problem="is a pipe", allowed="a file")
         with Image.open(path, formats=list(formats)) as image:
             yield cast("PngImageFile", image)
     except FileNotFoundError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from promptlab.records import RunRecord, SweepRecord
 from promptlab.tracking.params import seeds_of
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+LONGEST_NAME: Final = 500
+"""Characters of the name of an experiment that MLflow keeps."""
+
 __all__ = [
+    "experiment_name",
     "get_or_create_experiment",
     "nest_below",
     "parent_links",
@@ -31,10 +35,22 @@ __all__ = [
 ]
 
 
+def experiment_name(name: str) -> str:
+    """Return the name of an experiment as MLflow takes it: of at most 500 characters, and one at least."""
+    if not name.strip():
+        return f"(unnamed) {name!r}" if name else "(unnamed)"
+    if len(name) <= LONGEST_NAME:
+        return name
+    from hashlib import sha256
+
+    return f"{name[: LONGEST_NAME - 10]}… {sha256(name.encode()).hexdigest()[:8]}"
+
+
 def get_or_create_experiment(client: MlflowClient, name: str, *, artifact_location: str | None) -> str:
     """Return the id of the experiment ``name``, which is made, or restored where it was deleted."""
     from mlflow.exceptions import MlflowException
 
+    name = experiment_name(name)
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
@@ -57,17 +73,29 @@ def variant_mlflow_runs(client: MlflowClient, experiment_id: str, run: RunRecord
 
     found = client.search_runs(
         [experiment_id],
-        filter_string=f"tags.`{UID_TAG}` = '{run.uid}'",
+        filter_string=_with_uid(run.uid),
         run_view_type=ViewType.ALL,
         max_results=1000,
         order_by=["attributes.start_time DESC"],
     )
-    return {int(one.data.tags[VARIANT_TAG]): one for one in found if VARIANT_TAG in one.data.tags}
+    own = (one for one in found if one.data.tags.get(UID_TAG) == run.uid)
+    return {int(one.data.tags[VARIANT_TAG]): one for one in own if VARIANT_TAG in one.data.tags}
+
+
+def _with_uid(uid: str) -> str:
+    """Return the filter for a uid.
+
+    One that an image says may have quotes, which MLflow's filters cannot escape: they stand for any sign then, and
+    what is found is looked at once more.
+    """
+    if "'" not in uid:
+        return f"tags.`{UID_TAG}` = '{uid}'"
+    return f"tags.`{UID_TAG}` LIKE '{uid.replace(chr(39), '_')}'"
 
 
 def parent_links(client: MlflowClient, run: RunRecord, parent: RunRecord | None) -> dict[int, ParentRunLink]:
     """Return where MLflow shows what each variant was varied from, by the variant's position."""
-    experiment = client.get_experiment_by_name(parent.experiment) if parent else None
+    experiment = client.get_experiment_by_name(experiment_name(parent.experiment)) if parent else None
     if parent is None or experiment is None:
         return {}
     existing = variant_mlflow_runs(client, experiment.experiment_id, parent)
@@ -84,9 +112,9 @@ def sweep_mlflow_run(client: MlflowClient, experiment_id: str, sweep: SweepRecor
     """Return the MLflow run above those of a sweep, or None."""
     from mlflow.entities import ViewType
 
-    mine = f"tags.`{UID_TAG}` = '{sweep.uid}'"
-    found = client.search_runs([experiment_id], filter_string=mine, run_view_type=ViewType.ALL, max_results=1)
-    return next(iter(found), None)
+    mine = _with_uid(sweep.uid)
+    found = client.search_runs([experiment_id], filter_string=mine, run_view_type=ViewType.ALL, max_results=100)
+    return next((one for one in found if one.data.tags.get(UID_TAG) == sweep.uid), None)
 
 
 def sweep_mlflow_runs(

@@ -22,6 +22,7 @@ from promptlab.tracking.address import TrackingAddress
 from promptlab.tracking.artifacts import ArtifactStore
 from promptlab.tracking.deadlines import Deadlines
 from promptlab.tracking.experiment import (
+    experiment_name,
     get_or_create_experiment,
     nest_below,
     parent_links,
@@ -229,7 +230,7 @@ class MlflowTracker:
             if experiment is None:
                 client.search_experiments(max_results=1)  # it answers
                 return f"{self.tracking_uri}/#/experiments"
-            found = client.get_experiment_by_name(experiment)
+            found = client.get_experiment_by_name(experiment_name(experiment))
             if found is None:
                 raise NotFound("experiment", experiment, allowed=f"what is told to {self.tracking_uri}",
                                hint="promptlab sync")  # fmt: skip

@@ -133,3 +133,11 @@ def test_progress_shows_hostile_words_and_obeys_none():
     assert not re.search("\x1b\\]0|\x07|\x9b|\u202e", said)
     shown = "\\x1b]0;mine\\x07 [bold]x[/] [/nothing] :fox: \\u009b \\u202e"
     assert re.sub(r"\x1b\[[\d;?]*\w", "", said).count(shown) >= 4
+
+
+@pytest.mark.parametrize("words", [("show",), ("rerun",), ("import",), ("run", "--like"), ("run", "-f"), ("diff", "1")])
+def test_command_with_a_name_too_long_for_a_file_says_so_in_one_line(promptlab, words):
+    """No file system has such names; that is no error of ours."""
+    said = promptlab(*words, f"{'x' * 300}.png")
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert "unexpected" not in said.err

@@ -2,8 +2,10 @@
 
 import hashlib
 import io
+import os
 import shutil
 import subprocess
+import warnings
 
 import numpy as np
 import pytest
@@ -12,8 +14,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from matplotlib import cbook
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from promptlab.errors import InputError, NotFound, StoreError
+from promptlab.expand.prompts_file import read_prompts
+from promptlab.images.metadata import self_description
 from promptlab.images.png import encode_png, pixel_sha256, read_pixels, read_text, write_png
 
 pictures = arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3)))
@@ -175,3 +180,26 @@ def test_png_damaged_gives_one_line_or_an_image(tmp_path, at, byte):
             read(tmp_path / "a.png")
         except InputError as error:
             assert "\n" not in str(error)  # noqa: PT017 - both outcomes are right
+
+
+def test_read_pixels_of_a_huge_image_is_refused_and_its_texts_are_read(tmp_path):
+    """A file of some hundred kilobytes may stand for gigabytes of pixels; nothing is decoded."""
+    texts = PngInfo()
+    texts.add_text("parameters", "a fox")
+    Image.new("1", (10_000, 9_000)).save(tmp_path / "huge.png", pnginfo=texts)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        assert read_text(tmp_path / "huge.png") == {"parameters": "a fox"}
+        with pytest.raises(InputError, match=r"has 90 megapixels; allowed: 89 or fewer"):
+            read_pixels(tmp_path / "huge.png")
+
+
+def test_read_pixels_of_a_pipe_is_refused(tmp_path):
+    """It would be waited for until somebody writes into it."""
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(InputError, match="is a pipe; allowed: a file"):
+        read_pixels(tmp_path / "pipe.png")
+    with pytest.raises(InputError, match="is a pipe"):
+        self_description(tmp_path / "pipe.png")
+    with pytest.raises(InputError, match="is a pipe"):
+        read_prompts(tmp_path / "pipe.png")

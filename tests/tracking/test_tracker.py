@@ -265,3 +265,16 @@ def test_record_errors_of_mlflow_are_translated(workspace, monkeypatch):
             with pytest.raises(TrackerError, match=r"could not be told of run 1: .") as caught:
                 tell_without_grid(workspace, run)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "uid"), [("x" * 600, 'it\'s "quoted" %_'), pytest.param(" ", "'", marks=pytest.mark.exhaustive)]
+)
+def test_record_of_names_that_mlflow_cannot_take_is_found_again(workspace, experiment, uid):
+    """A name is shortened, a quote does not end a filter; recording again updates what is there."""
+    run = paint_run(workspace, 1, spec(["x"], [1]), experiment=experiment, uid=uid)
+    tracker = MlflowTracker(workspace)
+    recorded = tracker.record(run, parent=None, thumbnail=b"")
+    assert tracker.record(run, parent=None, thumbnail=b"") == recorded
+    other = replace(run, id=2, uid=uid.replace("'", "x"))
+    assert tracker.record(other, parent=run, thumbnail=b"") != recorded

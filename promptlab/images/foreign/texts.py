@@ -89,6 +89,8 @@ def _raw_profile(text: str) -> bytes:
 
 def _kind(path: Path) -> str | None:
     try:
+        if path.is_fifo():  # which is waited for until somebody writes into it
+            raise InputError("picture", str(path), problem="is a pipe", allowed="a file")
         with path.open("rb") as file:
             head = file.read(12)
     except FileNotFoundError as error:
