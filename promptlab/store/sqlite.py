@@ -136,18 +136,17 @@ class SqliteDatabase(Database):
 
     def backup(self, copy: Path | None) -> Path:
         """See :meth:`Database.backup`; through SQLite's own. Without a name, it is put beside the file."""
-        import shutil  # with all its compressors, which a list has no use for
-
-        copy = copy or self._copy_named("backup")
-        unfinished = copy.with_name(f"{copy.name}.part")
+        wanted = copy or self._copy_named("backup")
+        unfinished = wanted.with_name(f"{wanted.name}.{os.getpid()}.part")
         try:
             with closing(sqlite3.connect(self.path)) as source, closing(sqlite3.connect(unfinished)) as target:
                 source.backup(target)
-            shutil.move(unfinished, copy)
+            return _put(unfinished, wanted)
         except (sqlite3.Error, OSError) as error:
-            unfinished.unlink(missing_ok=True)
-            raise StoreError(f"{self.path} could not be copied to {copy}: {one_line(error)}") from error
-        return copy
+            raise StoreError(f"{self.path} could not be copied to {wanted}: {one_line(error)}") from error
+        finally:
+            with suppress(OSError):  # after Ctrl-C, too
+                unfinished.unlink(missing_ok=True)
 
     def broken_pages(self) -> tuple[str, ...]:
         """Return what ``PRAGMA integrity_check`` says."""
@@ -173,6 +172,25 @@ class SqliteDatabase(Database):
     def _refused(self, problem: str, *, allowed: str | None = None, hint: str | None = None) -> WorkspaceError:
         hint = hint or ref_value("workspace", "FOLDER")
         return WorkspaceError("database", self.name, problem=problem, allowed=allowed, hint=hint)
+
+
+def _put(unfinished: Path, wanted: Path) -> Path:
+    """Give a whole copy its name, or one with a number where that is taken: nothing is written over.
+
+    Raises:
+        OSError: when it cannot be.
+    """
+    name, number = wanted, 1
+    while True:
+        try:
+            os.link(unfinished, name)
+        except OSError:
+            if not name.exists():  # no links here
+                return unfinished.replace(name)
+        else:
+            return name
+        number += 1
+        name = wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
 
 
 def connect_readonly(database: Path) -> sqlite3.Connection:

@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from promptlab.errors import WorkspaceError
+from promptlab.errors import StoreError, WorkspaceError
 from promptlab.store import run_list
 from promptlab.store.notebook import Notebook
 from promptlab.store.sqlite import SqliteDatabase, connect_readonly
@@ -49,6 +49,19 @@ def test_file_that_is_empty_is_a_new_database(in_file):
     in_file.root.mkdir()
     in_file.database.touch()
     assert begin(Notebook.at(in_file)).id == 1
+
+
+def test_backup_of_the_same_second_has_a_name_of_its_own(in_file):
+    """Three in a row are three files; an interrupted one leaves nothing."""
+    Notebook.at(in_file)
+    database = SqliteDatabase(in_file.database)
+    copies = [database.backup(None) for _ in range(3)]
+    assert len({copy.stat().st_ino for copy in copies}) == 3
+    assert {SqliteDatabase(copy).revision() for copy in copies} == {database.revision()}
+    with pytest.raises(StoreError, match="could not be copied to"):
+        database.backup(in_file.root / "nowhere" / "copy.db")
+    assert sorted(in_file.root.glob("*.bak")) == sorted(copies)
+    assert not list(in_file.root.rglob("*.part"))
 
 
 def test_backup_is_a_whole_database(in_file):
