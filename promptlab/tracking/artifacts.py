@@ -45,6 +45,7 @@ __all__ = [
     "Artifact",
     "ArtifactStore",
     "image_key",
+    "shared_file",
     "sweep_artifacts",
     "variant_artifacts",
     "write_sweep_artifacts",
@@ -117,7 +118,25 @@ class ArtifactStore:
         return self.workspace.artifacts.joinpath(*path.parts[1:])
 
 
-def write_variant_artifacts(folder: Path, variant_run: VariantRun, *, workspace: Workspace, thumbnail: bytes) -> None:
+@contextmanager
+def shared_file(content: bytes, *, workspace: Workspace, sharers: int) -> Iterator[Path | bytes]:
+    """Give a file of ``content`` for several runs to link to, for as long as the context lasts.
+
+    Args:
+        sharers: how many do; a single one, or nothing to share, is given the content itself.
+    """
+    if sharers < 2 or not content:
+        yield content
+        return
+    with tempfile.TemporaryDirectory(prefix=".upload-", dir=workspace.root) as folder:
+        file = Path(folder, "shared")
+        file.write_bytes(content)
+        yield file
+
+
+def write_variant_artifacts(
+    folder: Path, variant_run: VariantRun, *, workspace: Workspace, thumbnail: Path | bytes
+) -> None:
     """Write what MLflow shows of a variant into ``folder``; what is there already is kept or replaced.
 
     Raises:
@@ -136,8 +155,11 @@ def _write_all(folder: Path, files: Iterable[Artifact]) -> None:
             _write(target, one.source())
 
 
-def variant_artifacts(variant_run: VariantRun, *, workspace: Workspace, thumbnail: bytes) -> Iterator[Artifact]:
+def variant_artifacts(variant_run: VariantRun, *, workspace: Workspace, thumbnail: Path | bytes) -> Iterator[Artifact]:
     """Yield the artifacts of a variant.
+
+    Args:
+        thumbnail: PNG file of the grid, or its content; empty without one.
 
     Raises:
         OSError: where an image is not there.
@@ -153,7 +175,7 @@ def variant_artifacts(variant_run: VariantRun, *, workspace: Workspace, thumbnai
     if report.is_file():
         yield Artifact(name=REPORT, source=report)
     if thumbnail:
-        yield Artifact(name="thumb.png", source=lambda: thumbnail)
+        yield Artifact(name="thumb.png", source=thumbnail if isinstance(thumbnail, Path) else lambda: thumbnail)
     yield Artifact(name="prompt.txt", source=lambda: variant_run.prompt_file().encode())
     greatest = max(run.spec.seeds)
     for image in variant_run.made:

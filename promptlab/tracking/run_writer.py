@@ -48,14 +48,14 @@ class RunWriter:
         return self._restored(existing)
 
     def write_variant(
-        self, variant_run: VariantRun, mlflow_run: Run, *, thumbnail: bytes, prompt_link: str | None
+        self, variant_run: VariantRun, mlflow_run: Run, *, thumbnail: Path | bytes, prompt_link: str | None
     ) -> None:
         """Log files, parameters, metrics, tags, description and status of a variant.
 
         Args:
             variant_run: what is logged.
             mlflow_run: the run it is logged to.
-            thumbnail: PNG file of the grid; empty without one.
+            thumbnail: PNG file of the grid, or its content; empty without one.
             prompt_link: the value of :data:`~promptlab.tracking.prompts.LINK_TAG`, where there is one.
         """
         tags, run_id, workspace = variant_run.tags(), mlflow_run.info.run_id, self.store.workspace

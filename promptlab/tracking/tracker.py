@@ -19,7 +19,7 @@ from promptlab.errors import NotFound, TrackerError
 from promptlab.records import ProbeRecord, RunRecord, SweepRecord
 from promptlab.tracking import AddressReport, no_report
 from promptlab.tracking.address import TrackingAddress
-from promptlab.tracking.artifacts import ArtifactStore
+from promptlab.tracking.artifacts import ArtifactStore, shared_file
 from promptlab.tracking.deadlines import Deadlines
 from promptlab.tracking.experiment import (
     experiment_name,
@@ -134,9 +134,10 @@ class MlflowTracker:
             above = next((link.run_id for link in links.values()), None)
             name = linked_prompt(client, existing.values(), above)
             prompts = register_prompts(client, experiment_id, run, parent=parent, name=name)
-            for one, mlflow_run in begun:
-                prompt_link = prompts.get(one.variant.position)
-                self._writer(client).write_variant(one, mlflow_run, thumbnail=thumbnail, prompt_link=prompt_link)
+            with shared_file(thumbnail, workspace=self.workspace, sharers=len(begun)) as shared:
+                for one, mlflow_run in begun:
+                    prompt_link = prompts.get(one.variant.position)
+                    self._writer(client).write_variant(one, mlflow_run, thumbnail=shared, prompt_link=prompt_link)
             save_view(client, experiment_id)
             return run_ids
 

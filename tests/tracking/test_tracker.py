@@ -51,6 +51,18 @@ def test_record_makes_one_flat_mlflow_run_a_variant(workspace):
     assert not any("mlflow.parentRunId" in one.data.tags for one in told)
 
 
+def test_record_of_several_variants_keeps_one_thumbnail(workspace):
+    """Each shows the grid of the whole run; the file is on the disk once, also when it is recorded again."""
+    run = paint_run(workspace, 3, spec(["one", "two", "three"], [1]))
+    for _ in range(2):
+        tell(workspace, run)
+        files = [folder_of(workspace, told) / "thumb.png" for told in shown(workspace)]
+        assert len(files) == 3
+        assert {(file.stat().st_ino, file.stat().st_nlink) for file in files} == {(files[0].stat().st_ino, 3)}
+        assert files[0].read_bytes() == thumbnail(workspace, run)
+    assert not list(workspace.root.glob(".upload-*"))
+
+
 def test_record_times_and_status_are_the_runs_own(workspace):
     """When it was made, not when MLflow heard of it."""
     run = paint_run(workspace, 1, spec(["x"], [1]))
