@@ -24,7 +24,7 @@ from promptlab.cli.progress import ProgressDisplay
 from promptlab.cli.render.plan import plan_lines
 from promptlab.cli.render.prompt_hints import prompt_hints
 from promptlab.cli.render.run_results import run_lines, runs_lines, sweep_lines
-from promptlab.cli.warm import open_planning_lab, open_warm_lab, server_option, server_options
+from promptlab.cli.warm import open_planning_lab, open_warm_lab, refuse_early, server_option, server_options
 from promptlab.errors import InputError
 from promptlab.expand import Sweep
 from promptlab.specs import AUTO
@@ -58,6 +58,7 @@ def run(options: RunOptions) -> None:
     experiment = experiment_of(options)
     sweep = sweep_of(experiment)
     _say_hints(options, sweep)
+    refuse_early(sweep.specs)
     if options.dry_run:
         _say_plan(options, sweep)
         return
@@ -90,6 +91,7 @@ def plan(options: RunOptions) -> None:
     """Say what run would make, with the same words and options: runs, images, time, disk. Makes nothing."""
     sweep = sweep_of(experiment_of(options))
     _say_hints(options, sweep)
+    refuse_early(sweep.specs)
     _say_plan(options, sweep)
 
 

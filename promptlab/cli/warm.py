@@ -8,13 +8,13 @@ command does everything itself, as it always could. What is typed here lies in c
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from promptlab.cli.context import database_url, engine_maker, open_lab, pickle_allowed
+from promptlab.cli.context import database_url, engine_maker, imports_torch, open_lab, pickle_allowed
 from promptlab.cli.output import echo
 from promptlab.errors import InputError, ServerError
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from promptlab.serving.connection import Endpoint
     from promptlab.serving.messages import KeepAlive, ServerStatus
     from promptlab.serving.remote_lab import RemoteLab
+    from promptlab.specs import RunSpec
 
 __all__ = [
     "KEEP_ALIVE",
@@ -30,6 +31,7 @@ __all__ = [
     "open_planning_lab",
     "open_warm_lab",
     "read_keep_alive",
+    "refuse_early",
     "running_server",
     "server_option",
     "server_options",
@@ -135,6 +137,18 @@ def open_warm_lab(workspace: str | None, tracking_uri: str | None = None) -> Lab
 def open_planning_lab(workspace: str | None, tracking_uri: str | None = None) -> Lab | RemoteLab:
     """Return the lab of a command that makes nothing: in this process, or in a server that was named."""
     return open_lab(workspace, tracking_uri) if _named_server() is None else open_warm_lab(workspace, tracking_uri)
+
+
+def refuse_early(specs: Sequence[RunSpec]) -> None:
+    """Refuse what models' configurations on this machine decide, before anything is started for it.
+
+    Raises:
+        InputError: as the engine would.
+    """
+    if _named_server() is None and imports_torch(engine_maker()):
+        from promptlab.engine.refusals import refuse_early as refuse
+
+        refuse(specs)
 
 
 def running_server() -> Endpoint | None:

@@ -24,6 +24,7 @@ from promptlab.engine.machine.devices import default_dtype, torch_dtype
 from promptlab.engine.machine.environment import environment
 from promptlab.engine.machine.memory import available_memory, release
 from promptlab.engine.machine.torch_setup import prepare
+from promptlab.engine.refusals import refuse_early
 from promptlab.engine.resolver import Resolver, look_up
 from promptlab.engine.sampling.call_hub import Known
 from promptlab.engine.sampling.callback_events import reported
@@ -69,6 +70,7 @@ class DiffusersEngine:
             InputError: for everything that can be found wrong before weights are loaded.
             EngineError: when a configuration cannot be downloaded or is damaged in a way that has no name.
         """
+        refuse_early(specs)
         finder = self._finder(permissions)
         finder.forget()
         if "torch" not in sys.modules:  # which takes seconds of one core; where it is there, nothing would be gained

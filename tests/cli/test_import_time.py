@@ -91,6 +91,14 @@ def test_import_time_of_a_typing_error_has_no_torch(tmp_path):
     assert loaded_by(*commands, workspace=tmp_path) == dict.fromkeys(commands, (2, set()))
 
 
+def test_import_time_of_what_configurations_refuse_has_no_torch(tmp_path, monkeypatch):
+    """A size that the model cannot make, or a model that there is none of, is refused before a server is started."""
+    monkeypatch.delenv("PROMPTLAB_ENGINE", raising=False)
+    commands = ("run a --size 100x100", "plan a --size 100x100", "run a --size 100x100 --dry-run", "run a --model mimi",
+                "run a --vae mimi", "run a --revision main")  # fmt: skip
+    assert loaded_by(*commands, workspace=tmp_path) == dict.fromkeys(commands, (2, set()))
+
+
 def test_import_time_of_a_rating_has_no_mlflow_or_sqlalchemy(lab, monkeypatch):
     """The next picture is rated in a moment: MLflow is told when the command has ended, in a process of its own."""
     from promptlab.specs import PipelineSpec, RunSpec, Variant

@@ -18,7 +18,7 @@ from promptlab.engine.sources.configuration import Configuration
 from promptlab.errors import InputError, ref_value
 from promptlab.specs import CallSpec
 
-__all__ = ["adjust_size", "check_image_size", "check_size", "default_size_of"]
+__all__ = ["adjust_size", "check_divisible", "check_image_size", "check_size", "default_size_of"]
 
 
 def default_size_of(
@@ -52,7 +52,7 @@ def check_size(call: CallSpec, pipeline: Any, config: Configuration, vae: Mappin
     Raises:
         InputError: naming the nearest sizes that can be made.
     """
-    _check_divisible(call, _side_multiple(pipeline, config, vae, meta))
+    check_divisible(call, _side_multiple(pipeline, config, vae, meta))
     made = adjust_size(call, pipeline, meta)
     if made != call:
         raise _size_changed(call, (made.width, made.height), pipeline)
@@ -125,7 +125,12 @@ def _side_multiple(pipeline: Any, config: Configuration, vae: Mapping[str, Any] 
     return math.lcm(max(own, told) if isinstance(told, int) else own, *multiples(pipeline, meta))
 
 
-def _check_divisible(call: CallSpec, multiple: int) -> None:
+def check_divisible(call: CallSpec, multiple: int) -> None:
+    """Refuse a size whose sides are not multiples of ``multiple``.
+
+    Raises:
+        InputError: naming the nearest sizes that are.
+    """
     if not any(side is not None and side % multiple for side in (call.height, call.width)):
         return
 
