@@ -323,9 +323,9 @@ class Lab:
         changes: Mapping[str, Any] | None = None,
     ) -> RunSpec:
         """Return the spec that :meth:`rerun` would run."""
-        from promptlab.lab.history.rerun import PromptEdit, rerun_spec
+        from promptlab.lab.history.rerun import derived_spec
 
-        return rerun_spec(source.spec(seeds), edit or PromptEdit(), changes or {})
+        return derived_spec(source, seeds, edit, changes)
 
     def verify(
         self,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from promptlab.lab import DEFAULT_EXPERIMENT
 from promptlab.lab.execution.events import Watch
 from promptlab.lab.execution.watch import unwatched
-from promptlab.lab.history.rerun import PromptEdit, RunOrImage, rerun_spec
+from promptlab.lab.history.rerun import PromptEdit, RunOrImage, derived_spec
 from promptlab.records import ProbeRecord, RunRecord, SweepRecord
 from promptlab.serving.absolute_paths import absolute_ref, absolute_source, absolute_spec, absolute_sweep
 from promptlab.serving.job_stream import FindServer
@@ -180,7 +180,7 @@ class RemoteLab:
         changes: Mapping[str, Any] | None = None,
     ) -> RunSpec:
         """Return the spec that :meth:`rerun` would run."""
-        return rerun_spec(source.spec(seeds), edit or PromptEdit(), changes or {})
+        return derived_spec(source, seeds, edit, changes)
 
     def verify(
         self,

@@ -16,10 +16,11 @@ from promptlab.errors import NotFound, ref_value
 from promptlab.expand import appended, from_prompts, inherited, prepended, replaced, show_seeds
 from promptlab.expand.labels import MAX_LABEL, labelled
 from promptlab.expand.word_diff import cut, word_diff
+from promptlab.plan import DEFAULT_BATCH_SIZE
 from promptlab.records import ImageRecord, RunRecord
 from promptlab.specs import RunSpec, Variant, options
 
-__all__ = ["PromptEdit", "RunOrImage", "rerun_spec"]
+__all__ = ["PromptEdit", "RunOrImage", "derived_spec", "rerun_spec"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +111,32 @@ def _batch_size(run: RunRecord, images: Sequence[ImageRecord]) -> int | Literal[
     """Return the batch size that ``images`` were made at; their run's, where they were not made at one."""
     sizes = {image.batch_size or run.spec.batch_size for image in images}
     return sizes.pop() if len(sizes) == 1 else run.spec.batch_size
+
+
+def derived_spec(
+    source: RunOrImage, seeds: tuple[int, ...], edit: PromptEdit | None, changes: Mapping[str, Any] | None
+) -> RunSpec:
+    """Return the spec of a rerun of ``source``, in batches of its own where none are named.
+
+    The batch size is part of a recipe, and a forward of four rows takes as long for one image as for four. So it is
+    inherited where it must be: where an image of the parent's is asked for again, which is then there, or comes out to
+    the byte. Where none is, the child has as many rows as images, at most those of its parent; a parent that had no
+    more than its own images asked for says nothing of the child's.
+    """
+    changes = changes or {}
+    child, parent = rerun_spec(source.spec(seeds), edit or PromptEdit(), changes), source.run.spec
+    size = child.batch_size
+    if "batch_size" in changes or not isinstance(size, int) or _repeats(parent, child):
+        return child
+    unasked = size == min(DEFAULT_BATCH_SIZE, parent.image_count)
+    return child.vary(batch_size=None if unasked else min(size, child.image_count))
+
+
+def _repeats(parent: RunSpec, child: RunSpec) -> bool:
+    """Say whether an image of ``parent`` is among those of ``child``."""
+    mine, theirs = ({(each.prompt, each.negative_prompt) for each in spec.variants} for spec in (child, parent))
+    setting = child.vary(variants=parent.variants, seeds=parent.seeds, batch_size=parent.batch_size)
+    return bool(mine & theirs and {*child.seeds} & {*parent.seeds}) and setting == parent
 
 
 def rerun_spec(base: RunSpec, edit: PromptEdit, changes: Mapping[str, Any]) -> RunSpec:

@@ -1,9 +1,12 @@
 """A rerun's spec: what was named is changed, all the rest is inherited."""
 
 import dataclasses
+from types import SimpleNamespace
+
+import pytest
 
 from promptlab.lab import PromptEdit
-from promptlab.lab.history.rerun import rerun_spec
+from promptlab.lab.history.rerun import RunOrImage, derived_spec, rerun_spec
 from promptlab.specs import PipelineSpec, RunSpec, Variant
 
 SPEC = RunSpec(pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="an old warrior"),), seeds=(0, 1))
@@ -38,3 +41,30 @@ def test_prompt_edit_of_the_negative_prompt_replaces_or_removes_it():
     assert PromptEdit().apply(variants)[0].negative_prompt == "beard"
     assert PromptEdit(negative_prompt="").apply(variants)[0].negative_prompt == ""
     assert PromptEdit(prompts=("x",)).apply(variants)[0].negative_prompt == "beard"
+
+
+def source_of(spec):
+    """A run of ``spec``, of which nothing but that is asked."""
+    run = SimpleNamespace(id=1, spec=spec, images=())
+    return RunOrImage(run=run)
+
+
+@pytest.mark.parametrize(
+    ("parent", "seeds", "edit", "changes", "size"),
+    [
+        ({}, (1,), PromptEdit(append=(", red",)), {}, None),
+        ({}, (), PromptEdit(append=(", red",)), {}, None),
+        ({}, (1,), PromptEdit(append=("{|, red}",)), {}, 4),
+        ({}, (1,), PromptEdit(), {}, 4),
+        ({}, (1,), PromptEdit(), {"num_inference_steps": 9}, None),
+        ({}, (1,), PromptEdit(append=(", red",)), {"batch_size": 4}, 4),
+        ({"batch_size": 8}, (1,), PromptEdit(append=(", red",)), {}, 1),
+        ({"batch_size": 8}, (), PromptEdit(append=("{, red|, blue}",)), {}, 8),
+        ({"batch_size": 2}, (), PromptEdit(append=(", red",)), {}, 2),
+        ({"batch_size": 1, "seeds": (1,)}, (), PromptEdit(append=("{, red|, blue|, grey}",)), {}, None),
+    ],
+)
+def test_derived_spec_inherits_the_batch_size_where_an_image_is_asked_for_again(parent, seeds, edit, changes, size):
+    """What is there is to the byte what the parent shows; other words and settings pay for no rows but their own."""
+    run = SPEC.vary(**{"seeds": tuple(range(8)), "batch_size": 4, **parent})
+    assert derived_spec(source_of(run), seeds, edit, changes).batch_size == size
