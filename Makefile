@@ -51,6 +51,7 @@ bench: $(SETUP)  ## the figures that the README quotes, side by side in one run
 	$(BIN)/python benchmarks/saving.py
 	$(BIN)/python benchmarks/starting.py
 	$(BIN)/python benchmarks/sweeping.py
+	$(BIN)/python benchmarks/ladder.py --model mini --device cpu --alone 2 --keep
 
 wheel: $(SETUP)  ## dist/promptlab-*.whl
 	$(BIN)/python -m build --wheel --no-isolation

@@ -2,20 +2,24 @@
 
     python benchmarks/ladder.py                              # SD 1.5's configuration, random weights, on what is there
     python benchmarks/ladder.py --model FOLDER               # a real model
+    python benchmarks/ladder.py --model mini --device cpu --alone 2 --keep     # the bundled one: a minute or two
     python benchmarks/ladder.py --images 32 --alone 2        # of rungs that make one at a time, two are enough
     python benchmarks/ladder.py --device cpu --config tiny --steps 4 2 --images 4      # seconds, to see that it works
 
 float32 with PNDM, float16, DPM-Solver++ with fewer steps, batches of four, batches of eight, with attention slicing and
-without: all by diffusers' own pipeline, pictures kept in memory. Then ours: the same images in a pool of eight, PNGs,
-rows and MLflow included. The peak is a large matrix multiplication in the rung's dtype, timed here; the work of an
-image is counted by torch (`FlopCounterMode`), padding not included.
+without: all by diffusers' own pipeline, pictures kept in memory, in a process of its own for which nothing is set. Then
+ours, in another: the same images in batches of eight, PNGs, rows and MLflow included. The peak is a large matrix
+multiplication in the rung's dtype, timed in the same process; the work of an image is counted by torch
+(`FlopCounterMode`), padding not included. ``--keep`` writes `benchmarks/results/ladder-DEVICE.md`.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import json
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -25,16 +29,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from benchmarks.batch_invariance import CONFIGS, weights_in
-from benchmarks.machine import machine
+from benchmarks.machine import machine, write_result
 from promptlab.engine import create_engine
 from promptlab.engine.machine.devices import choose_device
 from promptlab.engine.machine.memory import measure_peak_memory
-from promptlab.engine.machine.torch_setup import quietly
+from promptlab.engine.machine.torch_setup import prepare, quietly
 from promptlab.errors import one_line
 from promptlab.lab import Lab
+from promptlab.models import bundled
 from promptlab.specs import CallSpec, Dtype, PipelineSpec, RunSpec, Variant
 from promptlab.specs.schedulers import parse_scheduler
 
@@ -147,7 +151,7 @@ class Rungs:
         return seconds / made, peak.bytes or 0, once + steps * step
 
     def ours(self, dtype: Dtype, work: int) -> tuple[float, int, int]:
-        """The last rung's images in a pool of eight, everything remembered."""
+        """The last rung's images in batches of eight, everything remembered."""
         self.free()
         spec = RunSpec(
             pipeline=PipelineSpec(model=self.folder, dtype=dtype, scheduler=parse_scheduler("dpmsolver++")),
@@ -162,11 +166,9 @@ class Rungs:
             return (time.perf_counter() - began) / len(run.made), run.peak_memory or 0, work
 
 
-def main() -> None:
-    import torch
-
+def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", help="a folder with a StableDiffusionPipeline; random weights of --config without")
+    parser.add_argument("--model", help="a folder with a StableDiffusionPipeline, or mini; else --config's, random")
     parser.add_argument("--config", choices=CONFIGS, default="sd15")
     parser.add_argument("--device")
     parser.add_argument("--size", type=int)
@@ -174,38 +176,77 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=8)
     parser.add_argument("--alone", type=int, help="images of the rungs that make one at a time; as many")
     parser.add_argument("--weights", type=Path, help="where the random weights lie, or are written to")
+    parser.add_argument("--keep", action="store_true", help="write the table to benchmarks/results")
+    parser.add_argument("--only", choices=("stock", "ours"), help=argparse.SUPPRESS)
     typed = parser.parse_args()
-    device = choose_device(typed.device)
-    size = typed.size or CONFIGS[typed.config]["vae"]["sample_size"]
+    typed.size = typed.size or (128 if typed.model == "mini" else CONFIGS[typed.config]["vae"]["sample_size"])
+    if typed.model == "mini":
+        typed.model = str(bundled("mini"))
+    return typed
+
+
+def rows_of(typed: argparse.Namespace, folder: str, device: str) -> list[tuple[str, float, int, float]]:
+    """What is printed of the rungs that this process is for: words, seconds an image, peak bytes, share of the peak."""
+    import torch
+
     half = torch.float16 if device.startswith("cuda") else torch.bfloat16  # a CPU has no float16
     name: Dtype = "float16" if half is torch.float16 else "bfloat16"
-    with nullcontext(typed.model) if typed.model else weights_in(typed.weights, typed.config, device) as folder:
-        rungs = Rungs(folder, device, size, typed.steps, typed.images, typed.alone or typed.images)
-        peaks = {dtype: matmul_peak(device, dtype) for dtype in (torch.float32, half)}
-        print(
-            f"{machine()}; {device}, {typed.model or typed.config}, {size} x {size}, {typed.images} images", flush=True
-        )
-        print(", ".join(f"{str(dtype)[6:]} peak {peak / 1e12:.3f} TFLOP/s" for dtype, peak in peaks.items()) + "\n")
-        print(f"{'':44}{'s/image':>10}{'GiB':>8}{'of peak':>10}{'times':>8}")
-        first = 0.0
-        for what, dtype, rung in (
-            (f"float32, PNDM {rungs.many}", torch.float32, (torch.float32, "pndm", rungs.many, 1)),
-            (f"{name}, PNDM {rungs.many}", half, (half, "pndm", rungs.many, 1)),
-            (f"{name}, DPM-Solver++ {rungs.few}", half, (half, "dpmsolver++", rungs.few, 1)),
-            ("… in batches of 4", half, (half, "dpmsolver++", rungs.few, 4)),
-            ("… of 8", half, (half, "dpmsolver++", rungs.few, 8)),
-            ("… of 8 with attention slicing", half, (half, "dpmsolver++", rungs.few, 8)),
-        ):
-            seconds, memory, work = rungs.stock(*rung, slicing="slicing" in what)
-            first = first or seconds
-            print(line(what, seconds, memory, work / seconds / peaks[dtype], first / seconds), flush=True)
-        seconds, memory, work = rungs.ours(name, work)
-        share = work / seconds / peaks[half]
-        print(line("ours: a pool of 8, all remembered", seconds, memory, share, first / seconds), flush=True)
+    rungs = Rungs(folder, device, typed.size, typed.steps, typed.images, typed.alone or typed.images)
+    peaks = {dtype: matmul_peak(device, dtype) for dtype in (torch.float32, half)}
+    stock = (
+        (f"float32, PNDM {rungs.many}", torch.float32, (torch.float32, "pndm", rungs.many, 1)),
+        (f"{name}, PNDM {rungs.many}", half, (half, "pndm", rungs.many, 1)),
+        (f"{name}, DPM-Solver++ {rungs.few}", half, (half, "dpmsolver++", rungs.few, 1)),
+        ("… in batches of 4", half, (half, "dpmsolver++", rungs.few, 4)),
+        ("… of 8", half, (half, "dpmsolver++", rungs.few, 8)),
+        ("… of 8 with attention slicing", half, (half, "dpmsolver++", rungs.few, 8)),
+    )
+    if typed.only == "ours":
+        *_, counted = rungs.stock(half, "dpmsolver++", rungs.few, 1)  # for the work of an image
+        seconds, memory, work = rungs.ours(name, counted)
+        return [("ours: batches of 8, all remembered", seconds, memory, work / seconds / peaks[half])]
+    found = []
+    for what, dtype, rung in stock:
+        seconds, memory, work = rungs.stock(*rung, slicing="slicing" in what)
+        found.append((what, seconds, memory, work / seconds / peaks[dtype]))
+    return found
 
 
-def line(what: str, seconds: float, memory: int, share: float, times: float) -> str:
-    return f"{what:44}{seconds:10.3f}{memory / 2**30:8.2f}{share:10.1%}{times:8.2f}"
+def table(typed: argparse.Namespace, device: str, rows: list[tuple[str, float, int, float]]) -> str:
+    """The document."""
+    model = Path(typed.model).name if typed.model else typed.config
+    lines = [
+        "# The tutorial's ladder", "",
+        f"Written by `benchmarks/ladder.py`: {machine()}; {device}, {model}, {typed.size} × {typed.size},",
+        f"{typed.images} images, load {os.getloadavg()[0]:.1f} when it ended.", "",
+        "| rung | s/image | GiB | of peak | times |", "| --- | ---: | ---: | ---: | ---: |",
+    ]  # fmt: skip
+    first = rows[0][1]
+    for what, seconds, memory, share in rows:
+        lines.append(f"| {what} | {seconds:.3f} | {memory / 2**30:.2f} | {share:.1%} | {first / seconds:.2f} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    typed = parsed()
+    if typed.only == "ours":
+        prepare()  # as the command does, before torch is imported
+    if typed.only:
+        device = choose_device(typed.device)
+        with nullcontext(typed.model) if typed.model else weights_in(typed.weights, typed.config, device) as folder:
+            print(json.dumps([device, rows_of(typed, folder, device)]))
+        return
+    device, rows = "", list[tuple[str, float, int, float]]()
+    for part in ("stock", "ours"):
+        command = [sys.executable, __file__, *sys.argv[1:], "--only", part]
+        said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        device, some = json.loads(said.splitlines()[-1])
+        rows += [tuple(row) for row in some]
+    text = table(typed, device, rows)
+    if typed.keep:
+        write_result(f"ladder-{device.partition(':')[0]}", text)
+    else:
+        print(text)
 
 
 if __name__ == "__main__":

@@ -22,3 +22,9 @@ def machine() -> str:
         with suppress(PackageNotFoundError):  # a machine that only draws may lack some
             versions.append(f"{name} {version(name)}")
     return f"{cpu}, {', '.join(versions)}"
+
+
+def write_result(name: str, text: str) -> None:
+    """Print a result and keep it, as ``benchmarks/results/NAME.md``."""
+    print(text)
+    (Path(__file__).parent / "results" / f"{name}.md").write_text(text, encoding="utf-8")

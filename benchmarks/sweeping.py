@@ -1,111 +1,132 @@
-"""A sweep of 64 images, remembered: PromptLab against the loop that people write, in turn, in one process.
+"""A sweep of 64 images, remembered: PromptLab against the loop that people write, each in processes of its own.
 
-    python benchmarks/sweeping.py [ROUNDS] [STEPS]
+    python benchmarks/sweeping.py [STEPS] [ROUNDS]      # 20 steps, one round: three to four minutes on two idle cores
 
 4 schedulers x 4 prompts x 4 seeds with the bundled model on the CPU, the same weights, steps, guidance and batches of
-four. The loop calls the pipeline for each prompt with four generators, saves each picture with Pillow and logs it with
-`mlflow.log_image`; ours is `Lab.run_sweep`, all done when it returns: PNGs, hashes, rows, grids, reports, MLflow.
-Both are warm: weights loaded, tables there.
+four. `benchmarks/loop.py` is the loop, in an environment as it was found: nothing is set for it. Ours is the command
+`promptlab run`, and `Lab.run_sweep` in a process that is warm. *Whole* is from the command to its end, imports, loading
+and leaving included; *warm* is the second time in one process. All is done when either ends: PNGs, hashes, rows, grids,
+reports, MLflow. Writes `benchmarks/results/sweeping.md`.
 """
 
-import itertools
+from __future__ import annotations
+
+import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
-from benchmarks.machine import machine
-from promptlab.engine import create_engine
-from promptlab.engine.machine.torch_setup import quietly
-from promptlab.expand import Axis, build_sweep
-from promptlab.lab import Lab
+from benchmarks.loop import GUIDANCE, PROMPTS, SEEDS
+from benchmarks.machine import machine, write_result
 from promptlab.models import bundled
-from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant
-from promptlab.specs.schedulers import parse_scheduler
 
+ROOT = Path(__file__).parents[1]
 SCHEDULERS = ("pndm", "ddim", "euler", "dpmsolver++")
-AGES = ("oldest", "old", "adult", "young")
-PROMPTS = tuple(f"portrait photo of a {age} warrior chief" for age in AGES)
-SEEDS = (0, 1, 2, 3)
-GUIDANCE = 5.0
+"""Those of the loop, by their short names."""
 
 
-class Loop:
-    """As tutorials have it."""
+def told(command: list[str], **variables: str) -> str:
+    """What a process printed, in the environment that this one found, and ``variables``."""
+    known = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    environment = {**os.environ, "PYTHONPATH": known, **variables}
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
 
-    def __init__(self, folder: str) -> None:
-        import diffusers
-        import mlflow
-        import torch
 
-        self.folder, self.mlflow, self.torch, self.diffusers = Path(folder), mlflow, torch, diffusers
-        mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
-        experiment = mlflow.create_experiment("loop", artifact_location=f"file://{folder}/mlruns")
-        mlflow.set_experiment(experiment_id=experiment)
-        self.pipeline = diffusers.StableDiffusionPipeline.from_pretrained(bundled("mini"), dtype=torch.float32)
-        self.pipeline.set_progress_bar_config(disable=True)
+def loop(steps: int) -> tuple[float, float]:
+    """Seconds of the loop: whole, and warm."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = bundled("mini")
+        assert model is not None
+        (Path(folder) / "model").symlink_to(model)
+        began = time.perf_counter()
+        told([sys.executable, str(ROOT / "benchmarks" / "loop.py"), folder, str(steps)])
+        whole = time.perf_counter() - began
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "model").symlink_to(model)
+        _, warm = json.loads(told([sys.executable, str(ROOT / "benchmarks" / "loop.py"), folder, str(steps), "2"]))
+    return whole, float(warm)
 
-    def run(self, steps: int, schedulers: tuple[str, ...] = SCHEDULERS) -> int:
-        count = 0
-        for scheduler in schedulers:
-            kind = getattr(self.diffusers, parse_scheduler(scheduler).name)
-            self.pipeline.scheduler = kind.from_config(self.pipeline.scheduler.config)
-            for prompt in PROMPTS:
-                with self.mlflow.start_run():
-                    self.mlflow.log_params({"scheduler": scheduler, "prompt": prompt, "steps": steps})
-                    generators = [self.torch.Generator("cpu").manual_seed(seed) for seed in SEEDS]
-                    with quietly():
-                        images = self.pipeline(
-                            [prompt] * len(SEEDS), num_inference_steps=steps, guidance_scale=GUIDANCE,
-                            generator=generators,
-                        ).images  # fmt: skip
-                    for seed, image in zip(SEEDS, images, strict=True):
-                        image.save(self.folder / f"{scheduler}-{prompt}-{seed}.png")
-                        self.mlflow.log_image(image, key=f"seed/{seed}", step=0)
-                        count += 1
-                    self.mlflow.flush_artifact_async_logging()  # it begins a run where none is active
-        return count
+
+def ours(steps: int) -> tuple[float, float]:
+    """Seconds of ours: whole, and warm."""
+    with tempfile.TemporaryDirectory() as folder:
+        axes = [word for scheduler in SCHEDULERS for word in ("--scheduler", scheduler)]
+        command = [
+            sys.executable, "-m", "promptlab", "run", *PROMPTS, "--seeds", f"{SEEDS[0]}-{SEEDS[-1]}", *axes,
+            "--steps", str(steps), "--guidance", f"{GUIDANCE:g}", "--device", "cpu", "--workspace", folder,
+        ]  # fmt: skip
+        began = time.perf_counter()
+        told(command, PROMPTLAB_KEEP_ALIVE="0")  # no server that was warm before, and none that stays
+        whole = time.perf_counter() - began
+        assert len(list(Path(folder).glob("images/*/v*-seed*.png"))) == 64
+    with tempfile.TemporaryDirectory() as folder:
+        warm = float(told([sys.executable, __file__, "--warm", folder, str(steps)]))
+    return whole, warm
+
+
+def warm(folder: str, steps: int) -> float:
+    """Seconds of ours in this process, once weights are loaded and tables are there."""
+    from promptlab.engine import create_engine
+    from promptlab.expand import Axis, build_sweep
+    from promptlab.lab import Lab
+    from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant
+    from promptlab.specs.schedulers import parse_scheduler
+
+    spec = RunSpec(
+        pipeline=PipelineSpec(model="mini"), call=CallSpec(num_inference_steps=steps, guidance_scale=GUIDANCE),
+        variants=tuple(Variant(prompt=prompt) for prompt in PROMPTS), seeds=SEEDS, device="cpu",
+    )  # fmt: skip
+    lab = Lab(folder, engine=create_engine())
+    lab.run(spec.vary(seeds=SEEDS, num_inference_steps=2))
+    axis = Axis(field="scheduler", values=tuple(map(parse_scheduler, SCHEDULERS)))
+    began = time.perf_counter()
+    record = lab.run_sweep(build_sweep(spec, [axis]), again=True)
+    seconds = time.perf_counter() - began
+    runs = [lab.notebook.run(one.run_id) for one in record.runs]
+    assert sum(len(run.made) for run in runs) == 64
+    assert all(run.tracked_at is not None for run in runs)
+    return seconds
+
+
+def table(steps: int, taken: dict[str, list[tuple[float, float]]]) -> str:
+    """The document."""
+    median = {
+        name: tuple(statistics.median(each[at] for each in rounds) for at in (0, 1)) for name, rounds in taken.items()
+    }
+    lines = [
+        "# A sweep of 64 images, remembered", "",
+        f"Written by `python benchmarks/sweeping.py {steps} {len(taken['ours'])}`: {machine()}; the bundled model,",
+        f"4 schedulers × 4 prompts × 4 seeds, {steps} steps with guidance; load {os.getloadavg()[0]:.1f} at its end.",
+        "", "| | whole, seconds | warm, seconds | warm, images/s |", "| --- | ---: | ---: | ---: |",
+    ]  # fmt: skip
+    words = {
+        "loop": "the loop that people write: a call a batch, Pillow, `mlflow.log_image`",
+        "ours": "ours, tracking included",
+    }
+    for name, (whole, again) in median.items():
+        lines.append(f"| {words[name]} | {whole:.1f} | {again:.1f} | {64 / again:.2f} |")
+    ratios = [[slow[at] / quick[at] for slow, quick in zip(taken["loop"], taken["ours"], strict=True)] for at in (0, 1)]
+    whole_ratio, warm_ratio = map(statistics.median, ratios)
+    lines += ["", f"Whole {whole_ratio:.2f} times faster, warm {warm_ratio:.2f} times."]
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    steps = int(sys.argv[2]) if len(sys.argv) > 2 else 20
-    spec = RunSpec(
-        pipeline=PipelineSpec(model="mini"),
-        call=CallSpec(num_inference_steps=steps, guidance_scale=GUIDANCE),
-        variants=tuple(Variant(prompt=prompt) for prompt in PROMPTS),
-        seeds=SEEDS,
-        device="cpu",
-    )
-    schedulers = Axis(field="scheduler", values=tuple(map(parse_scheduler, SCHEDULERS)))
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as theirs:
-        lab, loop = Lab(folder, engine=create_engine()), Loop(theirs)
-        lab.run(spec.vary(seeds=(0, 1), num_inference_steps=2))
-        loop.run(2, SCHEDULERS[:1])
-        taken: dict[str, list[float]] = {"loop": [], "ours": []}
-        for _ in range(rounds):
-            began = time.perf_counter()
-            assert loop.run(steps) == 64
-            taken["loop"].append(time.perf_counter() - began)
-            began = time.perf_counter()
-            record = lab.run_sweep(build_sweep(spec, [schedulers]), again=True)
-            taken["ours"].append(time.perf_counter() - began)
-            runs = [lab.notebook.run(one.run_id) for one in record.runs]
-            assert len(list(itertools.chain.from_iterable(run.made for run in runs))) == 64
-            assert all(run.tracked_at is not None for run in runs)
-    ratios = [slow / quick for slow, quick in zip(taken["loop"], taken["ours"], strict=True)]
-    print(f"{machine()}; 64 images, {steps} steps, {rounds} rounds\n")
-    for name, each in taken.items():
-        print(f"{name:8} {statistics.median(each):7.2f} s, {64 / statistics.median(each):6.2f} images/s")
-    print(
-        f"times faster, round by round  {statistics.median(ratios):.3f}  (from {min(ratios):.3f} to {max(ratios):.3f})"
-    )
+    if sys.argv[1:2] == ["--warm"]:
+        print(warm(sys.argv[2], int(sys.argv[3])))
+        return
+    steps, rounds = (int(sys.argv[at]) if len(sys.argv) > at else default for at, default in ((1, 20), (2, 1)))
+    taken: dict[str, list[tuple[float, float]]] = {"loop": [], "ours": []}
+    for _ in range(rounds):
+        taken["loop"].append(loop(steps))
+        taken["ours"].append(ours(steps))
+    write_result("sweeping", table(steps, taken))
 
 
 if __name__ == "__main__":

@@ -43,6 +43,12 @@ def tables() -> str:
     return "\n".join(lines) + "\n"
 
 
+def measured(name: str) -> str:
+    """Return what ``benchmarks/results/NAME.md`` holds: on which machine, and the table."""
+    text = (ROOT / "benchmarks" / "results" / f"{name}.md").read_text(encoding="utf-8")
+    return text[text.index("Written by") :]
+
+
 def story(engine: str = "diffusers") -> str:
     """Return what ``make demo`` prints, from a run of it; the closing lines, which name folders, left out.
 
