@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,9 +14,15 @@ from promptlab.cli.inline_pictures import show_option, show_picture
 from promptlab.cli.output import echo
 from promptlab.cli.render.csv import check_one_format
 from promptlab.cli.render.image_csv import images_csv
+from promptlab.cli.render.imported import origin_lines
 from promptlab.cli.render.records import image_lines, show_lines
 from promptlab.cli.render.run_results import sweep_lines
 from promptlab.records import plain
+from promptlab.workspace import Workspace
+
+if TYPE_CHECKING:
+    from promptlab.images.foreign import ForeignMetadata
+    from promptlab.lab.history.rerun import RunOrImage
 
 __all__ = ["show"]
 
@@ -28,6 +37,9 @@ def show(ref: str, as_json: bool, as_csv: bool, show: bool | None, workspace: st
     """Show everything recorded about a run (3, last), an image (3/12, or its file) or a sweep (sweep:2)."""
     check_one_format(as_json=as_json, as_csv=as_csv)
     lab = open_lab(workspace)
+    if Path(ref).is_file() and (told := lab.maintenance.read_file(Path(ref))) is not None:
+        echo("\n".join(_told_lines(ref, told, lab.workspace, as_json=as_json)))
+        return
     if (sweep_id := lab.history.find_sweep(ref)) is not None:
         sweep = lab.history.sweep(sweep_id)
         if as_json:
@@ -52,3 +64,22 @@ def show(ref: str, as_json: bool, as_csv: bool, show: bool | None, workspace: st
         if image.path is not None:
             show_picture(lab.workspace.root / image.path, show)
         echo("\n".join(image_lines(source.run, image, lab.workspace)))
+
+
+def _told_lines(ref: str, told: RunOrImage | ForeignMetadata, workspace: Workspace, *, as_json: bool) -> Iterator[str]:
+    """Yield what a file says whose run is not in this workspace, and what to type to take it in."""
+    from promptlab.expand.experiment_file.writer import write_experiment
+    from promptlab.images.foreign import ForeignMetadata
+
+    if as_json:
+        yield json.dumps({"file": ref, "says": plain(told)}, indent=2, ensure_ascii=False)
+        return
+    if isinstance(told, ForeignMetadata):
+        yield from origin_lines(ref, told.program, told.lost)
+        yield write_experiment(told.spec.vary(device=None)).rstrip()
+    else:
+        yield f"{ref} was made in another workspace, and says:"
+        image = None if told.position is None else told.run.images[told.position]
+        lines = show_lines(told.run, workspace) if image is None else image_lines(told.run, image, workspace)
+        yield from (line for line in lines if not line.startswith("next: "))
+    yield f"next: promptlab import {ref}"

@@ -84,6 +84,24 @@ def test_run_like_lists_what_import_lists(promptlab, theirs):
     assert said == ["like theirs.png, made by AUTOMATIC1111", *taken]
 
 
+def test_show_file_of_elsewhere_says_what_it_says(promptlab, workspace, theirs, tmp_path):
+    """Of another workspace or another program: what it was made from, and how to take it in; here it is a picture."""
+    promptlab("run", "a fox", "--seeds", "3,4", "--steps", "9")
+    picture = workspace.root / "images" / "00001" / "v00-seed4.png"
+    away = ("--workspace", str(tmp_path / "away"))
+    said = promptlab("show", str(picture), *away)
+    assert (said.code, f"{picture} was made in another workspace, and says:\n" in said.out) == (0, True)
+    assert "prompt      a fox" in said.out
+    assert said.out.endswith(f"next: promptlab import {picture}\n")
+    assert "run 1" in promptlab("show", str(picture.with_name("grid.png")), *away).out
+    assert promptlab("show", str(picture)).out.startswith("image 1/1 ")
+    told = promptlab("show", theirs, *away).out
+    assert told.startswith(f"{theirs}, made by AUTOMATIC1111\n  not carried over: ")
+    assert 'text: "a fox"' in told
+    assert json.loads(promptlab("show", theirs, "--json", *away).out)["says"]["program"] == "AUTOMATIC1111"
+    assert not (tmp_path / "away").exists()
+
+
 def test_export_says_where_it_went(promptlab, tmp_path, monkeypatch):
     """A folder for a run; the format of a picture is the one that its name ends in."""
     monkeypatch.chdir(tmp_path)

@@ -15,7 +15,9 @@ from promptlab.lab.history.refs import find_run_or_image, find_sweep, find_sweep
 from promptlab.store.migrate import HEAD
 
 if TYPE_CHECKING:
+    from promptlab.images.foreign import ForeignMetadata
     from promptlab.lab.execution.events import Watch
+    from promptlab.lab.history.rerun import RunOrImage
     from promptlab.lab.maintenance.doctor.findings import Finding
     from promptlab.lab.maintenance.doctor.sync import SyncResult
     from promptlab.lab.maintenance.export import ExportResult, ImageFormat
@@ -107,6 +109,16 @@ class Maintenance:
         for sweep_id in dict.fromkeys(run.sweep_id for run in fresh if run.sweep_id is not None):
             context.publisher.publish_sweep(context.notebook.sweep(sweep_id), watch)
         return tuple(dataclasses.replace(one, run=one.run and context.notebook.run(one.run.id)) for one in imported)
+
+    def read_file(self, path: Path) -> RunOrImage | ForeignMetadata | None:
+        """Read what an image file says whose run is not in this workspace; None where it is.
+
+        Raises:
+            InputError: when it is no image, or a damaged one.
+        """
+        from promptlab.lab.maintenance.file_record import read_file
+
+        return read_file(path, self._context)
 
     def export(self, ref: str, to: Path | None = None, *, image_format: ImageFormat | None = None) -> ExportResult:
         """Write a run, a sweep or an image to files that need no workspace.
