@@ -22,6 +22,7 @@ Draw = Callable[[int], int]
 """Gives a whole number from 0 up to, not including, its argument. ``secrets.randbelow`` is one."""
 
 _ALLOWED: Final = f"0 to {MAX_SEED}"
+_DIGITS_OF_64_BITS: Final = 20
 _FORMS: Final = "0-7 · 1,5,9 · 0-3,42 · random:4 · 1-10 (+3) · 1-10 [5]"
 _RANGE: Final = re.compile(
     r"([0-9]+)\s*-\s*([0-9]+)\s*(?:\(\s*(?P<sign>[+-]?)\s*(?P<step>[0-9]+)\s*\)|\[\s*(?P<count>[0-9]+)\s*\])?"
@@ -159,15 +160,27 @@ def _from_the_system(below: int) -> int:
 def _seed(digits: str, item: str) -> int:
     number = _number(digits, item)
     if number > MAX_SEED:
-        raise InputError("seeds", item, problem="is out of range", allowed=_ALLOWED, hint=ref_value("seeds", "0-7"))
+        raise _too_large(item)
     return number
 
 
 def _number(digits: str, item: str) -> int:
     short = digits.lstrip("0") or "0"
     if len(short) > len(str(MAX_SEED)):  # int() itself refuses thousands of digits, with other words
-        raise InputError("seeds", item, problem="is out of range", allowed=_ALLOWED, hint=ref_value("seeds", "0-7"))
+        raise _too_large(item)
     return int(short)
+
+
+def _too_large(item: str) -> InputError:
+    """Return the error for a seed of more than 32 bits, with what to type for one of 64."""
+    wide = item.strip()
+    if not wide.isdecimal() or len(wide) > _DIGITS_OF_64_BITS:
+        return InputError("seeds", item, problem="is out of range", allowed=_ALLOWED, hint=ref_value("seeds", "0-7"))
+    lower = int(wide) % (MAX_SEED + 1)  # what a generator on a CPU makes of it, and what import keeps
+    return InputError(
+        "seeds", item, problem="is out of range",
+        allowed=f"{_ALLOWED}, the lower 32 bits of a longer one: {lower}", hint=ref_value("seeds", lower),
+    )  # fmt: skip
 
 
 def _room(have: int, more: int, item: str) -> None:

@@ -42,6 +42,7 @@ def test_parse_seeds_reads_every_form(text, seeds):
         ("-1", "random:1"),
         ("-7", "allowed: 0 to 4294967295"),
         ("4294967296", "'4294967296' is out of range; allowed: 0 to 4294967295"),
+        ("1048378387411371", "allowed: 0 to 4294967295, the lower 32 bits of a longer one: 2640261547"),
         ("0-4294967296", "is out of range"),
         ("9" * 5000, "is out of range"),
         ("7-3", "seeds=3-7"),
