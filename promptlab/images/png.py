@@ -17,7 +17,7 @@ import struct
 import uuid
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
@@ -230,7 +230,7 @@ def _text_chunk(keyword: str, value: str) -> bytes:
         raise ValueError(
             f"a PNG cannot hold this text under {keyword!r}: a keyword has 1 to 79 characters, none is NUL"
         )
-    try:
-        return _chunk(b"tEXt", name + b"\0" + value.encode("latin-1"))
-    except UnicodeEncodeError:
-        return _chunk(b"iTXt", name + b"\0\0\0\0\0" + value.encode())  # not compressed, no language, no translation
+    with suppress(UnicodeEncodeError):
+        if _as_utf_8(value) == value:  # else it would be read as the UTF-8 that other programs put there
+            return _chunk(b"tEXt", name + b"\0" + value.encode("latin-1"))
+    return _chunk(b"iTXt", name + b"\0\0\0\0\0" + value.encode())  # not compressed, no language, no translation

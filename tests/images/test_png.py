@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from matplotlib import cbook
@@ -37,6 +37,7 @@ def test_png_encoded_has_its_pixels_for_pillow(pixels):
 
 @same_folder
 @given(pixels=pictures, text=st.dictionaries(keywords, words, max_size=4))
+@example(pixels=np.zeros((1, 1, 3), np.uint8), text={"0": "Ã© is Latin-1 here, and would be é in UTF-8"})
 def test_png_read_back_has_its_pixels_and_texts(tmp_path, pixels, text):
     """Pixels and text chunks survive the disk: newlines, emoji, Korean, colons and quotes included."""
     write_png(tmp_path / "a.png", pixels, text)
