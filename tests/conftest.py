@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("PROMPTLAB_WAIT", "1")  # no test leaves a process behind: promptlab.cli.telling
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported: promptlab.engine.machine.torch_setup
 os.environ["PROMPTLAB_KEEP_ALIVE"] = "0"  # commands make pictures in their own process, but where a test says otherwise
 os.environ.pop("PROMPTLAB_SERVER", None)
@@ -268,7 +269,6 @@ def promptlab(workspace, monkeypatch, capsys):
 
     monkeypatch.setenv("PROMPTLAB_ENGINE", "painter")
     monkeypatch.setenv("PROMPTLAB_WORKSPACE", str(workspace.root))
-    monkeypatch.setenv("PROMPTLAB_WAIT", "1")
     monkeypatch.delenv("PROMPTLAB_DEBUG", raising=False)
 
     def typed(*words: str) -> Said:
