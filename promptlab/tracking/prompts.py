@@ -35,6 +35,9 @@ LINK_TAG: Final = "mlflow.linkedPrompts"
 MOST: Final = 8
 """Texts of one run: a file of fifty prompts is a list, not a line of work, and each would cost its milliseconds."""
 
+_TEXT_TAG: Final = "promptlab.text"
+"""Of a version: the hash of its text. Of a prompt: that all of its versions have one."""
+
 _EXPERIMENTS_TAG: Final = "_mlflow_experiment_ids"
 _LONGEST_NAME: Final = 60
 
@@ -101,6 +104,10 @@ def register_prompts(
     return {}
 
 
+def _hash_of(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class _Prompt:
     """Represents one prompt of the registry."""
@@ -111,13 +118,15 @@ class _Prompt:
 
     def versions(self, texts: Sequence[str], run: RunRecord) -> dict[str, int]:
         """Return the version of each of ``texts``, made where it does not exist."""
-        self._ensure_prompt()
-        known = {str(one.template): int(one.version) for one in reversed(self._all_versions())}
+        known = self._tagged_versions(texts) if self._ensure_prompt() else self._read_versions()
         fresh = [text for text in texts if text not in known]
         came = f", varied from run {run.parent_run_id}" if run.parent_run_id is not None else ""
         for place, text in enumerate(fresh, 1):
             made = self.client.create_prompt_version(
-                self.name, text, description=f"run {run.id}{came}", tags={"promptlab.run": str(run.id)}
+                self.name,
+                text,
+                description=f"run {run.id}{came}",
+                tags={"promptlab.run": str(run.id), _TEXT_TAG: _hash_of(text)},
             )
             known[text] = int(made.version)
             alias = f"run-{run.id}" if len(fresh) == 1 else f"run-{run.id}-{place}"
@@ -130,16 +139,40 @@ class _Prompt:
             return self.client.get_prompt_version_by_alias(self.name, alias) is not None
         return False
 
-    def _ensure_prompt(self) -> None:
-        """Create the prompt unless it exists, and list it in the pages of the experiment."""
+    def _ensure_prompt(self) -> bool:
+        """Create the prompt unless it exists, and list it in the pages of the experiment.
+
+        Returns:
+            Whether all of its versions are tagged with the hashes of their texts.
+        """
         prompt = self.client.get_prompt(self.name)
         if prompt is None:
-            self.client.create_prompt(self.name, tags={_EXPERIMENTS_TAG: f",{self.experiment_id},"})
-            return
+            own = {_EXPERIMENTS_TAG: f",{self.experiment_id},", _TEXT_TAG: "all"}
+            self.client.create_prompt(self.name, tags=own)
+            return True
         listed = [one for one in prompt.tags.get(_EXPERIMENTS_TAG, "").split(",") if one]
         if self.experiment_id not in listed:
             value = f",{','.join([*listed, self.experiment_id])},"
             self.client.set_prompt_tag(self.name, _EXPERIMENTS_TAG, value)
+        return bool(prompt.tags.get(_TEXT_TAG) == "all")
+
+    def _tagged_versions(self, texts: Sequence[str]) -> dict[str, int]:
+        """Return the first version of each of ``texts`` that has one, as quickly for a long line."""
+        found = {}
+        for text in texts:
+            its = self.client.search_model_versions(
+                f"name = '{self.name}' AND tag.`mlflow.prompt.is_prompt` = 'true' "
+                f"AND tag.`{_TEXT_TAG}` = '{_hash_of(text)}'",
+                max_results=1,
+                order_by=["version_number ASC"],
+            )
+            if its:
+                found[text] = int(its[0].version)
+        return found
+
+    def _read_versions(self) -> dict[str, int]:
+        """Return the first version of each text of a prompt that an earlier PromptLab made, which tagged none."""
+        return {str(one.template): int(one.version) for one in reversed(self._all_versions())}
 
     def _all_versions(self) -> list[PromptVersion]:
         """Return all versions, the newest first."""

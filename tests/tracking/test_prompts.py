@@ -86,6 +86,19 @@ def test_prompt_recorded_again_gets_no_version(workspace, story):
     assert links(workspace) == [*before[1], [(NAME, "1")]]
 
 
+def test_prompt_of_an_earlier_promptlab_gets_no_version_twice(workspace, story):
+    """Its versions have no hashes of their texts, and are read; what comes new is a version as ever."""
+    client = client_of(workspace)
+    client.delete_prompt_tag(NAME, "promptlab.text")
+    for one in client.search_prompt_versions(NAME):
+        client.delete_prompt_version_tag(NAME, one.version, "promptlab.text")
+    before = versions(workspace)
+    parent = story(paint_run(workspace, 8, spec([CHIEF], [1])))
+    assert versions(workspace) == before
+    story(paint_run(workspace, 9, spec(["another"], [1]), parent=parent), parent)
+    assert versions(workspace) == [*before, ("run-9", "another")]
+
+
 def test_prompt_is_listed_in_the_pages_of_its_experiment(workspace, story):
     """Each experiment that a line of work touches."""
     story(paint_run(workspace, 4, spec([CHIEF], [7]), experiment="elsewhere"))
