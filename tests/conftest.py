@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import signal
 import socket
 import sqlite3
 import sys
@@ -19,6 +20,8 @@ os.environ.setdefault("PROMPTLAB_WAIT", "1")  # no test leaves a process behind:
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported: promptlab.engine.machine.torch_setup
 os.environ["PROMPTLAB_KEEP_ALIVE"] = "0"  # commands make pictures in their own process, but where a test says otherwise
 os.environ.pop("PROMPTLAB_SERVER", None)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it for what it runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from filelock import FileLock
 from hypothesis import settings

@@ -57,7 +57,6 @@ def run(options: RunOptions) -> None:
     """
     experiment = experiment_of(options)
     sweep = sweep_of(experiment)
-    _say_hints(options, sweep)
     refuse_early(sweep.specs)
     if options.dry_run:
         _say_plan(options, sweep)
@@ -67,7 +66,8 @@ def run(options: RunOptions) -> None:
     lab = open_warm_lab(options.workspace, options.tracking_uri)
     line_of_work = experiment.experiment or DEFAULT_EXPERIMENT
     name, note, again = experiment.name, experiment.note, options.again
-    with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
+    hints = _hints(options, sweep)
+    with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri, hints=hints) as progress:
         if len(sweep.cells) == 1:
             spec = sweep.cells[0].spec
             record = lab.run(spec, experiment=line_of_work, name=name, note=note, again=again, watch=progress)
@@ -90,15 +90,14 @@ def run(options: RunOptions) -> None:
 def plan(options: RunOptions) -> None:
     """Say what run would make, with the same words and options: runs, images, time, disk. Makes nothing."""
     sweep = sweep_of(experiment_of(options))
-    _say_hints(options, sweep)
     refuse_early(sweep.specs)
     _say_plan(options, sweep)
 
 
-def _say_hints(options: RunOptions, sweep: Sweep) -> None:
-    painted = os.environ.get("PROMPTLAB_ENGINE") == "painter"  # which knows no words, and draws for all
-    for hint in prompt_hints(options.prompts, () if painted else sweep.specs):
-        echo(f"promptlab: {hint}", err=True)
+def _hints(options: RunOptions, sweep: Sweep) -> list[str]:
+    """Return what is odd about the words; a painter knows none, and draws for all."""
+    painted = os.environ.get("PROMPTLAB_ENGINE") == "painter"
+    return list(prompt_hints(options.prompts, () if painted else sweep.specs))
 
 
 def _say_plan(options: RunOptions, sweep: Sweep) -> None:
@@ -106,6 +105,8 @@ def _say_plan(options: RunOptions, sweep: Sweep) -> None:
     echo("\n".join(plan_lines(planned, sweep)))
     if any(spec.batch_size == AUTO for spec in sweep.specs):
         echo("  batch size auto: run tries out how many fit; this plan counts with the default")
+    for hint in _hints(options, sweep):
+        echo(f"promptlab: {hint}", err=True)
 
 
 @click.command()

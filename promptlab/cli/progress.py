@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -56,11 +57,17 @@ class ProgressDisplay:
     Args:
         workspace: where it is made; for that note.
         tracking_uri: of the MLflow server that is told, when it is not the workspace's own.
+        hints: what is said once something is begun.
         resuming: what is resumed, when that is what is done: ``7``, ``sweep:3``, or nothing for all that is owed.
     """
 
     def __init__(
-        self, workspace: Workspace | None = None, *, resuming: str | None = None, tracking_uri: str | None = None
+        self,
+        workspace: Workspace | None = None,
+        *,
+        resuming: str | None = None,
+        tracking_uri: str | None = None,
+        hints: Iterable[str] = (),
     ) -> None:
         self.began: set[int] = set()
         self.made = 0
@@ -79,6 +86,7 @@ class ProgressDisplay:
         self._progress: tuple[str, TaskID] | None = None
         self._waited = False
         self._notes: list[str] = []
+        self._hints = [*hints]
 
     def __enter__(self) -> Self:
         if not (sys.stderr.isatty() or os.environ.get("FORCE_COLOR") or os.environ.get("TTY_COMPATIBLE")):
@@ -129,8 +137,10 @@ class ProgressDisplay:
             case JobWaiting(ahead=ahead):
                 self._note_waiting(ahead)
             case SweepStarted(sweep_id=sweep_id):
+                self._say_hints()
                 self._sweep, self._begun = True, f"sweep:{sweep_id}"
             case RunStarted(run=run):
+                self._say_hints()
                 self.began.add(run.id)
                 self._made_of_run = 0
                 if not self._sweep:
@@ -145,6 +155,12 @@ class ProgressDisplay:
         if ahead and self._bars is None and not self._waited:
             self._waited = True
             self._say(waiting_line(ahead))
+
+    def _say_hints(self) -> None:
+        """Say what is odd about what was typed, once it is certain that it is carried out."""
+        for hint in self._hints:
+            self._say(f"promptlab: {hint}")
+        self._hints.clear()
 
     def _note_tracking_failure(self, run_id: int, reason: str) -> None:
         there = "" if self._workspace is None else elsewhere(self._workspace)

@@ -91,11 +91,12 @@ def serve(folder: Path, name: str) -> None:
     if hasattr(os, "fork") and os.fork():
         os._exit(0)  # so that it is nobody's child: no client waits for its end, and none has to
     from promptlab.serving.discovery import ServerPlace
-    from promptlab.serving.process import log_to_stderr, serve_at
+    from promptlab.serving.process import end_process, log_to_stderr, serve_at
 
     log_to_stderr()
     place = ServerPlace(folder=folder, name=name)
     serve_at(place, _lab_server(typed_keep_alive(), listens_at=place.file), _end_standard_output)
+    end_process()
 
 
 def _serve_others(host: str, port: int, keep_alive: KeepAlive) -> None:

@@ -38,6 +38,7 @@ _NAMES: Final = (
 
 _QUIET: Final = (
     "DIFFUSERS_VERBOSITY", "HF_HUB_DISABLE_PROGRESS_BARS", "HF_HUB_VERBOSITY", "MLFLOW_DISABLE_TELEMETRY",
+    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD",
     "MLFLOW_HTTP_REQUEST_", "MLFLOW_LOGGING_LEVEL", "MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "MLFLOW_SUPPRESS_PRINTING_",
     "TRANSFORMERS_VERBOSITY",
 )  # fmt: skip
@@ -54,9 +55,13 @@ def environment_key(environ: Mapping[str, str] | None = None) -> str:
         environ: the variables; those of this process by default.
     """
     environ = os.environ if environ is None else environ
-    told = sorted(f"{name}={value}" for name, value in environ.items() if name.startswith(_PREFIXES) or name in _NAMES)
+    told = sorted(f"{name}={value}" for name, value in environ.items() if _decides(name))
     facts = [__version__, sys.executable, sys.version, code_stamp(), f"{_umask():o}", *_groups(), *_cores(), *told]
     return hashlib.sha256("\0".join(facts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _decides(name: str) -> bool:
+    return name in _NAMES or (name.startswith(_PREFIXES) and not name.startswith(_QUIET))
 
 
 def code_stamp() -> str:

@@ -6,6 +6,7 @@ nobody asks.
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
 import os
@@ -15,7 +16,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from promptlab.errors import InputError, ServerError
 from promptlab.serving.app import create_app
@@ -27,9 +28,10 @@ from promptlab.serving.lab_server import LabServer
 if TYPE_CHECKING:
     import uvicorn
 
-__all__ = ["answering", "log_to_stderr", "serve_at", "serve_on"]
+__all__ = ["answering", "end_process", "log_to_stderr", "serve_at", "serve_on"]
 
 _BACKLOG: Final = 512
+_POOL: Final = "MLFLOW_SQLALCHEMYSTORE_POOLCLASS"
 
 
 def serve_at(place: ServerPlace, server: LabServer, ready: Callable[[], None]) -> None:
@@ -66,6 +68,18 @@ def serve_on(host: str, port: int, server: LabServer, ready: Callable[[], None])
         _work(server, listener, Guard(create_app(server), token=token, hosts=(host, socket.gethostname())), ready)
 
 
+def end_process() -> NoReturn:
+    """End this process, whatever thread still waits.
+
+    A second Ctrl-C ends a job wherever it is, also where a pool of threads has begun one and not yet taken note of it.
+    Such a thread is told by nobody to end, and Python would wait for it for ever.
+    """
+    atexit._run_exitfuncs()  # noqa: SLF001 - what Python would call: files are removed, logs written
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
 def log_to_stderr() -> None:
     """Write a line for each job, and for what was not expected, to standard error."""
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(message)s", level=logging.WARNING)
@@ -92,11 +106,22 @@ def answering(listener: socket.socket, app: Guard) -> Iterator[None]:
 
 
 def _work(server: LabServer, listener: socket.socket, app: Guard, ready: Callable[[], None]) -> None:
-    # MLflow would keep a workspace's file open from job to job, and go on writing to one that was deleted since.
-    os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
-    with answering(listener, app):
+    with _unpooled(), answering(listener, app):
         ready()
         server.work()
+
+
+@contextmanager
+def _unpooled() -> Iterator[None]:
+    """Keep MLflow from holding a workspace's file open between jobs, which may be deleted meanwhile."""
+    if _POOL in os.environ:
+        yield
+        return
+    os.environ[_POOL] = "NullPool"
+    try:
+        yield
+    finally:
+        del os.environ[_POOL]
 
 
 @contextmanager

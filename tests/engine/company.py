@@ -20,6 +20,7 @@ SCHEDULERS = (
     "ddim", "ddpm", "deis", "dpmsolver++", "dpmsolver++-singlestep", "dpmsolver-sde", "edm-euler", "euler", "euler-a",
     "heun", "kdpm2", "kdpm2-a", "lms", "pndm", "unipc",
     "sde-dpmsolver++", "DPMSolverSinglestepScheduler:algorithm_type=sde-dpmsolver++", "dpmsolver++-karras",
+    "lcm", "tcd",
 )  # fmt: skip
 """All that fit the bundled model, then options of theirs that draw noise of their own or space the steps otherwise."""
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from promptlab.engine import ModelLoaded, ModelLoading, StepDone
-from promptlab.errors import EngineError
+from promptlab.errors import EngineError, InputError
 from promptlab.images.png import pixel_sha256
 from promptlab.plan import requests_of
 from promptlab.specs.schedulers import parse_scheduler
@@ -232,13 +232,13 @@ def test_generate_out_of_memory_says_what_to_try(kind):
         raise error
 
 
-def test_generate_weights_that_will_not_load_become_a_line(engine, make_spec, copy_of_mini):
-    """A damaged file is found when it is read, and said in one line."""
+def test_resolve_weights_that_are_cut_short_become_a_line(engine, make_spec, copy_of_mini):
+    """A download that was broken off is found before anything is begun, and said in one line."""
     folder = copy_of_mini()
     path = folder / "unet" / "diffusion_pytorch_model.safetensors"
     path.write_bytes(path.read_bytes()[:100_000])
-    with pytest.raises(EngineError, match="would not load: ") as caught:
-        list(draw(engine, requests_of(resolve(engine, make_spec(model=str(folder))))))
+    with pytest.raises(InputError, match="is cut short: it has 100,000 of its ") as caught:
+        resolve(engine, make_spec(model=str(folder)))
     assert "\n" not in str(caught.value)
 
 

@@ -65,6 +65,7 @@ def type_in(workspace, *words, answer=None):
     """Type a command as somebody who stands in ``workspace``: no path of this machine is told, threads are two."""
     about = {name: value for name, value in os.environ.items() if not name.startswith(("PROMPTLAB_", "MLFLOW_"))}
     about |= {"PYTHONPATH": str(HOME.parent.parent), "OMP_NUM_THREADS": "2", "TERM": "dumb"}
+    about["PROMPTLAB_KEEP_ALIVE"] = "0"  # no server is left behind
     return subprocess.run(
         [sys.executable, "-m", "promptlab", *words], cwd=workspace, env=about, input=answer, text=True,
         capture_output=True, check=False,

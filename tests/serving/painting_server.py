@@ -10,7 +10,7 @@ from pathlib import Path
 
 from promptlab.serving.discovery import ServerPlace
 from promptlab.serving.lab_server import LabServer
-from promptlab.serving.process import serve_at
+from promptlab.serving.process import end_process, serve_at
 from promptlab.testing import Painter
 
 SIGNALS = {"kill": signal.SIGKILL, "end": signal.SIGTERM}
@@ -33,6 +33,7 @@ def main():
     folder, name, seed, happens = sys.argv[1:]
     engine = Accident(int(seed), happens)
     serve_at(ServerPlace(folder=Path(folder), name=name), LabServer(lambda: engine), lambda: print("ready", flush=True))
+    end_process()
 
 
 if __name__ == "__main__":

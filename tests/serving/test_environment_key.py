@@ -23,9 +23,12 @@ def test_key_of_another_setting_is_another(name):
     assert len(key) == 16
 
 
-@pytest.mark.parametrize("name", ["TERM", "PWD", "SHLVL", "PROMPTLAB_WORKSPACE", "PROMPTLAB_DATABASE", "COLUMNS"])
+@pytest.mark.parametrize(
+    "name", ["TERM", "PWD", "SHLVL", "PROMPTLAB_WORKSPACE", "PROMPTLAB_DATABASE", "COLUMNS", "MLFLOW_LOGGING_LEVEL",
+             "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD", "MLFLOW_SQLALCHEMYSTORE_POOLCLASS"],
+)  # fmt: skip
 def test_key_of_what_a_request_says_itself_is_the_same(name):
-    """Two terminals have one server; workspace, database and tracking URI travel with each request."""
+    """Two terminals have one server, and so has a process that has set MLflow up; what a request says travels with it."""
     assert environment_key({**HERE, name: "7"}) == environment_key(HERE)
 
 

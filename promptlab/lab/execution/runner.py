@@ -126,6 +126,7 @@ class Runner:
                 except BaseException as error:
                     self._end_started(runs, error)
                     raise
+            interrupts.check()  # pressed between the last look and the end of listening
             return self._published(runs)
         except KeyboardInterrupt:
             self._grace.start()
