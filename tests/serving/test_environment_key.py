@@ -28,7 +28,7 @@ def test_key_of_another_setting_is_another(name):
              "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD", "MLFLOW_SQLALCHEMYSTORE_POOLCLASS"],
 )  # fmt: skip
 def test_key_of_what_a_request_says_itself_is_the_same(name):
-    """Two terminals have one server, and so has a process that has set MLflow up; what a request says travels with it."""
+    """Two terminals have one server, also where MLflow is set up; what a request says travels with it."""
     assert environment_key({**HERE, name: "7"}) == environment_key(HERE)
 
 
