@@ -20,8 +20,6 @@ os.environ.setdefault("PROMPTLAB_WAIT", "1")  # no test leaves a process behind:
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported: promptlab.engine.machine.torch_setup
 os.environ["PROMPTLAB_KEEP_ALIVE"] = "0"  # commands make pictures in their own process, but where a test says otherwise
 os.environ.pop("PROMPTLAB_SERVER", None)
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it for what it runs in the background
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from filelock import FileLock
 from hypothesis import settings
@@ -36,6 +34,10 @@ from tests import postgresql
 
 settings.register_profile("house", deadline=None)  # nothing timed is asserted: a first call may import torch
 settings.load_profile("house")
+
+for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:  # as a shell has it for what it runs in the background
+        signal.signal(number, usual)
 
 
 def pytest_ignore_collect(collection_path, config):

@@ -58,6 +58,7 @@ def test_wheel_requirements_are_satisfied_by_the_lock(wheel):
 
 
 @pytest.mark.parametrize("engine", ["painter", pytest.param("diffusers", marks=pytest.mark.exhaustive)])
+@pytest.mark.exhaustive
 def test_wheel_installed_elsewhere_makes_a_run(wheel, tmp_path, engine):
     """The installed wheel, not the checkout, has all it needs in it, makes a run and remembers it.
 

@@ -312,6 +312,7 @@ def test_pictures_of_an_older_version_made_again_are_exact(generation, workspace
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_lost_pictures_of_an_older_version_resumed_say_the_same_of_themselves(generation, workspace):
     """The very files, made anew by the whole of PromptLab: what they say, key by key, but for what was measured."""
     if reading.kept(generation, "weights.json")["bundled"] != reading.weights_in(Path(package.__file__).parent):

@@ -104,7 +104,8 @@ def test_run_killed_at_any_moment_is_completed_to_the_same_bytes(engine, wanted,
         run = agree(workspace)
         assert (run.status, len(run.made)) == (RunStatus.FINISHED, 12)
         assert {image.recipe_key: image.pixel_sha256 for image in run.images} == expected
-        assert not list(workspace.run_folder(run.id).glob(".*.tmp"))
+        # Grid and report are drawn when the run is whole: of one killed then, doctor finds what is half-written.
+        assert not list(workspace.run_folder(run.id).glob(".v*.tmp"))
     process.close()
 
 

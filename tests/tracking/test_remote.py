@@ -96,6 +96,7 @@ def no_credentials(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_credentials")
+@pytest.mark.exhaustive
 def test_server_killed_in_the_middle_of_a_run_is_synced_when_it_is_back(elsewhere, workspace, promptlab):
     """The run is whole and said to be unsynced; sync tells it, once; and the password is nowhere."""
     elsewhere.start()

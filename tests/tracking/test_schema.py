@@ -116,6 +116,7 @@ def test_locked_for_minutes_is_said(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_make_schema_by_three_at_once_makes_one_set_of_tables(tmp_path):
     """Without the lock, two of three leave a file half made for good."""
     new = Workspace.at(tmp_path / "new")

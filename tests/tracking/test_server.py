@@ -117,6 +117,7 @@ def test_server_that_never_answers_is_given_up_and_ended(workspace, monkeypatch,
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_server_shows_a_workspace_after_it_was_moved(workspace, tmp_path):
     """Addresses, pictures, the empty case, and the same again from another folder."""
     with serve(workspace, port=0) as one:

@@ -23,6 +23,7 @@ def test_text_to_image_class_is_the_one_that_diffusers_takes():
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_text_to_image_class_imports_no_other_family():
     """Two hundred pipelines stay where they are."""
     script = (
