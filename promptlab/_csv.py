@@ -16,7 +16,7 @@ from typing import Final
 __all__ = ["csv_text"]
 
 _FORMULA: Final = re.compile("[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
-"""What a formula begins with: the signs, their wide forms, and what is passed over before them."""
+"""Matches the beginning of a formula: the signs, their wide forms, and what is passed over before them."""
 
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
 

@@ -22,7 +22,7 @@ _OBEYED: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2
 """C0 but line ends and tabs, DEL, C1, and what overrides the direction of text (https://trojansource.codes)."""
 
 _OURS: Final = f"\x1b{os.urandom(8).hex()}"
-"""What stands for the escape character of our own styles until they are written: no text can guess it."""
+"""Stands for the escape character of our own styles until they are written: no text can guess it."""
 
 
 def visible(text: str) -> str:

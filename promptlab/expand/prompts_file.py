@@ -37,7 +37,7 @@ def lines_of(text: str) -> tuple[str, ...]:
 
 
 _OPEN_ALREADY: Final = ("/dev/", "/proc/")
-"""Where a shell's ``<(command)`` lies: a pipe that somebody writes into."""
+"""Names the folder of a shell's ``<(command)``: a pipe that somebody writes into."""
 
 
 def read_text(path: str | Path, *, what: str, hint: str | None = None) -> str:

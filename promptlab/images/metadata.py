@@ -35,10 +35,10 @@ CHUNK: Final = "promptlab"
 """The keyword of our own chunk."""
 
 _UID: Final = re.compile(r"[\w.-]{1,100}", re.ASCII)
-"""What the uid of a run may be; ours are 32 hexadecimal digits."""
+"""Matches the uid of a run; ours are 32 hexadecimal digits."""
 
 _GREATEST: Final = 2**63 - 1
-"""What a database can hold."""
+"""Bounds what a database can hold."""
 
 FORMAT: Final = 2
 """Of our chunk. 1 had neither the environment's facts nor the whole run's outline."""

@@ -42,7 +42,7 @@ _QUIET: Final = (
     "MLFLOW_HTTP_REQUEST_", "MLFLOW_LOGGING_LEVEL", "MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "MLFLOW_SUPPRESS_PRINTING_",
     "TRANSFORMERS_VERBOSITY",
 )  # fmt: skip
-"""What PromptLab itself sets, once it has imported these: a process in which it has must find the same server."""
+"""Lists what PromptLab itself sets once it has imported these: such a process must find the same server."""
 
 _LIBRARIES: Final = ("torch", "click")
 """Of which the folder is looked at: installing anything beside them changes its time."""

@@ -40,7 +40,7 @@ _BESIDE: Final = 4
 """Lookups that are answered at once; more wait for these."""
 
 _CREDENTIALS: Final = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
-"""Where the lab puts what stands in an address of MLflow; see :mod:`promptlab.tracking.address`."""
+"""Names the variables that an address of MLflow is put into; see :mod:`promptlab.tracking.address`."""
 
 _INTERRUPTED: Final[Mapping[str, Any]] = {"interrupted": True}
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["MOST_AT_ONCE", "RESTORED", "ScheduledRun", "begin_sweep", "complete_sweep", "cut_short", "sweeps_of_key"]
 
 RESTORED: Final = "restored:"
-"""What the key of a sweep begins with that was written anew from files: it is no hash of its runs."""
+"""Begins the key of a sweep that was written anew from files: it is no hash of its runs."""
 
 MOST_AT_ONCE: Final = 10_000
 """Runs of one transaction: about two seconds."""

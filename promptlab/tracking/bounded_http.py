@@ -248,7 +248,7 @@ def _enter_mlflow() -> None:
 
 
 _PASSED: Final = frozenset({"headers", "params", "data", "json", "files", "auth", "cert", "verify", "allow_redirects"})
-"""What MLflow says of a request, other than how long to wait and how often to try."""
+"""Lists what MLflow says of a request, other than how long to wait and how often to try."""
 
 
 def _carry_out(exchange: _Exchange, send: Callable[[], Response]) -> None:

@@ -48,7 +48,7 @@ IGNORED: Final = re.compile(
     r"filter(ing)? out|unexpected|not used when|were ignored|will be ignored|missing|newly initialized|not compatible",
     re.IGNORECASE,
 )
-"""What a library's warning says where weights of a file were left out, or others made up."""
+"""Matches a library's warning that weights of a file were left out, or others made up."""
 
 
 def prepare() -> None:

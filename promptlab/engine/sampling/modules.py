@@ -15,7 +15,7 @@ from typing import Any, Final
 __all__ = ["Method", "caught_methods", "text_encoders"]
 
 _COMPILED: Final = "_compiled_call_impl"
-"""Where torch keeps the compiled forward of a module, which it calls instead of ``forward``."""
+"""Names the attribute with the compiled forward of a module, which torch calls instead of ``forward``."""
 _LOOKS: Final = "safety_checker"
 """A model of transformers that reads no text."""
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["digest", "is_per_image", "is_time", "row_count", "row_dimension", "signature_of", "tensor_list"]
 
 _TIMES: Final = frozenset({"timestep", "timesteps", "t"})
-"""What the denoisers of diffusers call the timestep."""
+"""Names the timestep among the arguments of diffusers' denoisers."""
 _PER_IMAGE: Final = frozenset({"generator"})
 """Arguments that belong to an image and say nothing of a forward's shape."""
 _ROWS_SECOND: Final = frozenset({"encoder_hidden_states_llama3"})

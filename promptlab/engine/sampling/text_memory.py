@@ -28,7 +28,7 @@ _MOST_BYTES: Final = 256 * 2**20
 """Of all that is remembered: hundreds of texts of Stable Diffusion's, few of a large language model's. The latest is
 kept whatever its size, for the seeds that come next."""
 _CACHES: Final = "past_key_values"
-"""What a language model would need to go on writing, and nobody asks for here."""
+"""Names what a language model would need to go on writing, and nobody asks for here."""
 
 
 _ALONE: Final[ContextVar[bool]] = ContextVar("alone", default=False)

@@ -36,7 +36,7 @@ __all__ = ["PROGRAMS", "ForeignMetadata", "read_foreign", "recognise", "why_unre
 PROGRAMS: Final = (
     "AUTOMATIC1111", "Civitai", "ComfyUI", "dgenerate", "Draw Things", "Fooocus", "InvokeAI", "NovelAI", "SwarmUI",
 )  # fmt: skip
-"""Whose images are read, for messages. Forge, SD.Next and others write as AUTOMATIC1111 does."""
+"""Lists the programs whose images are read. Forge, SD.Next and others write as AUTOMATIC1111 does."""
 
 _READERS: Final = (
     dgenerate.read,

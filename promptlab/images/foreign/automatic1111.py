@@ -21,7 +21,7 @@ from promptlab.specs.settings import settings_of
 __all__ = ["described", "read"]
 
 _KEYWORDS: Final = ("parameters", "Parameters", "UserComment", "Comment", "Description", "xmp_comment")
-"""Where the text may stand; the web UI's own first."""
+"""Lists the places where the text may stand; the web UI's own first."""
 
 _NO_BREAK: Final = "\N{NO-BREAK SPACE}"
 _DEFUSED: Final = re.compile(rf"Negative{_NO_BREAK}prompt:", re.IGNORECASE)

@@ -30,7 +30,7 @@ PROGRAM: Final = "ComfyUI"
 _NUMBERS: Final = ("value", "int", "number", "float", "Number", "seed", "noise_seed")
 _BY_OTHERS: Final = "is made by other nodes"
 _USUAL: Final = {"sigma_max": 14.614642, "sigma_min": 0.0291675, "rho": 7.0, "alpha": 0.6, "beta": 0.6}
-"""What the nodes of schedules have by themselves (``comfy_extras/nodes_custom_sampler.py``)."""
+"""Holds the defaults of the nodes of schedules (``comfy_extras/nodes_custom_sampler.py``)."""
 
 
 def read(texts: Mapping[str, str]) -> ForeignMetadata | None:

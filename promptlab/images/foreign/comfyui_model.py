@@ -19,7 +19,7 @@ _NAMES: Final = ("ckpt_name", "unet_name", "gguf_name", "model_name", "base_ckpt
 _IS_NAME: Final = re.compile(r"ckpt|unet|checkpoint|gguf|(^|_)model(_|$)", re.IGNORECASE)
 _BUILT_IN: Final = ("", "None", "Baked VAE", "baked", "Automatic")
 _NOT_FLOW: Final = ("stable_diffusion", "stable_cascade", "sdxl", "pixart", "stable_audio", "cosmos", "hunyuan_dit")
-"""What ``type`` of a CLIPLoader (``nodes.py``) says of families that are not of flow matching."""
+"""Lists the values of a CLIPLoader's ``type`` (``nodes.py``) whose families are not of flow matching."""
 
 _FLOW_KIND: Final = re.compile(
     r"flux|sd3|qwen|hidream|chroma|lumina|z_?image|hunyuan_?(image|video)|auraflow|omnigen", re.IGNORECASE

@@ -76,7 +76,7 @@ _SCHEDULES: Final[Mapping[str, str]] = {
 }
 
 WEIGHTED: Final = re.compile(r"(?<!\\)[(\[][^()\[\]]{1,300}[)\]]|\bembedding:\S{1,100}|\bBREAK\b|\bAND\b")
-"""What encoders read that follow AUTOMATIC1111's rules, or either's."""
+"""Matches what encoders read that follow AUTOMATIC1111's rules, or either's."""
 
 CORE_WEIGHTS: Final = re.compile(r"(?<!\\)\([^()]{1,300}\)|\bembedding:\S{1,100}")
 """What ``comfy/sd1_clip.py`` reads as weights and embeddings: ``(word)``, ``(word:1.2)``, ``embedding:name``."""

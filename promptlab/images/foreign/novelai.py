@@ -39,7 +39,7 @@ _WEIGHTED: Final = re.compile(r"\{[^{}]{1,300}\}|\[[^\[\]]{1,300}\]|(?<![\w.])-?
 
 _SILENT: Final = ("request_type", "signed_hash", "version", "prompt", "legacy", "legacy_uc", "legacy_v3_extend")
 _SAME: Final[Mapping[str, object]] = {"n_samples": 1, "noise": 0, "strength": 0, "cfg_rescale": 0, "uncond_scale": 1}
-"""What leaves a picture as it is."""
+"""Lists the values that leave a picture as it is."""
 
 _PICTURE: Final = "the picture was made from another picture"
 _NOT_TO_BE_HAD: Final = "is a model of NovelAI's, which is not to be had"

@@ -29,7 +29,7 @@ _CAMERA: Final = range(0x010A, 0x0111)
 
 _DESCRIPTION: Final = 0x010E
 _XP_COMMENT: Final = 0x9C9C
-"""What Windows shows as the comments of a file: UTF-16, the low byte first."""
+"""Numbers the tag that Windows shows as the comments of a file: UTF-16, the low byte first."""
 
 _XMP: Final = "XML:com.adobe.xmp"
 _RAW_PROFILES: Final = ("Raw profile type exif", "Raw profile type APP1")

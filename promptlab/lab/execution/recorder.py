@@ -27,7 +27,7 @@ _BOOT: Final = (
 )
 """Finds modules where this process finds them, and none in the current folder."""
 _END_SECONDS: Final = 30.0
-"""How long the process may take to close MLflow's file before it is ended."""
+"""Bounds the seconds that the process may take to close MLflow's file before it is ended."""
 
 
 class RecorderLost(Exception):

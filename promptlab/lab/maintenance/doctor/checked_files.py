@@ -25,7 +25,7 @@ from promptlab.workspace import Workspace
 __all__ = ["CheckedFiles", "Stamp"]
 
 Stamp = Sequence[object]
-"""What a file is told by, as JSON: its size, time and number on the disk, and what its rows said."""
+"""Identifies a file, as JSON: its size, time and number on the disk, and what its rows said."""
 
 _FORMAT: Final = f"1 {__version__}"
 """Another PromptLab may look for more."""
