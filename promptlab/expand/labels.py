@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from promptlab.expand.prompt_edits import replacements
-from promptlab.expand.word_diff import cut, key, matches, split_words
+from promptlab.expand.word_diff import common_start, cut, key, matches, split_words
 from promptlab.specs import Variant
 
 __all__ = ["MAX_LABEL", "labelled", "numbered"]
@@ -64,7 +64,7 @@ def _by_replacement(variants: Sequence[Variant]) -> list[str] | None:
 def _by_words(texts: Sequence[str]) -> list[str]:
     if len(texts) > _MANY:
         least = min(texts)
-        start = least.rfind(" ", 0, _common_start([least, max(texts)])) + 1
+        start = least.rfind(" ", 0, common_start([least, max(texts)])) + 1
         return [cut(("…" if start else "") + text[start:], MAX_LABEL) or _EMPTY for text in texts]
     words = [split_words(text) for text in texts]
     first = [cut(text, MAX_LABEL) or _EMPTY for text in texts]
@@ -100,8 +100,8 @@ def _alike(labels: Sequence[str]) -> list[list[int]]:
 def _unshared(texts: Sequence[Sequence[str]]) -> tuple[list[str | None], int]:
     """Return what each text has that others lack, as a label or ``None``, and how many words they share."""
     keys = [[*map(key, text)] for text in texts]
-    head = _common_start(keys)
-    tail = _common_start([list(reversed(words[head:])) for words in keys])
+    head = common_start(keys)
+    tail = common_start([list(reversed(words[head:])) for words in keys])
     inner = [words[head : len(words) - tail][:_LOOKED_AT] for words in keys]
     shared = inner[0]
     for words in inner[1:]:
@@ -117,15 +117,6 @@ def _unshared(texts: Sequence[Sequence[str]]) -> tuple[list[str | None], int]:
         for text, words in zip(texts, inner, strict=True)
     ]
     return rests, head + len(shared) + tail
-
-
-def _common_start(texts: Sequence[Sequence[str]]) -> int:
-    length = 0
-    for column in zip(*texts, strict=False):
-        if len(set(column)) > 1:
-            break
-        length += 1
-    return length
 
 
 def _label(

@@ -13,7 +13,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-__all__ = ["Piece", "cut", "key", "marked", "matches", "shortened", "spaced", "split_words", "word_diff"]
+__all__ = [
+    "Piece",
+    "common_start",
+    "cut",
+    "key",
+    "marked",
+    "matches",
+    "shortened",
+    "spaced",
+    "split_words",
+    "word_diff",
+]
 
 _EFFORT: Final = 200_000
 """Pairs of equal words that a comparison may look at: enough for two unrelated prompts of 10,000 characters."""
@@ -131,6 +142,16 @@ def matches(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int, int]
     if tail:
         found.append((len(old) - tail, len(new) - tail, tail))
     return [*found, (len(old), len(new), 0)]
+
+
+def common_start(texts: Sequence[Sequence[str]]) -> int:
+    """Count the first words that all texts have in common."""
+    count = 0
+    for words in zip(*texts, strict=False):
+        if len(set(words)) > 1:
+            break
+        count += 1
+    return count
 
 
 def cut(text: str, limit: int) -> str:

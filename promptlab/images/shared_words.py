@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from promptlab.expand.word_diff import key, split_words
+from promptlab.expand.word_diff import common_start, key, split_words
 from promptlab.specs import Variant
 
 __all__ = ["SharedWords", "shared_words"]
@@ -43,8 +43,8 @@ def shared_words(variants: Sequence[Variant]) -> SharedWords | None:
         return None
     texts = [split_words(variant.prompt) for variant in variants]
     keys = [[*map(key, words)] for words in texts]
-    head = _alike(keys)
-    tail = _alike([words[head:][::-1] for words in keys])
+    head = common_start(keys)
+    tail = common_start([words[head:][::-1] for words in keys])
     own = ["".join(words[head : len(words) - tail]).strip(_EDGES) for words in texts]
     if len(set(own)) < len(own) or max(map(len, own)) > _LONGEST:
         return None
@@ -53,13 +53,3 @@ def shared_words(variants: Sequence[Variant]) -> SharedWords | None:
     joint = "" if after[:1] in _EDGES else " "
     prompt = f"{before} {_GAP}{joint}{after}".strip() if before or after else ""
     return SharedWords(prompt=prompt, captions=tuple(words or "(nothing)" for words in own))
-
-
-def _alike(texts: Sequence[Sequence[str]]) -> int:
-    """Count the first words that all texts have in common."""
-    count = 0
-    for words in zip(*texts, strict=False):
-        if len(set(words)) > 1:
-            break
-        count += 1
-    return count
