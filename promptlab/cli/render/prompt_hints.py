@@ -25,6 +25,7 @@ def prompt_hints(typed: Sequence[str], specs: Sequence[RunSpec]) -> Iterator[str
     if len(typed) > 1 and not any(" " in prompt.strip() for prompt in typed):
         sentence = one_line(" ".join(typed), limit=_SHOWN)
         yield f'{len(typed)} prompts of a word each; quotes make them one: promptlab run "{sentence}"'
+        return  # what the words mean is asked once they are what was meant
     prompts = [variant.prompt for spec in specs if spec.pipeline.model == DEFAULT_MODEL for variant in spec.variants]
     strange = without_known_words(dict.fromkeys(prompts))
     if strange:
