@@ -4,7 +4,7 @@ const state = {
   role: axes.map(() => "pages"),
   page: axes.map(() => 0),
   off: axes.map(() => new Set()),
-  query: "", order: "asked", size: 0, view: "grid", marked: [],
+  query: "", order: "asked", size: 0, view: "grid",
 };
 
 // A run: rows of words, columns of seeds. A sweep: its last two dimensions; of one dimension also words or seeds.
@@ -109,8 +109,6 @@ function swap() {
   show();
   focusIn($("axes"), ".swap");
 }
-
-const focusIn = (inside, selector) => inside.querySelector(selector)?.focus();
 
 // The line in which pages are turned, one turner for each axis that makes pages.
 function showPages() {

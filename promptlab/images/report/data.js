@@ -1,9 +1,8 @@
 // The data of the page, read once, and where the pictures are.
 
-const read = (id) => JSON.parse(document.getElementById(id).textContent);
+const read = (id) => JSON.parse($(id).textContent);
 const data = read("data"), thumbs = read("thumbnails"), addresses = read("addresses");
 const { axes, words, runs, images } = data;
-const $ = (id) => document.getElementById(id);
 
 // Inside MLflow the page is a blob in a frame that may not navigate; its address still names the server.
 const framed = location.protocol === "blob:";
@@ -30,25 +29,6 @@ images.forEach((image, place) => {
 const byPlace = new Map(images.map((image) => [image.at.join(), image]));
 const thumbWidth = images.length > 100 ? 256 : 384;
 
-// An element: attributes by name, `on…` as listeners, text never as markup.
-function el(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (value === null || value === undefined || value === false) continue;
-    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
-    else if (key in made && key !== "role" && typeof value !== "string") made[key] = value;
-    else made.setAttribute(key, value);
-  }
-  made.append(...children.filter((child) => child !== null && child !== undefined));
-  return made;
-}
-
-// Sets a custom property of the style sheet, by its name without the dashes; returns the node.
-const css = (node, name, value) => {
-  node.style.setProperty(`--${name}`, value);
-  return node;
-};
-
 const small = (image) => thumbs[image.place] && `data:image/webp;base64,${thumbs[image.place]}`;
 const mlflowRun = (image) => addresses.runs?.[`${image.of.id}/${image.variant}`];
 
@@ -67,32 +47,6 @@ function mlflowPage(image) {
   return server && id ? `${server}/#/experiments/${addresses.experiment}/runs/${id}?workflowType=machine_learning` : null;
 }
 
-const lost = new Set(); // addresses at which nothing was
-
-// Put the original into `img`, or else the thumbnail, and tell `said` which: "original", "thumbnail" or "nothing".
-function fill(img, image, said = () => {}) {
-  const [next] = originals(image).filter((address) => !lost.has(address));
-  if (small(image) && !img.src) img.src = small(image);
-  if (!next) {
-    if (small(image)) img.src = small(image);
-    said(small(image) ? "thumbnail" : "nothing");
-    return;
-  }
-  const probe = new Image();
-  img.dataset.wanted = next;
-  probe.onload = () => {
-    if (img.dataset.wanted !== next) return; // another picture was asked for meanwhile
-    img.src = next;
-    said("original");
-  };
-  probe.onerror = () => {
-    lost.add(next);
-    if (img.dataset.wanted === next) fill(img, image, said);
-  };
-  probe.src = next;
-}
-
-const seconds = (value) => value < 0.1 ? `${Math.round(value * 1000)} ms` : value < 10 ? `${value.toFixed(2)} s` : `${Math.round(value)} s`;
 const pace = (image) => image.whole && !image.linked && image.seconds !== undefined ? image.seconds : null;
 const mean = (values) => values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null;
 const meanPace = (some) => mean(some.map(pace).filter((value) => value !== null));
@@ -108,4 +62,3 @@ function standing(image) {
 const called = (image) => [image.ref, ...axes.map((axis, at) => axisValue(axis, image.at[at]))].join(" · ");
 const BARE = /^(-?[\d.]+(e-?\d+)?|no\. \d+|\d+x\d+|true|false|none|default|)$/; // says little without its axis's name
 const axisValue = (axis, place) => !axis.words && BARE.test(axis.values[place]) ? `${axis.name} ${axis.values[place]}` : axis.values[place];
-const seedOf = (image) => `seed ${image.seed}`;

@@ -89,7 +89,7 @@ function cellOf(image, row, column, label) {
   const cell = el("div", { class: "cell", role: "gridcell", tabindex: "-1", "aria-label": name }, frame, title, note);
   if (image) cell.dataset.image = image.place;
   if (image?.flag) cell.classList.add("flagged");
-  if (image && state.marked.includes(image)) cell.classList.add("marked");
+  if (image && viewing.marked.includes(image)) cell.classList.add("marked");
   cell.addEventListener("click", () => { moveTo(row, column); if (image) openViewer(image); });
   cell.addEventListener("focus", () => { focus = [row, column]; });
   return cell;
@@ -131,4 +131,27 @@ function gridKey(event) {
   else if (event.key.toLowerCase() === "c" && image) mark(image);
   else return false;
   return true;
+}
+
+// The picture next to the one that the viewer shows: its neighbour in the grid, or the next one of the table.
+function step(key) {
+  if (state.view === "table") {
+    const list = through(), at = list.indexOf(viewing.image) + (key === "ArrowLeft" || key === "ArrowUp" ? -1 : 1);
+    if (list[at]) openViewer(list[at]);
+    return;
+  }
+  const was = [...focus];
+  for (;;) {
+    const [row, column] = neighbour(key), cell = cells[row]?.[column];
+    if (!cell) { moveTo(...was); return; }
+    moveTo(row, column);
+    if (cell.dataset.image) { openViewer(images[cell.dataset.image]); return; }
+  }
+}
+
+function showMarked(told) {
+  for (const cell of document.querySelectorAll(".cell")) cell.classList.toggle("marked", viewing.marked.includes(images[cell.dataset.image]));
+  $("compare").disabled = viewing.marked.length < 2;
+  $("compare").textContent = viewing.marked.length ? `Compare ${viewing.marked.length}/2` : "Compare";
+  if (told) say(told);
 }

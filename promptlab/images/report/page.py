@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from promptlab import __version__
+from promptlab.images import viewer
 from promptlab.images.png import write_atomically
 from promptlab.images.report.contents import Contents
 from promptlab.images.report.thumbnails import Thumbnail
@@ -32,17 +33,16 @@ LIMIT: Final = 14_900_000
 """Bytes of a whole report, as far as that is thumbnails: what a browser opens at once, from a server too."""
 
 _SCRIPTS: Final = (
-    "words.js",
     "data.js",
     "arrange.js",
     "grid.js",
     "table.js",
-    "viewer.js",
-    "compare.js",
-    "vote.js",
+    "facts.js",
+    "apart.js",
+    "vote_line.js",
     "report.js",
 )
-"""In the order in which they come to be one."""
+"""In the order in which they come to be one, behind the modules of the viewer."""
 
 _ADDRESSES: Final = re.compile(rb'(<script type="application/json" id="addresses">)[^<]*(</script>)')
 """Found before any other script; no text of a user's can hold a ``<``."""
@@ -53,7 +53,7 @@ def room(contents: Contents) -> int:
 
     In base64, three become four.
     """
-    rest = len(safe_json(contents.data)) + len(_script()) + len(_text("report.css")) + 20 * len(contents.files)
+    rest = len(safe_json(contents.data)) + len(_script()) + len(_style()) + 20 * len(contents.files)
     return max(0, LIMIT - rest - 60_000) * 3 // 4
 
 
@@ -65,7 +65,7 @@ def rendered(contents: Contents, thumbnails: Sequence[Thumbnail | None]) -> byte
         facts=contents.facts,
         grid=contents.grid,
         version=__version__,
-        style=_text("report.css"),
+        style=_style(),
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         addresses=safe_json({}),
@@ -123,8 +123,13 @@ def _template() -> Template:
 
 @lru_cache(maxsize=1)
 def _script() -> str:
-    parts = "\n".join(_text(name) for name in _SCRIPTS)
+    parts = "\n".join((viewer.inlined(), *(_text(name) for name in _SCRIPTS)))
     return f'(() => {{\n"use strict";\n{parts}}})();\n'
+
+
+@lru_cache(maxsize=1)
+def _style() -> str:
+    return viewer.style() + _text("report.css")
 
 
 @lru_cache(maxsize=16)

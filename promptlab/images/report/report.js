@@ -25,10 +25,24 @@ function openAxes(open) {
   $("arrange").setAttribute("aria-expanded", String(open));
 }
 
-function setTheme() {
-  const dark = document.documentElement.dataset.theme ? document.documentElement.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  document.documentElement.dataset.theme = dark ? "light" : "dark";
-}
+let back = null; // the cell that the viewer's picture stands in
+
+Object.assign(gallery, {
+  called, standing, small, originals, apart, pairAfter, step,
+  facts: factsOf,
+  marked: showMarked,
+  shown: () => { back = [...focus]; }, // closing focuses the cell it was opened from; one may have gone on from there
+  closed: () => { if (state.view === "grid" && back) moveTo(...back); },
+});
+Object.assign(booth, {
+  fields,
+  line: voteLine,
+  keeping: "Your answers come out as a line to type; nothing is kept by this page.",
+  kept: "These answers are in this page only. Type this line where the workspace is:",
+  ended: "Copy the line below, or go back with Undo.",
+});
+placeViewer();
+placeVote();
 
 let typing = 0;
 $("query").addEventListener("input", () => {
@@ -46,29 +60,12 @@ $("arrange").addEventListener("click", () => openAxes($("axes").hidden));
 $("arrange").hidden = axes.length === 0;
 $("as-grid").addEventListener("click", () => setView("grid"));
 $("as-table").addEventListener("click", () => setView("table"));
-$("compare").addEventListener("click", () => openCompare(...state.marked));
+$("compare").addEventListener("click", () => openCompare(...viewing.marked));
 $("voting").addEventListener("click", openVote);
 $("voting").hidden = fields().length === 0;
-for (const [id, which] of [["vote-a", "A"], ["vote-b", "B"], ["vote-tie", "="], ["vote-skip", "skip"]]) $(id).addEventListener("click", () => answer(which));
-$("vote-undo").addEventListener("click", undoAnswer);
-$("vote-copy").addEventListener("click", copyVotes);
-$("vote-close").addEventListener("click", () => $("vote").close());
 $("theme").addEventListener("click", setTheme);
 $("help").addEventListener("click", () => $("keys").showModal());
-$("close").addEventListener("click", () => $("viewer").close());
-$("mark").addEventListener("click", () => mark(viewing.image));
-$("before").addEventListener("click", () => step("ArrowLeft"));
-$("after").addEventListener("click", () => step("ArrowRight"));
-$("zoom-in").addEventListener("click", () => zoom(1));
-$("zoom-out").addEventListener("click", () => zoom(-1));
-$("zoom-fit").addEventListener("click", () => zoom(0));
-$("stage").addEventListener("dblclick", () => { viewing.zoom = viewing.zoom ? 0 : 2; sizeStage(); });
-$("viewer").addEventListener("close", () => {
-  stopFlicker();
-  viewing.image = viewing.pair = null;
-  if (state.view === "grid" && viewing.back) moveTo(...viewing.back);
-});
-for (const dialog of [$("viewer"), $("keys"), $("vote")]) dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+closedByClick($("keys"));
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || $("keys").open) return;
@@ -100,7 +97,6 @@ new ResizeObserver(() => css($("page"), "bar", `${$("bar").offsetHeight}px`)).ob
 
 let width = innerWidth;
 addEventListener("resize", () => {
-  if ($("viewer").open) sizeStage();
   if ((width < 700) !== (innerWidth < 700)) { state.size = 0; show(); }
   width = innerWidth;
 });

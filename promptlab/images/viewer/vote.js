@@ -1,14 +1,25 @@
-// Votes: two pictures of one seed, and which is better. A file can keep nothing, and may not even remember inside MLflow's
-// frame, so the answers come out as one line to copy: promptlab compare RUN --votes "…" keeps them.
+// Votes: two pictures of one seed, and which is better.
 
-const ballot = { answers: new Map(), skipped: new Set(), order: [], pair: null, said: "" };
-const seedAxis = axes.findIndex((axis) => axis.kind === "seed");
-for (const image of images) image.contender = image.at.filter((_, at) => at !== seedAxis).join();
+import { $, copied, css, el } from "./elements.js";
+import { fill } from "./stage.js";
+
+// What the page asks to be compared and does with the answers; filled in once. Pictures have a `contender` and a `ref`.
+export const booth = {
+  fields: () => [], // lists of pictures that can be compared, one list for each seed
+  answered: () => {}, // told of each answer: winner, loser, whether they are as good
+  line: null, // the line to type that keeps the answers, where the page itself cannot
+  keeping: "", // what becomes of answers, said before the first one
+  kept: "", // and afterwards
+  ended: "", // said when no pair is left
+  forgets: true, // whether an answer can be taken back
+};
+
+export const ballot = { answers: new Map(), skipped: new Set(), order: [], pair: null, said: "" };
 const AT_ONCE = 40; // of a seed's pictures, those that are looked at for the next pair: a thousand make half a million pairs
-const pairKey = (a, b) => a.place < b.place ? `${a.place},${b.place}` : `${b.place},${a.place}`;
+const pairKey = (a, b) => [a.ref, b.ref].sort().join();
 
 // Zip's sum of a text: a line that lost its end, or belongs to other runs, is known by it.
-function sumOf(text) {
+export function sumOf(text) {
   let sum = -1;
   for (const byte of new TextEncoder().encode(text)) {
     sum ^= byte;
@@ -17,11 +28,10 @@ function sumOf(text) {
   return ((sum ^ -1) >>> 0).toString(16).padStart(8, "0");
 }
 
-// What can be compared, among what the filters let through: by seed, one picture of each contender; the same pixels once.
-function fields() {
+// Those of `some` that can be compared: by seed, one picture of each contender; the same pixels once.
+export function fieldsOf(some) {
   const bySeed = new Map();
-  for (const image of through()) {
-    if (!image.whole) continue;
+  for (const image of some) {
     const field = bySeed.get(image.seed) ?? { of: new Map(), pixels: new Set() };
     bySeed.set(image.seed, field);
     if (field.of.has(image.contender) || field.pixels.has(image.pixels)) continue;
@@ -54,17 +64,28 @@ function nextPair(asked) {
   return best && parseInt(sumOf(`${best[0].ref} ${best[1].ref}`).at(-1), 16) % 2 ? best.toReversed() : best;
 }
 
-// The line to type. Pictures of a run's own report go by their positions alone.
-function voteLine() {
-  const called = (image) => data.kind === "run" ? `${image.position}` : image.ref;
-  const all = [...ballot.answers.values()];
-  const votes = all.map(({ winner, loser, tie }) => `${called(winner)}${tie ? "=" : ">"}${called(loser)}`).join(" ");
-  const concerned = [...new Map(all.flatMap(({ winner, loser }) => [winner, loser]).map((image) => [image.of.id, image.of.uid]))];
-  const uids = concerned.sort(([a], [b]) => a - b).map(([, uid]) => uid).join();
-  return `promptlab compare ${data.kind === "run" ? "" : "sweep:"}${data.id} --votes "${votes} #${sumOf(`${uids} ${votes}`)}"`;
+// Put the window of votes into the page.
+export function placeVote() {
+  const button = (id, name, title, onclick, minor = null) => el("button", { id, title, class: minor, onclick }, name);
+  const line = el("input", { id: "vote-line", class: "command", "aria-label": "Command that keeps the votes", readonly: "", spellcheck: "false" });
+  const close = { id: "vote-close", class: "icon", "aria-label": "Close", onclick: () => $("vote").close() };
+  document.body.append(el("dialog", { id: "vote", "aria-labelledby": "vote-title" },
+    el("div", { class: "head" },
+      el("strong", { id: "vote-title", role: "status" }), el("span", { id: "vote-count", class: "quiet" }),
+      el("span", { class: "gap" }), el("button", close, "×")),
+    el("div", { id: "vote-pair", tabindex: "-1" }),
+    el("div", { class: "answers", role: "group", "aria-label": "Answer" },
+      button("vote-a", "A", "A, or ←", () => answer("A")), button("vote-tie", "Neither", "=, or N", () => answer("=")),
+      button("vote-b", "B", "B, or →", () => answer("B")), button("vote-skip", "Skip", "S", () => answer("skip"), "minor"),
+      button("vote-undo", "Undo", "Backspace, or U", undoAnswer, "minor")),
+    el("div", { class: "outcome" },
+      el("p", { id: "vote-said", role: "status" }),
+      el("div", { class: "copying", hidden: !booth.line }, line, button("vote-copy", "Copy", "C", copyVotes)))));
+  $("vote-undo").hidden = !booth.forgets;
+  $("vote").addEventListener("click", (event) => { if (event.target === $("vote")) $("vote").close(); });
 }
 
-function openVote() {
+export function openVote() {
   if (!$("vote").open) $("vote").showModal();
   $("vote-pair").focus();
   ballot.skipped.clear();
@@ -72,7 +93,7 @@ function openVote() {
 }
 
 function ask() {
-  const asked = fields(), answered = ballot.answers.size;
+  const asked = booth.fields(), answered = ballot.answers.size;
   const total = asked.reduce((sum, some) => sum + some.length * (some.length - 1) / 2, 0);
   ballot.pair = nextPair(asked);
   const [a, b] = ballot.pair ?? [];
@@ -83,12 +104,12 @@ function ask() {
     fill(img, image);
     const choice = el("button", { class: "choice", "aria-label": `${letter} is better`, onclick: () => answer(letter) }, img, el("span", { class: "letter" }, letter));
     return css(choice, "ratio", `${image.width ?? 1} / ${image.height ?? 1}`);
-  }) : [el("p", { class: "nothing" }, total ? "Copy the line below, or go back with Undo." : "Pairs are pictures of one seed with other words or settings; a filter may have left out the others.")];
+  }) : [el("p", { class: "nothing" }, total ? booth.ended : "Pairs are pictures of one seed with other words or settings; a filter may have left out the others.")];
   $("vote-pair").replaceChildren(...shown);
   for (const id of ["vote-a", "vote-b", "vote-tie", "vote-skip"]) $(id).disabled = !a;
   $("vote-undo").disabled = !ballot.order.length;
-  $("vote-said").textContent = ballot.said || (answered ? "These answers are in this page only. Type this line where the workspace is:" : "Your answers come out as a line to type; nothing is kept by this page.");
-  $("vote-line").value = answered ? voteLine() : "";
+  $("vote-said").textContent = ballot.said || (answered ? booth.kept : booth.keeping);
+  $("vote-line").value = answered && booth.line ? booth.line([...ballot.answers.values()]) : "";
   $("vote-copy").disabled = $("vote-line").disabled = !answered;
   ballot.said = "";
 }
@@ -97,13 +118,17 @@ function answer(which) {
   if (!ballot.pair) return;
   const [a, b] = ballot.pair, key = pairKey(a, b);
   if (which === "skip") ballot.skipped.add(key);
-  else ballot.answers.set(key, { winner: which === "B" ? b : a, loser: which === "B" ? a : b, tie: which === "=" });
+  else {
+    const given = { winner: which === "B" ? b : a, loser: which === "B" ? a : b, tie: which === "=" };
+    ballot.answers.set(key, given);
+    booth.answered(given);
+  }
   ballot.order.push(key);
   ask();
 }
 
 function undoAnswer() {
-  const key = ballot.order.pop();
+  const key = booth.forgets ? ballot.order.pop() : undefined;
   if (key === undefined) return;
   ballot.answers.delete(key);
   ballot.skipped.delete(key);
@@ -112,6 +137,7 @@ function undoAnswer() {
 
 async function copyVotes() {
   const line = $("vote-line");
+  if (!booth.line) return;
   line.focus();
   line.select();
   ballot.said = await copied(line.value) ? "Copied." : "Selected: press Ctrl+C to copy.";
@@ -119,7 +145,7 @@ async function copyVotes() {
   ballot.said = "";
 }
 
-function voteKey(event) {
+export function voteKey(event) {
   const key = event.key.toLowerCase();
   if (event.target === $("vote-line") && key !== "escape") return false;
   if (key === "a" || key === "arrowleft") answer("A");

@@ -1,5 +1,7 @@
 // Words: what changed from one text to another, and whether a filter lets a text through.
 
+import { el } from "./elements.js";
+
 const LONGEST = 400000; // pairs of words that a comparison may look at
 
 // As promptlab.expand.word_diff splits them: words and commas with the white space before each; scripts without blanks by character.
@@ -7,10 +9,10 @@ const ALONE = "\\u0e00-\\u0eff\\u3040-\\u30ff\\u3400-\\u4dbf\\u4e00-\\u9fff\\uf9
 const MARKS = ",;，、。";
 const WORD = new RegExp(`\\s*(?:[${MARKS}]|[${ALONE}]|[^\\s${MARKS}${ALONE}]+)|\\s+`, "gu");
 
-const splitWords = (text) => text.match(WORD) ?? [];
+export const splitWords = (text) => text.match(WORD) ?? [];
 
 // How `before` becomes `after`: [kind, text] with kind kept, removed or added; kept and added make `after` exactly.
-function wordDiff(before, after) {
+export function wordDiff(before, after) {
   const old = splitWords(before), now = splitWords(after);
   const oldKeys = old.map((word) => word.trim()), nowKeys = now.map((word) => word.trim());
   let head = 0;
@@ -54,9 +56,13 @@ function wordDiff(before, after) {
 }
 
 // The elements of a comparison: <ins> and <del> around what changed; for a label, texts that share little stay as they are.
-function diffNodes(before, after, label = false) {
+export function diffNodes(before, after, label = false) {
   const pieces = wordDiff(before, after);
   if (label && pieces.reduce((sum, [kind, text]) => sum + (kind === "kept" ? text.length : 0), 0) < after.length / 4) return [after];
+  return markNodes(pieces);
+}
+
+export function markNodes(pieces) {
   return pieces.map(([kind, text]) => {
     if (kind === "kept") return document.createTextNode(text);
     const blank = text.match(/^\s*/)[0];
@@ -68,7 +74,7 @@ function diffNodes(before, after, label = false) {
 }
 
 // A filter: every word must be in the text, and no word behind a minus; upper and lower case are one.
-function matcher(query) {
+export function matcher(query) {
   const asked = query.toLowerCase().match(/-?"[^"]+"|\S+/g) ?? [];
   const words = asked.map((word) => word.replaceAll('"', "")).filter((word) => word && word !== "-");
   const not = words.filter((word) => word.startsWith("-")).map((word) => word.slice(1));
