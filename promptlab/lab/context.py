@@ -187,6 +187,7 @@ class LabContext:
     def start_recorder(self) -> None:
         """Start the process that records in MLflow, where there is to be one: it imports while this one does."""
         if self.recorder is not None:
+            _ = self.engine  # which looks whether the cores are its own before this process has another beside it
             if self.tracking_address is not None:
                 self.tracking_address.hand_over()
             self.recorder.start()

@@ -12,10 +12,13 @@ from __future__ import annotations
 import logging
 import os
 import re
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final
+
+from promptlab.engine.machine.openmp import choose_wait_policy
 
 __all__ = ["IGNORED", "deterministic", "half_on_cpu", "prepare", "quietly", "warned"]
 
@@ -25,8 +28,6 @@ _BEFORE_IMPORT: Final = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_VERBOSITY": "error",
-    # Threads that wait by spinning take the cores from those they wait for: 14 times slower on two busy cores.
-    "OMP_WAIT_POLICY": "PASSIVE",
     "TOKENIZERS_PARALLELISM": "false",  # it warns after a fork, and a prompt is too short to split
     "TRANSFORMERS_VERBOSITY": "error",
 }
@@ -53,7 +54,8 @@ IGNORED: Final = re.compile(
 
 def prepare() -> None:
     """Set what the libraries read only once, when they are imported. Call it before importing any of them."""
-    for name, value in _BEFORE_IMPORT.items():
+    wanted = _BEFORE_IMPORT if "torch" in sys.modules else {**_BEFORE_IMPORT, **choose_wait_policy()}
+    for name, value in wanted.items():
         os.environ.setdefault(name, value)
 
 
