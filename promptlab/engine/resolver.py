@@ -16,6 +16,7 @@ from promptlab.engine.loading.lora import resolve_loras
 from promptlab.engine.loading.vae import VaeSource, resolve_vae
 from promptlab.engine.machine.devices import choose_device, choose_generator_device, default_dtype
 from promptlab.engine.machine.environment import environment
+from promptlab.engine.pipelines.batch_sizes import default_batch_size
 from promptlab.engine.pipelines.calls import pipeline_class, resolve_call
 from promptlab.engine.pipelines.capabilities import check_machine
 from promptlab.engine.pipelines.denoising_steps import denoising_steps
@@ -111,12 +112,13 @@ class Resolver:
             pipeline, model, kind = self._pipeline(spec, device)
             self._check(spec.machine, pipeline, model, kind, device)
             call = self._call(spec, model, kind)
+            default = default_batch_size(model.config, call, device)
             return ResolvedSpec(
                 spec=replace(
                     spec,
                     pipeline=pipeline,
                     call=call,
-                    batch_size=chosen_batch_size(spec),
+                    batch_size=chosen_batch_size(spec, default),
                     # The device stays as it was asked for: a rerun on another machine takes what is there.
                     generator_device=generator_device,
                 ),
@@ -126,6 +128,8 @@ class Resolver:
                 environment=self._environment(device, generator_device, pipeline.dtype, spec.machine),
                 steps=self._denoising_steps(model, kind, pipeline, call),
                 pieces=self._chunks(spec, pipeline, model) if spec.call.weighting else (),
+                default_batch_size=default,
+                alone=model.config.routes_to_experts,
             )
 
     def _environment(self, device: str, generator_device: str, dtype: str | None, machine: MachineSpec) -> Environment:

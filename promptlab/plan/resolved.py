@@ -19,13 +19,13 @@ DEFAULT_BATCH_SIZE: Final = 4
 _UNKNOWN: Final = Environment(facts={})
 
 
-def chosen_batch_size(spec: RunSpec) -> int:
-    """Return the batch size of ``spec``; where it names none, four, or fewer where it has fewer images.
+def chosen_batch_size(spec: RunSpec, default: int = DEFAULT_BATCH_SIZE) -> int:
+    """Return the batch size of ``spec``: ``default`` where it names none, or as many as it has images.
 
     So it is where the largest that fits is wanted, too, until that is known.
     """
     if spec.batch_size is None or spec.batch_size == AUTO:
-        return min(DEFAULT_BATCH_SIZE, spec.image_count)
+        return min(default, spec.image_count)
     return spec.batch_size
 
 
@@ -71,6 +71,8 @@ class ResolvedSpec:
             could tell.
         pieces: of each variant, in how many pieces of the encoder's length its texts are read; empty where all have
             one length. Only texts of one length share a forward.
+        default_batch_size: what its batch size is where nobody names one, or fewer where it has fewer images.
+        alone: whether no two images may share a forward, whatever the batch size, because rows depend on each other.
     """
 
     spec: RunSpec
@@ -80,6 +82,8 @@ class ResolvedSpec:
     environment: Environment = field(default=_UNKNOWN, hash=False)
     steps: DenoisingSteps | None = None
     pieces: tuple[int, ...] = ()
+    default_batch_size: int = DEFAULT_BATCH_SIZE
+    alone: bool = False
 
     @property
     def batch_size(self) -> int:
@@ -92,6 +96,8 @@ class ResolvedSpec:
 
         A forward with fewer images is padded to it and takes as long.
         """
+        if self.alone:
+            return 1
         threads = self.environment.facts.get("threads")
         return images_per_forward(
             self.device, self.batch_size, threads=threads if isinstance(threads, int) else 1,

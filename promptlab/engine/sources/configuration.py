@@ -50,6 +50,15 @@ class Configuration:
         fold = isqrt(folded // channels) if isinstance(folded, int) and channels and folded % channels == 0 else 1
         return factor * max(patch if isinstance(patch, int) else 1, fold, 1)
 
+    @property
+    def routes_to_experts(self) -> bool:
+        """Say whether the denoiser hands the tokens of all rows to experts: how these round depends on the company.
+
+        HiDream does so (``num_routed_experts`` in its configuration). Nucleus-MoE's experts choose tokens row by row.
+        """
+        experts = (self.denoiser or {}).get("num_routed_experts")
+        return isinstance(experts, int) and experts > 1
+
     def default_size(self, vae: Mapping[str, Any] | None = None) -> tuple[int, int] | None:
         """Return the height and width the model was trained for, in pixels; ``None`` where that is not told."""
         sample = (self.denoiser or {}).get("sample_size")

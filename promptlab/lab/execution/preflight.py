@@ -104,7 +104,9 @@ def _with_shared_batch_sizes(specs: Sequence[RunSpec], resolved: Sequence[Resolv
     keeps the recipes of what it has made.
     """
     shared = [
-        batch_keys(one.at(1))[0] if spec.batch_size is None and one.steps is not None else None
+        batch_keys(one.at(1))[0]
+        if spec.batch_size is None and one.steps is not None and one.default_batch_size > 1
+        else None
         for spec, one in zip(specs, resolved, strict=True)
     ]
     images: Counter[str | None] = Counter()

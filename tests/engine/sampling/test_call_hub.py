@@ -6,9 +6,10 @@ from functools import wraps
 
 import pytest
 
-from promptlab.engine import create_engine
+from promptlab.engine import NO_PERMISSIONS, create_engine
 from promptlab.engine.sampling.call_hub import Hub
 from promptlab.images.png import pixel_sha256
+from promptlab.lab.execution.preflight import survey
 from promptlab.plan import requests_of
 from promptlab.specs import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant
 from tests.engine.drawing import draw
@@ -124,6 +125,21 @@ def test_hub_of_a_denoiser_that_cuts_to_the_longest_shares_equal_masks(fresh, sa
     whole = hashes(fresh, requests)
     for request in requests:
         assert hashes(fresh, [request]).items() <= whole.items()
+
+
+def test_resolver_of_a_denoiser_with_experts_gives_each_image_its_own_forward(fresh, saved):
+    """HiDream's recipes say so, in a sweep too, and differ from those of images that were made in batches before."""
+    folder = saved("hidream (not mapped)")
+    spec = RunSpec(
+        pipeline=PipelineSpec(model=str(folder)), call=CallSpec(num_inference_steps=1, height=128, width=128),
+        variants=(Variant(prompt="a fox"),), seeds=(1, 2, 3), device="cpu",
+    )  # fmt: skip
+    unnamed, most, named = fresh.resolve([spec, spec.vary(batch_size="auto"), spec.vary(batch_size=4)])
+    assert [one.batch_size for one in (unnamed, most, named)] == [1, 1, 4]
+    assert [one.rows for one in (unnamed, most, named)] == [1, 1, 1]
+    assert unnamed.setting_key == most.setting_key != named.setting_key
+    swept = survey(fresh, [spec, spec.vary(num_inference_steps=2)], permissions=NO_PERMISSIONS).runs
+    assert [run.resolved.batch_size for run in swept] == [1, 1]
 
 
 def test_hub_of_calls_that_change_the_denoiser_keeps_them_apart(fresh, saved):
