@@ -129,6 +129,7 @@ class DiffusersEngine:
         """Let go of every weight; the next generation loads them again."""
         self._pipelines.free()
         self._known.texts.clear()
+        self._known.graphs.drop()
 
     def _finder(self, permissions: Permissions) -> SourceFinder:
         if permissions not in self._finders:

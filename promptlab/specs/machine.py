@@ -36,6 +36,7 @@ class MachineSpec:
         attention_backend: a name of diffusers' ``AttentionBackendName``: ``native``, ``_native_math``, ``flash`` …
         compile: the denoiser is compiled by ``torch.compile``.
         channels_last: convolutions' weights with the channels innermost.
+        graphs: forwards that come again are replayed as CUDA graphs; each is proved to give eager's bits.
         exact: out of memory, the run fails instead of going on with smaller batches.
     """
 
@@ -46,6 +47,7 @@ class MachineSpec:
     attention_backend: str | None = None
     compile: bool = False
     channels_last: bool = False
+    graphs: bool = False
     exact: bool = False
 
     def __post_init__(self) -> None:

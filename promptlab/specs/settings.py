@@ -342,6 +342,11 @@ SETTINGS: Final[Mapping[str, Setting]] = MappingProxyType(
                 load_order=4, load_group="machine",
             ),
             _row(
+                "graphs", "switch", "machine",
+                help="Replay forwards as CUDA graphs, each proved to give the same bits.", example="true",
+                load_order=4, load_group="machine",
+            ),
+            _row(
                 "exact", "switch", "machine",
                 help="Out of memory, fail instead of going on with smaller batches.", example="true",
                 load_order=4, load_group="machine",

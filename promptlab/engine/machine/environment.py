@@ -18,7 +18,7 @@ from promptlab.specs import MachineSpec, Scalar
 
 __all__ = ["environment"]
 
-_FLAGS: Final = ("attention_slicing", "vae_slicing", "vae_tiling", "offload", "compile", "channels_last")
+_FLAGS: Final = ("attention_slicing", "vae_slicing", "vae_tiling", "offload", "compile", "channels_last", "graphs")
 """Of a run's machine: facts where they are on, so that an environment without them is the one that it was before."""
 
 _LIBRARIES: Final = ("accelerate", "diffusers", "numpy", "scipy", "tokenizers", "torch", "torchsde", "transformers")

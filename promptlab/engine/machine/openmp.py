@@ -1,4 +1,4 @@
-"""Chooses how OpenMP threads wait for each other: spinning, which is quick alone, or asleep, which is quick in company.
+"""Chooses how OpenMP threads wait: spinning, which is quick alone, or asleep, quick in company.
 
 A forward is thousands of short parallel loops, and at the end of each the threads wait for the last one. Spinning they
 go on at once; but where another process has one of the cores, they spin on the very core that the last one needs. On
@@ -29,7 +29,7 @@ _LOAD: Final = Path("/proc/loadavg")
 
 
 def choose_wait_policy(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the variables to set before torch is imported: that threads sleep, unless the cores are ours alone.
+    """Return the variables to set before torch is imported: threads sleep unless the cores are ours alone.
 
     Where it cannot be seen who runs, threads sleep: the loss is smaller.
 

@@ -62,6 +62,8 @@ def check_machine(
         raise _refused("channels_last", f"is for convolutions, and this {config.pipeline_class} has a transformer")
     if machine.compile:
         _check_compile(config, device, dtype)
+    if machine.graphs:
+        _check_graphs(machine, device)
 
 
 def denoiser_part(config: Configuration) -> str | None:
@@ -164,6 +166,18 @@ def _check_compile(config: Configuration, device: str, dtype: str) -> None:
             raise _refused("compile", "needs a C++ compiler, and none is installed")
     else:
         raise _refused("compile", f"is not ready for {device}")
+
+
+def _check_graphs(machine: MachineSpec, device: str) -> None:
+    problem = None
+    if not device.startswith("cuda"):
+        problem = f"means nothing to {device}: CUDA graphs are CUDA's"
+    elif machine.compile:
+        problem = f"cannot be done together with {ref('compile')}"
+    elif machine.offload is not None:
+        problem = f"cannot be done together with {ref('offload')}: a graph keeps the addresses of weights"
+    if problem is not None:
+        raise _refused("graphs", problem)
 
 
 @lru_cache(maxsize=1)

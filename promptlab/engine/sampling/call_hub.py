@@ -22,6 +22,7 @@ import greenlet
 
 from promptlab.engine.sampling.attention_state import AttentionState
 from promptlab.engine.sampling.forward_runner import Answer, ForwardRunner, Request
+from promptlab.engine.sampling.graphs import GraphCache
 from promptlab.engine.sampling.modules import Method, caught_methods, text_encoders
 from promptlab.engine.sampling.reading import Readers
 from promptlab.engine.sampling.text_memory import TextMemory, is_alone
@@ -63,10 +64,12 @@ class Known:
     Args:
         texts: what was encoded.
         readers: which denoisers look at their company.
+        graphs: forwards that were recorded.
     """
 
     texts: TextMemory = field(default_factory=TextMemory)
     readers: Readers = field(default_factory=Readers)
+    graphs: GraphCache = field(default_factory=GraphCache)
 
 
 class _Call(greenlet.greenlet):
@@ -84,16 +87,23 @@ class Hub:
         rows: images that share a forward.
         decoded: images that are decoded together, and copies of a text that are encoded together.
         known: what is remembered of the pipelines before.
-        weights: tells whose texts are remembered.
+        weights: tells whose texts and graphs are remembered.
+        graphs: whether forwards are replayed, see :mod:`promptlab.engine.sampling.graphs`.
     """
 
-    def __init__(self, pipeline: Any, *, rows: int, decoded: int, known: Known, weights: Hashable) -> None:
+    def __init__(
+        self, pipeline: Any, *, rows: int, decoded: int, known: Known, weights: Hashable, graphs: bool = False
+    ) -> None:
         self._texts, self._weights = known.texts, weights
         self._calls: dict[int, _Call] = {}
         self._methods = caught_methods(pipeline, rows, decoded)
         self._encoders = text_encoders(pipeline, decoded)
         self._attention = AttentionState(pipeline)
-        self._runner = ForwardRunner(known.readers, self._attention)
+        if graphs:
+            known.graphs.belong_to(weights)
+        else:
+            known.graphs.drop()  # what is not replayed needs no memory
+        self._runner = ForwardRunner(known.readers, self._attention, known.graphs if graphs else None)
 
     @property
     def alone(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from typing import Any
 from promptlab.engine.errors import is_out_of_memory
 from promptlab.engine.sampling.attention_state import AttentionState
 from promptlab.engine.sampling.fp32_fallback import decode_carefully
+from promptlab.engine.sampling.graphs import GraphCache
 from promptlab.engine.sampling.modules import Method
 from promptlab.engine.sampling.reading import NumbersRead, Readers, kind_of
 from promptlab.engine.sampling.rows import copied, merge_named, split
@@ -61,13 +62,14 @@ class ForwardRunner:
     Args:
         readers: remembers which denoisers look at their company.
         attention: the processors that calls put into a denoiser.
+        graphs: replays forwards that came before; None where all are to be eager.
 
     Attributes:
         alone: why forwards are not shared, a sentence for each module whose are not.
     """
 
-    def __init__(self, readers: Readers, attention: AttentionState) -> None:
-        self._readers, self._attention = readers, attention
+    def __init__(self, readers: Readers, attention: AttentionState, graphs: GraphCache | None = None) -> None:
+        self._readers, self._attention, self._graphs = readers, attention, graphs
         self.alone: dict[tuple[int, str], str] = {}
 
     def request(self, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request:
@@ -170,9 +172,17 @@ class ForwardRunner:
         return Answer(output=output, decoded_again=any(again))
 
     def _carried_out(self, like: Request, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, list[bool]]:
-        method = like.method
+        method, run = like.method, self._replayed(like.method)
         if method.decodes:
-            return decode_carefully(method.module, method.original, args, kwargs)
+            return decode_carefully(method.module, run, args, kwargs)
         if method.compiled:
             return method.original(*args, **kwargs), []
-        return self._readers.run(like.kind, method.original, args, kwargs), []
+        return self._readers.run(like.kind, run, args, kwargs), []
+
+    def _replayed(self, method: Method) -> Callable[..., Any]:
+        """Return ``method``, by a graph wherever there is one."""
+        graphs = self._graphs
+        if graphs is None:
+            return method.original
+        kind = self._attention.kind(method.module)
+        return lambda *args, **kwargs: graphs.run(method.module, method.original, args, kwargs, kind)

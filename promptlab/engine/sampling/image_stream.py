@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from promptlab.engine.errors import is_out_of_memory, translate_errors
 from promptlab.engine.events import EngineEvent, ForwardOutOfMemory, ImageDone, ImageFailed, ImageStarted
-from promptlab.engine.machine.memory import check_rows, measure_peak_memory, out_of_memory
+from promptlab.engine.machine.memory import check_rows, measure_peak_memory, out_of_memory, release
 from promptlab.engine.machine.options import apply_options
 from promptlab.engine.sampling.call_hub import Ended, Hub, Known, Waits
 from promptlab.engine.sampling.inference_context import inference_context
@@ -58,22 +58,26 @@ class ImageStream:
         known: what the engine remembers from streams before.
         weights: tells whose texts are remembered.
         rows: images that share a forward, to try out another number than :func:`rows_of` gives.
+        graphs: whether forwards may be replayed, where the machine is to.
     """
 
     def __init__(
         self, pipeline: Any, requests: Sequence[ImageRequest], progress: BatchProgress, known: Known,
-        weights: tuple[object, ...], *, rows: int | None = None,
+        weights: tuple[object, ...], *, rows: int | None = None, graphs: bool = True,
     ) -> None:  # fmt: skip
         first = requests[0]
         self._pipeline, self._requests, self._progress = pipeline, requests, progress
+        self._known, self._weights = known, weights
         self._device, self._dtype, self._machine = first.device, first.pipeline.dtype, first.machine
         self._rows = rows_of(first) if rows is None else rows
         steps = [each.steps or (0, each.call.num_inference_steps or 1) for each in requests]
         self._turns = StepScheduler(self._rows, steps, together=first.machine.offload is not None)
         self._forwards, self._made = forwards(self._rows, steps), 0
         self._hub = Hub(
-            pipeline, rows=self._rows, decoded=_decoded_together(first, self._rows), known=known, weights=weights
-        )
+            pipeline, rows=self._rows, decoded=_decoded_together(first, self._rows), known=known, weights=weights,
+            graphs=graphs and first.machine.graphs,
+        )  # fmt: skip
+        self._begun: set[str] = set()
         self._left = dict.fromkeys(range(len(requests)))
         """Images that have not ended, by their places."""
         self._seconds = [0.0] * len(requests)
@@ -87,17 +91,32 @@ class ImageStream:
         try:
             yield from self._events()
         except OutOfMemory as error:
+            if self._known.graphs.drop():
+                yield from self._without_graphs()
+                return
             yield ForwardOutOfMemory(request_ids=tuple(self._requests[one].id for one in self._left), rows=error.rows)
         finally:
             self._hub.close()
             if self._machine.offload is not None:
                 self._pipeline.maybe_free_model_hooks()
 
+    def _without_graphs(self) -> Iterator[EngineEvent]:
+        """Make what is left by eager forwards of as many rows: graphs keep memory, batches their recipe."""
+        release(self._device)
+        left = [self._requests[one] for one in self._left]
+        again = ImageStream(
+            self._pipeline, left, self._progress, self._known, self._weights, rows=self._rows, graphs=False
+        )
+        for event in again.events():
+            if not (isinstance(event, ImageStarted) and event.request_id in self._begun):
+                yield event
+
     def _events(self) -> Iterator[EngineEvent]:
         while True:
             if not self._progress.going():
                 self._turns.stop()
             while (place := self._turns.begin()) is not None:
+                self._begun.add(self._requests[place].id)
                 yield ImageStarted(request_id=self._requests[place].id)
                 self._begin(place)
                 yield from self._told()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -84,7 +85,27 @@ def tensor_list(value: Any) -> bool:
 
 
 def digest(tensor: torch.Tensor) -> str:
-    """Return the hash of a tensor's numbers. Waits for the device."""
+    """Return the hash of a tensor's numbers. Waits for the device, once for each tensor that lies on one.
+
+    Tables that all rows read are the same tensors at every step of a call, and no pipeline writes into them.
+    """
+    if tensor.device.type == "cpu":
+        return _hashed(tensor)
+    known = _digests()
+    if tensor not in known:
+        known[tensor] = _hashed(tensor)
+    return str(known[tensor])
+
+
+@lru_cache(maxsize=1)
+def _digests() -> Any:
+    """Return what remembers the hash of each tensor, by identity, as long as that lives."""
+    from torch.utils.weak import WeakTensorKeyDictionary
+
+    return WeakTensorKeyDictionary()
+
+
+def _hashed(tensor: torch.Tensor) -> str:
     from hashlib import sha256
 
     import torch

@@ -52,7 +52,7 @@ class Configuration:
 
     @property
     def routes_to_experts(self) -> bool:
-        """Say whether the denoiser hands the tokens of all rows to experts: how these round depends on the company.
+        """Say whether the denoiser hands the tokens of all rows to experts, which round by their company.
 
         HiDream does so (``num_routed_experts`` in its configuration). Nucleus-MoE's experts choose tokens row by row.
         """

@@ -45,6 +45,7 @@ def check(folder, machine, *, device="cpu", dtype="float32", kind="StableDiffusi
             {"attention_slicing": True, "attention_backend": "_native_math"},
             "takes the place of attention_backend=_",
         ),
+        ({"graphs": True}, "graphs means nothing to cpu: CUDA graphs are CUDA's"),
         ({"compile": True, "dtype": "float16"}, "compile cannot be done in float16 on a CPU"),
     ],
 )
@@ -84,6 +85,9 @@ def test_options_that_an_accelerator_has_are_accepted(flux, tiny):
         check(tiny, {"offload": how}, device="cuda:0", dtype="float16")
     with pytest.raises(InputError, match="offload 'model' cannot be done together with compile"):
         check(tiny, {"offload": "model", "compile": True}, device="cuda:0")
+    check(tiny, {"graphs": True}, device="cuda:0", dtype="float16")
+    with pytest.raises(InputError, match="graphs cannot be done together with offload"):
+        check(tiny, {"offload": "model", "graphs": True}, device="cuda:0")
     with pytest.raises(InputError, match="means nothing to the attention of StableDiffusionPipeline"):
         check(tiny, {"attention_backend": "sage"}, device="cuda:0")
     with pytest.raises(InputError, match=r"'flash' is not installed: .*flash-attn"):
