@@ -31,8 +31,9 @@ def main() -> None:
     """Read requests from standard input until it ends, and answer each on standard output."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints is no answer
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # it ends with the process that it works for
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)  # it ends with the process that it works for
     collect_rarely()
     context = _context(json.loads(sys.stdin.readline()))
     _import_all(own=context.tracking_uri is None)

@@ -119,13 +119,19 @@ def _read_job(body: bytes) -> Job:
     """Read what a client posted.
 
     Raises:
-        ServerError: when it is no request of this version.
+        ServerError: when it is no request of this version. What another leaves out, because it is its default, may
+            mean something else here; and the same words of it may be another picture.
     """
     try:
         posted = json.loads(body)
         theirs, request, arguments = str(posted["promptlab"]), posted["request"], dict(posted["arguments"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ServerError(f"what was sent is no request of PromptLab {__version__}") from error
+    if theirs != __version__:
+        raise ServerError(
+            f"the server has PromptLab {__version__}, and this command is of {theirs}; "
+            f"type: pip install promptlab=={__version__}"
+        )
     return Job(decode(JobRequest, request, theirs=theirs), arguments, theirs=theirs)
 
 

@@ -195,5 +195,18 @@ def _address(place: ServerPlace) -> Endpoint | None:
         if hasattr(os, "getuid"):
             check_owner(place.address)
         told = json.loads(place.address.read_text(encoding="utf-8"))
+        if _is_dead(place):
+            return None
         return Endpoint(host="127.0.0.1", port=int(told["port"]), token=str(told["token"]), log=place.log)
     return None
+
+
+def _is_dead(place: ServerPlace) -> bool:
+    """Tell whether nobody lives at ``place``: its port may be a stranger's by now, who is told nothing."""
+    from promptlab._locks import file_locked
+
+    try:
+        with file_locked(place.living, timeout=0, error=ServerError):
+            return True
+    except ServerError:
+        return False

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from promptlab import __version__
-from promptlab.engine import ModelLoading
+from promptlab.engine import ImageStarted, ModelLoading
 from promptlab.errors import PromptLabError, ServerError, one_line, to_dict
 from promptlab.lab.execution.events import Event, RunStarted
 from promptlab.serving.jobs import Job, JobQueue, QueueClosed
@@ -41,6 +41,8 @@ _BESIDE: Final = 4
 
 _CREDENTIALS: Final = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
 """Names the variables that an address of MLflow is put into; see :mod:`promptlab.tracking.address`."""
+
+_ENDINGS: Final = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 _INTERRUPTED: Final[Mapping[str, Any]] = {"interrupted": True}
 
@@ -78,6 +80,8 @@ class LabServer:
         self._under_way: Job | None = None
         self._hears_signals = self._pressing = False
         self._model: str | None = None
+        self._asked_for: dict[str, str] = {}
+        self._loading: str | None = None
         self._started, self._idle_since = datetime.now(UTC), datetime.now(UTC)
 
     def submit(self, job: Job) -> None:
@@ -157,6 +161,7 @@ class LabServer:
     def _work_on(self, job: Job) -> None:
         """Carry out the job whose turn it is, and tell what came of it once the server is free for the next."""
         self._under_way, self._pressing = job, False
+        self._asked_for.clear()
         outcome = _INTERRUPTED  # where a signal comes between the outcome and its being noted
         try:
             outcome = self._outcome(job)
@@ -221,11 +226,14 @@ class LabServer:
         return self._engine
 
     def _heard(self, job: Job, event: Event) -> None:
+        """Tell of an event; keep in mind which model is in memory: that of the image begun last."""
         match event:
             case RunStarted(run=run):
-                self._model = run.spec.pipeline.model
-            case ModelLoading(what=what) if self._model is None:
-                self._model = what
+                self._asked_for[str(run.id)] = run.spec.pipeline.model
+            case ModelLoading(what=what):
+                self._model, self._loading = None, what  # what was there before is let go of first
+            case ImageStarted(request_id=request):
+                self._model = self._asked_for.get(request.partition("/")[0], self._loading) or self._model
         job.tell(event)
 
     def _press(self) -> None:
@@ -241,7 +249,7 @@ class LabServer:
 
     @contextmanager
     def _interrupted_by_signals(self) -> Iterator[None]:
-        """Take Ctrl-C for the job under way alone, and SIGTERM for all: where this is the main thread."""
+        """Take Ctrl-C for the job under way alone, SIGTERM and SIGHUP for all: where this is the main thread."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -256,14 +264,16 @@ class LabServer:
             if not self._pressing:  # it comes from a terminal, and not too late from a client
                 told_to_end(number, frame)
 
-        before = signal.signal(signal.SIGINT, pressed), signal.signal(signal.SIGTERM, told_to_end)
+        heeded = [number for number in _ENDINGS if signal.getsignal(number) is not signal.SIG_IGN]  # as nohup has it
+        before = {number: signal.signal(number, told_to_end) for number in heeded}
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, pressed)
         self._hears_signals = True
         try:
             yield
         finally:
             self._hears_signals = False
-            signal.signal(signal.SIGINT, before[0])
-            signal.signal(signal.SIGTERM, before[1])
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _has_password(tracking_uri: str | None) -> bool:

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["answering", "end_process", "log_to_stderr", "serve_at", "serve_on"]
 
 _BACKLOG: Final = 512
+_LOOKED_AT: Final = 2.0
+"""Seconds that clients may hold the lock of one that lives, one after the other, to see that none does."""
+
 _POOL: Final = "MLFLOW_SQLALCHEMYSTORE_POOLCLASS"
 
 
@@ -46,7 +49,7 @@ def serve_at(place: ServerPlace, server: LabServer, ready: Callable[[], None]) -
     from promptlab._locks import file_locked
 
     private_folder(place.folder)
-    with file_locked(place.living, timeout=0, error=ServerError), _listening(place) as (listener, token):
+    with file_locked(place.living, timeout=_LOOKED_AT, error=ServerError), _listening(place) as (listener, token):
         _work(server, listener, Guard(create_app(server), token=token), ready)
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from functools import partialmethod
 
 import pytest
 
@@ -52,15 +53,36 @@ COMMANDS = [
 ]
 
 
+BAD_DAYS = [
+    ("run", "a {red|ugly} fox", "--seeds", "0-3"),
+    ("run", "a {red|ugly} fox", "--seeds", "0-3", "--exact"),
+    ("resume",),
+    ("run", "a dog", "--seeds", "0-3", "--tracking-uri", "http://127.0.0.1:PORT"),
+    ("rerun", "last", "--append", "x", "--tracking-uri", "http://127.0.0.1:PORT"),
+    ("sync", "--tracking-uri", "http://127.0.0.1:PORT"),
+    ("sync",),
+    ("plan", "word " * 90),
+    ("probe", "--batch-size", "1-4"),
+    ("list",),
+]
+
+
 def without_what_differs(said):
     """Times of the clock, seconds and memory."""
     kept = [line for line in said.out.splitlines() if not any(word in line for word in ("_at", "seconds", "second"))]
     return said.code, kept, said.err
 
 
-def test_commands_with_and_without_a_server_say_the_same(promptlab, runtime, workspace, tmp_path, monkeypatch):
-    """Standard output, standard error and exit codes: results, refusals, words that are cut, nothing to do."""
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.parametrize("commands", [COMMANDS, BAD_DAYS], ids=["usual", "bad days"])
+def test_commands_with_and_without_a_server_say_the_same(
+    commands, promptlab, runtime, workspace, tmp_path, monkeypatch, unused_port
+):
+    """Standard output, standard error and exit codes: results, refusals, words that are cut, nothing to do.
+
+    And on bad days: a batch that does not fit, pictures that fail, an MLflow server that is away.
+    """
+    if commands is BAD_DAYS:
+        monkeypatch.setattr(Painter, "__init__", partialmethod(Painter.__init__, most_rows=2, fail_on="ugly"))
     said = {}
     for where in ("here", "there"):
         folder = tmp_path / where / "space"
@@ -70,8 +92,11 @@ def test_commands_with_and_without_a_server_say_the_same(promptlab, runtime, wor
         monkeypatch.setenv("PROMPTLAB_WORKSPACE", str(folder))
         monkeypatch.setenv("PROMPTLAB_KEEP_ALIVE", "0" if where == "here" else "5")
         with running_server(Painter(), place=runtime):
-            said[where] = [without_what_differs(promptlab(*command)) for command in COMMANDS]
-    for command, here, there in zip(COMMANDS, said["here"], said["there"], strict=True):
+            said[where] = [
+                without_what_differs(promptlab(*(word.replace("PORT", str(unused_port)) for word in command)))
+                for command in commands
+            ]
+    for command, here, there in zip(commands, said["here"], said["there"], strict=True):
         assert (command, there) == (command, here)
 
 
@@ -170,8 +195,12 @@ def test_server_that_was_named_and_is_away_is_an_error(promptlab, unused_port):
     assert promptlab("run", "a fox", "--server", "box").code == 2
 
 
-def test_ctrl_c_in_a_command_stops_its_job(promptlab, runtime, workspace, monkeypatch):
-    """As without a server: one line when it is pressed, one at the end."""
+@pytest.mark.parametrize(
+    "sign",
+    [signal.SIGTERM, *(pytest.param(each, marks=pytest.mark.exhaustive) for each in (signal.SIGINT, signal.SIGHUP))],
+)
+def test_ctrl_c_in_a_command_stops_its_job(sign, promptlab, runtime, workspace, monkeypatch):
+    """As without a server: one line when it is pressed, one at the end. A terminal that is closed presses it, too."""
     from promptlab.cli.progress import ProgressDisplay
     from promptlab.lab.execution.events import ImagesGenerated
 
@@ -180,7 +209,7 @@ def test_ctrl_c_in_a_command_stops_its_job(promptlab, runtime, workspace, monkey
 
     def press(self, event):
         if event == ImagesGenerated(count=5):
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), sign)
         show(self, event)
 
     monkeypatch.setattr(ProgressDisplay, "__call__", press)

@@ -1,20 +1,29 @@
 """What a lab promises, asked of the lab itself and of its twin that a server stands behind; a painter draws."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from PIL import Image
 
-from promptlab.errors import EngineError, InputError, NotFound, StoreError
+from promptlab.errors import EngineError, InputError, NotFound, PromptLabError, StoreError, to_dict
 from promptlab.expand.axes import Axis
 from promptlab.expand.sweep import build_sweep
 from promptlab.images.metadata import ParentImage, self_description
 from promptlab.images.png import pixel_sha256, read_pixels
 from promptlab.lab import Lab, PromptEdit
-from promptlab.lab.execution.events import ImagesGenerated, RunStarted, TrackingStarted
+from promptlab.lab.execution.events import (
+    BatchSizeReduced,
+    ImagesGenerated,
+    PromptsTruncated,
+    RunReused,
+    RunStarted,
+    TrackingFailed,
+    TrackingStarted,
+)
+from promptlab.plan import TruncatedPrompt
 from promptlab.records import ImageStatus, Outcome, RunStatus
 from promptlab.serving.remote_lab import RemoteLab
-from promptlab.specs import PipelineSpec, RunSpec, Variant
+from promptlab.specs import Change, PipelineSpec, RunSpec, Variant
 from promptlab.testing import Painter
 from promptlab.workspace import Workspace
 from tests.serving.running import running_server
@@ -26,13 +35,26 @@ SPEC = RunSpec(pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt=CHI
 @pytest.fixture(params=["Lab", "RemoteLab"])
 def open_lab(request):
     """Open a lab of a workspace and an engine: in this process, or behind a server."""
+    with opening(request.param) as opened:
+        yield opened
+
+
+@contextmanager
+def opening(kind):
     with ExitStack() as servers:
 
-        def opened(workspace, engine):
-            if request.param == "Lab":
-                return Lab(workspace, engine=engine)
-            return RemoteLab(servers.enter_context(running_server(engine)), workspace)
+        def opened(workspace, engine, **given):
+            if kind == "Lab":
+                return Lab(workspace, engine=engine, **given)
+            return RemoteLab(servers.enter_context(running_server(engine)), workspace, **given)
 
+        yield opened
+
+
+@pytest.fixture
+def remote_lab():
+    """Open a lab behind a server, for what tests/lab asks of the lab itself."""
+    with opening("RemoteLab") as opened:
         yield opened
 
 
@@ -180,3 +202,109 @@ def test_probe_verify_effect_and_ratings_give_their_records(lab):
     assert [(trial.batch_size, trial.fits) for trial in found.tried] == [(1, True), (2, True)]
     assert lab.maintenance.doctor() == ()
     assert lab.maintenance.sync().runs == ()
+
+
+def test_batch_that_does_not_fit_is_made_smaller(remote_lab, workspace):
+    """It is said, the rows say so, and asked for again nothing is made; with ``exact`` it is an error instead."""
+    lab, heard = remote_lab(workspace, Painter(most_rows=2)), []
+    run = lab.run(SPEC, watch=heard.append)
+    assert (run.complete, {image.batch_size for image in run.images}) == (True, {2})
+    assert BatchSizeReduced(run_id=1, rows=4, batch_size=2, images=8) in heard
+    lab.run(SPEC, watch=heard.append)
+    assert heard[-1] == RunReused(run_id=1)
+    with pytest.raises(EngineError, match=r"exact makes no smaller ones; type: .*batch.size.2.*exact"):
+        lab.run(SPEC.vary(exact=True, seeds=(50, 51, 52, 53)))
+
+
+def test_run_with_unreachable_tracker_is_whole(remote_lab, workspace, painter, unused_port):
+    """It is said once, without what the server at fault was told; sync tells MLflow later."""
+    heard = []
+    lab = remote_lab(workspace, painter, tracking_uri=f"http://127.0.0.1:{unused_port}")
+    run = lab.run(SPEC, watch=heard.append)
+    assert (run.status, run.tracked_at) == (RunStatus.FINISHED, None)
+    (failed,) = [event for event in heard if isinstance(event, TrackingFailed)]
+    assert "refuses the connection" in failed.reason
+    own = remote_lab(workspace, painter)
+    assert own.maintenance.sync().runs == (1,)
+    assert own.history.find("1").run.tracked_at is not None
+
+
+def test_words_that_are_cut_are_told_before_anything_is_made(remote_lab, workspace, painter):
+    """Which, and by which encoder; so says a plan."""
+    lab, heard = remote_lab(workspace, painter), []
+    spec = SPEC.vary(variants=(Variant(prompt="word " * 75 + "left out"),), seeds=(1,))
+    cut = (TruncatedPrompt(prompt=spec.variants[0].prompt, encoder="tokenizer", words="left out"),)
+    assert lab.plan([spec]).cut == cut
+    lab.run(spec, watch=heard.append)
+    assert heard.index(PromptsTruncated(prompts=cut)) < min(
+        place for place, event in enumerate(heard) if isinstance(event, ImagesGenerated)
+    )
+
+
+def test_picture_that_is_gone_or_failed_is_made_by_resume(remote_lab, workspace):
+    """It, and no other; one that failed is tried again."""
+    painter = Painter(fail_on="ugly")
+    lab = remote_lab(workspace, painter)
+    spec = SPEC.vary(variants=(Variant(prompt="fine"), Variant(prompt="ugly")), seeds=(1, 2))
+    with pytest.raises(EngineError):
+        lab.run(spec)
+    made = lab.history.find("1").run.images
+    (workspace.root / made[0].path).unlink()
+    painter.fail_on = None
+    painter.painted.clear()
+    (run,) = lab.resume("last")
+    assert (run.complete, run.images[0].pixel_sha256) == (True, made[0].pixel_sha256)
+    assert sorted(request.id for request in painter.painted) == ["1/0", "1/2", "1/3"]
+    assert lab.resume() == ()
+
+
+def test_model_that_changed_under_its_name_makes_nothing(remote_lab, workspace, painter, monkeypatch):
+    """Neither resume nor verify; both say which."""
+    lab = remote_lab(workspace, painter)
+    (workspace.root / lab.run(SPEC).images[0].path).unlink()
+    monkeypatch.setattr("promptlab.testing._identity", lambda name: "sha256:other")
+    with pytest.raises(InputError, match="model 'mini' is not what run 1 was made by"):
+        lab.resume("1")
+    (verdict,) = lab.verify(["1/1"])
+    assert (verdict.verification, "model 'mini' is not what run 1 was made by" in verdict.problem) == (None, True)
+
+
+def test_verify_in_another_environment_says_what_differs(remote_lab, workspace, painter):
+    """The server's environment is that of what it makes."""
+    run = remote_lab(workspace, painter).run(SPEC)
+    elsewhere = remote_lab(workspace, Painter(facts={"torch": "9.9", "threads": 7}))
+    (verdict,) = elsewhere.verify(["1/3"])
+    assert verdict.verification.outcome is Outcome.EXACT
+    assert set(verdict.verification.changes) == {
+        Change(field="threads", before=None, after=7), Change(field="torch", before=None, after="9.9"),
+    }  # fmt: skip
+    assert elsewhere.run(SPEC.vary(seeds=(99,))).environment.facts == {**run.environment.facts, "torch": "9.9",
+                                                                       "threads": 7}  # fmt: skip
+
+
+WRONG = {
+    "model": lambda lab: lab.run(SPEC.vary(device="cuda")),
+    "reference": lambda lab: lab.history.find("9"),
+    "image": lambda lab: lab.ratings.rate(["1/99"], 4),
+    "stars": lambda lab: lab.ratings.rate(["1/0"], 9),
+    "run to resume": lambda lab: lab.resume("7"),
+    "sweep": lambda lab: lab.history.sweep(5),
+    "what to verify": lambda lab: lab.verify(["nothing.png"]),
+    "effect of one wording": lambda lab: lab.effect("1"),
+    "place of a probe": lambda lab: lab.probe(SPEC.vary(device="cuda")),
+}
+
+
+def test_what_a_lab_refuses_its_twin_refuses_in_the_same_words(remote_lab, workspace, painter):
+    """The same class, sentence, field and exit code."""
+
+    def refusals(lab):
+        for wrong in WRONG.values():
+            with pytest.raises(PromptLabError) as refused:
+                wrong(lab)
+            yield type(refused.value), str(refused.value), to_dict(refused.value), refused.value.exit_code
+
+    lab = Lab(workspace, engine=painter)
+    lab.run(SPEC)
+    for what, here, there in zip(WRONG, refusals(lab), refusals(remote_lab(workspace, painter)), strict=True):
+        assert (what, there) == (what, here)

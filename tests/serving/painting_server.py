@@ -1,6 +1,6 @@
-"""A server in a process of its own, to which something happens while it paints: ``FOLDER NAME SEED kill|end|nothing``.
+"""A server in a process of its own, to which something happens while it paints: ``FOLDER NAME SEED kill|end|…``.
 
-It prints a line once it listens. What happens at the picture of that seed is SIGKILL, or SIGTERM.
+It prints a line once it listens. What happens at the picture of that seed is SIGKILL, SIGTERM, SIGHUP, or nothing.
 """
 
 import os
@@ -13,7 +13,7 @@ from promptlab.serving.lab_server import LabServer
 from promptlab.serving.process import end_process, serve_at
 from promptlab.testing import Painter
 
-SIGNALS = {"kill": signal.SIGKILL, "end": signal.SIGTERM}
+SIGNALS = {"kill": signal.SIGKILL, "end": signal.SIGTERM, "hang up": signal.SIGHUP}
 
 
 class Accident(Painter):

@@ -1,7 +1,9 @@
 """Servers that are found, started, and left behind by a crash."""
 
+import json
 import os
 import signal
+import socket
 import threading
 
 import pytest
@@ -86,3 +88,15 @@ def test_server_without_sockets_listens_for_whoever_has_the_token(runtime, monke
         request(type(address)(host=address.host, port=address.port, token="guessed"), "GET", "/status")
     request(address, "POST", "/stop")
     assert "token" not in long.log.read_text()
+
+
+def test_port_of_a_dead_server_is_told_nothing(tmp_path):
+    """Its file stayed when it was killed, and another program, of anybody, listens there by now."""
+    dead = ServerPlace(folder=tmp_path / "run", name="s" * 100)
+    private_folder(dead.folder)
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        dead.address.write_text(json.dumps({"port": stranger.getsockname()[1], "token": "secret"}))
+        assert find(dead) is None
+        stranger.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            stranger.accept()

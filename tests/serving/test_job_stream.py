@@ -9,7 +9,7 @@ import pytest
 
 from promptlab.errors import ServerError
 from promptlab.lab import Lab
-from promptlab.lab.execution.events import ImagesGenerated, Interrupted, JobWaiting, RunStarted
+from promptlab.lab.execution.events import ImagesGenerated, Interrupted, JobWaiting, RunStarted, TrackingStarted
 from promptlab.records import RunStatus
 from promptlab.serving.connection import Endpoint
 from promptlab.serving.remote_lab import RemoteLab
@@ -69,9 +69,10 @@ def test_ctrl_c_in_a_client_stops_its_job(place, workspace, presses):
         assert lab.resume("last")[0].complete
 
 
-def test_server_that_is_told_to_end_finishes_the_batch(place, workspace):
-    """SIGTERM is Ctrl-C for the job under way, and the process ends with nothing left behind."""
-    with server_process(place, seed=5, happens="end") as process:
+@pytest.mark.parametrize("happens", ["end", pytest.param("hang up", marks=pytest.mark.exhaustive)])
+def test_server_that_is_told_to_end_finishes_the_batch(place, workspace, happens):
+    """SIGTERM, and a closed terminal, are Ctrl-C for the job under way; the process ends with nothing left behind."""
+    with server_process(place, seed=5, happens=happens) as process:
         with pytest.raises(KeyboardInterrupt):
             remote(place, workspace).run(SPEC)
         assert process.wait() == 0
@@ -95,6 +96,33 @@ def test_server_that_is_killed_loses_nothing(place, workspace):
     assert last_run(workspace).status is RunStatus.RUNNING
     (run,) = Lab(workspace, engine=Painter()).resume("1")
     assert run.complete
+
+
+@pytest.mark.parametrize(
+    ("moment", "made"),
+    [pytest.param(RunStarted, 0, marks=pytest.mark.exhaustive), (TrackingStarted, 40)],
+    ids=["before the first picture", "after the last"],
+)
+def test_server_that_is_killed_before_or_after_a_picture_loses_nothing(place, workspace, moment, made):
+    """What is owed is made, or told to MLflow, by the command that the client names."""
+
+    def kill(event):
+        if isinstance(event, moment):
+            process.kill()
+            process.wait()
+
+    with (
+        server_process(place) as process,
+        pytest.raises(ServerError, match=r"^the server is gone before the end .*; what was made stays$"),
+    ):
+        remote(place, workspace).run(SPEC, watch=kill)
+    assert len(last_run(workspace).made) >= made
+    lab = Lab(workspace, engine=Painter())
+    lab.resume("1")
+    lab.maintenance.sync()
+    run = lab.history.find("1").run
+    assert (run.complete, run.tracked_at is not None) == (True, True)
+    assert lab.maintenance.doctor() == ()
 
 
 def test_client_that_is_killed_leaves_its_job_to_the_server(place, workspace):
