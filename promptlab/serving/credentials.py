@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from promptlab.errors import InputError
-from promptlab.serving.discovery import private_folder, state_folder
+from promptlab.serving.discovery import state_folder
 
 __all__ = ["TOKEN", "TOKEN_FILE", "read_token", "token_file"]
 
@@ -30,14 +30,14 @@ def read_token(*, make: bool = False) -> str | None:
         make: write a new one into the file where there is none.
 
     Raises:
-        InputError: when others may read the file.
+        InputError: when others may read the file, or one of them wrote it.
     """
     told = os.environ.get(TOKEN)
     if told:
         return told
     path = token_file()
     if not path.exists() and make:
-        private_folder(path.parent)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # one that is there may be anybody's to enter
         with (
             suppress(FileExistsError),
             os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new,
@@ -45,6 +45,14 @@ def read_token(*, make: bool = False) -> str | None:
             new.write(secrets.token_urlsafe(32))
     if not path.exists():
         return None
-    if hasattr(os, "getuid") and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise InputError("token", str(path), problem="can be read by others", hint=f"chmod 600 {path}")
+    if hasattr(os, "getuid"):
+        _check_file(path)
     return path.read_text(encoding="utf-8").strip() or None
+
+
+def _check_file(path: Path) -> None:
+    about = path.stat()
+    if about.st_uid != os.getuid():
+        raise InputError("token", str(path), problem="belongs to another user", hint=f"{TOKEN_FILE}=FILE")
+    if about.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise InputError("token", str(path), problem="can be read by others", hint=f"chmod 600 {path}")

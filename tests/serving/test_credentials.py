@@ -1,5 +1,7 @@
 """The token is in the environment, or in a file that only the user reads."""
 
+import os
+
 import pytest
 
 from promptlab.errors import InputError
@@ -29,6 +31,22 @@ def test_token_is_made_once(file):
     assert read_token(make=True) == read_token() == token
     assert file.stat().st_mode & 0o777 == 0o600
     assert token_file() == file
+
+
+def test_token_file_in_a_folder_that_others_may_enter_is_made(file):
+    """Such as one's home: the file is what nobody else reads."""
+    file.parent.mkdir(mode=0o755)
+    assert read_token(make=True) == read_token()
+    assert (file.parent.stat().st_mode & 0o777, file.stat().st_mode & 0o777) == (0o755, 0o600)
+
+
+@pytest.mark.skipif(not hasattr(os, "chown") or os.getuid() != 0, reason="only root gives files away")
+def test_token_file_of_another_user_is_refused(file):
+    """Whoever wrote it knows the token."""
+    read_token(make=True)
+    os.chown(file, 65534, -1)
+    with pytest.raises(InputError, match=r"new/token' belongs to another user; type: PROMPTLAB_SERVER_TOKEN_FILE="):
+        read_token()
 
 
 def test_token_file_that_others_read_is_refused(file):
