@@ -116,7 +116,7 @@ class LabContext:
         """Return the locks on the runs and sweeps of the workspace. Opens the notebook when first called."""
         from promptlab.lab.execution.locks import RunLocks
 
-        return RunLocks(self.workspace, self.notebook.sweep_of)
+        return RunLocks(self.workspace, self.notebook.sweep_of, self.database.locks())
 
     @cached_property
     def existing_images(self) -> ExistingImages:

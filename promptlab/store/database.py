@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from promptlab.errors import StoreError, WorkspaceError, one_line
+from promptlab.store.lock_table import LockTable
 from promptlab.store.migrate import HEAD, check
 from promptlab.store.readonly import Reading, Writing
 
@@ -110,6 +111,10 @@ class Database(ABC):
             StoreError: when it cannot be read or written.
             InputError: when it has a tool of its own for this; the sentence says which.
         """
+
+    def locks(self) -> LockTable | None:
+        """Return locks that hold among all machines that use it; None where those of files do."""
+        return None
 
     @abstractmethod
     def broken_pages(self) -> tuple[str, ...]:

@@ -26,6 +26,8 @@ from promptlab.store.readonly import PostgresqlReading, PostgresqlWriting, Readi
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
 
+    from promptlab.store.advisory_locks import AdvisoryLocks
+
 __all__ = ["PostgresqlDatabase"]
 
 WRITERS: Final = 0x70726F6D70746C61
@@ -149,6 +151,12 @@ class PostgresqlDatabase(Database):
             "database", self.name, problem="is on a server, which copies it itself",
             hint=_DUMP.format(options=self._address.client_options, file=file, address=shlex.quote(self.name)),
         )  # fmt: skip
+
+    def locks(self) -> AdvisoryLocks:
+        """Return the server's own, which hold whatever machine asks."""
+        from promptlab.store.advisory_locks import AdvisoryLocks
+
+        return AdvisoryLocks(self.engine)
 
     def broken_pages(self) -> tuple[str, ...]:
         """Return nothing: PostgreSQL refuses to read a damaged page."""

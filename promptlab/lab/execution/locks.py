@@ -1,20 +1,22 @@
-"""Locks runs and sweeps: the process that makes one holds a file lock, which ends with the process.
+"""Locks runs and sweeps: the process that makes one holds a lock, which ends with the process.
 
 So whether a RUNNING run is alive can be told, however its process ended. Beginning a run and locking it are one step to
 everybody else: whoever looks for runs that were left does not find one that has only just been begun.
+
+Locks are files in the workspace or, where the records are on a server, that server's own: not every folder that
+machines share locks files among them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Final
 
-from filelock import BaseFileLock, FileLock, Timeout
-
 from promptlab.errors import InputError, StoreError
+from promptlab.lab.execution.file_locks import FileLocks
 from promptlab.records import RunRecord
+from promptlab.store.lock_table import LockKind, LockTable
 from promptlab.workspace import Workspace
 
 __all__ = ["RunLocks"]
@@ -31,23 +33,25 @@ class RunLocks:
 
     Args:
         sweep_of: gives the number of the sweep that a run is a part of.
+        server: keeps the locks where the records are on a server; files keep them else.
     """
 
-    def __init__(self, workspace: Workspace, sweep_of: Callable[[int], int | None]) -> None:
-        self._workspace, self._sweep_of = workspace, sweep_of
-        self._home = workspace.root / "images"
-        self._beginning = FileLock(self._home / ".beginning.lock")
-        self._held: dict[Path, BaseFileLock] = {}
+    def __init__(
+        self, workspace: Workspace, sweep_of: Callable[[int], int | None], server: LockTable | None = None
+    ) -> None:
+        self._sweep_of, self._home = sweep_of, workspace.root / "images"
+        self._locks: LockTable = server or FileLocks(workspace)
+        self._taken: set[tuple[LockKind, int]] = set()
 
     def busy(self, run_id: int) -> bool:
         """Say whether a process is making the run at this moment, or the sweep that it is a part of."""
-        if not self._home.is_dir():
+        if self._nothing_is_begun():
             return False
         with self.beginning():
-            if _is_held(self._lock(run_id)):
+            if self._locks.is_held("run", run_id):
                 return True
             sweep_id = self._sweep_of(run_id)
-            return sweep_id is not None and _is_held(self._sweep_lock(sweep_id))
+            return sweep_id is not None and self._locks.is_held("sweep", sweep_id)
 
     def busy_of(self, runs: Mapping[int, int | None]) -> set[int]:
         """Return those of many runs that processes are making at this moment; see :meth:`busy`.
@@ -55,12 +59,14 @@ class RunLocks:
         Args:
             runs: the number of the sweep that each is a part of, by its own.
         """
-        if not runs or not self._home.is_dir():
+        if not runs or self._nothing_is_begun():
             return set()
         with self.beginning():
             sweeps = {sweep_id for sweep_id in runs.values() if sweep_id is not None}
-            held = {sweep_id for sweep_id in sweeps if _is_held(self._sweep_lock(sweep_id))}
-            return {run_id for run_id, sweep_id in runs.items() if sweep_id in held or _is_held(self._lock(run_id))}
+            held = {sweep_id for sweep_id in sweeps if self._locks.is_held("sweep", sweep_id)}
+            return {
+                run_id for run_id, sweep_id in runs.items() if sweep_id in held or self._locks.is_held("run", run_id)
+            }
 
     @contextmanager
     def beginning(self) -> Iterator[None]:
@@ -73,24 +79,20 @@ class RunLocks:
             StoreError: when another process does not end it.
         """
         try:
-            self._home.mkdir(parents=True, exist_ok=True)
-            self._beginning.acquire(timeout=BEGINNING)
-        except Timeout:
-            raise StoreError(
-                f"{self._beginning.lock_file} is held by another process; end it, then try again"
-            ) from None
+            taken = self._locks.take("beginning", 0, timeout=BEGINNING)
         except OSError:
             yield
             return
+        if not taken:
+            raise StoreError(f"the runs in {self._home} are locked by another process; end it, then try again")
         try:
             yield
         finally:
-            self._beginning.release()
+            self._locks.release("beginning", 0)
 
     def take(self, run: RunRecord) -> None:
         """Keep other processes from taking up ``run``, from now until :meth:`held` ends."""
-        lock = self._lock(run.id)
-        self._held[lock] = _locked(lock, "run", run.id)
+        self._take("run", run.id)
 
     @contextmanager
     def held(self, runs: Sequence[RunRecord]) -> Iterator[None]:
@@ -103,14 +105,14 @@ class RunLocks:
         """
         with ExitStack() as held:
             for run in runs:
-                lock = self._lock(run.id)
-                sweep = None if run.sweep_id is None else self._sweep_lock(run.sweep_id)
-                if sweep is not None and sweep in self._held:
-                    if _is_held(lock):
+                if run.sweep_id is not None and ("sweep", run.sweep_id) in self._taken:
+                    if self._locks.is_held("run", run.id):
                         raise _busy("run", run.id)
                     continue
-                held.callback((self._held.pop(lock, None) or _locked(lock, "run", run.id)).release)
-                if sweep is not None and _is_held(sweep):
+                if ("run", run.id) not in self._taken:
+                    self._take("run", run.id)
+                held.callback(self._release, "run", run.id)
+                if run.sweep_id is not None and self._locks.is_held("sweep", run.sweep_id):
                     raise _busy("run", run.id)
             yield
 
@@ -120,9 +122,8 @@ class RunLocks:
         Raises:
             InputError: when another process is making it.
         """
-        lock = self._sweep_lock(sweep_id)
-        if lock not in self._held:
-            self._held[lock] = _locked(lock, "sweep", sweep_id)
+        if ("sweep", sweep_id) not in self._taken:
+            self._take("sweep", sweep_id)
 
     @contextmanager
     def sweep_held(self, sweep_id: int) -> Iterator[None]:
@@ -135,37 +136,20 @@ class RunLocks:
         try:
             yield
         finally:
-            self._held.pop(self._sweep_lock(sweep_id)).release()
+            self._release("sweep", sweep_id)
 
-    def _lock(self, run_id: int) -> Path:
-        return self._workspace.run_folder(run_id) / ".lock"
+    def _nothing_is_begun(self) -> bool:
+        return isinstance(self._locks, FileLocks) and not self._home.is_dir()
 
-    def _sweep_lock(self, sweep_id: int) -> Path:
-        return self._workspace.sweep_folder(sweep_id) / ".lock"
+    def _take(self, kind: LockKind, number: int) -> None:
+        if not self._locks.take(kind, number, timeout=LOOKED_AT):
+            raise _busy(kind, number)
+        self._taken.add((kind, number))
 
-
-def _locked(path: Path, what: str, number: int) -> BaseFileLock:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=LOOKED_AT)
-    except Timeout:
-        raise _busy(what, number) from None
-    return lock
+    def _release(self, kind: LockKind, number: int) -> None:
+        self._taken.discard((kind, number))
+        self._locks.release(kind, number)
 
 
 def _busy(what: str, number: int) -> InputError:
     return InputError(what, number, problem="is being made by another process", hint="promptlab list")
-
-
-def _is_held(lock: Path) -> bool:
-    """Say whether another process holds the lock; where nothing may be written, none does."""
-    if not lock.exists():
-        return False
-    try:
-        with FileLock(lock, timeout=0):
-            return False
-    except Timeout:
-        return True
-    except OSError:
-        return False
