@@ -163,11 +163,18 @@ class Painter:
                 return
             if key in too_large:
                 continue
+            refused = {request.id: reason for request in batch if (reason := _other_weights(request)) is not None}
+            yield from (ImageFailed(request_id=one, reason=reason) for one, reason in refused.items())
+            batch = [request for request in batch if request.id not in refused]  # noqa: PLW2901 - what can be made
+            if not batch:
+                continue
             yield from (ImageStarted(request_id=request.id) for request in batch)
             time.sleep(self.seconds)
             if self.most_rows is not None and batch[0].batch_size > self.most_rows:
                 too_large.add(key)
-                unmade = tuple(one.id for other, some in batches[at:] if other == key for one in some)
+                unmade = tuple(
+                    one.id for other, some in ((key, batch), *batches[at + 1 :]) if other == key for one in some
+                )
                 yield ForwardOutOfMemory(request_ids=unmade, rows=batch[0].batch_size)
                 continue
             for row, request in enumerate(batch):
@@ -179,14 +186,6 @@ class Painter:
             number += 1
 
     def _paint(self, request: ImageRequest, *, batch: int, row: int) -> ImageDone:
-        for name, wanted in (
-            (request.pipeline.model, request.model_identity),
-            (request.pipeline.vae, request.vae_identity),
-            *((each.name, each.identity) for each in request.pipeline.loras),
-            *((each.name, each.identity) for each in request.pipeline.embeddings),
-        ):
-            if name is not None and wanted != _identity(name):
-                raise EngineError(f"{name} is not what the image is to be made by")
         if self.fail_on is not None and self.fail_on in request.prompt:
             raise EngineError(f"the painter will not paint '{request.prompt}'")
         self.painted.append(request)
@@ -194,6 +193,19 @@ class Painter:
             request_id=request.id, pixels=_painting(request), batch=batch, row=row,
             seconds=self.seconds / request.batch_size, environment=self._environment(), peak_memory=0,
         )  # fmt: skip
+
+
+def _other_weights(request: ImageRequest) -> str | None:
+    """Return why the weights under a request's names are not those of its recipe; None where they are."""
+    for name, wanted in (
+        (request.pipeline.model, request.model_identity),
+        (request.pipeline.vae, request.vae_identity),
+        *((each.name, each.identity) for each in request.pipeline.loras),
+        *((each.name, each.identity) for each in request.pipeline.embeddings),
+    ):
+        if name is not None and wanted != _identity(name):
+            return f"{name} is not what the image is to be made by"
+    return None
 
 
 def _painting(request: ImageRequest) -> NDArray[np.uint8]:

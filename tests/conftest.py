@@ -228,6 +228,16 @@ def unused_port():
 
 
 @pytest.fixture(scope="session")
+def local_ray():
+    """A Ray on this machine with four places, for all tests of a process: starting one takes seconds."""
+    from promptlab.cluster.connection import connect
+
+    connection = connect(None, workers=4)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture(scope="session")
 def postgresql_server():
     """A PostgreSQL server, and in it the database ``prepared`` with our tables. In CI it may not be missing."""
     if postgresql.programs() is None:

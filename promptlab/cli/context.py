@@ -16,6 +16,7 @@ import click
 from click.core import ParameterSource
 
 from promptlab.cli import own_process
+from promptlab.cli.cluster import RayEngineMaker, typed_workers
 from promptlab.cli.paths import DATABASE
 from promptlab.errors import UnknownValue
 
@@ -66,17 +67,22 @@ def open_lab(workspace: str | None, tracking_uri: str | None = None) -> Lab:
 def engine_maker() -> Callable[[], Engine]:
     """Return what creates the engine: diffusers, or with ``PROMPTLAB_ENGINE=painter`` what paints instead.
 
+    Where workers were asked for, it is the engine of all of them.
+
     Raises:
         UnknownValue: for an engine that there is none of.
     """
     name = os.environ.get("PROMPTLAB_ENGINE", "diffusers")
     if name not in _ENGINES:
         raise UnknownValue("PROMPTLAB_ENGINE", name, [*_ENGINES])
-    return _ENGINES[name]
+    asked = typed_workers()
+    return _ENGINES[name] if asked is None else RayEngineMaker(asked=asked, make_engine=_ENGINES[name])
 
 
 def imports_torch(make_engine: Callable[[], Engine]) -> bool:
     """Say whether creating the engine takes seconds, in which another process can import something else."""
+    if isinstance(make_engine, RayEngineMaker):
+        return make_engine.make_engine is _create_diffusers
     return make_engine is _create_diffusers
 
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
+from promptlab.cli.cluster import cluster_option, typed_workers
 from promptlab.cli.context import open_lab, tracking_option, workspace_options
 from promptlab.cli.output import echo
 from promptlab.cli.progress import ProgressDisplay
 from promptlab.cli.render.findings import finding_lines
 from promptlab.cli.render.layout import counted
+from promptlab.cli.render.nodes import node_lines
 from promptlab.cli.render.server_status import status_lines
 from promptlab.cli.warm import status_here
 from promptlab.records import plain
+
+if TYPE_CHECKING:
+    from promptlab.cluster.nodes import NodeFacts
 
 __all__ = ["doctor"]
 
@@ -24,6 +30,7 @@ __all__ = ["doctor"]
     "--deep", is_flag=True, help="Read all pictures and weights anew that were read before: gigabytes, minutes."
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@cluster_option("Say what each machine of a Ray cluster has, too: HOST:PORT of its head, or auto.")
 @workspace_options
 @tracking_option
 def doctor(fix: bool, deep: bool, as_json: bool, workspace: str | None, tracking_uri: str | None) -> int:
@@ -41,13 +48,14 @@ def doctor(fix: bool, deep: bool, as_json: bool, workspace: str | None, tracking
         if deep:
             weights = lab.maintenance.check_weights(watch=progress)
             found, left = found + weights, left + weights
-    server = status_here()
+    server, nodes = status_here(), _nodes()
     mended = [finding for finding in found if finding not in left]
     if as_json:
         told = {
             "mended": plain(mended),
             "findings": plain(left),
             **({} if server is None else {"server": plain(server)}),
+            **({} if nodes is None else {"cluster": plain(nodes)}),
         }
         echo(json.dumps(told, indent=2, ensure_ascii=False, default=str))
     else:
@@ -58,4 +66,16 @@ def doctor(fix: bool, deep: bool, as_json: bool, workspace: str | None, tracking
             echo(f"healthy: {counted(runs, 'run')}, {counted(pictures, 'picture')}, and MLflow agree")
         for line in () if server is None else status_lines(server):
             echo(line)
+        for line in () if nodes is None else node_lines(nodes):
+            echo(line)
     return 1 if left else 0
+
+
+def _nodes() -> tuple[NodeFacts, ...] | None:
+    """Return the machines of the cluster that was named; None where none was."""
+    asked = typed_workers()
+    if asked is None or asked.cluster is None:
+        return None
+    from promptlab.cluster.nodes import survey_nodes
+
+    return survey_nodes(asked.cluster)

@@ -7,6 +7,7 @@ import re
 
 import click
 
+from promptlab.cli.cluster import take_workers
 from promptlab.cli.context import allow_pickle_option, tracking_option, workspace_options
 from promptlab.cli.inline_pictures import show_option, show_picture
 from promptlab.cli.options import dry_run_option, experiment_options, record_options, setting_options
@@ -56,6 +57,7 @@ def run(options: RunOptions) -> None:
     promptlab run -f warrior.yaml --steps 30
     """
     experiment = experiment_of(options)
+    take_workers(experiment.workers, experiment.cluster, file=experiment.file)
     sweep = sweep_of(experiment)
     refuse_early(sweep.specs)
     if options.dry_run:

@@ -15,7 +15,16 @@ from promptlab.cli.render.batch_sizes import chosen_batch_line, trial_text
 from promptlab.cli.render.server_status import waiting_line
 from promptlab.cli.render.truncation import truncation_lines
 from promptlab.cli.render.warnings import cut_short_line, reduced_batch_line
-from promptlab.engine import ModelLoaded, ModelLoading, StepDone
+from promptlab.cli.render.workers import worker_sentence, workers_text
+from promptlab.engine import (
+    DevicesDiffer,
+    ModelLoaded,
+    ModelLoading,
+    StepDone,
+    WorkerLost,
+    WorkerRefused,
+    WorkersAtWork,
+)
 from promptlab.lab.execution.events import (
     BatchSizeChosen,
     BatchSizeReduced,
@@ -132,7 +141,14 @@ class ProgressDisplay:
             case PromptsTruncated(prompts=prompts):
                 for line in truncation_lines(prompts):
                     self._say(line)
-            case BatchSizeChosen() | BatchSizeReduced() | Interrupted():
+            case (
+                BatchSizeChosen()
+                | BatchSizeReduced()
+                | Interrupted()
+                | WorkerLost()
+                | WorkerRefused()
+                | DevicesDiffer()
+            ):
                 self._say(_sentence(event))
             case JobWaiting(ahead=ahead):
                 self._note_waiting(ahead)
@@ -177,6 +193,8 @@ class ProgressDisplay:
                 self._finished = self._images_asked = 0
             case RunStarted(run=run):
                 self._run(bars, run)
+            case WorkersAtWork():
+                self._show_spinner(bars, workers_text(event))
             case ModelLoading() | ModelLoaded() | ProbeStarted() | JobWaiting():
                 self._show_spinner(bars, _spinner_text(event))
             case StepDone(step=step, steps=steps):
@@ -233,8 +251,12 @@ def _note(event: GridFailed | ProbeTrackingFailed | SweepCutShort) -> str:
     return f"MLflow was not told: {event.reason}"
 
 
-def _sentence(event: BatchSizeChosen | BatchSizeReduced | Interrupted) -> str:
+def _sentence(
+    event: BatchSizeChosen | BatchSizeReduced | Interrupted | WorkerLost | WorkerRefused | DevicesDiffer,
+) -> str:
     match event:
+        case WorkerLost() | WorkerRefused() | DevicesDiffer():
+            return worker_sentence(event)
         case BatchSizeChosen(batch_size=batch_size, tried=tried):
             return chosen_batch_line(batch_size, tried)
         case BatchSizeReduced(rows=rows, batch_size=batch_size, images=images):

@@ -11,11 +11,19 @@ from typing import TYPE_CHECKING
 import click
 
 from promptlab.cli import own_process
+from promptlab.cli.cluster import cluster_options
 from promptlab.cli.context import engine_maker, imports_torch
 from promptlab.cli.output import echo
 from promptlab.cli.param_types import integer
 from promptlab.cli.render.server_status import status_lines
-from promptlab.cli.warm import keep_alive_option, running_server, server_option, status_of, typed_keep_alive
+from promptlab.cli.warm import (
+    keep_alive_option,
+    running_server,
+    server_option,
+    status_of,
+    typed_keep_alive,
+    worker_variables,
+)
 from promptlab.records import plain
 from promptlab.serving.connection import Endpoint, request
 from promptlab.serving.messages import FOREVER, KeepAlive
@@ -39,6 +47,7 @@ def server() -> None:
 @keep_alive_option
 @click.option("--host", metavar="ADDRESS", help="Serve other machines at this address, until Ctrl-C.")
 @click.option("--port", type=integer("--port", "7860"), default=7860, show_default=True, help="That of --host.")
+@cluster_options
 def start(keep_alive: KeepAlive | None, host: str | None, port: int) -> None:
     """Start the server, unless it is running.
 
@@ -52,13 +61,14 @@ def start(keep_alive: KeepAlive | None, host: str | None, port: int) -> None:
     from promptlab.serving.discovery import ServerPlace, find_or_start
 
     asked = typed_keep_alive() if keep_alive is None else keep_alive
-    address = find_or_start(ServerPlace.here(), keep_alive=None if asked is None else str(asked))
+    address = find_or_start(ServerPlace.here(worker_variables()), keep_alive=None if asked is None else str(asked))
     echo("\n".join(status_lines(status_of(address))))
 
 
 @server.command()
 @click.option("--json", "as_json", is_flag=True, help="As JSON; null where none is running.")
 @server_option
+@cluster_options
 def status(as_json: bool) -> None:
     """Say what the server holds and is at: memory, model, jobs done and waiting, time left."""
     address = running_server()
@@ -73,6 +83,7 @@ def status(as_json: bool) -> None:
 
 @server.command()
 @server_option
+@cluster_options
 def stop() -> None:
     """Stop the server once the pictures under way are finished; typed again, at once."""
     address = running_server()
@@ -84,6 +95,7 @@ def stop() -> None:
 
 
 @server.command(hidden=True)
+@cluster_options
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.argument("name")
 def serve(folder: Path, name: str) -> None:

@@ -8,12 +8,13 @@ command does everything itself, as it always could. What is typed here lies in c
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from promptlab.cli.cluster import cluster_options, typed_workers
 from promptlab.cli.context import database_url, engine_maker, imports_torch, open_lab, pickle_allowed
 from promptlab.cli.output import echo
 from promptlab.errors import InputError, ServerError
@@ -38,6 +39,7 @@ __all__ = [
     "status_here",
     "status_of",
     "typed_keep_alive",
+    "worker_variables",
 ]
 
 KEEP_ALIVE: Final = "PROMPTLAB_KEEP_ALIVE"
@@ -50,12 +52,12 @@ Command = Callable[..., Any]
 
 
 def server_options(command: Command) -> Command:
-    """Add ``--server`` and ``--no-server``, who is to make the pictures; neither is a parameter."""
+    """Add ``--server``, ``--no-server`` and the workers: who is to make the pictures. None is a parameter."""
     none = click.option(
         "--no-server", is_flag=True, expose_value=False, callback=_keep(_NONE),
         help="Make the pictures in this process; start nothing that stays.",
     )  # fmt: skip
-    return none(server_option(command))
+    return cluster_options(none(server_option(command)))
 
 
 def server_option(command: Command) -> Command:
@@ -145,7 +147,8 @@ def refuse_early(specs: Sequence[RunSpec]) -> None:
     Raises:
         InputError: as the engine would.
     """
-    if _named_server() is None and imports_torch(engine_maker()):
+    asked = typed_workers()
+    if _named_server() is None and (asked is None or asked.cluster is None) and imports_torch(engine_maker()):
         from promptlab.engine.refusals import refuse_early as refuse
 
         refuse(specs)
@@ -158,7 +161,13 @@ def running_server() -> Endpoint | None:
         return named
     from promptlab.serving.discovery import ServerPlace, find
 
-    return find(ServerPlace.here())
+    return find(ServerPlace.here(worker_variables()))
+
+
+def worker_variables() -> Mapping[str, str]:
+    """Return the variables that say which workers were asked for; none where this machine's own engine is."""
+    asked = typed_workers()
+    return {} if asked is None else asked.variables
 
 
 def status_here() -> ServerStatus | None:
@@ -197,7 +206,7 @@ def _finder(named: Endpoint | None, keep_alive: KeepAlive | None) -> Callable[[b
     engine_maker()  # a wrong name is refused here, and not in a log
     from promptlab.serving.discovery import ServerPlace, find_or_start
 
-    place = ServerPlace.here()
+    place = ServerPlace.here(worker_variables())
     typed = None if keep_alive is None else str(keep_alive)
     found = [find_or_start(place, keep_alive=typed)]
 

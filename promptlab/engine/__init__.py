@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from promptlab.engine.events import (
+    DevicesDiffer,
     EngineEvent,
     ForwardOutOfMemory,
     ImageDone,
@@ -20,6 +21,10 @@ from promptlab.engine.events import (
     ModelLoaded,
     ModelLoading,
     StepDone,
+    WorkerLost,
+    WorkerRefused,
+    WorkersAtWork,
+    WorkerState,
 )
 from promptlab.errors import EngineError, OutOfMemory
 from promptlab.plan import ImageRequest, ResolvedSpec, TruncatedPrompt
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "NO_PERMISSIONS",
     "ClipEmbeddings",
+    "DevicesDiffer",
     "Engine",
     "EngineEvent",
     "ForwardOutOfMemory",
@@ -44,6 +50,10 @@ __all__ = [
     "ModelLoading",
     "Permissions",
     "StepDone",
+    "WorkerLost",
+    "WorkerRefused",
+    "WorkerState",
+    "WorkersAtWork",
     "create_engine",
     "finished_images",
 ]

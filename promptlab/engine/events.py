@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "DevicesDiffer",
     "EngineEvent",
     "ForwardOutOfMemory",
     "ImageDone",
@@ -26,6 +27,10 @@ __all__ = [
     "ModelLoaded",
     "ModelLoading",
     "StepDone",
+    "WorkerLost",
+    "WorkerRefused",
+    "WorkerState",
+    "WorkersAtWork",
 ]
 
 
@@ -129,4 +134,76 @@ class ForwardOutOfMemory:
     rows: int
 
 
-EngineEvent = ModelLoading | ModelLoaded | ImageStarted | StepDone | ImageDone | ImageFailed | ForwardOutOfMemory
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerState:
+    """Says what one of several workers is at.
+
+    Args:
+        worker: its number.
+        host: the machine that it is on.
+        doing: in a word or two: ``loading mini``, ``step 3 of 20``, ``idle``.
+        images: that it has made in this generation.
+    """
+
+    worker: str
+    host: str
+    doing: str
+    images: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkersAtWork:
+    """Says, now and then, what all workers are at.
+
+    Args:
+        workers: those that are there.
+        images_per_second: of all together, since the first image was begun.
+    """
+
+    workers: tuple[WorkerState, ...]
+    images_per_second: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerLost:
+    """Says that a worker is gone.
+
+    The ``images`` that it was to make are made by others, or by itself once it is back.
+    """
+
+    worker: str
+    reason: str
+    images: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerRefused:
+    """Says why a worker is left out: other versions, weights that are not there, too little memory."""
+
+    worker: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevicesDiffer:
+    """Says that workers of one generation are different environments: a recipe has other bytes there.
+
+    ``devices`` are their names; each image says which it was made in.
+    """
+
+    devices: tuple[str, ...]
+
+
+EngineEvent = (
+    ModelLoading
+    | ModelLoaded
+    | ImageStarted
+    | StepDone
+    | ImageDone
+    | ImageFailed
+    | ForwardOutOfMemory
+    | WorkersAtWork
+    | WorkerLost
+    | WorkerRefused
+    | DevicesDiffer
+)

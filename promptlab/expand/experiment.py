@@ -43,6 +43,7 @@ class Experiment:
 
     Args:
         experiment, name, note: how what it makes is remembered; ``None`` where it does not say.
+        workers, cluster: who makes it, as texts; no part of what is made.
         settings: what all runs have.
         entries: the prompts.
         seeds: ``None`` where it does not say; then seed 0.
@@ -57,6 +58,8 @@ class Experiment:
     experiment: str | None = None
     name: str | None = None
     note: str | None = None
+    workers: str | None = None
+    cluster: str | None = None
     settings: Settings = ()
     entries: tuple[Entry, ...] = ()
     seeds: tuple[int, ...] | None = None

@@ -16,9 +16,11 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from promptlab.errors import ServerError, one_line
@@ -29,6 +31,8 @@ __all__ = ["ServerPlace", "find", "find_or_start", "private_folder", "state_fold
 
 _STARTING: Final = 120.0
 """Seconds that another client may take to start a server."""
+
+_NO_VARIABLES: Final[Mapping[str, str]] = MappingProxyType({})
 
 _LONGEST: Final = 100
 """Bytes of a socket's path; systems allow 104 to 108."""
@@ -41,17 +45,20 @@ class ServerPlace:
     Args:
         folder: of mode 0700.
         name: with the hash of its environment.
+        variables: that a server has beside those of its client.
     """
 
     folder: Path
     name: str
+    variables: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def here(cls) -> ServerPlace:
-        """Return the place of this process's environment."""
+    def here(cls, variables: Mapping[str, str] = _NO_VARIABLES) -> ServerPlace:
+        """Return the place of this process's environment, with ``variables`` beside it."""
         runtime = os.environ.get("XDG_RUNTIME_DIR")
         folder = Path(runtime, "promptlab") if runtime else state_folder()
-        return cls(folder=folder, name=f"server-{environment_key()}")
+        key = environment_key({**os.environ, **variables})
+        return cls(folder=folder, name=f"server-{key}", variables=tuple(variables.items()))
 
     @property
     def socket(self) -> Path:
@@ -164,6 +171,7 @@ def _start(place: ServerPlace, keep_alive: str | None) -> Endpoint:
     words = ["server", "serve", str(place.folder), place.name]
     code = Path(__file__).parents[2]
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(code), *_absolute(os.environ.get("PYTHONPATH", ""))])}
+    environ.update(place.variables)
     if keep_alive is not None:
         environ["PROMPTLAB_KEEP_ALIVE"] = keep_alive
     with place.log.open("wb") as log:

@@ -1,12 +1,14 @@
-"""What every engine promises, asked of the painter, of an engine in another process, and of diffusers."""
+"""What every engine promises, asked of the painter, of engines in other processes, and of diffusers."""
 
 import dataclasses
 import json
 import random
+from functools import partial
 
 import numpy as np
 import pytest
 
+from promptlab.cluster import RayEngine
 from promptlab.engine import (
     ImageDone,
     ImageFailed,
@@ -31,11 +33,26 @@ SPEC = RunSpec(
     seeds=(0, 1, 7),
     batch_size=4,
 )
-ENGINES = {"painter": Painter, "process": ProcessEngine, "diffusers": create_engine}
+ENGINES = {
+    "painter": Painter,
+    "process": ProcessEngine,
+    "cluster": lambda: RayEngine(workers=2, make_engine=partial(Painter, seconds=0.01)),
+    "diffusers": create_engine,
+}
 
 
-@pytest.fixture(scope="module", params=["painter", "process", pytest.param("diffusers", marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="module",
+    params=[
+        "painter",
+        "process",
+        pytest.param("cluster", marks=pytest.mark.slow),
+        pytest.param("diffusers", marks=pytest.mark.slow),
+    ],
+)
 def engine(request):
+    if request.param == "cluster":
+        request.getfixturevalue("local_ray")
     engine = ENGINES[request.param]()
     yield engine
     engine.close()

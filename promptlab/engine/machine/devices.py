@@ -14,7 +14,14 @@ from promptlab.specs import DTYPES, Dtype
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["available_devices", "choose_device", "choose_generator_device", "default_dtype", "torch_dtype"]
+__all__ = [
+    "available_devices",
+    "choose_device",
+    "choose_generator_device",
+    "default_dtype",
+    "device_names",
+    "torch_dtype",
+]
 
 
 def available_devices() -> tuple[str, ...]:
@@ -25,6 +32,13 @@ def available_devices() -> tuple[str, ...]:
     if torch.backends.mps.is_available():
         names.append("mps")
     return (*names, "cpu")
+
+
+def device_names() -> tuple[str, ...]:
+    """Return the names of this machine's CUDA devices, as their makers have them."""
+    import torch
+
+    return tuple(torch.cuda.get_device_name(at) for at in range(torch.cuda.device_count()))
 
 
 def choose_device(asked: str | None) -> str:

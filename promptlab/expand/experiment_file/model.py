@@ -177,6 +177,12 @@ class ExperimentFields(BaseModel):
     experiment: One = Key(None, description="The line of work; the MLflow experiment of that name.")
     name: One = Key(None, description="A name for the run or the sweep.")
     note: One = Key(None, description="Why, in a sentence: kept with the run.")
+    workers: Annotated[
+        LocatedStr | None,
+        PlainValidator(_one),
+        WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"const": "auto"}]}),
+    ] = Key(None, description="Make it on so many GPUs or, without any, cores, a process each; auto for all there are.")
+    cluster: One = Key(None, description="Make it on the Ray cluster at this address: HOST:PORT, or auto.")
     prompts: Annotated[list[Prompt], WithJsonSchema(_PROMPTS)] = Key([], description=SETTINGS["prompts"].help)
     template: One = Key(None, description="In place of prompts: one template.")
     lists: Annotated[

@@ -113,6 +113,8 @@ class _Reader:
             experiment=plain_text(shape.experiment),
             name=plain_text(shape.name),
             note=plain_text(shape.note),
+            workers=plain_text(shape.workers),
+            cluster=plain_text(shape.cluster),
             settings=settings,
             entries=entries,
             seeds=seeds,

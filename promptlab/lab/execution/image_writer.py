@@ -40,7 +40,8 @@ _Saved = tuple[ImageRecord, Environment]
 class RunSink:
     """Says where the images of one run are put.
 
-    A run counts its batches for itself: those of its images that came out of the engine together are one.
+    A run counts its batches for itself: those of its images that came out of the engine together are one, though those
+    of another worker may come between.
 
     Args:
         run: whose.
@@ -55,14 +56,12 @@ class RunSink:
     ) -> None:
         self.run, self.describe = run, describe
         self.writing: list[Future[None]] = []
-        self._number: tuple[int, int] | None = None
-        self._batch = max((image.batch for image in run.made_here if image.batch is not None), default=-1)
+        self._batches: dict[tuple[int, int], int] = {}
+        self._next = 1 + max((image.batch for image in run.made_here if image.batch is not None), default=-1)
 
     def batch(self, number: tuple[int, int]) -> int:
         """Return the run's own number of a batch: ``number`` is the generation's and the engine's."""
-        if number != self._number:
-            self._number, self._batch = number, self._batch + 1
-        return self._batch
+        return self._batches.setdefault(number, self._next + len(self._batches))
 
 
 class ImageWriter:
@@ -80,6 +79,9 @@ class ImageWriter:
         self._generation = 0
         self._batch: tuple[int, int] | None = None
         self._saving: dict[RunSink, list[Future[_Saved]]] = {}
+        self._queued: dict[RunSink, list[Future[_Saved]]] = {}
+        """What the writer takes next, of each run all at once: workers yield images of many batches by turns."""
+        self._queueing = threading.Lock()
         self._writing: list[Future[None]] = []
 
     def __enter__(self) -> Self:
@@ -120,7 +122,9 @@ class ImageWriter:
     def flush(self) -> None:
         """Write the rows of all that was added, soon; a sink's ``writing`` says when its own are there."""
         for sink, saving in self._saving.items():
-            writing = self._writer.submit(self._write, sink, saving)
+            with self._queueing:
+                self._queued.setdefault(sink, []).extend(saving)
+            writing = self._writer.submit(self._write, sink)
             sink.writing.append(writing)
             self._writing.append(writing)
         self._saving = {}
@@ -161,8 +165,10 @@ class ImageWriter:
         write_png(path, done.pixels, sink.describe(request, image, done.environment))
         return image, done.environment
 
-    def _write(self, sink: RunSink, saving: list[Future[_Saved]]) -> None:
+    def _write(self, sink: RunSink) -> None:
         """Write in one transaction what could be saved; then raise the first failure, if there was one."""
+        with self._queueing:
+            saving = self._queued.pop(sink, [])
         for future in saving:
             future.exception()  # waits
         groups: dict[str, list[_Saved]] = {}
