@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 from promptlab.cli.output import echo, visible
 from promptlab.cli.paths import elsewhere
@@ -104,7 +104,7 @@ class ProgressDisplay:
         from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress
 
-        console = Console(stderr=True)
+        console = Console(file=cast("IO[str]", _Terminal(sys.stderr)))
         if console.is_terminal:
             self._bars = RichProgress(
                 SpinnerColumn(),
@@ -234,12 +234,35 @@ class ProgressDisplay:
         self._spinner = None if what is None else bars.add_task(visible(what), total=None)
 
     def _say(self, sentence: str) -> None:
-        """Write a line, also on a signal that came while something was being written there."""
-        with suppress(RuntimeError):
+        """Write a line, also on a signal that came while something was being written there, or as it was closed."""
+        with suppress(RuntimeError, OSError):
             if self._bars is None:
                 echo(sentence, err=True)
             else:
                 self._bars.console.print(visible(sentence), markup=False, emoji=False)
+
+
+class _Terminal:
+    """Writes to a terminal for as long as it is there.
+
+    One that is closed refuses what is written to it, a moment before SIGHUP says so. The signal ends the command, once
+    the images under way are saved; a progress bar must not.
+    """
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def _note(event: GridFailed | ProbeTrackingFailed | SweepCutShort) -> str:

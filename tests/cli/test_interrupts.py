@@ -3,19 +3,25 @@
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
+from promptlab.cli.progress import ProgressDisplay
+from promptlab.engine import ModelLoading
 from promptlab.errors import EngineError
+from promptlab.lab.execution.events import ImagesGenerated, Interrupted
 from promptlab.testing import Painter
 
 KILLED = """
 import os, signal, sys
 from promptlab import cli
 from promptlab.testing import Painter
+from tests.tracking.without_mlflow import recording
 
 paint = Painter._paint
 
@@ -25,13 +31,15 @@ def painted(self, request, **where):
     return paint(self, request, **where)
 
 Painter._paint = painted
-cli.main(sys.argv[1:])
+with recording(in_mlflow=False):
+    cli.main(sys.argv[1:])
 """
 
 CLOSED = """
-import fcntl, signal, sys, termios, threading
+import fcntl, os, signal, sys, termios, threading
 from promptlab import cli
 from promptlab.testing import Painter
+from tests.tracking.without_mlflow import recording
 
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 paint = Painter._paint
@@ -40,13 +48,14 @@ def painted(self, request, **where):
     if request.seed == 5:
         closed, hung_up = [], signal.getsignal(signal.SIGHUP)
         signal.signal(signal.SIGHUP, lambda *facts: (closed.append(True), hung_up(*facts)))
-        print("close me", flush=True)
+        os.write(int(sys.argv[1]), b"close me")
         while not closed:
             threading.Event().wait(0.02)
     return paint(self, request, **where)
 
 Painter._paint = painted
-cli.main(sys.argv[1:])
+with recording(in_mlflow=False):
+    cli.main(sys.argv[2:])
 """
 
 
@@ -124,21 +133,37 @@ def test_run_under_nohup_goes_on_when_the_terminal_is_closed(promptlab, at_seed)
 def test_run_whose_terminal_is_closed_finishes_the_batch(promptlab, workspace):
     """The system sends SIGHUP, and what is said afterwards cannot be written: the run ends as with Ctrl-C."""
     environment = {**os.environ, "PROMPTLAB_ENGINE": "painter", "PROMPTLAB_WORKSPACE": str(workspace.root)}
-    ours, theirs = pty.openpty()
+    (ours, theirs), (heard, says) = pty.openpty(), os.pipe()
     words = ("run", "a fox", "--seeds", "0-11")
     child = subprocess.Popen(
-        [sys.executable, "-c", CLOSED, *words], env=environment, stdin=theirs, stdout=theirs, stderr=theirs,
-        start_new_session=True, pass_fds=[theirs],
+        [sys.executable, "-c", CLOSED, str(says), *words], env=environment, stdin=theirs, stdout=theirs, stderr=theirs,
+        start_new_session=True, pass_fds=[says],
     )  # fmt: skip
     os.close(theirs)
-    read = b""
-    while b"close me" not in read:
-        read += os.read(ours, 4096)
+    os.close(says)
+    while heard not in select.select([heard, ours], [], [])[0]:
+        os.read(ours, 4096)
     os.close(ours)
+    assert os.read(heard, 4096) == b"close me"
+    os.close(heard)
     assert child.wait(timeout=600) == 130
     status, made, images = statuses(promptlab, 1)
     assert (status, images) == ("KILLED", 12)
     assert 4 <= made < 12
+
+
+def test_progress_on_a_closed_terminal_goes_nowhere(monkeypatch):
+    """Something may be written there before the signal has arrived that says so: the pictures go on."""
+    ours, theirs = pty.openpty()
+    monkeypatch.setenv("TERM", "xterm")
+    with suppress(OSError), os.fdopen(theirs, "w") as terminal:  # what it still holds cannot be written
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with ProgressDisplay() as progress:
+            os.close(ours)
+            progress(ModelLoading(what="a model"))
+            progress(Interrupted())
+            progress(ImagesGenerated(count=3))
+    assert progress.made == 3
 
 
 def test_resume_stopped_sweep_is_made_to_the_end(promptlab, workspace, at_seed):
