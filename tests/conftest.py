@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
-import shutil
 import signal
 import socket
-import sqlite3
 import sys
 import uuid
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,10 +25,18 @@ from promptlab.lab import Lab
 from promptlab.store.notebook import Notebook
 from promptlab.testing import Painter
 from promptlab.tracking import MlflowTracker
-from promptlab.tracking.schema import import_mlflow_quietly
 from promptlab.workspace import Workspace
 from tests import postgresql
+from tests.tracking.without_mlflow import recording
+from tests.workspaces import (
+    copy_workspace,
+    made_once,
+    prepared_workspace,
+    remember_mlflows_tables,
+    share_compiled_statements,
+)
 
+share_compiled_statements()
 settings.register_profile("house", deadline=None)  # nothing timed is asserted: a first call may import torch
 settings.load_profile("house")
 
@@ -47,21 +52,24 @@ def pytest_ignore_collect(collection_path, config):
     return None
 
 
+_MAKES_A_WORKSPACE = {"prepared_database", "all_tables"}
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Mark what writes to a workspace with MLflow as slow, and leave ``exhaustive`` out where nobody asks for it.
+    """Mark what writes to a workspace as slow, and leave ``exhaustive`` out where nobody asks for it.
 
-    Such a workspace takes a third of a second: too long, for hundreds of them, for ``make check``. A few tests that are
-    marked quick stay in it. Exhaustive tests are asked for by their marker (``-m exhaustive``) or by their full name.
-    Where tests are shared out by groups, as ``make check`` does it, one worker alone imports torch, and one MLflow.
+    A run in a workspace takes a fifth of a second, and half a second with MLflow: too long, for hundreds of them, for
+    ``make check``. A few tests that are marked quick stay in it. Exhaustive tests are asked for by their marker
+    (``-m exhaustive``) or by their full name. Where tests are shared out by groups, as ``make check`` does it, one
+    worker alone imports torch.
     """
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
-        if "prepared_database" in fixtures and not item.get_closest_marker("quick"):
+        if not _MAKES_A_WORKSPACE.isdisjoint(fixtures) and not item.get_closest_marker("quick"):
             item.add_marker(pytest.mark.slow)
-        for library, fixture in (("torch", "engine"), ("mlflow", "prepared_database")):
-            if fixture in fixtures:
-                item.add_marker(pytest.mark.xdist_group(library))
+        if "engine" in fixtures:
+            item.add_marker(pytest.mark.xdist_group("torch"))
     if "exhaustive" in config.option.markexpr or any("::" in argument for argument in config.args):
         return
     left_out = [item for item in items if item.get_closest_marker("exhaustive")]
@@ -105,61 +113,45 @@ def cache_folder(tmp_path_factory):
     os.environ["PROMPTLAB_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Leave MLflow out, but where a test is marked ``mlflow``."""
+    with recording(in_mlflow=item.get_closest_marker("mlflow") is not None):
+        return (yield)
+
+
 @pytest.fixture(scope="session")
-def prepared_database(tmp_path_factory):
-    """A database with MLflow's tables and ours, made once a test run: MLflow takes seconds for it."""
-    shared = tmp_path_factory.getbasetemp()
-    if shared.name.startswith("popen-"):  # a worker of pytest-xdist: its siblings share the folder above
-        shared = shared.parent
-    template = shared / "prepared.db"
+def our_tables(tmp_path_factory):
+    """A file with our tables, made once a test run by all migrations."""
+    return made_once("ours", tmp_path_factory, Notebook.at)
+
+
+@pytest.fixture(scope="session")
+def all_tables(tmp_path_factory):
+    """A file with MLflow's tables and ours, made once a test run: MLflow takes seconds for it."""
     remember_mlflows_tables()
-    with FileLock(shared / "prepared.lock"):
-        if not template.exists():
-            workspace = Workspace.at(shared / "prepared")
-            Notebook.at(workspace)
-            MlflowTracker(workspace).prepare()
-            # Not a copy of the file: MLflow's pool keeps it open, and part of it lies in the write-ahead log beside it.
-            with closing(sqlite3.connect(workspace.database)) as source, closing(sqlite3.connect(template)) as plain:
-                source.backup(plain)
-    return template
+
+    def make(workspace):
+        Notebook.at(workspace)
+        MlflowTracker(workspace).prepare()
+
+    return made_once("all", tmp_path_factory, make)
 
 
-def remember_mlflows_tables():
-    """Have MLflow make the tables of a new file by its fifty migrations once, and every other file from their outcome.
+@pytest.fixture
+def prepared_database(request):
+    """A file that has the tables which a test needs."""
+    return request.getfixturevalue("all_tables" if looks_at_mlflow(request) else "our_tables")
 
-    Each time would take seconds. Processes that tests start make their own.
-    """
-    import_mlflow_quietly()
-    from mlflow.store.db import utils
 
-    initialize, made = utils._initialize_tables, []
-
-    def initialized(engine):
-        if engine.dialect.name != "sqlite":
-            initialize(engine)
-            return
-        if not made:
-            initialize(engine)
-        with closing(engine.raw_connection()) as connection:
-            if not made:
-                made.append("\n".join(connection.driver_connection.iterdump()))
-                return
-            connection.driver_connection.executescript(made[0])
-
-    utils._initialize_tables = initialized
+def looks_at_mlflow(request):
+    return request.node.get_closest_marker("mlflow") is not None
 
 
 @pytest.fixture
 def workspace(tmp_path, prepared_database):
     """A fresh workspace whose tables are there, in a folder with a blank in its name."""
     return prepared_workspace(tmp_path / "work space", prepared_database)
-
-
-def prepared_workspace(folder, prepared_database):
-    space = Workspace.at(folder)
-    space.root.mkdir()
-    shutil.copy(prepared_database, space.database)
-    return space
 
 
 @pytest.fixture(scope="session")
@@ -177,31 +169,14 @@ def begin_from(made_workspaces, prepared_database, workspace, painter):
 
     def begun(make):
         made, folder = made_workspaces
-        if make not in made:
-            made[make] = prepared_workspace(folder / str(len(made)), prepared_database)
-            make(Lab(made[make], engine=Painter()))
-        copy_workspace(made[make], workspace)
+        key = make, prepared_database
+        if key not in made:
+            made[key] = prepared_workspace(folder / str(len(made)), prepared_database)
+            make(Lab(made[key], engine=Painter()))
+        copy_workspace(made[key], workspace)
         return Lab(workspace, engine=painter)
 
     return begun
-
-
-def copy_workspace(made, to):
-    copies = {}
-
-    def copy_file(file, target):
-        """What MLflow shows is the very file in the images' folder, by a hard link."""
-        number = Path(file).stat().st_ino
-        if number in copies:
-            os.link(copies[number], target)
-        else:
-            copies[number] = shutil.copy2(file, target)
-
-    ignored = shutil.ignore_patterns("mlflow.db*")
-    shutil.copytree(made.root, to.root, ignore=ignored, copy_function=copy_file, dirs_exist_ok=True)
-    # Not a copy of the file: part of a database in use lies in the write-ahead log beside it.
-    with closing(sqlite3.connect(made.database)) as source, closing(sqlite3.connect(to.database)) as copy:
-        source.backup(copy)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from promptlab.cli.spelling import spell
 from promptlab.errors import spelled_by
-from tests.conftest import copy_workspace, prepared_workspace
+from tests.workspaces import copy_workspace, prepared_workspace
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,8 @@ def begin_with(made_workspaces, prepared_database, workspace, monkeypatch):
     made, folder = made_workspaces
 
     def begun(*commands):
-        if commands not in made:
+        key = commands, prepared_database
+        if key not in made:
             space = prepared_workspace(folder / str(len(made)), prepared_database)
             with monkeypatch.context() as patched:
                 patched.setenv("PROMPTLAB_ENGINE", "painter")
@@ -34,7 +35,7 @@ def begin_with(made_workspaces, prepared_database, workspace, monkeypatch):
                     with pytest.raises(SystemExit) as left:
                         cli.main(command)
                     assert not left.value.code
-            made[commands] = space
-        copy_workspace(made[commands], workspace)
+            made[key] = space
+        copy_workspace(made[key], workspace)
 
     return begun

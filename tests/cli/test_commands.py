@@ -307,6 +307,7 @@ def test_db_current_and_upgrade_say_the_schema(promptlab, tmp_path):
     assert promptlab("db", "current", "--workspace", folder).out == f"schema {HEAD}; this PromptLab writes {HEAD}\n"
 
 
+@pytest.mark.mlflow
 def test_sync_of_what_is_told_says_so(promptlab):
     """A workspace that MLflow knows all of."""
     promptlab("run", "a")

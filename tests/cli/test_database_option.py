@@ -9,6 +9,8 @@ from promptlab import Lab
 from promptlab.testing import Painter
 from tests.postgresql import PASSWORD
 
+pytestmark = pytest.mark.mlflow
+
 
 @pytest.fixture
 def on_server(promptlab, postgresql_url, monkeypatch):

@@ -13,6 +13,8 @@ import pytest
 from promptlab.lab import Lab
 from promptlab.testing import Painter
 
+pytestmark = pytest.mark.mlflow
+
 LOADED = (
     "import sys; from promptlab import cli; "
     "print([cli._exit_code([word]) for word in sys.argv[1:]], 'torch' in sys.modules)"

@@ -3,9 +3,12 @@
 import dataclasses
 import functools
 
+import pytest
+
 from promptlab.cli.render.warnings import warning_lines
 
 
+@pytest.mark.mlflow
 def test_run_machine_options_are_kept_inherited_and_shown(promptlab, lab):
     """A rerun has what its parent had, unless it says otherwise; diff and MLflow say it."""
     from mlflow import MlflowClient

@@ -22,6 +22,7 @@ def shown(promptlab, ref):
     return json.loads(promptlab("show", ref, "--json").out)
 
 
+@pytest.mark.mlflow
 def test_order_of_runs_after_a_sweep_is_one_everywhere(swept, workspace):
     """``list`` begins with what ``last`` means; the sweep, the tree and MLflow go the same way."""
     assert [one["id"] for one in json.loads(swept("list", "--json").out)] == [4, 3, 2, 1]

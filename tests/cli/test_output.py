@@ -62,6 +62,7 @@ COMMANDS = ("list", "show 1", "show 1/0", "show 2", "show 3", "search fox", "sea
 TABLES = ("list", "search evil", "show 1", "show 2/0", "show 3", "best --by variant", "effect 1")
 
 
+@pytest.mark.mlflow
 def test_commands_show_hostile_words_and_obey_none(hostile):
     """No command that prints what was recorded writes a byte that a terminal obeys; the words are there to be read."""
     hostile("rate", "1/0", "5")

@@ -31,6 +31,7 @@ def told(workspace, position=0):
     return MlflowClient(database_uri(workspace)).get_run(run_id).data
 
 
+@pytest.mark.mlflow
 def test_rate_and_favourite_are_kept_shown_and_told(foxes, workspace):
     """In the record, on the image's page, in MLflow as metrics and a tag; said again they replace what was."""
     assert foxes("rate", "1/0", "1/1", "2").out == "1/0  2 of 5 stars\n1/1  2 of 5 stars\n"
@@ -48,6 +49,7 @@ def test_rate_and_favourite_are_kept_shown_and_told(foxes, workspace):
     assert foxes("doctor").code == 0
 
 
+@pytest.mark.mlflow
 def test_rate_link_rates_the_picture_that_it_links_to(foxes, workspace):
     """The same picture in two runs has one rating, and MLflow is told of both runs."""
     foxes("run", "a red fox", "--seeds", "0-1", "--steps", "3", "--batch-size", "4")
@@ -66,6 +68,7 @@ def test_rate_survives_a_resume(foxes, workspace):
     assert Notebook.at(workspace).run(1).images[0].stars == 4
 
 
+@pytest.mark.mlflow
 def test_compare_asks_keeps_and_ranks(foxes, workspace, monkeypatch):
     """Pairs of one seed; every answer is a vote, told to MLflow; the ranking and the verdict follow."""
     answering(monkeypatch, *["a", "b"] * 5, "=", "?", "a")
@@ -139,6 +142,7 @@ def line(workspace, *votes):
     return format_votes(given, [run])
 
 
+@pytest.mark.mlflow
 def test_compare_votes_of_a_report_are_kept_once(foxes, workspace):
     """Ranked and told to MLflow; typed twice they say nothing new; thought otherwise, the last word counts."""
     first = line(workspace, (0, 12), (13, 1), (2, 14, "="))
@@ -240,6 +244,7 @@ def test_best_compares_runs_of_another_batch_size_and_device(promptlab):
     assert json.loads(promptlab("best", "--by", "num_inference_steps", "--json").out)["votes"] == 8
 
 
+@pytest.mark.mlflow
 def test_rate_tells_mlflow_after_it_has_answered(foxes, workspace, monkeypatch):
     """The command ends at once; the process that it leaves tells MLflow of all that was rated by then, and ends."""
     import psutil
@@ -257,6 +262,7 @@ def test_rate_tells_mlflow_after_it_has_answered(foxes, workspace, monkeypatch):
     assert foxes("sync").out == "MLflow knows every run already\n"
 
 
+@pytest.mark.mlflow
 def test_rate_whose_process_was_killed_is_told_by_sync(foxes, workspace, monkeypatch):
     """What MLflow has not heard is in the database: nobody has to remember it."""
     monkeypatch.setattr("promptlab.cli.telling.tell_afterwards", lambda *_: None)  # as if it had been killed at once

@@ -19,6 +19,7 @@ def warm(runtime, promptlab, painter):
         yield promptlab
 
 
+@pytest.mark.mlflow
 def test_server_commands_say_what_it_is_at(warm, painter):
     """Status in words and as JSON, and in what doctor says; a picture is made by the server, not here."""
     said = warm("run", "a fox", "--seeds", "0-1")

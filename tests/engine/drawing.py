@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from promptlab.engine import NO_PERMISSIONS, Engine, EngineEvent, ImageDone, Permissions, finished_images
@@ -71,3 +72,16 @@ class Trusting:
 
     def generate(self, requests, *, permissions=NO_PERMISSIONS):
         return self._engine.generate(requests, permissions=self._allowed)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Have torch compute with so many of them in the block."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -32,14 +32,14 @@ def tiny_unet(seed=0, **changes):
     return UNet2DConditionModel(**config).eval()
 
 
-def tiny_encoder(seed=0):
+def tiny_encoder(seed=0, layers=1):
     import torch
     from transformers import CLIPTextConfig, CLIPTextModel
 
     torch.manual_seed(seed)
     return CLIPTextModel(
         CLIPTextConfig(
-            hidden_size=8, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, vocab_size=300,
+            hidden_size=8, intermediate_size=16, num_hidden_layers=layers, num_attention_heads=2, vocab_size=300,
             max_position_embeddings=77, bos_token_id=298, eos_token_id=299,
         )
     ).eval()  # fmt: skip

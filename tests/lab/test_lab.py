@@ -39,6 +39,7 @@ def test_run_interrupted_keeps_what_was_made(lab):
     assert [image.status for image in run.images] == [ImageStatus.MADE] * 5 + [ImageStatus.OWED] * 3
 
 
+@pytest.mark.mlflow
 def test_run_with_unreachable_tracker_is_whole(workspace, painter):
     """The run is whole, it is said once, and sync tells MLflow later."""
     heard = []

@@ -27,9 +27,10 @@ SPEC = RunSpec(
 WRITERS = """
 import os, sys
 from promptlab import cli
-import promptlab.lab.execution.runner, promptlab.testing, promptlab.tracking.schema
+from promptlab.lab.recording import _import_all
+import promptlab.lab.launch, promptlab.testing
 
-promptlab.tracking.schema.import_mlflow_quietly()  # once for all of them: it takes seconds
+_import_all(own=True)  # once for all of them: MLflow takes seconds
 for me in sys.argv[1:]:
     if os.fork() == 0:
         codes = [
@@ -84,6 +85,7 @@ def write(workspace, names, reader):
     return said
 
 
+@pytest.mark.mlflow
 @pytest.mark.slow
 def test_processes_writing_at_once_lose_nothing(tmp_path):
     """From the making of the tables on: all rows, all files and all MLflow runs are there, and agree."""
@@ -112,6 +114,7 @@ def test_processes_writing_at_once_lose_nothing(tmp_path):
     assert lab.maintenance.doctor() == ()
 
 
+@pytest.mark.mlflow
 def test_sweep_in_the_making_is_left_to_its_process(lab):
     """Its later runs are written and not begun: resume, a run of the same words and sync pass them by."""
     swept = build_sweep(SPEC, [Axis(field="steps", values=(5, 9))])

@@ -23,6 +23,7 @@ from promptlab.specs import RunSpec, canonical_json, recipe_key, setting_key, wo
 from promptlab.specs.keys import _setting_text as setting_text
 from promptlab.store.notebook import Notebook
 from promptlab.workspace import Workspace
+from tests.engine.drawing import threads
 from tests.golden import reading
 
 GROWN = {"picture": frozenset({"pixel_sha256"}), "grid": frozenset(), "report": frozenset()}
@@ -294,12 +295,15 @@ def without_suggestion(told):
 
 
 @pytest.mark.slow
-def test_pictures_of_an_older_version_made_again_are_exact(generation, workspace):
+def test_pictures_of_an_older_version_made_again_are_exact(generation, workspace, promptlab, monkeypatch):
     """``verify --all`` by the bundled model; close is enough only where another processor or torch computes."""
     if reading.kept(generation, "weights.json")["bundled"] != reading.weights_in(Path(package.__file__).parent):
         pytest.skip(f"other weights are bundled than those of {generation}")
-    done = reading.type_in(workspace.root, "verify", "--all", "--json")
-    verdicts = json.loads(done.stdout)
+    monkeypatch.setenv("PROMPTLAB_ENGINE", "diffusers")
+    monkeypatch.chdir(workspace.root)
+    with threads(2):
+        said = promptlab("verify", "--all", "--json")
+    verdicts = json.loads(said.out)
     assert len(verdicts) == len(reading.pictures(generation))
     assert [one["problem"] for one in verdicts] == [None] * len(verdicts)
     unlike = [one["verification"] for one in verdicts if one["verification"]["outcome"] != "exact"]
@@ -308,7 +312,7 @@ def test_pictures_of_an_older_version_made_again_are_exact(generation, workspace
         otherwise = [computing_otherwise(one["changes"]) for one in unlike]
         assert all(otherwise), unlike
         pytest.skip(f"{len(unlike)} pictures are close, not exact: computed with another {sorted(otherwise[0])}")
-    assert done.returncode == 0
+    assert said.code == 0
 
 
 @pytest.mark.slow

@@ -189,6 +189,7 @@ def test_sweep_is_made_linked_and_found(lab):
     assert lab.plan(sweep.specs).there == 4
 
 
+@pytest.mark.mlflow
 def test_probe_verify_effect_and_ratings_give_their_records(lab):
     """The other verbs."""
     run = lab.run(SPEC.vary(variants=(Variant(prompt="a"), Variant(prompt="b")), seeds=(0, 1), batch_size=2))

@@ -64,6 +64,7 @@ def agree(workspace):
     return run
 
 
+@pytest.mark.mlflow
 @pytest.mark.parametrize(
     ("engine", "wanted"),
     [

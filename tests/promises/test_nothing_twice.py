@@ -92,6 +92,7 @@ def test_link_to_a_lost_file_is_not_made(lab):
     assert [image.linked for image in run.images] == [None, (1, 3)]
 
 
+@pytest.mark.mlflow
 def test_sweep_is_one_run_a_point_and_one_overview(lab):
     """Every cell has its run with its axis values; the sweep knows its dimensions; the overview and MLflow are made."""
     heard = []

@@ -9,7 +9,6 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -23,7 +22,7 @@ from promptlab.plan.resolved import images_per_forward
 from promptlab.records import RunStatus
 from promptlab.specs.schedulers import parse_scheduler
 from tests.engine.company import DTYPES, SCHEDULERS, hashes, spec_of
-from tests.engine.drawing import draw, resolve
+from tests.engine.drawing import draw, resolve, threads
 
 pytestmark = pytest.mark.slow
 
@@ -46,8 +45,6 @@ CASES = [
     for dtype in DTYPES
 ]
 """All of them; in the suite those that stand for their kinds."""
-ELSEWHERE = ("dpmsolver-sde", "euler-a")
-"""One with noise of its own in bfloat16, and an ancestral one in float32."""
 
 
 @pytest.fixture(scope="module")
@@ -62,18 +59,6 @@ def together(engine):
         return made[scheduler, dtype]
 
     return of
-
-
-@contextmanager
-def threads(count):
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def test_schedulers_asked_are_all_compatible_ones(mini):
@@ -101,10 +86,13 @@ def test_bytes_at_the_models_own_size_are_the_same(engine, dtype):
     assert hashes(engine, [tasks[1]]).items() <= whole.items()
 
 
-@pytest.mark.parametrize("schedulers", [ELSEWHERE, pytest.param(SCHEDULERS, marks=pytest.mark.exhaustive)])
-def test_bytes_of_another_process_are_the_same(together, schedulers):
-    """Schedulers in dtypes by turns, one after the other in a fresh interpreter with as many threads."""
-    cases = {f"{each}:{BY_TURNS[each]}": (each, BY_TURNS[each]) for each in schedulers}
+@pytest.mark.exhaustive
+def test_bytes_of_another_process_are_the_same(together):
+    """Schedulers in dtypes by turns, one after the other in a fresh interpreter with as many threads.
+
+    In the suite test_bytes_of_a_server_are_those_of_a_process_alone stands for it.
+    """
+    cases = {f"{each}:{BY_TURNS[each]}": (each, BY_TURNS[each]) for each in SCHEDULERS}
     done = subprocess.run(
         [sys.executable, "-m", "tests.engine.company", *cases],
         capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -117,14 +105,17 @@ def test_bytes_of_another_process_are_the_same(together, schedulers):
 
 
 @pytest.mark.parametrize(
-    "dtype", ["float32", *(pytest.param(dtype, marks=pytest.mark.exhaustive) for dtype in ("bfloat16", "float16"))]
-)
-def test_bytes_with_more_threads_are_the_same(engine, dtype):
+    ("dtype", "places"),
+    [("float32", ((4, 2), (3, 2))),
+     *(pytest.param(dtype, ((4, 2), (3, 2), (3, 3), (4, 3)), marks=pytest.mark.exhaustive)
+       for dtype in ("float32", "bfloat16", "float16"))],
+)  # fmt: skip
+def test_bytes_with_more_threads_are_the_same(engine, dtype, places):
     """The promise holds at any one number of threads: sharing a forward where they divide the batch, alone elsewhere.
 
     Three images in one forward would not keep it: with two threads, float32 and float16 differ from slot to slot.
     """
-    for batch_size, count in ((4, 2), (3, 2), (3, 3), (4, 3)):
+    for batch_size, count in places:
         tasks = requests_of(resolve(engine, spec_of("dpmsolver-sde", dtype, steps=2, batch_size=batch_size)))
         with threads(count):
             whole = hashes(engine, tasks)

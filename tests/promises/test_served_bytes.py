@@ -9,12 +9,13 @@ from promptlab.serving.discovery import find_or_start
 from promptlab.serving.remote_lab import RemoteLab
 from promptlab.specs import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.mlflow]
 
 SPEC = RunSpec(
-    pipeline=PipelineSpec(model="mini", scheduler=SchedulerSpec(name="EulerAncestralDiscreteScheduler")),
+    pipeline=PipelineSpec(model="mini", dtype="bfloat16", scheduler=SchedulerSpec(name="DPMSolverSDEScheduler")),
     call=CallSpec(num_inference_steps=2, height=64, width=64), variants=(Variant(prompt="a wizard"),), seeds=(0, 1),
 )  # fmt: skip
+"""Noise of the scheduler's own, in bfloat16: what would differ first."""
 
 
 def test_bytes_of_a_server_are_those_of_a_process_alone(engine, workspace, runtime, monkeypatch):

@@ -123,6 +123,7 @@ def test_sweep_larger_than_a_transaction_is_completed_when_it_is_asked_for_again
     assert ([one.place for one in begin(new).runs], new.notebook.cut_short_sweeps()) == (PLACES, {})
 
 
+@pytest.mark.mlflow
 @pytest.mark.parametrize("left", [2, pytest.param(0, marks=pytest.mark.exhaustive)])
 def test_sweep_that_was_cut_short_is_found_and_completed(lab, left):
     """Doctor finds it, resume makes what is there and says what to type, and the same command completes it."""
@@ -159,6 +160,7 @@ def test_sweep_of_its_own_that_was_cut_short_is_completed_and_not_begun_anew(new
     assert (begin(new, **again).id, begin(new, **again).id) == (1, 2)
 
 
+@pytest.mark.mlflow
 def test_sweep_with_edited_rows_is_an_edited_row_to_doctor(lab):
     """Whether it was cut short cannot be told then, and is not said."""
     begin(lab, experiment=DEFAULT_EXPERIMENT)

@@ -12,6 +12,7 @@ from promptlab.serving.discovery import ServerPlace
 from promptlab.serving.lab_server import LabServer
 from promptlab.serving.process import end_process, serve_at
 from promptlab.testing import Painter
+from tests.tracking.without_mlflow import recording
 
 SIGNALS = {"kill": signal.SIGKILL, "end": signal.SIGTERM, "hang up": signal.SIGHUP}
 
@@ -31,8 +32,9 @@ class Accident(Painter):
 
 def main():
     folder, name, seed, happens = sys.argv[1:]
-    engine = Accident(int(seed), happens)
-    serve_at(ServerPlace(folder=Path(folder), name=name), LabServer(lambda: engine), lambda: print("ready", flush=True))
+    engine, place = Accident(int(seed), happens), ServerPlace(folder=Path(folder), name=name)
+    with recording(in_mlflow=False):
+        serve_at(place, LabServer(lambda: engine), lambda: print("ready", flush=True))
     end_process()
 
 

@@ -126,6 +126,7 @@ def test_status_tells_model_memory_jobs_and_time_left(served, workspace):
     assert status()["memory"] > 10**6
 
 
+@pytest.mark.mlflow
 def test_workspace_that_was_deleted_is_begun_anew(served, workspace, prepared_database):
     """Nothing of it stays open in a server: rows, pictures and MLflow's pages are those of the new folder."""
     for _ in range(2):

@@ -1,8 +1,6 @@
 """Both databases keep the same promises: what asks for `workspace` or `notebook` here is run on each of them."""
 
 import shutil
-import sqlite3
-from contextlib import closing
 
 import pytest
 from sqlalchemy import text
@@ -16,16 +14,6 @@ def workspace(request, tmp_path):
     """A workspace in which nothing is yet."""
     url = None if request.param == "sqlite" else request.getfixturevalue("postgresql_url")
     return Workspace.at(tmp_path / "space", url)
-
-
-@pytest.fixture(scope="session")
-def our_tables(tmp_path_factory):
-    """A file with our tables, made once by all migrations."""
-    made, plain = Workspace.at(tmp_path_factory.mktemp("tables")), tmp_path_factory.mktemp("plain") / "mlflow.db"
-    Notebook.at(made)
-    with closing(sqlite3.connect(made.database)) as source, closing(sqlite3.connect(plain)) as copy:
-        source.backup(copy)
-    return plain
 
 
 @pytest.fixture

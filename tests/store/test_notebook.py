@@ -53,6 +53,18 @@ SPEC = RunSpec(
 RESOLVED = ResolvedSpec(spec=SPEC, device="cpu", model_identity="commit:c0ffee", vae_identity="sha256:1")
 ENVIRONMENT = Environment(facts={"torch": "2.13", "threads": 2, "tf32": False})
 
+THREE = """
+import os, sys
+from promptlab.store.notebook import Notebook
+from promptlab.workspace import Workspace
+from tests.store.test_notebook import begin
+for _ in range(3):
+    if os.fork() == 0:
+        begin(Notebook.at(Workspace.at(*sys.argv[1:])))
+        os._exit(0)
+sys.exit(any(os.wait()[1] for _ in range(3)))
+"""
+
 
 def begin(notebook, resolved=RESOLVED, **given):
     return notebook.begin_run(
@@ -297,13 +309,9 @@ def test_notebook_opened_by_many_processes_makes_one_schema(request, workspace):
     url = workspace.database_url
     if url is not None:
         url = request.getfixturevalue("empty_postgresql_url")
-    script = (
-        "import sys; from tests.store.test_notebook import begin; from promptlab.store.notebook import Notebook; "
-        "from promptlab.workspace import Workspace; begin(Notebook.at(Workspace.at(*sys.argv[1:])))"
-    )
-    command = [sys.executable, "-c", script, str(workspace.root), *filter(None, [url])]
-    running = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(3)]
-    assert [(process.communicate()[1], process.returncode) for process in running] == [(b"", 0)] * 3
+    command = [sys.executable, "-c", THREE, str(workspace.root), *filter(None, [url])]
+    done = subprocess.run(command, capture_output=True)
+    assert (done.stdout, done.stderr, done.returncode) == (b"", b"", 0)
     database = database_of(dataclasses.replace(workspace, database_url=url))
     assert [summary.id for summary in run_list.summaries(database)] == [3, 2, 1]
     with database.reading("counting") as reading:

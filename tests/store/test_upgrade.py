@@ -30,8 +30,18 @@ from promptlab.workspace import Workspace
 from tests.store.test_notebook import ENVIRONMENT, begin
 
 KEPT = Path(__file__).parent / "databases"
+ON_A_SERVER = {migrate.REVISIONS[0], migrate.REVISIONS[-2]}
+"""The first and the last that is older: of servers these stand for all, and every file is looked at."""
+
+
+def marks_of(revision, kind):
+    if kind == "sqlite":
+        return []
+    return [pytest.mark.slow] if revision in ON_A_SERVER else [pytest.mark.slow, pytest.mark.exhaustive]
+
+
 EVERY = [
-    pytest.param((revision, kind), id=f"{revision}-{kind}", marks=[pytest.mark.slow] if kind == "postgresql" else [])
+    pytest.param((revision, kind), id=f"{revision}-{kind}", marks=marks_of(revision, kind))
     for revision in migrate.REVISIONS[:-1]
     for kind in ("sqlite", "postgresql")
 ]

@@ -137,6 +137,7 @@ def test_server_that_is_waited_for_is_left_at_once_by_ctrl_c(run, workspace_here
         MlflowTracker(workspace_here, url).record(run, parent=None, thumbnail=b"")
 
 
+@pytest.mark.mlflow
 def test_command_whose_server_is_waited_for_is_ended_at_once_by_ctrl_c(promptlab, monkeypatch):
     """The run is whole and said to be untold, and the command is over."""
     monkeypatch.setenv("PROMPTLAB_TRACKING_TIMEOUT", MINUTES)

@@ -26,16 +26,17 @@ STEPS = [{"num_inference_steps": "10"}, {"num_inference_steps": "20"}]
 SWEEP_VIEW = address_path("2", sweep_key("5" * 32))
 
 pytestmark = [
+    pytest.mark.mlflow,
     pytest.mark.slow,
     needs_browser,
 ]
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory, prepared_database):
+def told(tmp_path_factory, all_tables):
     """Runs of one experiment, whole, varied, failed and empty; in another a sweep of four schedulers × two steps."""
     workspace = Workspace.at(tmp_path_factory.mktemp("browsed"))
-    workspace.database.write_bytes(prepared_database.read_bytes())
+    workspace.database.write_bytes(all_tables.read_bytes())
     first = paint_run(workspace, 1, spec(["as it was", "with make-up", "a old chief"], range(8)))
     ages = [Variant(prompt=f"{age} chief", label=age, source=2) for age in ("the oldest", "a old", "a", "a young")]
     rerun = paint_run(workspace, 2, spec(ages, [1], num_inference_steps=25), parent=first)

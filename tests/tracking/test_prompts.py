@@ -16,16 +16,18 @@ from promptlab.workspace import Workspace
 from tests.tracking.painting import paint_run, spec
 from tests.tracking.test_tracker import client_of, shown
 
+pytestmark = pytest.mark.mlflow
+
 CHIEF = "portrait photo of a old warrior chief"
 AGES = "portrait photo of {the oldest|a young} warrior chief"
 NAME = "portrait-photo-of-a-old-warrior-chief"
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory, prepared_database):
+def recorded(tmp_path_factory, all_tables):
     """A workspace whose MLflow has a chief, two ages of it, and the same ages at other steps. Not to be changed."""
     workspace = Workspace.at(tmp_path_factory.mktemp("recorded"))
-    workspace.database.write_bytes(prepared_database.read_bytes())
+    workspace.database.write_bytes(all_tables.read_bytes())
     tracker = MlflowTracker(workspace)
     ages = [
         Variant(prompt=AGES.replace("{the oldest|a young}", age), label=age, template=AGES, source=0)

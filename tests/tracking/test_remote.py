@@ -26,6 +26,8 @@ from promptlab.tracking import MlflowTracker, TrackingAddress
 from promptlab.workspace import Workspace
 from tests.tracking.painting import paint_run, spec
 
+pytestmark = pytest.mark.mlflow
+
 SPEC = RunSpec(
     pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="a fox"), Variant(prompt="a cat")), seeds=(0, 1),
     batch_size=2,
@@ -81,8 +83,8 @@ class Elsewhere:
 
 
 @pytest.fixture
-def elsewhere(tmp_path, prepared_database, unused_port):
-    server = Elsewhere(tmp_path / "elsewhere", unused_port, prepared_database)
+def elsewhere(tmp_path, all_tables, unused_port):
+    server = Elsewhere(tmp_path / "elsewhere", unused_port, all_tables)
     yield server
     server.kill()
 

@@ -11,6 +11,8 @@ from promptlab.records import RunStatus
 from promptlab.specs import PipelineSpec, RunSpec, Variant
 from promptlab.tracking.schema import database_uri
 
+pytestmark = pytest.mark.mlflow
+
 ASKED = RunSpec(
     pipeline=PipelineSpec(model="mini"),
     variants=(Variant(prompt="a wizard"), Variant(prompt="the wizard")),

@@ -17,6 +17,8 @@ from promptlab.tracking import MlflowTracker, schema
 from promptlab.tracking.schema import has_schema
 from promptlab.workspace import Workspace
 
+pytestmark = pytest.mark.mlflow
+
 PREPARE = """
 import sys
 from promptlab.tracking import MlflowTracker
@@ -151,7 +153,8 @@ def half_made(workspace):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", ["_verify_schema", pytest.param("_upgrade_db", marks=pytest.mark.exhaustive)])
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("step", ["_verify_schema", "_upgrade_db"])
 def test_make_schema_after_a_killed_one_makes_the_tables(tmp_path, step):
     """Whenever the first command ends: the next makes MLflow's tables whole."""
     new = Workspace.at(tmp_path)

@@ -20,13 +20,16 @@ from promptlab.errors import InputError, TrackerError
 from promptlab.tracking import MlflowTracker, serve, server
 from promptlab.workspace import Workspace
 from tests.tracking.painting import paint_run, spec, thumbnail
+from tests.tracking.test_hosts import check_hosts
+
+pytestmark = pytest.mark.mlflow
 
 SERVE = """
 import sys
 from promptlab.tracking import serve
 from promptlab.workspace import Workspace
 try:
-    with serve(Workspace.at(sys.argv[1]), port=0) as server:
+    with serve(Workspace.at(sys.argv[1]), host="0.0.0.0", port=0) as server:
         print(server.process.pid, server.url, flush=True)
         server.wait()
 except KeyboardInterrupt:
@@ -148,7 +151,7 @@ def test_server_shows_a_workspace_after_it_was_moved(workspace, tmp_path):
 
 
 @pytest.mark.exhaustive
-def test_server_elsewhere_gets_the_files_uploaded(workspace, tmp_path, prepared_database):
+def test_server_elsewhere_gets_the_files_uploaded(workspace, tmp_path, all_tables):
     """The same layout, uploaded; telling it twice tells it once."""
     here = Workspace.at(tmp_path / "here")
     run = paint_run(here, 1, spec(["one", "two"], [1, 2]))
@@ -171,8 +174,9 @@ def test_server_elsewhere_gets_the_files_uploaded(workspace, tmp_path, prepared_
     "sent",
     [signal.SIGTERM, *(pytest.param(sent, marks=pytest.mark.exhaustive) for sent in (signal.SIGINT, signal.SIGHUP))],
 )
-def test_server_ended_by_a_signal_leaves_nothing_running(workspace, sent):
-    """Ctrl-C goes to the whole foreground group: the server is not in it, and is ended by us."""
+def test_server_refuses_strangers_and_leaves_nothing_running_after_a_signal(workspace, sent):
+    """At all addresses of this machine, to its names alone. Ctrl-C goes to the whole foreground group: the server is
+    not in it, and is ended by us."""
     ours = subprocess.Popen(
         [sys.executable, "-c", SERVE, workspace.root], stdout=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -180,6 +184,7 @@ def test_server_ended_by_a_signal_leaves_nothing_running(workspace, sent):
         pid, url = ours.stdout.readline().split()
         members = [psutil.Process(int(pid)), *psutil.Process(int(pid)).children(recursive=True)]
         assert fetch(f"{url}/health") == b"OK"
+        check_hosts(url)
         os.killpg(ours.pid, sent)
         said, _ = ours.communicate(timeout=600)
     finally:

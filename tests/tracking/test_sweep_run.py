@@ -10,6 +10,8 @@ from promptlab.testing import Painter
 from promptlab.tracking.schema import database_uri
 from promptlab.workspace import Workspace
 
+pytestmark = pytest.mark.mlflow
+
 SWEEP = build_sweep(
     RunSpec(pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="a <b>wizard</b>"),), seeds=(0, 1)),
     [Axis(field="steps", values=(5, 9)), Axis(field="guidance", values=(1.0, 7.5))],
@@ -17,10 +19,10 @@ SWEEP = build_sweep(
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory, prepared_database):
+def lab(tmp_path_factory, all_tables):
     """A lab that the tests of this file share: none changes what another looks at."""
     space = Workspace.at(tmp_path_factory.mktemp("sweeps"))
-    space.database.write_bytes(prepared_database.read_bytes())
+    space.database.write_bytes(all_tables.read_bytes())
     return Lab(space, engine=Painter())
 
 

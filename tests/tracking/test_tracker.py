@@ -18,6 +18,8 @@ from promptlab.tracking.schema import database_uri
 from promptlab.tracking.tags import NOTE_TAG
 from tests.tracking.painting import paint_run, spec, thumbnail
 
+pytestmark = pytest.mark.mlflow
+
 
 def client_of(workspace):
     from mlflow import MlflowClient

@@ -14,7 +14,7 @@ from promptlab.errors import InputError
 from promptlab.plan import plan, requests_of
 from promptlab.specs import CallSpec, Embedding, SchedulerSpec
 from tests.engine.drawing import draw, resolve
-from tests.engine.tiny import save_tiny
+from tests.engine.tiny import save_tiny, tiny_encoder
 
 LONG = ", ".join(["a red circle over a blue square"] * 20)
 ANCESTRAL = SchedulerSpec(name="EulerAncestralDiscreteScheduler")
@@ -165,11 +165,13 @@ def test_weighting_moves_words_and_nothing_else(pipeline):
 
 
 @pytest.mark.slow
-def test_steered_image_in_company_has_the_same_bytes(make, make_spec):
+@pytest.mark.parametrize("model", ["tiny", pytest.param("mini", marks=pytest.mark.exhaustive)])
+def test_steered_image_in_company_has_the_same_bytes(make, make_spec, model, tmp_path):
     """Variation, weights, skipped layers and early stops: the same bytes alone, and beside a text of another length."""
     spec = make_spec(
         "a (red)1.4 circle", LONG, "a blue square++", seeds=(0, 7), weighting=True, clip_skip=1, guidance_until=0.5,
         variation_seed=5, variation_strength=0.2, guidance_rescale=0.5, batch_size=4, num_inference_steps=2,
+        model=str(save_tiny(tmp_path / "tiny", encoder=tiny_encoder(layers=2))) if model == "tiny" else model,
     )  # fmt: skip
     whole = make(spec)
     assert len(set(whole)) == 6

@@ -62,6 +62,7 @@ def test_conditioning_is_stored_in_the_row_and_the_picture(lab, made):
     assert "Clip skip: 2" in text
 
 
+@pytest.mark.mlflow
 def test_conditioning_is_shown_everywhere(lab, made, promptlab):
     """In the report, the table, the CSV, and MLflow's parameters, under one name each."""
     assert dict(conditioning_text(made.spec)) == SAID

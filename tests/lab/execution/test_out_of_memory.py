@@ -167,6 +167,7 @@ def test_rerun_inherits_the_size_that_its_source_was_made_at(workspace):
     assert image.linked == (run.id, 5)
 
 
+@pytest.mark.mlflow
 def test_run_made_smaller_is_sound_and_comes_back_from_its_pictures(short, tmp_path, prepared_database):
     """Rows, pictures and MLflow agree; a lost database is put back together from grid and pictures, or these alone."""
     run = short.run(SPEC)
@@ -185,6 +186,7 @@ def test_run_made_smaller_is_sound_and_comes_back_from_its_pictures(short, tmp_p
         assert [finding for finding in other.maintenance.doctor() if "recipe" in finding.problem] == []
 
 
+@pytest.mark.mlflow
 def test_run_made_smaller_is_shown_and_recorded_in_mlflow(short, promptlab):
     """A line in the summary and in show, a place in its batch, tags in MLflow."""
     from mlflow import MlflowClient

@@ -14,6 +14,8 @@ from promptlab.testing import Painter
 from promptlab.tracking import MlflowTracker
 from promptlab.workspace import Workspace
 
+pytestmark = pytest.mark.mlflow
+
 
 def spec_of(prompt):
     return RunSpec(

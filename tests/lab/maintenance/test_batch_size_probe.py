@@ -120,6 +120,7 @@ def test_auto_in_a_rerun_and_a_sweep_is_a_number(workspace):
     assert tried(events) == []
 
 
+@pytest.mark.mlflow
 def test_probe_is_recorded_in_mlflow(workspace):
     """Each size with and without attention slicing until one does not fit; metrics by batch size, a table."""
     from mlflow import MlflowClient

@@ -21,6 +21,8 @@ from promptlab.testing import Painter
 from promptlab.tracking.schema import database_uri
 from promptlab.workspace import Workspace
 
+pytestmark = pytest.mark.mlflow
+
 SPEC = RunSpec(
     pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="a fox"), Variant(prompt="a cat")), seeds=(0, 1, 2),
     batch_size=2,

@@ -113,6 +113,7 @@ def tampered(story, painter, tmp_path, harm):
     return Lab(tmp_path / "new", engine=painter), folder
 
 
+@pytest.mark.mlflow
 @pytest.mark.parametrize("folder", ["images", "mlartifacts"])
 def test_import_of_images_rebuilds_a_lost_database(story, painter, tmp_path, folder):
     """From the pictures' home or from what MLflow shows: every record equal to the lost one, links and lineage too."""
@@ -236,6 +237,7 @@ def own_key(path):
 RED = np.full((64, 64, 3), (255, 0, 0), np.uint8)
 
 
+@pytest.mark.mlflow
 @pytest.mark.parametrize(
     ("pixels", "changes", "why"),
     [
@@ -271,6 +273,7 @@ def test_import_of_true_pixels_with_other_words_changes_no_record(story, tmp_pat
     assert taken.run.origin.lost[0].why == "it was made by another recipe"
 
 
+@pytest.mark.mlflow
 @pytest.mark.parametrize("noticed", [False, True], ids=["", "after doctor --fix"])
 def test_import_of_an_edited_picture_takes_no_lost_ones_place(story, tmp_path, noticed):
     """Its hash is remembered, also where it is owed again; even a chunk that was made to fit does not help."""
@@ -302,6 +305,7 @@ def test_import_of_a_lost_database_tells_edited_pictures_from_theirs(story, pain
     assert new.notebook.run(1).images[0].pixel_sha256 == story.notebook.run(1).images[0].pixel_sha256
 
 
+@pytest.mark.mlflow
 def test_doctor_of_a_picture_edited_with_its_row_finds_it(story):
     """The row's hash is made to fit; that of the picture's own chunk is not."""
     image = story.notebook.run(1).images[0]

@@ -60,6 +60,7 @@ def outcomes(verdicts):
     return [verdict.verification and verdict.verification.outcome for verdict in verdicts]
 
 
+@pytest.mark.mlflow
 @pytest.mark.quick
 def test_verify_the_same_pixels_is_exact_and_stored(lab, run):
     """Every picture of the run, its row says so afterwards, and so does MLflow."""

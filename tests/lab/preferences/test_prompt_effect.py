@@ -115,6 +115,7 @@ def test_perceptual_vectors_of_grain_are_those_of_its_mean():
     assert np.linalg.norm(vectors[2] - vectors[3]) < 0.005
 
 
+@pytest.mark.mlflow
 def test_effect_of_a_run_is_written_and_recorded_in_mlflow(lab):
     """Plot and figures lie beside the pictures, and among the files and metrics of each wording's MLflow run."""
     run = lab.run(SPEC)
