@@ -7,7 +7,7 @@ MINUTES := 120
 # hundreds of child processes import the package: none should compile it anew, whatever the environment says
 KEEP_BYTECODE := PYTHONDONTWRITEBYTECODE=
 
-.PHONY: help demo test check exhaustive lint docs site bench wheel mini lock clean
+.PHONY: help demo test check exhaustive lint style types contracts docs site bench wheel mini lock clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -27,15 +27,22 @@ test: $(SETUP) lint  ## linters, types, contracts, all tests but the exhaustive 
 	$(KEEP_BYTECODE) $(BIN)/pytest -n 2 --dist worksteal
 
 check: $(SETUP) lint  ## what takes a minute and a half: linters, types, contracts, quick tests
-	$(KEEP_BYTECODE) $(BIN)/pytest -q -n 2 --dist loadgroup -m 'not slow'
+	$(KEEP_BYTECODE) PROMPTLAB_TESTS=quick $(BIN)/pytest -q -n 2 --dist loadgroup -m 'not slow'
 
 exhaustive: $(SETUP)  ## the rest of each kind of which `make test` runs one; CI does once a week
 	PROMPTLAB_TESTS=exhaustive $(BIN)/pytest -n 2 --dist worksteal -m 'exhaustive or fuzz'
 
 lint: $(SETUP)  ## ruff, mypy, import contracts
+	@$(MAKE) --no-print-directory -j 2 types contracts style
+
+style: $(SETUP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(SETUP)
 	$(BIN)/mypy
+
+contracts: $(SETUP)
 	$(BIN)/lint-imports --no-logo
 
 docs: $(SETUP)  ## write the generated blocks of README and docs/ anew

@@ -27,6 +27,7 @@ from promptlab.testing import Painter
 from promptlab.tracking import MlflowTracker
 from promptlab.workspace import Workspace
 from tests import postgresql
+from tests.fuzzing import PROPERTY
 from tests.tracking.without_mlflow import recording
 from tests.workspaces import (
     copy_workspace,
@@ -37,7 +38,7 @@ from tests.workspaces import (
 )
 
 share_compiled_statements()
-settings.register_profile("house", deadline=None)  # nothing timed is asserted: a first call may import torch
+settings.register_profile("house", deadline=None, max_examples=PROPERTY)  # nothing timed: a first call may import torch
 settings.load_profile("house")
 
 for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):

@@ -234,7 +234,7 @@ class ProgressDisplay:
         self._spinner = None if what is None else bars.add_task(visible(what), total=None)
 
     def _say(self, sentence: str) -> None:
-        """Write a line, also on a signal that came while something was being written there, or as it was closed."""
+        """Write a line, also on a signal that came in the middle of one, or as the terminal was closed."""
         with suppress(RuntimeError, OSError):
             if self._bars is None:
                 echo(sentence, err=True)

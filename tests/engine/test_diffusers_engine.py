@@ -18,6 +18,9 @@ from tests.engine.schedulers.test_registry import COMPATIBLE
 
 pytestmark = pytest.mark.slow
 
+ONE_OF_EACH = {"EulerDiscreteScheduler", "PNDMScheduler", "DPMSolverSDEScheduler"}
+"""As many evaluations as steps, one more, and two a step; test_image_stream.py has all schedulers in every run."""
+
 
 def make(engine, spec):
     """The pixels of every image of ``spec``, by prompt and seed."""
@@ -103,7 +106,10 @@ def test_generate_makes_the_image_that_diffusers_makes(engine, make_spec, mini, 
         np.testing.assert_array_equal(mine, np.asarray(other))
 
 
-@pytest.mark.parametrize("name", COMPATIBLE)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name in ONE_OF_EACH else pytest.mark.exhaustive) for name in COMPATIBLE],
+)
 def test_generate_with_every_compatible_scheduler_makes_images(engine, make_spec, name):
     """All fifteen run on the bundled model, and tell every evaluation of it, however many that is."""
     events = []

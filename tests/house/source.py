@@ -49,6 +49,12 @@ class Docstring:
         return f"{self.module.place}:{getattr(self.node, 'lineno', 1)}"
 
 
+def rooms() -> list[str]:
+    """Return the top-level folders and modules of the package, by name."""
+    inside = (path for path in PACKAGE.iterdir() if path.suffix == ".py" or any(path.rglob("*.py")))
+    return sorted(path.stem for path in inside)
+
+
 @cache
 def modules() -> tuple[Module, ...]:
     """Parse every file of the package once."""

@@ -11,8 +11,9 @@ import pytest
 from tests.house import source
 from tests.house.verbs import begins_with_verb, third_person
 
-MODULES = source.modules()
-ROOMS = sorted({module.room for module in MODULES})
+pytestmark = pytest.mark.xdist_group("source")  # one worker reads all of it
+
+ROOMS = source.rooms()
 
 LONGEST = 100
 """Characters of a first line: what editors and ``help()`` show beside a name without wrapping."""
@@ -23,7 +24,7 @@ OPTION = re.compile(r"""[`'"(\s]*--[a-z]""")
 
 def of_room(room):
     """Return the modules of one room."""
-    return [module for module in MODULES if module.room == room]
+    return [module for module in source.modules() if module.room == room]
 
 
 def twice(places):
@@ -34,7 +35,7 @@ def twice(places):
 def test_public_classes_named_alike_are_refused():
     """A class is found by its name alone: ``git grep 'class Reader'`` has one answer."""
     places = defaultdict(list)
-    for module in MODULES:
+    for module in source.modules():
         for node in ast.walk(module.tree):
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places[node.name].append(f"{module.place}:{node.lineno}")

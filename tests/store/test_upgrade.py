@@ -30,14 +30,15 @@ from promptlab.workspace import Workspace
 from tests.store.test_notebook import ENVIRONMENT, begin
 
 KEPT = Path(__file__).parent / "databases"
-ON_A_SERVER = {migrate.REVISIONS[0], migrate.REVISIONS[-2]}
-"""The first and the last that is older: of servers these stand for all, and every file is looked at."""
+REPRESENT = {migrate.REVISIONS[0], migrate.REVISIONS[-2]}
+"""The first and the last that is older: all files are upgraded in the suite, and these in ``make check``; of servers
+these stand for all."""
 
 
 def marks_of(revision, kind):
-    if kind == "sqlite":
-        return []
-    return [pytest.mark.slow] if revision in ON_A_SERVER else [pytest.mark.slow, pytest.mark.exhaustive]
+    if revision in REPRESENT:
+        return [] if kind == "sqlite" else [pytest.mark.slow]
+    return [pytest.mark.slow] if kind == "sqlite" else [pytest.mark.slow, pytest.mark.exhaustive]
 
 
 EVERY = [
