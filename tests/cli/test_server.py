@@ -74,7 +74,9 @@ def without_what_differs(said):
     return said.code, kept, said.err
 
 
-@pytest.mark.parametrize("commands", [COMMANDS, BAD_DAYS], ids=["usual", "bad days"])
+@pytest.mark.parametrize(
+    "commands", [COMMANDS, pytest.param(BAD_DAYS, marks=pytest.mark.mlflow)], ids=["usual", "bad days"]
+)
 def test_commands_with_and_without_a_server_say_the_same(
     commands, promptlab, runtime, workspace, tmp_path, monkeypatch, unused_port
 ):

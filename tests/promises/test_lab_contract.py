@@ -217,6 +217,7 @@ def test_batch_that_does_not_fit_is_made_smaller(remote_lab, workspace):
         lab.run(SPEC.vary(exact=True, seeds=(50, 51, 52, 53)))
 
 
+@pytest.mark.mlflow
 def test_run_with_unreachable_tracker_is_whole(remote_lab, workspace, painter, unused_port):
     """It is said once, without what the server at fault was told; sync tells MLflow later."""
     heard = []

@@ -1,6 +1,7 @@
-"""A server in a process of its own, to which something happens while it paints: ``FOLDER NAME SEED kill|end|…``.
+"""A server in a process of its own, to which something happens as it paints: ``FOLDER NAME SEED HAPPENS True|False``.
 
-It prints a line once it listens. What happens at the picture of that seed is SIGKILL, SIGTERM, SIGHUP, or nothing.
+It prints a line once it listens. What happens at the picture of that seed is SIGKILL, SIGTERM, SIGHUP, or nothing; the
+last word says whether it records in MLflow.
 """
 
 import os
@@ -31,9 +32,9 @@ class Accident(Painter):
 
 
 def main():
-    folder, name, seed, happens = sys.argv[1:]
+    folder, name, seed, happens, in_mlflow = sys.argv[1:]
     engine, place = Accident(int(seed), happens), ServerPlace(folder=Path(folder), name=name)
-    with recording(in_mlflow=False):
+    with recording(in_mlflow=in_mlflow == "True"):
         serve_at(place, LabServer(lambda: engine), lambda: print("ready", flush=True))
     end_process()
 

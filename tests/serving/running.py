@@ -45,10 +45,10 @@ def running_server(engine, *, server=None, place=None, port=None):
 
 
 @contextmanager
-def server_process(place, *, seed=-1, happens="nothing"):
+def server_process(place, *, seed=-1, happens="nothing", in_mlflow=False):
     """Give the process of a server that paints at ``place``; it has ended afterwards."""
     place.folder.mkdir(mode=0o700, exist_ok=True)
-    words = ["-m", "tests.serving.painting_server", str(place.folder), place.name, str(seed), happens]
+    words = ["-m", "tests.serving.painting_server", str(place.folder), place.name, str(seed), happens, str(in_mlflow)]
     with subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "ready\n"
         try:

@@ -98,6 +98,7 @@ def test_server_that_is_killed_loses_nothing(place, workspace):
     assert run.complete
 
 
+@pytest.mark.mlflow
 @pytest.mark.parametrize(
     ("moment", "made"),
     [pytest.param(RunStarted, 0, marks=pytest.mark.exhaustive), (TrackingStarted, 40)],
@@ -112,7 +113,7 @@ def test_server_that_is_killed_before_or_after_a_picture_loses_nothing(place, wo
             process.wait()
 
     with (
-        server_process(place) as process,
+        server_process(place, in_mlflow=True) as process,
         pytest.raises(ServerError, match=r"^the server is gone before the end .*; what was made stays$"),
     ):
         remote(place, workspace).run(SPEC, watch=kill)
