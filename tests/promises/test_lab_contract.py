@@ -14,6 +14,7 @@ from promptlab.lab import Lab, PromptEdit
 from promptlab.lab.execution.events import (
     BatchSizeReduced,
     ImagesGenerated,
+    ImageStored,
     PromptsTruncated,
     RunReused,
     RunStarted,
@@ -310,3 +311,19 @@ def test_what_a_lab_refuses_its_twin_refuses_in_the_same_words(remote_lab, works
     lab.run(SPEC)
     for what, here, there in zip(WRONG, refusals(lab), refusals(remote_lab(workspace, painter)), strict=True):
         assert (what, there) == (what, here)
+
+
+@pytest.mark.quick
+def test_watch_is_told_of_each_image_once_it_is_stored(lab):
+    """Its row is there and its file whole by then; a run that is there already stores nothing."""
+    told = []
+
+    def watch(event):
+        if isinstance(event, ImageStored):
+            is_there = (lab.workspace.root / event.image.path).exists()
+            told.append((event.image.position, event.image.pixel_sha256, is_there))
+
+    run = lab.run(SPEC, watch=watch)
+    assert sorted(told) == [(image.position, image.pixel_sha256, True) for image in run.images]
+    lab.run(SPEC, watch=watch)
+    assert len(told) == 8

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from promptlab.engine import EngineEvent
 from promptlab.lab.execution.watch import unwatched
 from promptlab.plan import TruncatedPrompt
-from promptlab.records import RunRecord
+from promptlab.records import ImageRecord, RunRecord
 
 __all__ = [
     "BatchSizeChosen",
     "BatchSizeReduced",
     "Event",
     "GridFailed",
+    "ImageStored",
     "ImagesGenerated",
     "ImagesVerified",
     "Interrupted",
@@ -47,6 +48,13 @@ class ImagesGenerated:
     """Says that ``count`` images of the runs that are made together have left the engine."""
 
     count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageStored:
+    """Says that an image is in the notebook, and its PNG whole: told by the thread that writes rows."""
+
+    image: ImageRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +181,7 @@ Event = (
     EngineEvent
     | RunStarted
     | ImagesGenerated
+    | ImageStored
     | BatchSizeReduced
     | ProbeStarted
     | BatchSizeChosen

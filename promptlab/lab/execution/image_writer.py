@@ -67,12 +67,17 @@ class RunSink:
 class ImageWriter:
     """Saves images for as long as its context lasts; leaving it waits until every row is written.
 
+    Args:
+        stored: told of each image once its row is written, by the thread that wrote it.
+
     Raises:
         StoreError: from :meth:`add` or on leaving, when a file or a row could not be written.
     """
 
-    def __init__(self, workspace: Workspace, notebook: Notebook) -> None:
-        self._workspace, self._notebook = workspace, notebook
+    def __init__(
+        self, workspace: Workspace, notebook: Notebook, stored: Callable[[ImageRecord], None] = lambda _: None
+    ) -> None:
+        self._workspace, self._notebook, self._stored = workspace, notebook, stored
         self._room = threading.BoundedSemaphore(UNSAVED)
         self._savers = ThreadPoolExecutor(_SAVERS, thread_name_prefix="save")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="write")
@@ -177,6 +182,8 @@ class ImageWriter:
         for group in groups.values():
             environment = None if group[0][1] == sink.run.environment else group[0][1]
             self._notebook.add_images(sink.run.id, [image for image, _ in group], environment=environment)
+            for image, _ in group:
+                self._stored(image)
         for future in saving:
             future.result()
 

@@ -32,7 +32,15 @@ from promptlab.engine import (
 )
 from promptlab.errors import EngineError, StoreError, TrackerError
 from promptlab.lab.execution.active_run import ActiveRun, RunJob
-from promptlab.lab.execution.events import BatchSizeReduced, Event, ImagesGenerated, RunStarted, TrackingStarted, Watch
+from promptlab.lab.execution.events import (
+    BatchSizeReduced,
+    Event,
+    ImagesGenerated,
+    ImageStored,
+    RunStarted,
+    TrackingStarted,
+    Watch,
+)
 from promptlab.lab.execution.existing_images import ExistingImages
 from promptlab.lab.execution.image_writer import ImageWriter
 from promptlab.lab.execution.interrupts import Interrupts
@@ -79,7 +87,7 @@ class Runner:
     ) -> None:
         self._engine, self._permissions, self._notebook, self._workspace = engine, permissions, notebook, workspace
         self._existing, self._locks, self._publisher, self._watch = existing, locks, publisher, watch
-        self._writer = ImageWriter(workspace, notebook)
+        self._writer = ImageWriter(workspace, notebook, lambda image: watch(ImageStored(image=image)))
         self._publishing = ThreadPoolExecutor(1, thread_name_prefix="publish")
         self._grace = Timer(TELLING_GRACE, publisher.interrupt)
         self._outcomes: dict[int, Future[RunOutcome]] = {}
@@ -206,6 +214,8 @@ class Runner:
                 run.give_up([one for one, (whose, _) in asked.items() if whose is run], problem)
 
     def _handle(self, event: EngineEvent, asked: dict[str, tuple[ActiveRun, ImageRequest]]) -> None:
+        if not isinstance(event, ImageDone):
+            self._writer.flush()  # a batch is out: whoever looks on sees it now, and not when the next one is
         match event:
             case ImageDone(request_id=one):
                 self._image_done(asked.pop(one)[0], event)
