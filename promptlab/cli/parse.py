@@ -144,8 +144,7 @@ def _read_image(path: Path, *, model_named: bool) -> Experiment:
     Raises:
         InputError: when it does not say, or leaves out the model and no option names one.
     """
-    from promptlab.expand.experiment_file.reader import parse_experiment
-    from promptlab.expand.experiment_file.writer import write_experiment
+    from promptlab.lab.history.experiment_like import experiment_like
     from promptlab.lab.history.refs import read_picture
 
     found = read_picture(path)
@@ -154,11 +153,7 @@ def _read_image(path: Path, *, model_named: bool) -> Experiment:
         echo("\n".join(origin_lines(f"like {path.name}", found.program, found.lost)), err=True)
     if not spec.pipeline.model and not model_named:
         raise InputError("--model", problem=f"is missing: {path.name} does not say which it was", hint="--model MODEL")
-    variant = spec.variants[0]
-    plain = spec.vary(device=None, variants=(dataclasses.replace(variant, negative_prompt=""),))
-    experiment = parse_experiment(write_experiment(plain), file=path.name)
-    # Of all prompts, so that other words typed beside it are steered away from the same.
-    return experiment.with_options(negative=(variant.negative_prompt,)) if variant.negative_prompt else experiment
+    return experiment_like(spec, file=path.name)
 
 
 def sweep_of(experiment: Experiment) -> Sweep:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,8 +31,10 @@ from promptlab.serving.messages import FOREVER, KeepAlive
 
 if TYPE_CHECKING:
     from promptlab.serving.lab_server import LabServer
+    from promptlab.serving.messages import PageOrder
+    from promptlab.serving.page_host import OpenedPage
 
-__all__ = ["server"]
+__all__ = ["lab_server", "open_page", "server"]
 
 
 @click.group()
@@ -107,7 +110,7 @@ def serve(folder: Path, name: str) -> None:
 
     log_to_stderr()
     place = ServerPlace(folder=folder, name=name)
-    serve_at(place, _lab_server(typed_keep_alive(), listens_at=place.file), _end_standard_output)
+    serve_at(place, lab_server(typed_keep_alive(), listens_at=place.file), _end_standard_output, open_page=open_page)
     end_process()
 
 
@@ -118,10 +121,10 @@ def _serve_others(host: str, port: int, keep_alive: KeepAlive) -> None:
     log_to_stderr()
     token = f"${TOKEN}" if os.environ.get(TOKEN) else token_file()
     serving = f"serving at {Endpoint(host=host, port=port)} for whoever has the token of {token}; Ctrl-C stops it"
-    serve_on(host, port, _lab_server(keep_alive), lambda: echo(serving, err=True))
+    serve_on(host, port, lab_server(keep_alive), lambda: echo(serving, err=True))
 
 
-def _lab_server(keep_alive: KeepAlive | None, *, listens_at: Path | None = None) -> LabServer:
+def lab_server(keep_alive: KeepAlive | None, *, listens_at: Path | None = None) -> LabServer:
     """Return a server that ends when the code was changed, or the file by which it is found is gone."""
     from promptlab.serving.environment_key import code_stamp
     from promptlab.serving.lab_server import DEFAULT_KEEP_ALIVE, LabServer
@@ -136,6 +139,15 @@ def _lab_server(keep_alive: KeepAlive | None, *, listens_at: Path | None = None)
         make_engine, keep_alive=DEFAULT_KEEP_ALIVE if keep_alive is None else keep_alive, is_outdated=is_outdated,
         record_apart=imports_torch(make_engine),
     )  # fmt: skip
+
+
+def open_page(order: PageOrder, server: LabServer) -> AbstractContextManager[OpenedPage]:
+    """Serve the page that ``order`` asks for, which spells commands as they are typed."""
+    from promptlab.cli.command_line import command_line
+    from promptlab.cli.spelling import option_of
+    from promptlab.page.page_server import PageServer
+
+    return PageServer(command_line, option_of).opened(order, server)
 
 
 def _end_standard_output() -> None:

@@ -15,6 +15,7 @@ __all__ = [
     "CONDITIONING",
     "NONE",
     "TOGETHER",
+    "change_parts",
     "change_text",
     "conditioning_text",
     "short_part",
@@ -53,9 +54,15 @@ def _shown(value: Any) -> str:
 
 def change_text(change: Change) -> str:
     """Write a change in the words people use, ``steps: 20 → 25``; for all fields but the prompts."""
+    name, before, after = change_parts(change)
+    return f"{name}: {before} → {after}"
+
+
+def change_parts(change: Change) -> tuple[str, str, str]:
+    """Return a change's setting, what it was and what it is, as :func:`change_text` writes them."""
     row = setting_named(change.field)
     name = change.field if row is None else row.name
-    return f"{name}: {_changed(change.field, change.before)} → {_changed(change.field, change.after)}"
+    return name, _changed(change.field, change.before), _changed(change.field, change.after)
 
 
 def _changed(field: str, value: Any) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["suggested_edit"]
+__all__ = ["alternatives", "suggested_edit"]
 
 _ALTERNATIVES: Final = MappingProxyType(
     {
@@ -31,6 +31,12 @@ _ALTERNATIVES: Final = MappingProxyType(
 
 _WORD: Final = re.compile(r"[a-z]+")
 _LIGHTS: Final = (", rim light", ", soft light")
+
+
+def alternatives(words: str) -> tuple[str, ...]:
+    """Return other words of their kind that may stand in the place of ``words``, if any are known."""
+    found = _ALTERNATIVES.get(words.strip().lower(), "{}")
+    return tuple(filter(None, found.strip("{}").split("|")))
 
 
 def suggested_edit(prompts: Sequence[str]) -> tuple[str, str]:

@@ -166,3 +166,12 @@ class RunRecord:
         """Return the one image that the whole run was varied from, or None."""
         parents = {image.parent for image in self.images}
         return parents.pop() if len(parents) == 1 else None
+
+    def prompt_before(self, record: VariantRecord) -> str | None:
+        """Return the prompt that one of its variants was varied from, where it differs."""
+        source = record.position if record.variant.source is None else record.variant.source
+        for change in self.changes:
+            if change.field == "prompts" and isinstance(change.before, list | tuple) and change.before:
+                before = change.before[source] if 0 <= source < len(change.before) else change.before[0]
+                return str(before) if before != record.variant.prompt else None
+        return None

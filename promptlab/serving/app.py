@@ -7,6 +7,8 @@
     POST /jobs/ID/cancel     as Ctrl-C: once, images under way are finished; twice, at once
     GET  /status             see :class:`promptlab.serving.messages.ServerStatus`
     POST /stop               end after the images that are under way
+
+Pages are kept open beside them: :mod:`promptlab.serving.page_routes`.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from promptlab.errors import PromptLabError, ServerError, to_dict
 from promptlab.serving.jobs import Job, QueueClosed
 from promptlab.serving.lab_server import LabServer
 from promptlab.serving.messages import JobRequest
+from promptlab.serving.page_host import PageHost
+from promptlab.serving.page_routes import page_routes
 from promptlab.wire import decode, encode
 
 if TYPE_CHECKING:
@@ -66,8 +70,9 @@ class Subscription:
                 return
 
 
-def create_app(server: LabServer) -> Starlette:
-    """Return the application that answers for ``server``."""
+def create_app(server: LabServer, pages: PageHost | None = None) -> Starlette:
+    """Return the application that answers for ``server``, and keeps ``pages``."""
+    host = PageHost(server) if pages is None else pages
     from starlette.applications import Starlette
     from starlette.responses import JSONResponse, StreamingResponse
     from starlette.routing import Route
@@ -111,6 +116,7 @@ def create_app(server: LabServer) -> Starlette:
             Route("/jobs/{job}/cancel", cancel, methods=["POST"]),
             Route("/status", status, methods=["GET"]),
             Route("/stop", stop, methods=["POST"]),
+            *page_routes(host),
         ]
     )
 

@@ -29,10 +29,14 @@ class Guard:
     Args:
         token: what an ``Authorization: Bearer`` header has to say; ``None`` on a socket that only the user reaches.
         hosts: further names that this machine goes by.
+        port: what browsers ask for: a request has to name it, and its origin to be exactly this server. ``None`` where
+            requests come through a socket, or through a proxy that has a port of its own.
     """
 
-    def __init__(self, app: ASGIApp, *, token: str | None = None, hosts: Collection[str] = ()) -> None:
-        self._app, self._token = app, token
+    def __init__(
+        self, app: ASGIApp, *, token: str | None = None, hosts: Collection[str] = (), port: int | None = None
+    ) -> None:
+        self._app, self._token, self._port = app, token, port
         self._hosts = _LOOPBACK | {host.lower() for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,7 +56,9 @@ class Guard:
         if not self._is_own(host):
             return 403, "the server does not go by this name; type the address of its machine"
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and (
+            urlsplit(origin).netloc != host if self._port is None else origin != f"http://{host}"
+        ):
             return 403, "the server answers no page of another site"
         if self._token is not None:
             kind, _, given = headers.get("authorization", "").partition(" ")
@@ -62,8 +68,11 @@ class Guard:
 
     def _is_own(self, host: str) -> bool:
         try:
-            name = urlsplit(f"//{host}").hostname or ""
+            parts = urlsplit(f"//{host}")
+            name, port = parts.hostname or "", parts.port
         except ValueError:
+            return False
+        if self._port is not None and (port != self._port or parts.netloc != host or "@" in host):
             return False
         if name in self._hosts:
             return True

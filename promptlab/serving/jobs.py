@@ -17,10 +17,13 @@ from promptlab.lab.execution.events import Event, JobWaiting
 from promptlab.serving.messages import JobRequest, JobSummary
 from promptlab.wire import encode
 
-__all__ = ["Job", "JobQueue", "Listener", "QueueClosed"]
+__all__ = ["Job", "JobQueue", "Listener", "Observer", "QueueClosed"]
 
 Listener = Callable[["Job", Mapping[str, Any]], None]
 """Hears each line of a job: ``event``, and last one of ``result``, ``error``, ``unexpected`` and ``interrupted``."""
+
+Observer = Callable[["Job | None"], None]
+"""Hears of each job that came, before anything happens to it; of None where jobs moved up in the line, or ended."""
 
 _MOST: Final = 1000
 """Jobs that wait, above which a client is refused: somebody's loop runs wild."""
@@ -67,11 +70,25 @@ class JobQueue:
     """Holds the jobs that wait, first come first served, and the one that is under way."""
 
     def __init__(self) -> None:
+        self._observers: tuple[Observer, ...] = ()
         self._changed = threading.Condition()
         self._waiting: deque[Job] = deque()
         self._running: Job | None = None
         self._closed = False
         self.done = 0
+
+    def observe(self, observer: Observer) -> None:
+        """Tell ``observer`` of the jobs that are there, and of those that come; it must be quick."""
+        with self._changed:
+            self._observers = (*self._observers, observer)
+            for job in (*([] if self._running is None else [self._running]), *self._waiting):
+                observer(job)
+        observer(None)
+
+    def unobserve(self, observer: Observer) -> None:
+        """Tell ``observer`` no more."""
+        with self._changed:
+            self._observers = tuple(each for each in self._observers if each != observer)
 
     def submit(self, job: Job) -> None:
         """Put a job at the end of the line.
@@ -85,9 +102,11 @@ class JobQueue:
                 raise QueueClosed("the server is ending")
             if len(self._waiting) >= _MOST:
                 raise ServerError(f"{_MOST} jobs are waiting already; type: promptlab server status")
+            self._tell_observers(job)
             self._waiting.append(job)
             self._tell_places()
             self._changed.notify_all()
+        self._tell_observers()
 
     def wait(self, seconds: float) -> bool:
         """Wait until a job came or the queue was closed; return False where neither happened in time."""
@@ -106,13 +125,15 @@ class JobQueue:
             self._running = job = self._waiting.popleft()
             job.state = "running"
             self._tell_places()
-            return job
+        self._tell_observers()
+        return job
 
     def finished(self) -> None:
         """Note that the job under way has ended."""
         with self._changed:
             self._running, self.done = None, self.done + 1
             self._tell_places()
+        self._tell_observers()
 
     def cancel(self, job_id: str) -> Job | None:
         """Take a job that waits out of the line; return it where it is under way instead."""
@@ -122,9 +143,12 @@ class JobQueue:
                     self._waiting.remove(job)
                     job.end({"interrupted": True})
                     self._tell_places()
-                    return None
-            running = self._running
-            return running if running is not None and running.id == job_id else None
+                    break
+            else:
+                running = self._running
+                return running if running is not None and running.id == job_id else None
+        self._tell_observers()
+        return None
 
     def close(self) -> tuple[Job, ...]:
         """Take no more jobs; return those that waited, which will not be begun here."""
@@ -145,6 +169,15 @@ class JobQueue:
                 JobSummary(id=job.id, verb=job.request.verb, workspace=job.request.workspace, ahead=ahead)
                 for ahead, job in enumerate(every, first)
             )
+
+    @property
+    def is_closed(self) -> bool:
+        """Say whether no more jobs are taken."""
+        return self._closed
+
+    def _tell_observers(self, job: Job | None = None) -> None:
+        for observer in self._observers:
+            observer(job)
 
     def _tell_places(self) -> None:
         """Tell each job that waits how many are before it, when that has changed."""

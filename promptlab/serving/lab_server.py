@@ -25,8 +25,8 @@ from promptlab import __version__
 from promptlab.engine import ImageStarted, ModelLoading
 from promptlab.errors import PromptLabError, ServerError, one_line, to_dict
 from promptlab.lab.execution.events import Event, RunStarted
-from promptlab.serving.jobs import Job, JobQueue, QueueClosed
-from promptlab.serving.messages import FOREVER, KeepAlive, ServerStatus
+from promptlab.serving.jobs import Job, JobQueue, Observer, QueueClosed
+from promptlab.serving.messages import FOREVER, JobSummary, KeepAlive, ServerStatus
 from promptlab.serving.verbs import GENERATING, call_verb
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ class LabServer:
         self._queue = JobQueue()
         self._beside = ThreadPoolExecutor(_BESIDE, thread_name_prefix="beside")
         self._under_way: Job | None = None
+        self._held = 0
         self._hears_signals = self._pressing = False
         self._model: str | None = None
         self._asked_for: dict[str, str] = {}
@@ -99,6 +100,35 @@ class LabServer:
             self._beside.submit(self._answer_beside, job)
         except RuntimeError as error:  # they were shut down
             raise QueueClosed("the server is ending") from error
+
+    @contextmanager
+    def observed(self, observer: Observer) -> Iterator[None]:
+        """Tell ``observer`` of the jobs that are there and come, for as long as the context lasts."""
+        self._queue.observe(observer)
+        try:
+            yield
+        finally:
+            self._queue.unobserve(observer)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Stay without jobs for as long as the context lasts, and the usual time after it."""
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+            self._idle_since = datetime.now(UTC)
+
+    @property
+    def is_ending(self) -> bool:
+        """Say whether no more jobs are taken."""
+        return self._queue.is_closed
+
+    @property
+    def jobs(self) -> tuple[JobSummary, ...]:
+        """Return the job under way and those that wait, in order."""
+        return self._queue.jobs
 
     def cancel(self, job_id: str) -> None:
         """End a job as Ctrl-C does: asked once, images under way are finished; twice, it ends at once."""
@@ -122,7 +152,8 @@ class LabServer:
                     if job is None:
                         break
                     self._work_on(job)
-                    self._import_mlflow()
+                    if job.request.verb != "plan":  # after which nothing was recorded, and somebody types
+                        self._import_mlflow()
                     if self._is_outdated():
                         _log.info("another server takes over")
                         break
@@ -154,7 +185,7 @@ class LabServer:
 
     def _seconds_left(self) -> float:
         """Return the seconds until it ends, as long as nothing is asked for."""
-        if self._keep_alive == FOREVER:
+        if self._keep_alive == FOREVER or self._held:
             return inf
         return max(0.0, float(self._keep_alive) * 60 - (datetime.now(UTC) - self._idle_since).total_seconds())
 

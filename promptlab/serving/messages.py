@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
 
-__all__ = ["FOREVER", "JobRequest", "JobSummary", "KeepAlive", "ServerStatus"]
+__all__ = ["FOREVER", "JobRequest", "JobSummary", "KeepAlive", "PageAddress", "PageOrder", "ServerStatus"]
 
 KeepAlive = float | Literal["forever"]
 """Minutes that a server stays after its last job; 0 is not at all."""
@@ -73,3 +73,42 @@ class ServerStatus:
     jobs: tuple[JobSummary, ...]
     keep_alive: KeepAlive
     seconds_left: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageOrder:
+    """Asks a server for the page of one workspace, at 127.0.0.1.
+
+    Args:
+        workspace, database, tracking_uri: those of :class:`JobRequest`.
+        port: ``None`` takes the usual one, or the next that is free.
+        token: opens it; a new one by default. A page that is opened anew at the same port with the same token is, to a
+            browser, the same page.
+        there: the options that a command needs to find the workspace from where the page was asked for.
+        mlflow_url: where MLflow's own pages of the workspace are; ``None`` where they are not served.
+    """
+
+    workspace: Path
+    database: str | None = field(default=None, repr=False)
+    tracking_uri: str | None = field(default=None, repr=False)
+    port: int | None = None
+    token: str | None = field(default=None, repr=False)
+    there: str = ""
+    mlflow_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageAddress:
+    """Says where a page listens, and the token that opens it."""
+
+    port: int
+    token: str = field(repr=False)
+
+    @property
+    def url(self) -> str:
+        """Return its address, without the token and without a slash at the end."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def first(self, path: str = "/") -> str:
+        """Return the address to open first, which has the token in it."""
+        return f"{self.url}{path}?token={self.token}"

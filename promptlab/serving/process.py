@@ -24,6 +24,7 @@ from promptlab.serving.credentials import read_token
 from promptlab.serving.discovery import ServerPlace, private_folder
 from promptlab.serving.guard import Guard
 from promptlab.serving.lab_server import LabServer
+from promptlab.serving.page_host import OpenPage, PageHost
 
 if TYPE_CHECKING:
     import uvicorn
@@ -37,11 +38,14 @@ _LOOKED_AT: Final = 2.0
 _POOL: Final = "MLFLOW_SQLALCHEMYSTORE_POOLCLASS"
 
 
-def serve_at(place: ServerPlace, server: LabServer, ready: Callable[[], None]) -> None:
+def serve_at(
+    place: ServerPlace, server: LabServer, ready: Callable[[], None], *, open_page: OpenPage | None = None
+) -> None:
     """Serve the user's own commands at ``place`` until the server ends.
 
     Args:
         ready: called once it listens.
+        open_page: serves the page of a workspace, where one is asked for.
 
     Raises:
         ServerError: when another server lives there.
@@ -50,7 +54,8 @@ def serve_at(place: ServerPlace, server: LabServer, ready: Callable[[], None]) -
 
     private_folder(place.folder)
     with file_locked(place.living, timeout=_LOOKED_AT, error=ServerError), _listening(place) as (listener, token):
-        _work(server, listener, Guard(create_app(server), token=token), ready)
+        pages = PageHost(server, open_page)
+        _work(server, listener, Guard(create_app(server, pages), token=token), ready)
 
 
 def serve_on(host: str, port: int, server: LabServer, ready: Callable[[], None]) -> None:
@@ -90,7 +95,7 @@ def log_to_stderr() -> None:
 
 
 @contextmanager
-def answering(listener: socket.socket, app: Guard) -> Iterator[None]:
+def answering(listener: socket.socket, app: Guard, *, name: str = "http") -> Iterator[None]:
     """Answer HTTP at ``listener``, on a thread of its own, while the context lasts."""
     import uvicorn
 
@@ -99,7 +104,7 @@ def answering(listener: socket.socket, app: Guard) -> Iterator[None]:
         server_header=False, timeout_graceful_shutdown=10,
     )  # fmt: skip
     http: uvicorn.Server = uvicorn.Server(config)
-    thread = threading.Thread(target=http.run, kwargs={"sockets": [listener]}, name="http")
+    thread = threading.Thread(target=http.run, kwargs={"sockets": [listener]}, name=name)
     thread.start()
     try:
         yield

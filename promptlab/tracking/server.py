@@ -94,22 +94,38 @@ class MlflowServer:
         return str(runs[0]["info"]["experiment_id"]) if runs else None
 
     def _ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any] | None:
-        """Return MLflow's answer to one REST call; None when what it asks for does not exist."""
-        request = urllib.request.Request(  # noqa: S310 - our own server's address
-            f"{self.url}/api/2.0/mlflow/{path}",
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        try:
-            with _DIRECT.open(request, timeout=30) as answer:
-                found: dict[str, Any] = json.load(answer)
-                return found
-        except urllib.error.HTTPError as error:
-            if error.code == 404:
-                return None
-            raise TrackerError(f"MLflow's server at {self.url} answered {error.code}") from error
-        except (OSError, ValueError) as error:
-            raise TrackerError(f"MLflow's server at {self.url} does not answer: {one_line(error)}") from error
+        return _asked(self.url, path, body)
+
+
+def shown_run(url: str, mlflow_run_id: str) -> str | None:
+    """Return the address at which the server at ``url`` shows a run; ``None`` where it knows none.
+
+    Raises:
+        TrackerError: when it does not answer.
+    """
+    found = _asked(url, f"runs/get?{urllib.parse.urlencode({'run_id': mlflow_run_id})}")
+    if found is None:
+        return None
+    return f"{url}/#/experiments/{found['run']['info']['experiment_id']}/runs/{mlflow_run_id}"
+
+
+def _asked(url: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any] | None:
+    """Return MLflow's answer to one REST call; None when what it asks for does not exist."""
+    request = urllib.request.Request(  # noqa: S310 - our own server's address
+        f"{url}/api/2.0/mlflow/{path}",
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    try:
+        with _DIRECT.open(request, timeout=30) as answer:
+            found: dict[str, Any] = json.load(answer)
+            return found
+    except urllib.error.HTTPError as error:
+        if error.code == 404:
+            return None
+        raise TrackerError(f"MLflow's server at {url} answered {error.code}") from error
+    except (OSError, ValueError) as error:
+        raise TrackerError(f"MLflow's server at {url} does not answer: {one_line(error)}") from error
 
 
 @contextmanager

@@ -25,7 +25,7 @@ def short_folder():
 
 
 @contextmanager
-def running_server(engine, *, server=None, place=None, port=None):
+def running_server(engine, *, server=None, place=None, port=None, open_page=None):
     """Give what finds a server that makes images by ``engine``; it has ended afterwards.
 
     It listens in a folder of its own, at ``place``, or at a port of 127.0.0.1.
@@ -34,7 +34,8 @@ def running_server(engine, *, server=None, place=None, port=None):
         place, ready = place or ServerPlace(folder=folder, name="s"), threading.Event()
         server = server or LabServer(lambda: engine, keep_alive=5)
         serve, where = (serve_at, (place,)) if port is None else (serve_on, ("127.0.0.1", port))
-        thread = threading.Thread(target=serve, args=(*where, server, ready.set))
+        pages = {} if open_page is None else {"open_page": open_page}
+        thread = threading.Thread(target=serve, args=(*where, server, ready.set), kwargs=pages)
         thread.start()
         ready.wait()
         try:

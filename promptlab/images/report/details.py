@@ -42,7 +42,7 @@ def words_of(run: RunRecord, record: VariantRecord) -> dict[str, Any]:
         "label": variant.label,
         "template": variant.template,
         "replacement": variant.replacement,
-        "before": _before(run, record),
+        "before": run.prompt_before(record),
     }
     return {"prompt": variant.prompt} | {name: value for name, value in found.items() if value}
 
@@ -127,16 +127,6 @@ def _setting(run: RunRecord) -> Iterator[tuple[str, str]]:
     yield "device", run.device
     yield "generator_device", spec.generator_device
     yield from ((name, _said(value)) for name, value in spec.machine.said.items())
-
-
-def _before(run: RunRecord, record: VariantRecord) -> str | None:
-    """Return the prompt that this one was varied from, where it differs."""
-    source = record.position if record.variant.source is None else record.variant.source
-    for change in run.changes:
-        if change.field == "prompts" and isinstance(change.before, list | tuple) and change.before:
-            before = change.before[source] if 0 <= source < len(change.before) else change.before[0]
-            return str(before) if before != record.variant.prompt else None
-    return None
 
 
 def _change(change: Change) -> list[str]:

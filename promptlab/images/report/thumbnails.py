@@ -23,10 +23,11 @@ from promptlab.images.png import read_pixels
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Thumbnail", "thumbnails"]
+__all__ = ["Thumbnail", "small_webp", "thumbnails"]
 
 _LARGEST: Final = 384
 _SMALLEST: Final = 16
+_QUALITY: Final = 82
 _POOREST: Final = 60
 """WebP's quality, below which a smaller image shows more."""
 
@@ -59,6 +60,17 @@ def thumbnails(paths: Sequence[Path | None], *, budget: int) -> list[Thumbnail |
         return list(threads.map(lambda path: None if path is None else _thumbnail(path, side, share), paths))
 
 
+def small_webp(path: Path, side: int) -> bytes:
+    """Return an image of at most ``side`` pixels a side as WebP.
+
+    Raises:
+        NotFound, InputError: when there is no such file, or it is damaged.
+    """
+    from PIL import Image
+
+    return _encoded(Image.fromarray(read_pixels(path)), side, _QUALITY)
+
+
 def _thumbnail(path: Path, side: int, share: int) -> Thumbnail:
     from PIL import Image
 
@@ -68,7 +80,7 @@ def _thumbnail(path: Path, side: int, share: int) -> Thumbnail:
         return Thumbnail(standing="gone")
     except InputError:
         return Thumbnail(standing="damaged")
-    quality = 82
+    quality = _QUALITY
     while side >= _SMALLEST:
         encoded = _encoded(image, side, quality)
         if len(encoded) <= share:

@@ -1,0 +1,93 @@
+"""What one does on a page: words, pictures, one of them varied, judged and made again."""
+
+from promptlab.lab import Lab
+from promptlab.records import Outcome
+
+FOX = {"prompt": "a {red|blue} fox", "negatives": [], "seeds": "0-1", "settings": {"steps": ["3"]}, "parent": None}
+
+
+def test_page_request_is_made_and_every_picture_told_once(page):
+    """A run of two wordings at two seeds: begun, each image as it is stored, and what came of it."""
+    with page.events() as events:
+        job = page.post("/api/jobs", FOX).json["job"]
+        heard = page.until(events, "ended", job=job)
+    told = [data["image"] for name, data in heard if name == "image"]
+    assert sorted(image["position"] for image in told) == [0, 1, 2, 3]
+    assert heard[-1][1]["outcome"] == "done"
+    assert {"queue", "run", "image", "ended"} <= {name for name, _ in heard}
+    run = page.get("/api/runs/1").json
+    assert (run["status"], run["made"], run["seeds"], run["images_count"]) == ("FINISHED", 4, [0, 1], 4)
+    assert run["settings"]["steps"] == "3"
+    assert {image["position"]: image["pixels"] for image in told} == {
+        image["position"]: image["pixels"] for image in run["images"]
+    }
+    picture = page.get(run["images"][3]["full"])
+    assert picture.body.startswith(b"\x89PNG")
+    assert "immutable" in picture.headers["cache-control"]
+    thumb = page.get(run["images"][3]["thumb"] + "&width=128")
+    assert (thumb.body[8:12], thumb.headers["content-type"]) == (b"WEBP", "image/webp")
+    download = page.get("/images/1/3.png?download=1")
+    assert download.headers["content-disposition"] == 'attachment; filename="run-1-seed1.png"'
+    assert page.get("/grids/1.png").status == 200
+    assert "sandbox" in page.get("/reports/1.html").headers["content-security-policy"]
+
+
+def test_page_picture_clicked_and_reworded_has_it_as_parent(page):
+    """Two acts: its request fills the form, other words are asked for; the words that changed are marked."""
+    page.made(FOX)
+    clicked = page.get("/api/runs/1/request?position=1").json
+    assert (clicked["request"]["prompt"], clicked["request"]["seeds"]) == ("a red fox", "1")
+    assert clicked["command"] == "promptlab rerun 1/1"
+    child = page.made(clicked["request"] | {"prompt": "a red fox at dusk"})
+    assert child["parent"] == {"run": 1, "position": 1}
+    assert child["variants"][0]["marks"] == [["kept", "a red fox"], ["added", " at dusk"]]
+    assert (child["seeds"], child["settings"]["steps"]) == ([1], "3")
+    listed = page.get("/api/runs").json
+    assert [(run["id"], run["children"]) for run in listed["runs"]] == [(2, []), (1, [2])]
+    assert listed["more"] is False
+    assert [run["id"] for run in page.get("/api/runs?before=2&limit=1").json["runs"]] == [1]
+    assert page.get("/api/runs?limit=1").json["more"] is True
+
+
+def test_page_ratings_and_votes_are_kept_at_once_and_told_to_other_tabs(page, workspace, painter):
+    """The same tables as the command line's; a tab that is open beside it hears of them."""
+    page.made(FOX)
+    with page.events() as events:
+        assert page.post("/api/images/1/2/rating", {"stars": 4}).json["stars"] == 4
+        assert page.post("/api/images/1/2/favourite", {"favourite": True}).json["favourite"] is True
+        assert page.post("/api/votes", {"winner": "1/2", "loser": "1/3"}).json == {}
+        heard = [page.until(events, "rated")[-1][1] for _ in range(4)]
+    assert heard[-2:] == [
+        {"run": 1, "position": 2, "stars": 4, "favourite": True, "votes_won": 1, "votes_lost": 0},
+        {"run": 1, "position": 3, "stars": None, "favourite": False, "votes_won": 0, "votes_lost": 1},
+    ]
+    image = Lab(workspace, engine=painter).history.find("1/2").run.images[2]
+    assert (image.stars, image.favourite, image.votes_won) == (4, True, 1)
+    for wrong in ({"stars": 9}, {"stars": "4"}, {}, []):
+        assert page.post("/api/images/1/2/rating", wrong).status == 400
+    assert page.post("/api/images/1/9/rating", {"stars": 4}).status == 404
+    assert page.post("/api/votes", {"winner": "1/2", "loser": "1/2"}).status == 400
+
+
+def test_page_picture_is_verified_by_a_job(page):
+    """Its outcome is told when the job has ended, and stays with the image."""
+    page.made(FOX)
+    with page.events() as events:
+        job = page.post("/api/images/1/2/verify").json["job"]
+        _, ended = page.until(events, "ended", job=job)[-1]
+    assert [(each["ref"], each["outcome"]) for each in ended["verdicts"]] == [("1/2", Outcome.EXACT)]
+    assert page.get("/api/runs/1").json["images"][2]["verified"] == "exact"
+
+
+def test_page_run_that_fails_says_why_and_is_resumed(page, painter):
+    """What was made stays; the rest is made once more."""
+    painter.fail_on = "blue"
+    with page.events() as events:
+        job = page.post("/api/jobs", FOX).json["job"]
+        _, ended = page.until(events, "ended", job=job)[-1]
+        assert (ended["outcome"], "will not paint" in ended["error"]["message"]) == ("failed", True)
+        assert page.get("/api/runs/1").json["made"] == 2
+        painter.fail_on = None
+        job = page.post("/api/runs/1/resume").json["job"]
+        assert page.until(events, "ended", job=job)[-1][1]["outcome"] == "done"
+    assert page.get("/api/runs/1").json["made"] == 4

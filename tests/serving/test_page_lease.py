@@ -1,0 +1,90 @@
+"""A page is open for as long as somebody asks for it, in whichever server there is."""
+
+import threading
+from contextlib import contextmanager
+
+import pytest
+
+from promptlab.errors import InputError, ServerError
+from promptlab.serving.connection import Endpoint, request
+from promptlab.serving.messages import PageAddress, PageOrder
+from promptlab.serving.page_host import OpenedPage
+from promptlab.serving.page_lease import PageLease
+from tests.serving.running import running_server
+
+
+class Pages:
+    """Opens pages that nobody looks at, and remembers which."""
+
+    def __init__(self):
+        self.orders, self.told = [], []
+        self.opened, self.closed = threading.Semaphore(0), threading.Semaphore(0)
+
+    @contextmanager
+    def open(self, order, _server):
+        if order.port == 1:
+            raise InputError("port", 1, problem="is taken")
+        self.orders.append(order)
+        self.opened.release()
+        address = PageAddress(port=order.port or 7870, token=order.token or "secret")
+        try:
+            yield OpenedPage(address=address, show_mlflow=self.told.append)
+        finally:
+            self.closed.release()
+
+
+@pytest.fixture
+def pages():
+    return Pages()
+
+
+def lease_of(place, workspace, port=None):
+    return PageLease(lambda _replacing: Endpoint(socket=place.socket), PageOrder(workspace=workspace, port=port))
+
+
+def test_page_is_one_for_all_who_ask_and_gone_with_the_last(pages, painter, place, tmp_path):
+    """Two commands that open the page of a workspace see one page; another workspace has its own."""
+    with running_server(painter, place=place, open_page=pages.open) as find:
+        first, second = lease_of(place, tmp_path), lease_of(place, tmp_path)
+        assert first.open() == second.open() == PageAddress(port=7870, token="secret")
+        other = lease_of(place, tmp_path / "other", 7999)
+        assert other.open().port == 7999
+        listed = request(find(), "GET", "/pages")["pages"]
+        assert [(page["workspace"], page["page"]["port"]) for page in listed] == [
+            (str(tmp_path), 7870), (str(tmp_path / "other"), 7999),
+        ]  # fmt: skip
+        assert len(pages.orders) == 2
+        first.show_mlflow("http://127.0.0.1:5000")
+        assert pages.told == ["http://127.0.0.1:5000"]
+        assert request(find(), "GET", "/status")["status"].get("seconds_left") is None  # it stays for them
+        first.close()
+        second.close()
+        pages.closed.acquire()
+        assert len(request(find(), "GET", "/pages")["pages"]) == 1
+        other.close()
+        pages.closed.acquire()
+
+
+def test_page_is_opened_again_in_the_next_server_with_the_same_keys(pages, painter, place, tmp_path):
+    """At the same port with the same token, so that a browser reconnects; and MLflow's pages are where they were."""
+    lease = lease_of(place, tmp_path)
+    with running_server(painter, place=place, open_page=pages.open):
+        address = lease.open()
+        lease.show_mlflow("http://127.0.0.1:5000")
+        pages.opened.acquire()
+    pages.closed.acquire()
+    with running_server(painter, place=place, open_page=pages.open):
+        pages.opened.acquire()
+        lease.close()
+    again = pages.orders[-1]
+    assert (again.port, again.token, again.mlflow_url) == (address.port, address.token, "http://127.0.0.1:5000")
+
+
+def test_page_that_cannot_be_opened_says_why(pages, painter, place, tmp_path):
+    """The port is taken; there is no page in this server; no server."""
+    with running_server(painter, place=place, open_page=pages.open), pytest.raises(InputError, match="is taken"):
+        lease_of(place, tmp_path, 1).open()
+    with running_server(painter, place=place), pytest.raises(ServerError, match="has no pages"):
+        lease_of(place, tmp_path).open()
+    with pytest.raises(ServerError, match="does not answer"):
+        lease_of(place, tmp_path).open()
