@@ -3,8 +3,8 @@
 import pytest
 
 from promptlab.testing import Painter
-from tests.conftest import prepared_workspace
 from tests.page.serving import page_of
+from tests.workspaces import prepared_workspace
 
 
 @pytest.fixture
@@ -24,8 +24,8 @@ def assets(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def idle_page(tmp_path_factory, prepared_database, assets):
+def idle_page(tmp_path_factory, our_tables, assets):
     """A page of an empty workspace in which nothing is made."""
-    workspace = prepared_workspace(tmp_path_factory.mktemp("idle") / "work", prepared_database)
+    workspace = prepared_workspace(tmp_path_factory.mktemp("idle") / "work", our_tables)
     with page_of(workspace, Painter(), assets=assets) as opened:
         yield opened

@@ -105,10 +105,10 @@ def test_page_address_of_no_file_of_ours_is_refused(idle_page, path):
     assert idle_page.get(path).status in (404, 414)
 
 
-def test_page_of_another_workspace_has_other_keys(idle_page, tmp_path, painter, prepared_database):
+def test_page_of_another_workspace_has_other_keys(idle_page, tmp_path, painter, our_tables):
     """One cookie opens one page: another port has another name for it, and another secret."""
-    from tests.conftest import prepared_workspace
+    from tests.workspaces import prepared_workspace
 
-    with page_of(prepared_workspace(tmp_path / "other", prepared_database), painter) as other:
+    with page_of(prepared_workspace(tmp_path / "other", our_tables), painter) as other:
         assert other.ask("GET", "/api/state", cookie=idle_page.cookie).status == 401
         assert other.post("/api/plan", {"prompt": "a"}, **{"X-PromptLab": idle_page.csrf}).status == 403

@@ -14,7 +14,7 @@ from promptlab.page.page_request import read_request, request_of
 from promptlab.page.typed_command import carried_out, typed_command
 from promptlab.specs import CallSpec, Lora, PipelineSpec, RunSpec, SchedulerSpec, Variant, options
 from promptlab.testing import Painter
-from tests.conftest import prepared_workspace
+from tests.workspaces import prepared_workspace
 
 PARENT = RunSpec(
     pipeline=PipelineSpec(
@@ -31,9 +31,9 @@ PARENT = RunSpec(
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory, prepared_database):
+def lab(tmp_path_factory, our_tables):
     """A lab with one run of two wordings, odd words and many settings."""
-    found = Lab(prepared_workspace(tmp_path_factory.mktemp("page") / "work", prepared_database), engine=Painter())
+    found = Lab(prepared_workspace(tmp_path_factory.mktemp("page") / "work", our_tables), engine=Painter())
     found.run(PARENT, experiment="foxes")
     return found
 

@@ -43,7 +43,7 @@ def test_page_tells_what_another_process_does(page, workspace):
             page.until(events, "changed")
 
 
-def test_page_server_started_anew_is_the_same_page(workspace, painter, prepared_database, tmp_path):
+def test_page_server_started_anew_is_the_same_page(workspace, painter, our_tables, tmp_path):
     """Cookie and header are as good as before; what was missed is said to be so, and the run is there."""
     (tmp_path / "index.html").write_text("x")
     with page_of(workspace, painter, assets=tmp_path) as before:
