@@ -6,7 +6,8 @@
 A run is made by the painter and recorded in MLflow; the others are copies of it with seeds, numbers and uids of their
 own: rows, PNG files that say what they are, artifacts and MLflow's rows, all of which ``doctor`` finds in order. Then
 commands are carried out within one process, each a few times; the fastest is shown, in seconds. ``doctor`` is shown
-twice: as it reads every picture (``--deep``), and as it does when it has read them before.
+twice: as it reads every picture (``--deep``), and as it does when it has read them before. Then memory, by the number
+of images of one run (``memory.py``). Both are written to ``benchmarks/results/growing.md``.
 """
 
 import dataclasses
@@ -24,7 +25,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.machine import machine
+from benchmarks import memory
+from benchmarks.machine import machine, write_result
 from promptlab.images.metadata import describe
 from promptlab.images.png import read_pixels, write_png
 from promptlab.lab import Lab
@@ -180,11 +182,20 @@ def main() -> None:
             columns[size] = measure(space.lab, size)
         finally:
             shutil.rmtree(folder)
-    print(f"{machine()}; seconds, in workspaces of so many runs of {SEEDS}\n")
-    print("| runs | " + " | ".join(f"{size:,}" for size in sizes) + " |")
-    print("| --- |" + " ---: |" * len(sizes))
+    write_result("growing", "\n".join(report(columns)))
+
+
+def report(columns: dict[int, dict[str, float]]) -> Iterator[str]:
+    """Yield the lines of what was found."""
+    sizes = list(columns)
+    yield from ("# What grows with the number of runs, and of images", "", machine(), "")
+    yield from (f"Seconds, in workspaces of so many runs of {SEEDS}; written by `benchmarks/growing.py`:", "")
+    yield "| runs | " + " | ".join(f"{size:,}" for size in sizes) + " |"
+    yield "| --- |" + " ---: |" * len(sizes)
     for name in columns[sizes[0]]:
-        print(f"| {name} | " + " | ".join(f"{columns[size][name]:.3f}" for size in sizes) + " |")
+        yield f"| {name} | " + " | ".join(f"{columns[size][name]:.3f}" for size in sizes) + " |"
+    yield from ("", "Memory of one run, beyond what a run of eight images leaves; `benchmarks/memory.py`:", "")
+    yield from (memory.table(), "")
 
 
 if __name__ == "__main__":

@@ -11,18 +11,18 @@ holds the very pixels of its PNG.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from promptlab.images.canvas import Canvas
+from promptlab.images.canvas import Canvas, save_drawing
 from promptlab.images.captions import cell_size, seconds_text, setting_captions
 from promptlab.images.fonts import scripts_without_font
 from promptlab.images.grid_metadata import describe_grid
 from promptlab.images.label_text import Label
 from promptlab.images.layout import Layout, lay_out
-from promptlab.images.png import encode_png, read_pixels, write_atomically
+from promptlab.images.png import opened_image
 from promptlab.images.shared_words import shared_words
 from promptlab.records import RunRecord, RunStatus
 from promptlab.workspace import Workspace
@@ -44,16 +44,24 @@ def draw_grid(run: RunRecord, workspace: Workspace) -> Image:
     Rows are variants, columns seeds; each cell has the pixels of its PNG. Only where these would not fit into one
     image of 16,000 pixels a side and 80 million in all are they averaged down by a whole factor; the head says so.
     """
-    layout = grid_layout(run)
-    canvas = Canvas(layout)
+    canvas = Canvas(grid_layout(run))
     canvas.write_words()
-    by_place = {(image.variant, image.seed): image for image in run.images}
-    for (variant, place), box in layout.cells():
-        image = by_place.get((variant, run.spec.seeds[place]))
-        canvas.put(box, image, workspace)
-        if image is not None and image.flag:
-            canvas.write_note(box, image.flag, warning=True)
+    _images_of(run, workspace)(canvas)
     return canvas.image
+
+
+def _images_of(run: RunRecord, workspace: Workspace) -> Callable[[Canvas], None]:
+    """Return what draws the images of a run, as far as they lie on the canvas."""
+    by_place = {(image.variant, image.seed): image for image in run.images}
+
+    def draw(canvas: Canvas) -> None:
+        for (variant, place), box in canvas.layout.cells():
+            image = by_place.get((variant, run.spec.seeds[place]))
+            canvas.put(box, image, workspace)
+            if image is not None and image.flag:
+                canvas.write_note(box, image.flag, warning=True)
+
+    return draw
 
 
 def save_grid(run: RunRecord, workspace: Workspace, *, uids: Mapping[int, str] | None = None) -> Path:
@@ -68,12 +76,10 @@ def save_grid(run: RunRecord, workspace: Workspace, *, uids: Mapping[int, str] |
     Raises:
         StoreError: when it cannot be written.
     """
-    import numpy as np
-
     path = workspace.grid(run.id)
     with suppress(OSError):  # a run that failed before its first image has no folder yet; writing says what is wrong
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, encode_png(np.asarray(draw_grid(run, workspace)), describe_grid(run, uids or {})))
+    save_drawing(path, grid_layout(run), _images_of(run, workspace), describe_grid(run, uids or {}))
     return path
 
 
@@ -85,9 +91,16 @@ def thumbnail(image: Image | Path, max_width: int = 640) -> bytes:
     Raises:
         NotFound, InputError: when ``image`` is a path and no whole PNG lies there.
     """
+    if isinstance(image, Path):
+        with opened_image(image) as opened:
+            return _narrow(opened, max_width)
+    return _narrow(image, max_width)
+
+
+def _narrow(image: Image, max_width: int) -> bytes:
     from PIL import Image
 
-    shown = Image.fromarray(read_pixels(image)) if isinstance(image, Path) else image.convert("RGB")
+    shown = image if image.mode == "RGB" else image.convert("RGB")  # a large grid is in memory once
     if shown.width > max_width:
         height = max(1, round(shown.height * max_width / shown.width))
         shown = shown.resize((max_width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)

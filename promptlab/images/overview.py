@@ -10,26 +10,22 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from promptlab.images.canvas import Canvas
+from promptlab.images.canvas import Canvas, save_drawing
 from promptlab.images.captions import seconds_text, setting_captions, setting_label
 from promptlab.images.grid_metadata import describe_sweep
 from promptlab.images.label_text import Label
 from promptlab.images.layout import Box, Layout, lay_out
-from promptlab.images.png import encode_png, write_atomically
 from promptlab.images.run_block import RunBlock
 from promptlab.records import ImageRecord, RunRecord, SweepRecord
 from promptlab.workspace import Workspace
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-__all__ = ["draw_overview", "overview_pages", "save_overview"]
+__all__ = ["overview_pages", "save_overview"]
 
 _RECOGNISABLE: Final = 160
 """Pixels of an image's shorter side down to which a page is drawn smaller; below, it becomes two pages."""
@@ -70,15 +66,12 @@ def save_overview(sweep: SweepRecord, runs: Sequence[RunRecord], workspace: Work
     Raises:
         StoreError: when a page cannot be written.
     """
-    import numpy as np
-
     paths, uids = [], {run.id: run.uid for run in runs}
     with suppress(OSError):  # writing says what is wrong
         workspace.sweep_folder(sweep.id).mkdir(parents=True, exist_ok=True)
     for number, page in enumerate(overview_pages(sweep, runs), 1):
         path = workspace.sweep_grid(sweep.id, number)
-        pixels = np.asarray(draw_overview(page, workspace))
-        write_atomically(path, encode_png(pixels, describe_sweep(sweep, uids, page=number)))
+        save_drawing(path, page.layout, _images_of(page, workspace), describe_sweep(sweep, uids, page=number))
         paths.append(path)
     with suppress(OSError):
         for old in workspace.sweep_folder(sweep.id).glob("grid-*.png"):
@@ -87,15 +80,16 @@ def save_overview(sweep: SweepRecord, runs: Sequence[RunRecord], workspace: Work
     return tuple(paths)
 
 
-def draw_overview(page: Page, workspace: Workspace) -> Image:
-    """Draw one page, RGB. Images are averaged down by a whole factor where the head says so."""
-    canvas = Canvas(page.layout)
-    canvas.write_words()
-    for band in page.layout.bands:
-        for row in band.rows:
-            for place, box in row.cells:
-                _draw_cell(canvas, box, page.cells[row.variant][place], page.block, workspace)
-    return canvas.image
+def _images_of(page: Page, workspace: Workspace) -> Callable[[Canvas], None]:
+    """Return what draws the images of a page, averaged down by a whole factor where the head says so."""
+
+    def draw(canvas: Canvas) -> None:
+        for band in page.layout.bands:
+            for row in band.rows:
+                for place, box in row.cells:
+                    _draw_cell(canvas, box, page.cells[row.variant][place], page.block, workspace)
+
+    return draw
 
 
 def overview_pages(sweep: SweepRecord, runs: Sequence[RunRecord]) -> Iterator[Page]:

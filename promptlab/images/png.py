@@ -16,10 +16,10 @@ import os
 import struct
 import uuid
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import IO, TYPE_CHECKING, Final, cast
 
 from isal import isal_zlib
 
@@ -32,12 +32,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "encode_png",
+    "opened_image",
     "pixel_sha256",
     "read_pixels",
     "read_text",
     "read_text_and_exif",
     "write_atomically",
     "write_png",
+    "write_png_rows",
 ]
 
 MOST_PIXELS: Final = 89_478_485
@@ -71,23 +73,38 @@ def encode_png(pixels: NDArray[np.uint8], text: Mapping[str, str] | None = None)
         ValueError: for pixels of another shape or type; for a keyword that is not 1 to 79 Latin-1 characters; for a
             value with a NUL or half a surrogate pair, which no text chunk can hold.
     """
-    import numpy as np
-
     height, width, _ = _checked(pixels).shape
-    rows = np.ascontiguousarray(pixels).reshape(height, width * 3)
-    filtered = np.empty((height, 1 + width * 3), np.uint8)  # one filter byte in front of each row
-    filtered[:, 0] = _UP
-    filtered[0, 1:] = rows[0]  # the row above the first counts as zero
-    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])  # modulo 256, as the format wants
     return b"".join(
         (
-            _SIGNATURE,
-            _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),  # 8 bits, RGB, not interlaced
-            *(_text_chunk(keyword, value) for keyword, value in (text or {}).items()),
-            _chunk(b"IDAT", isal_zlib.compress(filtered.data, _LEVEL)),
+            *_front(width, height, text),
+            _chunk(b"IDAT", isal_zlib.compress(_filtered(pixels, None).data, _LEVEL)),
             _chunk(b"IEND", b""),
         )
     )
+
+
+def _front(width: int, height: int, text: Mapping[str, str] | None) -> Iterator[bytes]:
+    """Yield what stands in front of the pixels."""
+    yield _SIGNATURE
+    yield _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))  # 8 bits, RGB, not interlaced
+    yield from (_text_chunk(keyword, value) for keyword, value in (text or {}).items())
+
+
+def _filtered(pixels: NDArray[np.uint8], above: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
+    """Return rows of pixels by the Up filter.
+
+    Args:
+        above: the row above the first; None where there is none, which counts as zero.
+    """
+    import numpy as np
+
+    height, width, _ = pixels.shape
+    rows = np.ascontiguousarray(pixels).reshape(height, width * 3)
+    filtered = np.empty((height, 1 + width * 3), np.uint8)  # one filter byte in front of each row
+    filtered[:, 0] = _UP
+    filtered[0, 1:] = rows[0] if above is None else rows[0] - above
+    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])  # modulo 256, as the format wants
+    return filtered
 
 
 def write_png(path: Path, pixels: NDArray[np.uint8], text: Mapping[str, str]) -> None:
@@ -105,11 +122,52 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         StoreError: when the folder is missing, the disk full or the file not ours to write.
     """
+    with _whole_or_not(path) as file:
+        file.write(content)
+
+
+def write_png_rows(
+    path: Path, size: tuple[int, int], stripes: Iterable[NDArray[np.uint8]], text: Mapping[str, str]
+) -> None:
+    """Write an image whose pixels come in stripes, from the top down, with one in memory at a time.
+
+    Args:
+        size: width and height of the whole.
+        stripes: uint8, ``[some rows, width, 3]``, RGB.
+        text: see :func:`encode_png`.
+
+    Raises:
+        StoreError: see :func:`write_atomically`.
+        ValueError: for stripes that are not of this size together, and for text that no chunk can hold.
+    """
+    width, height = size
+    above, rows, packer = None, 0, isal_zlib.compressobj(_LEVEL)
+    with _whole_or_not(path) as file:
+        file.writelines(_front(width, height, text))
+        for stripe in stripes:
+            if _checked(stripe).shape[1] != width:
+                raise ValueError(f"a stripe of {width} pixels across is wanted, not {stripe.shape[1]}")
+            if packed := packer.compress(_filtered(stripe, above).data):
+                file.write(_chunk(b"IDAT", packed))
+            above, rows = stripe[-1].reshape(-1).copy(), rows + len(stripe)
+        if rows != height:
+            raise ValueError(f"{height} rows are wanted, not {rows}")
+        file.write(_chunk(b"IDAT", packer.flush()))
+        file.write(_chunk(b"IEND", b""))
+
+
+@contextmanager
+def _whole_or_not(path: Path) -> Iterator[IO[bytes]]:
+    """Give a file to fill, which becomes ``path`` once the block has ended without an error.
+
+    Raises:
+        StoreError: when the folder is missing, the disk full or the file not ours to write.
+    """
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")  # the same folder: a rename, never a copy
     try:
         try:
             with beside.open("xb") as file:
-                file.write(content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             beside.replace(path)
@@ -177,13 +235,25 @@ def read_pixels(path: Path, *, formats: tuple[str, ...] = ("PNG",)) -> NDArray[n
     """
     import numpy as np
 
+    with opened_image(path, formats=formats) as image:
+        return np.array(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8)
+
+
+@contextmanager
+def opened_image(path: Path, *, formats: tuple[str, ...] = ("PNG",)) -> Iterator[PngImageFile]:
+    """Open an image, where it has not too many pixels; they are read in the block.
+
+    Raises:
+        NotFound: when there is no such file.
+        InputError: when it is no PNG, or a damaged one.
+    """
     with _opened(path, formats) as image:
         if image.width * image.height > MOST_PIXELS:
             raise InputError(
                 "picture", str(path), problem=f"has {image.width * image.height / 1e6:,.0f} megapixels",
                 allowed=f"{MOST_PIXELS / 1e6:,.0f} or fewer",
             )  # fmt: skip
-        return np.array(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8)
+        yield image
 
 
 @contextmanager

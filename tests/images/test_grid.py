@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from promptlab.errors import NotFound
+from promptlab.images.canvas import _stripes
 from promptlab.images.fonts import legible
 from promptlab.images.grid import draw_grid, grid_layout, save_grid, thumbnail
 from promptlab.images.label_text import Label
@@ -46,6 +47,16 @@ def test_grid_cell_is_the_image_to_the_pixel(make_run, workspace, variants, seed
         for image in run.images:
             box = layout.cell(image.variant, run.spec.seeds.index(image.seed))
             assert np.array_equal(crop(sheet, box), read_pixels(workspace.root / image.path))
+
+
+def test_grid_saved_stripe_by_stripe_is_the_grid_drawn_at_once(make_run, workspace, monkeypatch):
+    """Every pixel of it: words, marks and empty places at the edges of stripes too."""
+    monkeypatch.setattr("promptlab.images.canvas._STRIPE", 80)
+    flags = {5: "black", 8: "black", 40: "black"}
+    run = make_run(THREE, range(20), side=48, owed={3, 44}, failed={21}, flags=flags)
+    stripes = list(_stripes(grid_layout(run)))
+    assert len(stripes) > 4
+    assert np.array_equal(read_pixels(save_grid(run, workspace)), np.asarray(draw_grid(run, workspace)))
 
 
 def test_grid_saved_lies_in_its_place_and_is_replaced(make_run, workspace):

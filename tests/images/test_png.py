@@ -19,7 +19,7 @@ from PIL.PngImagePlugin import PngInfo
 from promptlab.errors import InputError, NotFound, StoreError
 from promptlab.expand.prompts_file import read_prompts
 from promptlab.images.metadata import self_description
-from promptlab.images.png import encode_png, pixel_sha256, read_pixels, read_text, write_png
+from promptlab.images.png import encode_png, pixel_sha256, read_pixels, read_text, write_png, write_png_rows
 
 pictures = arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3)))
 words = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
@@ -43,6 +43,23 @@ def test_png_read_back_has_its_pixels_and_texts(tmp_path, pixels, text):
     write_png(tmp_path / "a.png", pixels, text)
     assert np.array_equal(read_pixels(tmp_path / "a.png"), pixels)
     assert read_text(tmp_path / "a.png") == text
+
+
+@pytest.mark.parametrize("heights", [(1, 1, 1), (40,), (7, 32, 1), (300, 2)])
+def test_png_written_in_stripes_is_read_as_a_whole(tmp_path, heights):
+    """However many rows come at a time, the file holds them one below the other, with its texts in front."""
+    stripes = [np.random.default_rng(at).integers(0, 256, (rows, 5, 3), np.uint8) for at, rows in enumerate(heights)]
+    write_png_rows(tmp_path / "a.png", (5, sum(heights)), iter(stripes), {"Title": "한국어"})
+    assert np.array_equal(read_pixels(tmp_path / "a.png"), np.concatenate(stripes))
+    assert read_text(tmp_path / "a.png") == {"Title": "한국어"}
+
+
+@pytest.mark.parametrize("size", [(5, 4), (5, 2), (4, 3)])
+def test_png_written_in_stripes_of_another_size_leaves_no_file(tmp_path, size):
+    """Neither too few rows nor too many, nor of another width."""
+    with pytest.raises(ValueError, match="wanted, not"):
+        write_png_rows(tmp_path / "a.png", size, iter([np.zeros((3, 5, 3), np.uint8)]), {})
+    assert not list(tmp_path.iterdir())
 
 
 def photo():
