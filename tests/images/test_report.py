@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import json
+import zlib
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -53,6 +55,11 @@ class Elements(HTMLParser):
         return json.loads(self.texts[name])
 
 
+def unpacked(page):
+    """What a browser makes of the packed part of a page: style, elements of the page, dialogs, script."""
+    return zlib.decompress(base64.b64decode(page.texts["packed"]), wbits=-15).decode().split("\0")
+
+
 def report_of(run, workspace):
     return Elements(save_report(run, workspace).read_text(encoding="utf-8"))
 
@@ -76,14 +83,24 @@ def test_report_needs_no_network_and_no_other_file(workspace, nasty):
     """Nothing is loaded: every source is in the file, and the policy in its head says so to the browser."""
     page = report_of(nasty, workspace)
     sources = [attrs[name] for tag, attrs in page.found for name in ("src", "href", "action") if name in attrs]
-    assert sources == ["data:,", "grid.png"]
+    assert sources == ["data:,", "grid.png", "grid.png"]
     assert [attrs for tag, attrs in page.found if tag in ("link", "iframe", "object", "embed", "base")] == [
         {"rel": "icon", "href": "data:,"}
     ]
     (policy,) = (attrs["content"] for tag, attrs in page.found if attrs.get("http-equiv") == "Content-Security-Policy")
     assert policy.startswith("default-src 'none';")
-    assert "@import" not in page.texts.get("style", "")
-    assert "url(" not in save_report(nasty, workspace).read_text(encoding="utf-8").split("</style>")[0]
+    style, *elements, script = unpacked(page)
+    assert not any(word in style for word in ("@import", "url("))
+    assert not any(f"{word}=" in element for word in ("src", "href", "action") for element in elements)
+    assert f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" in policy
+
+
+def test_report_of_one_picture_is_mostly_its_picture(workspace, make_run):
+    """What every report has beside its pictures is under 40 kB."""
+    run = make_run([Variant(prompt="a fox")], (1,))
+    page = report_of(run, workspace)
+    carried = sum(len(page.texts[name]) for name in ("data", "thumbnails"))
+    assert workspace.report(run.id).stat().st_size - carried < 40_000
 
 
 def test_report_words_are_never_markup(workspace, nasty):

@@ -80,6 +80,7 @@ def opened(browser):
         page.on("pageerror", lambda error: strange.append(str(error)))
         page.on("console", lambda told: strange.append(told.text) if told.type == "error" else None)
         page.goto(path.as_uri())
+        page.locator("#bar").wait_for()
         return page
 
     yield opened

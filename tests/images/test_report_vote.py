@@ -35,6 +35,7 @@ def opened(browser):
         page = contexts[-1].new_page()
         page.set_default_timeout(300_000)
         page.goto(path.as_uri())
+        page.locator("#bar").wait_for()
         return page
 
     yield opened

@@ -1,9 +1,12 @@
-"""Renders the HTML file: a template, a style, a script, and the contents as JSON.
+"""Renders the HTML file: a template, the contents as JSON, and a page that is packed.
+
+The page itself (a style, elements, a script) is the same in every report and has nothing of a user's in it. It is
+packed, so that a small report is mostly its pictures, and a few lines of script take it out in the browser.
 
 The data stand in ``<script type="application/json">``. A script element ends at ``</script`` whatever stands in it, so
 ``<``, ``>`` and ``&`` are written as JSON's own escapes; with ASCII output that goes for U+2028 too. The script makes
-elements of them by ``textContent`` alone. A policy in the head lets nothing run but the script that is named by its
-hash, and nothing be fetched but images.
+elements of them by ``textContent`` alone. A policy in the head lets nothing run but the two scripts that are named by
+their hashes, and nothing be fetched but images.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import base64
 import hashlib
 import json
 import re
+import zlib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
@@ -53,21 +57,20 @@ def room(contents: Contents) -> int:
 
     In base64, three become four.
     """
-    rest = len(safe_json(contents.data)) + len(_script()) + len(_style()) + 20 * len(contents.files)
+    rest = len(safe_json(contents.data)) + len(_packed()) + 20 * len(contents.files)
     return max(0, LIMIT - rest - 60_000) * 3 // 4
 
 
 def rendered(contents: Contents, thumbnails: Sequence[Thumbnail | None]) -> bytes:
     """Render the report as a file's bytes, with no address of MLflow's in it."""
-    script = _script()
     page = _template().render(
         title=contents.title,
         facts=contents.facts,
         grid=contents.grid,
         version=__version__,
-        style=_style(),
-        script=script,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        hashes=[_hash(_unpack()), _hash(_script())],
+        packed=_packed(),
+        unpack=_unpack(),
         addresses=safe_json({}),
         data=safe_json(contents.data | {"standing": [one.standing if one else None for one in thumbnails]}),
         thumbnails=safe_json([_base64(one) for one in thumbnails]),
@@ -122,14 +125,40 @@ def _template() -> Template:
 
 
 @lru_cache(maxsize=1)
+def _packed() -> str:
+    """Return what every page has, as ``unpack.js`` reads it: raw deflate in base64."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    parts = (_style(), _text("inside.html"), _text("keys.html"), _script())
+    return base64.b64encode(packer.compress("\0".join(parts).encode()) + packer.flush()).decode()
+
+
+@lru_cache(maxsize=1)
+def _unpack() -> str:
+    return _slim(_text("unpack.js"))
+
+
+@lru_cache(maxsize=1)
 def _script() -> str:
-    parts = "\n".join((viewer.inlined(), *(_text(name) for name in _SCRIPTS)))
+    parts = _slim("\n".join((viewer.inlined(), *(_text(name) for name in _SCRIPTS))))
     return f'(() => {{\n"use strict";\n{parts}}})();\n'
 
 
 @lru_cache(maxsize=1)
 def _style() -> str:
-    return viewer.style() + _text("report.css")
+    return _slim(viewer.style() + _text("report.css"))
+
+
+def _slim(text: str) -> str:
+    """Return a script or a style without indentation, and without lines that are comments or empty.
+
+    No text of ours goes over several lines, so that a line's beginning is never a part of one.
+    """
+    lines = (line.strip() for line in text.splitlines())
+    return "".join(f"{line}\n" for line in lines if line and not line.startswith("//"))
+
+
+def _hash(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 @lru_cache(maxsize=16)
