@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, literal_column, select, union
 
 from promptlab.errors import NotFound
 from promptlab.plan import Pace, ResolvedSpec
@@ -46,6 +46,9 @@ __all__ = [
 _RUNS_LOOKED_AT: Final = 20
 _BYTES_PER_PIXEL: Final = 2.0
 """Of a PNG, about; its real size is not in a row."""
+
+_UNMADE: Final = ImageRow.status != literal_column(f"'{ImageStatus.MADE}'")
+"""Said as its index says it: a bound value would not be known to be the same."""
 
 
 def run(session: Session, run_id: int) -> RunRecord:
@@ -93,7 +96,9 @@ def made_images(session: Session) -> tuple[ImageRecord, ...]:
 
 def uids(session: Session, run_ids: Iterable[int]) -> dict[int, str]:
     """Return the uids of runs, by their numbers; those that are not there are left out."""
-    found = session.execute(select(RunRow.id, RunRow.uid).where(RunRow.id.in_(sorted(set(run_ids)))))
+    both = select(RunRow.id, RunRow.uid)
+    wanted = loaders.parts(sorted(set(run_ids)))
+    found = (row for some in wanted for row in session.execute(both.where(RunRow.id.in_(some))))
     return {run_id: uid for run_id, uid in found}  # noqa: C416 - rows are no pairs to mypy
 
 
@@ -130,15 +135,15 @@ def same_run(session: Session, keys: Sequence[str], environment: Environment, ex
     Whether it has ended, and how, is not asked.
     """
     asked = func.coalesce(ImageRow.asked_key, ImageRow.recipe_key)
+    asked_first = (ImageRow.asked_key == keys[0]) | (ImageRow.asked_key.is_(None) & (ImageRow.recipe_key == keys[0]))
+    begins_with_it = select(ImageRow.run_id).where(ImageRow.position == 0, asked_first)
     candidates = session.scalars(
         select(RunRow.id)
         .join(RunRow.environment)
-        .join(ImageRow, ImageRow.run_id == RunRow.id)
         .where(
             RunRow.experiment == experiment,
             EnvironmentRow.hash == environment.hash,
-            ImageRow.position == 0,
-            asked == keys[0],
+            RunRow.id.in_(begins_with_it),  # found by the keys' indexes, and not among all of the environment
         )
         .order_by(RunRow.id.desc())
     ).all()
@@ -164,12 +169,8 @@ def images_by_requested_key(session: Session, keys: Sequence[str], environment: 
 
 def unfinished(session: Session) -> tuple[int, ...]:
     """Return the numbers of the runs that owe images or were never ended, oldest first."""
-    owing = select(ImageRow.run_id).where(ImageRow.status != ImageStatus.MADE).distinct()
-    return tuple(
-        session.scalars(
-            select(RunRow.id).where(RunRow.id.in_(owing) | (RunRow.status != RunStatus.FINISHED)).order_by(RunRow.id)
-        )
-    )
+    open_ones = select(RunRow.id).where(RunRow.status.in_([one for one in RunStatus if one is not RunStatus.FINISHED]))
+    return tuple(sorted(session.scalars(union(select(ImageRow.run_id).where(_UNMADE), open_ones))))
 
 
 def untracked(session: Session) -> tuple[int, ...]:
@@ -186,8 +187,8 @@ def last_run_id(session: Session) -> int | None:
 
 def run_statuses(session: Session) -> tuple[tuple[int, RunStatus], ...]:
     """Return every run's number and status, oldest first."""
-    rows = session.execute(select(RunRow.id, RunRow.status).order_by(RunRow.id))
-    return tuple((run_id, RunStatus(status)) for run_id, status in rows)
+    rows = session.execute(select(RunRow.id, RunRow.status))  # in the order of the index that they are read from
+    return tuple(sorted((run_id, RunStatus(status)) for run_id, status in rows))
 
 
 def unpublished(session: Session) -> dict[int, int | None]:
@@ -235,14 +236,10 @@ def pace(session: Session, resolved: ResolvedSpec) -> Pace | None:
         & (RunRow.dtype == spec.pipeline.dtype)
         & (RunRow.device == resolved.device)
     )
-    rows = session.execute(
-        select(RunRow, func.avg(ImageRow.seconds))
-        .join(ImageRow, ImageRow.run_id == RunRow.id)
-        .where(same_part, ImageRow.status == ImageStatus.MADE, ImageRow.linked_image_id.is_(None))
-        .group_by(RunRow.id)
-        .order_by(RunRow.id.desc())
-        .limit(_RUNS_LOOKED_AT)
-    ).all()
+    made = (ImageRow.run_id == RunRow.id, ImageRow.status == ImageStatus.MADE, ImageRow.linked_image_id.is_(None))
+    newest = select(RunRow).where(same_part, exists().where(*made)).order_by(RunRow.id.desc()).limit(_RUNS_LOOKED_AT)
+    taken = select(func.avg(ImageRow.seconds)).where(*made).correlate(RunRow).scalar_subquery()
+    rows = session.execute(newest.add_columns(taken)).all()
     seen = [(row, seconds) for row, seconds in rows if seconds]
     if not seen:
         return None

@@ -78,9 +78,6 @@ class RatedImages:
 
 
 _IMAGES: Final = """
-    WITH asked AS (SELECT id AS source FROM promptlab_images WHERE CAST(:every AS BOOLEAN)
-                   UNION SELECT image_id FROM promptlab_ratings
-                   UNION SELECT winner_image_id FROM promptlab_votes UNION SELECT loser_image_id FROM promptlab_votes)
     SELECT coalesce(image.linked_image_id, image.id) AS source, image.run_id, image.position, image.seed, image.path,
            rating.stars, variant.prompt, variant.negative_prompt, variant.label, run.setting_key,
            CAST(run.sweep_values AS TEXT) AS sweep_values
@@ -88,10 +85,17 @@ _IMAGES: Final = """
     JOIN promptlab_variants variant ON variant.id = image.variant_id
     JOIN promptlab_runs run ON run.id = image.run_id
     LEFT JOIN promptlab_ratings rating ON rating.image_id = coalesce(image.linked_image_id, image.id)
-    WHERE image.status = 'MADE' AND coalesce(image.linked_image_id, image.id) IN (SELECT source FROM asked)
-      AND (CAST(:runs AS TEXT) IS NULL OR image.run_id IN ({runs}))
-      AND (CAST(:experiment AS TEXT) IS NULL OR run.experiment = CAST(:experiment AS TEXT))
+    WHERE {conditions}
     ORDER BY image.id DESC
+"""
+
+_SAID_OF: Final = """
+    SELECT image_id FROM promptlab_ratings
+    UNION SELECT winner_image_id FROM promptlab_votes UNION SELECT loser_image_id FROM promptlab_votes
+"""
+
+_RATED: Final = f"""
+    (image.linked_image_id IN ({_SAID_OF}) OR (image.linked_image_id IS NULL AND image.id IN ({_SAID_OF})))
 """
 
 _SETTINGS: Final = f"""
@@ -120,10 +124,15 @@ def read_rated_images(
     """
     if not database.is_readable():
         return RatedImages(images={}, votes=())
-    numbers = None if runs is None else json.dumps(sorted(runs))
-    given = {"runs": numbers, "experiment": experiment, "every": every}
+    conditions, given = ["image.status = 'MADE'", *([] if every else [_RATED])], dict[str, Any]()
+    if experiment is not None:
+        conditions.append("run.experiment = :experiment")
+        given["experiment"] = experiment
     with database.reading("reading votes") as reading:
-        select = _IMAGES.format(runs=reading.dialect.numbers("runs"))
+        if runs is not None:
+            conditions.append(f"image.run_id IN ({reading.dialect.numbers('runs')})")
+            given["runs"] = json.dumps(sorted(runs))
+        select = _IMAGES.format(conditions=" AND ".join(conditions))
         images = {row["source"]: _rated(row) for row in reading.rows(select, given)}
         votes = tuple(
             Vote(winner=row["winner"], loser=row["loser"], tie=bool(row["tie"]))

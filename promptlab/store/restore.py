@@ -16,7 +16,7 @@ from sqlalchemy import select
 from promptlab.plan import ResolvedSpec
 from promptlab.records import ImageRecord, ImageStatus, RunRecord, SweepRecord, plain
 from promptlab.specs import Variant
-from promptlab.store.loaders import load_run, load_sweep
+from promptlab.store.loaders import load_run, load_sweep, parts
 from promptlab.store.mapping import environment_row, made_columns, new_run_row, next_number
 from promptlab.store.sweeps import RESTORED
 from promptlab.store.tables import ImageRow, RunRow, SweepRow
@@ -101,8 +101,11 @@ def _number(session: Session, table: type[RunRow | SweepRow], told: int) -> int:
 
 def _there(session: Session, uids: Mapping[int, str]) -> dict[int, RunRow]:
     """Return the runs that are here, by the numbers that they have where the record was written."""
-    rows = session.scalars(select(RunRow).where(RunRow.uid.in_(sorted(uids.values()))))
-    by_uid = {row.uid: row for row in rows}
+    by_uid = {
+        row.uid: row
+        for some in parts(sorted(uids.values()))
+        for row in session.scalars(select(RunRow).where(RunRow.uid.in_(some)))
+    }
     return {number: by_uid[uid] for number, uid in uids.items() if uid in by_uid}
 
 

@@ -125,7 +125,9 @@ def _room(session: Session, first: int, end: int) -> timedelta:
 
 def mark_requested(session: Session, run_ids: Sequence[int]) -> None:
     """Write that runs were asked for once more, together: ``last`` means the last of them now."""
-    session.execute(update(RunRow).where(RunRow.id.in_(run_ids)).values(asked_at=datetime.now(UTC)))
+    now = datetime.now(UTC)
+    for some in loaders.parts(run_ids):
+        session.execute(update(RunRow).where(RunRow.id.in_(some)).values(asked_at=now))
 
 
 def add_images(
@@ -169,11 +171,9 @@ def reduce_batch_size(session: Session, run_id: int, batch_size: int, keys: Mapp
 
 def owe_images(session: Session, run_id: int, positions: Sequence[int]) -> RunRecord:
     """Mark images as OWED again: their files are gone. The hash of their pixels stays: it knows a copy."""
-    session.execute(
-        update(ImageRow)
-        .where(ImageRow.run_id == run_id, ImageRow.position.in_(positions))
-        .values(status=ImageStatus.OWED, path=None, linked_image_id=None)
-    )
+    owed = {"status": ImageStatus.OWED, "path": None, "linked_image_id": None}
+    for some in loaders.parts(positions):
+        session.execute(update(ImageRow).where(ImageRow.run_id == run_id, ImageRow.position.in_(some)).values(**owed))
     return loaders.load_run(session, run_id)
 
 

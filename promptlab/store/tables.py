@@ -24,7 +24,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, func, select
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, func, select, text
 from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from promptlab.specs.settings import SETTINGS
@@ -42,6 +42,12 @@ __all__ = [
     "VerificationRow",
     "VoteRow",
 ]
+
+
+def _index_where(name: str, column: str, condition: str) -> Index:
+    """Return an index of the few rows that a condition holds for; queries say it in the same words."""
+    where = text(condition)
+    return Index(name, column, sqlite_where=where, postgresql_where=where)
 
 
 class EnvironmentRow(Base):
@@ -79,14 +85,17 @@ class RunRow(Base):
     """
 
     __tablename__ = "promptlab_runs"
-    __table_args__ = (Index(None, "experiment", "id"),)
+    __table_args__ = (
+        Index(None, "experiment", "id"),
+        _index_where("ix_promptlab_runs_untracked", "id", "tracked_at IS NULL"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     uid: Mapped[str] = mapped_column(String(32), unique=True)
     experiment: Mapped[str] = mapped_column(Text)
     name: Mapped[str | None] = mapped_column(Text)
     note: Mapped[str | None] = mapped_column(Text)
-    status: Mapped[str] = mapped_column(String(16))
+    status: Mapped[str] = mapped_column(String(16), index=True)
     error: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
@@ -136,6 +145,8 @@ def _add_setting_columns() -> None:
 
 _add_setting_columns()
 
+Index("ix_promptlab_runs_asked", func.coalesce(RunRow.asked_at, RunRow.created_at), RunRow.id)
+
 
 class VariantRow(Base):
     """Stores one variant of a run, and the MLflow run that shows it."""
@@ -159,7 +170,11 @@ class ImageRow(Base):
     """Stores one image asked for: owed, made or failed. A made one has a whole PNG at ``path``."""
 
     __tablename__ = "promptlab_images"
-    __table_args__ = (UniqueConstraint("run_id", "position"),)
+    __table_args__ = (
+        UniqueConstraint("run_id", "position"),
+        _index_where("ix_promptlab_images_unmade", "run_id", "status != 'MADE'"),
+        _index_where("ix_promptlab_images_asked_key", "asked_key", "asked_key IS NOT NULL"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     run_id: Mapped[int] = mapped_column(ForeignKey(RunRow.id))

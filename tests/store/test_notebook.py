@@ -1,6 +1,7 @@
 """The notebook: what goes in comes out, in a SQLite file and on a PostgreSQL server alike."""
 
 import dataclasses
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, event
 from sqlalchemy.exc import IntegrityError
 
 from promptlab.errors import NotFound, StoreError, WorkspaceError
@@ -198,6 +200,50 @@ def test_summaries_agree_with_the_whole_records(database, notebook):
         assert (summary.parent_run_id, summary.tracked, summary.name) == (None, False, None)
 
 
+def test_statements_take_any_number_of_runs(notebook):
+    """More than SQLite has variables for."""
+    run, many = begin(notebook), range(1, 40_001)
+    notebook.mark_requested(many)
+    assert notebook.last_run_id() == run.id
+    assert notebook.uids(many) == {run.id: run.uid}
+    notebook.add_images(run.id, [made(image) for image in run.images])
+    assert {image.status for image in notebook.owe_images(run.id, many[:-1]).images[1:]} == {ImageStatus.OWED}
+
+
+def test_last_run_is_the_one_asked_for_last(notebook):
+    """Begun, or asked for once more since; of several together the last."""
+    first, second, third = (begin(notebook).id for _ in range(3))
+    assert notebook.last_run_id() == third
+    notebook.mark_requested([first, second])
+    assert notebook.last_run_id() == second
+
+
+def test_queries_of_a_new_run_read_no_whole_table_of_images(in_file):
+    """What looks for runs and pictures that exist is answered from indexes, however many there are."""
+    notebook, plans = Notebook.at(in_file), []
+    keys = [request.recipe_key for request in requests_of(RESOLVED)]
+
+    @event.listens_for(Engine, "before_cursor_execute")
+    def explain(connection, cursor, statement, given, *_):
+        if statement.startswith("SELECT promptlab_"):
+            plans.extend(row[3] for row in cursor.execute(f"EXPLAIN QUERY PLAN {statement}", given).fetchall())
+
+    try:
+        notebook.same_run(keys, ENVIRONMENT, "warrior")
+        notebook.images_by_recipe_key(keys, ENVIRONMENT)
+        notebook.images_by_requested_key(keys, ENVIRONMENT)
+        notebook.unfinished()
+        notebook.untracked()
+        notebook.last_run_id()
+    finally:
+        event.remove(Engine, "before_cursor_execute", explain)
+    assert any("ix_promptlab_images_recipe_key" in step for step in plans)
+    by_less = re.compile(r"ix_promptlab_(images_linked|images_env|runs_env).*_id=\?\)$")
+    assert not [step for step in plans if by_less.search(step)]
+    assert not [step for step in plans if step.startswith("SCAN") and "USING" not in step]
+
+
+@pytest.mark.filterwarnings("ignore:.*expression-based index")  # of SQLite's; PostgreSQL's is compared
 def test_tables_made_by_migrations_equal_the_mapped_ones(database, execute):
     """Alembic sees our tables only, finds nothing to change, and leaves other tables alone."""
     execute("CREATE TABLE experiments (id INTEGER PRIMARY KEY)")
