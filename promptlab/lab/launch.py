@@ -16,6 +16,7 @@ from promptlab.lab.context import LabContext
 from promptlab.lab.execution.active_run import RunJob
 from promptlab.lab.execution.events import PromptsTruncated, RunReused, SweepCutShort, SweepStarted, Watch
 from promptlab.lab.execution.preflight import begin_sweep
+from promptlab.lab.execution.publisher import remove_leftovers
 from promptlab.lab.execution.weights import as_recorded
 from promptlab.lab.history.refs import find_run_or_image, find_sweep, find_sweep_runs
 from promptlab.plan import ResolvedSpec, TruncatedPrompt, requests_of
@@ -107,10 +108,16 @@ def resume(context: LabContext, ref: str | None, *, watch: Watch) -> tuple[RunRe
         return _resume_sweep(context, sweep_id, watch)
     if ref is not None:
         run = find_run_or_image(ref, context).run
-        return () if existing.is_whole(run) else _complete(context, [run], watch)
-    unfinished = [run_id for run_id in notebook.unfinished() if not context.locks.busy(run_id)]
+        if not existing.is_whole(run):
+            return _complete(context, [run], watch)
+        if not context.locks.busy(run.id):
+            _publish_left(context, [run], watch)
+        return ()
+    owing = notebook.unfinished()
+    unfinished = [run_id for run_id in owing if not context.locks.busy(run_id)]
     completed = _complete(context, [notebook.run(run_id) for run_id in unfinished], watch)
-    for sweep_id in dict.fromkeys(run.sweep_id for run in completed if run.sweep_id is not None):
+    left = _publish_left(context, notebook.runs(_left_unpublished(context, without=owing)), watch)
+    for sweep_id in dict.fromkeys(run.sweep_id for run in (*completed, *left) if run.sweep_id is not None):
         _publish_sweep(context, sweep_id, watch)
     for sweep_id, runs in context.cut_short_sweeps().items():
         watch(SweepCutShort(sweep_id=sweep_id, runs=runs))
@@ -171,6 +178,7 @@ def _complete(
     owing = [(place, run) for place, run in enumerate(runs) if run.id not in whole]
     for run_id in whole:
         watch(RunReused(run_id=run_id))
+    _publish_left(context, [run for run in runs if run.id in whole], watch)
     given = _as_recorded(context, runs) if resolved is None else resolved
     jobs = _jobs(context, [run for _, run in owing], [given[place] for place, _ in owing])
     context.notebook.mark_requested([run.id for run in runs])
@@ -191,6 +199,9 @@ def _complete_sweep(context: LabContext, sweep: SweepRecord, *, again: bool, wat
         runs = notebook.runs([one.run_id for one in sweep.runs])
         notebook.mark_requested([run.id for run in runs])
         owing = [run for run in runs if again or not context.existing_images.is_whole(run)]
+        if not again:
+            owed = {run.id for run in owing}
+            _publish_left(context, [run for run in runs if run.id not in owed], watch)
         if not owing and sweep.tracked_at is not None:
             return sweep
         jobs = _jobs(context, owing, _as_recorded(context, owing), again=again)
@@ -208,7 +219,24 @@ def _publish_sweep(context: LabContext, sweep_id: int, watch: Watch) -> SweepRec
     sweep = context.notebook.sweep(sweep_id)
     if context.cut_short_sweeps(sweep_id):
         return sweep
+    remove_leftovers(context.workspace.sweep_folder(sweep_id))
     return context.publisher.publish_sweep(sweep, watch)
+
+
+def _left_unpublished(context: LabContext, *, without: Sequence[int]) -> list[int]:
+    """Return the runs that ended and that nobody publishes, though MLflow knows nothing of them."""
+    untracked = sorted(set(context.notebook.untracked()).difference(without))
+    return [one for one in untracked if not context.publisher.is_published(one) and not context.locks.busy(one)]
+
+
+def _publish_left(context: LabContext, runs: Sequence[RunRecord], watch: Watch) -> list[RunRecord]:
+    """Publish those of ``runs``, all made, whose process was killed before it came to that; return them."""
+    left = [run for run in runs if not context.publisher.is_published(run.id)]
+    for run in left:  # each locked for itself: there may be more than a process may open
+        with context.locks.held([run]):
+            remove_leftovers(context.workspace.run_folder(run.id))
+            context.publisher.publish_run(run, watch)
+    return left
 
 
 def _jobs(

@@ -4,14 +4,16 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 
 import pytest
 
-from promptlab.errors import EngineError, InputError
+from promptlab.errors import EngineError, InputError, StoreError
 from promptlab.images.png import pixel_sha256, read_pixels
 from promptlab.lab import Lab
 from promptlab.lab.execution.events import ImagesGenerated, Interrupted
@@ -105,9 +107,49 @@ def test_run_killed_at_any_moment_is_completed_to_the_same_bytes(engine, wanted,
         run = agree(workspace)
         assert (run.status, len(run.made)) == (RunStatus.FINISHED, 12)
         assert {image.recipe_key: image.pixel_sha256 for image in run.images} == expected
-        # Grid and report are drawn when the run is whole: of one killed then, doctor finds what is half-written.
-        assert not list(workspace.run_folder(run.id).glob(".v*.tmp"))
+        assert {"grid.png", "report.html"} <= {path.name for path in workspace.run_folder(run.id).iterdir()}
+        assert not list(workspace.run_folder(run.id).glob(".*.tmp"))
     process.close()
+
+
+def killed_while_published(lab):
+    """A run whose process was killed while it drew the report; nothing of it is in MLflow."""
+    run = lab.run(SPEC)
+    folder = lab.workspace.run_folder(run.id)
+    (folder / "report.html").rename(folder / ".report.html.0123456789abcdef.tmp")
+    (folder / ".grid.png.0123456789abcdef.tmp").touch()
+    with closing(sqlite3.connect(lab.workspace.database)) as database:
+        database.execute("UPDATE promptlab_runs SET tracked_at = NULL")
+        database.commit()
+    return folder
+
+
+@pytest.mark.parametrize("then", ["the same command", "resume", "resume of it"])
+def test_run_killed_while_it_was_published_is_published_by_who_comes_next(lab, then):
+    """Its pictures are whole and are not made again; grid, report and MLflow are seen to, and nothing is left over."""
+    folder = killed_while_published(lab)
+    lab.engine.painted.clear()
+    {"the same command": lambda: lab.run(SPEC), "resume": lab.resume, "resume of it": lambda: lab.resume("1")}[then]()
+    assert not lab.engine.painted
+    assert {"grid.png", "report.html"} <= {path.name for path in folder.iterdir()}
+    assert not list(folder.glob(".*.tmp"))
+    assert lab.notebook.run(1).tracked_at is not None
+
+
+def test_run_folder_that_is_a_link_is_not_written_through(lab, tmp_path):
+    """What lies elsewhere stays as it is; all of ``images`` may lie on another disk."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    lab.workspace.run_folder(1).parent.symlink_to(tmp_path / "disk")
+    (tmp_path / "disk").mkdir()
+    lab.workspace.run_folder(1).symlink_to(elsewhere)
+    with pytest.raises(StoreError, match=r"00001 is a link, .* make all of images/ a link"):
+        lab.run(SPEC)
+    assert not list(elsewhere.iterdir())
+    lab.workspace.run_folder(1).unlink()
+    (run,) = lab.resume()
+    assert len(list((tmp_path / "disk" / "00001").glob("v*.png"))) == 8
+    assert run.status is RunStatus.FINISHED
 
 
 def kill(process):

@@ -6,10 +6,26 @@ from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
+from promptlab.errors import StoreError
 from promptlab.store.lock_table import LockKind, LockTable
 from promptlab.workspace import Workspace
 
-__all__ = ["FileLocks"]
+__all__ = ["FileLocks", "make_folder"]
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of a run or sweep, unless it is there.
+
+    Raises:
+        StoreError: where its name is a link: what lies there is not ours to write into. The folder of all of them may
+            be one, to another disk.
+    """
+    if folder.is_symlink():
+        raise StoreError(
+            f"{folder} is a link, and pictures are written into the workspace's own folders; "
+            f"remove it, or make all of {folder.parent.name}/ a link"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 class FileLocks(LockTable):
@@ -23,7 +39,11 @@ class FileLocks(LockTable):
         """See :meth:`LockTable.take`."""
         lock, times = self._held.get((kind, number)) or (FileLock(self._path(kind, number)), 0)
         if not times:
-            Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+            folder = Path(lock.lock_file).parent
+            if kind in ("run", "sweep"):
+                make_folder(folder)
+            else:  # all of them: may be a link
+                folder.mkdir(parents=True, exist_ok=True)
             try:
                 lock.acquire(timeout=timeout)
             except Timeout:

@@ -5,6 +5,7 @@ Invariant: a run is whole in the database before it is published, and nothing th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -19,7 +20,16 @@ from promptlab.store.notebook import Notebook
 from promptlab.tracking import AddressReport, Tracker
 from promptlab.workspace import Workspace
 
-__all__ = ["Publisher"]
+__all__ = ["Publisher", "remove_leftovers"]
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a process that was killed left half written in the folder of a run or sweep.
+
+    Nobody else may be writing there: whoever calls holds the lock of the run or sweep.
+    """
+    for leftover in folder.glob(".*.tmp"):
+        leftover.unlink(missing_ok=True)
 
 
 class Publisher:
@@ -57,6 +67,15 @@ class Publisher:
         except StoreError as error:
             watch(GridFailed(run_id=run.id, reason=str(error)))
         return self.track_run(run, watch)
+
+    def is_published(self, run_id: int) -> bool:
+        """Return whether the grid and the report of a run are there, and nothing half written is beside them."""
+        try:
+            names = {entry.name for entry in os.scandir(self._workspace.run_folder(run_id))}
+        except OSError:
+            return False
+        drawn = {self._workspace.grid(run_id).name, self._workspace.report(run_id).name}
+        return drawn <= names and not any(name.startswith(".") and name.endswith(".tmp") for name in names)
 
     def publish_sweep(self, sweep: SweepRecord, watch: Watch) -> SweepRecord:
         """Draw the overview and write the report of a sweep that has runs, and record it above them in MLflow."""
@@ -96,7 +115,8 @@ class Publisher:
         """
         if self._recorded(lambda recorder: recorder.record_run(run.id)):
             return self._notebook.run(run.id)
-        read_at = datetime.now(UTC)
+        with self._notebook.database.writing("looking at what was said"):
+            read_at = datetime.now(UTC)  # what is of an earlier time was written by now: writers take turns
         run = self._notebook.run(run.id)
         parent = None if run.parent_run_id is None else self._notebook.run(run.parent_run_id)
         recorded = self._tracker.record(

@@ -42,10 +42,11 @@ from promptlab.lab.execution.events import (
     Watch,
 )
 from promptlab.lab.execution.existing_images import ExistingImages
+from promptlab.lab.execution.file_locks import make_folder
 from promptlab.lab.execution.image_writer import ImageWriter
 from promptlab.lab.execution.interrupts import Interrupts
 from promptlab.lab.execution.locks import RunLocks
-from promptlab.lab.execution.publisher import Publisher
+from promptlab.lab.execution.publisher import Publisher, remove_leftovers
 from promptlab.plan import ImageRequest
 from promptlab.records import RunRecord
 from promptlab.store.notebook import Notebook
@@ -115,9 +116,8 @@ class Runner:
     def _activate(self, job: RunJob, *, alone: bool) -> ActiveRun:
         """Get a run ready to be made: of several, each is started when its turn comes."""
         folder = self._workspace.run_folder(job.run.id)
-        folder.mkdir(parents=True, exist_ok=True)
-        for leftover in folder.glob(".*.tmp"):
-            leftover.unlink(missing_ok=True)  # of a process that was killed while it wrote
+        make_folder(folder)
+        remove_leftovers(folder)
         run = self._notebook.start_run(job.run.id) if alone else job.run
         if not job.again:
             run = self._existing.link(run, job.environment)

@@ -66,7 +66,7 @@ def _run_id(name: str, notebook: Notebook) -> int:
 
 
 def _at_position(run: RunRecord, position: int, ref: str) -> RunOrImage:
-    if position >= len(run.images):
+    if not 0 <= position < len(run.images):  # a file says of itself what it likes
         raise NotFound(
             "image", ref, allowed=f"{run.id}/0 to {run.id}/{len(run.images) - 1}", hint=f"promptlab show {run.id}"
         )
@@ -167,7 +167,9 @@ def _image_of_file(ref: str, notebook: Notebook) -> RunOrImage:
     run = notebook.run_by_uid(uid) if what == "run" else None
     if run is None:
         raise _not_from_here(ref)
-    return RunOrImage(run=run, position=None if described is None else described.position)
+    if described is None:
+        return RunOrImage(run=run)
+    return _at_position(run, described.position, f"{run.id}/{described.position}")
 
 
 def _not_from_here(ref: str) -> InputError:

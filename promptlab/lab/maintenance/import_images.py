@@ -27,6 +27,7 @@ from promptlab.images.foreign.texts import texts_of
 from promptlab.images.grid_metadata import GridMetadata
 from promptlab.images.metadata import CHUNK, ImageMetadata
 from promptlab.images.png import pixel_sha256, read_pixels, write_png
+from promptlab.lab.execution.file_locks import make_folder
 from promptlab.lab.maintenance.claims import Claim
 from promptlab.lab.maintenance.rebuild import rebuild_run
 from promptlab.lab.maintenance.scan import ImportResult, scan_files
@@ -203,7 +204,7 @@ class Importer:
         )  # fmt: skip
         run = self._notebook.restore_run(record, {})
         home = self._workspace.run_folder(run.id) / self._workspace.image_name(0, spec.seeds[0])
-        home.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(home.parent)
         if path.suffix.lower() == ".png" and CHUNK not in texts:
             _put(path, home, link=self._workspace.root in path.resolve().parents)
         else:
@@ -260,7 +261,7 @@ def _put(path: Path, home: Path, *, link: bool) -> None:
     Args:
         link: whether both may be one file; a file outside of the workspace may be changed by others.
     """
-    home.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(home.parent)
     if home.exists() and home.samefile(path):
         return
     beside = home.with_name(f".{home.name}.{uuid.uuid4().hex}.tmp")
