@@ -32,13 +32,19 @@ def current(workspace: str | None) -> None:
 @db.command()
 @workspace_options
 def upgrade(workspace: str | None) -> None:
-    """Make the tables, or bring older ones up to date after a backup beside the file."""
+    """Make the tables, or bring older ones up to date after a backup beside the file: MLflow's as well.
+
+    An older MLflow than this PromptLab's cannot read the file afterwards.
+    """
     lab = open_lab(workspace)
+    mlflow = lab.maintenance.upgrade_mlflow()
     before, head = lab.maintenance.upgrade()
     if before == head:
         echo(f"schema {head} already")
     else:
         echo(f"schema {before or 'none'} → {head}")
+    if mlflow is not None:
+        echo(f"MLflow's schema {mlflow[0]} → {mlflow[1]}")
 
 
 @db.command()

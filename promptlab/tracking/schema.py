@@ -13,7 +13,7 @@ import os
 import re
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from contextlib import closing, contextmanager
 from functools import cache
 from importlib.util import find_spec
@@ -32,6 +32,7 @@ __all__ = [
     "locked",
     "make_schema",
     "translate_errors",
+    "upgrade_schema",
 ]
 
 
@@ -111,9 +112,15 @@ def has_schema(workspace: Workspace) -> bool:
     Imports no mlflow; 1–10 ms.
 
     Raises:
-        TrackerError: when a newer MLflow made them: the installed one cannot read them, and must not try.
+        TrackerError: when a newer MLflow made them, or an older one: the installed one cannot read them, and must not
+            try; a file that somebody's older MLflow shows is upgraded when one asks for it.
     """
     version, (known, head) = _version(workspace), _revisions()
+    if version in known - {head}:
+        raise TrackerError(
+            f"{workspace.database} has the tables of an older MLflow (schema {version}), which no longer reads them "
+            "once they are upgraded; type, to copy and upgrade the file: promptlab db upgrade"
+        )
     if version is not None and known and version not in known:
         raise TrackerError(
             f"{workspace.database} was last opened by a newer MLflow (schema {version}) than the installed one; "
@@ -134,6 +141,35 @@ def make_schema(workspace: Workspace) -> None:
     with locked(workspace):
         if not has_schema(workspace):
             _make(workspace)
+
+
+def upgrade_schema(workspace: Workspace, backup: Callable[[], Path]) -> tuple[str, str] | None:
+    """Upgrade the tables of an older MLflow, by its own migrations.
+
+    Args:
+        backup: copies the file before anything is changed; called where there is something to upgrade.
+
+    Returns:
+        The schema that they had and the one that they have; None where they are not an older MLflow's.
+
+    Raises:
+        TrackerError: when MLflow could not; the sentence names the copy.
+    """
+    version, (known, head) = _version(workspace), _revisions()
+    if version is None or head is None or version not in known - {head}:
+        return None
+    with locked(workspace):
+        copy = backup()
+        with translate_errors(f"MLflow's tables could not be upgraded; {copy} is the file as it was"):
+            import_mlflow_quietly()
+            from mlflow.store.db.utils import _upgrade_db, create_sqlalchemy_engine_with_retry
+
+            engine = create_sqlalchemy_engine_with_retry(database_uri(workspace))  # type: ignore[no-untyped-call]
+            try:
+                _upgrade_db(engine)  # type: ignore[no-untyped-call]
+            finally:
+                engine.dispose()
+    return version, head
 
 
 @contextmanager

@@ -94,6 +94,45 @@ def test_has_schema_of_a_newer_mlflow_is_refused(workspace):
         MlflowTracker(workspace).prepare()
 
 
+def older_tables(database, revision):
+    """The tables of an MLflow of an earlier revision, with a run in its first experiment, in a new file."""
+    from alembic import command
+    from mlflow.store.db.utils import _get_alembic_config
+    from mlflow.store.tracking.dbmodels.initial_models import Base
+    from sqlalchemy import create_engine
+
+    engine = create_engine(f"sqlite:///{database}")
+    Base.metadata.create_all(engine)
+    config = _get_alembic_config(f"sqlite:///{database}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    engine.dispose()
+    with closing(sqlite3.connect(database)) as plain:
+        plain.execute(
+            "INSERT INTO experiments (name, artifact_location, lifecycle_stage) VALUES ('theirs', '/x', 'active')"
+        )
+        plain.commit()
+
+
+def test_upgrade_schema_of_an_older_mlflow_keeps_its_rows(tmp_path):
+    """Recording into it is refused by a line that says what to type; upgraded, it is recorded into."""
+    workspace = Workspace.at(tmp_path)
+    older_tables(workspace.database, "5b0e9adcef9c")  # of MLflow 2.14
+    tracker = MlflowTracker(workspace)
+    with pytest.raises(TrackerError, match=r"older MLflow \(schema 5b0e9adcef9c\).*type.*: promptlab db upgrade$"):
+        tracker.prepare()
+    copies = []
+    before, after = schema.upgrade_schema(workspace, lambda: copies.append(1) or tmp_path / "copy")
+    assert (before, has_schema(workspace), copies) == ("5b0e9adcef9c", True, [1])
+    assert schema.upgrade_schema(workspace, lambda: copies.append(2)) is None
+    assert (copies, after) == ([1], schema._revisions()[1])
+    tracker.prepare()
+    with closing(sqlite3.connect(workspace.database)) as plain:
+        assert ("theirs",) in plain.execute("SELECT name FROM experiments").fetchall()
+    tracker.close()
+
+
 def test_make_schema_in_a_file_that_is_no_database_is_one_line(tmp_path):
     """And at once: MLflow alone would try for minutes."""
     (tmp_path / "mlflow.db").write_bytes(b"no database, whatever its name" * 100)

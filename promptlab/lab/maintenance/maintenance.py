@@ -173,6 +173,21 @@ class Maintenance:
         self._context.check()
         return self._context.database.upgrade(), HEAD
 
+    def upgrade_mlflow(self) -> tuple[str, str] | None:
+        """Upgrade the tables of an older MLflow in the workspace's file by its own migrations, after a backup.
+
+        Returns:
+            The schema that they had and the one that they have; None where there are none, or none that are older.
+
+        Raises:
+            TrackerError: when they could not be upgraded; the sentence names the copy.
+        """
+        from promptlab.store.sqlite import SqliteDatabase
+        from promptlab.tracking.schema import upgrade_schema
+
+        workspace = self._context.workspace
+        return upgrade_schema(workspace, lambda: SqliteDatabase(workspace.database).backup(None))
+
     def backup(self, file: Path | None = None) -> Path:
         """Copy the database, also while others write to it; return the copy.
 
