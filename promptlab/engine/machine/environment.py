@@ -7,6 +7,7 @@ user, no token.
 from __future__ import annotations
 
 import platform
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
@@ -90,13 +91,16 @@ def _cuda(device: object) -> dict[str, Scalar]:
     }
 
 
+@cache
 def _version(name: str) -> str | None:
+    """Return the version that was there when first asked: what this process has loaded, or will load."""
     try:
         return version(name)
     except PackageNotFoundError:
         return None
 
 
+@cache
 def _driver() -> str | None:
     """Return the version of the NVIDIA driver, as the kernel module says."""
     about = Path("/proc/driver/nvidia/version")
@@ -104,6 +108,7 @@ def _driver() -> str | None:
     return next((word for word in words if word[:1].isdigit() and word.count(".") >= 1), None)
 
 
+@cache
 def _cpu_name() -> str:
     """Return the processor's model: kernels are chosen by it, so another one may round otherwise."""
     about = Path("/proc/cpuinfo")
