@@ -53,7 +53,7 @@ def pytest_ignore_collect(collection_path, config):
     return None
 
 
-_MAKES_A_WORKSPACE = {"prepared_database", "all_tables"}
+_MAKES_A_WORKSPACE = {"prepared_database", "needed_database", "all_tables"}
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -139,20 +139,23 @@ def all_tables(tmp_path_factory):
     return made_once("all", tmp_path_factory, make)
 
 
-@pytest.fixture
-def prepared_database(request):
-    """A file that has the tables which a test needs."""
-    return request.getfixturevalue("all_tables" if looks_at_mlflow(request) else "our_tables")
-
-
-def looks_at_mlflow(request):
-    return request.node.get_closest_marker("mlflow") is not None
+@pytest.fixture(scope="session")
+def prepared_database(our_tables):
+    """The same. Whoever asks for this one makes something in a workspace, and is marked slow."""
+    return our_tables
 
 
 @pytest.fixture
-def workspace(tmp_path, prepared_database):
+def needed_database(request):
+    """A file with the tables that a test needs."""
+    looks_at_mlflow = request.node.get_closest_marker("mlflow") is not None
+    return request.getfixturevalue("all_tables" if looks_at_mlflow else "prepared_database")
+
+
+@pytest.fixture
+def workspace(tmp_path, needed_database):
     """A fresh workspace whose tables are there, in a folder with a blank in its name."""
-    return prepared_workspace(tmp_path / "work space", prepared_database)
+    return prepared_workspace(tmp_path / "work space", needed_database)
 
 
 @pytest.fixture(scope="session")
@@ -162,7 +165,7 @@ def made_workspaces(tmp_path_factory):
 
 
 @pytest.fixture
-def begin_from(made_workspaces, prepared_database, workspace, painter):
+def begin_from(made_workspaces, needed_database, workspace, painter):
     """Begin a test with what ``make(lab)`` makes: ``lab = begin_from(make)``.
 
     It is carried out once in a test run; each test has a copy, and may change it.
@@ -170,9 +173,9 @@ def begin_from(made_workspaces, prepared_database, workspace, painter):
 
     def begun(make):
         made, folder = made_workspaces
-        key = make, prepared_database
+        key = make, needed_database
         if key not in made:
-            made[key] = prepared_workspace(folder / str(len(made)), prepared_database)
+            made[key] = prepared_workspace(folder / str(len(made)), needed_database)
             make(Lab(made[key], engine=Painter()))
         copy_workspace(made[key], workspace)
         return Lab(workspace, engine=painter)

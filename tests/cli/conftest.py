@@ -15,7 +15,7 @@ def terminal_spelling():
 
 
 @pytest.fixture
-def begin_with(made_workspaces, prepared_database, workspace, monkeypatch):
+def begin_with(made_workspaces, needed_database, workspace, monkeypatch):
     """Begin a test in a workspace where commands were typed: ``begin_with(("run", "a fox"), ...)``.
 
     They are carried out once in a test session; each test has a copy of what they made, and may change it.
@@ -25,9 +25,9 @@ def begin_with(made_workspaces, prepared_database, workspace, monkeypatch):
     made, folder = made_workspaces
 
     def begun(*commands):
-        key = commands, prepared_database
+        key = commands, needed_database
         if key not in made:
-            space = prepared_workspace(folder / str(len(made)), prepared_database)
+            space = prepared_workspace(folder / str(len(made)), needed_database)
             with monkeypatch.context() as patched:
                 patched.setenv("PROMPTLAB_ENGINE", "painter")
                 patched.setenv("PROMPTLAB_WORKSPACE", str(space.root))

@@ -49,11 +49,11 @@ def workspace(generation, tmp_path):
 
 
 @pytest.fixture
-def empty(tmp_path, prepared_database):
+def empty(tmp_path, needed_database):
     """A workspace without a run."""
     folder = tmp_path / "empty"
     folder.mkdir()
-    shutil.copy(prepared_database, folder / "mlflow.db")
+    shutil.copy(needed_database, folder / "mlflow.db")
     return folder
 
 

@@ -74,13 +74,13 @@ def agree(workspace):
         *(pytest.param(engine, 20, marks=pytest.mark.exhaustive) for engine in ("painter", "diffusers")),
     ],
 )
-def test_run_killed_at_any_moment_is_completed_to_the_same_bytes(engine, wanted, tmp_path, prepared_database):
+def test_run_killed_at_any_moment_is_completed_to_the_same_bytes(engine, wanted, tmp_path, needed_database):
     """kill -9, some times in all over some runs; then resume: the bytes of an undisturbed run."""
 
     def fresh(name):
         workspace = Workspace.at(tmp_path / name)
         workspace.root.mkdir()
-        shutil.copy(prepared_database, workspace.database)
+        shutil.copy(needed_database, workspace.database)
         return workspace
 
     undisturbed, process = fresh("undisturbed"), Victim(engine, fresh("scratch"))

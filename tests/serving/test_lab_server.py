@@ -127,7 +127,7 @@ def test_status_tells_model_memory_jobs_and_time_left(served, workspace):
 
 
 @pytest.mark.mlflow
-def test_workspace_that_was_deleted_is_begun_anew(served, workspace, prepared_database):
+def test_workspace_that_was_deleted_is_begun_anew(served, workspace, needed_database):
     """Nothing of it stays open in a server: rows, pictures and MLflow's pages are those of the new folder."""
     for _ in range(2):
         lab = RemoteLab(served, workspace)
@@ -136,7 +136,7 @@ def test_workspace_that_was_deleted_is_begun_anew(served, workspace, prepared_da
         assert lab.maintenance.doctor() == ()
         shutil.rmtree(workspace.root)
         workspace.root.mkdir()
-        shutil.copy(prepared_database, workspace.database)
+        shutil.copy(needed_database, workspace.database)
 
 
 def test_server_whose_code_has_changed_ends_after_its_job(tmp_path):

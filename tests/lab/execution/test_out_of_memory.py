@@ -168,14 +168,14 @@ def test_rerun_inherits_the_size_that_its_source_was_made_at(workspace):
 
 
 @pytest.mark.mlflow
-def test_run_made_smaller_is_sound_and_comes_back_from_its_pictures(short, tmp_path, prepared_database):
+def test_run_made_smaller_is_sound_and_comes_back_from_its_pictures(short, tmp_path, needed_database):
     """Rows, pictures and MLflow agree; a lost database is put back together from grid and pictures, or these alone."""
     run = short.run(SPEC)
     assert short.maintenance.doctor() == ()
     for name, wanted in (("whole", "*"), ("pictures", "v*.png")):
         there = Workspace.at(tmp_path / name)
         there.root.mkdir()
-        shutil.copy(prepared_database, there.database)
+        shutil.copy(needed_database, there.database)
         other = Lab(there, engine=Painter())
         files = sorted((short.workspace.run_folder(run.id)).glob(wanted))
         other.maintenance.import_images([str(path) for path in files if path.suffix == ".png"])
