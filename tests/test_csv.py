@@ -43,3 +43,9 @@ def test_csv_line_end_in_a_cell_ends_no_row(text):
 def test_csv_number_and_harmless_text_stay(value, written):
     """Numbers are computed with, also where they were kept as text; words stay as they are."""
     assert csv_text([["a", value]]) == f"a,{written}\n"
+
+
+def test_csv_raw_text_is_what_it_was():
+    """A program reads back what was written, formulas too; line ends still end no row."""
+    texts = ["=1", "-", "@a", "\t=1", "\r=1", "a\r\nb", 'a"b,c', "'=1"]
+    assert list(csv.reader(io.StringIO(csv_text([texts], raw=True), newline=""))) == [texts]

@@ -14,7 +14,7 @@ from promptlab.cli.inline_pictures import show_picture
 from promptlab.cli.output import echo
 from promptlab.cli.param_types import integer
 from promptlab.cli.paths import shown_path
-from promptlab.cli.render.csv import check_one_format, csv_lines
+from promptlab.cli.render.csv import CsvForm, check_one_format, csv_lines, csv_options
 from promptlab.cli.render.ranking import kept_votes_line, ranking_lines, ranking_rows, verdict_line
 from promptlab.cli.telling import tell, wait_option
 from promptlab.errors import InputError
@@ -125,10 +125,10 @@ def _key() -> str:
               help="What is asked about: a setting, such as steps or vae, wordings, words or seeds.")  # fmt: skip
 @click.option("--experiment", metavar="NAME", help="Only pictures of this experiment.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@click.option("--csv", "as_csv", is_flag=True, help="As CSV.")
+@csv_options()
 @workspace_options
 def best(
-    refs: tuple[str, ...], by: str, experiment: str | None, as_json: bool, as_csv: bool, workspace: str | None
+    refs: tuple[str, ...], by: str, experiment: str | None, as_json: bool, as_csv: CsvForm | None, workspace: str | None
 ) -> None:
     """Rank the values of a setting, wordings, words or seeds by all votes and stars.
 
@@ -149,7 +149,7 @@ def best(
         echo(json.dumps(told, indent=2, ensure_ascii=False))
     elif as_csv:
         columns = ("value", "liked", "low", "high", "won", "lost", "tied", "stars", "rated")
-        echo(csv_lines(columns, ranking_rows(found)))
+        echo(csv_lines(columns, ranking_rows(found), as_csv))
     else:
         lines = ranking_lines(by.upper(), found.ranking, found) if found.ranking.standings or found.stars else []
         echo("\n".join([*lines, verdict_line(found.ranking)]))

@@ -10,7 +10,7 @@ from promptlab.cli.context import open_lab, tracking_option, workspace_options
 from promptlab.cli.inline_pictures import show_option, show_picture
 from promptlab.cli.output import echo
 from promptlab.cli.progress import ProgressDisplay
-from promptlab.cli.render.csv import check_one_format
+from promptlab.cli.render.csv import CsvForm, check_one_format, csv_options
 from promptlab.cli.render.effect_table import effect_csv, effect_json, effect_lines
 from promptlab.cli.warm import open_warm_lab, server_options
 from promptlab.errors import InputError, UnknownValue
@@ -28,7 +28,7 @@ __all__ = ["effect"]
 @click.option("--score", metavar="clip", help="'clip': the CLIP score of each wording against its own prompt, too.")
 @click.option("--device", metavar="DEVICE", help="Where CLIP runs. [default: the first that is there]")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@click.option("--csv", "as_csv", is_flag=True, help="As CSV: a line a wording, then a line a pair.")
+@csv_options("As CSV: a line a wording, then a line a pair.")
 @show_option
 @workspace_options
 @tracking_option
@@ -39,7 +39,7 @@ def effect(
     score: str | None,
     device: str | None,
     as_json: bool,
-    as_csv: bool,
+    as_csv: CsvForm | None,
     show: bool | None,
     workspace: str | None,
     tracking_uri: str | None,
@@ -67,7 +67,7 @@ def effect(
     if as_json:
         echo(json.dumps(effect_json(found, source.run), indent=2, ensure_ascii=False))
     elif as_csv:
-        echo(effect_csv(found, source.run), nl=False)
+        echo(effect_csv(found, source.run, as_csv), nl=False)
     else:
         show_picture(lab.workspace.effect(source.run.id), show)
         echo("\n".join(effect_lines(found, source.run, lab.workspace)))

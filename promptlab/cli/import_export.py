@@ -67,8 +67,12 @@ def import_pictures(paths: tuple[str, ...], experiment: str, as_json: bool, work
     help="Of JPEG and WebP.",
 )
 @click.option("--lossless", is_flag=True, help="WebP with the very same pixels.")
+@click.option("--csv-raw", "raw_csv", is_flag=True,
+              help="images.csv for programs: texts that a spreadsheet would compute stay as they are.")  # fmt: skip
 @workspace_options
-def export(ref: str, to: str | None, kind: str | None, quality: int, lossless: bool, workspace: str | None) -> None:
+def export(
+    ref: str, to: str | None, kind: str | None, quality: int, lossless: bool, raw_csv: bool, workspace: str | None
+) -> None:
     """Write a run, a sweep or a picture to files that need no workspace.
 
     A run is its pictures, grid, report, an experiment file that makes it again, and all records as JSON and CSV. JPEG
@@ -88,5 +92,5 @@ def export(ref: str, to: str | None, kind: str | None, quality: int, lossless: b
         raise UnknownValue("--format", asked, FORMATS, hint="--format jpeg")
     picture = ImageFormat(format=asked, quality=quality, lossless=lossless)
     lab = open_lab(workspace)
-    done = lab.maintenance.export(ref, target, image_format=picture)
+    done = lab.maintenance.export(ref, target, image_format=picture, raw_csv=raw_csv)
     echo(f"{counted(done.pictures, 'picture')}: {shown_path(done.path.absolute())}")

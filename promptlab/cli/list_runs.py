@@ -7,7 +7,7 @@ import click
 from promptlab.cli.context import open_lab, workspace_options
 from promptlab.cli.output import echo
 from promptlab.cli.param_types import integer
-from promptlab.cli.render.csv import check_one_format, csv_lines
+from promptlab.cli.render.csv import CsvForm, check_one_format, csv_lines, csv_options
 from promptlab.cli.render.run_list import summary_lines
 from promptlab.errors import InputError
 
@@ -20,9 +20,9 @@ __all__ = ["list_runs"]
     "--limit", type=integer("--limit", "20"), default=20, show_default=True, help="At most so many; 0 for all."
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@click.option("--csv", "as_csv", is_flag=True, help="As CSV.")
+@csv_options()
 @workspace_options
-def list_runs(experiment: str | None, limit: int, as_json: bool, as_csv: bool, workspace: str | None) -> None:
+def list_runs(experiment: str | None, limit: int, as_json: bool, as_csv: CsvForm | None, workspace: str | None) -> None:
     """List the runs of the workspace, newest first."""
     check_one_format(as_json=as_json, as_csv=as_csv)
     if limit < 0:
@@ -41,7 +41,7 @@ def list_runs(experiment: str | None, limit: int, as_json: bool, as_csv: bool, w
         from promptlab.records import RunSummary, plain
 
         columns = [field.name for field in dataclasses.fields(RunSummary)]
-        echo(csv_lines(columns, map(plain, summaries)))
+        echo(csv_lines(columns, map(plain, summaries), as_csv))
     elif summaries:
         echo("\n".join(summary_lines(summaries)))
     else:

@@ -13,7 +13,7 @@ import click
 from promptlab.cli.context import open_lab, workspace_options
 from promptlab.cli.output import echo
 from promptlab.cli.param_types import ParsedType, integer
-from promptlab.cli.render.csv import check_one_format, csv_lines
+from promptlab.cli.render.csv import CsvForm, check_one_format, csv_lines, csv_options
 from promptlab.cli.render.search_hits import hit_lines
 from promptlab.cli.render.word_diff import Terminal
 from promptlab.errors import InputError
@@ -58,10 +58,10 @@ def _since(text: str) -> datetime:
     "--limit", type=integer("--limit", "20"), default=20, show_default=True, help="At most so many; 0 for all."
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@click.option("--csv", "as_csv", is_flag=True, help="As CSV.")
+@csv_options()
 @workspace_options
 def search(
-    words: tuple[str, ...], limit: int, as_json: bool, as_csv: bool, workspace: str | None, **typed: Any
+    words: tuple[str, ...], limit: int, as_json: bool, as_csv: CsvForm | None, workspace: str | None, **typed: Any
 ) -> None:
     """Find pictures by their words: prompts, negative prompts, templates, labels, notes, names of runs.
 
@@ -87,7 +87,7 @@ def search(
         echo(json.dumps([{"image": one.ref, **plain(one)} for one in shown], indent=2, ensure_ascii=False))
     elif as_csv:
         columns = ["image", *(field.name for field in dataclasses.fields(SearchHit))]
-        echo(csv_lines(columns, ({"image": one.ref, **plain(one)} for one in shown)))
+        echo(csv_lines(columns, ({"image": one.ref, **plain(one)} for one in shown), as_csv))
     elif shown:
         echo("\n".join(hit_lines(shown, wanted, Terminal.here())))
         if len(found) > len(shown):

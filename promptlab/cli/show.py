@@ -12,7 +12,7 @@ import click
 from promptlab.cli.context import open_lab, workspace_options
 from promptlab.cli.inline_pictures import show_option, show_picture
 from promptlab.cli.output import echo
-from promptlab.cli.render.csv import check_one_format
+from promptlab.cli.render.csv import CsvForm, check_one_format, csv_options
 from promptlab.cli.render.image_csv import images_csv
 from promptlab.cli.render.imported import origin_lines
 from promptlab.cli.render.records import image_lines, show_lines
@@ -23,6 +23,7 @@ from promptlab.workspace import Workspace
 if TYPE_CHECKING:
     from promptlab.images.foreign import ForeignMetadata
     from promptlab.lab.history.rerun import RunOrImage
+    from promptlab.records import SweepRecord
 
 __all__ = ["show"]
 
@@ -30,10 +31,10 @@ __all__ = ["show"]
 @click.command()
 @click.argument("ref", metavar="RUN|last|IMAGE|sweep:N")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@click.option("--csv", "as_csv", is_flag=True, help="The images as CSV, each with its words and setting.")
+@csv_options("The images as CSV, each with its words and setting.")
 @show_option
 @workspace_options
-def show(ref: str, as_json: bool, as_csv: bool, show: bool | None, workspace: str | None) -> None:
+def show(ref: str, as_json: bool, as_csv: CsvForm | None, show: bool | None, workspace: str | None) -> None:
     """Show everything recorded about a run (3, last), an image (3/12, or its file) or a sweep (sweep:2)."""
     check_one_format(as_json=as_json, as_csv=as_csv)
     lab = open_lab(workspace)
@@ -45,7 +46,7 @@ def show(ref: str, as_json: bool, as_csv: bool, show: bool | None, workspace: st
         if as_json:
             echo(json.dumps({"sweep": plain(sweep)}, indent=2, ensure_ascii=False))
         elif as_csv:
-            echo(images_csv(lab.history.find(str(one.run_id)).run for one in sweep.runs))
+            echo(images_csv((lab.history.find(str(one.run_id)).run for one in sweep.runs), as_csv))
         else:
             show_picture(lab.workspace.sweep_grid(sweep_id, 1), show)
             echo("\n".join(sweep_lines(sweep, lab.history.list(), lab.workspace, most=len(sweep.runs))))
@@ -56,7 +57,7 @@ def show(ref: str, as_json: bool, as_csv: bool, show: bool | None, workspace: st
         record = {"run": plain(source.run)} | ({} if image is None else {"image": plain(image)})
         echo(json.dumps(record, indent=2, ensure_ascii=False))
     elif as_csv:
-        echo(images_csv([source.run], source.position))
+        echo(images_csv([source.run], as_csv, source.position))
     elif image is None:
         show_picture(lab.workspace.grid(source.run.id), show)
         echo("\n".join(show_lines(source.run, lab.workspace)))
@@ -66,10 +67,13 @@ def show(ref: str, as_json: bool, as_csv: bool, show: bool | None, workspace: st
         echo("\n".join(image_lines(source.run, image, lab.workspace)))
 
 
-def _told_lines(ref: str, told: RunOrImage | ForeignMetadata, workspace: Workspace, *, as_json: bool) -> Iterator[str]:
+def _told_lines(
+    ref: str, told: RunOrImage | SweepRecord | ForeignMetadata, workspace: Workspace, *, as_json: bool
+) -> Iterator[str]:
     """Yield what a file says whose run is not in this workspace, and what to type to take it in."""
     from promptlab.expand.experiment_file.writer import write_experiment
     from promptlab.images.foreign import ForeignMetadata
+    from promptlab.records import SweepRecord
 
     if as_json:
         yield json.dumps({"file": ref, "says": plain(told)}, indent=2, ensure_ascii=False)
@@ -77,6 +81,9 @@ def _told_lines(ref: str, told: RunOrImage | ForeignMetadata, workspace: Workspa
     if isinstance(told, ForeignMetadata):
         yield from origin_lines(ref, told.program, told.lost)
         yield write_experiment(told.spec.vary(device=None)).rstrip()
+    elif isinstance(told, SweepRecord):
+        yield f"{ref} is the overview of a sweep of another workspace, and says:"
+        yield from sweep_lines(told, (), workspace, most=len(told.runs))[:-2]  # what to type next is for sweeps here
     else:
         yield f"{ref} was made in another workspace, and says:"
         image = None if told.position is None else told.run.images[told.position]

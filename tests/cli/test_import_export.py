@@ -102,6 +102,20 @@ def test_show_file_of_elsewhere_says_what_it_says(promptlab, workspace, theirs, 
     assert not (tmp_path / "away").exists()
 
 
+def test_show_overview_of_elsewhere_says_its_runs(promptlab, workspace, tmp_path):
+    """A sweep of another workspace is named with its axes and runs; in its own it is shown as ever."""
+    promptlab("run", "a fox", "--seeds", "0", "--steps", "5", "--steps", "9")
+    overview = str(workspace.sweep_grid(1, 1))
+    said = promptlab("show", overview, "--workspace", str(tmp_path / "away"))
+    assert said.out.startswith(
+        f"{overview} is the overview of a sweep of another workspace, and says:\nsweep 1: 2 runs"
+    )
+    assert "STEPS" in said.out
+    assert said.out.endswith(f"next: promptlab import {overview}\n")
+    assert promptlab("show", overview).out.startswith("sweep 1: 2 runs, 2 images")
+    assert not (tmp_path / "away").exists()
+
+
 def test_export_says_where_it_went(promptlab, tmp_path, monkeypatch):
     """A folder for a run; the format of a picture is the one that its name ends in."""
     monkeypatch.chdir(tmp_path)

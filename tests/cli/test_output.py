@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 
+from promptlab.cli.commands import COMMANDS as LISTED
 from promptlab.cli.output import echo, styled, visible
 from promptlab.cli.render.layout import shown_width
 from promptlab.images.png import write_png
@@ -58,7 +59,13 @@ def test_echo_writes_our_styles_and_shows_theirs(monkeypatch, capsys):
 
 COMMANDS = ("list", "show 1", "show 1/0", "show 2", "show 3", "search fox", "search evil", "plan", "diff 1 2", "tree",
             "tree 2/0", "best --by variant", "best --by word", "compare 1 --pairs 0", "doctor", "effect 1", "verify 1",
-            "resume", "sync --all")  # fmt: skip
+            "resume", "sync --all", "rerun 1 --dry-run", "rate 1/0 3", "favourite 1/0", "db current", "db backup",
+            "models", "schedulers", "export 1 --to exported", "probe --batch-size 1")  # fmt: skip
+ELSEWHERE = {
+    "run": "what is kept is typed by the fixture", "import": "likewise", "ui": "goes on until it is stopped",
+    "server": "likewise; its status holds no words", "open": "opens a window", "completion": "prints click's script",
+    "schema": "prints what depends on no words",
+}  # fmt: skip
 TABLES = ("list", "search evil", "show 1", "show 2/0", "show 3", "best --by variant", "effect 1")
 
 
@@ -74,6 +81,11 @@ def test_commands_show_hostile_words_and_obey_none(hostile):
         assert said.code in (0, 1), typed
         if typed.split()[0] in ("show", "search", "plan"):
             assert "\\u202eevil" in said.out, typed
+
+
+def test_every_command_is_among_those_that_hostile_words_are_shown_to():
+    """A new command is walked over as well, or has its reason."""
+    assert {typed.split()[0] for typed in COMMANDS} | ELSEWHERE.keys() == set(LISTED)
 
 
 REFUSED = (
@@ -107,6 +119,18 @@ def test_csv_and_export_hold_no_formula(hostile, tmp_path):
     assert hostile("export", "1", "--to", str(tmp_path / "out")).code == 0
     (*_, last) = csv.DictReader(io.StringIO((tmp_path / "out" / "images.csv").read_text(), newline=""))
     assert last["prompt"] == "'=cmd|' /C calc'!A0"
+
+
+def test_csv_raw_holds_words_as_they_are_kept(hostile, tmp_path):
+    """For programs; a terminal still obeys nothing of it."""
+    for words in (["show", "1"], ["search", "cmd"]):
+        said = hostile(*words, "--csv-raw")
+        assert "=cmd|' /C calc'!A0" in {row["prompt"] for row in csv.DictReader(io.StringIO(said.out))}
+        assert OBEYED.findall(said.out) == []
+    assert hostile("export", "1", "--to", str(tmp_path / "out"), "--csv-raw").code == 0
+    (*_, last) = csv.DictReader(io.StringIO((tmp_path / "out" / "images.csv").read_text(), newline=""))
+    assert last["prompt"] == "=cmd|' /C calc'!A0"
+    assert hostile("list", "--csv-raw", "--json").code == 2
 
 
 def test_terminal_shows_our_colours_and_no_others(hostile, workspace):

@@ -11,10 +11,12 @@ import threading
 import time
 from contextlib import closing
 
+import numpy as np
 import pytest
+from sqlalchemy import Engine, event
 
 from promptlab.errors import EngineError, InputError, StoreError
-from promptlab.images.png import pixel_sha256, read_pixels
+from promptlab.images.png import pixel_sha256, read_pixels, write_png
 from promptlab.lab import Lab
 from promptlab.lab.execution.events import ImagesGenerated, Interrupted
 from promptlab.records import ImageStatus, RunStatus
@@ -205,6 +207,29 @@ def test_image_that_fails_leaves_the_others_alone(workspace):
     (completed,) = Lab(workspace, engine=Painter()).resume("last")
     assert (completed.status, len(completed.made)) == (RunStatus.FINISHED, 9)
     assert all(image.error is None for image in completed.images)
+
+
+def test_import_stopped_before_its_picture_is_recorded_is_completed(lab, tmp_path):
+    """The row of another program's picture is there, the picture is not: the same command puts it there."""
+    path = tmp_path / "theirs.png"
+    pixels = np.full((64, 32, 3), 7, np.uint8)
+    write_png(path, pixels, {"parameters": "an owl\nSteps: 5, Sampler: Euler, Seed: 1, Size: 32x64"})
+
+    def stop(_connection, _cursor, statement, *_):
+        if statement.startswith("UPDATE promptlab_images"):
+            raise KeyboardInterrupt
+
+    event.listen(Engine, "before_cursor_execute", stop)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            lab.maintenance.import_images([str(path)], experiment="e")
+    finally:
+        event.remove(Engine, "before_cursor_execute", stop)
+    assert len(lab.notebook.run(1).owed) == 1
+    for known in (0, 1):
+        (taken,) = lab.maintenance.import_images([str(path)], experiment="e")
+        assert (taken.run.id, taken.known, len(taken.run.made)) == (1, known, 1)
+    assert pixel_sha256(read_pixels(lab.workspace.root / taken.run.images[0].path)) == pixel_sha256(pixels)
 
 
 def test_picture_deleted_is_made_again(lab):

@@ -7,6 +7,7 @@ from typing import Any
 
 from promptlab._csv import csv_text
 from promptlab.cli.paths import elsewhere, shown_path
+from promptlab.cli.render.csv import RAW, CsvForm
 from promptlab.cli.render.layout import table
 from promptlab.lab.preferences.prompt_effect import Estimate, PromptEffect, effect_in_words
 from promptlab.records import RunRecord, plain
@@ -64,9 +65,9 @@ def effect_json(found: PromptEffect, run: RunRecord) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def effect_csv(found: PromptEffect, run: RunRecord) -> str:
+def effect_csv(found: PromptEffect, run: RunRecord, form: CsvForm) -> str:
     """Return CSV in long form: a line for each kind of distance and wording, or pair of wordings."""
-    return csv_text(_csv_rows(found, run))
+    return csv_text(_csv_rows(found, run), raw=form == RAW)
 
 
 def _csv_rows(found: PromptEffect, run: RunRecord) -> Iterator[tuple[object, ...]]:

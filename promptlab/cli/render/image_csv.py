@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from promptlab.cli.render.csv import csv_lines
+from promptlab.cli.render.csv import CsvForm, csv_lines
 from promptlab.expand.settings_text import CONDITIONING, conditioning_text
 from promptlab.records import ImageRecord, RunRecord, plain
 
 __all__ = ["images_csv"]
 
 
-def images_csv(runs: Iterable[RunRecord], position: int | None = None) -> str:
+def images_csv(runs: Iterable[RunRecord], form: CsvForm, position: int | None = None) -> str:
     """Return the images of ``runs``, or the one at ``position``, as CSV.
 
     A line holds what is known of an image, its words and its setting.
@@ -27,7 +27,7 @@ def images_csv(runs: Iterable[RunRecord], position: int | None = None) -> str:
         for image in run.images
         if position is None or image.position == position
     )
-    return csv_lines(("image", *of_image, *of_run), rows)
+    return csv_lines(("image", *of_image, *of_run), rows, form)
 
 
 def _setting(run: RunRecord, image: ImageRecord) -> dict[str, object]:

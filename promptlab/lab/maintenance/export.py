@@ -95,11 +95,14 @@ def export_runs(
     workspace: Workspace,
     to: Path | None,
     image_format: ImageFormat,
+    *,
+    raw_csv: bool = False,
 ) -> ExportResult:
     """Export a run (``runs`` is that one), or a sweep with all its runs, a folder each.
 
     Args:
         to: a folder or a ``.zip`` that is not there yet; by default named after the run or sweep, here.
+        raw_csv: whether texts in ``images.csv`` that a spreadsheet would compute stay as they are.
 
     Raises:
         InputError: when something is there already.
@@ -110,7 +113,7 @@ def export_runs(
     _check_free(target)
     with _temporary_folder(target.parent) as folder:
         inside = Workspace(folder)
-        there = [_write_run(run, workspace, inside, image_format) for run in runs]
+        there = [_write_run(run, workspace, inside, image_format, raw_csv=raw_csv) for run in runs]
         if sweep is not None:
             _copy(sorted(workspace.sweep_folder(sweep.id).glob("grid-*.png")), inside.sweep_folder(sweep.id))
             save_sweep_report(sweep, there, inside)
@@ -123,7 +126,9 @@ def export_runs(
     return ExportResult(path=target, pictures=sum(len(run.made) for run in there))
 
 
-def _write_run(run: RunRecord, workspace: Workspace, inside: Workspace, image_format: ImageFormat) -> RunRecord:
+def _write_run(
+    run: RunRecord, workspace: Workspace, inside: Workspace, image_format: ImageFormat, *, raw_csv: bool
+) -> RunRecord:
     """Write all files of ``run``; return its record with their paths."""
     folder = inside.run_folder(run.id)
     folder.mkdir(parents=True)
@@ -142,13 +147,13 @@ def _write_run(run: RunRecord, workspace: Workspace, inside: Workspace, image_fo
     text = write_experiment(run.spec.vary(device=None), experiment=run.experiment, name=run.name, note=run.note)
     write_atomically(folder / "experiment.yaml", text.encode())
     _write_json(folder / "run.json", run)
-    write_atomically(folder / "images.csv", _table(there).encode())
+    write_atomically(folder / "images.csv", _table(there, raw=raw_csv).encode())
     return there
 
 
-def _table(run: RunRecord) -> str:
+def _table(run: RunRecord, *, raw: bool) -> str:
     """Return ``images.csv``, a row for each image."""
-    return csv_text([_COLUMNS, *(_row(run, image) for image in run.images)])
+    return csv_text([_COLUMNS, *(_row(run, image) for image in run.images)], raw=raw)
 
 
 def _row(run: RunRecord, image: ImageRecord) -> tuple[object, ...]:

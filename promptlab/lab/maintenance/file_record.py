@@ -11,13 +11,13 @@ from promptlab.images.metadata import self_description
 from promptlab.lab.context import LabContext
 from promptlab.lab.history.rerun import RunOrImage
 from promptlab.lab.maintenance.rebuild import rebuild_run
-from promptlab.records import ImageStatus, RunRecord
+from promptlab.records import ImageStatus, SweepRecord
 
 __all__ = ["read_file"]
 
 
-def read_file(path: Path, context: LabContext) -> RunOrImage | ForeignMetadata | None:
-    """Read the file at ``path``; return None where its run is here, or where it says nothing.
+def read_file(path: Path, context: LabContext) -> RunOrImage | SweepRecord | ForeignMetadata | None:
+    """Read the file at ``path``; return None where its run or sweep is here, or where it says nothing.
 
     Raises:
         InputError: when it is no image, or a damaged one.
@@ -32,8 +32,11 @@ def read_file(path: Path, context: LabContext) -> RunOrImage | ForeignMetadata |
         return RunOrImage(run=replace(run, images=tuple(images)), position=place)
     grid = read_grid_metadata(path)
     if grid is not None:
-        known = not isinstance(grid.record, RunRecord) or _is_here(grid.record.uid, context)
-        return None if known or not isinstance(grid.record, RunRecord) else RunOrImage(run=grid.record)
+        record = grid.record
+        if isinstance(record, SweepRecord):
+            here = context.database.is_begun and context.notebook.sweep_by_uid(record.uid) is not None
+            return None if here else record
+        return None if _is_here(record.uid, context) else RunOrImage(run=record)
     return read_foreign(path)
 
 

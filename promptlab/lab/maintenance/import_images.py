@@ -186,7 +186,7 @@ class Importer:
         said = hashlib.sha256(repr(sorted(texts.items())).encode("utf-8", "replace")).hexdigest()
         uid = hashlib.sha256(f"{picture.program}:{digest}:{said}".encode()).hexdigest()[:32]
         here = self._notebook.run_by_uid(uid) or self._before_words_counted(picture, digest)
-        if here is not None:
+        if here is not None and not here.owed:
             return ImportResult(run=here, known=1, file=str(path))
         height, width, _ = pixels.shape
         spec = picture.spec.vary(variants=labelled(picture.spec.variants))
@@ -202,7 +202,7 @@ class Importer:
             images=(image,), environment=Environment(facts={"made_by": picture.program}),
             origin=Origin(program=picture.program, file=path.name, lost=picture.lost),
         )  # fmt: skip
-        run = self._notebook.restore_run(record, {})
+        run = here or self._notebook.restore_run(record, {})  # of an import that was stopped the row is there
         home = self._workspace.run_folder(run.id) / self._workspace.image_name(0, spec.seeds[0])
         make_folder(home.parent)
         if path.suffix.lower() == ".png" and CHUNK not in texts:

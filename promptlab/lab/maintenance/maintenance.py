@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from promptlab.lab.maintenance.doctor.sync import SyncResult
     from promptlab.lab.maintenance.export import ExportResult, ImageFormat
     from promptlab.lab.maintenance.scan import ImportResult
+    from promptlab.records import SweepRecord
     from promptlab.tracking import MlflowServer
 
 __all__ = ["Maintenance"]
@@ -110,7 +111,7 @@ class Maintenance:
             context.publisher.publish_sweep(context.notebook.sweep(sweep_id), watch)
         return tuple(dataclasses.replace(one, run=one.run and context.notebook.run(one.run.id)) for one in imported)
 
-    def read_file(self, path: Path) -> RunOrImage | ForeignMetadata | None:
+    def read_file(self, path: Path) -> RunOrImage | SweepRecord | ForeignMetadata | None:
         """Read what an image file says whose run is not in this workspace; None where it is.
 
         Raises:
@@ -120,7 +121,9 @@ class Maintenance:
 
         return read_file(path, self._context)
 
-    def export(self, ref: str, to: Path | None = None, *, image_format: ImageFormat | None = None) -> ExportResult:
+    def export(
+        self, ref: str, to: Path | None = None, *, image_format: ImageFormat | None = None, raw_csv: bool = False
+    ) -> ExportResult:
         """Write a run, a sweep or an image to files that need no workspace.
 
         See :mod:`promptlab.lab.maintenance.export`.
@@ -129,6 +132,7 @@ class Maintenance:
             ref: a run, image or sweep, as :attr:`promptlab.lab.Lab.history` finds them.
             to: a folder, a ``.zip``, or an image file, that does not exist yet.
             image_format: the format of the images; PNG by default, copied as they are.
+            raw_csv: whether texts in ``images.csv`` that a spreadsheet would compute stay as they are.
 
         Raises:
             NotFound, InputError: for what does not exist, and for a target that does.
@@ -141,11 +145,11 @@ class Maintenance:
         if (sweep_id := find_sweep(ref, context)) is not None:
             sweep = find_sweep_runs(sweep_id, context)
             runs = context.notebook.runs([one.run_id for one in sweep.runs])
-            return export_runs(runs, sweep, context.workspace, to, image_format)
+            return export_runs(runs, sweep, context.workspace, to, image_format, raw_csv=raw_csv)
         source = find_run_or_image(ref, context)
         if source.position is not None:
             return export_image(source.run.images[source.position], context.workspace, to, image_format)
-        return export_runs([source.run], None, context.workspace, to, image_format)
+        return export_runs([source.run], None, context.workspace, to, image_format, raw_csv=raw_csv)
 
     def sync(self, watch: Watch = unwatched, *, everything: bool = False) -> SyncResult:
         """Record in MLflow every ended run and sweep that it lacks, or shows otherwise than the database.
