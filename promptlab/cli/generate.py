@@ -23,7 +23,7 @@ from promptlab.cli.parse import (
 )
 from promptlab.cli.progress import ProgressDisplay
 from promptlab.cli.render.plan import plan_lines
-from promptlab.cli.render.prompt_hints import prompt_hints
+from promptlab.cli.render.prompt_hints import prompt_hints, syntax_hints
 from promptlab.cli.render.run_results import run_lines, runs_lines, sweep_lines
 from promptlab.cli.warm import open_planning_lab, open_warm_lab, refuse_early, server_option, server_options
 from promptlab.errors import InputError
@@ -99,7 +99,7 @@ def plan(options: RunOptions) -> None:
 def _hints(options: RunOptions, sweep: Sweep) -> list[str]:
     """Return what is odd about the words; a painter knows none, and draws for all."""
     painted = os.environ.get("PROMPTLAB_ENGINE") == "painter"
-    return list(prompt_hints(options.prompts, () if painted else sweep.specs))
+    return list(prompt_hints(options.prompts, sweep.specs, vocabulary=not painted))
 
 
 def _say_plan(options: RunOptions, sweep: Sweep) -> None:
@@ -143,11 +143,15 @@ def rerun(options: RunOptions, source: str) -> None:
     changes = changes_of(options) | ({} if others is None else {"seeds": others})
     lab = (open_planning_lab if options.dry_run else open_warm_lab)(options.workspace, options.tracking_uri)
     parent = lab.history.find(source)
+    spec = lab.rerun_spec(parent, seeds=seeds, edit=edit, changes=changes)
+    known = set(syntax_hints([parent.run.spec]))
+    hints = [hint for hint in syntax_hints([spec]) if hint not in known]
     if options.dry_run:
-        spec = lab.rerun_spec(parent, seeds=seeds, edit=edit, changes=changes)
         echo("\n".join(plan_lines(lab.plan([spec], again=options.again), parent=parent.run)))
+        for hint in hints:
+            echo(f"promptlab: {hint}", err=True)
         return
-    with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
+    with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri, hints=hints) as progress:
         record = lab.rerun(
             parent, seeds=seeds, edit=edit, changes=changes, experiment=options.experiment, name=options.name,
             note=options.note, again=options.again, watch=progress,

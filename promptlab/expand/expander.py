@@ -7,6 +7,7 @@ making, and refuses whatever goes in circles or too deep, so that what follows i
 from __future__ import annotations
 
 import bisect
+import difflib
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,6 +48,7 @@ class Expander:
         self._sizes: dict[str, Size] = {}
         self._made: dict[str, list[Pieces]] = {}
         self._scales: dict[int, list[float]] = {}
+        self._plain: dict[str, bool] = {}
         self._within: list[str] = []
         self._depth = 0
 
@@ -67,7 +69,8 @@ class Expander:
         if isinstance(node, str):
             return Size(count=1, longest=len(node), height=0)
         if isinstance(node, ListName):
-            return self._measure_list(node)
+            plain = self._plain_text(node)
+            return self._measure_list(node) if plain is None else Size(count=1, longest=len(plain), height=0)
         self._depth += 1
         sizes = [self.measure(option.body) for option in node.options]
         self._depth -= 1
@@ -75,6 +78,14 @@ class Expander:
         lengths = sorted((size.longest for size in sizes), reverse=True)[: node.most]
         longest = sum(lengths) + len(node.separator) * max(node.most - 1, 0) + 1  # a gap takes room, too
         return Size(count=count, longest=min(longest, COUNTED), height=1 + max(size.height for size in sizes))
+
+    def _plain_text(self, node: ListName) -> str | None:
+        """Return the words that ``node`` is where no list is meant: with blanks, and like no list's name."""
+        if node.text is None:
+            return None
+        if node.name not in self._plain:
+            self._plain[node.name] = not difflib.get_close_matches(node.name, self._lists, 1)
+        return node.text if self._plain[node.name] else None
 
     def _measure_list(self, node: ListName) -> Size:
         name = node.name
@@ -118,6 +129,8 @@ class Expander:
         if isinstance(node, str):
             return [(node,)]
         if isinstance(node, ListName):
+            if (plain := self._plain_text(node)) is not None:
+                return [(plain,)]
             if node.name not in self._made:
                 self._made[node.name] = self._expanded_node(self._choice(node))
             return self._made[node.name]
@@ -139,6 +152,8 @@ class Expander:
         if isinstance(node, str):
             return (node,)
         if isinstance(node, ListName):
+            if (plain := self._plain_text(node)) is not None:
+                return (plain,)
             node = self._choice(node)
         size = node.least
         if node.most > node.least:

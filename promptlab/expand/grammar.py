@@ -6,7 +6,7 @@ r"""Parses prompt templates into a tree.
     choice   = "{" [ count "$$" [ separator "$$" ] ] option { "|" option } "}"
     count    = number | [number] "-" [number]
     option   = [ weight "::" ] text
-    list     = "__" name "__"  |  "${" name "}"
+    list     = "__" name "__"  |  "${" name "}"          (a name between "__" may have blanks)
     special  = "{" | "}" | "|" | "$" | "_" | "\"
 
 Invariant: reading is total. Any text becomes a tree or an :class:`InputError` that points at a character, in time
@@ -34,6 +34,9 @@ _SPECIAL: Final = "{}|$_\\"
 _PLAIN: Final = re.compile(r"[^{}|$_\\]+")
 _MARKS: Final = re.compile(r"[{}]|__")
 _NAME: Final = re.compile(r"[^\W_](?:[\w./*-]*[^\W_]|\*)?|\*")
+_BETWEEN_UNDERLINES: Final = re.compile(r"[^\W_](?:[\w ./*-]*[^\W_]|\*)?|\*")
+"""Matches the name of a file, too, which may have blanks in it."""
+
 _LONGEST_NAME: Final = 64
 _COUNT: Final = re.compile(r"[ \t]*+([0-9]*+)(?:(-)([0-9]*+))?[ \t]*+\$\$")
 _SEPARATOR: Final = re.compile(r"((?:\\.|[^{}|$\\])*+)\$\$", re.DOTALL)
@@ -67,10 +70,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListName:
-    """Stands for ``__age__`` or ``${age}``: any one entry of the list of that name."""
+    """Stands for ``__age__`` or ``${age}``: any one entry of the list of that name.
+
+    Args:
+        text: as it was written, where it stands for itself when there is no such list: ``__two words__`` may be the
+            name of a file with a blank in it, or words between other underlines.
+    """
 
     name: str
     place: Place
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,9 +206,10 @@ class _Reader:
             return None
         start = self.at + 2
         end = self.text.find("__", start, start + _LONGEST_NAME + 2)
-        if end < 0 or not _NAME.fullmatch(self.text, start, end):
+        if end < 0 or not _BETWEEN_UNDERLINES.fullmatch(self.text, start, end):
             return None
-        found = ListName(name=self.text[start:end], place=self.place(self.at))
+        name = self.text[start:end]
+        found = ListName(name=name, place=self.place(self.at), text=f"__{name}__" if " " in name else None)
         self.at = end + 2
         return found
 

@@ -50,11 +50,10 @@ def from_prompts(
     made: list[Variant] = []
     for text in prompts:
         template = parse(text, what=what)
-        shown = None if template.is_literal else text
         room(len(made) + template.count(lists), what)
-        made += [
-            Variant(prompt=prompt, negative_prompt=negative_prompt, template=shown) for prompt in template.expand(lists)
-        ]
+        expanded = template.expand(lists)
+        shown = None if expanded == (text,) else text
+        made += [Variant(prompt=prompt, negative_prompt=negative_prompt, template=shown) for prompt in expanded]
     return distinct(made, what)
 
 

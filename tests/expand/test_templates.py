@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from promptlab.errors import InputError
 from promptlab.expand.grammar import MAX_DEPTH, escape
+from promptlab.expand.prompt_edits import from_prompts
 from promptlab.expand.templates import COUNTED, MAX_PROMPTS, parse
 
 STORED = json.loads(Path(__file__).with_name("expansions.json").read_text(encoding="utf-8"))
@@ -110,6 +111,39 @@ def test_template_escapes_stand_for_themselves(text, prompts):
 def test_template_tidies_around_an_empty_alternative(text, prompts):
     """Only blanks and commas beside the empty place go; those that somebody wrote elsewhere stay."""
     assert parse(text).expand() == tuple(prompts)
+
+
+NAMED = {"my list": ("one", "2::two"), "age": ("old", "young")}
+
+
+@pytest.mark.parametrize(
+    ("text", "prompts"),
+    [
+        ("a __my list__ of __age__", ["a one of old", "a one of young", "a two of old", "a two of young"]),
+        ("{__my list__|b}", ["one", "two", "b"]),
+        ("the a__b and c__d words", ["the a__b and c__d words"]),
+        ("snake__case and other__ {a|b}", ["snake__case and other__ a", "snake__case and other__ b"]),
+        ("{x__y z__|b}", ["x__y z__", "b"]),
+    ],
+)
+def test_template_name_with_blanks_is_a_list_where_there_is_one(text, prompts):
+    """A file may have blanks in its name; words between other underlines, like no list's name, stay words."""
+    template = parse(text)
+    assert template.expand(NAMED) == tuple(prompts)
+    assert template.count(NAMED) == len(prompts)
+    assert set(template.sample(len(prompts), 3, NAMED)) == set(prompts)
+
+
+def test_template_name_with_blanks_that_is_nearly_a_list_is_asked_about():
+    """A slip of the finger is no prompt."""
+    with pytest.raises(InputError, match="my list"):
+        parse("a __my lsit__").expand(NAMED)
+
+
+def test_variant_of_words_between_underlines_has_no_template():
+    """It is the prompt that was typed, and is remembered so."""
+    (variant,) = from_prompts(["a snake__case and other__ b"], lists=NAMED)
+    assert (variant.prompt, variant.template) == ("a snake__case and other__ b", None)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,65 @@
+"""What is typed in another program's syntax is said to be plain words, with what to type instead."""
+
+import pytest
+
+from promptlab.cli.render.prompt_hints import syntax_hints
+from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant
+
+HOW = "with --weighting, where the model's text encoders are all CLIP"
+
+
+def hints(prompt, negative="", *, weighting=False):
+    spec = RunSpec(
+        pipeline=PipelineSpec(model="m"), call=CallSpec(weighting=weighting),
+        variants=(Variant(prompt=prompt, negative_prompt=negative),), seeds=(0,),
+    )  # fmt: skip
+    return list(syntax_hints([spec]))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        ("a (hat:1.5)", f"'(hat:1.5)' is plain words here, no weight; {HOW}: '(hat)1.5'"),
+        ("(a, (b), c: .8 ), d", None),
+        ("(red light: .8 )", f"'(red light: .8 )' is plain words here, no weight; {HOW}: '(red light).8'"),
+        ("a (hat)1.5", "'(hat)1.5' is plain words without --weighting, which reads it as a weight"),
+        ("a hat++, b", "'hat++' is plain words without --weighting, which reads it as a weight"),
+        ("a <lora:ink:0.8>", "'<lora:ink:0.8>' is plain words here; a network is an option: --lora 'ink'"),
+        ("a [fox:cat:0.5]", "'[fox:cat:0.5]' is plain words here: no words are exchanged while a picture is made"),
+    ],
+)  # fmt: skip
+def test_syntax_hint_names_the_words_and_what_to_type(prompt, said):
+    """One line for each syntax that a model takes for words."""
+    assert hints(prompt) == ([] if said is None else [said])
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["a fox", "at 16:9 (wide)", r"a \(hat:1.5\)", "[old] man", "photo--beta --ar 2:3", "a - b", "(a: b)", ""],
+)
+def test_syntax_hint_leaves_plain_words_alone(prompt):
+    """Brackets, colons and dashes that weigh nothing anywhere are no reason to say anything."""
+    assert hints(prompt) == []
+
+
+def test_syntax_hint_with_weighting_tells_the_other_way_to_write_it():
+    """Weights of compel are then what they say, and those of the web UI are still words."""
+    assert hints("(hat)1.5 b++", weighting=True) == []
+    assert hints("(hat:1.5)", weighting=True) == [
+        "'(hat:1.5)' is plain words here, no weight; with --weighting: '(hat)1.5'"
+    ]
+
+
+@pytest.mark.parametrize("negative", ["{blurry|dark}", "a __bad__ b", "__my list__"])
+def test_syntax_hint_names_a_template_in_a_negative_prompt(negative):
+    """Templates stand for several prompts, and never for several negative ones."""
+    (said,) = hints("a fox", negative)
+    assert said.endswith(" is plain words in a negative prompt; for one run each type --negative several times")
+
+
+def test_run_and_rerun_say_what_is_plain_words_once(promptlab):
+    """When it is typed, and not again with each rerun of it."""
+    line = "promptlab: '(hat:1.5)' is plain words here, no weight"
+    assert line in promptlab("run", "a (hat:1.5)", "--no-show").err
+    assert line not in promptlab("rerun", "last", "--seeds", "1").err
+    assert "'<lora:ink:1>' is plain words" in promptlab("rerun", "last", "--append", "<lora:ink:1>").err
