@@ -14,6 +14,7 @@ no text at all makes :func:`recognise` fail.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +30,8 @@ from promptlab.images.foreign import (
     swarmui,
 )
 from promptlab.images.foreign.record import ForeignMetadata, brief
-from promptlab.images.foreign.texts import texts_of
+from promptlab.images.foreign.texts import size_of, texts_of
+from promptlab.records import ImportGap
 
 __all__ = ["PROGRAMS", "ForeignMetadata", "read_foreign", "recognise", "why_unread"]
 
@@ -72,7 +74,18 @@ def read_foreign(path: Path) -> ForeignMetadata | None:
                 "picture", str(path), problem=f"holds a text of {len(text):,} characters under '{keyword}'",
                 allowed=f"{_LONGEST:,} or fewer",
             )  # fmt: skip
-    return recognise(texts)
+    found = recognise(texts)
+    return found if found is None else _with_size(found, path)
+
+
+def _with_size(found: ForeignMetadata, path: Path) -> ForeignMetadata:
+    """Say of a file that is larger than the picture that is described in it that it is another: a grid, or enlarged."""
+    call, size = found.spec.call, size_of(path)
+    if size is None or call.width is None or call.height is None or (size[0] <= call.width and size[1] <= call.height):
+        return found
+    why = f"is larger than the {call.width}x{call.height} that the words are of: a grid, or enlarged afterwards"
+    gap = ImportGap(name="the file", value=f"{size[0]}x{size[1]}", why=why)
+    return replace(found, lost=(*found.lost, gap))
 
 
 def recognise(texts: Mapping[str, str]) -> ForeignMetadata | None:

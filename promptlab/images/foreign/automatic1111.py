@@ -42,6 +42,7 @@ _WHY: Final = (
     (r"ControlNet|T2I", "no ControlNet is loaded here"),
     (r"Refiner", "no second model takes over here"),
     (r"Face restoration|ADetailer|Postprocess|Extras", "changed the picture after it was made"),
+    (r"Script$|[XYZ] (Type|Values)|Fixed [XYZ] Values", "the picture may be a grid: the words are those of one of it"),
     (r"AddNet|Lora|LoRA|Hypernet|TI ", "is not loaded here"),
     (r"(Negative )?Template", "the words that it stood for are taken"),
     (r"Hashes", "weights are found by name here"),

@@ -18,7 +18,7 @@ from promptlab.images.foreign.comfyui_latent import take_size
 from promptlab.images.foreign.comfyui_model import flows, loads, take_model, take_text_encoders, take_vae
 from promptlab.images.foreign.comfyui_names import PLAIN, SCHEDULES, record_node, set_comfyui_sampler
 from promptlab.images.foreign.comfyui_routes import LATENTS, NEGATIVE, POSITIVE, Routes
-from promptlab.images.foreign.graph import Graph, Link, Node
+from promptlab.images.foreign.graph import Graph, Link, Node, TooFar
 from promptlab.images.foreign.infotext_parser import parse
 from promptlab.images.foreign.record import ForeignMetadata, as_float, as_int, cleaned, json_object
 from promptlab.images.foreign.spec_builder import SpecBuilder
@@ -29,6 +29,8 @@ PROGRAM: Final = "ComfyUI"
 
 _NUMBERS: Final = ("value", "int", "number", "float", "Number", "seed", "noise_seed")
 _BY_OTHERS: Final = "is made by other nodes"
+_MOST_BEFORE: Final = 50
+_TOO_FAR: Final = "are tangled so that they cannot be followed to their ends: there may be more than is said here"
 _USUAL: Final = {"sigma_max": 14.614642, "sigma_min": 0.0291675, "rho": 7.0, "alpha": 0.6, "beta": 0.6}
 """Holds the defaults of the nodes of schedules (``comfy_extras/nodes_custom_sampler.py``)."""
 
@@ -38,19 +40,31 @@ def read(texts: Mapping[str, str]) -> ForeignMetadata | None:
     plain = _graph_in(texts)
     if plain is None:
         return None
-    graph = Graph(plain)
-    samplers = {key: node for key, node in graph.nodes.items() if _draws(graph, node)}
-    if not samplers:
+    graph, builder = Graph(plain), SpecBuilder(program=PROGRAM)
+    try:
+        found = _read(graph, builder, texts)
+    except TooFar:
+        found, builder.gaps = True, builder.gaps[:_MOST_BEFORE]
+        builder.record_gap("graph", f"{len(graph.nodes):,} nodes", _TOO_FAR)
+    if not found:
         return None
-    behind = [node for node, _ in graph.upstream(_saved(graph))]
-    sampler = next((node for node in behind if node.key in samplers), None) or list(samplers.values())[-1]
-    walk = _Walk(graph, _first_part(graph, sampler, samplers))
-    walk.take(parse(texts["parameters"]) if "parameters" in texts else None)
-    walk.leave(behind, samplers)
     for name, value in (json_object(cleaned(plain.get("extraMetadata"))) or {}).items():  # Civitai's, beside the nodes
         if name not in ("prompt", "negativePrompt", "steps", "cfgScale", "sampler", "seed", "resources"):
-            walk.builder.record_gaps([(name, value)])
-    return walk.builder.build()
+            builder.record_gaps([(name, value)])
+    return builder.build()
+
+
+def _read(graph: Graph, builder: SpecBuilder, texts: Mapping[str, str]) -> bool:
+    """Read the graph into ``builder``; return whether there is a sampler in it."""
+    samplers = {key: node for key, node in graph.nodes.items() if _draws(graph, node)}
+    if not samplers:
+        return False
+    behind = [node for node, _ in graph.upstream(_saved(graph))]
+    sampler = next((node for node in behind if node.key in samplers), None) or list(samplers.values())[-1]
+    walk = _Walk(graph, _first_part(graph, sampler, samplers), builder)
+    walk.take(parse(texts["parameters"]) if "parameters" in texts else None)
+    walk.leave(behind, samplers)
+    return True
 
 
 def _graph_in(texts: Mapping[str, str]) -> dict[str, Any] | None:
@@ -107,9 +121,9 @@ def _first_part(graph: Graph, sampler: Node, samplers: Mapping[str, Node]) -> No
 class _Walk:
     """Walks from one sampler back to all that it needs; remembers which nodes it understood."""
 
-    def __init__(self, graph: Graph, sampler: Node) -> None:
-        self.graph, self.sampler = graph, sampler
-        self.builder = SpecBuilder(program=PROGRAM, flow=flows(graph, sampler))
+    def __init__(self, graph: Graph, sampler: Node, builder: SpecBuilder) -> None:
+        self.graph, self.sampler, self.builder = graph, sampler, builder
+        builder.flow = flows(graph, sampler)
         self.routes = Routes(graph)
         self.routes.passed.add(sampler.key)
 

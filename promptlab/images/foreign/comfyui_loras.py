@@ -38,12 +38,18 @@ def is_lora_input(name: str) -> bool:
     return _OURS.search(name) is not None
 
 
-def take_loras(node: Node, routes: Routes, builder: SpecBuilder) -> None:
-    """Add the LoRAs of ``node`` and of the stacks behind it; what cannot be read of them is a gap."""
-    waiting, seen = [node], set[str]()
-    while waiting and len(seen) < _MOST:
+def take_loras(node: Node, routes: Routes, builder: SpecBuilder, taken: set[str] | None = None) -> None:
+    """Add the LoRAs of ``node`` and of the stacks behind it; what cannot be read of them is a gap.
+
+    Args:
+        taken: the nodes whose LoRAs were added before, to which this adds; one that comes again is a gap.
+    """
+    waiting, seen = [node], set[str]() if taken is None else taken
+    most = len(seen) + _MOST
+    while waiting and len(seen) < most:
         at = waiting.pop()
         if at.key in seen:
+            builder.record_gap("LoRA", at.kind, "is applied more than once there, and once here")
             continue
         seen.add(at.key)
         found = list(_loras(at))
@@ -56,6 +62,8 @@ def take_loras(node: Node, routes: Routes, builder: SpecBuilder) -> None:
             waiting.append(behind)
         if not found and not stacks and re.search(r"lora", at.kind, re.IGNORECASE) and not _has_none(at):
             builder.record_gap("node", at.kind, "loads LoRAs that are not read here")
+    if waiting:
+        builder.record_gap("LoRA", node.kind, f"has more than {_MOST} stacks behind it")
 
 
 def _add(node: Node, name: object, inputs: tuple[object, object], routes: Routes, builder: SpecBuilder) -> None:

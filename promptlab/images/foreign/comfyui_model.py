@@ -53,7 +53,7 @@ def _is_flow(node: Node) -> bool:
 
 def take_model(start: Node, routes: Routes, builder: SpecBuilder) -> None:
     """Take the model behind ``start`` and the LoRAs on the way; every other change of it is a gap."""
-    graph, seen = routes.graph, set[str]()
+    graph, seen, taken = routes.graph, set[str](), set[str]()
     at = start
     while at.key not in seen:
         seen.add(at.key)
@@ -63,7 +63,7 @@ def take_model(start: Node, routes: Routes, builder: SpecBuilder) -> None:
             break
         at, _ = routes.origin(link, "model")
         routes.passed.add(at.key)
-        take_loras(at, routes, builder)
+        take_loras(at, routes, builder, taken)
         onward = routes.find(at, "model")
         if onward is not None and not re.search(r"lora", at.kind, re.IGNORECASE) and at.kind not in PLAIN:
             record_node(builder, at, _PATCH)

@@ -85,6 +85,7 @@ CORE_WEIGHTS: Final = re.compile(r"(?<!\\)\([^()]{1,300}\)|\bembedding:\S{1,100}
 def record_node(builder: SpecBuilder, node: Node, why: str = "has no counterpart here", *, name: str = "node") -> None:
     """Record a node as a gap, with the numbers and choices that it holds."""
     if builder.is_full:
+        builder.cut = True
         return
     held = [
         f"{key} {brief(value)}"

@@ -103,22 +103,32 @@ class Routes:
         self.graph = graph
         self.passed: set[str] = set()
         self.guessed: dict[str, str] = {}
+        self._found: dict[tuple[str, tuple[str, ...]], tuple[Node, str] | None] = {}
 
     def find(self, node: Node, wanted: str, names: Iterable[str] = ()) -> tuple[Node, str] | None:
         """Return the node and the input that give ``wanted`` to ``node``: its own, or one behind its pipe."""
         names = (*names, *_NAMES.get(wanted, (wanted,)))
         waiting, seen = [node], set[str]()
-        while waiting and len(seen) < _FAR:
+        in_row: list[str] = []  # what lies behind one pipe alone has the same answer, which is remembered
+        while waiting:
             at = waiting.pop()
             if at.key in seen:
                 continue
+            if len(seen) - len(in_row) >= _FAR:
+                return None
+            known = len(in_row) == len(seen) and (at.key, names) in self._found
             seen.add(at.key)
-            for name in names:
-                if at.inputs.get(name) not in (None, ""):
-                    return at, name
+            held = next((name for name in names if at.inputs.get(name) not in (None, "")), None)
+            if known or held is not None:
+                found = self._found[at.key, names] if known else (at, held or "")
+                self._found |= {(key, names): found for key in in_row}
+                return found
             behind = [self.graph.nodes[key] for key, _ in map(self._passed, self._pipes(at))]
             self.passed |= {each.key for each in behind if _HANDS_ON.search(each.kind)}
+            if len(behind) == 1 and len(in_row) == len(seen) - 1:
+                in_row.append(at.key)
             waiting.extend(behind if "Merge" in at.kind else reversed(behind))
+        self._found |= dict.fromkeys(((key, names) for key in in_row if len(in_row) == len(seen)), None)
         return None
 
     def end_of_pipe(self, node: Node) -> Node:

@@ -25,6 +25,8 @@ __all__ = ["GraphTexts"]
 
 _DEEP: Final = 40
 _LONGEST: Final = 200_000
+_MOST_MADE: Final = 5_000_000
+"""Characters that the nodes of a graph may make together: a few thousand are made by those of people."""
 
 _PARTIAL: Final = "makes the words: those that are read may be a part of them"
 _TEMPLATE: Final = "is a template: what it stood for is not in the picture"
@@ -90,6 +92,7 @@ class GraphTexts:
     def __init__(self, routes: Routes, note: Callable[[str, str], None]) -> None:
         self._routes, self._graph, self._note = routes, routes.graph, note
         self._made: dict[tuple[Link, str], str | None] = {}
+        self._room = _MOST_MADE
         self._whole = True
 
     def of(self, node: Node, name: str, side: str) -> str | None:
@@ -106,7 +109,12 @@ class GraphTexts:
             return cleaned(value) if isinstance(value, str) else None
         if (link, side) not in self._made:
             self._made[link, side] = None  # of a circle nothing comes
-            self._made[link, side] = self._of_link(link, side, depth + 1)
+            made = self._of_link(link, side, depth + 1)
+            if made is not None and len(made) > self._room:
+                self._tell(self._graph.nodes[link[0]], _PARTIAL)
+                made = made[: self._room]
+            self._room -= len(made or "")
+            self._made[link, side] = made
         return self._made[link, side]
 
     def _of_link(self, link: Link, side: str, depth: int) -> str | None:
@@ -171,7 +179,7 @@ class GraphTexts:
             self._tell(node, _PARTIAL)
             made = texts[0]
         else:
-            made = texts[0].replace(texts[1], texts[2]) if texts[1] else texts[0]
+            made = _with(texts[0], texts[1], texts[2]) if texts[1] else texts[0]
         if tidy:
             made = re.sub(r",{2,}", ",", re.sub(r"\s{2,}", " ", made).replace(" ,", ",")).strip()
         return made
@@ -191,7 +199,7 @@ class GraphTexts:
                 for names in (_FIND, _REPLACE)
             )
             if old := self._value(find, side, depth):
-                text = text.replace(old, self._value(replace, side, depth) or "")[:_LONGEST]
+                text = _with(text, old, self._value(replace, side, depth) or "")
         return text
 
     def _joined(self, node: Node, side: str, depth: int) -> str | None:
@@ -233,6 +241,13 @@ class GraphTexts:
             return True
         others = [value for key, value in node.inputs.items() if key != name]
         return not any((isinstance(value, str) and value) or self._graph.link(value) for value in others)
+
+
+def _with(text: str, old: str, new: str) -> str:
+    """Return ``text`` with ``new`` in every place of ``old``, as far as there is room."""
+    longer = len(new) - len(old)
+    most = -1 if longer <= 0 else max(0, _LONGEST - len(text)) // longer
+    return text.replace(old, new, most)[:_LONGEST]
 
 
 def _in_order(name: str) -> tuple[int, str, int]:

@@ -1,7 +1,10 @@
 """Walks ComfyUI's ``prompt``, a graph of nodes, from what was saved to what it was made from.
 
 A graph comes from a stranger: links may lead in circles, to nowhere or through a hundred thousand nodes. A walk visits
-a node once and does not recurse, so it ends, and takes no longer than the graph is large.
+a node once and does not recurse, so it ends.
+
+Invariant: all walks of one graph together look at so many links for each that it has, and no more; whoever asks on is
+told that it is too far.
 """
 
 from __future__ import annotations
@@ -11,13 +14,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-__all__ = ["Graph", "Link", "Node"]
+__all__ = ["Graph", "Link", "Node", "TooFar"]
 
 Link = tuple[str, int]
 """Where an input comes from: the key of a node, and which of its outputs."""
 
 _FAR: Final = 32
 """So many nodes may hand a number or a text on before it is given up."""
+
+_LOOKS: Final = 6
+"""So often each value of a graph may be looked at, on an average of a large one."""
+
+_LOOKS_AT_LEAST: Final = 100_000
+
+
+class TooFar(Exception):
+    """Says that a graph is tangled so that following it takes more than its size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,14 +46,24 @@ class Graph:
 
     def __init__(self, plain: Mapping[str, Any]) -> None:
         self.nodes: dict[str, Node] = {}
+        self.looked, values = 0, 0
         for key, node in plain.items():
             if isinstance(node, dict):
                 kind, inputs = node.get("class_type"), node.get("inputs")
                 if isinstance(kind, str) and isinstance(inputs, dict):
                     self.nodes[key] = Node(key=key, kind=kind, inputs=inputs)
+                    values += len(inputs)
+        self.most_looks = _LOOKS_AT_LEAST + _LOOKS * values
 
     def link(self, value: object) -> Link | None:
-        """Return ``value`` as a link to a node that is there; None when it is a value of its own."""
+        """Return ``value`` as a link to a node that is there; None when it is a value of its own.
+
+        Raises:
+            TooFar: when more was looked at than the graph is large.
+        """
+        self.looked += 1
+        if self.looked > self.most_looks:
+            raise TooFar
         if not isinstance(value, list) or len(value) != 2:
             return None
         key, slot = value

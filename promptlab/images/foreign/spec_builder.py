@@ -61,6 +61,7 @@ class SpecBuilder:
         loras: weights by the names of files or Hub ids.
         arguments: further arguments of the call.
         gaps: what was read and is not in the spec.
+        cut: whether there were more gaps than are listed.
     """
 
     program: str
@@ -74,6 +75,7 @@ class SpecBuilder:
     loras: dict[str, float] = field(default_factory=dict)
     arguments: dict[str, Scalar] = field(default_factory=dict)
     gaps: list[ImportGap] = field(default_factory=list)
+    cut: bool = False
 
     @property
     def is_full(self) -> bool:
@@ -83,6 +85,7 @@ class SpecBuilder:
     def record_gap(self, name: str, value: object = "", why: str = _NO_COUNTERPART) -> None:
         """Record that ``name`` is not carried over, once, and no more of them than one can read."""
         if self.is_full:
+            self.cut = True
             return
         gap = ImportGap(name=brief(name), value=brief(value), why=why)
         if gap not in self.gaps:
@@ -240,6 +243,8 @@ class SpecBuilder:
             self.record_gap("model", "", "is not named")
         if self.chosen_seed is None:
             self.record_gap("seed", "", "is not known; 0 is used")
+        if self.cut:
+            self.gaps.append(ImportGap(name="further ones", value="", why=f"more than {_MAX_GAPS} are not listed"))
         settings: dict[Part, dict[str, Any]] = {"pipeline": {}, "call": {}}
         for row in settings_of("pipeline", "call"):
             settings[row.part] |= {name: self.settings[name] for name in row.sets if name in self.settings}

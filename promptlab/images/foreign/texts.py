@@ -19,7 +19,7 @@ from promptlab.errors import InputError, NotFound
 from promptlab.images.exif import MAKER_NOTE, USER_COMMENT, comment_text, fields_of, maker_text
 from promptlab.images.png import read_text_and_exif
 
-__all__ = ["texts_of", "xmp_comment"]
+__all__ = ["size_of", "texts_of", "xmp_comment"]
 
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _JPEG: Final = b"\xff\xd8\xff"
@@ -60,6 +60,19 @@ def texts_of(path: Path) -> dict[str, str]:
     if comment:
         texts.setdefault("xmp_comment", comment)
     return texts
+
+
+def size_of(path: Path) -> tuple[int, int] | None:
+    """Return width and height of an image as its file says them; None where it says none."""
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=["PNG", "JPEG", "WEBP"]) as image:
+                return image.size
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError):
+        return None
 
 
 def xmp_comment(xmp: str) -> str:

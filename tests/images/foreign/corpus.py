@@ -59,11 +59,12 @@ def chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def png(*chunks):
-    """A PNG of one black pixel with chunks of its own, in front of the pixel."""
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0))
+def png(*chunks, size=(1, 1)):
+    """A black PNG with chunks of its own, in front of its pixels."""
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", *size, 8, 2, 0, 0, 0))
     made = b"".join(chunk(kind, data) for kind, data in chunks)
-    return b"\x89PNG\r\n\x1a\n" + head + made + chunk(b"IDAT", zlib.compress(bytes(4))) + chunk(b"IEND", b"")
+    pixels = zlib.compress(bytes((1 + 3 * size[0]) * size[1]))
+    return b"\x89PNG\r\n\x1a\n" + head + made + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
 def exif(tag, value, *, kind=7, inner=True):
@@ -138,6 +139,10 @@ case(
 case("words about steps", f"a list\nSteps: first this, then that\n{FIELDS}", "a list\nSteps: first this, then that",
      lost="RNG", **HERE)  # fmt: skip
 case("carriage returns", f"{OWL}\r\nNegative prompt: {FOG}\r\n{FIELDS}\r\n", OWL, FOG, lost="RNG", **HERE)
+case(
+    "X/Y/Z plot: a grid of many", f"{OWL}\n{FIELDS}, Script: X/Y/Z plot, X Type: CFG Scale, X Values: \"4, 6\", Fixed Y Values: 1",
+    OWL, lost=("RNG", "Script: X/Y/Z plot", "X Type: CFG Scale", "X Values: 4, 6", "Fixed Y Values: 1"), **HERE,
+)  # fmt: skip
 case("no sampler", f"{OWL}\nSteps: 18, Seed: 77", OWL, steps=18, seed=77, lost=("RNG", "model"))
 case(
     "an unknown sampler with its schedule", f"{OWL}\nSteps: 18, Sampler: Restart, Schedule type: Karras, Seed: 0, Eta: 0",
@@ -195,6 +200,8 @@ stored("Latin-1 behind UNICODE", jpeg(exif(0x9286, b"UNICODE\0" + f"caf\xe9\n{FI
        prompt="café", negative="")  # fmt: skip
 stored("UTF-16 without a mark, low byte first", jpeg(exif(0x9286, b"UNICODE\0" + JA.encode("utf-16-le"))))
 stored("UTF-16 with a mark, in a WebP", webp(exif(0x9286, b"UNICODE\0" + JA.encode("utf-16"))))
+stored("a file larger than its picture", png((b"iTXt", b"parameters\0\0\0\0\0" + JA.encode()), size=(1280, 384)),
+       lost=("RNG", "the file: 1280x384"))  # fmt: skip
 stored("no code at all", jpeg(exif(0x9286, JA.encode())))
 stored("ImageDescription", jpeg(exif(0x010E, JA.encode() + b"\0", kind=2, inner=False)))
 stored("Windows' comment", jpeg(exif(0x9C9C, JA.encode("utf-16-le") + b"\0\0", kind=1, inner=False)))
