@@ -138,8 +138,8 @@ class ProgressDisplay:
                 self._note_tracking_failure(run_id, reason)
             case GridFailed() | ProbeTrackingFailed() | SweepCutShort():
                 self._notes.append(_note(event))
-            case PromptsTruncated(prompts=prompts):
-                for line in truncation_lines(prompts):
+            case PromptsTruncated() | ModelLoaded():
+                for line in _lines(event):
                     self._say(line)
             case (
                 BatchSizeChosen()
@@ -263,6 +263,13 @@ class _Terminal:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def _lines(event: PromptsTruncated | ModelLoaded) -> Iterable[str]:
+    match event:
+        case ModelLoaded(remarks=remarks):
+            return (f"promptlab: {remark}" for remark in remarks)
+    return truncation_lines(event.prompts)
 
 
 def _note(event: GridFailed | ProbeTrackingFailed | SweepCutShort) -> str:

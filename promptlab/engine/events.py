@@ -48,9 +48,15 @@ class ModelLoading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelLoaded:
-    """Says that the pipeline is ready; ``seconds`` it took, 0 when it was there already."""
+    """Says that the pipeline is ready.
+
+    Args:
+        seconds: it took, 0 when it was there already.
+        remarks: what the libraries said of weights that were left out, or made up, a line each.
+    """
 
     seconds: float
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,10 @@ one that was handed out before holds none.
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
@@ -26,13 +28,14 @@ from promptlab.engine.loading.placement import offload, place
 from promptlab.engine.loading.vae import VaeSource, load_vae
 from promptlab.engine.machine.devices import torch_dtype
 from promptlab.engine.machine.memory import release
-from promptlab.engine.machine.torch_setup import quietly
+from promptlab.engine.machine.torch_setup import IGNORED, quietly, warned
 from promptlab.engine.pipelines.calls import pipeline_class
 from promptlab.engine.sources import hub
 from promptlab.engine.sources.configuration import read_configuration
 from promptlab.engine.sources.files import INDEX, read_json
 from promptlab.engine.sources.finder import ModelSource
 from promptlab.engine.text.textual_inversion import TextualInversions
+from promptlab.errors import EngineError, one_line
 from promptlab.specs import Embedding, Lora, MachineSpec, canonical_json
 
 if TYPE_CHECKING:
@@ -42,6 +45,12 @@ __all__ = ["PipelineCache", "PipelineSetting"]
 
 _Report = Callable[[ModelLoading | ModelLoaded], None]
 _DEFAULT_MACHINE: Final = MachineSpec()
+_LONGEST_REMARK: Final = 300
+_BUFFERS: Final = re.compile(r"'?[\w.]*position_ids'?,? ?")
+"""Matches the counters of positions that older checkpoints hold: the model counts them itself."""
+
+_NAMED: Final = re.compile(r"\w\.\w")
+"""Matches a name of a weight: without one left, nothing is said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +105,7 @@ class PipelineCache:
         self._setting: PipelineSetting | None = None
         self._pipeline: Any = None
         self._components: dict[Component, Any] = {}
+        self._remarks: tuple[str, ...] = ()
         self._loras, self._inversions = LoraAdapters(), TextualInversions()
 
     def ready(self, setting: PipelineSetting, report: _Report) -> Any:
@@ -112,7 +122,8 @@ class PipelineCache:
             self._exchange(before, setting, report)
         with translate_errors(f"what {setting.model.name} is used with would not load", setting.model.name):
             loaded = self._add(setting) or loaded
-        report(ModelLoaded(seconds=time.perf_counter() - began if loaded else 0.0))
+        remarks, self._remarks = self._remarks, ()
+        report(ModelLoaded(seconds=time.perf_counter() - began if loaded else 0.0, remarks=remarks))
         return self._pipeline
 
     def _add(self, setting: PipelineSetting) -> bool:
@@ -137,10 +148,13 @@ class PipelineCache:
             report(ModelLoading(what=f"VAE {Path(vae.source.name).name}"))
             with translate_errors(f"the VAE {vae.source.name} would not load"):
                 _download(vae.source, report)
-                loaded = load_vae(vae, model, torch_dtype(setting.dtype))
+                with _heard(f"the VAE {vae.source.name}") as said:
+                    loaded = load_vae(vae, model, torch_dtype(setting.dtype))
+                self._remarks = _remarks(f"the VAE {vae.source.name}", said)
                 kept["vae"] = place(loaded, setting.machine, setting.device)
-        with translate_errors(f"{model.name} would not load", model.name), quietly():
+        with translate_errors(f"{model.name} would not load", model.name), quietly(), _heard(model.name) as said:
             self._pipeline = _load(setting, kept)
+        self._remarks += _remarks(model.name, said)
         components = self._pipeline.components
         self._components = {part: components[name] for name, part in wanted.items() if components.get(name) is not None}
         self._setting = setting
@@ -165,6 +179,28 @@ class PipelineCache:
             del pipeline
             release(device)
         return kept
+
+
+@contextmanager
+def _heard(name: str) -> Iterator[list[str]]:
+    """Collect what the libraries log while they load; where they fail, what they logged says why.
+
+    Raises:
+        EngineError: for weights that are missing, in place of what comes of that.
+    """
+    with warned() as said:
+        try:
+            yield said
+        except Exception as error:
+            for line in _remarks(name, said):
+                raise EngineError(line) from error
+            raise
+
+
+def _remarks(name: str, said: Iterable[str]) -> tuple[str, ...]:
+    """Return what was said of weights that were left out or made up, but for counters of positions."""
+    lines = (one_line(_BUFFERS.sub("", each), limit=_LONGEST_REMARK) for each in said if IGNORED.search(each))
+    return tuple(f"{name}: {line}" for line in dict.fromkeys(lines) if _NAMED.search(line))
 
 
 def _load(setting: PipelineSetting, kept: Mapping[str, Any]) -> Any:

@@ -159,8 +159,10 @@ def find_model(
     snapshot = hub.find(name, revision, "model", allowed, variant=variant, allow_pickle=allow_pickle)
     if INDEX not in snapshot.files:
         raise _no_model(name)
-    index = read_json(snapshot.fetch([INDEX]) / INDEX)
+    with hub.damage_in_cache(name):
+        index = read_json(snapshot.fetch([INDEX]) / INDEX)
     files = choose_files(name, snapshot.files, index, variant, allow_pickle=allow_pickle)
+    hub.check_cached(snapshot, files)
     if lacks_prior(index) and CARD in snapshot.files:
         files = replace(files, configs=(*files.configs, CARD))
     return _with_prior(_from_hub(name, snapshot, files), index, allow_pickle=allow_pickle)

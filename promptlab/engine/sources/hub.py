@@ -19,14 +19,16 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from promptlab.engine.machine.torch_setup import prepare
-from promptlab.engine.sources.files import INDEX, PICKLES, choose_files, listing, read_json
+from promptlab.engine.sources.files import INDEX, PICKLES, FileSet, choose_files, listing, read_header, read_json
 from promptlab.errors import EngineError, InputError, NotFound, PromptLabError, one_line, ref, ref_value
 
-__all__ = ["Snapshot", "cache_home", "fetch", "find", "is_id"]
+__all__ = ["Snapshot", "cache_home", "check_cached", "damage_in_cache", "fetch", "find", "is_id"]
 
 _ID: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 _SECONDS: Final = 10.0
+_ANEW: Final = "hf download {} --force-download"
+_READ_BY_DIFFUSERS: Final = ("config.json", "scheduler_config.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +171,36 @@ def _counting(report: Callable[[int, int], None]) -> type[Any]:
     return Counting
 
 
+def check_cached(snapshot: Snapshot, files: FileSet) -> None:
+    """Check what is cached of a model: its configurations are JSON, and no file of weights is cut.
+
+    Raises:
+        InputError: naming the file, and what downloads it anew.
+    """
+    folder = snapshot.folder
+    if folder is None:
+        return
+    with damage_in_cache(snapshot.name):
+        for file in files.configs:
+            if file.endswith(".json") and PurePosixPath(file).name in _READ_BY_DIFFUSERS and (folder / file).is_file():
+                read_json(folder / file)
+        for file in files.weights:
+            if file.endswith(".safetensors") and (folder / file).is_file():
+                read_header(folder / file, "model")
+
+
+@contextmanager
+def damage_in_cache(name: str) -> Iterator[None]:
+    """Say of a damaged file of the cache which model it is of, and what mends it."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(
+            "model", name, problem=f"is damaged in the Hub cache: {error.value} {error.problem}",
+            allowed="a whole copy", hint=_ANEW.format(name),
+        ) from error  # fmt: skip
+
+
 def cache_home() -> Path:
     """Return the folder of the Hub cache, from the same variables that huggingface_hub reads."""
     prepare()
@@ -223,12 +255,15 @@ def _hint(field: str) -> str:
 def _unreachable(field: str, name: str, allowed: str, error: Exception, cached: Snapshot | None) -> InputError:
     from huggingface_hub.errors import HfHubHTTPError
 
+    if cached is not None:
+        return InputError(
+            field, name, problem="is in the Hub cache only in part, and the Hub cannot be reached", allowed=allowed,
+            hint=f"hf download {name.partition(' at ')[0]}, once there is a network",
+        )  # fmt: skip
     if isinstance(error, HfHubHTTPError):
         problem = f"cannot be asked for: the Hub says {one_line(error)}"
-    elif cached is None:
-        problem = "is neither a folder here nor in the Hub cache, and the Hub cannot be reached"
     else:
-        problem = "is in the Hub cache only in part, and the Hub cannot be reached"
+        problem = "is neither a folder here nor in the Hub cache, and the Hub cannot be reached"
     return InputError(field, name, problem=problem, allowed=allowed, hint=_hint(field))
 
 

@@ -1,12 +1,16 @@
 """One pipeline at a time: what the next one has no use for is gone before anything is loaded, what it shares stays."""
 
+import shutil
 import weakref
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
-from promptlab.engine import NO_PERMISSIONS, ModelLoading
+from promptlab.engine import NO_PERMISSIONS, ModelLoaded, ModelLoading
 from promptlab.engine.loading.components import component_identities
 from promptlab.engine.loading.pipeline_cache import PipelineCache
+from promptlab.errors import EngineError
 from promptlab.plan import requests_of
 from tests.engine.drawing import draw, resolve
 from tests.engine.tiny import save_tiny, tiny_encoder, tiny_unet, tiny_vae
@@ -34,7 +38,9 @@ def make(engine, make_spec, models):
     engine.close()
 
     def make(name, watch=lambda event: None, **changes):
-        spec = make_spec(model=models[name], **{"num_inference_steps": 1, "height": 32, "width": 32, **changes})
+        spec = make_spec(
+            model=models.get(name, name), **{"num_inference_steps": 1, "height": 32, "width": 32, **changes}
+        )
         (picture,) = draw(engine, requests_of(resolve(engine, spec)), watch)
         return engine._pipelines._pipeline, picture.pixels.tobytes()
 
@@ -128,3 +134,31 @@ def test_pipeline_cache_of_one_setting_loads_once(make, models):
     make("plain", events.append, num_inference_steps=2)
     assert [event for event in events if isinstance(event, ModelLoading)] == []
     assert PipelineCache().free() is None
+
+
+def changed_vae(models, folder, change):
+    """A copy of the plain model whose VAE's weights were changed."""
+    shutil.copytree(models["plain"], folder)
+    (file,) = (folder / "vae").glob("*.safetensors")
+    weights = load_file(file)
+    change(weights)
+    save_file(weights, file)
+    return str(folder)
+
+
+def test_weights_that_are_left_out_are_said_once(make, models, tmp_path):
+    """What the libraries log of a checkpoint that has more than the model: one line, and none once it is there."""
+    odd = changed_vae(models, tmp_path / "odd", lambda weights: weights.update({"odd.layer.weight": torch.ones(2)}))
+    for times in (1, 0):
+        heard = []
+        make(odd, heard.append)
+        said = [remark for event in heard if isinstance(event, ModelLoaded) for remark in event.remarks]
+        assert len(said) == times
+        assert all(one.startswith(f"{odd}: ") and "odd.layer.weight" in one for one in said)
+
+
+def test_weights_that_are_missing_are_named(make, models, tmp_path):
+    """And not what came of it."""
+    odd = changed_vae(models, tmp_path / "odd", lambda weights: weights.pop("quant_conv.bias"))
+    with pytest.raises(EngineError, match=r"quant_conv\.bias"):
+        make(odd)

@@ -72,6 +72,26 @@ def test_hub_model_not_cached_needs_the_network(monkeypatch, offline):
         find_model(SD)
 
 
+@pytest.mark.parametrize(
+    ("file", "kept", "said"),
+    [
+        ("unet/diffusion_pytorch_model.safetensors", 3_000, "is no safetensors file"),
+        ("unet/diffusion_pytorch_model.safetensors", 200_000, "is cut short"),
+        ("unet/config.json", 9, "cannot be read"),
+    ],
+)
+def test_hub_model_damaged_in_the_cache_names_the_file_and_its_download(mini, tmp_path, file, kept, said):
+    """A download that was broken off, or a full disk, is found before anything is begun, and mended by one command."""
+    broken = write_hub_cache(tmp_path / "hub", SD, mini) / file
+    data = broken.read_bytes()[:kept]
+    broken.unlink()
+    broken.write_bytes(data)
+    with pytest.raises(InputError, match=f"model '{SD}' is damaged in the Hub cache: .*{said}.*") as caught:
+        find_model(SD)
+    assert str(caught.value).endswith(f"type: hf download {SD} --force-download")
+    assert "\n" not in str(caught.value)
+
+
 def test_hub_model_cached_needs_no_network(mini, tmp_path):
     """The cache needs no network, and the commit is the identity."""
     snapshot = write_hub_cache(tmp_path / "hub", SD, mini)
@@ -96,7 +116,7 @@ def test_hub_cache_without_weights_is_refused(copy_of_mini, tmp_path):
     folder = copy_of_mini()
     (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()
     write_hub_cache(tmp_path / "hub", SD, folder)
-    with pytest.raises(InputError, match=f"'{SD}' is in the Hub cache only in part, and the Hub cannot be reached"):
+    with pytest.raises(InputError, match=f"'{SD}' is in the Hub cache only in part, .*; type: hf download {SD}, once"):
         find_model(SD)
 
 
