@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from promptlab.cli import promptlab as group
+from promptlab.cli.commands import COMMANDS
 from promptlab.errors import InputError, TrackerError
 from promptlab.tracking import MlflowTracker, bounded_http
 from promptlab.tracking.deadlines import Deadlines
@@ -154,6 +156,37 @@ def test_command_whose_server_is_waited_for_is_ended_at_once_by_ctrl_c(promptlab
     )
     assert "was not waited for any longer; type: promptlab sync" in said.err
     assert promptlab("sync").out == "MLflow now knows run 1\n"
+
+
+ASKING = (
+    ("run", "a cat", "--no-show"), ("rerun", "1", "--seeds", "5"), ("resume",), ("rate", "1/0", "3"),
+    ("favourite", "1/0"), ("compare", "1", "--pairs", "0"), ("effect", "1"),
+    ("probe", "--batch-size", "1"), ("sync", "--all"), ("doctor",), ("ui",),
+)  # fmt: skip
+"""A command line of each command that has a server of MLflow to tell or to ask."""
+
+
+def test_commands_that_ask_a_server_are_all_known():
+    """Whichever has the option."""
+    has = {name for name in COMMANDS if any(one.name == "tracking_uri" for one in group.commands[name].params)}
+    assert {words[0] for words in ASKING} == has
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    "kind", ["silent", *(pytest.param(kind, marks=pytest.mark.exhaustive) for kind in UNWELL if kind != "silent")]
+)
+def test_commands_end_whatever_the_server_does(kind, promptlab, monkeypatch):
+    """Each says in a line or two what was not told, and keeps what it made."""
+    monkeypatch.setenv("PROMPTLAB_TRACKING_DEADLINE", "0.5")
+    promptlab("run", "a fox", "a dog", "--seeds", "0-1", "--no-show")
+    with stub_server.answering(UNWELL[kind][0]) as (url, _), all_threads_ended():
+        for words in ASKING:
+            said = promptlab(*words, "--tracking-uri", url)
+            assert said.code in (0, 1), (words, said)
+            assert "unexpected" not in said.err, (words, said)
+            assert said.err.count("\n") <= 4, (words, said)
+    assert promptlab("sync").code == promptlab("doctor").code == 0
 
 
 @pytest.mark.parametrize("text", ["-1", "0", "soon", "inf", "nan"])

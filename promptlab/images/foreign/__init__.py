@@ -79,7 +79,7 @@ def read_foreign(path: Path) -> ForeignMetadata | None:
 
 
 def _with_size(found: ForeignMetadata, path: Path) -> ForeignMetadata:
-    """Say of a file that is larger than the picture that is described in it that it is another: a grid, or enlarged."""
+    """Say of a file that is larger than the picture of its words that it is a grid, or enlarged."""
     call, size = found.spec.call, size_of(path)
     if size is None or call.width is None or call.height is None or (size[0] <= call.width and size[1] <= call.height):
         return found
