@@ -70,8 +70,9 @@ TABLES = ("list", "search evil", "show 1", "show 2/0", "show 3", "best --by vari
 
 
 @pytest.mark.mlflow
-def test_commands_show_hostile_words_and_obey_none(hostile):
+def test_commands_show_hostile_words_and_obey_none(hostile, tmp_path, monkeypatch):
     """No command that prints what was recorded writes a byte that a terminal obeys; the words are there to be read."""
+    monkeypatch.chdir(tmp_path)  # where an export goes
     hostile("rate", "1/0", "5")
     hostile("rate", "1/2", "1")
     for typed in (*COMMANDS, *(f"{table} --csv" for table in TABLES), *(f"{table} --json" for table in TABLES)):

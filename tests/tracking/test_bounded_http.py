@@ -172,6 +172,7 @@ def test_commands_that_ask_a_server_are_all_known():
     assert {words[0] for words in ASKING} == has
 
 
+@pytest.mark.mlflow
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
     "kind", ["silent", *(pytest.param(kind, marks=pytest.mark.exhaustive) for kind in UNWELL if kind != "silent")]

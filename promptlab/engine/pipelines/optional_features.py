@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from promptlab.engine.machine.packrat import remembering
 from promptlab.engine.pipelines.calls import argument_settings, not_taken, setting_arguments
 from promptlab.engine.pipelines.traits import GUIDED_TENSORS, call_parameters
 from promptlab.engine.sources.configuration import Configuration, clip_encoders
@@ -95,7 +96,8 @@ def _check_readable(field: str, text: str) -> None:
     from compel.prompt_parser import FlattenedPrompt
 
     try:
-        read = Compel.parse_prompt_string(text)
+        with remembering():
+            read = Compel.parse_prompt_string(text)
         swaps = any(isinstance(each, FlattenedPrompt) and each.wants_cross_attention_control for each in read.prompts)
     except Exception as error:
         raise InputError(

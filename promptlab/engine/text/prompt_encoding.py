@@ -19,6 +19,7 @@ from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from promptlab.engine.machine.packrat import remembering
 from promptlab.specs import CallSpec
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def encode(pipeline: Any, text: str, call: CallSpec, *, negative: bool = False) 
     """
     skip = 0 if negative else call.clip_skip or 0
     if call.weighting:
-        return _encode_weighted(pipeline, text, skip)
+        with remembering():
+            return _encode_weighted(pipeline, text, skip)
     if skip and len(text_encoders_of(pipeline)) == 1:
         ((tokenizer, encoder),) = text_encoders_of(pipeline)
         return Encoding(embeds=_encode_skipping(pipeline, tokenizer, encoder, text, skip))

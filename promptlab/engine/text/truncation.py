@@ -24,6 +24,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from promptlab.engine.errors import translate_errors
+from promptlab.engine.machine.packrat import remembering
 from promptlab.engine.machine.torch_setup import quietly
 from promptlab.engine.pipelines.calls import pipeline_class
 from promptlab.engine.pipelines.traits import call_parameters
@@ -119,7 +120,7 @@ def count_chunks(
             counted[text] = max((_chunks(reader, _expanded(text, tokens)) for reader, tokens in readers), default=1)
         return counted[text]
 
-    with quietly():
+    with quietly(), remembering():
         return tuple(max(count(each.prompt), count(each.negative_prompt)) for each in variants)
 
 
