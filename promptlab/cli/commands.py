@@ -65,7 +65,7 @@ COMMANDS: Final = MappingProxyType(
         "tree": ("promptlab.cli.tree_diff:tree",
             "Show how runs came from one another: the tree of reruns, with what changed at each step."),
         "ui": ("promptlab.cli.ui:ui",
-            "Browse the pictures in MLflow: seeds down, variants across."),
+            "Open the page where one iterates: words, pictures as they come, what came of what."),
         "verify": ("promptlab.cli.verify:verify",
             "Make pictures again exactly as recorded, and compare every pixel with what is kept."),
     }

@@ -1,4 +1,4 @@
-"""Carries out ``promptlab open``: a grid, a picture or a report in the system's own viewer."""
+"""Carries out ``promptlab open``: a run or a picture on its page, or in the system's own viewer."""
 
 from __future__ import annotations
 
@@ -12,31 +12,50 @@ import click
 from promptlab.cli.context import open_lab, workspace_options
 from promptlab.cli.output import echo
 from promptlab.cli.paths import shown_path
+from promptlab.cli.warm import page_of
 from promptlab.errors import InputError, NotFound, PromptLabError
 
 if TYPE_CHECKING:
     from promptlab.lab import Lab
 
-__all__ = ["open_file"]
+__all__ = ["has_screen", "open_file"]
 
 
 @click.command("open")
 @click.argument("ref", metavar="RUN|last|IMAGE|sweep:N")
 @click.option("--report", is_flag=True, help="The report instead of the grid.")
+@click.option("--file", "as_file", is_flag=True, help="The file, also while 'promptlab ui' has the page open.")
 @workspace_options
-def open_file(ref: str, report: bool, workspace: str | None) -> None:
+def open_file(ref: str, report: bool, as_file: bool, workspace: str | None) -> None:
     """Open the grid of a run (3, last), a picture (3/12) or a sweep's overview (sweep:2) in a viewer.
 
-    Says the file's path, also where there is no screen to open it on.
+    While 'promptlab ui' has the page of the workspace open, runs and pictures are opened there. Says the file's path or
+    the address, also where there is no screen to open it on.
     """
-    path = _file(open_lab(workspace), ref, report=report)
+    lab = open_lab(workspace)
+    address = None if report or as_file else _page_address(lab, ref)
+    if address is not None:
+        echo(address)
+        if has_screen():
+            click.launch(address)
+        return
+    path = _file(lab, ref, report=report)
     if not path.is_file():
         raise NotFound("file", shown_path(path), hint="promptlab doctor")
     echo(shown_path(path))
-    if not _has_screen():
+    if not has_screen():
         raise PromptLabError("there is no screen here to open it on: neither DISPLAY nor WAYLAND_DISPLAY is set")
     if click.launch(str(path)) != 0:
         raise PromptLabError("no program was found to open it with: xdg-open is not there or failed")
+
+
+def _page_address(lab: Lab, ref: str) -> str | None:
+    """Return the address of a run or a picture on the page; ``None`` where no page is open."""
+    address = page_of(lab.workspace.root)
+    if address is None or lab.history.find_sweep(ref) is not None:
+        return None
+    source = lab.history.find(ref)
+    return address.first(f"/run/{source.run.id}" + ("" if source.position is None else f"/{source.position}"))
 
 
 def _file(lab: Lab, ref: str, *, report: bool) -> Path:
@@ -54,7 +73,7 @@ def _file(lab: Lab, ref: str, *, report: bool) -> Path:
     return lab.workspace.root / image.path
 
 
-def _has_screen() -> bool:
+def has_screen() -> bool:
     """Say whether a viewer has somewhere to draw.
 
     Where there is nothing, ``xdg-open`` may start a browser made of letters.

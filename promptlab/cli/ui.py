@@ -1,57 +1,170 @@
-"""Carries out ``promptlab ui`` and ``promptlab sync``: MLflow's pages, and what they miss."""
+"""Carries out ``promptlab ui`` and ``promptlab sync``: the page, MLflow's pages, and what these miss."""
 
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import click
 
 from promptlab.cli.context import open_lab, tracking_option, workspace_options
+from promptlab.cli.open_file import has_screen
 from promptlab.cli.output import echo
 from promptlab.cli.param_types import integer
+from promptlab.cli.paths import elsewhere
 from promptlab.cli.progress import ProgressDisplay
-from promptlab.errors import NotFound
+from promptlab.cli.warm import server_finder, typed_keep_alive
+from promptlab.errors import NotFound, PromptLabError
+
+if TYPE_CHECKING:
+    from promptlab.lab import Lab
+    from promptlab.serving.messages import PageAddress, PageOrder
 
 __all__ = ["sync", "ui"]
 
 
 @click.command()
+@click.option("--mlflow", "mlflow_alone", is_flag=True, help="Only MLflow's pages: browse and compare what was made.")
 @click.option("--experiment", metavar="NAME", help="Open on this experiment. [default: the one of the newest run]")
-@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
-@click.option("--port", type=integer("--port", "5000"), metavar="PORT", help="[default: 5000, or the next free one]")
-@click.option("--open", "open_browser", is_flag=True, help="Open the address in the browser.")
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where MLflow's pages listen.")
+@click.option(
+    "--port",
+    type=integer("--port", "7870"),
+    metavar="PORT",
+    help="Of the page, or with --mlflow of MLflow's. [default: 7870 and 5000, or the next free ones]",
+)
+@click.option(
+    "--open/--no-browser",
+    "in_browser",
+    default=None,
+    help="Open the address in the browser, or only say it. [default: where there is a screen]",
+)
+@click.option("--no-server", is_flag=True, help="Make the pictures in this process; start nothing that stays.")
 @workspace_options
 @tracking_option
 def ui(
+    mlflow_alone: bool,
     experiment: str | None,
     host: str,
     port: int | None,
-    open_browser: bool,
+    in_browser: bool | None,
+    no_server: bool,
     workspace: str | None,
     tracking_uri: str | None,
 ) -> None:
-    """Browse the pictures in MLflow: seeds down, variants across. Ctrl-C stops it.
+    """Open the page where one iterates: words, pictures as they come, what came of what. Ctrl-C stops it.
 
-    With --tracking-uri nothing is started: the address on that server is said.
+    What is run in a terminal meanwhile appears there by itself. MLflow's pages are served beside it. Only this machine
+    reaches the page, and whoever opens the address that is said.
     """
     lab = open_lab(workspace, tracking_uri)
-    summaries = lab.history.list(experiment=experiment, limit=1)
-    if experiment is not None and not summaries:
+    if experiment is not None and not lab.history.list(experiment=experiment, limit=1):
         names = ", ".join(sorted({summary.experiment for summary in lab.history.list()})) or "none yet"
         raise NotFound("--experiment", experiment, allowed=names, hint="promptlab list")
-    newest = experiment or next((summary.experiment for summary in summaries), None)
-    elsewhere = lab.maintenance.remote_ui_url(newest)
-    if elsewhere is not None:
-        echo(f"MLflow shows the pictures at {elsewhere}")
-        if open_browser:
-            click.launch(elsewhere)
+    shows = has_screen() if in_browser is None else in_browser
+    if mlflow_alone:
+        _browse_mlflow(lab, experiment, host, port, shows=shows)
+        return
+    lab.context.check()
+
+    def say(address: PageAddress) -> None:
+        first = address.first() + ("" if experiment is None else f"&{urlencode({'experiment': experiment})}")
+        echo(f"the page is at {first}")
+        echo("Ctrl-C stops it.", err=True)
+        if shows:
+            click.launch(first)
+
+    order = _order(lab, tracking_uri, port)
+    try:
+        if no_server or typed_keep_alive() == 0:
+            _serve_here(lab, order, host, say)
+        else:
+            _keep_open(lab, order, host, say)
+    except KeyboardInterrupt:
+        echo("stopped.", err=True)
+
+
+def _order(lab: Lab, tracking_uri: str | None, port: int | None) -> PageOrder:
+    from promptlab.serving.messages import PageOrder
+
+    workspace = lab.workspace
+    return PageOrder(
+        workspace=workspace.root, database=workspace.database_url, tracking_uri=tracking_uri, port=port,
+        there=elsewhere(workspace),
+    )  # fmt: skip
+
+
+def _keep_open(lab: Lab, order: PageOrder, host: str, say: Callable[[PageAddress], None]) -> None:
+    """Keep the page open in whichever server keeps a model warm, until Ctrl-C."""
+    from promptlab.serving.page_lease import PageLease
+
+    lease = PageLease(server_finder(), order)
+    try:
+        say(lease.open())
+        with ExitStack() as beside:
+            try:
+                lease.show_mlflow(beside.enter_context(_mlflow_pages(lab, host)))
+            except PromptLabError as error:
+                echo(f"promptlab: without MLflow's pages, because {error}", err=True)
+            lease.wait()
+    finally:
+        lease.close()
+
+
+def _serve_here(lab: Lab, order: PageOrder, host: str, say: Callable[[PageAddress], None]) -> None:
+    """Serve the page in this process, and make its pictures here, until Ctrl-C."""
+    from promptlab.cli.server import lab_server, open_page
+    from promptlab.serving.messages import FOREVER
+
+    ended = threading.Event()
+    server = lab_server(FOREVER)
+
+    def serve_mlflow() -> None:
+        with suppress(PromptLabError), _mlflow_pages(lab, host) as url:
+            page.show_mlflow(url)
+            ended.wait()
+
+    with open_page(order, server) as page:
+        say(page.address)
+        beside = threading.Thread(target=serve_mlflow, name="mlflow-pages")
+        beside.start()
+        try:
+            server.work()
+        finally:
+            ended.set()
+            beside.join()
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _mlflow_pages(lab: Lab, host: str) -> Iterator[str]:
+    """Give the address of MLflow's pages: of the server elsewhere, or of one that runs meanwhile."""
+    if lab.tracking_uri is not None:
+        yield lab.tracking_uri
+        return
+    with lab.maintenance.serve(host=host) as server:
+        yield server.url
+
+
+def _browse_mlflow(lab: Lab, experiment: str | None, host: str, port: int | None, *, shows: bool) -> None:
+    """Serve MLflow's pages alone, until Ctrl-C; of a server elsewhere, say the address."""
+    newest = experiment or next((summary.experiment for summary in lab.history.list(limit=1)), None)
+    elsewhere_at = lab.maintenance.remote_ui_url(newest)
+    if elsewhere_at is not None:
+        echo(f"MLflow shows the pictures at {elsewhere_at}")
+        if shows:
+            click.launch(elsewhere_at)
         return
     echo("starting MLflow …", err=True)
     with lab.maintenance.serve(host=host, port=port) as server:
         address = server.address(experiment)
         echo(f"MLflow shows the pictures at {address}")
         echo("Ctrl-C stops it.", err=True)
-        if open_browser:
+        if shows:
             click.launch(address)
         try:
             server.wait()

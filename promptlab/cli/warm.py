@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -22,7 +23,8 @@ from promptlab.errors import InputError, ServerError
 if TYPE_CHECKING:
     from promptlab.lab import Lab
     from promptlab.serving.connection import Endpoint
-    from promptlab.serving.messages import KeepAlive, ServerStatus
+    from promptlab.serving.job_stream import FindServer
+    from promptlab.serving.messages import KeepAlive, PageAddress, ServerStatus
     from promptlab.serving.remote_lab import RemoteLab
     from promptlab.specs import RunSpec
 
@@ -31,9 +33,11 @@ __all__ = [
     "keep_alive_option",
     "open_planning_lab",
     "open_warm_lab",
+    "page_of",
     "read_keep_alive",
     "refuse_early",
     "running_server",
+    "server_finder",
     "server_option",
     "server_options",
     "status_here",
@@ -170,6 +174,15 @@ def worker_variables() -> Mapping[str, str]:
     return {} if asked is None else asked.variables
 
 
+def server_finder() -> FindServer:
+    """Return what finds this environment's own server, or starts one.
+
+    Raises:
+        ServerError: when none can be started.
+    """
+    return _finder(None, typed_keep_alive())
+
+
 def status_here() -> ServerStatus | None:
     """Return what this environment's own server is at; None where none is running, or none is to be used."""
     if typed_keep_alive() == 0:
@@ -177,6 +190,24 @@ def status_here() -> ServerStatus | None:
     with suppress(ServerError):
         address = running_server()
         return None if address is None else status_of(address)
+    return None
+
+
+def page_of(workspace: Path) -> PageAddress | None:
+    """Return where this environment's own server has the page of a workspace open, if it has."""
+    from promptlab.serving.connection import request
+    from promptlab.serving.messages import PageAddress
+    from promptlab.wire import decode
+
+    if typed_keep_alive() == 0:
+        return None
+    with suppress(ServerError):
+        address = running_server()
+        told: dict[str, Any] = {"pages": ()} if address is None else request(address, "GET", "/pages")
+        for page in told["pages"]:
+            if page["workspace"] == str(workspace):
+                found: PageAddress = decode(PageAddress, page["page"], theirs=told["promptlab"])
+                return found
     return None
 
 
@@ -195,7 +226,7 @@ def status_of(address: Endpoint) -> ServerStatus:
     return found
 
 
-def _finder(named: Endpoint | None, keep_alive: KeepAlive | None) -> Callable[[bool], Endpoint]:
+def _finder(named: Endpoint | None, keep_alive: KeepAlive | None) -> FindServer:
     """Return what finds the server, which is there by then.
 
     Raises:

@@ -129,7 +129,7 @@ def test_server_killed_in_the_middle_of_a_run_is_synced_when_it_is_back(elsewher
     assert elsewhere.content() == before
     assert len(before[1]) > 20
     assert promptlab("doctor", *asked).out == "healthy: 2 runs, 8 pictures, and MLflow agree\n"
-    shown = promptlab("ui", *asked).out
+    shown = promptlab("ui", "--mlflow", *asked).out
     assert shown.startswith(f"MLflow shows the pictures at {elsewhere.url}/#/experiments/1/runs?")
     with closing(sqlite3.connect(workspace.database)) as connection:
         written = "\n".join((*connection.iterdump(), *before[0])).encode()
