@@ -113,11 +113,11 @@ class RemoteMaintenance:
     def __init__(self, asker: Asker) -> None:
         self._ask = asker.ask
 
-    def doctor(self, *, watch: Watch = unwatched) -> tuple[Finding, ...]:
+    def doctor(self, *, deep: bool = False, watch: Watch = unwatched) -> tuple[Finding, ...]:
         """See :meth:`promptlab.lab.maintenance.maintenance.Maintenance.doctor`."""
         from promptlab.lab.maintenance.doctor.findings import Finding
 
-        found: tuple[Finding, ...] = self._ask("maintenance.doctor", tuple[Finding, ...], watch)
+        found: tuple[Finding, ...] = self._ask("maintenance.doctor", tuple[Finding, ...], watch, deep=deep)
         return found
 
     def fix(self, findings: Sequence[Finding], *, watch: Watch = unwatched) -> tuple[Finding, ...]:
