@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from promptlab.engine import ClipEmbeddings
 from promptlab.engine.machine.devices import choose_device
+from promptlab.engine.machine.idle_threads import idle_threads_by_load
 from promptlab.engine.machine.torch_setup import prepare, quietly
 from promptlab.engine.sources import hub
 from promptlab.engine.sources.files import listing, read_json
@@ -74,8 +75,9 @@ def embed(
         EngineError: when it would not load.
     """
     clip = Clip(model, device=device)
-    seen = clip.image_features(images)
-    return ClipEmbeddings(images=seen, prompts=clip.text_features(prompts) if prompts else seen[:0])
+    with idle_threads_by_load(str(clip.device)):
+        seen = clip.image_features(images)
+        return ClipEmbeddings(images=seen, prompts=clip.text_features(prompts) if prompts else seen[:0])
 
 
 def _check(name: str, files: Sequence[str]) -> None:

@@ -22,6 +22,7 @@ from promptlab.engine.loading.pipeline_cache import PipelineCache, PipelineSetti
 from promptlab.engine.loading.placement import placement
 from promptlab.engine.machine.devices import default_dtype, torch_dtype
 from promptlab.engine.machine.environment import environment
+from promptlab.engine.machine.idle_threads import idle_threads_by_load
 from promptlab.engine.machine.memory import available_memory, release
 from promptlab.engine.machine.torch_setup import prepare
 from promptlab.engine.refusals import refuse_early
@@ -167,7 +168,8 @@ class DiffusersEngine:
             yield from (ImageFailed.because(error, request.id) for request in group)
             return
 
-        yield from ImageStream(pipeline, group, progress, self._known, _weights_key(setting, first)).events()
+        with idle_threads_by_load(first.device):
+            yield from ImageStream(pipeline, group, progress, self._known, _weights_key(setting, first)).events()
 
 
 _NOWHERE = Environment(facts={})

@@ -4,7 +4,8 @@ A forward is thousands of short parallel loops, and at the end of each the threa
 go on at once; but where another process has one of the cores, they spin on the very core that the last one needs. On
 two cores one picture took 1.0 s spinning and 1.8 asleep with nothing beside it, and 6.0 and 1.6 beside one busy process
 (`benchmarks/results/openmp.md`). Spinning for a while and then sleeping is good at neither, at any length. So it is
-chosen by looking, once, because libgomp reads it once.
+chosen by looking: again and again where the library can be told (:mod:`promptlab.engine.machine.idle_threads`), else
+once, before torch is imported.
 
 Invariant: it decides seconds, never bytes, and what the environment says already is left as it is.
 """
@@ -17,11 +18,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from promptlab.engine.machine.idle_threads import SAID_OTHERWISE, can_be_told, has_quota
+
 __all__ = ["choose_wait_policy", "is_shared"]
 
 _POLICY: Final = "OMP_WAIT_POLICY"
-_SAID_OTHERWISE: Final = frozenset({_POLICY, "GOMP_SPINCOUNT", "KMP_BLOCKTIME"})
-"""Variables by which somebody has chosen."""
 _LOOKS: Final = 5
 _BETWEEN: Final = 0.01
 """Seconds between two looks: who runs at all of them is at work, and not merely waking up."""
@@ -31,13 +32,16 @@ _LOAD: Final = Path("/proc/loadavg")
 def choose_wait_policy(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the variables to set before torch is imported: threads sleep unless the cores are ours alone.
 
-    Where it cannot be seen who runs, threads sleep: the loss is smaller.
+    Nothing where threads can be told later. Where it cannot be seen who runs, or the process has a share of time, as in
+    a container, threads sleep: the loss is smaller.
 
     Args:
         environ: the variables that there are; those of this process by default.
     """
     environ = os.environ if environ is None else environ
-    if _SAID_OTHERWISE & environ.keys() or is_shared(environ) is False:
+    if SAID_OTHERWISE & environ.keys() or can_be_told():
+        return {}
+    if not has_quota() and is_shared(environ) is False:
         return {}
     return {_POLICY: "PASSIVE"}
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from promptlab.engine.machine import openmp
+from promptlab.engine.machine import idle_threads, openmp
 from promptlab.engine.machine.openmp import choose_wait_policy, is_shared
 
 
@@ -36,6 +36,7 @@ def test_cores_that_others_want_at_every_look_are_shared(four_cores, counts, thr
 
 def test_wait_policy_that_somebody_chose_stays(monkeypatch, tmp_path):
     """Spinning or sleeping, by any of the names; where nothing is said and nothing seen, threads sleep."""
+    monkeypatch.setattr(idle_threads, "BY_LOAD", False)
     for name, value in (("OMP_WAIT_POLICY", "ACTIVE"), ("GOMP_SPINCOUNT", "1000"), ("KMP_BLOCKTIME", "0")):
         assert choose_wait_policy({name: value}) == {}
     monkeypatch.setattr(openmp, "_LOAD", tmp_path / "none")
