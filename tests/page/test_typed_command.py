@@ -31,9 +31,9 @@ PARENT = RunSpec(
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory, our_tables):
+def lab(tmp_path_factory, prepared_database):
     """A lab with one run of two wordings, odd words and many settings."""
-    found = Lab(prepared_workspace(tmp_path_factory.mktemp("page") / "work", our_tables), engine=Painter())
+    found = Lab(prepared_workspace(tmp_path_factory.mktemp("page") / "work", prepared_database), engine=Painter())
     found.run(PARENT, experiment="foxes")
     return found
 
