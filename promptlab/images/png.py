@@ -38,6 +38,7 @@ __all__ = [
     "read_text",
     "read_text_and_exif",
     "write_atomically",
+    "write_parts",
     "write_png",
     "write_png_rows",
 ]
@@ -122,8 +123,17 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         StoreError: when the folder is missing, the disk full or the file not ours to write.
     """
+    write_parts(path, (content,))
+
+
+def write_parts(path: Path, parts: Iterable[bytes]) -> None:
+    """Write a file that comes in parts, in one step; see :func:`write_atomically`.
+
+    Raises:
+        StoreError: when the folder is missing, the disk full or the file not ours to write.
+    """
     with _whole_or_not(path) as file:
-        file.write(content)
+        file.writelines(parts)
 
 
 def write_png_rows(

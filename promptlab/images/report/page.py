@@ -15,8 +15,9 @@ import base64
 import hashlib
 import json
 import re
+import uuid
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -61,8 +62,9 @@ def room(contents: Contents) -> int:
     return max(0, LIMIT - rest - 60_000) * 3 // 4
 
 
-def rendered(contents: Contents, thumbnails: Sequence[Thumbnail | None]) -> bytes:
-    """Render the report as a file's bytes, with no address of MLflow's in it."""
+def rendered(contents: Contents, thumbnails: Sequence[Thumbnail | None]) -> Iterator[bytes]:
+    """Yield the report as a file's bytes, in parts, with no address of MLflow's in it."""
+    here = uuid.uuid4().hex  # stands in no text of a user's
     page = _template().render(
         title=contents.title,
         facts=contents.facts,
@@ -73,9 +75,15 @@ def rendered(contents: Contents, thumbnails: Sequence[Thumbnail | None]) -> byte
         unpack=_unpack(),
         addresses=safe_json({}),
         data=safe_json(contents.data | {"standing": [one.standing if one else None for one in thumbnails]}),
-        thumbnails=safe_json([_base64(one) for one in thumbnails]),
+        thumbnails=here,
     )
-    return page.encode("utf-8", "replace")  # half a surrogate pair, which a command line can hold, is no text
+    # Half a surrogate pair, which a command line can hold, is no text.
+    before, after = (part.encode("utf-8", "replace") for part in page.split(here))
+    yield before
+    for place, thumbnail in enumerate(thumbnails):
+        yield b"," if place else b"["
+        yield b"null" if thumbnail is None or thumbnail.webp is None else b'"%s"' % base64.b64encode(thumbnail.webp)
+    yield (b"]" if thumbnails else b"[]") + after
 
 
 def address_report(path: Path, experiment_id: str, runs: Mapping[tuple[int, int], str]) -> None:
@@ -110,10 +118,6 @@ def safe_json(value: Any) -> str:
     """
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _base64(thumbnail: Thumbnail | None) -> str | None:
-    return None if thumbnail is None or thumbnail.webp is None else base64.b64encode(thumbnail.webp).decode()
 
 
 @lru_cache(maxsize=1)

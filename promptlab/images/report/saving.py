@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from promptlab.images.png import write_atomically
+from promptlab.images.png import write_parts
 from promptlab.images.report.contents import Contents, of_run, of_sweep
 from promptlab.images.report.page import rendered, room
 from promptlab.images.report.thumbnails import thumbnails
@@ -47,5 +47,5 @@ def save_sweep_report(sweep: SweepRecord, runs: Sequence[RunRecord], workspace: 
 def _saved(contents: Contents, path: Path) -> Path:
     with suppress(OSError):  # writing says what is wrong
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, rendered(contents, thumbnails(contents.files, budget=room(contents))))
+    write_parts(path, rendered(contents, thumbnails(contents.files, budget=room(contents))))
     return path
