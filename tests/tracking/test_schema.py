@@ -13,6 +13,8 @@ import pytest
 from filelock import FileLock
 
 from promptlab.errors import TrackerError
+from promptlab.lab import Lab
+from promptlab.testing import Painter
 from promptlab.tracking import MlflowTracker, schema
 from promptlab.tracking.schema import has_schema
 from promptlab.workspace import Workspace
@@ -122,11 +124,13 @@ def test_upgrade_schema_of_an_older_mlflow_keeps_its_rows(tmp_path):
     tracker = MlflowTracker(workspace)
     with pytest.raises(TrackerError, match=r"older MLflow \(schema 5b0e9adcef9c\).*type.*: promptlab db upgrade$"):
         tracker.prepare()
-    copies = []
-    before, after = schema.upgrade_schema(workspace, lambda: copies.append(1) or tmp_path / "copy")
-    assert (before, has_schema(workspace), copies) == ("5b0e9adcef9c", True, [1])
-    assert schema.upgrade_schema(workspace, lambda: copies.append(2)) is None
-    assert (copies, after) == ([1], schema._revisions()[1])
+    maintenance = Lab(workspace, engine=Painter()).maintenance
+    before, after = maintenance.upgrade_mlflow()
+    assert (before, after, has_schema(workspace)) == ("5b0e9adcef9c", schema._revisions()[1], True)
+    assert maintenance.upgrade_mlflow() is None
+    (copy,) = tmp_path.glob("mlflow.db.backup-*.bak")
+    with closing(sqlite3.connect(copy)) as plain:
+        assert plain.execute("SELECT version_num FROM alembic_version").fetchall() == [("5b0e9adcef9c",)]
     tracker.prepare()
     with closing(sqlite3.connect(workspace.database)) as plain:
         assert ("theirs",) in plain.execute("SELECT name FROM experiments").fetchall()
