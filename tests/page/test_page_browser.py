@@ -285,6 +285,19 @@ def test_page_address_of_an_old_picture_shows_it(opened, served):
 
 
 @pytest.mark.exhaustive
+def test_page_older_runs_come_when_one_scrolls_to_them(opened, served):
+    """Twenty at a time, down to the first."""
+    for at in range(45):
+        served.made(PLAIN | {"prompt": f"a fox {at}", "seeds": "0"})
+    page = opened(served.address)
+    assert page.locator(".generation").count() == 20
+    for there in (40, 45):
+        page.evaluate("scrollTo(0, document.body.scrollHeight)")
+        page.locator(".generation").nth(there - 1).wait_for(state="attached")
+    page.locator("#said", has_text="45 runs").wait_for()
+
+
+@pytest.mark.exhaustive
 def test_page_votes_are_kept_at_once(opened, served):
     """The same table that the command line's votes are in."""
     page = opened(served.address)

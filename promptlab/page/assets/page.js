@@ -26,6 +26,14 @@ const page = (limit, before = Infinity) =>
 
 const isShown = (run) => experiment === null || run.experiment === experiment;
 
+const older = new IntersectionObserver((seen) => { if (seen.at(-1).isIntersecting) loadOlder(); }, { rootMargin: "1500px" });
+
+// Asked anew each time: what came may not have moved the end out of sight.
+function watchOlder() {
+  older.unobserve($("older"));
+  older.observe($("older"));
+}
+
 function loadOlder(limit = PAGE) {
   if (!more) return Promise.resolve();
   loading ??= ask(page(limit, oldest)).then((told) => {
@@ -33,6 +41,7 @@ function loadOlder(limit = PAGE) {
     more = told.more;
     showTree();
     tell();
+    watchOlder();
   }, (error) => notify(error.message, true)).finally(() => { loading = null; });
   return loading;
 }
@@ -44,6 +53,7 @@ async function catchUp() {
   const told = await ask(page(PAGE));
   const unsure = [...runs.values()].filter((run) => run.status === "RUNNING" || run.status === "SCHEDULED").map((run) => run.id);
   await news([...new Set([...told.runs.map((run) => run.id), ...unsure])], told.runs);
+  watchOlder();
 }
 
 // Runs that were made or changed: asked for, where they are not told.
@@ -273,8 +283,6 @@ $("voting").addEventListener("click", openVote);
 $("size").value = cellSize();
 $("size").addEventListener("input", () => setSize(Number($("size").value)));
 $("compose").addEventListener("submit", () => { following = true; });
-new IntersectionObserver((seen) => { if (seen.some((one) => one.isIntersecting)) loadOlder(); }, { rootMargin: "1500px" }).observe($("older"));
-
 Object.assign(acts, { use, look });
 Object.assign(handles, {
   seeds: newSeeds,
