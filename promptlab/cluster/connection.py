@@ -31,6 +31,9 @@ _STORE: Final = 512 * 2**20
 """Bytes of the store that pictures pass through: a few hundred of 512²; weights that are shipped pass in pieces."""
 
 _LEAST_STORE: Final = 80 * 2**20
+_STARTS: Final = 3
+"""Times that it is tried to start Ray, which gives itself half a minute: too little for a machine that is very busy."""
+
 _REACHED: Final = 10.0
 """Seconds that a cluster may take to answer."""
 
@@ -84,6 +87,7 @@ def _imported_ray(*, local: bool) -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers that it is used
     if local:  # read when it is imported: it would listen on all of the machine's addresses
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        os.environ.setdefault("RAY_worker_niceness", "0")  # 15 by default: beside anything else they would stand still
         if "RAY_AUTH_MODE" not in os.environ:
             os.environ["RAY_AUTH_MODE"] = "token"
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
@@ -134,17 +138,21 @@ def _unreachable(address: str, why: str) -> InputError:
 
 
 def _started(ray: Any, cores: int) -> RayConnection:
-    folder = tempfile.mkdtemp(prefix="promptlab-ray-")
-    with _signals_kept():
+    for left in reversed(range(_STARTS)):
+        folder = tempfile.mkdtemp(prefix="promptlab-ray-")
         try:
-            ray.init(
-                address="local", num_cpus=cores, include_dashboard=False, _node_ip_address="127.0.0.1",
-                _temp_dir=folder, object_store_memory=_store(), namespace="promptlab", log_to_driver=False,
-                logging_level=logging.CRITICAL, configure_logging=False,
-            )  # fmt: skip
+            with _signals_kept():
+                ray.init(
+                    address="local", num_cpus=cores, include_dashboard=False, _node_ip_address="127.0.0.1",
+                    _temp_dir=folder, object_store_memory=_store(), namespace="promptlab", log_to_driver=False,
+                    logging_level=logging.CRITICAL, configure_logging=False,
+                )  # fmt: skip
+            break
         except Exception as error:
+            ray.shutdown()
             shutil.rmtree(folder, ignore_errors=True)
-            raise EngineError(f"Ray could not be started: {one_line(error)}") from error
+            if not left:
+                raise EngineError(f"Ray could not be started: {one_line(error)}") from error
 
     def close() -> None:
         atexit.unregister(close)

@@ -33,7 +33,7 @@ AHEAD: Final = 2
 _STRAGGLERS: Final = 2.0
 """Seconds to wait for the other workers once the first is ready."""
 
-_ANSWERED: Final = 120.0
+_ANSWERED: Final = 300.0
 """Seconds in which the first worker must be ready: a machine of a cluster may have to be started."""
 
 _TRIES: Final = 5

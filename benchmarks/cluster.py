@@ -1,0 +1,175 @@
+"""What Ray costs, and what it brings: on this machine's cores, as workers.
+
+    python benchmarks/cluster.py recorder overhead lost compare [--rounds N] [--save]
+
+- recorder: pictures a second that one process stores at 512², PNG, row and all; the source costs nothing.
+- overhead: milliseconds that a picture of 512² takes more through Ray than in this process.
+- lost: seconds from ``kill -9`` of one of two workers until all pictures that were begun then are there.
+- compare: 64 pictures of the bundled model by two workers of one core each against one process with two threads, warm,
+  in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import numpy as np
+
+from benchmarks.machine import machine, write_result
+from promptlab.cluster import RayEngine
+from promptlab.engine import Engine, ImageDone, ImageStarted, create_engine
+from promptlab.errors import TrackerError
+from promptlab.lab import Lab
+from promptlab.lab.execution.events import Event, ImagesGenerated
+from promptlab.plan import ImageRequest, requests_of
+from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant
+from promptlab.testing import Painter
+
+
+class Still(Painter):
+    """Hands out one photograph-like picture, so that the source of pictures costs nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        chance = np.random.default_rng(0)
+        rows, columns = np.mgrid[:512, :512]
+        smooth = np.stack([rows / 2, columns / 2, (rows + columns) / 4], axis=2)
+        self._pixels = np.ascontiguousarray(smooth + chance.integers(0, 8, smooth.shape), dtype=np.uint8)
+
+    def _paint(self, request: ImageRequest, *, batch: int, row: int) -> ImageDone:
+        return ImageDone(
+            request_id=request.id, pixels=self._pixels, batch=batch, row=row, seconds=0.0,
+            environment=self._environment(), peak_memory=0,
+        )  # fmt: skip
+
+
+class Untold:
+    """Is no tracker: importing MLflow would be measured."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        def refuse(*_: object, **__: object) -> None:
+            if name not in ("interrupt", "close"):
+                raise TrackerError("nobody is told")
+
+        return refuse
+
+
+def spec_of(images: int, side: int, **changes: object) -> RunSpec:
+    return RunSpec(
+        pipeline=PipelineSpec(model="mini"), call=CallSpec(height=side, width=side, **changes),  # type: ignore[arg-type]
+        variants=(Variant(prompt="portrait photo of a old warrior chief"),), seeds=tuple(range(images)), batch_size=4,
+    )  # fmt: skip
+
+
+def seconds_of(engine: Engine, spec: RunSpec) -> float:
+    """Return how long a generation takes, resolving left out."""
+    requests = requests_of(engine.resolve([spec])[0])
+    began = time.perf_counter()
+    made = sum(isinstance(event, ImageDone) for event in engine.generate(requests))
+    if made != spec.image_count:
+        raise SystemExit(f"{made} of {spec.image_count} pictures were made")
+    return time.perf_counter() - began
+
+
+def recorder(rounds: int) -> Iterator[str]:
+    rates, costs = [], []
+    for _ in range(rounds):
+        times: list[float] = []
+        used: list[float] = []
+
+        def watch(event: Event, times: list[float] = times, used: list[float] = used) -> None:
+            if isinstance(event, ImagesGenerated):
+                times.append(time.perf_counter())
+                used.append(time.process_time())
+
+        with tempfile.TemporaryDirectory() as folder:
+            lab = Lab(folder, engine=Still(), tracker=Untold())  # type: ignore[arg-type]
+            lab.run(spec_of(240, 512), watch=watch)
+            lab.close()
+        half = len(times) // 2
+        rates.append((len(times) - half) / (times[-1] - times[half - 1]))
+        costs.append(1000 * (used[-1] - used[half - 1]) / (len(used) - half))
+    yield f"| one process stores, 512², pictures a second | {statistics.median(rates):.0f} |"
+    yield f"| … processor milliseconds of a picture, on all cores together | {statistics.median(costs):.1f} |"
+
+
+def overhead(rounds: int) -> Iterator[str]:
+    spec = spec_of(200, 512)
+    here, there = Still(), RayEngine(workers=1, make_engine=Still)
+    seconds_of(there, spec_of(8, 512))
+    more = [1000 * (seconds_of(there, spec) - seconds_of(here, spec)) / spec.image_count for _ in range(rounds)]
+    there.close()
+    yield f"| a picture of 512² through Ray takes more, ms | {statistics.median(more):.1f} |"
+
+
+def lost(rounds: int) -> Iterator[str]:
+    taken: list[float] = []
+    for done in range(rounds):
+        engine = RayEngine(workers=2, make_engine=partial(Painter, seconds=0.1))
+        requests = requests_of(engine.resolve([spec_of(200, 64)])[0])
+        begun: set[str] = set()
+        killed_at = 0.0
+        for event in engine.generate(requests):
+            if isinstance(event, ImageStarted) and not killed_at:
+                begun.add(event.request_id)
+            if isinstance(event, ImageDone):
+                begun.discard(event.request_id)
+                if not killed_at and len(begun) >= 4:
+                    killed_at = time.perf_counter()
+                    os.kill(engine.worker_pids()[0], signal.SIGKILL)
+                elif killed_at and not begun and len(taken) == done:
+                    taken.append(time.perf_counter() - killed_at)
+        engine.close()
+    yield f"| from a worker's death to its pictures made elsewhere, seconds | {statistics.median(taken):.2f} |"
+
+
+def compare(rounds: int) -> Iterator[str]:
+    spec = spec_of(64, 128, num_inference_steps=20)
+    alone, workers = create_engine(), RayEngine(workers=2)
+    for engine in (alone, workers):
+        seconds_of(engine, spec_of(8, 128, num_inference_steps=2))
+    pairs = [(seconds_of(alone, spec), seconds_of(workers, spec)) for _ in range(rounds)]
+    workers.close()
+    ratio = statistics.median(one / two for one, two in pairs)
+    one, two = (statistics.median(each) for each in zip(*pairs, strict=True))
+    yield f"| 64 pictures of the bundled model, 20 steps: one process, seconds | {one:.1f} |"
+    yield f"| … two workers of one core each, seconds | {two:.1f} |"
+    yield f"| … times as quick | {ratio:.2f} |"
+
+
+PARTS: dict[str, Callable[[int], Iterator[str]]] = {
+    "recorder": recorder, "overhead": overhead, "lost": lost, "compare": compare,
+}  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="+", choices=[*PARTS])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--save", action="store_true", help="write benchmarks/results/cluster.md")
+    asked = parser.parse_args()
+    lines = [
+        f"# Workers of Ray on one machine\n\n{machine()}; load {os.getloadavg()[0]:.1f}; medians of {asked.rounds}.\n",
+        "| asked | found |\n| --- | --- |",
+    ]
+    for part in asked.parts:
+        for line in PARTS[part](asked.rounds):
+            print(line, flush=True)
+            lines.append(line)
+    if asked.save:
+        write_result("cluster", "\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
