@@ -61,7 +61,7 @@ class Scenario:
 
     Args:
         command: the words; ``{pictures}`` is a folder of pictures to import, ``{folder}`` the workspace.
-        before: commands that make the workspace; none for an empty folder.
+        before: commands that make the workspace, those of ``_KEPT`` first; none for an empty folder.
         after: commands of which one is typed first, drawn by lot; the command itself follows.
         database: of an older version, in place of a workspace that is made.
     """
@@ -109,7 +109,7 @@ class Killer:
         os.environ |= {"PROMPTLAB_ENGINE": "painter", "PROMPTLAB_KEEP_ALIVE": "0", "PROMPTLAB_WAIT": "1"}
         (folder / "tmp").mkdir(exist_ok=True)  # where MLflow's new tables are made, and left by who is killed
         os.environ["TMPDIR"] = tempfile.tempdir = str(folder / "tmp")
-        self._pictures = folder / "pictures"
+        self._pictures, self._kept = folder / "pictures", folder / "kept"
         self._warm_up()
 
     def rounds(self, count: int, first: int = 0, names: Sequence[str] = ()) -> Iterator[Outcome]:
@@ -152,10 +152,13 @@ class Killer:
         if name not in self._begins:
             scenario = SCENARIOS[name]
             begin, undisturbed = self._folder / f"{name} begin", self._folder / f"{name} end"
-            begin.mkdir()
+            if scenario.before:
+                copy_workspace(self._kept, begin)
+            else:
+                begin.mkdir()
             if scenario.database is not None:
                 (begin / "mlflow.db").write_bytes(gzip.decompress(scenario.database.read_bytes()))
-            for words in scenario.before:
+            for words in scenario.before[len(_KEPT) :]:
                 self._must(words, begin)
             copy_workspace(begin, undisturbed)
             began = time.monotonic()
@@ -177,9 +180,12 @@ class Killer:
         import_mlflow_quietly()
         scratch = self._folder / "scratch"
         self._pictures.mkdir(exist_ok=True)
-        for words in (_RUN, ("rate", "1/0", "4"), ("sync",), ("doctor", "--fix"), ("db", "backup"), ("resume",)):
+        for words in _KEPT:
             here(words, scratch, self._pictures, self._said)
-        for number, path in enumerate(sorted((scratch / "images").rglob("v*.png"))[:6]):
+        copy_workspace(scratch, self._kept)
+        for words in (_RUN, ("sync",), ("doctor", "--fix"), ("db", "backup"), ("resume",)):
+            here(words, scratch, self._pictures, self._said)
+        for number, path in enumerate(sorted((scratch / "images" / "00002").glob("v*.png"))[:6]):
             shutil.copy(path, self._pictures / f"ours-{number}.png")
         import numpy as np
 

@@ -13,7 +13,7 @@ from tests.house.source import ROOT
 @pytest.mark.parametrize(
     ("count", "commands"),
     [
-        (3, ("import", "rate", "db upgrade")),
+        (2, ("import", "rate")),
         pytest.param(24, ("run", "sweep", "sync", "backup", "import", "rate", "first start", "db upgrade"),
                      marks=pytest.mark.exhaustive),
     ],
