@@ -3,7 +3,8 @@
     python benchmarks/commands.py [REPETITIONS]
 
 A workspace of 1,000 runs is made first (rows only: a list reads no pictures). Each round times every command once, so
-that a machine that slows down slows all of them; the medians and their ratios are printed.
+that a machine that slows down slows all of them; the medians and their ratios are printed, and kept as
+`benchmarks/results/commands.md`. What is refused is refused without a server, by a process that has nothing in memory.
 """
 
 import os
@@ -16,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.machine import machine
+from benchmarks.machine import machine, write_result
 from promptlab.lab import Lab
 from promptlab.plan import requests_of
 from promptlab.records import RunStatus
@@ -27,9 +28,10 @@ from promptlab.workspace import Workspace
 
 RUNS = 1000
 BIN = Path(sys.executable).parent
-REFUSED = "promptlab run --size 100x100 (refused)"
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-"""Modules are compiled once, as an installation has them."""
+REFUSED = "refused: "
+DROPPED = ("PYTHONDONTWRITEBYTECODE", "PROMPTLAB_ENGINE", "PROMPTLAB_WAIT")
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in DROPPED} | {"PROMPTLAB_KEEP_ALIVE": "0"}
+"""Modules are compiled once, as an installation has them; nothing that stays answers."""
 
 
 def fill(workspace: Workspace) -> None:
@@ -86,8 +88,14 @@ def commands(folder: Path) -> dict[str, list[str]]:
         "promptlab show last": [promptlab, "show", "last", "--workspace", runs],
         "promptlab rate 1/0 4": [promptlab, "rate", "1/0", "4", "--workspace", pictures],
         "promptlab favourite 1/1": [promptlab, "favourite", "1/1", "--workspace", pictures],
-        REFUSED: [promptlab, "run", "a fox", "--size", "100x100", "--workspace", pictures],
-    }
+        f"{REFUSED}run --size 100x100": [promptlab, "run", "a fox", "--size", "100x100", "--workspace", pictures],
+        f"{REFUSED}run --steps 0": [promptlab, "run", "a fox", "--steps", "0", "--workspace", pictures],
+        f"{REFUSED}run --scheduler flowmatch": [
+            promptlab, "run", "a fox", "--scheduler", "FlowMatchEulerDiscreteScheduler", "--workspace", pictures
+        ],
+        f"{REFUSED}run --set eeta=1": [promptlab, "run", "a fox", "--set", "eeta=1", "--workspace", pictures],
+        f"{REFUSED}rerun 1 --size 100x100": [promptlab, "rerun", "1", "--size", "100x100", "--workspace", pictures],
+    }  # fmt: skip
 
 
 def seconds_of(name: str, command: list[str]) -> float:
@@ -95,7 +103,7 @@ def seconds_of(name: str, command: list[str]) -> float:
     began = time.perf_counter()
     ended = subprocess.run(command, check=False, capture_output=True, env=ENVIRONMENT)
     seconds = time.perf_counter() - began
-    if ended.returncode != (2 if name == REFUSED else 0):
+    if ended.returncode != (2 if name.startswith(REFUSED) else 0):
         raise SystemExit(f"{name}: exit code {ended.returncode}: {ended.stderr.decode()}")
     if command[1] in ("rate", "favourite"):
         subprocess.run([*command[:1], "sync", "--rated", *command[-2:]], check=True, env=ENVIRONMENT)
@@ -112,13 +120,19 @@ def main() -> None:
                 seconds = seconds_of(name, command)
                 if turn:  # the first round warms the file cache
                     taken[name].append(seconds)
-    print(f"{machine()}; median of {rounds}\n")
     slowest = statistics.median(taken["mlflow --version"])
     bare = statistics.median(taken["bare click program, --help"])
-    print(f"{'command':42} {'seconds':>8} {'times faster':>13} {'× bare click':>13}")
+    lines = [
+        "# How long a command takes to answer", "",
+        f"Printed by `benchmarks/commands.py {rounds}`: medians; each command in a process of its own.",
+        "", f"{machine()}.", "",
+        "| command | seconds | times faster than `mlflow --version` | times a bare click program |",
+        "| --- | ---: | ---: | ---: |",
+    ]  # fmt: skip
     for name, seconds_taken in taken.items():
         median = statistics.median(seconds_taken)
-        print(f"{name:42} {median:8.3f} {slowest / median:13.1f} {median / bare:13.1f}")
+        lines.append(f"| {name} | {median:.3f} | {slowest / median:.1f} | {median / bare:.1f} |")
+    write_result("commands", "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -95,6 +95,7 @@ def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
     with tempfile.TemporaryDirectory(prefix="pl-") as folder:
         os.environ |= {"XDG_RUNTIME_DIR": folder, "PROMPTLAB_KEEP_ALIVE": "15"}
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # modules are compiled once, as an installation has them
         cold, _ = typed(folder, "run", "a king", "--seeds", "0-3", "--steps", str(STEPS))
         try:
             ours, theirs = side_by_side(folder, rounds)

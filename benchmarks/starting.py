@@ -60,7 +60,11 @@ Taken = tuple[float, float]
 
 def taken(command: list[str], folder: str) -> Taken:
     """Seconds on the clock, and of processors."""
-    plain = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "PROMPTLAB_"))}
+    plain = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("OMP_", "PROMPTLAB_", "PYTHONDONTWRITE"))
+    }
     path = str(Path(__file__).parents[1])
     plain |= {"PROMPTLAB_KEEP_ALIVE": "0", "PYTHONPATH": path}  # what a warm server saves is asked by serving.py
     before = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -24,15 +24,15 @@ from pathlib import Path
 from types import NoneType, SimpleNamespace, UnionType
 from typing import Any, Final, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from promptlab import specs
 from promptlab.errors import ServerError
-from promptlab.specs import Embedding, Lora, SchedulerSpec, Variant
 
 __all__ = ["decode", "encode"]
 
 T = TypeVar("T")
 
-_SPOKEN: Final = {each.__name__: each for each in (Embedding, Lora, SchedulerSpec, Variant)}
-"""Classes that may stand where a hint says ``Any``: values of axes, and what a change was and is."""
+_SPOKEN: Final = frozenset({"Embedding", "Lora", "SchedulerSpec", "Variant"})
+"""Classes of specs that may stand where a hint says ``Any``: values of axes, and what a change was and is."""
 
 
 class _Pixels:
@@ -112,7 +112,7 @@ def _codec(hint: Any) -> _Codec:
     if hint is Any:
         return _ANYTHING
     if origin in (Union, UnionType):
-        return _union([_codec(each) for each in args], args)
+        return _union(args)
     if origin is Literal:
         return _plain(lambda plain: isinstance(plain, str | int | bool) and plain in args, repr(args))
     if hint in _SCALARS:
@@ -187,27 +187,35 @@ def _dataclass(kind: Any) -> _Codec:
     return _Codec(write, read, takes)
 
 
-def _union(members: list[_Codec], hints: tuple[Any, ...]) -> _Codec:
-    """Return the codec of a union: dataclasses are told apart by their names, the rest by their look."""
-    classes = [isinstance(each, type) and dataclasses.is_dataclass(each) for each in hints]
-    named = {each.__name__: codec for each, codec, is_class in zip(hints, members, classes, strict=True) if is_class}
+def _union(hints: tuple[Any, ...]) -> _Codec:
+    """Return the codec of a union: dataclasses are told apart by their names, the rest by their look.
+
+    The codecs of dataclasses are made when one is met: of all events, a client meets few.
+    """
+    named = {each.__name__: each for each in hints if isinstance(each, type) and dataclasses.is_dataclass(each)}
+    others = [(each, _codec(each)) for each in hints if each not in named.values()]
 
     def write(value: Any) -> Any:
         if type(value).__name__ in named:
-            return named[type(value).__name__].write(value)
-        for hint, codec in zip(hints, members, strict=True):
+            return _codec(named[type(value).__name__]).write(value)
+        for hint, codec in others:
             if _is_one(value, hint):
                 return codec.write(value)
         raise TypeError(f"{type(value).__name__} does not travel here")
 
+    def is_named(plain: Any) -> bool:
+        return isinstance(plain, dict) and plain.get("type") in named
+
     def read(plain: Any) -> Any:
-        for codec in members:
+        if is_named(plain):
+            return _codec(named[plain["type"]]).read(plain)
+        for _, codec in others:
             if codec.takes(plain):
                 return codec.read(plain)
         found = plain.get("type") if isinstance(plain, dict) else plain
         raise _Unreadable(f"{str(found)[:80]!r} is none of {', '.join(named) or hints}")
 
-    return _Codec(write, read, lambda plain: any(codec.takes(plain) for codec in members))
+    return _Codec(write, read, lambda plain: is_named(plain) or any(codec.takes(plain) for _, codec in others))
 
 
 def _is_one(value: object, hint: Any) -> bool:
@@ -286,7 +294,7 @@ def _read_anything(plain: Any) -> Any:
         case "mapping":
             return {_read_anything(key): _read_anything(inner) for key, inner in plain["items"]}
         case str() as name if name in _SPOKEN:
-            return _codec(_SPOKEN[name]).read(plain)
+            return _codec(getattr(specs, name)).read(plain)
     raise _Unreadable(f"{str(plain.get('type'))[:80]!r} is unknown")
 
 

@@ -42,12 +42,13 @@ Command = Callable[..., Any]
 """A function that click calls with what was typed."""
 
 
-def open_lab(workspace: str | None, tracking_uri: str | None = None) -> Lab:
+def open_lab(workspace: str | None, tracking_uri: str | None = None, *, planning: bool = False) -> Lab:
     """Return the lab of the command being carried out, as options and environment name it.
 
     Args:
         workspace: the folder, the current one by default.
         tracking_uri: of an MLflow server; the workspace's own MLflow by default.
+        planning: whether nothing will be made, so that the engine need not import torch where it can do without.
 
     Raises:
         UnknownValue: for an engine that there is none of.
@@ -55,6 +56,8 @@ def open_lab(workspace: str | None, tracking_uri: str | None = None) -> Lab:
     from promptlab.lab import Lab
 
     make_engine, ours = engine_maker(), own_process.is_ours()
+    if planning and imports_torch(make_engine):
+        make_engine = _create_planner
     lab = Lab(
         workspace, database=database_url(), tracking_uri=tracking_uri, allow_pickle=pickle_allowed(),
         make_engine=make_engine, record_apart=ours and imports_torch(make_engine),
@@ -90,6 +93,12 @@ def _create_diffusers() -> Engine:
     from promptlab.engine import create_engine
 
     return create_engine()
+
+
+def _create_planner() -> Engine:
+    from promptlab.engine import create_planner
+
+    return create_planner()
 
 
 def _create_painter() -> Engine:

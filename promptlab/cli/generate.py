@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -22,15 +24,27 @@ from promptlab.cli.parse import (
     takes_run_options,
 )
 from promptlab.cli.progress import ProgressDisplay
-from promptlab.cli.render.plan import plan_lines
-from promptlab.cli.render.prompt_hints import prompt_hints, syntax_hints
-from promptlab.cli.render.run_results import run_lines, runs_lines, sweep_lines
-from promptlab.cli.warm import open_planning_lab, open_warm_lab, refuse_early, server_option, server_options
+from promptlab.cli.warm import (
+    is_served,
+    may_refuse_early,
+    open_lookup_lab,
+    open_planning_lab,
+    open_warm_lab,
+    refuse_early,
+    server_option,
+    server_options,
+)
 from promptlab.errors import InputError
-from promptlab.expand import Sweep
-from promptlab.specs import AUTO
+
+if TYPE_CHECKING:
+    from promptlab.expand import Sweep
+    from promptlab.lab import PromptEdit, RunOrImage
+    from promptlab.specs import RunSpec
 
 __all__ = ["plan", "rerun", "resume", "run"]
+
+_SYNTAX: Final = re.compile(r"[()<>\[\]{}|+_]|--|^-|-$|>-")
+"""Matches signs without which no text has a syntax of its own; see :mod:`promptlab.cli.render.prompt_hints`."""
 
 
 @click.command()
@@ -69,15 +83,19 @@ def run(options: RunOptions) -> None:
     line_of_work = experiment.experiment or DEFAULT_EXPERIMENT
     name, note, again = experiment.name, experiment.note, options.again
     hints = _hints(options, sweep)
-    with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri, hints=hints) as progress:
+    with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri, hints=hints, soon=is_served(lab)) as progress:
         if len(sweep.cells) == 1:
             spec = sweep.cells[0].spec
             record = lab.run(spec, experiment=line_of_work, name=name, note=note, again=again, watch=progress)
             grid = lab.workspace.grid(record.id)
+            from promptlab.cli.render.run_results import run_lines
+
             lines = run_lines(record, lab.workspace, reused=record.id not in progress.began)
         else:
             made = lab.run_sweep(sweep, experiment=line_of_work, name=name, note=note, again=again, watch=progress)
             grid = lab.workspace.sweep_grid(made.id, 1)
+            from promptlab.cli.render.run_results import sweep_lines
+
             lines = sweep_lines(made, lab.history.list(), lab.workspace, new=progress.made)
     show_picture(grid, options.show)
     echo("\n".join(lines))
@@ -98,11 +116,16 @@ def plan(options: RunOptions) -> None:
 
 def _hints(options: RunOptions, sweep: Sweep) -> list[str]:
     """Return what is odd about the words; a painter knows none, and draws for all."""
+    from promptlab.cli.render.prompt_hints import prompt_hints
+
     painted = os.environ.get("PROMPTLAB_ENGINE") == "painter"
     return list(prompt_hints(options.prompts, sweep.specs, vocabulary=not painted))
 
 
 def _say_plan(options: RunOptions, sweep: Sweep) -> None:
+    from promptlab.cli.render.plan import plan_lines
+    from promptlab.specs import AUTO
+
     planned = open_planning_lab(options.workspace).plan(sweep.specs, again=options.again)
     echo("\n".join(plan_lines(planned, sweep)))
     if any(spec.batch_size == AUTO for spec in sweep.specs):
@@ -141,23 +164,62 @@ def rerun(options: RunOptions, source: str) -> None:
         raise InputError("--seeds", problem="is said beside --seed", allowed="--seed to keep, or --seeds for others")
     seeds, edit = kept or (), prompt_edit_of(options)
     changes = changes_of(options) | ({} if others is None else {"seeds": others})
-    lab = (open_planning_lab if options.dry_run else open_warm_lab)(options.workspace, options.tracking_uri)
-    parent = lab.history.find(source)
-    spec = lab.rerun_spec(parent, seeds=seeds, edit=edit, changes=changes)
-    known = set(syntax_hints([parent.run.spec]))
-    hints = [hint for hint in syntax_hints([spec]) if hint not in known]
+    if changes:
+        _refuse_early(options, source, seeds, edit, changes)
     if options.dry_run:
-        echo("\n".join(plan_lines(lab.plan([spec], again=options.again), parent=parent.run)))
-        for hint in hints:
-            echo(f"promptlab: {hint}", err=True)
+        _say_rerun(options, source, seeds, edit, changes)
         return
-    with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri, hints=hints) as progress:
+    lab = open_warm_lab(options.workspace, options.tracking_uri)
+    hints: Sequence[str] = ()
+    if "weighting" in changes or _has_syntax(edit):
+        parent = lab.history.find(source)
+        hints = _new_hints(parent, lab.rerun_spec(parent, seeds=seeds, edit=edit, changes=changes))
+    with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri, hints=hints, soon=is_served(lab)) as progress:
         record = lab.rerun(
-            parent, seeds=seeds, edit=edit, changes=changes, experiment=options.experiment, name=options.name,
+            source, seeds=seeds, edit=edit, changes=changes, experiment=options.experiment, name=options.name,
             note=options.note, again=options.again, watch=progress,
         )  # fmt: skip
+    from promptlab.cli.render.run_results import run_lines
+
     show_picture(lab.workspace.grid(record.id), options.show)
     echo("\n".join(run_lines(record, lab.workspace, reused=record.id not in progress.began)))
+
+
+def _say_rerun(
+    options: RunOptions, source: str, seeds: tuple[int, ...], edit: PromptEdit, changes: Mapping[str, Any]
+) -> None:
+    from promptlab.cli.render.plan import plan_lines
+
+    lab = open_planning_lab(options.workspace, options.tracking_uri)
+    parent = lab.history.find(source)
+    spec = lab.rerun_spec(parent, seeds=seeds, edit=edit, changes=changes)
+    echo("\n".join(plan_lines(lab.plan([spec], again=options.again), parent=parent.run)))
+    for hint in _new_hints(parent, spec):
+        echo(f"promptlab: {hint}", err=True)
+
+
+def _has_syntax(edit: PromptEdit) -> bool:
+    """Tell whether words that were typed may have a syntax, alone or with what they are put to."""
+    words = (*edit.prompts, *edit.append, *edit.prepend, *edit.replace, edit.negative_prompt or "")
+    return any(map(_SYNTAX.search, words))
+
+
+def _new_hints(parent: RunOrImage, spec: RunSpec) -> list[str]:
+    """Return what is odd about the words of a rerun, and was not about its parent's."""
+    from promptlab.cli.render.prompt_hints import syntax_hints
+
+    known = set(syntax_hints([parent.run.spec]))
+    return [hint for hint in syntax_hints([spec]) if hint not in known]
+
+
+def _refuse_early(
+    options: RunOptions, source: str, seeds: tuple[int, ...], edit: PromptEdit, changes: Mapping[str, Any]
+) -> None:
+    """Refuse settings that the parent's model cannot have, before anything is started for them."""
+    if not may_refuse_early():
+        return
+    lab = open_lookup_lab(options.workspace, options.tracking_uri)
+    refuse_early([lab.rerun_spec(lab.history.find(source), seeds=seeds, edit=edit, changes=changes)])
 
 
 @click.command()
@@ -182,8 +244,12 @@ def resume(ref: str | None, workspace: str | None, tracking_uri: str | None, sho
         )  # fmt: skip
     lab = open_warm_lab(workspace, tracking_uri)
     resuming = None if ref == "last" else ref or ""
-    with ProgressDisplay(lab.workspace, resuming=resuming, tracking_uri=lab.tracking_uri) as progress:
+    with ProgressDisplay(
+        lab.workspace, resuming=resuming, tracking_uri=lab.tracking_uri, soon=is_served(lab)
+    ) as progress:
         runs = lab.resume(ref, watch=progress)
+    from promptlab.cli.render.run_results import run_lines, runs_lines
+
     if not runs:
         echo("nothing is owed: " + (f"{ref} has all its images" if ref else "every run has all its images"))
     elif len(runs) == 1:

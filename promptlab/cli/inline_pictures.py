@@ -9,7 +9,6 @@ Invariant: a picture is a courtesy. Nothing that goes wrong here is said, and no
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Callable
@@ -68,6 +67,8 @@ def _protocol(picture: Image, console: Console) -> RenderableType | None:
     """
     if not (sys.stdin.isatty() and _owned(sys.__stdin__) and _owned(sys.__stdout__)):
         return None
+    import logging
+
     logging.getLogger("textual_image").setLevel(logging.ERROR)  # it warns of what it then does without
     with suppress(Exception):
         from textual_image._terminal import get_cell_size

@@ -15,14 +15,12 @@ from typing import Any, Final
 
 import click
 
+from promptlab import specs
 from promptlab.cli.context import allow_pickle_option, workspace_options
 from promptlab.cli.param_types import ParsedType
 from promptlab.cli.spelling import option_of, option_off, options_of
 from promptlab.errors import InputError
-from promptlab.expand.values import DEFAULT
 from promptlab.models import bundled_models
-from promptlab.specs import DTYPES, Scalar, parse_scalar
-from promptlab.specs.schedulers import ALIASES
 from promptlab.specs.settings import SETTINGS, Setting, settings_of
 
 __all__ = ["dry_run_option", "experiment_options", "machine_options", "record_options", "setting_options"]
@@ -37,8 +35,8 @@ _DEVICES: Final = ("dtype", "device", "generator_device")
 
 _KNOWN_VALUES: Final[dict[str, Callable[[], list[str]]]] = {
     "model": lambda: list(bundled_models()),
-    "scheduler": lambda: [DEFAULT, *ALIASES],
-    "dtype": lambda: list(DTYPES),
+    "scheduler": lambda: [*_schedulers()],
+    "dtype": lambda: list(specs.DTYPES),
 }
 """What shell completion offers for settings whose values other rooms know."""
 
@@ -116,11 +114,18 @@ def _setting_option(setting: Setting) -> Decorator:
     )  # fmt: skip
 
 
-def _read_argument(text: str) -> tuple[str, Scalar]:
+def _schedulers() -> Iterator[str]:
+    from promptlab.expand.values import DEFAULT
+    from promptlab.specs.schedulers import ALIASES
+
+    yield from (DEFAULT, *ALIASES)
+
+
+def _read_argument(text: str) -> tuple[str, specs.Scalar]:
     name, equals, value = text.partition("=")
     if not (equals and name.strip().isidentifier()):
         raise InputError("--set", text, problem="is no NAME=VALUE", hint="--set eta=0.5")
-    return name.strip(), parse_scalar(value.strip())
+    return name.strip(), specs.parse_scalar(value.strip())
 
 
 def _several(*names: str, metavar: str, help: str, type: ParsedType | None = None) -> Decorator:  # noqa: A002 - click's names

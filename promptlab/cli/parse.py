@@ -14,16 +14,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from promptlab.cli.output import echo
-from promptlab.cli.render.imported import origin_lines
+from promptlab import expand
 from promptlab.errors import InputError, ref_value
-from promptlab.expand import Experiment, Sweep, parse_seeds, read_prompts
-from promptlab.models import DEFAULT_MODEL
-from promptlab.specs import Scalar
 from promptlab.specs.settings import SETTINGS
 
 if TYPE_CHECKING:
+    from promptlab.expand import Experiment, Sweep
     from promptlab.lab import PromptEdit
+    from promptlab.specs import Scalar
 
 __all__ = ["RunOptions", "changes_of", "experiment_of", "prompt_edit_of", "seeds_of", "sweep_of", "takes_run_options"]
 
@@ -101,7 +99,7 @@ def experiment_of(options: RunOptions) -> Experiment:
         InputError: naming the option, or the file's line and column.
     """
     experiment = _read_from(options)
-    more = () if options.prompts_file is None else read_prompts(options.prompts_file)
+    more = () if options.prompts_file is None else expand.read_prompts(options.prompts_file)
     negative = options.settings.get("negative", ())
     return experiment.with_options(
         prompts=options.prompts + more,
@@ -130,12 +128,10 @@ def _read_from(options: RunOptions) -> Experiment:
     if options.file is not None and options.like is not None:
         raise InputError("--like", options.like, problem="is said beside --file", allowed="one of the two")
     if options.file is not None:
-        from promptlab.expand import read_experiment
-
-        return read_experiment(options.file)
+        return expand.read_experiment(options.file)
     if options.like is not None:
         return _read_image(Path(options.like), model_named="model" in options.settings)
-    return Experiment()
+    return expand.Experiment()
 
 
 def _read_image(path: Path, *, model_named: bool) -> Experiment:
@@ -144,6 +140,8 @@ def _read_image(path: Path, *, model_named: bool) -> Experiment:
     Raises:
         InputError: when it does not say, or leaves out the model and no option names one.
     """
+    from promptlab.cli.output import echo
+    from promptlab.cli.render.imported import origin_lines
     from promptlab.lab.history.experiment_like import experiment_like
     from promptlab.lab.history.refs import read_picture
 
@@ -158,6 +156,8 @@ def _read_image(path: Path, *, model_named: bool) -> Experiment:
 
 def sweep_of(experiment: Experiment) -> Sweep:
     """Return the runs of ``experiment``: one, where nothing is varied but words and seeds."""
+    from promptlab.models import DEFAULT_MODEL
+
     return experiment.sweep(default_model=DEFAULT_MODEL)
 
 
@@ -167,7 +167,10 @@ def changes_of(options: RunOptions) -> dict[str, Any]:
     Raises:
         InputError: for what a field cannot be, and for several values: a rerun is one run.
     """
-    said = Experiment().with_options(**_settings(options))
+    given = _settings(options)
+    if not any(given.values()):  # other words alone
+        return {}
+    said = expand.Experiment().with_options(**given)
     for axis in said.axes:
         raise InputError(
             axis.said, problem=f"has {len(axis.values)} values", allowed="one in a rerun; several are for run",
@@ -208,6 +211,6 @@ def seeds_of(texts: Sequence[str], *, what: str) -> tuple[int, ...] | None:
     if not texts:
         return None
     try:
-        return parse_seeds(",".join(texts))
+        return expand.parse_seeds(",".join(texts))
     except InputError as error:
         raise InputError(what, error.value, problem=error.problem, allowed=error.allowed, hint=error.hint) from error

@@ -1,4 +1,7 @@
-"""Shows progress bars on standard error, where it is a terminal, and notes how to go on afterwards."""
+"""Shows progress bars on standard error, where it is a terminal, and notes how to go on afterwards.
+
+Events, and the words for them, are imported with the first one: a server that was asked is at work by then.
+"""
 
 from __future__ import annotations
 
@@ -10,47 +13,26 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 from promptlab.cli.output import echo, visible
-from promptlab.cli.paths import elsewhere
-from promptlab.cli.render.batch_sizes import chosen_batch_line, trial_text
-from promptlab.cli.render.server_status import waiting_line
-from promptlab.cli.render.truncation import truncation_lines
-from promptlab.cli.render.warnings import cut_short_line, reduced_batch_line
-from promptlab.cli.render.workers import worker_sentence, workers_text
-from promptlab.engine import (
-    DevicesDiffer,
-    ModelLoaded,
-    ModelLoading,
-    StepDone,
-    WorkerLost,
-    WorkerRefused,
-    WorkersAtWork,
-)
-from promptlab.lab.execution.events import (
-    BatchSizeChosen,
-    BatchSizeReduced,
-    Event,
-    GridFailed,
-    ImagesGenerated,
-    ImagesVerified,
-    Interrupted,
-    JobWaiting,
-    ProbeStarted,
-    ProbeTrackingFailed,
-    Progress,
-    PromptsTruncated,
-    RunStarted,
-    SweepCutShort,
-    SweepStarted,
-    TrackingFailed,
-    TrackingStarted,
-    VerifyStarted,
-)
-from promptlab.records import RunRecord
-from promptlab.workspace import Workspace
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
+
+    from promptlab.engine import DevicesDiffer, ModelLoaded, ModelLoading, WorkerLost, WorkerRefused
+    from promptlab.lab.execution.events import (
+        BatchSizeChosen,
+        BatchSizeReduced,
+        Event,
+        GridFailed,
+        Interrupted,
+        JobWaiting,
+        ProbeStarted,
+        ProbeTrackingFailed,
+        PromptsTruncated,
+        SweepCutShort,
+    )
+    from promptlab.records import RunRecord
+    from promptlab.workspace import Workspace
 
 __all__ = ["ProgressDisplay"]
 
@@ -68,6 +50,8 @@ class ProgressDisplay:
         tracking_uri: of the MLflow server that is told, when it is not the workspace's own.
         hints: what is said once something is begun.
         resuming: what is resumed, when that is what is done: ``7``, ``sweep:3``, or nothing for all that is owed.
+        soon: whether the first event comes at once, as from a warm server: bars wait for it, because their library
+            takes longer to import than the server to answer.
     """
 
     def __init__(
@@ -77,6 +61,7 @@ class ProgressDisplay:
         resuming: str | None = None,
         tracking_uri: str | None = None,
         hints: Iterable[str] = (),
+        soon: bool = False,
     ) -> None:
         self.began: set[int] = set()
         self.made = 0
@@ -96,10 +81,21 @@ class ProgressDisplay:
         self._waited = False
         self._notes: list[str] = []
         self._hints = [*hints]
+        self._soon = soon
 
     def __enter__(self) -> Self:
+        if not self._soon:
+            self._start_bars()
+        return self
+
+    def _start_late(self) -> None:
+        if self._soon:
+            self._soon = False
+            self._start_bars()
+
+    def _start_bars(self) -> None:
         if not (sys.stderr.isatty() or os.environ.get("FORCE_COLOR") or os.environ.get("TTY_COMPATIBLE")):
-            return self  # rich would say the same, and takes a twentieth of a second to import
+            return  # rich would say the same, and takes a twentieth of a second to import
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress
@@ -117,7 +113,6 @@ class ProgressDisplay:
             )
             self._bars.start()
             self._spinner = self._bars.add_task("starting torch and diffusers", total=None)
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -128,47 +123,57 @@ class ProgressDisplay:
             echo(f"promptlab: {sentence}", err=True)
         if error is not None and self._begun is not None:
             ref = self._begun if self._resuming is None else self._resuming
-            there = "" if self._workspace is None else elsewhere(self._workspace)
-            error.add_note(f"promptlab resume {ref}".rstrip() + there)
+            error.add_note(f"promptlab resume {ref}".rstrip() + self._there())
 
     def __call__(self, event: Event) -> None:
         """Show ``event``."""
+        from promptlab import engine
+        from promptlab.lab.execution import events
+
+        self._start_late()
         match event:
-            case TrackingFailed(run_id=run_id, reason=reason):
+            case events.TrackingFailed(run_id=run_id, reason=reason):
                 self._note_tracking_failure(run_id, reason)
-            case GridFailed() | ProbeTrackingFailed() | SweepCutShort():
+            case events.GridFailed() | events.ProbeTrackingFailed() | events.SweepCutShort():
                 self._notes.append(_note(event))
-            case PromptsTruncated() | ModelLoaded():
+            case events.PromptsTruncated() | engine.ModelLoaded():
                 for line in _lines(event):
                     self._say(line)
             case (
-                BatchSizeChosen()
-                | BatchSizeReduced()
-                | Interrupted()
-                | WorkerLost()
-                | WorkerRefused()
-                | DevicesDiffer()
+                events.BatchSizeChosen()
+                | events.BatchSizeReduced()
+                | events.Interrupted()
+                | engine.WorkerLost()
+                | engine.WorkerRefused()
+                | engine.DevicesDiffer()
             ):
                 self._say(_sentence(event))
-            case JobWaiting(ahead=ahead):
+            case events.JobWaiting(ahead=ahead):
                 self._note_waiting(ahead)
-            case SweepStarted(sweep_id=sweep_id):
+            case events.SweepStarted(sweep_id=sweep_id):
                 self._say_hints()
                 self._sweep, self._begun = True, f"sweep:{sweep_id}"
-            case RunStarted(run=run):
+            case events.RunStarted(run=run):
                 self._say_hints()
                 self.began.add(run.id)
                 self._made_of_run = 0
                 if not self._sweep:
                     self._begun = str(run.id)
-            case ImagesGenerated(count=count):
+            case events.ImagesGenerated(count=count):
                 self.made, self._made_of_run = self.made + count - self._made_of_run, count
         if self._bars is not None:
             self._draw(self._bars, event)
 
+    def _there(self) -> str:
+        from promptlab.cli.paths import elsewhere
+
+        return "" if self._workspace is None else elsewhere(self._workspace)
+
     def _note_waiting(self, ahead: int) -> None:
         """Say once that others come first; where there are bars, they count them down."""
         if ahead and self._bars is None and not self._waited:
+            from promptlab.cli.render.server_status import waiting_line
+
             self._waited = True
             self._say(waiting_line(ahead))
 
@@ -179,7 +184,7 @@ class ProgressDisplay:
         self._hints.clear()
 
     def _note_tracking_failure(self, run_id: int, reason: str) -> None:
-        there = "" if self._workspace is None else elsewhere(self._workspace)
+        there = self._there()
         if self._tracking_uri is not None and not os.environ.get("PROMPTLAB_TRACKING_URI"):
             there += f" --tracking-uri {self._tracking_uri}"
         sentence = f"run {run_id} is whole, but MLflow was not told: {reason}; type: promptlab sync{there}"
@@ -187,29 +192,34 @@ class ProgressDisplay:
             self._notes.append(sentence)
 
     def _draw(self, bars: RichProgress, event: Event) -> None:
+        from promptlab import engine
+        from promptlab.lab.execution import events
+
         match event:
-            case SweepStarted(images=images):
+            case events.SweepStarted(images=images):
                 self._images = bars.add_task("images", total=images)
                 self._finished = self._images_asked = 0
-            case RunStarted(run=run):
+            case events.RunStarted(run=run):
                 self._run(bars, run)
-            case WorkersAtWork():
+            case engine.WorkersAtWork():
+                from promptlab.cli.render.workers import workers_text
+
                 self._show_spinner(bars, workers_text(event))
-            case ModelLoading() | ModelLoaded() | ProbeStarted() | JobWaiting():
+            case engine.ModelLoading() | engine.ModelLoaded() | events.ProbeStarted() | events.JobWaiting():
                 self._show_spinner(bars, _spinner_text(event))
-            case StepDone(step=step, steps=steps):
+            case engine.StepDone(step=step, steps=steps):
                 if self._steps is None:
                     self._steps = bars.add_task("steps", total=steps)
                 bars.update(self._steps, completed=step, total=steps)
-            case ImagesGenerated(count=count) if self._images is not None:
+            case events.ImagesGenerated(count=count) if self._images is not None:
                 bars.update(self._images, completed=self._finished + count)
-            case VerifyStarted(images=images):
+            case events.VerifyStarted(images=images):
                 self._images = bars.add_task("images", total=images)
-            case ImagesVerified(count=count) if self._images is not None:
+            case events.ImagesVerified(count=count) if self._images is not None:
                 bars.update(self._images, completed=count)
-            case Progress(what=what, count=count, of=of):
+            case events.Progress(what=what, count=count, of=of):
                 self._draw_progress(bars, what, count, of)
-            case TrackingStarted():
+            case events.TrackingStarted():
                 self._show_spinner(bars, "telling MLflow")
 
     def _run(self, bars: RichProgress, run: RunRecord) -> None:
@@ -266,17 +276,23 @@ class _Terminal:
 
 
 def _lines(event: PromptsTruncated | ModelLoaded) -> Iterable[str]:
+    from promptlab import engine
+    from promptlab.cli.render.truncation import truncation_lines
+
     match event:
-        case ModelLoaded(remarks=remarks):
+        case engine.ModelLoaded(remarks=remarks):
             return (f"promptlab: {remark}" for remark in remarks)
     return truncation_lines(event.prompts)
 
 
 def _note(event: GridFailed | ProbeTrackingFailed | SweepCutShort) -> str:
+    from promptlab.cli.render.warnings import cut_short_line
+    from promptlab.lab.execution import events
+
     match event:
-        case SweepCutShort(sweep_id=sweep_id, runs=runs):
+        case events.SweepCutShort(sweep_id=sweep_id, runs=runs):
             return cut_short_line(sweep_id, runs)
-        case GridFailed(run_id=run_id, reason=reason):
+        case events.GridFailed(run_id=run_id, reason=reason):
             return f"run {run_id} is whole, but its grid was not drawn: {reason}"
     return f"MLflow was not told: {event.reason}"
 
@@ -284,24 +300,35 @@ def _note(event: GridFailed | ProbeTrackingFailed | SweepCutShort) -> str:
 def _sentence(
     event: BatchSizeChosen | BatchSizeReduced | Interrupted | WorkerLost | WorkerRefused | DevicesDiffer,
 ) -> str:
+    from promptlab import engine
+    from promptlab.cli.render.batch_sizes import chosen_batch_line
+    from promptlab.cli.render.warnings import reduced_batch_line
+    from promptlab.cli.render.workers import worker_sentence
+    from promptlab.lab.execution import events
+
     match event:
-        case WorkerLost() | WorkerRefused() | DevicesDiffer():
+        case engine.WorkerLost() | engine.WorkerRefused() | engine.DevicesDiffer():
             return worker_sentence(event)
-        case BatchSizeChosen(batch_size=batch_size, tried=tried):
+        case events.BatchSizeChosen(batch_size=batch_size, tried=tried):
             return chosen_batch_line(batch_size, tried)
-        case BatchSizeReduced(rows=rows, batch_size=batch_size, images=images):
+        case events.BatchSizeReduced(rows=rows, batch_size=batch_size, images=images):
             return reduced_batch_line(rows, batch_size, images)
     return "finishing the pictures under way; Ctrl-C again stops at once"
 
 
 def _spinner_text(event: ModelLoading | ModelLoaded | ProbeStarted | JobWaiting) -> str | None:
+    from promptlab import engine
+    from promptlab.cli.render.batch_sizes import trial_text
+    from promptlab.cli.render.server_status import waiting_line
+    from promptlab.lab.execution import events
+
     match event:
-        case JobWaiting(ahead=ahead) if ahead:
+        case events.JobWaiting(ahead=ahead) if ahead:
             return waiting_line(ahead)
-        case ModelLoading(what=what, done=done, total=total) if total:
+        case engine.ModelLoading(what=what, done=done, total=total) if total:
             return f"loading {what}: {(done or 0) / 1e6:,.0f} of {total / 1e6:,.0f} MB"
-        case ModelLoading(what=what):
+        case engine.ModelLoading(what=what):
             return f"loading {what}"
-        case ProbeStarted(batch_size=batch_size, attention_slicing=sliced):
+        case events.ProbeStarted(batch_size=batch_size, attention_slicing=sliced):
             return trial_text(batch_size, sliced=sliced)
     return None

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KEEP_ALIVE",
+    "is_served",
     "keep_alive_option",
+    "may_refuse_early",
+    "open_lookup_lab",
     "open_planning_lab",
     "open_warm_lab",
     "page_of",
@@ -48,6 +51,9 @@ __all__ = [
 
 KEEP_ALIVE: Final = "PROMPTLAB_KEEP_ALIVE"
 SERVER: Final = "PROMPTLAB_SERVER"
+WAIT: Final = "PROMPTLAB_WAIT"
+"""Where it is set, a command ends when MLflow knows."""
+
 _URL: Final = "promptlab.server"
 _NONE: Final = "promptlab.no_server"
 
@@ -137,25 +143,81 @@ def open_warm_lab(workspace: str | None, tracking_uri: str | None = None) -> Lab
     return RemoteLab(
         find, workspace, database=database_url(), tracking_uri=tracking_uri, allow_pickle=pickle_allowed(),
         keep_alive=None if named is not None else keep_alive,
+        early=tracking_uri is None and not os.environ.get(WAIT),  # a server elsewhere may be away, which is said here
     )  # fmt: skip
 
 
+def open_lookup_lab(workspace: str | None, tracking_uri: str | None = None) -> Lab | RemoteLab:
+    """Return the lab to look something up with: of a server that is warm, else in this process."""
+    return open_lab(workspace, tracking_uri) if _warm_server() is None else open_warm_lab(workspace, tracking_uri)
+
+
 def open_planning_lab(workspace: str | None, tracking_uri: str | None = None) -> Lab | RemoteLab:
-    """Return the lab of a command that makes nothing: in this process, or in a server that was named."""
-    return open_lab(workspace, tracking_uri) if _named_server() is None else open_warm_lab(workspace, tracking_uri)
+    """Return the lab of a command that makes nothing, and start nothing.
+
+    It is in a server that was named, or is warm and at no job: what only torch knows is told in a moment there.
+    """
+    server = _warm_server()
+    is_free = server is not None and (_named_server() is not None or not _jobs_at(server))
+    if is_free:
+        return open_warm_lab(workspace, tracking_uri)
+    return open_lab(workspace, tracking_uri, planning=True)
+
+
+def _warm_server() -> Endpoint | None:
+    """Return the server that was named, or one that is running and may be asked; None where neither is."""
+    if _named_server() is None and (_typed(_NONE) or typed_keep_alive() == 0):
+        return None
+    with suppress(ServerError):
+        return running_server()
+    return None
+
+
+def _jobs_at(server: Endpoint) -> list[object]:
+    from promptlab.serving.connection import request
+
+    with suppress(ServerError):
+        return list(request(server, "GET", "/jobs")["jobs"])
+    return [None]
+
+
+def is_served(lab: Lab | RemoteLab) -> bool:
+    """Tell whether a server carries the command out."""
+    return type(lab).__name__ == "RemoteLab"  # which is imported where it is used only
+
+
+def may_refuse_early() -> bool:
+    """Tell whether what decides a refusal lies on this machine, and to hear of it otherwise takes seconds."""
+    asked = typed_workers()
+    return _named_server() is None and (asked is None or asked.cluster is None) and imports_torch(engine_maker())
 
 
 def refuse_early(specs: Sequence[RunSpec]) -> None:
-    """Refuse what models' configurations on this machine decide, before anything is started for it.
+    """Refuse what is known without torch, before anything is started for it.
+
+    Also where a server is warm: it may be at another job for minutes.
 
     Raises:
         InputError: as the engine would.
     """
-    asked = typed_workers()
-    if _named_server() is None and (asked is None or asked.cluster is None) and imports_torch(engine_maker()):
+    if may_refuse_early() and not all(map(_is_plain, specs)):
         from promptlab.engine.refusals import refuse_early as refuse
 
-        refuse(specs)
+        refuse(specs, allow_pickle=pickle_allowed())
+
+
+def _is_plain(spec: RunSpec) -> bool:
+    """Tell whether a model that ships is asked for nothing but words, seeds, steps and guidance."""
+    from promptlab.models import bundled_models
+    from promptlab.specs import CallSpec, PipelineSpec
+
+    model, call = spec.pipeline.model, spec.call
+    return (
+        (spec.device, spec.generator_device) == (None, "cpu")
+        and call == CallSpec(num_inference_steps=call.num_inference_steps, guidance_scale=call.guidance_scale)
+        and spec.pipeline == PipelineSpec(model=model)
+        and model in bundled_models()
+    )
 
 
 def running_server() -> Endpoint | None:

@@ -27,12 +27,13 @@ from promptlab.engine.events import (
     WorkerState,
 )
 from promptlab.errors import EngineError, OutOfMemory
-from promptlab.plan import ImageRequest, ResolvedSpec, TruncatedPrompt
-from promptlab.specs import RunSpec
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from promptlab.plan import ImageRequest, ResolvedSpec, TruncatedPrompt
+    from promptlab.specs import RunSpec
 
 __all__ = [
     "NO_PERMISSIONS",
@@ -55,6 +56,7 @@ __all__ = [
     "WorkerState",
     "WorkersAtWork",
     "create_engine",
+    "create_planner",
     "finished_images",
 ]
 
@@ -231,3 +233,10 @@ def create_engine() -> Engine:
     from promptlab.engine.diffusers_engine import DiffusersEngine
 
     return DiffusersEngine()
+
+
+def create_planner() -> Engine:
+    """Return an engine of diffusers that plans without torch where it can."""
+    from promptlab.engine.planning_engine import PlanningEngine
+
+    return PlanningEngine()

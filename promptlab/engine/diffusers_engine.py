@@ -32,13 +32,14 @@ from promptlab.engine.sampling.callback_events import reported
 from promptlab.engine.sampling.image_stream import ImageStream, rows_of
 from promptlab.engine.sampling.progress import BatchProgress
 from promptlab.engine.sources.adapters import EMBEDDING, LORA
+from promptlab.engine.sources.environment_memory import remember_environment
 from promptlab.engine.sources.finder import SourceFinder
 from promptlab.engine.text.truncation import Tokenizers
 from promptlab.engine.weights import check_identities
 from promptlab.errors import PromptLabError
 from promptlab.plan import ImageRequest, ResolvedSpec, TruncatedPrompt
 from promptlab.records import Environment
-from promptlab.specs import RunSpec
+from promptlab.specs import MachineSpec, RunSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,15 +72,19 @@ class DiffusersEngine:
             InputError: for everything that can be found wrong before weights are loaded.
             EngineError: when a configuration cannot be downloaded or is damaged in a way that has no name.
         """
-        refuse_early(specs)
         finder = self._finder(permissions)
         finder.forget()
-        if "torch" not in sys.modules:  # which takes seconds of one core; where it is there, nothing would be gained
+        fresh = "torch" not in sys.modules
+        if fresh:  # which takes seconds of one core; where it is there, nothing would be gained
+            refuse_early(specs, allow_pickle=permissions.allow_pickle)
             for model, variant in {(spec.pipeline.model, spec.pipeline.variant) for spec in specs}:
                 finder.hash_ahead(model, variant)
         resolver = Resolver(finder)
         with gc_paused():
-            return tuple([resolver.resolve(spec) for spec in specs])
+            resolved = tuple([resolver.resolve(spec) for spec in specs])
+        if fresh:  # else torch may have been set up by somebody else
+            _remember_environments(resolved)
+        return resolved
 
     def truncated_prompts(
         self, resolved: Sequence[ResolvedSpec], *, permissions: Permissions = NO_PERMISSIONS
@@ -170,6 +175,18 @@ class DiffusersEngine:
 
         with idle_threads_by_load(first.device):
             yield from ImageStream(pipeline, group, progress, self._known, _weights_key(setting, first)).events()
+
+
+def _remember_environments(resolved: Sequence[ResolvedSpec]) -> None:
+    """Remember how this machine's CPU computes by default, for plans without torch."""
+    found = {
+        (each.spec.generator_device, each.spec.pipeline.dtype): each.environment
+        for each in resolved
+        if each.device == "cpu" and each.spec.machine == MachineSpec()
+    }
+    for (generator_device, dtype), measured in found.items():
+        if dtype is not None:
+            remember_environment(measured, generator_device, dtype)
 
 
 _NOWHERE = Environment(facts={})

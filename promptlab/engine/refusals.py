@@ -1,8 +1,8 @@
-"""Refuses what a model's configuration files alone decide, before torch or a server is started.
+"""Refuses what can be told without importing torch, before torch or a server is started.
 
-The resolver (:mod:`promptlab.engine.resolver`) is the one that knows: it needs torch and diffusers, whose import takes
-seconds. What is asked here are its own questions, those that need neither: whether there is a model of that name and a
-VAE that fits it, and whether the model can make that size.
+The resolver (:mod:`promptlab.engine.resolver`) is the one that knows: it imports torch and diffusers, which takes
+seconds. What is asked here are its own questions, by its own functions: configuration files are read as they are there,
+and in place of diffusers' classes stand their sources (:mod:`promptlab.engine.sources.class_source`).
 
 Invariant: what is refused here the resolver refuses in the same words; what cannot be told here is left to it. No
 weights are read, but those of bundled models, and nothing is downloaded.
@@ -12,57 +12,161 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
-from promptlab.engine.loading.vae import resolve_vae
-from promptlab.engine.pipelines.sizes import check_divisible
+from promptlab.engine.loading.vae import VaeSource, resolve_vae
+from promptlab.engine.machine.devices import choose_device, choose_generator_device, devices_without_torch
+from promptlab.engine.pipelines.calls import pipeline_source, resolve_call
+from promptlab.engine.pipelines.meta_pipeline import build_meta_pipeline
+from promptlab.engine.pipelines.optional_features import resolve_optional_features
+from promptlab.engine.schedulers.config_options import scheduler_source
+from promptlab.engine.schedulers.registry import check_scheduler, no_scheduler
 from promptlab.engine.sources import hub
+from promptlab.engine.sources.class_source import ClassSource, NotTold
 from promptlab.engine.sources.configuration import Configuration, read_configuration
-from promptlab.engine.sources.files import INDEX
 from promptlab.engine.sources.finder import SourceFinder
+from promptlab.engine.sources.glance import configuration_folder
 from promptlab.models import bundled
-from promptlab.specs import CallSpec, PipelineSpec, RunSpec
+from promptlab.specs import CallSpec, PipelineSpec, RunSpec, SchedulerSpec
 
-__all__ = ["refuse_early"]
+__all__ = ["EarlyChecks", "EarlyModel", "refuse_early"]
+
+_MOST: Final = 100
+"""Settings of a sweep that are looked at: what is wrong is mostly wrong with all of them."""
 
 
-def refuse_early(specs: Iterable[RunSpec]) -> None:
-    """Refuse the first of ``specs`` that cannot be, as far as configuration files tell.
+def refuse_early(specs: Iterable[RunSpec], *, allow_pickle: bool = False) -> None:
+    """Refuse the first of ``specs`` that cannot be, as far as that is told without torch.
+
+    Args:
+        allow_pickle: whether pickled weights may be read.
 
     Raises:
         InputError: as the resolver would; see :meth:`promptlab.engine.Engine.resolve`.
     """
-    finder = SourceFinder()
-    asked = {
-        (spec.pipeline.model, spec.pipeline.revision, spec.pipeline.variant, spec.pipeline.config, spec.pipeline.vae,
-         spec.call.height, spec.call.width): spec for spec in specs
-    }  # fmt: skip
-    for spec in asked.values():
-        with suppress(OSError):  # a folder that may not be read: the resolver says so
-            _refuse(spec.pipeline, spec.call, finder)
+    early = EarlyChecks(allow_pickle=allow_pickle)
+    looked_at: set[tuple[object, ...]] = set()
+    for spec in specs:
+        parts = (id(spec.pipeline), id(spec.call), id(spec.variants), spec.device, spec.generator_device)
+        if parts in looked_at:
+            continue
+        if len(looked_at) == _MOST:
+            return
+        looked_at.add(parts)
+        early.check(spec)
 
 
-def _refuse(pipeline: PipelineSpec, call: CallSpec, finder: SourceFinder) -> None:
-    config = _configuration(pipeline, finder)
-    if config is None or (pipeline.vae is not None and not _is_quick(pipeline.vae)):
-        return
-    vae = None if pipeline.vae is None else resolve_vae(pipeline.vae, config, finder).config
-    # Of other families the pipeline itself has a say: see promptlab.engine.pipelines.sizes.
-    if "unet" in config.parts and call.height is not None and call.width is not None:
-        check_divisible(call, config.side_multiple(vae))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlyModel:
+    """Holds what is told of a pipeline without torch: configuration, folder, another VAE, the class."""
+
+    config: Configuration
+    folder: Path
+    vae: VaeSource | None
+    kind: ClassSource
 
 
-def _configuration(pipeline: PipelineSpec, finder: SourceFinder) -> Configuration | None:
-    """Return the configuration of a bundled model or of one in a folder; ``None`` of others.
+class EarlyChecks:
+    """Checks specs one after the other, and looks once at each of their models.
 
-    Raises:
-        InputError: when there is no such model.
+    Args:
+        allow_pickle: whether pickled weights may be read.
+        finder: finds models; one of its own by default.
+
+    Attributes:
+        devices: those of this machine; ``None`` where only torch knows.
     """
-    if _is_quick(pipeline.model):
-        source = finder.model(pipeline.model, pipeline.revision, pipeline.variant, pipeline.config)
-        return read_configuration(source.folder, source.name)
-    folder = Path(pipeline.model).expanduser()
-    return read_configuration(folder, pipeline.model) if (folder / INDEX).is_file() else None
+
+    def __init__(self, *, allow_pickle: bool = False, finder: SourceFinder | None = None) -> None:
+        self._allow_pickle = allow_pickle
+        self._finder = finder or SourceFinder(allow_pickle=allow_pickle)
+        self.devices = devices_without_torch()
+        self._models: dict[tuple[str | None, ...], EarlyModel | None] = {}
+        self._metas: dict[int, Any] = {}
+
+    def check(self, spec: RunSpec) -> None:
+        """Refuse a spec in the resolver's order: device, model, VAE, scheduler, call."""
+        if self.devices is not None:
+            choose_generator_device(spec.generator_device, choose_device(spec.device, self.devices))
+        with suppress(NotTold):
+            model = self.model(spec.pipeline)
+            with suppress(NotTold):
+                _check_scheduler(spec.pipeline.scheduler, model.config)
+            with suppress(OSError):
+                self.call(spec, model)
+
+    def model(self, pipeline: PipelineSpec) -> EarlyModel:
+        """Return what is told of a pipeline.
+
+        Raises:
+            NotTold: when that is not all.
+            InputError: as the resolver would.
+        """
+        names = (pipeline.model, pipeline.revision, pipeline.variant, pipeline.config, pipeline.vae)
+        if names not in self._models:
+            self._models[names] = None
+            with suppress(NotTold, OSError):  # a folder that may not be read: the resolver says so
+                self._models[names] = self._look_up(pipeline)
+        found = self._models[names]
+        if found is None:
+            raise NotTold(pipeline.model)
+        return found
+
+    def call(self, spec: RunSpec, model: EarlyModel) -> CallSpec:
+        """Return the call of a spec as the resolver completes it.
+
+        Raises:
+            NotTold: when the pipeline itself has to be asked.
+            InputError: as the resolver would.
+        """
+        vae = None if model.vae is None else model.vae.config
+        call = resolve_call(spec, model.kind, model.config, vae, self._meta(model))
+        if call.weighting:  # whose parser imports torch
+            raise NotTold("weighting")
+        return resolve_optional_features(call, spec.variants, model.kind, model.config, model.folder)
+
+    def _look_up(self, pipeline: PipelineSpec) -> EarlyModel:
+        name = pipeline.model
+        if _is_quick(name):
+            source = self._finder.model(name, pipeline.revision, pipeline.variant, pipeline.config)
+            folder, name = source.folder, source.name
+        else:
+            folder, name = configuration_folder(pipeline, allow_pickle=self._allow_pickle)
+        config = read_configuration(folder, name)
+        _check_whole(config)
+        vae = None
+        if pipeline.vae is not None:
+            if not _is_quick(pipeline.vae):
+                raise NotTold(pipeline.vae)
+            vae = resolve_vae(pipeline.vae, config, self._finder)
+        return EarlyModel(config=config, folder=folder, vae=vae, kind=pipeline_source(config, name))
+
+    def _meta(self, model: EarlyModel) -> Any:
+        """Return the pipeline without weights, as the resolver has it; UNets' configurations tell all of it."""
+        if "unet" in model.config.parts:
+            return None
+        if id(model) not in self._metas:
+            self._metas[id(model)] = build_meta_pipeline(model.kind, model.folder, model.config.parts)
+        return self._metas[id(model)]
+
+
+def _check_scheduler(asked: SchedulerSpec | None, config: Configuration) -> None:
+    own = config.parts.get("scheduler")
+    if asked is None:
+        return
+    if own is None:
+        raise no_scheduler(asked, config.pipeline_class)
+    if asked != SchedulerSpec(name=own):
+        check_scheduler(asked, own, config.scheduler or {}, config.pipeline_class, scheduler_source)
+
+
+def _check_whole(config: Configuration) -> None:
+    """Take a configuration only where it is whole: what a cache lacks is downloaded by the resolver."""
+    parts = {"unet": config.denoiser, "transformer": config.denoiser, "vae": config.vae, "scheduler": config.scheduler}
+    if lacking := next((part for part, found in parts.items() if part in config.parts and found is None), None):
+        raise NotTold(lacking)
 
 
 def _is_quick(name: str) -> bool:

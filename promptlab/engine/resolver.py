@@ -24,7 +24,7 @@ from promptlab.engine.pipelines.meta_pipeline import build_meta_pipeline
 from promptlab.engine.pipelines.optional_features import resolve_optional_features
 from promptlab.engine.pipelines.required_packages import check_arguments, check_packages
 from promptlab.engine.schedulers.config_options import scheduler_options
-from promptlab.engine.schedulers.registry import resolve_scheduler
+from promptlab.engine.schedulers.registry import no_scheduler, resolve_scheduler
 from promptlab.engine.sources.configuration import Configuration, read_configuration
 from promptlab.engine.sources.files import read_header
 from promptlab.engine.sources.finder import ModelSource, SourceFinder
@@ -225,7 +225,9 @@ class Resolver:
             vae = model.vae and model.vae.config
             check_arguments(model.source.name, kind, spec.call.arguments)
             call = resolve_call(spec, kind, model.config, vae, self._meta_pipeline(model, kind))
-            found = self._calls[key] = resolve_optional_features(call, spec.variants, kind, model.config, model.source)
+            found = self._calls[key] = resolve_optional_features(
+                call, spec.variants, kind, model.config, model.source.folder
+            )
         return found
 
     def _chunks(self, spec: RunSpec, pipeline: PipelineSpec, model: ModelFiles) -> tuple[int, ...]:
@@ -271,10 +273,6 @@ def _resolve_scheduler(asked: SchedulerSpec | None, config: Configuration, steps
     own = config.parts.get("scheduler")
     if own is None or config.scheduler is None:
         if asked is not None:
-            raise InputError(
-                "scheduler", str(asked),
-                problem=f"means nothing to {config.pipeline_class}, which has several or none",
-                allowed="the model's own", hint=f"the command without {ref('scheduler')}",
-            )  # fmt: skip
+            raise no_scheduler(asked, config.pipeline_class)
         return None
     return resolve_scheduler(asked, own, config.scheduler, config.denoiser, config.pipeline_class, steps)

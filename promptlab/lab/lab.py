@@ -12,17 +12,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from promptlab.lab.context import LabContext
 from promptlab.lab.execution.watch import unwatched
+from promptlab.lab.line_of_work import DEFAULT_EXPERIMENT
 
 if TYPE_CHECKING:
     from promptlab.engine import Engine
     from promptlab.expand.sweep import Sweep
     from promptlab.lab.execution.events import Watch
     from promptlab.lab.history.history import History
-    from promptlab.lab.history.rerun import PromptEdit, RunOrImage
+    from promptlab.lab.history.prompt_edit import PromptEdit
+    from promptlab.lab.history.rerun import RunOrImage
     from promptlab.lab.maintenance.maintenance import Maintenance
     from promptlab.lab.maintenance.verify import Verdict
     from promptlab.lab.preferences.prompt_effect import PromptEffect
@@ -35,9 +37,7 @@ if TYPE_CHECKING:
     from promptlab.tracking import Tracker
     from promptlab.workspace import Workspace
 
-__all__ = ["DEFAULT_EXPERIMENT", "Lab"]
-
-DEFAULT_EXPERIMENT: Final = "promptlab"
+__all__ = ["Lab"]
 
 
 class Lab:
@@ -284,7 +284,7 @@ class Lab:
 
     def rerun(
         self,
-        source: RunOrImage,
+        source: RunOrImage | str,
         *,
         seeds: tuple[int, ...] = (),
         edit: PromptEdit | None = None,
@@ -298,12 +298,14 @@ class Lab:
         """Run again with other prompts, seeds or settings; what is not named is inherited.
 
         Args:
-            source: a run or image that ``lab.history.find`` found.
+            source: a run or image that ``lab.history.find`` found, or its name as that takes it.
             seeds: picked out of the source's own; all of them when none are named.
             edit: what to do to the prompts.
             changes: fields of the spec by their names, as :meth:`promptlab.specs.RunSpec.vary` takes them.
             again: make all images, also those that exist.
         """
+        if isinstance(source, str):
+            source = self.history.find(source)
         return self.run(
             self.rerun_spec(source, seeds=seeds, edit=edit, changes=changes),
             experiment=experiment or source.run.experiment,

@@ -16,8 +16,9 @@ from typing import Any
 from promptlab.errors import InputError
 from promptlab.expand import Experiment, Sweep, parse_seeds
 from promptlab.lab.history.experiment_like import experiment_like
+from promptlab.lab.history.prompt_edit import PromptEdit
 from promptlab.lab.history.refs import read_picture
-from promptlab.lab.history.rerun import PromptEdit, RunOrImage, derived_spec
+from promptlab.lab.history.rerun import RunOrImage, derived_spec
 from promptlab.models import DEFAULT_MODEL
 from promptlab.page.page_request import PageRequest, request_of
 from promptlab.page.typed_settings import ARGUMENT

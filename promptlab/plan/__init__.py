@@ -15,9 +15,10 @@ from promptlab._lazy import imported_from
 
 if TYPE_CHECKING:
     from promptlab.plan.pace import Pace, rule_of_thumb
-    from promptlab.plan.planning import Plan, PlannedRun, TruncatedPrompt, plan
+    from promptlab.plan.planning import Plan, PlannedRun, plan
     from promptlab.plan.requests import ImageRequest, keys_of, requests_of, requests_of_records
     from promptlab.plan.resolved import DEFAULT_BATCH_SIZE, ResolvedSpec, chosen_batch_size
+    from promptlab.plan.truncated_prompt import TruncatedPrompt
 
 __all__ = [
     "DEFAULT_BATCH_SIZE",
@@ -37,8 +38,9 @@ __all__ = [
 
 _HOMES: Final = {
     "pace": ("Pace", "rule_of_thumb"),
-    "planning": ("Plan", "PlannedRun", "TruncatedPrompt", "plan"),
+    "planning": ("Plan", "PlannedRun", "plan"),
     "requests": ("ImageRequest", "keys_of", "requests_of", "requests_of_records"),
     "resolved": ("DEFAULT_BATCH_SIZE", "ResolvedSpec", "chosen_batch_size"),
+    "truncated_prompt": ("TruncatedPrompt",),
 }
 __getattr__ = imported_from(__name__, _HOMES)

@@ -16,26 +16,12 @@ from promptlab.plan.order import loads_of, order_line, ordered
 from promptlab.plan.pace import Pace, SharedForwards, rule_of_thumb
 from promptlab.plan.requests import ImageRequest, keys_of, requests_of
 from promptlab.plan.resolved import ResolvedSpec
+from promptlab.plan.truncated_prompt import TruncatedPrompt
 
-__all__ = ["Plan", "PlannedRun", "TruncatedPrompt", "plan"]
+__all__ = ["Plan", "PlannedRun", "plan"]
 
 
 _NONE: Final[frozenset[str]] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TruncatedPrompt:
-    """Tells which words of a prompt a text encoder would not get to see.
-
-    Args:
-        prompt: in full; a negative prompt likewise.
-        encoder: the part that cuts, by its name in the pipeline, such as ``tokenizer_2``.
-        words: what is cut off, as written in the prompt, from the first word that is not read whole.
-    """
-
-    prompt: str
-    encoder: str
-    words: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,15 +12,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from promptlab.expand.sweep import Sweep
 from promptlab.models import bundled
-from promptlab.specs import Embedding, Lora, PipelineSpec, RunSpec
+
+if TYPE_CHECKING:
+    from promptlab.expand.sweep import Sweep
+    from promptlab.specs import Embedding, Lora, PipelineSpec, RunSpec
 
 __all__ = ["absolute_ref", "absolute_source", "absolute_spec", "absolute_sweep"]
 
-Part = TypeVar("Part", Lora, Embedding)
+Part = TypeVar("Part", "Lora", "Embedding")
 
 
 def absolute_source(name: str) -> str:

@@ -1,6 +1,7 @@
 """Connects to a server: over a Unix socket that is the user's own, or by an address with a token.
 
-Of the standard library alone: a client spends its time here before anything is asked.
+Of the standard library alone: a client spends its time here before anything is asked. So at a socket it speaks the few
+lines of HTTP/1.0 itself; :mod:`http.client`, which imports TLS and the reading of mails, is for other machines.
 
 Invariant: nothing is said to a socket before it is certain that the same user listens there.
 """
@@ -14,21 +15,35 @@ import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
-from promptlab._urls import redacted
 from promptlab.errors import InputError, ServerError, from_dict
 
-__all__ = ["Endpoint", "ServerGone", "check_owner", "request", "requested"]
+if TYPE_CHECKING:
+    from http.client import HTTPConnection, HTTPResponse
+
+__all__ = ["Endpoint", "Response", "ServerGone", "check_listening", "check_owner", "request", "requested"]
 
 _CONNECT_TIMEOUT: Final = 10.0
 _ANSWER_TIMEOUT: Final = 60.0
 """Seconds for what is answered at once: a process that loads weights may be deaf for some of them."""
 
 _PEER: Final = struct.Struct("3i")  # Linux's struct ucred: pid, uid, gid
+
+
+class Response(Protocol):
+    """Is what comes back: a status, and a body that is read by lines or whole."""
+
+    status: int
+
+    def readline(self) -> bytes:
+        """Return the next line; empty at the end."""
+        ...
+
+    def read(self) -> bytes:
+        """Return all that is left."""
+        ...
 
 
 class ServerGone(ServerError):
@@ -58,6 +73,10 @@ class Endpoint:
         Raises:
             InputError: for anything else, a password in it among others: that is what the token is for.
         """
+        from urllib.parse import urlsplit
+
+        from promptlab._urls import redacted
+
         try:
             parts = urlsplit(url.strip())
             port = parts.port
@@ -79,25 +98,74 @@ class Endpoint:
         return f"{'https' if self.tls else 'http'}://{host}" + ("" if self.port is None else f":{self.port}")
 
 
-class _UnixConnection(HTTPConnection):
-    """Speaks HTTP over a Unix socket."""
+def _connected(path: Path) -> socket.socket:
+    """Connect to a Unix socket, and make sure who listens."""
+    check_owner(path.parent)
+    check_owner(path)
+    connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connected.settimeout(_CONNECT_TIMEOUT)
+    try:
+        connected.connect(str(path))
+        _refuse_stranger(path, _peer(connected), os.getuid())
+    except BaseException:
+        connected.close()
+        raise
+    return connected
 
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=_CONNECT_TIMEOUT)
-        self._path = path
 
-    def connect(self) -> None:
-        """Connect, and make sure who listens."""
-        check_owner(self._path.parent)
-        check_owner(self._path)
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        try:
-            self.sock.connect(str(self._path))
-            _refuse_stranger(self._path, _peer(self.sock), os.getuid())
-        except BaseException:
-            self.sock.close()
-            raise
+class _SocketResponse:
+    """Reads what HTTP/1.0 answers: a status, headers, and a body up to the end."""
+
+    def __init__(self, lines: BinaryIO) -> None:
+        self._lines = lines
+        version, _, rest = self._lines.readline().partition(b" ")
+        if not version.startswith(b"HTTP/") or not rest[:3].isdigit():
+            raise ConnectionError("it answers in no HTTP" if version else "it closed the connection")
+        self.status = int(rest[:3])
+        while self._lines.readline().strip():
+            pass  # headers, of which none says anything else than the version does
+
+    def readline(self) -> bytes:
+        return self._lines.readline()
+
+    def read(self) -> bytes:
+        return self._lines.read()
+
+
+class _HttpResponse:
+    """Reads what :mod:`http.client` gives, and says of what breaks off in it what a socket would."""
+
+    def __init__(self, response: HTTPResponse) -> None:
+        self._response, self.status = response, response.status
+
+    def readline(self) -> bytes:
+        with _as_connection_error():
+            return self._response.readline()
+
+    def read(self) -> bytes:
+        with _as_connection_error():
+            return self._response.read()
+
+
+@contextmanager
+def _as_connection_error() -> Iterator[None]:
+    from http.client import HTTPException
+
+    try:
+        yield
+    except HTTPException as error:
+        raise ConnectionError(str(error) or type(error).__name__) from error
+
+
+def check_listening(path: Path) -> None:
+    """Check that the user's own server listens at a Unix socket; nothing is said to it.
+
+    Raises:
+        ServerGone: when nobody listens there.
+        ServerError: when it is somebody else's.
+    """
+    with _translated(path):
+        _connected(path).close()
 
 
 def _peer(connected: socket.socket) -> int:
@@ -137,7 +205,7 @@ def requested(
     body: Mapping[str, Any] | None = None,
     *,
     timeout: float | None = None,
-) -> Iterator[HTTPResponse]:
+) -> Iterator[Response]:
     """Send a request; give its response, whose lines may come for as long as the context lasts.
 
     Args:
@@ -148,46 +216,63 @@ def requested(
         ServerError: when the server refuses, or is not the user's own.
         PromptLabError: what the server says is wrong with the request.
     """
-    connection: HTTPConnection
+    text = b"" if body is None else json.dumps(body).encode()
     if address.socket is not None:
-        connection = _UnixConnection(address.socket)
-    else:
-        connection = (HTTPSConnection if address.tls else HTTPConnection)(
-            address.host, address.port, timeout=_CONNECT_TIMEOUT
-        )
+        with _translated(address):
+            connected = _connected(address.socket)
+        with connected, connected.makefile("rb") as lines:
+            with _translated(address):
+                response = _asked_at_socket(connected, lines, method, path, text, timeout)
+            yield _accepted(address, response)
+        return
+    connection = _http_connection(address)
     try:
         with _translated(address):
-            response = _answered(connection, address, method, path, body, timeout)
-        yield response
+            there = _asked_elsewhere(connection, address, method, path, text, timeout)
+        yield _accepted(address, there)
     finally:
         connection.close()
 
 
 @contextmanager
-def _translated(address: Endpoint) -> Iterator[None]:
+def _translated(address: object) -> Iterator[None]:
     try:
         yield
-    except (OSError, HTTPException) as error:
+    except OSError as error:
         raise ServerGone(f"the server at {address} does not answer: {error or type(error).__name__}") from error
 
 
-def _answered(
-    connection: HTTPConnection,
-    address: Endpoint,
-    method: str,
-    path: str,
-    body: Mapping[str, Any] | None,
-    timeout: float | None,
-) -> HTTPResponse:
+def _asked_at_socket(
+    connected: socket.socket, lines: BinaryIO, method: str, path: str, text: bytes, timeout: float | None
+) -> Response:
+    connected.settimeout(timeout)
+    head = f"{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    connected.sendall(f"{head}Content-Length: {len(text)}\r\n\r\n".encode() + text)
+    return _SocketResponse(lines)
+
+
+def _http_connection(address: Endpoint) -> HTTPConnection:
+    from http.client import HTTPConnection, HTTPSConnection
+
+    kind = HTTPSConnection if address.tls else HTTPConnection
+    return kind(address.host, address.port, timeout=_CONNECT_TIMEOUT)
+
+
+def _asked_elsewhere(
+    connection: HTTPConnection, address: Endpoint, method: str, path: str, text: bytes, timeout: float | None
+) -> Response:
     headers = {"Content-Type": "application/json"}
     if address.token is not None:
         headers["Authorization"] = f"Bearer {address.token}"
-    connection.connect()
-    connection.sock.settimeout(timeout)
-    if address.socket is None:
+    with _as_connection_error():
+        connection.connect()
+        connection.sock.settimeout(timeout)
         connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    connection.request(method, path, None if body is None else json.dumps(body), headers)
-    response = connection.getresponse()
+        connection.request(method, path, text or None, headers)
+        return _HttpResponse(connection.getresponse())
+
+
+def _accepted(address: Endpoint, response: Response) -> Response:
     if response.status not in (200, 503):
         raise _refusal(address, response)
     return response
@@ -199,7 +284,7 @@ def request(address: Endpoint, method: str, path: str) -> dict[str, Any]:
         return dict(json.loads(response.read()))
 
 
-def _refusal(address: Endpoint, response: HTTPResponse) -> Exception:
+def _refusal(address: Endpoint, response: Response) -> Exception:
     try:
         error = from_dict(json.loads(response.read())["error"])
     except (ValueError, KeyError, TypeError):

@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -24,7 +23,7 @@ from types import MappingProxyType
 from typing import Final
 
 from promptlab.errors import ServerError, one_line
-from promptlab.serving.connection import Endpoint, ServerGone, check_owner, request
+from promptlab.serving.connection import Endpoint, ServerGone, check_listening, check_owner, request
 from promptlab.serving.environment_key import environment_key
 
 __all__ = ["ServerPlace", "find", "find_or_start", "private_folder", "state_folder"]
@@ -126,7 +125,10 @@ def find(place: ServerPlace) -> Endpoint | None:
         address = _address(place)
         if address is None:
             return None
-        request(address, "GET", "/status")
+        if address.socket is not None:
+            check_listening(address.socket)
+        else:  # by now somebody else may listen at its port
+            request(address, "GET", "/status")
     except ServerGone:
         return None
     except OSError as error:
@@ -168,6 +170,8 @@ def _unusable(place: ServerPlace, error: OSError) -> ServerError:
 
 def _start(place: ServerPlace, keep_alive: str | None) -> Endpoint:
     """Start a server on its own, and wait until it listens."""
+    import subprocess
+
     words = ["server", "serve", str(place.folder), place.name]
     code = Path(__file__).parents[2]
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(code), *_absolute(os.environ.get("PYTHONPATH", ""))])}

@@ -11,16 +11,17 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from http.client import HTTPException, HTTPResponse
 from types import FrameType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from promptlab import __version__
 from promptlab.errors import ServerError, from_dict
-from promptlab.lab.execution.events import Event, JobWaiting, Watch
-from promptlab.serving.connection import Endpoint, ServerGone, request, requested
+from promptlab.serving.connection import Endpoint, Response, ServerGone, request, requested
 from promptlab.serving.messages import JobRequest
-from promptlab.wire import decode, encode
+from promptlab.wire import encode
+
+if TYPE_CHECKING:
+    from promptlab.lab.execution.events import Event, Watch
 
 __all__ = ["FindServer", "carry_out"]
 
@@ -75,9 +76,8 @@ class _Following:
                     for _ in range(self._presses):
                         self._cancel()
                 elif "event" in line:
-                    event: Event = decode(Event, line["event"], theirs=self._theirs)
-                    self._begun = self._begun or not isinstance(event, JobWaiting)
-                    self._hear(event)
+                    self._begun = self._begun or line["event"].get("type") != "JobWaiting"
+                    self._hear(_event(line["event"], self._theirs))
                 else:
                     return self._outcome(line)
         if self._job is None:
@@ -131,9 +131,18 @@ class _Following:
             signal.signal(signal.SIGINT, before)
 
 
-def _lines(response: HTTPResponse) -> Iterator[dict[str, Any]]:
+def _event(plain: Any, theirs: str) -> Event:
+    # Imported once the server is at work: what it tells takes longer to import than to ask for.
+    from promptlab.lab.execution.events import Event
+    from promptlab.wire import decode
+
+    event: Event = decode(Event, plain, theirs=theirs)
+    return event
+
+
+def _lines(response: Response) -> Iterator[dict[str, Any]]:
     """Yield the objects of a response, until it ends or breaks off."""
-    with suppress(OSError, HTTPException):
+    with suppress(OSError):
         while line := response.readline():
             if not line.endswith(b"\n") and response.status == 200:
                 return  # the server died within it

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from math import inf
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -24,10 +25,11 @@ from urllib.parse import urlsplit
 from promptlab import __version__
 from promptlab.engine import ImageStarted, ModelLoading
 from promptlab.errors import PromptLabError, ServerError, one_line, to_dict
-from promptlab.lab.execution.events import Event, RunStarted
+from promptlab.lab.execution.events import Event, RunSaved, RunStarted, TrackingFailed
 from promptlab.serving.jobs import Job, JobQueue, Observer, QueueClosed
 from promptlab.serving.messages import FOREVER, JobSummary, KeepAlive, ServerStatus
 from promptlab.serving.verbs import GENERATING, call_verb
+from promptlab.wire import encode
 
 if TYPE_CHECKING:
     from promptlab.engine import Engine
@@ -43,6 +45,9 @@ _CREDENTIALS: Final = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
 """Names the variables that an address of MLflow is put into; see :mod:`promptlab.tracking.address`."""
 
 _ENDINGS: Final = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+_OF_ONE_RUN: Final = frozenset({"rerun", "run"})
+"""Verbs that return the run that was saved."""
 
 _INTERRUPTED: Final[Mapping[str, Any]] = {"interrupted": True}
 
@@ -83,6 +88,9 @@ class LabServer:
         self._model: str | None = None
         self._asked_for: dict[str, str] = {}
         self._loading: str | None = None
+        self._answering = threading.Lock()
+        self._untold: list[tuple[Path, Event]] = []
+        """What went wrong after a job was answered, by its workspace."""
         self._started, self._idle_since = datetime.now(UTC), datetime.now(UTC)
 
     def submit(self, job: Job) -> None:
@@ -197,6 +205,13 @@ class LabServer:
         try:
             outcome = self._outcome(job)
         finally:
+            self._answer(job, outcome)
+
+    def _answer(self, job: Job, outcome: Mapping[str, Any]) -> None:
+        """End a job, unless it was answered already."""
+        with self._answering:
+            if job.state == "ended":
+                return
             self._under_way = None
             self._idle_since = datetime.now(UTC)
             self._queue.finished()
@@ -208,6 +223,8 @@ class LabServer:
     def _outcome(self, job: Job) -> Mapping[str, Any]:
         """Call the job's verb and return what is to be told of it."""
         _log.info("%s %s in %s", job.id, job.request.verb, job.request.workspace)
+        if job.request.verb in GENERATING:
+            self._tell_untold(job)
         try:
             with _credentials_restored(), self._lab(job) as lab:
                 result = call_verb(
@@ -261,11 +278,25 @@ class LabServer:
         match event:
             case RunStarted(run=run):
                 self._asked_for[str(run.id)] = run.spec.pipeline.model
+            case RunSaved(run=run):
+                if job.request.early and job.request.verb in _OF_ONE_RUN:
+                    self._answer(job, {"result": encode(run)})
+                return
+            case TrackingFailed() if job.state == "ended":
+                self._untold.append((job.request.workspace, event))
             case ModelLoading(what=what):
                 self._model, self._loading = None, what  # what was there before is let go of first
             case ImageStarted(request_id=request):
                 self._model = self._asked_for.get(request.partition("/")[0], self._loading) or self._model
-        job.tell(event)
+        if job.state != "ended":
+            job.tell(event)
+
+    def _tell_untold(self, job: Job) -> None:
+        """Tell a job what went wrong after an earlier one of its workspace was answered."""
+        for workspace, event in tuple(self._untold):
+            if workspace == job.request.workspace:
+                self._untold.remove((workspace, event))
+                job.tell(event)
 
     def _press(self) -> None:
         """Send the thread that works the signal of Ctrl-C; only a main thread can hear it."""

@@ -25,6 +25,7 @@ class JobRequest:
         database, tracking_uri: as :class:`promptlab.lab.Lab` takes them. Passwords may stand in them.
         allow_pickle: permission of this one request.
         keep_alive: how long the server is to stay afterwards, where the client says.
+        early: whether a run is answered once it is saved: MLflow is told while somebody looks at the pictures.
     """
 
     verb: str
@@ -33,6 +34,7 @@ class JobRequest:
     tracking_uri: str | None = field(default=None, repr=False)
     allow_pickle: bool = False
     keep_alive: KeepAlive | None = None
+    early: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,23 +12,25 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from promptlab.lab import DEFAULT_EXPERIMENT
-from promptlab.lab.execution.events import Watch
+from promptlab import records
 from promptlab.lab.execution.watch import unwatched
-from promptlab.lab.history.rerun import PromptEdit, RunOrImage, derived_spec
-from promptlab.records import ProbeRecord, RunRecord, SweepRecord
+from promptlab.lab.line_of_work import DEFAULT_EXPERIMENT
 from promptlab.serving.absolute_paths import absolute_ref, absolute_source, absolute_spec, absolute_sweep
 from promptlab.serving.job_stream import FindServer
 from promptlab.serving.messages import JobRequest, KeepAlive
 from promptlab.serving.remote_services import Asker, RemoteHistory, RemoteMaintenance, RemoteRatings
-from promptlab.specs import RunSpec
 from promptlab.workspace import Workspace
 
 if TYPE_CHECKING:
     from promptlab.expand.sweep import Sweep
+    from promptlab.lab.execution.events import Watch
+    from promptlab.lab.history.prompt_edit import PromptEdit
+    from promptlab.lab.history.rerun import RunOrImage
     from promptlab.lab.maintenance.verify import Verdict
     from promptlab.lab.preferences.prompt_effect import PromptEffect
     from promptlab.plan import Plan
+    from promptlab.records import ProbeRecord, RunRecord, SweepRecord
+    from promptlab.specs import RunSpec
 
 __all__ = ["RemoteLab"]
 
@@ -41,6 +43,8 @@ class RemoteLab:
         workspace, database, tracking_uri, allow_pickle: see :class:`promptlab.lab.Lab`. The folder is one that the
             server sees under the same path.
         keep_alive: minutes that the server is to stay afterwards; as it was started by default.
+        early: whether a run is returned once it is saved, before MLflow is told: what goes wrong with that is told to
+            the next job there.
 
     Raises:
         InputError: when ``tracking_uri`` is no address.
@@ -55,6 +59,7 @@ class RemoteLab:
         tracking_uri: str | None = None,
         allow_pickle: bool = False,
         keep_alive: KeepAlive | None = None,
+        early: bool = False,
     ) -> None:
         self.workspace = workspace if isinstance(workspace, Workspace) else Workspace.at(workspace, database)
         self._tracking_uri = tracking_uri
@@ -62,7 +67,7 @@ class RemoteLab:
             find,
             JobRequest(
                 verb="", workspace=self.workspace.root, database=self.workspace.database_url, tracking_uri=tracking_uri,
-                allow_pickle=allow_pickle, keep_alive=keep_alive,
+                allow_pickle=allow_pickle, keep_alive=keep_alive, early=early,
             ),
         )  # fmt: skip
         self._ask = asker.ask
@@ -96,7 +101,7 @@ class RemoteLab:
             ServerError: when the server is gone; what was made stays.
         """
         record: RunRecord = self._ask(
-            "run", RunRecord, watch,
+            "run", lambda: records.RunRecord, watch,
             spec=absolute_spec(spec), experiment=experiment, name=name, note=note, parent=parent, again=again,
         )  # fmt: skip
         return record
@@ -113,7 +118,7 @@ class RemoteLab:
     ) -> SweepRecord:
         """See :meth:`promptlab.lab.Lab.run_sweep`."""
         record: SweepRecord = self._ask(
-            "run_sweep", SweepRecord, watch,
+            "run_sweep", lambda: records.SweepRecord, watch,
             sweep=absolute_sweep(sweep), experiment=experiment, name=name, note=note, again=again,
         )  # fmt: skip
         return record
@@ -121,14 +126,14 @@ class RemoteLab:
     def resume(self, ref: str | None = None, *, watch: Watch = unwatched) -> tuple[RunRecord, ...]:
         """See :meth:`promptlab.lab.Lab.resume`."""
         ref = None if ref is None else absolute_ref(ref)
-        runs: tuple[RunRecord, ...] = self._ask("resume", tuple[RunRecord, ...], watch, ref=ref)
+        runs: tuple[RunRecord, ...] = self._ask("resume", lambda: tuple[records.RunRecord, ...], watch, ref=ref)
         return runs
 
     def plan(self, specs: Sequence[RunSpec], *, again: bool = False) -> Plan:
         """See :meth:`promptlab.lab.Lab.plan`."""
         from promptlab.plan import Plan
 
-        plan: Plan = self._ask("plan", Plan, specs=[absolute_spec(spec) for spec in specs], again=again)
+        plan: Plan = self._ask("plan", lambda: Plan, specs=[absolute_spec(spec) for spec in specs], again=again)
         return plan
 
     def probe(
@@ -142,14 +147,14 @@ class RemoteLab:
     ) -> ProbeRecord:
         """See :meth:`promptlab.lab.Lab.probe`."""
         record: ProbeRecord = self._ask(
-            "probe", ProbeRecord, watch,
+            "probe", lambda: records.ProbeRecord, watch,
             spec=absolute_spec(spec), sizes=tuple(sizes), slicing=tuple(slicing), experiment=experiment,
         )  # fmt: skip
         return record
 
     def rerun(
         self,
-        source: RunOrImage,
+        source: RunOrImage | str,
         *,
         seeds: tuple[int, ...] = (),
         edit: PromptEdit | None = None,
@@ -160,7 +165,20 @@ class RemoteLab:
         again: bool = False,
         watch: Watch = unwatched,
     ) -> RunRecord:
-        """See :meth:`promptlab.lab.Lab.rerun`: derived here, and run there."""
+        """See :meth:`promptlab.lab.Lab.rerun`.
+
+        Of a source that is named, other words and seeds are one question; settings, in which files of this machine may
+        be named, are derived here.
+        """
+        if isinstance(source, str) and not changes:
+            record: RunRecord = self._ask(
+                "rerun", lambda: records.RunRecord, watch,
+                source=absolute_ref(source), seeds=seeds, edit=edit, experiment=experiment, name=name, note=note,
+                again=again,
+            )  # fmt: skip
+            return record
+        if isinstance(source, str):
+            source = self.history.find(source)
         return self.run(
             self.rerun_spec(source, seeds=seeds, edit=edit, changes=changes),
             experiment=experiment or source.run.experiment,
@@ -180,6 +198,8 @@ class RemoteLab:
         changes: Mapping[str, Any] | None = None,
     ) -> RunSpec:
         """Return the spec that :meth:`rerun` would run."""
+        from promptlab.lab.history.rerun import derived_spec
+
         return derived_spec(source, seeds, edit, changes)
 
     def verify(
@@ -194,7 +214,7 @@ class RemoteLab:
         from promptlab.lab.maintenance.verify import Verdict
 
         verdicts: tuple[Verdict, ...] = self._ask(
-            "verify", tuple[Verdict, ...], watch,
+            "verify", lambda: tuple[Verdict, ...], watch,
             refs=[absolute_ref(ref) for ref in refs], everything=everything, sample=sample,
         )  # fmt: skip
         return verdicts
@@ -213,6 +233,7 @@ class RemoteLab:
 
         clip_model = None if clip_model is None else absolute_source(clip_model)
         effect: PromptEffect = self._ask(
-            "effect", PromptEffect, watch, ref=absolute_ref(ref), clip_model=clip_model, score=score, device=device
-        )
+            "effect", lambda: PromptEffect, watch,
+            ref=absolute_ref(ref), clip_model=clip_model, score=score, device=device,
+        )  # fmt: skip
         return effect

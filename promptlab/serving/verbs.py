@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GENERATING", "VERBS", "call_verb"]
 
-GENERATING: Final = frozenset({"effect", "plan", "probe", "resume", "run", "run_sweep", "verify"})
+GENERATING: Final = frozenset({"effect", "plan", "probe", "rerun", "resume", "run", "run_sweep", "verify"})
 """Verbs that ask the engine for something: one at a time. All others are answered beside them."""
 
 VERBS: Final = GENERATING | {
@@ -59,12 +59,14 @@ def call_verb(lab: Lab, verb: str, arguments: Mapping[str, Any], *, theirs: str,
 def _hints(method: Callable[..., Any]) -> Mapping[str, Any]:
     """Return the hints of a verb's arguments; of classes that are imported for type checkers, too."""
     from promptlab.expand.sweep import Sweep
+    from promptlab.lab.history.prompt_edit import PromptEdit
+    from promptlab.lab.history.rerun import RunOrImage
     from promptlab.lab.maintenance.doctor.findings import Finding
     from promptlab.records import RunRecord
     from promptlab.specs import RunSpec
     from promptlab.store.text_search import SearchQuery
 
-    every = (Finding, RunRecord, RunSpec, SearchQuery, Sweep)
+    every = (Finding, PromptEdit, RunOrImage, RunRecord, RunSpec, SearchQuery, Sweep)
     names = {"Watch": Callable, **{each.__name__: each for each in every}}
     annotated = {name: hint for name, hint in method.__annotations__.items() if name != "return"}
     shown = type("_Shown", (), {"__annotations__": annotated, "__module__": method.__module__})

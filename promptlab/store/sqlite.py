@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -223,17 +224,28 @@ def _connect_writer(database: Path) -> sqlite3.Connection:
 
 
 def _engine(path: Path, *, foreign_keys: bool = True) -> Engine:
-    """Create the engine on an existing or new file, which the first connection makes, in WAL mode.
+    """Return the engine on an existing or new file, which the first connection makes, in WAL mode.
 
     A file that may not be written, or whose folder may not, is opened for reading.
 
     Args:
         foreign_keys: off for migrations only (see :mod:`promptlab.store.migrate`).
     """
+    read_only = path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+    return _engine_of(path, foreign_keys=foreign_keys, read_only=read_only)
+
+
+@lru_cache(maxsize=16)
+def _engine_of(path: Path, *, foreign_keys: bool, read_only: bool) -> Engine:
+    """Create an engine, once in a process: it keeps the SQL of our statements, and no connection.
+
+    Putting a record's statements into words takes longer than carrying them out, which a server that opens the same
+    file for each command would do anew.
+    """
     from sqlalchemy import URL, NullPool, create_engine, event
 
     address = URL.create("sqlite", database=str(path))
-    if path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+    if read_only:
         return create_engine(address, creator=lambda: connect_readonly(path), poolclass=NullPool)
     engine = create_engine(
         address,

@@ -5,6 +5,10 @@ import os
 import subprocess
 import sys
 
+from promptlab.engine.machine.torch_setup import prepare
+from promptlab.engine.sources.environment_memory import remember_environment
+from promptlab.records import Environment
+
 HEAVY = {
     "torch",
     "diffusers",
@@ -95,8 +99,20 @@ def test_import_time_of_what_configurations_refuse_has_no_torch(tmp_path, monkey
     """A size that the model cannot make, or a model that there is none of, is refused before a server is started."""
     monkeypatch.delenv("PROMPTLAB_ENGINE", raising=False)
     commands = ("run a --size 100x100", "plan a --size 100x100", "run a --size 100x100 --dry-run", "run a --model mimi",
-                "run a --vae mimi", "run a --revision main")  # fmt: skip
+                "run a --vae mimi", "run a --revision main", "run a --scheduler flow-euler",
+                "run a --scheduler nothing", "run a --set eeta=1", "run a --clip-skip 99",
+                "plan a --vae mini-vae-ft --size 100x100")  # fmt: skip
     assert loaded_by(*commands, workspace=tmp_path) == dict.fromkeys(commands, (2, set()))
+
+
+def test_import_time_of_a_plan_has_no_torch(tmp_path, monkeypatch):
+    """Once this machine's CPU was measured, what a run would make is known from configuration files."""
+    monkeypatch.delenv("PROMPTLAB_ENGINE", raising=False)
+    monkeypatch.setenv("PROMPTLAB_CACHE", str(tmp_path / "cache"))
+    prepare()  # as every process does before it measures
+    remember_environment(Environment(facts={"threads": 1}), "cpu", "float32")
+    commands = ("plan a", "plan a --seeds 0-3 --steps 5-20 --guidance 3", "run a --size 128x96 --dry-run")
+    assert loaded_by(*commands, workspace=tmp_path) == dict.fromkeys(commands, (0, set()))
 
 
 def test_import_time_of_a_rating_has_no_mlflow_or_sqlalchemy(lab, monkeypatch):

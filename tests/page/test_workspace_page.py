@@ -6,7 +6,7 @@ import numpy as np
 
 from promptlab.images.png import write_png
 from promptlab.lab import Lab
-from promptlab.lab.history.rerun import PromptEdit
+from promptlab.lab.history.prompt_edit import PromptEdit
 from promptlab.specs import PipelineSpec, RunSpec, Variant
 from promptlab.testing import Painter
 from tests.images.foreign import samples

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from promptlab._locks import file_locked
 from promptlab.errors import ServerError
 from promptlab.serving.connection import request
 from promptlab.serving.discovery import ServerPlace, find, find_or_start, private_folder
@@ -67,6 +68,8 @@ def test_server_is_started_once_and_again_after_it_was_killed(runtime):
     assert found[0] == found[1]
     assert find(runtime) is not None
     os.kill(found[0], signal.SIGKILL)
+    with file_locked(runtime.living, timeout=60, error=ServerError):
+        pass  # the system has ended it
     assert runtime.socket.exists()
     assert pid_of(find_or_start(runtime)) != found[0]
     assert runtime.socket.stat().st_mode & 0o777 == 0o600

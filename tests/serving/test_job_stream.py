@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from promptlab._locks import file_locked
 from promptlab.errors import ServerError
 from promptlab.lab import Lab
 from promptlab.lab.execution.events import ImagesGenerated, Interrupted, JobWaiting, RunStarted, TrackingStarted
@@ -112,8 +113,10 @@ def test_server_that_is_killed_before_or_after_a_picture_loses_nothing(place, wo
             process.kill()
             process.wait()
 
+    telling = file_locked(workspace.lock, timeout=1, error=ServerError)  # MLflow is told under it: not before the end
     with (
         server_process(place, in_mlflow=True) as process,
+        telling,
         pytest.raises(ServerError, match=r"^the server is gone before the end .*; what was made stays$"),
     ):
         remote(place, workspace).run(SPEC, watch=kill)
@@ -124,6 +127,20 @@ def test_server_that_is_killed_before_or_after_a_picture_loses_nothing(place, wo
     run = lab.history.find("1").run
     assert (run.complete, run.tracked_at is not None) == (True, True)
     assert lab.maintenance.doctor() == ()
+
+
+@pytest.mark.mlflow
+def test_server_that_is_killed_after_an_early_answer_loses_nothing(place, workspace):
+    """The run is whole; MLflow, which was not told yet, is told by sync."""
+    telling = file_locked(workspace.lock, timeout=1, error=ServerError)  # MLflow is told under it
+    with server_process(place, in_mlflow=True) as process, telling:
+        run = RemoteLab(lambda _replacing: Endpoint(socket=place.socket), workspace, early=True).run(SPEC)
+        process.kill()
+        process.wait()
+    lab = Lab(workspace, engine=Painter())
+    assert run.complete
+    assert lab.history.find("last").run == run
+    assert lab.maintenance.sync().runs == (run.id,)
 
 
 def test_client_that_is_killed_leaves_its_job_to_the_server(place, workspace):

@@ -2,12 +2,16 @@
 
 import os
 import shutil
+import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 
+from promptlab._locks import file_locked
 from promptlab.engine import NO_PERMISSIONS, Permissions
 from promptlab.errors import ServerError, UnknownValue
+from promptlab.lab import Lab
 from promptlab.lab.execution.events import RunStarted, TrackingFailed
 from promptlab.serving.connection import request
 from promptlab.serving.job_stream import carry_out
@@ -124,6 +128,33 @@ def test_status_tells_model_memory_jobs_and_time_left(served, workspace):
     assert (status()["model"], status()["jobs_done"], status()["keep_alive"]) == ("mini", 1, 2.0)
     assert 0 < status()["seconds_left"] <= 120
     assert status()["memory"] > 10**6
+
+
+@pytest.mark.mlflow
+def test_run_is_answered_early_before_mlflow_is_told(painter, workspace):
+    """Its grid is drawn, nobody waits any more, and MLflow is told all the same."""
+    telling = file_locked(workspace.lock, timeout=1, error=ServerError)  # MLflow is told under it
+    with running_server(painter) as find, telling:
+        run = RemoteLab(find, workspace, early=True).run(SPEC)
+        assert (run.complete, run.tracked_at) == (True, None)
+        assert workspace.grid(run.id).is_file()
+        assert request(find(), "GET", "/jobs")["jobs"] == []
+    assert Lab(workspace, engine=painter).history.find("last").run.tracked_at is not None
+
+
+@pytest.mark.mlflow
+def test_failure_of_mlflow_after_an_early_answer_is_told_to_the_next_job(painter, workspace, tmp_path):
+    """Of the same workspace, once."""
+    with closing(sqlite3.connect(workspace.database)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'of a newer MLflow'")
+    told, again, elsewhere = [], [], []
+    with running_server(painter) as find:
+        lab = RemoteLab(find, workspace, early=True)
+        run = lab.run(SPEC)
+        RemoteLab(find, tmp_path / "other").resume(watch=elsewhere.append)
+        assert lab.resume(watch=told.append) == lab.resume(watch=again.append) == ()
+    assert [event.run_id for event in told if isinstance(event, TrackingFailed)] == [run.id]
+    assert not [event for event in again + elsewhere if isinstance(event, TrackingFailed)]
 
 
 @pytest.mark.mlflow

@@ -12,11 +12,13 @@ from __future__ import annotations
 import inspect
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from math import isclose, prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from promptlab.engine.sources.class_source import NotTold, class_source, defaults_of
 from promptlab.engine.sources.configuration import Configuration, latent_channels, vae_factor
 from promptlab.engine.sources.files import read_header, read_json
 from promptlab.engine.sources.finder import ModelSource, SourceFinder
@@ -151,11 +153,19 @@ def _check_scale(name: str, config: Configuration, class_name: str, theirs: Mapp
 
 def _number(class_name: str, key: str, config: Mapping[str, Any]) -> float:
     """Return what a configuration says, or else its class's default; 0 where neither knows of it."""
+    value = config.get(key)
+    if value is None and key not in config:
+        value = _class_default(class_name, key)
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _class_default(class_name: str, key: str) -> Any:
+    with suppress(NotTold):  # to import diffusers for one number takes seconds
+        return defaults_of(class_source(class_name), "__init__").get(key)
     import diffusers
 
     parameter = inspect.signature(getattr(diffusers, class_name)).parameters.get(key)
-    value = config.get(key, None if parameter is None else parameter.default)
-    return float(value) if isinstance(value, int | float) else 0.0
+    return None if parameter is None else parameter.default
 
 
 def _stored_dtype(source: ModelSource) -> torch.dtype:

@@ -6,7 +6,10 @@ and nowhere else.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from promptlab.errors import UnknownValue, ref_value
 from promptlab.specs import DTYPES, Dtype
@@ -20,8 +23,12 @@ __all__ = [
     "choose_generator_device",
     "default_dtype",
     "device_names",
+    "devices_without_torch",
     "torch_dtype",
 ]
+
+_ACCELERATORS: Final = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")
+"""What Linux shows of a GPU: NVIDIA's driver, the one of Windows below it, AMD's."""
 
 
 def available_devices() -> tuple[str, ...]:
@@ -41,13 +48,30 @@ def device_names() -> tuple[str, ...]:
     return tuple(torch.cuda.get_device_name(at) for at in range(torch.cuda.device_count()))
 
 
-def choose_device(asked: str | None) -> str:
+def devices_without_torch() -> tuple[str, ...] | None:
+    """Return what :func:`available_devices` returns, where that is certain without importing torch.
+
+    A torch for CPUs has no other device, and one for GPUs has none where the system shows none.
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        bare = version("torch").endswith("+cpu")
+    except PackageNotFoundError:
+        return None
+    return ("cpu",) if bare or not any(Path(each).exists() for each in _ACCELERATORS) else None
+
+
+def choose_device(asked: str | None, there: tuple[str, ...] | None = None) -> str:
     """Return the device to use: ``asked`` with its number, or the first there is of cuda, mps and cpu.
+
+    Args:
+        there: the devices of this machine, where they are known; torch is asked by default.
 
     Raises:
         UnknownValue: when ``asked`` is not a device of this machine.
     """
-    there = available_devices()
+    there = available_devices() if there is None else there
     if asked is None:
         return there[0]
     return _among(asked, there, "device")

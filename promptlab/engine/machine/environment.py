@@ -17,7 +17,7 @@ from promptlab.engine.machine.torch_setup import deterministic
 from promptlab.records import Environment
 from promptlab.specs import MachineSpec, Scalar
 
-__all__ = ["environment"]
+__all__ = ["cpu_name", "environment", "library_versions"]
 
 _FLAGS: Final = ("attention_slicing", "vae_slicing", "vae_tiling", "offload", "compile", "channels_last", "graphs")
 """Of a run's machine: facts where they are on, so that an environment without them is the one that it was before."""
@@ -45,8 +45,7 @@ def environment(device_name: str, generator_device: str, dtype: str | None, mach
         "promptlab": promptlab.__version__,
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        **{name: _version(name) for name in _LIBRARIES},
-        **{name: found for name in _CLEANERS if (found := _version(name)) is not None},
+        **library_versions(),
         "device": device.type,
         "generator_device": generator_device.partition(":")[0],
         "threads": torch.get_num_threads(),
@@ -67,8 +66,14 @@ def environment(device_name: str, generator_device: str, dtype: str | None, mach
     if device.type == "cpu":
         facts["shared_forwards"] = "equal shares"  # see promptlab.plan.resolved.images_per_forward
     if device.type != "cuda":
-        facts |= {"device_name": _cpu_name(), "mkldnn": torch.backends.mkldnn.is_available()}
+        facts |= {"device_name": cpu_name(), "mkldnn": torch.backends.mkldnn.is_available()}
     return Environment(facts=dict(sorted(facts.items())))
+
+
+def library_versions() -> dict[str, Scalar]:
+    """Return the versions of the libraries that decide bytes; imports none."""
+    found = {name: version_ for name in _CLEANERS if (version_ := _version(name)) is not None}
+    return {**{name: _version(name) for name in _LIBRARIES}, **found}
 
 
 def _cuda(device: object) -> dict[str, Scalar]:
@@ -109,7 +114,7 @@ def _driver() -> str | None:
 
 
 @cache
-def _cpu_name() -> str:
+def cpu_name() -> str:
     """Return the processor's model: kernels are chosen by it, so another one may round otherwise."""
     about = Path("/proc/cpuinfo")
     lines = about.read_text(encoding="utf-8").splitlines() if about.is_file() else []

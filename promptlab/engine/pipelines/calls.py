@@ -13,13 +13,14 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 
 from promptlab.engine.pipelines.sizes import adjust_size, check_size, default_size_of
 from promptlab.engine.pipelines.traits import call_parameters
-from promptlab.engine.sources.auto_pipeline import text_to_image_class
+from promptlab.engine.sources.auto_pipeline import text_to_image_class, text_to_image_name
+from promptlab.engine.sources.class_source import ClassSource, class_source, parameters_of
 from promptlab.engine.sources.configuration import Configuration
 from promptlab.errors import InputError, UnknownValue, ref, ref_value
 from promptlab.specs import CallSpec, RunSpec, Scalar
 from promptlab.specs.settings import Setting, settings_of
 
-__all__ = ["argument_settings", "not_taken", "pipeline_class", "resolve_call", "setting_arguments"]
+__all__ = ["argument_settings", "not_taken", "pipeline_class", "pipeline_source", "resolve_call", "setting_arguments"]
 
 _OURS: Final = frozenset({"callback_on_step_end", "callback_on_step_end_tensor_inputs", "output_type", "return_dict"})
 """Arguments that the engine itself gives or needs."""
@@ -69,19 +70,38 @@ def pipeline_class(config: Configuration, name: str) -> Any:
     import diffusers
 
     found = text_to_image_class(config.pipeline_class)
-    known = found is not None
+    listed = found is not None
     found = found or getattr(diffusers, config.pipeline_class, None)
+    _check_makes_images(found, config, name, listed=listed)
+    return found
+
+
+def pipeline_source(config: Configuration, name: str) -> ClassSource:
+    """Return the source of the class that :func:`pipeline_class` returns, which is not imported.
+
+    Raises:
+        NotTold: when it is not found.
+        InputError: as there.
+    """
+    listed = text_to_image_name(config.pipeline_class)
+    found = class_source(listed or config.pipeline_class)
+    _check_makes_images(found, config, name, listed=listed is not None)
+    return found
+
+
+def _check_makes_images(found: Any, config: Configuration, name: str, *, listed: bool) -> None:
     parameters = call_parameters(found) if found is not None else {}
-    if found is None or not _makes_images(found, parameters, listed=known) or _wants_a_picture(config):
+    if found is None or not _makes_images(found, parameters, listed=listed) or _wants_a_picture(config):
         problem = f"is a {config.pipeline_class}, which makes no images from text alone"
         if found is None:
+            import diffusers
+
             problem = f"is a {config.pipeline_class}, which this diffusers ({diffusers.__version__}) does not know"
         elif _controlled(found, parameters):
             problem += ": it draws over a picture"
         elif "num_frames" in parameters:
             problem += ": it makes videos"
         raise InputError("model", name, problem=problem, allowed="text-to-image models", hint="promptlab models")
-    return found
 
 
 def _makes_images(kind: Any, parameters: Mapping[str, inspect.Parameter], *, listed: bool) -> bool:
@@ -95,7 +115,7 @@ def _makes_images(kind: Any, parameters: Mapping[str, inspect.Parameter], *, lis
 
 
 def _controlled(kind: Any, parameters: Mapping[str, inspect.Parameter]) -> bool:
-    return any(name in parameters or name in inspect.signature(kind.__init__).parameters for name in _CONTROL)
+    return any(name in parameters or name in parameters_of(kind, "__init__") for name in _CONTROL)
 
 
 def _wants_a_picture(config: Configuration) -> bool:

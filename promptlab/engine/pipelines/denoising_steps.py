@@ -6,7 +6,7 @@ Of Stable Diffusion and Stable Diffusion XL configurations alone decide it, so t
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -19,13 +19,18 @@ from promptlab.specs import CallSpec, PipelineSpec, SchedulerSpec
 
 __all__ = ["denoising_steps", "guided_steps", "timesteps_count"]
 
+CountSteps = Callable[[SchedulerSpec, Mapping[str, Any], int], int | None]
+"""Counts what a scheduler makes of steps; see :func:`timesteps_count`."""
+
 _PIPELINES: Final = frozenset({"StableDiffusionPipeline", "StableDiffusionXLPipeline"})
 """Those that ask their denoiser once in every step, with guidance for two rows."""
 _ARGUMENTS: Final = frozenset({"eta", "guidance_rescale"})
 """Call arguments that leave the number of steps alone."""
 
 
-def denoising_steps(config: Configuration, kind: Any, pipeline: PipelineSpec, call: CallSpec) -> DenoisingSteps | None:
+def denoising_steps(
+    config: Configuration, kind: Any, pipeline: PipelineSpec, call: CallSpec, count_steps: CountSteps | None = None
+) -> DenoisingSteps | None:
     """Return the evaluations of the denoiser that an image takes, with guidance and without.
 
     None where only the pipeline's own code could tell; also where the scheduler cannot take so many steps: that call
@@ -35,13 +40,14 @@ def denoising_steps(config: Configuration, kind: Any, pipeline: PipelineSpec, ca
         config: of the model.
         kind: the class of its pipeline, see :func:`promptlab.engine.pipelines.calls.pipeline_class`.
         pipeline, call: the setting, resolved.
+        count_steps: counts a scheduler's evaluations; the scheduler is built for it by default.
     """
     given = {name for name, _ in call.arguments} | setting_arguments(call).keys()
     if kind.__name__ not in _PIPELINES or config.scheduler is None or not given <= _ARGUMENTS:
         return None
     if pipeline.scheduler is None or call.num_inference_steps is None:
         return None
-    count = timesteps_count(pipeline.scheduler, config.scheduler, call.num_inference_steps)
+    count = (count_steps or timesteps_count)(pipeline.scheduler, config.scheduler, call.num_inference_steps)
     if count is None:
         return None
     distilled = (config.denoiser or {}).get("time_cond_proj_dim") is not None

@@ -14,11 +14,21 @@ import inspect
 import json
 import textwrap
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from promptlab.engine.machine.torch_setup import quietly
+from promptlab.engine.pipelines.constructor_source import carry_out_constructor
+from promptlab.engine.sources.class_source import (
+    ClassSource,
+    NotTold,
+    class_source,
+    defaults_of,
+    parameters_of,
+    text_of,
+)
 
 __all__ = ["build_meta_pipeline", "default_size", "multiples"]
 
@@ -65,21 +75,27 @@ def build_meta_pipeline(kind: Any, folder: Path, classes: Mapping[str, str]) -> 
     """Build a pipeline of class ``kind`` with configurations for components; ``None`` where it needs more.
 
     Args:
+        kind: the class, or its source: then its constructor's lines are carried out without importing it.
         folder: holds the configurations.
         classes: class name of every part that is there, by the part's name.
+
+    Raises:
+        NotTold: when a source's constructor wants more.
     """
-    parameters = inspect.signature(kind.__init__).parameters
+    parameters = parameters_of(kind, "__init__")
     parts: dict[str, Any] = {}
     settings = _read(folder / "model_index.json")
     for name, parameter in parameters.items():
         if name == "self" or parameter.kind is parameter.VAR_KEYWORD:
             continue
         if name in classes:
-            parts[name] = _part(folder / name, classes[name])
+            parts[name] = _part(folder / name, classes[name], imported=not isinstance(kind, ClassSource))
         elif name in settings and not isinstance(settings[name], list):
             parts[name] = settings[name]
         elif parameter.default is parameter.empty:
             parts[name] = None
+    if isinstance(kind, ClassSource):
+        return carry_out_constructor(kind, parts)
     try:
         with quietly():
             return kind(**parts)
@@ -121,7 +137,7 @@ def _side(kind: Any, name: str, pipeline: Any) -> int | None:
 def _expressions(kind: Any, name: str) -> tuple[Any, ...]:
     """Return what the call computes for ``name`` where it is not given: ``height = height or EXPRESSION``."""
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(kind.__call__)))
+        tree = ast.parse(textwrap.dedent(text_of(kind, "__call__")))
     except (OSError, TypeError, SyntaxError):
         return ()
     found = []
@@ -140,21 +156,36 @@ def _expressions(kind: Any, name: str) -> tuple[Any, ...]:
     return tuple(found)
 
 
-def _part(folder: Path, class_name: str) -> Any:
+def _part(folder: Path, class_name: str, *, imported: bool) -> Any:
+    """Stand in for a part.
+
+    Args:
+        imported: whether classes may be imported; else the defaults of its class are those that its source has.
+    """
+    values: dict[str, Any] = {}
+    if not imported:
+        with suppress(NotTold):  # a class of transformers
+            values |= defaults_of(class_source(class_name), "__init__")
+        return _Part(values | _configured(folder))
     import diffusers
 
-    values: dict[str, Any] = {}
     known: Any = getattr(diffusers, class_name, None)
     if isinstance(known, type):
         parameters = inspect.signature(known).parameters.values()
         values |= {each.name: each.default for each in parameters if each.default is not each.empty}
-    for file in _CONFIGS:
-        values |= _read(folder / file)
+    values |= _configured(folder)
     if isinstance(known, type) and issubclass(known, diffusers.SchedulerMixin):
         scheduler: Any = known
         with quietly():
             return scheduler.from_config(values)
     return _Part(values)
+
+
+def _configured(folder: Path) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for file in _CONFIGS:
+        values |= _read(folder / file)
+    return values
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from promptlab.engine.machine.packrat import remembering
 from promptlab.engine.pipelines.calls import argument_settings, not_taken, setting_arguments
 from promptlab.engine.pipelines.traits import GUIDED_TENSORS, call_parameters
+from promptlab.engine.sources.class_source import ClassSource, parameters_of
 from promptlab.engine.sources.configuration import Configuration, clip_encoders
-from promptlab.engine.sources.finder import ModelSource
 from promptlab.errors import InputError, one_line, ref, ref_value
 from promptlab.specs import CallSpec, Variant
 
@@ -23,12 +24,13 @@ __all__ = ["resolve_optional_features"]
 
 
 def resolve_optional_features(
-    call: CallSpec, variants: Sequence[Variant], pipeline: Any, config: Configuration, source: ModelSource
+    call: CallSpec, variants: Sequence[Variant], pipeline: Any, config: Configuration, folder: Path
 ) -> CallSpec:
     """Return ``call`` without what changes nothing; check that the pipeline takes the rest.
 
     Args:
-        pipeline: diffusers class of the model.
+        pipeline: diffusers class of the model, or its source.
+        folder: of the model.
 
     Raises:
         InputError: for what the pipeline does not take, a layer that is not there, or a text that compel cannot read.
@@ -45,7 +47,7 @@ def resolve_optional_features(
         if argument in given and argument not in parameters:
             raise not_taken(row.sets[0], given[argument], pipeline)
     if call.clip_skip is not None:
-        _check_layers(call.clip_skip, pipeline, clip_encoders(config, source.folder))
+        _check_layers(call.clip_skip, pipeline, clip_encoders(config, folder))
     if call.weighting:
         _check_weighting(variants, pipeline, config)
     call.check_whole()
@@ -61,6 +63,8 @@ def resolve_optional_features(
 
 def _draws_noise(pipeline: Any) -> bool:
     """Tell whether the pipeline draws noise in one place: pipelines made of pipelines have several."""
+    if isinstance(pipeline, ClassSource):
+        return "generator" in parameters_of(pipeline, "prepare_latents")
     prepare = getattr(pipeline, "prepare_latents", None)
     return prepare is not None and "generator" in inspect.signature(prepare).parameters
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from promptlab.engine.pipelines.meta_pipeline import default_size, multiples
 from promptlab.engine.pipelines.traits import call_parameters
+from promptlab.engine.sources.class_source import ClassSource, NotTold, module_names
 from promptlab.engine.sources.configuration import Configuration
 from promptlab.errors import InputError, ref_value
 from promptlab.specs import CallSpec
@@ -80,6 +81,8 @@ def _size_changed(call: CallSpec, made: tuple[int | None, int | None], pipeline:
 def _made(pipeline: Any, meta: Any, asked: tuple[int, int], arguments: Mapping[str, Any]) -> tuple[int, int]:
     """Return width and height that the family makes of ``asked``: families differ by a list or an area."""
     width, height = asked
+    if isinstance(pipeline, ClassSource) and "map_to_standard_shapes" in module_names(pipeline):
+        raise NotTold(pipeline.name)
     standard = getattr(sys.modules.get(pipeline.__module__), "map_to_standard_shapes", None)
     if standard is not None and arguments.get("use_resolution_binning", True):  # HunyuanDiT
         shapes = sys.modules[pipeline.__module__].SUPPORTED_SHAPE

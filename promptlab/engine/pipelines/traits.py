@@ -11,6 +11,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from promptlab.engine.sources.class_source import parameters_of
 from promptlab.errors import EngineError
 
 if TYPE_CHECKING:
@@ -33,7 +34,11 @@ GUIDED_TENSORS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 
 def call_parameters(kind: Any) -> Mapping[str, inspect.Parameter]:
-    """Return the named parameters of a pipeline class's ``__call__``, without ``self``."""
+    """Return the named parameters of a pipeline class's ``__call__``, without ``self``.
+
+    Args:
+        kind: the class, or its :class:`~promptlab.engine.sources.class_source.ClassSource`.
+    """
     return _parameters(kind)
 
 
@@ -80,6 +85,6 @@ def _image(given: Any) -> NDArray[np.floating]:
 @lru_cache(maxsize=64)
 def _parameters(kind: Any) -> Mapping[str, inspect.Parameter]:
     variable = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-    parameters = inspect.signature(kind.__call__).parameters
+    parameters = parameters_of(kind, "__call__")
     named = {name: each for name, each in parameters.items() if name != "self" and each.kind not in variable}
     return MappingProxyType(named)

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args, get_origin
 
+from promptlab.engine.sources.class_source import ClassSource, NotTold, class_source, is_named, parameters_of
 from promptlab.errors import InputError, UnknownValue, ref_value
 from promptlab.specs import Scalar, SchedulerSpec
 from promptlab.specs.schedulers import ALIASES, short_name, short_names
 
-__all__ = ["OptionInfo", "check_options", "scheduler_class", "scheduler_options"]
+__all__ = ["LookUp", "OptionInfo", "check_options", "scheduler_class", "scheduler_options", "scheduler_source"]
+
+LookUp = Callable[..., Any]
+"""Gives a scheduler class by its name, or the source of one; also told those that fit, for an error's sentence."""
 
 _CLASS_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*Scheduler")
 _NOT_SETTABLE: Final = frozenset({"self", "noise_sampler_seed"})
@@ -76,32 +80,52 @@ def scheduler_class(name: str, fitting: Iterable[str] | None = None) -> Any:
 
     found = getattr(diffusers, name, None) if _CLASS_NAME.fullmatch(name) else None
     if not (isinstance(found, type) and issubclass(found, diffusers.SchedulerMixin)):
-        allowed = ALIASES if fitting is None else short_names(fitting)
-        raise UnknownValue("scheduler", name, allowed, hint="promptlab schedulers")
+        raise _unknown(name, fitting)
     return found
 
 
-def scheduler_options(name: str) -> tuple[OptionInfo, ...]:
+def scheduler_source(name: str, fitting: Iterable[str] | None = None) -> ClassSource:
+    """Return the source of the scheduler class that :func:`scheduler_class` returns. Imports nothing.
+
+    Raises:
+        UnknownValue: as there.
+        NotTold: when it is not found where diffusers names it.
+    """
+    if _CLASS_NAME.fullmatch(name) is None or not is_named(name):
+        raise _unknown(name, fitting)
+    found = class_source(name)
+    if "SchedulerMixin" not in {getattr(base, "id", "") for base in found.tree.bases}:
+        raise NotTold(name)
+    return found
+
+
+def scheduler_options(name: str, look_up: LookUp = scheduler_class) -> tuple[OptionInfo, ...]:
     """Return the options of the scheduler class ``name``, in the order of its signature.
+
+    Args:
+        look_up: gives the class, or its source.
 
     Raises:
         UnknownValue: when diffusers has no such scheduler.
     """
     return tuple(
         _option(parameter)
-        for parameter in inspect.signature(scheduler_class(name).__init__).parameters.values()
+        for parameter in parameters_of(look_up(name), "__init__").values()
         if parameter.name not in _NOT_SETTABLE and parameter.kind is not parameter.VAR_KEYWORD
     )
 
 
-def check_options(spec: SchedulerSpec) -> None:
+def check_options(spec: SchedulerSpec, look_up: LookUp = scheduler_class) -> None:
     """Check that a scheduler has the options that ``spec`` sets, and that they admit the values.
+
+    Args:
+        look_up: as for :func:`scheduler_options`.
 
     Raises:
         UnknownValue: for an option that it does not have.
         InputError: for a value that is not of the option's kind.
     """
-    there = {option.name: option for option in scheduler_options(spec.name)}
+    there = {option.name: option for option in scheduler_options(spec.name, look_up)}
     for key, value in spec.options:
         if key not in there:
             typeable = [name for name, option in there.items() if option.kind != "other"]
@@ -114,6 +138,11 @@ def check_options(spec: SchedulerSpec) -> None:
                 "scheduler", f"{short_name(spec.name)}:{key}={value}", problem="does not fit the option",
                 allowed=f"{key}={there[key].allowed}", hint=ref_value("scheduler", short_name(spec.name)),
             )  # fmt: skip
+
+
+def _unknown(name: str, fitting: Iterable[str] | None) -> UnknownValue:
+    allowed = ALIASES if fitting is None else short_names(fitting)
+    return UnknownValue("scheduler", name, allowed, hint="promptlab schedulers")
 
 
 def _option(parameter: inspect.Parameter) -> OptionInfo:

@@ -8,8 +8,8 @@ Invariant: a scheduler that has been used is never used again, for it remembers 
 
 from __future__ import annotations
 
+import ast
 import copy
-import inspect
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,17 +18,35 @@ from functools import lru_cache
 from typing import Any, Final
 
 from promptlab.engine.machine.torch_setup import prepare, quietly
-from promptlab.engine.schedulers.config_options import OptionInfo, check_options, scheduler_class, scheduler_options
+from promptlab.engine.schedulers.config_options import (
+    LookUp,
+    OptionInfo,
+    check_options,
+    scheduler_class,
+    scheduler_options,
+)
 from promptlab.engine.schedulers.dry_run import STEPS, dry_run
-from promptlab.errors import InputError, UnknownValue, one_line, ref_value
+from promptlab.engine.sources.class_source import (
+    ClassSource,
+    class_source,
+    class_value,
+    imported_class,
+    is_named,
+    named,
+    parameters_of,
+    text_of,
+)
+from promptlab.errors import InputError, UnknownValue, one_line, ref, ref_value
 from promptlab.specs import SchedulerSpec
 from promptlab.specs.schedulers import ALIASES, short_name, short_names
 
 __all__ = [
     "SchedulerInfo",
     "build_scheduler",
+    "check_scheduler",
     "describe_schedulers",
     "fitting_schedulers",
+    "no_scheduler",
     "resolve_scheduler",
 ]
 
@@ -55,51 +73,94 @@ class SchedulerInfo:
     is_default: bool = False
 
 
-def fitting_schedulers(own: str, config: Mapping[str, Any], pipeline_class: str = "") -> tuple[str, ...]:
-    """Return the scheduler classes that fit a model whose own is ``own``. Imports diffusers.
+def fitting_schedulers(
+    own: str, config: Mapping[str, Any], pipeline_class: str = "", look_up: LookUp = scheduler_class
+) -> tuple[str, ...]:
+    """Return the scheduler classes that fit a model whose own is ``own``.
 
     Args:
         own: class name of the model's own scheduler.
         config: its configuration.
         pipeline_class: diffusers class name; some give their scheduler the ``sigmas``, which not every one takes.
+        look_up: gives classes, and imports diffusers; or their sources, and imports nothing.
 
     diffusers' ``compatibles`` knows the classic ones. It does not know that a flow-matching model takes only
     flow-matching schedulers, so these are told apart here: by name, or by the configuration's own flow settings.
     """
-    import diffusers
-
-    classic = set(getattr(diffusers.DDIMScheduler, "_compatibles", ()))
+    classic = set(_compatibles(look_up("DDIMScheduler")))
     if "FlowMatch" in own:
-        names = {name for name in dir(diffusers) if re.fullmatch(r"FlowMatch\w+Scheduler", name)}
-        if _gives_sigmas(pipeline_class):
-            names = {
-                name for name in names if "sigmas" in inspect.signature(scheduler_class(name).set_timesteps).parameters
-            }
+        names = set(named(r"FlowMatch\w+Scheduler"))
+        if _gives_sigmas(pipeline_class, imported=look_up is scheduler_class):
+            names = {name for name in names if "sigmas" in parameters_of(look_up(name), "set_timesteps")}
     elif config.get("use_flow_sigmas") or config.get("prediction_type") == "flow_prediction":
         names = {
-            name for name in classic if any(option.name == "use_flow_sigmas" for option in scheduler_options(name))
-        }
+            name for name in classic
+            if any(option.name == "use_flow_sigmas" for option in scheduler_options(name, look_up))
+        }  # fmt: skip
     else:
-        names = set(getattr(scheduler_class(own), "_compatibles", ())) or (
-            classic if "beta_schedule" in config else set()
-        )
+        names = set(_compatibles(look_up(own))) or (classic if "beta_schedule" in config else set())
         if "beta_schedule" in config and names & classic:
             names |= _DISTILLED
-    return tuple(sorted({own, *(name for name in names if hasattr(diffusers, name))}))
+    return tuple(sorted({own, *(name for name in names if is_named(name))}))
 
 
 @lru_cache(maxsize=64)
-def _gives_sigmas(pipeline_class: str) -> bool:
+def _gives_sigmas(pipeline_class: str, *, imported: bool) -> bool:
     """Tell whether a pipeline gives its scheduler sigmas, as FLUX does and Stable Diffusion 3 does not.
 
     Its call takes ``sigmas`` either way; that it fills them in stands in its code only.
     """
-    import diffusers
+    if not is_named(pipeline_class):
+        return False
+    kind: Any
+    if imported:
+        import diffusers
 
-    found = getattr(diffusers, pipeline_class, None)
-    return (
-        found is not None and re.search(r"^\s+sigmas = ", inspect.getsource(found.__call__), re.MULTILINE) is not None
-    )
+        kind = getattr(diffusers, pipeline_class)
+    else:
+        kind = class_source(pipeline_class)
+    return re.search(r"^\s+sigmas = ", text_of(kind, "__call__"), re.MULTILINE) is not None
+
+
+def _compatibles(kind: Any) -> Sequence[str]:
+    """Return the schedulers that a class, or its source, says it takes turns with."""
+    if not isinstance(kind, ClassSource):
+        return getattr(kind, "_compatibles", ())
+    written = class_value(kind, "_compatibles")
+    if isinstance(written, ast.ListComp):  # of the one enumeration that there is
+        every = imported_class(kind, "KarrasDiffusionSchedulers").tree.body
+        return [getattr(node.targets[0], "id", "") for node in every if isinstance(node, ast.Assign)]
+    return [] if written is None else list(ast.literal_eval(written))
+
+
+def no_scheduler(asked: SchedulerSpec, pipeline_class: str) -> InputError:
+    """Compose the error about a scheduler for a model that has none, or several."""
+    return InputError(
+        "scheduler", str(asked), problem=f"means nothing to {pipeline_class}, which has several or none",
+        allowed="the model's own", hint=f"the command without {ref('scheduler')}",
+    )  # fmt: skip
+
+
+def check_scheduler(
+    asked: SchedulerSpec, own: str, config: Mapping[str, Any], pipeline_class: str, look_up: LookUp = scheduler_class
+) -> None:
+    """Refuse a scheduler that does not fit the model, or has not the options that are asked for.
+
+    Args:
+        own, config, pipeline_class, look_up: as for :func:`fitting_schedulers`.
+
+    Raises:
+        UnknownValue: when the scheduler is unknown or does not fit, or an option is unknown.
+        InputError: when a value does not fit its option.
+    """
+    fitting = fitting_schedulers(own, config, pipeline_class, look_up)
+    look_up(asked.name, fitting)
+    if asked.name not in fitting:
+        raise UnknownValue(
+            "scheduler", short_name(asked.name), short_names(fitting), problem="does not fit this model",
+            hint="promptlab schedulers",
+        )  # fmt: skip
+    check_options(asked, look_up)
 
 
 def resolve_scheduler(
@@ -123,14 +184,7 @@ def resolve_scheduler(
     """
     if asked is None or asked == SchedulerSpec(name=own):
         return SchedulerSpec(name=own)
-    fitting = fitting_schedulers(own, config, pipeline_class)
-    scheduler_class(asked.name, fitting)
-    if asked.name not in fitting:
-        raise UnknownValue(
-            "scheduler", short_name(asked.name), short_names(fitting), problem="does not fit this model",
-            hint="promptlab schedulers",
-        )  # fmt: skip
-    check_options(asked)
+    check_scheduler(asked, own, config, pipeline_class)
     plain = build_scheduler(SchedulerSpec(name=asked.name), config)
     stage = (json.dumps(dict(config), sort_keys=True), *_channels(denoiser), "FlowMatch" in own)
     wrong = _dry_run_problem(asked, *stage, STEPS)

@@ -20,6 +20,7 @@ from typing import Any, Final, Literal
 
 from promptlab.engine.sources import hub
 from promptlab.engine.sources.adapters import AdapterFile, AdapterKind, find_adapter
+from promptlab.engine.sources.configuration import read_configuration
 from promptlab.engine.sources.files import (
     ALLOW_PICKLE,
     INDEX,
@@ -213,6 +214,7 @@ def _local(
             raise _no_safetensors("model", pickled, hint=f"{ref_value('model', _absolute(pickled))} {ALLOW_PICKLE}")
         raise _no_model(name)
     index = read_json(folder / INDEX)
+    read_configuration(folder, name)  # code of its own is named before all else
     files = choose_files(name, listing(folder), index, variant, allow_pickle=allow_pickle)
     if not lacks_prior(index):
         check_parts(name, folder, index, files.weights)

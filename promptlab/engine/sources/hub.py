@@ -22,7 +22,7 @@ from promptlab.engine.machine.torch_setup import prepare
 from promptlab.engine.sources.files import INDEX, PICKLES, FileSet, choose_files, listing, read_header, read_json
 from promptlab.errors import EngineError, InputError, NotFound, PromptLabError, one_line, ref, ref_value
 
-__all__ = ["Snapshot", "cache_home", "check_cached", "damage_in_cache", "fetch", "find", "is_id"]
+__all__ = ["Snapshot", "cache_home", "check_cached", "damage_in_cache", "fetch", "find", "find_cached", "is_id"]
 
 _ID: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
@@ -96,9 +96,10 @@ def find(
         NotFound: when the Hub has no such model or revision.
         InputError: when it is gated, or not cached and the Hub cannot be reached.
     """
+    found = find_cached(name, revision, weights=weights, variant=variant, allow_pickle=allow_pickle)
+    if found is not None:
+        return found
     cached = _cached(name, revision)
-    if cached is not None and (not weights or _looks_whole(cached, variant, allow_pickle=allow_pickle)):
-        return cached
     from huggingface_hub import HfApi
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
@@ -124,6 +125,15 @@ def find(
         name=name, commit=commit, revision=revision or "main", folder=_snapshot_folder(name, commit),
         files=tuple(sorted(file.rfilename for file in about.siblings or ())),
     )  # fmt: skip
+
+
+def find_cached(
+    name: str, revision: str | None, *, weights: bool = True, variant: str | None = None, allow_pickle: bool = False
+) -> Snapshot | None:
+    """Return what :func:`find` finds without asking the Hub; ``None`` where that has to be asked."""
+    cached = _cached(name, revision)
+    whole = cached is not None and (not weights or _looks_whole(cached, variant, allow_pickle=allow_pickle))
+    return cached if whole else None
 
 
 def fetch(name: str, commit: str, files: Sequence[str], report: Callable[[int, int], None] | None = None) -> Path:

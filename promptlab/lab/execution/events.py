@@ -25,6 +25,7 @@ __all__ = [
     "Progress",
     "PromptsTruncated",
     "RunReused",
+    "RunSaved",
     "RunStarted",
     "SweepCutShort",
     "SweepStarted",
@@ -95,6 +96,13 @@ class RunReused:
     """Says that the whole of run ``run_id`` was made before: nothing is made."""
 
     run_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSaved:
+    """Says that a run is finished and its grid drawn: all that is left is to record it in MLflow."""
+
+    run: RunRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +195,7 @@ Event = (
     | BatchSizeChosen
     | ProbeTrackingFailed
     | RunReused
+    | RunSaved
     | SweepStarted
     | SweepCutShort
     | PromptsTruncated

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from promptlab.errors import InputError, StoreError, TrackerError
 from promptlab.images.grid import save_grid, thumbnail
-from promptlab.lab.execution.events import GridFailed, TrackingFailed, TrackingStarted, Watch
+from promptlab.lab.execution.events import GridFailed, RunSaved, TrackingFailed, TrackingStarted, Watch
 from promptlab.lab.execution.recorder import Recorder, RecorderLost
-from promptlab.records import RunRecord, SweepRecord
+from promptlab.records import RunRecord, RunStatus, SweepRecord
 from promptlab.store.notebook import Notebook
 from promptlab.tracking import AddressReport, Tracker
 from promptlab.workspace import Workspace
@@ -66,6 +66,8 @@ class Publisher:
             save_report(run, self._workspace)
         except StoreError as error:
             watch(GridFailed(run_id=run.id, reason=str(error)))
+        if run.status is RunStatus.FINISHED:
+            watch(RunSaved(run=run))
         return self.track_run(run, watch)
 
     def is_published(self, run_id: int) -> bool:

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 def resolve(call, kind):
     source = find_model("mini")
-    return resolve_optional_features(call, (), kind, read_configuration(source.folder, source.name), source)
+    return resolve_optional_features(call, (), kind, read_configuration(source.folder, source.name), source.folder)
 
 
 @pytest.mark.parametrize("name", argument_settings())

@@ -3,11 +3,17 @@
 import json
 import shutil
 import warnings
+from contextlib import suppress
+from functools import partial
 from importlib.util import find_spec
 
 import pytest
 
-from promptlab.engine.sources.finder import find_model
+from promptlab.engine.planning_engine import resolve_without_torch
+from promptlab.engine.refusals import EarlyChecks, refuse_early
+from promptlab.engine.sources.class_source import NotTold
+from promptlab.engine.sources.environment_memory import remember_environment
+from promptlab.engine.sources.finder import SourceFinder, find_model
 from promptlab.errors import EngineError, InputError
 from promptlab.specs import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant
 from tests.engine.drawing import draw, resolve
@@ -139,6 +145,45 @@ def test_call_setting_that_would_be_dropped_is_refused(engine, spec_of, name, ch
     """With the argument that does what was meant, where there is one."""
     with pytest.raises(InputError, match=sentence):
         resolve(engine, spec_of(name, **changes))
+
+
+WRONG = [
+    {},
+    {"height": 65, "width": 64},
+    {"height": 72, "width": 72},
+    {"arguments": (("no_such_argument", 1),)},
+    {"scheduler": SchedulerSpec(name="NoSuchScheduler")},
+    {"scheduler": SchedulerSpec(name="LCMScheduler", options=(("nothing", 1),))},
+    {"guidance_scale": 3.0},
+    {"true_cfg_scale": 4.0},
+    {"negative_prompt": "blurry"},
+]
+LEFT_TO_THE_RESOLVER = {"hunyuan", "hunyuan-pag", "wuerstchen", "cascade"}
+"""Families of which not everything stands in their source: functions of their modules, pipelines within pipelines."""
+
+
+def refusal(ask):
+    """What is refused by calling it, by its facts; ``None`` where nothing is."""
+    try:
+        ask()
+    except InputError as error:
+        return type(error), error.facts
+    return None
+
+
+@pytest.mark.parametrize("family", BUILT)
+def test_family_is_refused_early_and_planned_as_by_the_resolver(family, engine, spec_of, monkeypatch, tmp_path):
+    """What its source and its configurations tell is what the class tells: sizes, arguments, schedulers, defaults."""
+    for wrong in WRONG:
+        spec = spec_of(family.name, **wrong)
+        early, late = (refusal(partial(ask, [spec])) for ask in (refuse_early, engine.resolve))
+        assert early == late or (early is None and family.name in LEFT_TO_THE_RESOLVER), wrong
+    monkeypatch.setenv("PROMPTLAB_CACHE", str(tmp_path))
+    whole = resolve(engine, spec_of(family.name))
+    remember_environment(whole.environment, "cpu", "float32")
+    with suppress(NotTold):
+        finder = SourceFinder()
+        assert resolve_without_torch(spec_of(family.name), EarlyChecks(finder=finder), finder) == whole
 
 
 def test_true_cfg_scale_steers_flux_away_from_the_negative_prompt(engine, spec_of):
