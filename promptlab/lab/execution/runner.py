@@ -242,6 +242,8 @@ class Runner:
     def _image_done(self, run: ActiveRun, done: ImageDone) -> None:
         request = run.image_done(done.request_id)
         self._writer.add(done, request, run.position(request.id), run.sink)
+        if done.row + 1 == request.batch_size:  # the batch is out: its rows wait for nothing that follows
+            self._writer.flush()
         self._count += 1
         if not run.owed and not run.repeated:
             self._finish(run)
