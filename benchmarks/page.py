@@ -36,11 +36,12 @@ document.addEventListener("load", event => {
 }, true);
 """
 SCROLL = """
-async () => {
+async runs => {
   tasks.length = 0;
   const began = performance.now();
   let frames = 0, most = 0, still = 0, last = -1;
-  while (still < 90) {
+  const there = () => document.querySelectorAll(".generation").length;
+  while (still < 30 || (there() < runs && performance.now() - began < 120000)) {
     scrollBy(0, 300);
     await new Promise(requestAnimationFrame);
     frames++;
@@ -48,8 +49,7 @@ async () => {
     still = scrollY === last ? still + 1 : 0;
     last = scrollY;
   }
-  const runs = document.querySelectorAll(".generation").length;
-  return {frames, most, seconds: (performance.now() - began) / 1000, tasks, runs};
+  return {frames, most, seconds: (performance.now() - began) / 1000, tasks, runs: there()};
 }
 """
 
@@ -70,7 +70,7 @@ def wait(page: Any, condition: str) -> None:
     page.evaluate(f"async () => {{ while (!({condition})) await new Promise(requestAnimationFrame); }}")
 
 
-def measured(workspace: Workspace) -> dict[str, Any]:
+def measured(workspace: Workspace, runs: int) -> dict[str, Any]:
     """Open the page, scroll to its end, make a run; return what was seen."""
     with page_of(workspace, Painter(), assets=ASSETS) as served, chromium() as browser:
         page = browser.new_page(viewport={"width": 1400, "height": 900})
@@ -82,7 +82,7 @@ def measured(workspace: Workspace) -> dict[str, Any]:
         wait(page, "window.first")
         first = page.evaluate("first") / 1000
         wait(page, "document.querySelectorAll('.cell img').length > 20")
-        scrolled = page.evaluate(SCROLL)
+        scrolled = page.evaluate(SCROLL, runs)
         page.evaluate("scrollTo(0, 0)")
         request: dict[str, Any] = {"prompt": "a fox", "negatives": [], "settings": {}, "parent": None}
         served.made(request | {"seeds": "8"})  # what is imported with a first run is
@@ -105,7 +105,7 @@ def main() -> None:
         began = time.perf_counter()
         fill(workspace, runs)
         print(f"{runs} runs in {time.perf_counter() - began:.0f} s", file=sys.stderr)
-        found = measured(workspace)
+        found = measured(workspace, runs)
     longest = max(found["tasks"], default=0)
     lines = [
         f"# The page with {runs * SEEDS:,} pictures in {runs} runs",
