@@ -180,6 +180,7 @@ class Killer:
         import_mlflow_quietly()
         scratch = self._folder / "scratch"
         self._pictures.mkdir(exist_ok=True)
+        words: tuple[str, ...]
         for words in _KEPT:
             here(words, scratch, self._pictures, self._said)
         copy_workspace(scratch, self._kept)
