@@ -177,12 +177,12 @@ class Painter:
                 )
                 yield ForwardOutOfMemory(request_ids=unmade, rows=batch[0].batch_size)
                 continue
+            yield StepDone(batch=number, batches=len(batches), step=1, steps=1)
             for row, request in enumerate(batch):
                 try:
                     yield self._paint(request, batch=number, row=row)
                 except EngineError as error:
                     yield ImageFailed.because(error, request.id)
-            yield StepDone(batch=number, batches=len(batches), step=1, steps=1)
             number += 1
 
     def _paint(self, request: ImageRequest, *, batch: int, row: int) -> ImageDone:

@@ -92,6 +92,7 @@ class Runner:
         self._publishing = ThreadPoolExecutor(1, thread_name_prefix="publish")
         self._grace = Timer(TELLING_GRACE, publisher.interrupt)
         self._outcomes: dict[int, Future[RunOutcome]] = {}
+        self._said_tracking = False
         self._owed: dict[str, tuple[ActiveRun, ImageRequest]] = {}
         """What the engine is to be asked for, by the ids of the requests."""
         self._count = 0
@@ -135,14 +136,20 @@ class Runner:
                     self._end_started(runs, error)
                     raise
             interrupts.check()  # pressed between the last look and the end of listening
+            self._say_tracking_started()
             return self._published(runs)
         except KeyboardInterrupt:
             self._grace.start()
             raise
         finally:
-            if self._outcomes:
-                self._watch(TrackingStarted())
+            self._say_tracking_started()
             self._finish_publishing()
+
+    def _say_tracking_started(self) -> None:
+        """Say once, when nothing more is made, that MLflow is being told."""
+        if self._outcomes and not self._said_tracking:
+            self._said_tracking = True
+            self._watch(TrackingStarted())
 
     def _published(self, runs: Sequence[ActiveRun]) -> tuple[RunOutcome, ...]:
         """Wait until all are published; Ctrl-C ends the waiting for a server, and what is drawn is drawn."""
