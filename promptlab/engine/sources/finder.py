@@ -160,8 +160,9 @@ def find_model(
     snapshot = hub.find(name, revision, "model", allowed, variant=variant, allow_pickle=allow_pickle)
     if INDEX not in snapshot.files:
         raise _no_model(name)
+    folder = snapshot.fetch([INDEX])
     with hub.damage_in_cache(name):
-        index = read_json(snapshot.fetch([INDEX]) / INDEX)
+        index = read_json(folder / INDEX)
     files = choose_files(name, snapshot.files, index, variant, allow_pickle=allow_pickle)
     hub.check_cached(snapshot, files)
     if lacks_prior(index) and CARD in snapshot.files:
