@@ -1,7 +1,7 @@
 """Chooses how idle OpenMP threads wait: spinning where cores are free, asleep where others compute.
 
 A server stays for hours, and what runs beside it comes and goes: a process that chose to spin while nothing else ran
-takes five times as long beside one busy process, and one that chose to sleep nearly twice as long when that has ended
+takes three to five times as long beside one busy process, and one that chose to sleep twice as long when that has ended
 (``benchmarks/results/openmp.md``).
 
 GNU's libgomp, torch's on Linux, reads its settings once, when it is loaded. But it spins 100 turns instead of 300,000

@@ -2,7 +2,7 @@
 
 A forward is thousands of short parallel loops, and at the end of each the threads wait for the last one. Spinning they
 go on at once; but where another process has one of the cores, they spin on the very core that the last one needs. On
-two cores one picture took 1.0 s spinning and 1.8 asleep with nothing beside it, and 6.0 and 1.6 beside one busy process
+two cores one picture took 0.7 s spinning and 1.6 asleep with nothing beside it, and 3.3 and 1.1 beside one busy process
 (`benchmarks/results/openmp.md`). Spinning for a while and then sleeping is good at neither, at any length. So it is
 chosen by looking: again and again where the library can be told (:mod:`promptlab.engine.machine.idle_threads`), else
 once, before torch is imported.
