@@ -47,10 +47,21 @@ for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHU
 
 
 def pytest_ignore_collect(collection_path, config):
-    """Leave tests/training out of ``make check``: it imports torch and diffusers to be read at all."""
-    if config.option.markexpr == "not slow" and collection_path == Path(__file__).parent / "training":
+    """Leave out of ``make check`` what has no quick test: importing these modules takes longer than many tests.
+
+    tests/training imports torch and diffusers to be read at all.
+    """
+    if config.option.markexpr != "not slow":
+        return None
+    if collection_path == Path(__file__).parent / "training":
         return True
+    if collection_path.name.startswith("test_") and collection_path.suffix == ".py":
+        return _ALL_SLOW in collection_path.read_text(encoding="utf-8") or None
     return None
+
+
+_ALL_SLOW = "\npytestmark = pytest.mark.slow\n"
+"""The line by which a module says so."""
 
 
 _MAKES_A_WORKSPACE = {"prepared_database", "needed_database", "all_tables"}

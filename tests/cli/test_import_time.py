@@ -5,9 +5,13 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from promptlab.engine.machine.torch_setup import prepare
 from promptlab.engine.sources.environment_memory import remember_environment
 from promptlab.records import Environment
+
+pytestmark = pytest.mark.slow
 
 HEAVY = {
     "torch",

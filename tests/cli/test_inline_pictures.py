@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.slow
+
 SHOW = (
     "import sys; from pathlib import Path; from promptlab.cli.inline_pictures import show_picture; "
     "show_picture(Path(sys.argv[1]), {'yes': True, 'no': False, '': None}[sys.argv[2]]); print('after')"

@@ -13,6 +13,8 @@ from promptlab.images import fonts
 from promptlab.images.fonts import Face, face_for, has_glyph, legible, loaded, main_face, scripts_without_font
 from promptlab.images.text import Style, wrapped
 
+pytestmark = pytest.mark.slow
+
 STYLE = Style(size=13, colour="#000000")
 KOREAN = "늙은 전사 추장의 초상 사진"
 TUTORIAL = (

@@ -30,6 +30,8 @@ from promptlab.tracking.markdown import escaped, word_changes
 from tests.counting import calls
 from tests.images.foreign import samples
 
+pytestmark = pytest.mark.slow
+
 FIELDS = "Steps: 18, Sampler: Euler, Seed: 7"
 STYLE = Style(size=13, colour="#000000")
 

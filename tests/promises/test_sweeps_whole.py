@@ -22,6 +22,8 @@ from promptlab.testing import Painter
 from promptlab.workspace import Workspace
 from tests.store.test_upgrade import KEPT
 
+pytestmark = pytest.mark.slow
+
 SWEEP = build_sweep(
     RunSpec(pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="a"), Variant(prompt="b")), seeds=(0, 1, 2)),
     [Axis(field="steps", values=(5, 6, 9))],

@@ -16,6 +16,8 @@ from promptlab.workspace import Workspace
 from tests.store.test_notebook import RESOLVED, SPEC, begin, made
 from tests.store.test_upgrade import older  # noqa: F401 - a fixture
 
+pytestmark = pytest.mark.slow
+
 
 def written(notebook, *prompts, seeds=(1,), when=datetime(2026, 1, 2, tzinfo=UTC), **given):
     """A run of these prompts whose images are all made."""

@@ -3,6 +3,8 @@
 ``databases/`` holds a file of every schema there has been before, as the PromptLab of that time wrote it (by its
 painter, MLflow's tables beside ours): two wordings at three seeds in run 1, one of its seeds with other words in run 2;
 from 0002 on a sweep of two runs, and a run whose pictures are all links to those of run 1; in 0003 run 1 is verified.
+
+pytestmark = pytest.mark.slow
 0007 is the file of 0006, upgraded, and so is each after it of the one before; in 0009 run 4 has a call argument that
 became a setting.
 A server of that time has the same rows in the tables of that time.

@@ -19,7 +19,7 @@ from promptlab.tracking import MlflowTracker, schema
 from promptlab.tracking.schema import has_schema
 from promptlab.workspace import Workspace
 
-pytestmark = pytest.mark.mlflow
+pytestmark = [pytest.mark.mlflow, pytest.mark.slow]
 
 PREPARE = """
 import sys

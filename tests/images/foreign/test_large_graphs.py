@@ -9,6 +9,8 @@ from tests.counting import calls
 from tests.images.foreign import samples
 from tests.images.foreign.corpus_comfyui import graph, to
 
+pytestmark = pytest.mark.slow
+
 node = samples.node
 
 
