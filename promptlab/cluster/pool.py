@@ -86,6 +86,7 @@ Message = WorkerReady | WorkerGone | ShareEvents | ShareEnded | ShareFailed
 class _Member:
     actor: Any
     facts: WorkerFacts | None = None
+    host: str = "its machine"
     share: int = -1
     tries: int = 0
 
@@ -108,6 +109,7 @@ class WorkerPool:
         self._shares = 0
         self._dropped = -1
         self._closing, self._news = threading.Event(), threading.Event()
+        self._noting = threading.Lock()
         self.refused: dict[str, str] = {}
         self._shipped: dict[str, ShippedSource] = {}
 
@@ -152,8 +154,7 @@ class WorkerPool:
         except RayTaskError as error:
             raise _error_of(error) from error
         except RayError as error:
-            self._lost(worker, error, self._dropped)
-            raise EngineError(f"worker {worker} was lost: {_why(error)}") from error
+            raise EngineError(f"worker {worker} was lost: {self._note_loss(worker, error)}") from error
 
     def ship(self, sources: Sequence[ShippedSource]) -> None:
         """Let every worker unpack what it does not have, now and whoever comes later.
@@ -258,7 +259,7 @@ class WorkerPool:
     def _hear_hello(self, worker: str) -> None:
         """Wait until an actor answers, however often it is started anew, and look at its versions."""
         import ray
-        from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError, RayTaskError
+        from ray.exceptions import ActorUnavailableError
 
         member = self._members[worker]
         while not self._closing.is_set():
@@ -268,7 +269,7 @@ class WorkerPool:
                     ray.get(member.actor.receive.remote(list(self._shipped.values())))
             except ActorUnavailableError:  # it is being started anew
                 self._closing.wait(0.1)
-            except (ActorDiedError, RayTaskError, RayError) as error:
+            except Exception as error:  # noqa: BLE001 - nobody else would ever hear of this worker
                 self._refuse(worker, f"could not be started: {_why(error)}")
                 return
             else:
@@ -276,7 +277,7 @@ class WorkerPool:
                 if other is not None:
                     self._refuse(worker, f"{facts.host} has {other}")
                     return
-                member.facts = facts
+                member.facts, member.host = facts, facts.host
                 self._tell(WorkerReady(worker=worker))
                 return
 
@@ -285,7 +286,10 @@ class WorkerPool:
         self._tell(WorkerGone(worker=worker, reason=reason, for_good=True))
 
     def _follow(self, worker: str, share: int, stream: Any) -> None:
-        """Hand on what a share yields; one that nobody waits for any more is heard to its end."""
+        """Hand on what a share yields; one that nobody waits for any more is heard to its end.
+
+        Invariant: how it ended is told once, whatever happened.
+        """
         import ray
         from ray.exceptions import RayError, RayTaskError
 
@@ -298,7 +302,11 @@ class WorkerPool:
             self._tell(ShareFailed(worker=worker, error=_error_of(error)), share)
         except RayError as error:
             if not self._closing.is_set():
-                self._lost(worker, error, share)
+                reason = self._note_loss(worker, error)
+                self._tell(WorkerGone(worker=worker, reason=reason, for_good=worker in self.refused), share)
+        except Exception as error:  # noqa: BLE001 - what came cannot be read, and the share would never end
+            problem = f"what worker {worker} sent cannot be read: {type(error).__name__}: {one_line(error)}"
+            self._tell(ShareFailed(worker=worker, error=EngineError(problem)), share)
 
     def _has_room(self, share: int) -> bool:
         while share > self._dropped and not self._closing.is_set():
@@ -306,18 +314,21 @@ class WorkerPool:
                 return True
         return False
 
-    def _lost(self, worker: str, error: Exception, share: int) -> None:
+    def _note_loss(self, worker: str, error: Exception) -> str:
+        """Take note that a worker is gone, and wait for it to be back; return why, and where it was.
+
+        It is noticed more than once where a share of a generation that was left is still being followed.
+        """
         member = self._members[worker]
-        if member.facts is None:
-            return
-        where, member.facts = member.facts.host, None
-        member.tries += 1
-        gone_for_good = member.tries >= _TRIES
-        self._tell(WorkerGone(worker=worker, reason=f"{_why(error)} on {where}", for_good=gone_for_good), share)
-        if gone_for_good:
-            self.refused[worker] = f"was lost {_TRIES} times, making nothing"
-        else:
-            self._greet(worker)
+        with self._noting:
+            was_ready, member.facts = member.facts is not None, None
+        if was_ready:
+            member.tries += 1
+            if member.tries < _TRIES:
+                self._greet(worker)
+            else:
+                self.refused[worker] = f"was lost {_TRIES} times, making nothing"
+        return f"{_why(error)} on {member.host}"
 
     def _tell(self, message: Message, share: int = -1) -> None:
         self._inbox.put((share, message))

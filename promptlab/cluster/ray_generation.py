@@ -130,6 +130,7 @@ class RayGeneration:
                 self._join(worker)
             case WorkerGone():
                 yield from self._lose(message)
+                self._join(worker)  # where it is back by now
                 yield from self._given_up()
             case ShareFailed(error=error):
                 raise EngineError(error.message)

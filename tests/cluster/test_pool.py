@@ -1,0 +1,104 @@
+"""What the pool of workers tells of those that are lost, and what a generation makes of it; Ray is not started."""
+
+from types import SimpleNamespace
+
+import pytest
+from ray.exceptions import RayError
+
+from promptlab.cluster.pool import ShareEnded, ShareEvents, ShareFailed, WorkerGone, WorkerPool, WorkerReady, _Member
+from promptlab.cluster.ray_generation import RayGeneration
+from promptlab.cluster.worker import WorkerFacts
+from promptlab.engine import NO_PERMISSIONS, ImageDone, WorkerLost
+from promptlab.errors import EngineError
+from promptlab.plan import requests_of
+from promptlab.specs import PipelineSpec, RunSpec, Variant
+from promptlab.testing import Painter
+from tests.engine.drawing import resolve
+
+pytestmark = pytest.mark.slow
+
+SPEC = RunSpec(
+    pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="a wizard"),), seeds=tuple(range(6)), batch_size=4
+)
+
+
+def lost(*_):
+    raise RayError("its process has exited")
+
+
+def unreadable():
+    yield from ()
+    raise ValueError("this is no event")
+
+
+def dying():
+    yield from ()
+    lost()
+
+
+class Actor:
+    """Stands for an actor that is gone, whatever it is asked."""
+
+    def __getattr__(self, name):
+        return SimpleNamespace(remote=lost, options=lambda **_: SimpleNamespace(remote=lost))
+
+
+@pytest.fixture
+def pool(monkeypatch):
+    """One worker, ready; whether it would be greeted anew is in ``pool.greeted``."""
+    made = WorkerPool(Painter, workers=1, cluster=None)
+    facts = WorkerFacts(host="far", node="n", pid=1, versions={})
+    made._members["1"] = _Member(Actor(), facts=facts, host="far")
+    made.greeted = []
+    monkeypatch.setattr(made, "_greet", made.greeted.append)
+    return made
+
+
+def test_pool_tells_the_share_of_a_lost_worker_that_an_older_share_noticed_first(pool):
+    """That of a generation that was left: whoever waits for the new one would wait for ever."""
+    pool._dropped = 0
+    pool._follow("1", 0, dying())
+    pool._follow("1", 1, dying())
+    told = pool.receive(1)
+    assert isinstance(told, WorkerGone)
+    assert told.reason == "its process has exited on far"
+    assert pool.receive(0.01) is None
+    assert pool.greeted == ["1"]
+
+
+def test_pool_that_loses_a_worker_that_was_asked_tells_who_asked_alone(pool):
+    """A generation that begins later finds the worker as it is then."""
+    with pytest.raises(EngineError, match="worker 1 was lost: its process has exited on far"):
+        pool.ask("1", "resolve")
+    assert pool.receive(0.01) is None
+    assert not pool.ready
+    assert pool.greeted == ["1"]
+
+
+def test_pool_ends_a_share_of_which_something_cannot_be_read(pool):
+    """By an error, which ends the generation: nothing else would."""
+    pool._follow("1", 0, unreadable())
+    told = pool.receive(1)
+    assert isinstance(told, ShareFailed)
+    assert "what worker 1 sent cannot be read: ValueError: this is no event" in str(told.error)
+
+
+def test_generation_deals_anew_to_a_worker_that_is_back_before_its_loss_is_heard(pool, monkeypatch):
+    """It is told that the worker is ready while it thinks it busy, and then that it was lost."""
+    given = []
+
+    def give(worker, requests, permissions):
+        given.append(requests)
+        if len(given) == 1:
+            pool._tell(WorkerReady(worker=worker))
+            pool._tell(WorkerGone(worker=worker, reason="it exited"))
+            return
+        pool._tell(ShareEvents(worker=worker, events=list(Painter().generate(requests, permissions=permissions))))
+        pool._tell(ShareEnded(worker=worker))
+
+    monkeypatch.setattr(pool, "give", give)
+    requests = requests_of(resolve(Painter(), SPEC))
+    events = list(RayGeneration(pool, requests, NO_PERMISSIONS))
+    made = [event.request_id for event in events if isinstance(event, ImageDone)]
+    assert sorted(made) == sorted(request.id for request in requests)
+    assert [event.images for event in events if isinstance(event, WorkerLost)] == [4]
