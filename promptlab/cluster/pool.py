@@ -110,6 +110,7 @@ class WorkerPool:
         self._dropped = -1
         self._closing, self._news = threading.Event(), threading.Event()
         self._noting = threading.Lock()
+        self._first_ready: float | None = None
         self.refused: dict[str, str] = {}
         self._shipped: dict[str, ShippedSource] = {}
 
@@ -131,10 +132,15 @@ class WorkerPool:
             EngineError: when no worker comes.
         """
         if self._connection is None:
-            self._connection = connect(self._cluster, workers=self._workers)
-            gpus = self._connection.gpus
-            for number in range(self._count(self._connection)):
-                self._members[str(number + 1)] = _Member(_actor(self._make_engine, on_gpu=bool(gpus)))
+            connection = connect(self._cluster, workers=self._workers)
+            try:
+                count = self._count(connection)
+            except InputError:  # asked again, it is refused again
+                connection.close()
+                raise
+            self._connection = connection
+            for number in range(count):
+                self._members[str(number + 1)] = _Member(_actor(self._make_engine, on_gpu=bool(connection.gpus)))
             for name in self._members:
                 self._greet(name)
         self._wait_for_workers()
@@ -237,14 +243,16 @@ class WorkerPool:
         return self._workers
 
     def _wait_for_workers(self) -> None:
-        """Wait for the first worker, and a moment for the others; leave out for now who comes later."""
+        """Wait for the first worker, and a moment, once, for the others; leave out for now who comes later."""
         until = time.monotonic() + _ANSWERED
-        waits_for_others = False
-        while len(self.ready) + len(self.refused) < self.size and time.monotonic() < until:
+        while len(self.ready) + len(self.refused) < self.size:
+            if self.ready:
+                self._first_ready = self._first_ready or time.monotonic()
+                until = self._first_ready + _STRAGGLERS
+            if time.monotonic() >= until:
+                break
             self._news.wait(0.2)
             self._news.clear()
-            if self.ready and not waits_for_others:
-                waits_for_others, until = True, time.monotonic() + _STRAGGLERS
         if not self.ready:
             raise EngineError(f"no worker is ready: {self._why_none()}")
 

@@ -5,11 +5,12 @@ from types import SimpleNamespace
 import pytest
 from ray.exceptions import RayError
 
+from promptlab.cluster.connection import RayConnection
 from promptlab.cluster.pool import ShareEnded, ShareEvents, ShareFailed, WorkerGone, WorkerPool, WorkerReady, _Member
 from promptlab.cluster.ray_generation import RayGeneration
 from promptlab.cluster.worker import WorkerFacts
 from promptlab.engine import NO_PERMISSIONS, ImageDone, WorkerLost
-from promptlab.errors import EngineError
+from promptlab.errors import EngineError, InputError
 from promptlab.plan import requests_of
 from promptlab.specs import PipelineSpec, RunSpec, Variant
 from promptlab.testing import Painter
@@ -102,3 +103,32 @@ def test_generation_deals_anew_to_a_worker_that_is_back_before_its_loss_is_heard
     made = [event.request_id for event in events if isinstance(event, ImageDone)]
     assert sorted(made) == sorted(request.id for request in requests)
     assert [event.images for event in events if isinstance(event, WorkerLost)] == [4]
+
+
+def test_pool_of_more_workers_than_gpus_says_so_each_time(monkeypatch):
+    """A server that stays is asked again; the Ray that was started is not left behind."""
+    closed = []
+
+    def connect(cluster, *, workers):
+        return RayConnection(gpus=2, cpus=4, is_own=True, close=lambda: closed.append(workers))
+
+    monkeypatch.setattr("promptlab.cluster.pool.connect", connect)
+    pool = WorkerPool(Painter, workers=3, cluster=None)
+    for _ in range(2):
+        with pytest.raises(InputError, match="more than there are GPUs: 2"):
+            pool.open()
+    assert closed == [3, 3]
+
+
+def test_pool_waits_for_workers_without_a_place_once(pool, monkeypatch):
+    """Others have the places: not every question to the engine waits for them anew."""
+    waited = []
+    pool._members["2"] = _Member(Actor())
+    pool._connection = RayConnection(gpus=0, cpus=2, is_own=True, close=lambda: None)
+    monkeypatch.setattr("promptlab.cluster.pool._STRAGGLERS", 0.05)
+    monkeypatch.setattr(pool, "_news", SimpleNamespace(wait=waited.append, clear=lambda: None))
+    pool.open()
+    assert waited
+    waited.clear()
+    pool.open()
+    assert not waited
