@@ -258,7 +258,7 @@ class WorkerPool:
 
     def _why_none(self) -> str:
         if self.refused:
-            return "; ".join(f"worker {name} {reason}" for name, reason in self.refused.items())
+            return "; ".join(f"worker {name} {reason}" for name, reason in dict(self.refused).items())
         return f"of {self.size} that were asked for, none got a place within {_ANSWERED:.0f} s; type: ray status"
 
     def _greet(self, worker: str) -> None:
@@ -366,6 +366,9 @@ def _error_of(error: Any) -> PromptLabError:
 
 def _why(error: object) -> str:
     """Return the sentence of Ray's error that tells what happened; it explains what might have for a page."""
+    cause = getattr(error, "cause", None)
+    if isinstance(cause, Exception):  # what was raised there; Ray's own text is its traceback
+        return one_line(cause, limit=160) or type(cause).__name__
     text = str(error)
     for line in text.splitlines():
         if "cause" in line.lower() or "exit" in line.lower():

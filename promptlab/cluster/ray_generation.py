@@ -73,6 +73,7 @@ class RayGeneration:
         self._dealer = Dealer(work_items(requests))
         self._cancelled = self._stopped = False
         self._started: set[str] = set()
+        self._said_out: set[str] = set()
         self._batches: dict[tuple[str, int, int], int] = {}
         self._shares: dict[str, int] = {}
         self._refusals: dict[str, _Refusal] = {}
@@ -97,8 +98,8 @@ class RayGeneration:
 
     def _events(self) -> Iterator[EngineEvent]:
         try:
-            for worker, reason in self._pool.refused.items() if self._requests else ():
-                yield WorkerRefused(worker=worker, reason=reason)
+            for worker, reason in dict(self._pool.refused).items() if self._requests else ():  # threads add to it
+                yield from self._left_out(worker, reason)
             for worker in self._pool.ready:
                 self._join(worker)
             self._deal()
@@ -193,7 +194,7 @@ class RayGeneration:
         worker = gone.worker
         self._states.forget(worker)
         if gone.for_good:
-            yield WorkerRefused(worker=worker, reason=gone.reason)
+            yield from self._left_out(worker, gone.reason)
         if not self._dealer.knows(worker):
             return
         before = self._dealer.under_way
@@ -202,10 +203,17 @@ class RayGeneration:
         for one in given_up:
             yield ImageFailed(request_id=one, reason=f"{LOSSES} workers were lost while they made it: {gone.reason}")
 
+    def _left_out(self, worker: str, reason: str) -> Iterator[EngineEvent]:
+        """Say once that a worker takes no part: the pool knows it, and may tell it, too."""
+        if worker not in self._said_out:
+            self._said_out.add(worker)
+            yield WorkerRefused(worker=worker, reason=reason)
+
     def _join(self, worker: str) -> None:
         if worker in self._pool.ready:
-            self._dealer.join(worker)
-            self._states.idle(worker)
+            if not self._dealer.knows(worker):
+                self._dealer.join(worker)
+                self._states.idle(worker)
             self._seen_worker = time.monotonic()
 
     def _deal(self) -> None:
@@ -233,7 +241,7 @@ class RayGeneration:
         if self._pool.ready:
             self._seen_worker = time.monotonic()
         elif time.monotonic() - self._seen_worker > _PATIENCE or len(self._pool.refused) == self._pool.size:
-            why = "; ".join(f"worker {name} {reason}" for name, reason in self._pool.refused.items())
+            why = "; ".join(f"worker {name} {reason}" for name, reason in dict(self._pool.refused).items())
             raise EngineError(f"no worker is left{f': {why}' if why else ''}; what was made stays")
 
     def _batch(self, worker: str, batch: int) -> int:

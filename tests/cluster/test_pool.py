@@ -6,10 +6,19 @@ import pytest
 from ray.exceptions import RayError
 
 from promptlab.cluster.connection import RayConnection
-from promptlab.cluster.pool import ShareEnded, ShareEvents, ShareFailed, WorkerGone, WorkerPool, WorkerReady, _Member
+from promptlab.cluster.pool import (
+    ShareEnded,
+    ShareEvents,
+    ShareFailed,
+    WorkerGone,
+    WorkerPool,
+    WorkerReady,
+    _Member,
+    _why,
+)
 from promptlab.cluster.ray_generation import RayGeneration
 from promptlab.cluster.worker import WorkerFacts
-from promptlab.engine import NO_PERMISSIONS, ImageDone, WorkerLost
+from promptlab.engine import NO_PERMISSIONS, ImageDone, WorkerLost, WorkerRefused
 from promptlab.errors import EngineError, InputError
 from promptlab.plan import requests_of
 from promptlab.specs import PipelineSpec, RunSpec, Variant
@@ -132,3 +141,30 @@ def test_pool_waits_for_workers_without_a_place_once(pool, monkeypatch):
     waited.clear()
     pool.open()
     assert not waited
+
+
+def test_generation_says_once_that_a_worker_is_left_out(pool, monkeypatch):
+    """The pool knows it as the generation begins, and tells of it as it told before."""
+
+    def give(worker, requests, permissions):
+        pool._tell(ShareEvents(worker=worker, events=list(Painter().generate(requests, permissions=permissions))))
+        pool._tell(ShareEnded(worker=worker))
+
+    monkeypatch.setattr(pool, "give", give)
+    pool._members["2"] = _Member(Actor())
+    pool._refuse("2", "has diffusers 0.1 (here 0.2)")
+    events = []
+    for event in RayGeneration(pool, requests_of(resolve(Painter(), SPEC)), NO_PERMISSIONS):
+        if not events:
+            pool.refused["3"] = "came later, while this was being heard"
+        events.append(event)
+    assert [event.worker for event in events if isinstance(event, WorkerRefused)] == ["2"]
+    assert len([event for event in events if isinstance(event, ImageDone)]) == 6
+
+
+def test_why_of_an_error_that_was_raised_there_is_its_own_words():
+    """And not the first line of a traceback."""
+    error = RayError("ray::Worker.receive() (pid=7)\n  File ...")
+    error.cause = OSError(28, "No space left on device")
+    assert _why(error) == "[Errno 28] No space left on device"
+    assert _why(RayError("Much.\nThe worker exited by SIGKILL.\nMore.")) == "The worker exited by SIGKILL."
