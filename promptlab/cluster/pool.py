@@ -124,6 +124,11 @@ class WorkerPool:
         """Return how many workers there are to be."""
         return len(self._members)
 
+    @property
+    def is_own(self) -> bool:
+        """Return whether the Ray was started for these workers, on this machine."""
+        return self._connection is not None and self._connection.is_own
+
     def open(self) -> None:
         """Connect, start the workers, and wait until one is ready; others may come later.
 

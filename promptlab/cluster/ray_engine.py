@@ -6,6 +6,7 @@ the same everywhere is asked of one worker of each machine, before anything is w
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -71,11 +72,11 @@ class RayEngine:
         pool = self._pool()
         there = local_sources(specs)
         self._places.update(there)
-        if self._ship_models:
+        if self._ship_models and not pool.is_own:
             self._ship(pool, there.values())
         typed, specs = specs, [with_places(spec, self._places) for spec in specs]
         first, *others = _one_of_each_machine(pool)
-        resolved: tuple[ResolvedSpec, ...] = pool.ask(first, "resolve", specs, permissions)
+        resolved = self._resolved_at(pool, first, specs, permissions)
         if others:
             of_pipeline: dict[PipelineSpec, int] = {}
             for place, spec in enumerate(specs):
@@ -149,21 +150,45 @@ class RayEngine:
             self._sent.clear()
 
     def _ship(self, pool: WorkerPool, paths: Iterable[str]) -> None:
-        """Send what was not sent yet, or has changed since."""
-        sources = []
-        for path in paths:
-            now = fingerprint(path)
-            if self._sent.get(path) != now:
-                sources.append(read_source(path))
-                self._sent[path] = now
-        if sources:
-            pool.ship(sources)
+        """Send what was not sent yet, or has changed since.
+
+        Raises:
+            EngineError: when it cannot be read here, or unpacked there.
+        """
+        changed = {path: now for path in paths if self._sent.get(path) != (now := fingerprint(path))}
+        if changed:
+            pool.ship([read_source(path) for path in changed])
+            self._sent |= changed
 
     def _pool(self) -> WorkerPool:
         if self._opened is None:
             self._opened = WorkerPool(self._make_engine, workers=self._workers, cluster=self._cluster)
         self._opened.open()
         return self._opened
+
+    def _resolved_at(
+        self, pool: WorkerPool, worker: str, specs: Sequence[RunSpec], permissions: Permissions
+    ) -> tuple[ResolvedSpec, ...]:
+        """Resolve on a worker.
+
+        Raises:
+            InputError: as the engine there has it; naming the machine, where it lacks what lies here.
+        """
+        try:
+            found: tuple[ResolvedSpec, ...] = pool.ask(worker, "resolve", specs, permissions)
+        except InputError as error:
+            host = pool.ready[worker].host if worker in pool.ready else platform.node()
+            if host == platform.node() or error.value not in self._places.values():
+                raise
+            raise self._lacking(host, error) from error
+        return found
+
+    def _lacking(self, host: str, error: InputError) -> InputError:
+        """Return ``error`` of the machine ``host``, whose name its user knows."""
+        return InputError(
+            error.field, error.value, problem=f"{error.problem} on the machine {host}", allowed=error.allowed,
+            hint=ref("ship_model") if error.value in self._places.values() else error.hint,
+        )  # fmt: skip
 
     def _check_machine(
         self,
@@ -182,10 +207,7 @@ class RayEngine:
         try:
             found: tuple[ResolvedSpec, ...] = pool.ask(worker, "resolve", asked, permissions)
         except InputError as error:
-            raise InputError(
-                error.field, error.value, problem=f"{error.problem} on the machine {host}", allowed=error.allowed,
-                hint=ref("ship_model") if error.value in self._places.values() else error.hint,
-            ) from error  # fmt: skip
+            raise self._lacking(host, error) from error
         for here, there in zip(wanted, found, strict=True):
             for (field, name, one), (_, _, other) in zip(_identities(here), _identities(there), strict=True):
                 if one != other:

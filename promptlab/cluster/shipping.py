@@ -82,10 +82,15 @@ def local_sources(specs: Iterable[RunSpec]) -> dict[str, str]:
 
 
 def fingerprint(name: str) -> tuple[tuple[str, int, int], ...]:
-    """Return what changes when a file of a folder does: names, sizes and times."""
-    place = Path(name)
-    files = [place] if place.is_file() else sorted(each for each in place.rglob("*") if each.is_file())
-    return tuple((str(file), (about := file.stat()).st_size, about.st_mtime_ns) for file in files)
+    """Return what changes when a file of a folder does: names, sizes and times.
+
+    Raises:
+        EngineError: when it cannot be looked at.
+    """
+    try:
+        return tuple((str(file), (about := file.stat()).st_size, about.st_mtime_ns) for file in _files(Path(name)))
+    except OSError as error:
+        raise _unshippable(name, error) from error
 
 
 def read_source(name: str) -> ShippedSource:
@@ -99,7 +104,7 @@ def read_source(name: str) -> ShippedSource:
     place = Path(name)
     files = []
     try:
-        for path in [place] if place.is_file() else sorted(each for each in place.rglob("*") if each.is_file()):
+        for path in _files(place):
             digest, pieces = hashlib.sha256(), []
             with path.open("rb") as file:
                 while piece := file.read(PIECE):
@@ -108,9 +113,17 @@ def read_source(name: str) -> ShippedSource:
             within = path.name if place.is_file() else path.relative_to(place).as_posix()
             files.append(ShippedFile(path=within, sha256=digest.hexdigest(), pieces=tuple(pieces)))
     except OSError as error:
-        raise EngineError(f"{name} cannot be shipped: {error.strerror or error}") from error
+        raise _unshippable(name, error) from error
     key = hashlib.sha256("\0".join(f"{file.path} {file.sha256}" for file in files).encode()).hexdigest()
     return ShippedSource(name=name, is_file=place.is_file(), key=key, files=tuple(files))
+
+
+def _files(place: Path) -> list[Path]:
+    return [place] if place.is_file() else sorted(each for each in place.rglob("*") if each.is_file())
+
+
+def _unshippable(name: str, error: OSError) -> EngineError:
+    return EngineError(f"{name} cannot be shipped: {error.strerror or error}")
 
 
 def unpacked(source: ShippedSource) -> str:

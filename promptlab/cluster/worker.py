@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from promptlab.cluster.shipping import ShippedSource, unpacked, with_places
+from promptlab.cluster.shipping import ShippedSource, names_of, unpacked, with_places
 from promptlab.cluster.versions import versions_here
 from promptlab.engine import ClipEmbeddings, Engine, EngineEvent, Generation, ImageDone, Permissions
 from promptlab.plan import ImageRequest, ResolvedSpec, TruncatedPrompt
@@ -84,8 +84,10 @@ class Worker:
     def resolve(self, specs: Sequence[RunSpec], permissions: Permissions) -> tuple[ResolvedSpec, ...]:
         """See :meth:`promptlab.engine.Engine.resolve`."""
         resolved = self._warm().resolve([with_places(spec, self._places) for spec in specs], permissions=permissions)
-        names = {place: name for name, place in self._places.items()}
-        return tuple(replace(each, spec=with_places(each.spec, names)) for each in resolved)
+        return tuple(
+            replace(each, spec=with_places(each.spec, self._names(spec)))
+            for spec, each in zip(specs, resolved, strict=True)
+        )
 
     def truncated_prompts(
         self, resolved: Sequence[ResolvedSpec], permissions: Permissions
@@ -128,6 +130,10 @@ class Worker:
         self._taken_back = max(self._taken_back, share)
         if self._share <= share and self._generation is not None:
             self._generation.cancel()
+
+    def _names(self, spec: RunSpec) -> Mapping[str, str]:
+        """Return what ``spec`` calls the places that its weights lie at: two sources of the same bytes lie at one."""
+        return {self._places[name]: name for name in names_of(spec) if name in self._places}
 
     def _warm(self) -> Engine:
         if self._engine is None:

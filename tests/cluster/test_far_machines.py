@@ -1,0 +1,103 @@
+"""Weights that lie here and not there, asked of a machine elsewhere that a pool stands for; Ray is not started."""
+
+import platform
+from dataclasses import replace
+
+import pytest
+
+from promptlab.cluster import RayEngine
+from promptlab.cluster.shipping import ShippedSource
+from promptlab.cluster.worker import Worker, WorkerFacts
+from promptlab.engine import NO_PERMISSIONS
+from promptlab.errors import EngineError, InputError, NotFound
+from promptlab.specs import PipelineSpec, RunSpec, Variant
+from promptlab.testing import Painter
+
+
+def spec_of(model):
+    return RunSpec(pipeline=PipelineSpec(model=str(model)), variants=(Variant(prompt="a"),), seeds=(1,))
+
+
+class FarPool:
+    """One worker, whose machine has no folder of ours until it was shipped there."""
+
+    def __init__(self, host, *, is_own=False):
+        self.ready = {"1": WorkerFacts(host=host, node="n", pid=1, versions={})}
+        self.is_own, self.shipped, self.full = is_own, [], False
+
+    def open(self):
+        pass
+
+    def ship(self, sources):
+        if self.full:
+            raise EngineError("No space left on device")
+        self.shipped += [source.name for source in sources]
+
+    def ask(self, worker, method, specs, permissions):
+        for spec in specs:
+            if spec.pipeline.model not in self.shipped:
+                raise NotFound("model", spec.pipeline.model, hint="promptlab models")
+        return Painter().resolve(specs, permissions=permissions)
+
+
+@pytest.fixture
+def model(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "promptlab.cluster.ray_engine.read_source",
+        lambda name: ShippedSource(name=name, is_file=False, key="k", files=()),
+    )
+    folder = tmp_path / "model"
+    folder.mkdir()
+    return folder
+
+
+def engine_on(pool, **more):
+    engine = RayEngine(workers=1, **more)
+    engine._opened = pool
+    return engine
+
+
+def test_resolve_on_a_first_machine_without_the_folder_names_that_machine(model):
+    """Whichever machine has the first worker; and says how the folder comes there."""
+    with pytest.raises(InputError, match="does not exist on the machine far") as refused:
+        engine_on(FarPool("far")).resolve([spec_of(model)])
+    assert "ship_model" in str(refused.value)
+
+
+def test_resolve_on_this_machine_says_what_the_engine_says(model):
+    """A folder that is no model is none on any machine."""
+    for pool, name in ((FarPool(platform.node()), model), (FarPool("far"), "org/name")):
+        with pytest.raises(NotFound, match="promptlab models") as refused:
+            engine_on(pool).resolve([spec_of(name)])
+        assert "machine" not in refused.value.problem
+
+
+def test_folder_that_could_not_be_shipped_is_shipped_when_it_is_asked_for_again(model):
+    """Once it came there, it is not sent anew."""
+    pool = FarPool("far")
+    engine = engine_on(pool, ship_models=True)
+    pool.full = True
+    with pytest.raises(EngineError, match="No space"):
+        engine.resolve([spec_of(model)])
+    pool.full = False
+    engine.resolve([spec_of(model)])
+    engine.resolve([spec_of(model)])
+    assert pool.shipped == [str(model)]
+
+
+def test_folder_is_not_shipped_to_the_machine_that_it_lies_on(model):
+    """A Ray that was started for the command reads it where it is."""
+    pool = FarPool(platform.node(), is_own=True)
+    with pytest.raises(NotFound):
+        engine_on(pool, ship_models=True).resolve([spec_of(model)])
+    assert pool.shipped == []
+
+
+def test_worker_of_two_folders_of_the_same_bytes_names_each_as_asked():
+    """They lie at one place there."""
+    worker = Worker(Painter)
+    worker._places.update({"/a": "/cache/k", "/b": "/cache/k"})
+    specs = [spec_of("/a"), spec_of("/b"), spec_of("mini")]
+    resolved = worker.resolve(specs, NO_PERMISSIONS)
+    assert [each.spec.pipeline.model for each in resolved] == ["/a", "/b", "mini"]
+    assert replace(resolved[0].spec.pipeline, model="/b") == resolved[1].spec.pipeline
