@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -14,7 +15,7 @@ from promptlab.errors import one_line
 __all__ = ["NodeFacts", "survey_nodes"]
 
 _ANSWERED: Final = 60.0
-"""Seconds that a machine has to answer: it may import torch for it."""
+"""Seconds that all machines have to answer: they may import torch for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +74,12 @@ def _survey() -> Iterator[NodeFacts]:
         look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote()
         for node in nodes
     ]
-    free = ray.state.available_resources_per_node()
+    free, until = ray.state.available_resources_per_node(), time.monotonic() + _ANSWERED
     for node, answer in zip(nodes, asked, strict=True):
-        yield _facts(node, free.get(node["NodeID"], {}), answer)
+        yield _facts(node, free.get(node["NodeID"], {}), answer, timeout=max(0.0, until - time.monotonic()))
 
 
-def _facts(node: Mapping[str, Any], free: Mapping[str, float], answer: Any) -> NodeFacts:
+def _facts(node: Mapping[str, Any], free: Mapping[str, float], answer: Any, *, timeout: float) -> NodeFacts:
     import ray
     from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
@@ -89,7 +90,7 @@ def _facts(node: Mapping[str, Any], free: Mapping[str, float], answer: Any) -> N
     )  # fmt: skip
     problem = None
     try:
-        found: _Answer = ray.get(answer, timeout=_ANSWERED)
+        found: _Answer = ray.get(answer, timeout=timeout)
     except RayTaskError as error:
         problem = f"PromptLab does not run there: {one_line(error.cause, limit=160)}"
     except GetTimeoutError:
