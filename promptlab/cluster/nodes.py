@@ -74,7 +74,8 @@ def _survey() -> Iterator[NodeFacts]:
         look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote()
         for node in nodes
     ]
-    free, until = ray.state.available_resources_per_node(), time.monotonic() + _ANSWERED
+    free = ray._private.state.available_resources_per_node()  # noqa: SLF001 - ray.state writes a warning, and is no other
+    until = time.monotonic() + _ANSWERED
     for node, answer in zip(nodes, asked, strict=True):
         yield _facts(node, free.get(node["NodeID"], {}), answer, timeout=max(0.0, until - time.monotonic()))
 
