@@ -12,8 +12,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from promptlab.errors import StoreError
 from promptlab.store.database import store_errors
 from promptlab.store.lock_table import LockKind, LockTable
 
@@ -61,8 +63,9 @@ class AdvisoryLocks(LockTable):
         return True
 
     def release(self, kind: LockKind, number: int) -> None:
-        """See :meth:`LockTable.release`."""
-        self._ask(_RELEASE, kind, number, more=-1)
+        """See :meth:`LockTable.release`. A server that is gone has released it by that."""
+        with suppress(StoreError):
+            self._ask(_RELEASE, kind, number, more=-1)
 
     def is_held(self, kind: LockKind, number: int) -> bool:
         """See :meth:`LockTable.is_held`."""
@@ -92,6 +95,11 @@ class AdvisoryLocks(LockTable):
             try:
                 asked = {"kind": _CLASSES[kind], "number": number}
                 answer = self._connection.execute(text(statement), asked).scalar()
+            except BaseException:
+                if self._held <= 0 and not self._connection.invalidated:
+                    self._connection.invalidate()  # it may have the lock all the same: it must not be used again
+                raise
+            else:
                 self._held += more if answer else 0
                 return answer
             finally:

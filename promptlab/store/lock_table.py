@@ -24,11 +24,7 @@ class LockTable(ABC):
 
     @abstractmethod
     def release(self, kind: LockKind, number: int) -> None:
-        """Release a lock that was taken.
-
-        Raises:
-            StoreError: when a server cannot be asked.
-        """
+        """Release a lock that was taken. What was made under it is made: nothing that goes wrong here is said."""
 
     @abstractmethod
     def is_held(self, kind: LockKind, number: int) -> bool:

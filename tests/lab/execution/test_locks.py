@@ -88,3 +88,23 @@ def test_locks_of_a_killed_process_are_released_by_the_server(postgresql_url):
     process.communicate()
     assert locks.take("run", 7, timeout=30)
     locks.close()
+
+
+@pytest.mark.slow
+def test_locks_whose_connection_is_gone_are_released_without_an_error(postgresql_url):
+    """A server that was started anew in the middle of a run: the run is made, and no error of its locks ends it."""
+    from sqlalchemy import text
+
+    database = Notebook.at(Workspace.at("nowhere", postgresql_url)).database
+    one, other = database.locks(), database.locks()
+    assert one.take("run", 7, timeout=0)
+    assert one.take("run", 8, timeout=0)
+    with database.engine().connect() as connection:
+        connection.execute(text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"))
+    one.release("run", 7)
+    one.release("run", 8)
+    assert other.take("run", 7, timeout=30)
+    assert not one.take("run", 7, timeout=0)
+    other.release("run", 7)
+    assert one.take("run", 7, timeout=0)
+    one.release("run", 7)
