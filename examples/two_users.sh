@@ -27,6 +27,7 @@ end() {
     rm -rf "$RAY_TMPDIR"
 }
 trap end EXIT
+trap 'exit 130' INT TERM HUP   # without it some shells are ended by Ctrl-C past the line above
 
 # The MLflow server, on a machine of its own
 "$programs/mlflow" server --host 127.0.0.1 --port "$mlflow_port" --workers 1 \
@@ -43,7 +44,8 @@ started="$started $head"
 until "$programs/ray" health-check --address "127.0.0.1:$ray_port" 2>/dev/null; do kill -0 "$head"; sleep 1; done
 "$programs/ray" start --block --address "127.0.0.1:$ray_port" --num-cpus 1 --num-gpus 0 \
     --dashboard-agent-listen-port "$(free_port)" >"$folder/ray-second.log" 2>&1 &
-started="$started $!"
+second=$!
+started="$started $second"
 
 # What both people have in their environment: one notebook, in a folder that all machines see
 export PROMPTLAB_WORKSPACE="$folder/notebook" PROMPTLAB_TRACKING_URI="http://127.0.0.1:$mlflow_port"
@@ -54,7 +56,12 @@ until "$programs/python" -c "import urllib.request as u; u.urlopen('$PROMPTLAB_T
     sleep 1
 done
 
-"$promptlab" doctor --cluster "$PROMPTLAB_CLUSTER"
+# The second machine may take a moment to join
+until "$promptlab" doctor --cluster "$PROMPTLAB_CLUSTER" >"$folder/doctor.txt" && grep -q "2 machines" "$folder/doctor.txt"; do
+    kill -0 "$second"
+    sleep 1
+done
+cat "$folder/doctor.txt"
 
 # Ada and Grace, at the same time
 "$promptlab" run "portrait photo of a {red|blue} fox" --seeds 0-7 --experiment ada >"$folder/ada.txt" &
