@@ -34,6 +34,12 @@ _LEAST_STORE: Final = 80 * 2**20
 _STARTS: Final = 3
 """Times that it is tried to start Ray, which gives itself half a minute: too little for a machine that is very busy."""
 
+_A_CORE: Final = 4
+"""Workers that are started for each core of this machine, at most: each is a process with a model of its own."""
+
+_AT_LEAST: Final = 16
+"""Workers that may be started on any machine, for one of few cores and many GPUs."""
+
 _REACHED: Final = 10.0
 """Seconds that a cluster may take to answer."""
 
@@ -64,7 +70,7 @@ def connect(cluster: str | None, *, workers: int | None) -> RayConnection:
         workers: cores that one is started with; all that may be used by default.
 
     Raises:
-        InputError: when Ray is not installed, or the cluster not reachable.
+        InputError: when Ray is not installed, or the cluster not reachable; for more workers than this machine carries.
         EngineError: when none can be started.
     """
     address = cluster or os.environ.get(ADDRESS) or None
@@ -138,6 +144,12 @@ def _unreachable(address: str, why: str) -> InputError:
 
 
 def _started(ray: Any, cores: int) -> RayConnection:
+    most = max(_AT_LEAST, _A_CORE * _cores())
+    if cores > most:
+        raise InputError(
+            "workers", cores, problem="are more than this machine carries", allowed=f"1 to {most}, or auto",
+            hint=ref_value("workers", _AUTO),
+        )  # fmt: skip
     for left in reversed(range(_STARTS)):
         folder = tempfile.mkdtemp(prefix="promptlab-ray-")
         try:

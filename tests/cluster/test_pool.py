@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from ray.exceptions import RayError
 
-from promptlab.cluster.connection import RayConnection
+from promptlab.cluster.connection import RayConnection, _started
 from promptlab.cluster.pool import (
     ShareEnded,
     ShareEvents,
@@ -168,3 +168,10 @@ def test_why_of_an_error_that_was_raised_there_is_its_own_words():
     error.cause = OSError(28, "No space left on device")
     assert _why(error) == "[Errno 28] No space left on device"
     assert _why(RayError("Much.\nThe worker exited by SIGKILL.\nMore.")) == "The worker exited by SIGKILL."
+
+
+def test_more_workers_than_a_machine_carries_are_refused_before_any_is_started(monkeypatch):
+    """A file that says ``workers: 90000``, or a slip of the finger, starts no process for each."""
+    monkeypatch.setattr("promptlab.cluster.connection._cores", lambda: 8)
+    with pytest.raises(InputError, match="workers 33 are more than this machine carries; allowed: 1 to 32, or auto"):
+        _started(None, 33)
