@@ -40,6 +40,9 @@ _A_CORE: Final = 4
 _AT_LEAST: Final = 16
 """Workers that may be started on any machine, for one of few cores and many GPUs."""
 
+_LONGEST: Final = 16
+"""Characters of the folder that Ray's folder is made in: its sockets' paths take 87 more, and may have 103 on a Mac."""
+
 _REACHED: Final = 10.0
 """Seconds that a cluster may take to answer."""
 
@@ -151,7 +154,7 @@ def _started(ray: Any, cores: int) -> RayConnection:
             hint=ref_value("workers", _AUTO),
         )  # fmt: skip
     for left in reversed(range(_STARTS)):
-        folder = tempfile.mkdtemp(prefix="promptlab-ray-")
+        folder = tempfile.mkdtemp(prefix="promptlab-ray-", dir=_home())
         try:
             with _signals_kept():
                 ray.init(
@@ -194,6 +197,12 @@ def _signals_kept() -> Iterator[None]:
     finally:
         if before is not None:
             signal.signal(signal.SIGTERM, before)
+
+
+def _home() -> str:
+    """Return where Ray's folder is made: where temporary files are, unless its sockets have no room there."""
+    home, short = tempfile.gettempdir(), "/tmp"  # noqa: S108 - what is made in it is ours alone
+    return short if len(home) > _LONGEST and os.access(short, os.W_OK | os.X_OK) else home
 
 
 def _store() -> int:

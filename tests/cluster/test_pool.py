@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from ray.exceptions import RayError
 
-from promptlab.cluster.connection import RayConnection, _started
+from promptlab.cluster.connection import RayConnection, _home, _started
 from promptlab.cluster.pool import (
     ShareEnded,
     ShareEvents,
@@ -175,3 +175,12 @@ def test_more_workers_than_a_machine_carries_are_refused_before_any_is_started(m
     monkeypatch.setattr("promptlab.cluster.connection._cores", lambda: 8)
     with pytest.raises(InputError, match="workers 33 are more than this machine carries; allowed: 1 to 32, or auto"):
         _started(None, 33)
+
+
+@pytest.mark.parametrize(
+    ("temporary", "home"), [("/tmp", "/tmp"), ("/var/tmp", "/var/tmp"), ("/var/folders/zz/1" * 3, "/tmp")]
+)
+def test_folder_of_ray_has_room_for_the_paths_of_its_sockets(monkeypatch, temporary, home):
+    """Where temporary files are, on a Mac say, there may be none."""
+    monkeypatch.setattr("tempfile.tempdir", temporary)
+    assert _home() == home
