@@ -78,7 +78,14 @@ def local_sources(specs: Iterable[RunSpec]) -> dict[str, str]:
     names = dict.fromkeys(
         name for pipeline in dict.fromkeys(spec.pipeline for spec in specs) for name in _names(pipeline)
     )
-    return {name: str(Path(name).resolve()) for name in names if bundled(name) is None and Path(name).exists()}
+    return {name: str(Path(name).resolve()) for name in names if bundled(name) is None and _is_here(name)}
+
+
+def _is_here(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except OSError:  # longer than any file's name, say: the engine says what is wrong with it
+        return False
 
 
 def fingerprint(name: str) -> tuple[tuple[str, int, int], ...]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from promptlab.cluster import RayEngine
-from promptlab.cluster.shipping import ShippedSource
+from promptlab.cluster.shipping import ShippedSource, fingerprint, local_sources
 from promptlab.cluster.worker import Worker, WorkerFacts
 from promptlab.engine import NO_PERMISSIONS
 from promptlab.errors import EngineError, InputError, NotFound
@@ -101,3 +101,15 @@ def test_worker_of_two_folders_of_the_same_bytes_names_each_as_asked():
     resolved = worker.resolve(specs, NO_PERMISSIONS)
     assert [each.spec.pipeline.model for each in resolved] == ["/a", "/b", "mini"]
     assert replace(resolved[0].spec.pipeline, model="/b") == resolved[1].spec.pipeline
+
+
+def test_model_whose_name_no_file_can_have_lies_nowhere():
+    """It is refused by the engine, in one line."""
+    assert local_sources([spec_of("x" * 5000), spec_of("a\0b")]) == {}
+
+
+def test_folder_that_cannot_be_looked_at_is_one_line(model, monkeypatch):
+    """Which folder, and why."""
+    monkeypatch.setattr("promptlab.cluster.shipping._files", lambda _: [model / "gone"])
+    with pytest.raises(EngineError, match=r"model cannot be shipped: No such file"):
+        fingerprint(str(model))
