@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from promptlab.errors import EngineError, one_line
+from promptlab.errors import EngineError, InputError, one_line
 from promptlab.lab.context import LabContext
 from promptlab.lab.execution.active_run import RunJob
 from promptlab.lab.execution.events import PromptsTruncated, RunReused, SweepCutShort, SweepStarted, Watch
@@ -109,13 +109,17 @@ def resume(context: LabContext, ref: str | None, *, watch: Watch) -> tuple[RunRe
     if ref is not None:
         run = find_run_or_image(ref, context).run
         if not existing.is_whole(run):
+            if run.origin is not None and run.is_foreign:
+                problem = f"was made by {run.origin.program}, and its picture is gone"
+                raise InputError("run", run.id, problem=problem, hint="promptlab import FILE")
             return _complete(context, [run], watch)
         if not context.locks.busy(run.id):
             _publish_left(context, [run], watch)
         return ()
     owing = notebook.unfinished()
     unfinished = [run_id for run_id in owing if not context.locks.busy(run_id)]
-    completed = _complete(context, [notebook.run(run_id) for run_id in unfinished], watch)
+    runs = [run for run in map(notebook.run, unfinished) if not run.is_foreign]  # which no engine makes
+    completed = _complete(context, runs, watch)
     left = _publish_left(context, notebook.runs(_left_unpublished(context, without=owing)), watch)
     for sweep_id in dict.fromkeys(run.sweep_id for run in (*completed, *left) if run.sweep_id is not None):
         _publish_sweep(context, sweep_id, watch)

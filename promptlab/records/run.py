@@ -134,6 +134,11 @@ class RunRecord:
         return self.status is RunStatus.FINISHED and not self.owed
 
     @property
+    def is_foreign(self) -> bool:
+        """Return whether another program made its images: they can be taken in again, and not made."""
+        return self.origin is not None and self.origin.program != "PromptLab"
+
+    @property
     def made_here(self) -> tuple[ImageRecord, ...]:
         """Return the images that this run made itself: those linked from earlier runs are left out."""
         return tuple(image for image in self.made if image.linked is None)

@@ -232,6 +232,23 @@ def test_import_stopped_before_its_picture_is_recorded_is_completed(lab, tmp_pat
     assert pixel_sha256(read_pixels(lab.workspace.root / taken.run.images[0].path)) == pixel_sha256(pixels)
 
 
+def test_picture_of_another_program_that_is_gone_leaves_the_others_to_resume(lab, tmp_path):
+    """No engine makes it: it is said how it comes back, and what is owed besides is made."""
+    path = tmp_path / "theirs.png"
+    write_png(path, np.full((64, 32, 3), 7, np.uint8), {"parameters": "an owl\nSteps: 5, Seed: 1, Size: 32x64"})
+    (taken,) = lab.maintenance.import_images([str(path)], experiment="e")
+    own = lab.run(SPEC)
+    for run in (taken.run, own):
+        (lab.workspace.root / run.images[0].path).unlink()
+        lab.notebook.owe_images(run.id, [0])
+    (resumed,) = lab.resume()
+    assert (resumed.id, resumed.complete) == (own.id, True)
+    with pytest.raises(InputError, match="its picture is gone; type: promptlab import FILE"):
+        lab.resume(str(taken.run.id))
+    lab.maintenance.import_images([str(path)], experiment="e")
+    assert lab.notebook.run(taken.run.id).complete
+
+
 def test_picture_deleted_is_made_again(lab):
     """Asking for the same run again finds the gap and fills it, and only it."""
     run = lab.run(SPEC)

@@ -129,7 +129,7 @@ def _differences(run: RunRecord, image: ImageRecord, metadata: ImageMetadata) ->
 
 def check_complete(run: RunRecord) -> Iterator[Finding]:
     """Yield what a run lacks that no process is making."""
-    remedy = f"promptlab resume {run.id}"
+    remedy = "promptlab import FILE" if run.is_foreign else f"promptlab resume {run.id}"
     if run.status is RunStatus.RUNNING:
         yield Finding(
             kind=FindingKind.CRASHED, subject=f"run {run.id}", remedy=remedy, run_id=run.id,
