@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, Final
@@ -157,25 +157,49 @@ class WorkerPool:
             PromptLabError: what it raised there.
             EngineError: when the worker is lost.
         """
-        import ray
-        from ray.exceptions import RayError, RayTaskError
+        return self.begin(worker, method, *arguments)()
 
-        try:
-            return ray.get(getattr(self._members[worker].actor, method).remote(*arguments))
-        except RayTaskError as error:
-            raise _error_of(error) from error
-        except RayError as error:
-            raise EngineError(f"worker {worker} was lost: {self._note_loss(worker, error)}") from error
+    def begin(self, worker: str, method: str, *arguments: object) -> Callable[[], Any]:
+        """Call a method of a worker; return what waits for the answer, which raises as :meth:`ask` does."""
+        import ray
+
+        with self._translated(worker):
+            reference = getattr(self._members[worker].actor, method).remote(*arguments)
+
+        def answer() -> Any:
+            with self._translated(worker):
+                return ray.get(reference)
+
+        return answer
+
+    def host(self, worker: str) -> str:
+        """Return the name of the machine that a worker is on, or was."""
+        return self._members[worker].host
+
+    def one_of_each_machine(self) -> list[str]:
+        """Return a worker of each machine, of those that are ready.
+
+        Raises:
+            EngineError: when all were lost since :meth:`open`.
+        """
+        nodes: dict[str, str] = {}
+        for name, facts in self.ready.items():
+            nodes.setdefault(facts.node, name)
+        if not nodes:
+            raise EngineError("no worker is ready: all were lost a moment ago")
+        return list(nodes.values())
 
     def ship(self, sources: Sequence[ShippedSource]) -> None:
-        """Let every worker unpack what it does not have, now and whoever comes later.
+        """Let every worker unpack what it does not have, now and whoever comes later: one of each machine first.
 
         Raises:
             EngineError: when a machine cannot.
         """
         self._shipped.update((source.name, source) for source in sources)
-        for worker in self.ready:
-            self.ask(worker, "receive", sources)
+        firsts = self.one_of_each_machine()
+        for workers in (firsts, [worker for worker in self.ready if worker not in firsts]):
+            for answer in [self.begin(worker, "receive", sources) for worker in workers]:
+                answer()
 
     def give(self, worker: str, requests: Sequence[ImageRequest], permissions: Permissions) -> None:
         """Give a worker a share to make, and follow it."""
@@ -235,6 +259,17 @@ class WorkerPool:
                 with suppress(Exception):
                     ray.kill(member.actor)
             self._connection.close()
+
+    @contextmanager
+    def _translated(self, worker: str) -> Iterator[None]:
+        from ray.exceptions import RayError, RayTaskError
+
+        try:
+            yield
+        except RayTaskError as error:
+            raise _error_of(error) from error
+        except RayError as error:
+            raise EngineError(f"worker {worker} was lost: {self._note_loss(worker, error)}") from error
 
     def _count(self, connection: RayConnection) -> int:
         places = connection.gpus or connection.cpus

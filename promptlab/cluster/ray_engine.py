@@ -75,7 +75,7 @@ class RayEngine:
         if self._ship_models and not pool.is_own:
             self._ship(pool, there.values())
         typed, specs = specs, [with_places(spec, self._places) for spec in specs]
-        first, *others = _one_of_each_machine(pool)
+        first, *others = pool.one_of_each_machine()
         resolved = self._resolved_at(pool, first, specs, permissions)
         if others:
             of_pipeline: dict[PipelineSpec, int] = {}
@@ -83,8 +83,9 @@ class RayEngine:
                 of_pipeline.setdefault(spec.pipeline, place)
             wanted = [resolved[place] for place in of_pipeline.values()]
             asked = [specs[place] for place in of_pipeline.values()]
-            for worker in others:
-                self._check_machine(pool, worker, asked, wanted, permissions)
+            answers = [(worker, pool.begin(worker, "resolve", asked, permissions)) for worker in others]
+            for worker, answer in answers:  # all machines download at once
+                self._check_machine(pool, worker, answer, wanted)
         return tuple(
             replace(one, spec=with_places(one.spec, {there[name]: name for name in there if name in names_of(spec)}))
             for spec, one in zip(typed, resolved, strict=True)
@@ -177,7 +178,7 @@ class RayEngine:
         try:
             found: tuple[ResolvedSpec, ...] = pool.ask(worker, "resolve", specs, permissions)
         except InputError as error:
-            host = pool.ready[worker].host if worker in pool.ready else platform.node()
+            host = pool.host(worker)
             if host == platform.node() or error.value not in self._places.values():
                 raise
             raise self._lacking(host, error) from error
@@ -194,18 +195,17 @@ class RayEngine:
         self,
         pool: WorkerPool,
         worker: str,
-        asked: Sequence[RunSpec],
+        answer: Callable[[], tuple[ResolvedSpec, ...]],
         wanted: Sequence[ResolvedSpec],
-        permissions: Permissions,
     ) -> None:
         """See that the machine of ``worker`` has the weights.
 
         Raises:
             InputError: naming the machine.
         """
-        host = pool.ready[worker].host
+        host = pool.host(worker)
         try:
-            found: tuple[ResolvedSpec, ...] = pool.ask(worker, "resolve", asked, permissions)
+            found = answer()
         except InputError as error:
             raise self._lacking(host, error) from error
         for here, there in zip(wanted, found, strict=True):
@@ -226,11 +226,4 @@ def _identities(resolved: ResolvedSpec) -> Iterator[tuple[str, str | None, str |
 
 
 def _first(pool: WorkerPool) -> str:
-    return next(iter(pool.ready))
-
-
-def _one_of_each_machine(pool: WorkerPool) -> list[str]:
-    nodes: dict[str, str] = {}
-    for name, facts in pool.ready.items():
-        nodes.setdefault(facts.node, name)
-    return list(nodes.values())
+    return pool.one_of_each_machine()[0]

@@ -6,6 +6,8 @@ from dataclasses import replace
 import pytest
 
 from promptlab.cluster import RayEngine
+from promptlab.cluster.connection import RayConnection
+from promptlab.cluster.pool import WorkerPool, _Member
 from promptlab.cluster.shipping import ShippedSource, fingerprint, local_sources
 from promptlab.cluster.worker import Worker, WorkerFacts
 from promptlab.engine import NO_PERMISSIONS
@@ -18,24 +20,35 @@ def spec_of(model):
     return RunSpec(pipeline=PipelineSpec(model=str(model)), variants=(Variant(prompt="a"),), seeds=(1,))
 
 
-class FarPool:
-    """One worker, whose machine has no folder of ours until it was shipped there."""
+class FarPool(WorkerPool):
+    """A worker on each of some machines, which have no folder of ours until it was shipped there."""
 
-    def __init__(self, host, *, is_own=False):
-        self.ready = {"1": WorkerFacts(host=host, node="n", pid=1, versions={})}
-        self.is_own, self.shipped, self.full = is_own, [], False
+    def __init__(self, *hosts, is_own=False):
+        super().__init__(Painter, workers=len(hosts), cluster=None)
+        self._connection = RayConnection(gpus=0, cpus=len(hosts), is_own=is_own, close=lambda: None)
+        self.has, self.asked, self.full = {host: set() for host in hosts}, [], False
+        for number, host in enumerate(hosts, 1):
+            facts = WorkerFacts(host=host, node=host, pid=number, versions={})
+            self._members[str(number)] = _Member(None, facts=facts, host=host)
 
-    def open(self):
-        pass
+    def begin(self, worker, method, *arguments):
+        self.asked.append(f"begin {worker}")
+        host = self.host(worker)
 
-    def ship(self, sources):
+        def answer():
+            self.asked.append(f"wait {worker}")
+            return getattr(self, f"_{method}")(host, *arguments)
+
+        return answer
+
+    def _receive(self, host, sources):
         if self.full:
             raise EngineError("No space left on device")
-        self.shipped += [source.name for source in sources]
+        self.has[host].update(source.name for source in sources)
 
-    def ask(self, worker, method, specs, permissions):
+    def _resolve(self, host, specs, permissions):
         for spec in specs:
-            if spec.pipeline.model not in self.shipped:
+            if spec.pipeline.model not in self.has[host]:
                 raise NotFound("model", spec.pipeline.model, hint="promptlab models")
         return Painter().resolve(specs, permissions=permissions)
 
@@ -81,8 +94,10 @@ def test_folder_that_could_not_be_shipped_is_shipped_when_it_is_asked_for_again(
         engine.resolve([spec_of(model)])
     pool.full = False
     engine.resolve([spec_of(model)])
-    engine.resolve([spec_of(model)])
-    assert pool.shipped == [str(model)]
+    assert pool.has == {"far": {str(model)}}
+    pool.has["far"].remove(str(model))
+    with pytest.raises(InputError):
+        engine.resolve([spec_of(model)])
 
 
 def test_folder_is_not_shipped_to_the_machine_that_it_lies_on(model):
@@ -90,7 +105,25 @@ def test_folder_is_not_shipped_to_the_machine_that_it_lies_on(model):
     pool = FarPool(platform.node(), is_own=True)
     with pytest.raises(NotFound):
         engine_on(pool, ship_models=True).resolve([spec_of(model)])
-    assert pool.shipped == []
+    assert not pool.has[platform.node()]
+
+
+def test_machines_are_asked_at_once(model):
+    """Each may download a model, or unpack one: that takes as long as the slowest of them."""
+    pool = FarPool("far", "near", "away")
+    engine_on(pool, ship_models=True).resolve([spec_of(model)])
+    ship, first, others = pool.asked[:6], pool.asked[6:8], pool.asked[8:]
+    assert ship == ["begin 1", "begin 2", "begin 3", "wait 1", "wait 2", "wait 3"]
+    assert first == ["begin 1", "wait 1"]
+    assert others == ["begin 2", "begin 3", "wait 2", "wait 3"]
+
+
+def test_second_machine_without_the_folder_is_named(model):
+    """The first has it."""
+    pool = FarPool("far", "near")
+    pool.has["far"].add(str(model))
+    with pytest.raises(InputError, match="does not exist on the machine near"):
+        engine_on(pool).resolve([spec_of(model)])
 
 
 def test_worker_of_two_folders_of_the_same_bytes_names_each_as_asked():
