@@ -18,14 +18,15 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from promptlab.cluster.connection import RayConnection, connect
+from promptlab.cluster.messages import Message, ShareEnded, ShareEvents, ShareFailed, WorkerGone, WorkerReady
 from promptlab.cluster.shipping import ShippedSource
 from promptlab.cluster.versions import other_versions
 from promptlab.cluster.worker import Worker, WorkerFacts
-from promptlab.engine import Engine, EngineEvent, Permissions
+from promptlab.engine import Engine, Permissions
 from promptlab.errors import EngineError, InputError, PromptLabError, one_line, ref_value
 from promptlab.plan import ImageRequest
 
-__all__ = ["Message", "ShareEnded", "ShareEvents", "ShareFailed", "WorkerGone", "WorkerPool", "WorkerReady"]
+__all__ = ["WorkerPool"]
 
 IN_FLIGHT: Final = 32
 AHEAD: Final = 2
@@ -38,48 +39,6 @@ _ANSWERED: Final = 300.0
 
 _TRIES: Final = 5
 """Times that a worker may be gone without having made anything before it is left out."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerReady:
-    """Says that a worker can be given shares."""
-
-    worker: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerGone:
-    """Says that a worker was lost; ``reason`` as Ray tells it. ``for_good`` where it does not come back."""
-
-    worker: str
-    reason: str
-    for_good: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ShareEvents:
-    """Hands over what happened in a share."""
-
-    worker: str
-    events: list[EngineEvent]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShareEnded:
-    """Says that a worker makes no more of its share."""
-
-    worker: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ShareFailed:
-    """Says that a worker's engine raised an error."""
-
-    worker: str
-    error: PromptLabError
-
-
-Message = WorkerReady | WorkerGone | ShareEvents | ShareEnded | ShareFailed
 
 
 @dataclass(slots=True, eq=False)

@@ -15,15 +15,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from promptlab.cluster.dealer import LOSSES, Dealer, work_items
-from promptlab.cluster.pool import (
-    Message,
-    ShareEnded,
-    ShareEvents,
-    ShareFailed,
-    WorkerGone,
-    WorkerPool,
-    WorkerReady,
-)
+from promptlab.cluster.messages import Message, ShareEnded, ShareEvents, ShareFailed, WorkerGone, WorkerReady
+from promptlab.cluster.pool import WorkerPool
 from promptlab.cluster.worker_states import WorkerStates
 from promptlab.engine import (
     DevicesDiffer,

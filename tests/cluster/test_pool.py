@@ -6,16 +6,8 @@ import pytest
 from ray.exceptions import RayError
 
 from promptlab.cluster.connection import RayConnection, _home, _started
-from promptlab.cluster.pool import (
-    ShareEnded,
-    ShareEvents,
-    ShareFailed,
-    WorkerGone,
-    WorkerPool,
-    WorkerReady,
-    _Member,
-    _why,
-)
+from promptlab.cluster.messages import ShareEnded, ShareEvents, ShareFailed, WorkerGone, WorkerReady
+from promptlab.cluster.pool import WorkerPool, _Member, _why
 from promptlab.cluster.ray_generation import RayGeneration
 from promptlab.cluster.worker import WorkerFacts
 from promptlab.engine import NO_PERMISSIONS, ImageDone, WorkerLost, WorkerRefused
