@@ -149,7 +149,9 @@ class WorkerPool:
         return list(nodes.values())
 
     def ship(self, sources: Sequence[ShippedSource]) -> None:
-        """Let every worker unpack what it does not have, now and whoever comes later: one of each machine first.
+        """Let every worker unpack what it does not have, now and whoever comes later.
+
+        One of each machine is first: the others find it there.
 
         Raises:
             EngineError: when a machine cannot.
@@ -242,7 +244,7 @@ class WorkerPool:
         return self._workers
 
     def _wait_for_workers(self) -> None:
-        """Wait for the first worker, and a moment, once, for the others; leave out for now who comes later."""
+        """Wait for the first worker, and once a moment for the others; leave out who comes later."""
         until = time.monotonic() + _ANSWERED
         while len(self.ready) + len(self.refused) < self.size:
             if self.ready:

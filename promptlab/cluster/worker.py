@@ -132,7 +132,7 @@ class Worker:
             self._generation.cancel()
 
     def _names(self, spec: RunSpec) -> Mapping[str, str]:
-        """Return what ``spec`` calls the places that its weights lie at: two sources of the same bytes lie at one."""
+        """Return what ``spec`` calls the places of its weights: two sources of the same bytes lie at one."""
         return {self._places[name]: name for name in names_of(spec) if name in self._places}
 
     def _warm(self) -> Engine:
