@@ -118,8 +118,8 @@ def resume(context: LabContext, ref: str | None, *, watch: Watch) -> tuple[RunRe
         return ()
     owing = notebook.unfinished()
     unfinished = [run_id for run_id in owing if not context.locks.busy(run_id)]
-    runs = [run for run in map(notebook.run, unfinished) if not run.is_foreign]  # which no engine makes
-    completed = _complete(context, runs, watch)
+    owed = [run for run in map(notebook.run, unfinished) if not run.is_foreign]  # which no engine makes
+    completed = _complete(context, owed, watch)
     left = _publish_left(context, notebook.runs(_left_unpublished(context, without=owing)), watch)
     for sweep_id in dict.fromkeys(run.sweep_id for run in (*completed, *left) if run.sweep_id is not None):
         _publish_sweep(context, sweep_id, watch)
