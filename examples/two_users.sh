@@ -18,6 +18,9 @@ mlflow_port=$(free_port)
 ray_port=$(free_port)
 export RAY_TMPDIR="${TMPDIR:-/tmp}/two-users-$$"   # the paths of Ray's sockets must be short
 mkdir -p "$RAY_TMPDIR" "$folder/notebook"
+# Whoever reaches a cluster can run programs on it, and this one listens at all addresses: it asks for a token
+RAY_AUTH_TOKEN=$("$programs/python" -c 'import secrets; print(secrets.token_hex(32))')
+export RAY_AUTH_MODE=token RAY_AUTH_TOKEN
 export RAY_USAGE_STATS_ENABLED=0 RAY_worker_niceness=0 MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
 
 started=
