@@ -27,6 +27,12 @@ def test_page_first_address_gives_a_cookie_and_goes_away(idle_page):
     assert elsewhere.headers["location"] == "/evil.example/"
 
 
+@pytest.mark.parametrize("other", ['theme={"dark": true}', "said=two words", "path=/", "=", "a"])
+def test_page_cookie_is_found_among_those_of_other_programs(idle_page, other):
+    """All ports of a machine share their cookies, and some programs' are not as the standard has them."""
+    assert idle_page.ask("GET", "/api/state", cookie=f"{other}; {idle_page.cookie}; {other}").status == 200
+
+
 @pytest.mark.parametrize("token", ["", "wrong", "é"])
 def test_page_wrong_token_gives_no_cookie(idle_page, token):
     """And says what to type."""
