@@ -19,6 +19,10 @@ from typing import Any, Final
 __all__ = ["EventLog"]
 
 _KEPT: Final = 2000
+_ROOM: Final = 16 * 2**20
+"""Bytes of the events that are kept: one that tells a run of a thousand images has half a megabyte."""
+
+_DIGITS: Final = 15
 _PASSING: Final = frozenset({"progress", "queue"})
 """Events that later ones of the same name make old: they are not repeated to who comes back."""
 
@@ -32,8 +36,11 @@ class EventLog:
     def __init__(self) -> None:
         self._origin: Final = secrets.token_hex(4)
         self._lock = threading.Lock()
-        self._kept: deque[tuple[int, bytes]] = deque(maxlen=_KEPT)
-        self._number = 0
+        self._kept: deque[tuple[int, bytes]] = deque()
+        self._number = self._size = 0
+        self._forgotten = 0
+        """The number of the last event that is not kept any more."""
+
         self._passing: dict[str, tuple[int, bytes]] = {}
         self._waiting: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
         self._closed = False
@@ -48,11 +55,11 @@ class EventLog:
         said = _line(name, data)
         with self._lock:
             self._number += 1
-            line = f"id: {self._origin}-{self._number}\n".encode() + said
+            line = self._id(self._number) + said
             if name in _PASSING:
                 self._passing[name] = self._number, line
             else:
-                self._kept.append((self._number, line))
+                self._keep(line)
             self._wake()
 
     def close(self) -> None:
@@ -75,12 +82,12 @@ class EventLog:
             self._waiting[woken] = loop
             heard = self._begin(last_id)
         try:
-            yield b"retry: 1000\n\n" + _line(*first())
-            if heard is None:
-                yield b"event: reset\ndata: {}\n\n"
-                heard = self._number
+            yield b"retry: 1000\n\n" + (b"" if heard is None else self._id(heard)) + _line(*first())
             while not self._closed:
                 woken.clear()
+                if heard is None or heard < self._forgotten:  # it is not kept any more, or who listens is too slow
+                    heard = self._number
+                    yield self._id(heard) + _line("reset", {})
                 fresh = self._after(heard)
                 for _, line in fresh:
                     yield line
@@ -100,11 +107,19 @@ class EventLog:
         if last_id is None:
             return self._number
         origin, _, number = last_id.partition("-")
-        oldest = self._kept[0][0] if self._kept else self._number + 1
-        if origin != self._origin or not number.isdigit():
+        if origin != self._origin or not (number.isascii() and number.isdigit() and len(number) <= _DIGITS):
             return None
-        complete = int(number) + 1 >= oldest or len(self._kept) < _KEPT
-        return int(number) if complete and int(number) <= self._number else None
+        return int(number) if self._forgotten <= int(number) <= self._number else None
+
+    def _id(self, number: int) -> bytes:
+        return f"id: {self._origin}-{number}\n".encode()
+
+    def _keep(self, line: bytes) -> None:
+        self._kept.append((self._number, line))
+        self._size += len(line)
+        while len(self._kept) > _KEPT or (self._size > _ROOM and len(self._kept) > 1):
+            self._forgotten, oldest = self._kept.popleft()
+            self._size -= len(oldest)
 
     def _after(self, number: int) -> list[tuple[int, bytes]]:
         with self._lock:
