@@ -23,7 +23,7 @@ _ROOM: Final = 16 * 2**20
 """Bytes of the events that are kept: one that tells a run of a thousand images has half a megabyte."""
 
 _DIGITS: Final = 15
-_PASSING: Final = frozenset({"progress", "queue"})
+_PASSING: Final = frozenset({"planned", "progress", "queue"})
 """Events that later ones of the same name make old: they are not repeated to who comes back."""
 
 _ALIVE: Final = 15.0

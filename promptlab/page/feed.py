@@ -23,7 +23,7 @@ from promptlab.page.event_log import EventLog
 from promptlab.page.job_view import JobView, heard_event
 from promptlab.page.shapes import image_shape
 from promptlab.page.workspace_changes import WorkspaceChanges
-from promptlab.records import RunRecord
+from promptlab.records import ImageRecord, RunRecord
 from promptlab.serving.jobs import Job
 from promptlab.serving.lab_server import LabServer
 
@@ -45,6 +45,7 @@ class Feed:
         is_mine: whether a job is of the page's workspace.
         shape: writes a run as it is in the database now, or was begun.
         hidden: whether a job is one that pages do not show.
+        changed: told when another process has changed something.
     """
 
     def __init__(
@@ -56,12 +57,14 @@ class Feed:
         is_mine: Callable[[Job], bool],
         shape: Callable[[RunRecord | int], Mapping[str, Any] | None],
         hidden: Callable[[Job], bool],
+        changed: Callable[[], None],
     ) -> None:
         self._server, self._log, self._changes = server, log, changes
-        self._is_mine, self._shape, self._hidden = is_mine, shape, hidden
+        self._is_mine, self._shape, self._hidden, self._changed = is_mine, shape, hidden, changed
         self._heard: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._views: dict[str, JobView] = {}
-        self._told_progress = 0.0
+        self._told_jobs: list[dict[str, Any]] = []
+        self._told_progress = self._looked = 0.0
         self._thread = threading.Thread(target=self._work, name="page-feed", daemon=True)
 
     def start(self) -> None:
@@ -97,25 +100,30 @@ class Feed:
 
     def _work(self) -> None:
         while True:
-            try:
+            with suppress(Empty):
                 heard = self._heard.get(timeout=_LOOK_EVERY)
-            except Empty:
-                self._look()
-                continue
-            if heard is None:
-                return
-            try:
-                heard()
-            except PromptLabError as error:  # the database is away for a moment: later events say it again
-                _log.info("a page was not told: %s", error)
-            except Exception:  # noqa: BLE001 - one event that is not understood must not end the hearing of all others
-                _log.exception("a page was not told")
+                if heard is None:
+                    return
+                self._take(heard)
+            if time.monotonic() - self._looked >= _LOOK_EVERY:  # also while a job has something to tell all the time
+                self._take(self._look)
+
+    def _take(self, heard: Callable[[], None]) -> None:
+        try:
+            heard()
+        except PromptLabError as error:  # the database is away for a moment: later events say it again
+            _log.info("a page was not told: %s", error)
+        except Exception:  # noqa: BLE001 - one event that is not understood must not end the hearing of all others
+            _log.exception("a page was not told")
 
     def _meet(self, job: Job) -> None:
         self._views.setdefault(job.id, JobView(job, mine=self._is_mine(job)))
 
     def _tell_queue(self) -> None:
-        self._log.tell("queue", {"jobs": self.jobs()})
+        jobs = self.jobs()
+        if jobs != self._told_jobs:  # a plan, which is not shown, came and went: a page that hears of it plans anew
+            self._told_jobs = jobs
+            self._log.tell("queue", {"jobs": jobs})
         self._look()
 
     def _hear(self, job: Job, line: Mapping[str, Any]) -> None:
@@ -129,19 +137,24 @@ class Feed:
     def _tell(self, view: JobView, event: Event) -> None:
         match event:
             case RunStarted(run=run):
-                self._log.tell("run", self._shape(run) or {})
+                self._tell_run(run)
             case ImageStored(image=image):
-                owner = view.runs.get(image.run_id)
-                if owner is None:  # it was begun before this page was opened
-                    self._log.tell("run", self._shape(image.run_id) or {})
-                else:
-                    shape = image_shape(replace(image, parent=owner.images[image.position].parent))
-                    self._log.tell("image", {"job": view.job.id, "run": image.run_id, "image": shape})
+                self._tell_image(view, image)
         passing = isinstance(event, StepDone | ImageStarted)
         now = time.monotonic()
         if not passing or now - self._told_progress >= _PROGRESS_EVERY:
             self._told_progress = now
             self._log.tell("progress", view.shape(0))
+
+    def _tell_image(self, view: JobView, image: ImageRecord) -> None:
+        shape, owner = image_shape(image), view.runs.get(image.run_id)
+        if owner is not None:
+            shape = image_shape(replace(image, parent=owner.images[image.position].parent))
+        else:  # it was begun before this page was opened: it is told once, and with it what its images came from
+            del shape["parent"]
+            if view.join(image.run_id):
+                self._tell_run(image.run_id)
+        self._log.tell("image", {"job": view.job.id, "run": image.run_id, "image": shape})
 
     def _end(self, view: JobView, line: Mapping[str, Any]) -> None:
         del self._views[view.job.id]
@@ -149,15 +162,20 @@ class Feed:
             return
         self._changes.know(view.run_ids)  # what this job wrote is told here
         for run_id in view.run_ids:
-            shape = self._shape(run_id)
-            if shape is not None:
-                self._log.tell("run", shape)
+            self._tell_run(run_id)
         self._log.tell("ended", view.ended(line))
 
+    def _tell_run(self, run: RunRecord | int) -> None:
+        shape = self._shape(run)
+        if shape is not None:
+            self._log.tell("run", shape)
+
     def _look(self) -> None:
+        self._looked = time.monotonic()
         if not self._log.is_heard:
             return
         with suppress(PromptLabError):
             busy = {run_id for view in self._views.values() for run_id in view.run_ids}
             if changed := self._changes.look() - busy:
+                self._changed()
                 self._log.tell("changed", {"runs": sorted(changed)[-1000:]})

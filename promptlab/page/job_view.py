@@ -26,7 +26,7 @@ from promptlab.records import RunRecord
 from promptlab.serving.jobs import Job
 from promptlab.wire import decode
 
-__all__ = ["JobView", "Outcome", "heard_event"]
+__all__ = ["JobView", "Outcome", "failure_of", "heard_event"]
 
 Outcome = Literal["done", "stopped", "failed"]
 
@@ -43,6 +43,16 @@ def heard_event(line: Mapping[str, Any]) -> Event | None:
     return event
 
 
+def failure_of(line: Mapping[str, Any]) -> PromptLabError | None:
+    """Return why a job failed, as its last line tells; None where it did not."""
+    if "error" in line:
+        return from_dict(line["error"])
+    if "unexpected" in line:
+        told = line["unexpected"]
+        return PromptLabError(f"unexpected {told['type']}: {told['message']}")
+    return None
+
+
 class JobView:
     """Follows one job.
 
@@ -55,6 +65,7 @@ class JobView:
         self.runs: dict[int, RunRecord] = {}
         self.stopping = False
         self._reused: set[int] = set()
+        self._joined: set[int] = set()
         self._made = 0
         self._images: int | None = None
         self._step = self._steps = 0
@@ -89,10 +100,16 @@ class JobView:
             self._images = self._images if sweeping else (self._images or 0) + len(run.images)
         self.runs[run.id] = run
 
+    def join(self, run_id: int) -> bool:
+        """Take note of a run that it began before it was followed; say whether that was not known yet."""
+        known = run_id in self._joined
+        self._joined.add(run_id)
+        return not known
+
     @property
     def run_ids(self) -> tuple[int, ...]:
         """Return the runs that it makes, or found there."""
-        return tuple(sorted(self.runs.keys() | self._reused))
+        return tuple(sorted(self.runs.keys() | self._reused | self._joined))
 
     def shape(self, place: int) -> dict[str, Any]:
         """Return it as a page reads it.
@@ -118,22 +135,16 @@ class JobView:
 
     def ended(self, line: Mapping[str, Any]) -> dict[str, Any]:
         """Return what came of it, told by its last line."""
-        outcome: Outcome = "done"
-        error: dict[str, Any] | None = None
+        failure = failure_of(line)
+        outcome: Outcome = "done" if failure is None else "failed"
         if "interrupted" in line or "closed" in line:
             outcome = "stopped"
-        elif "error" in line:
-            outcome, error = "failed", error_shape(from_dict(line["error"]))
-        elif "unexpected" in line:
-            told = line["unexpected"]
-            outcome = "failed"
-            error = error_shape(PromptLabError(f"unexpected {told['type']}: {told['message']}"))
         return {
             "job": self.job.id,
             "outcome": outcome,
             "runs": list(self.run_ids),
             "verdicts": self._verdicts(line) if self.job.request.verb == "verify" else [],
-            "error": error,
+            "error": None if failure is None else error_shape(failure),
         }
 
     @staticmethod

@@ -7,14 +7,18 @@ late. The engine that is asked imports what it needs meanwhile, so that the firs
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from itertools import chain
+from typing import Any, Final, TypeVar
 
 from promptlab import __version__
-from promptlab.errors import PromptLabError, from_dict
+from promptlab.errors import PromptLabError
+from promptlab.page.job_view import failure_of
+from promptlab.page.page_request import PageRequest
 from promptlab.page.shapes import error_shape
 from promptlab.page.typed_command import Carried
 from promptlab.page.typed_settings import form_settings
@@ -31,6 +35,9 @@ _PATIENCE: Final = 0.4
 
 _MOST_IMAGES: Final = 20_000
 """Images above which the engine is not asked while one types."""
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
 _REMEMBERED: Final = 20
 _SHOWN_VARIANTS: Final = 60
@@ -51,14 +58,21 @@ class LivePlanner:
     Args:
         make_job: makes a job of a verb and its arguments.
         pace: seconds an image took lately, for as long as the engine has not been asked.
+        told: told when the engine has answered.
     """
 
     def __init__(
-        self, server: LabServer, make_job: Callable[[str, Mapping[str, Any]], Job], pace: Callable[[], float | None]
+        self,
+        server: LabServer,
+        make_job: Callable[[str, Mapping[str, Any]], Job],
+        *,
+        pace: Callable[[], float | None],
+        told: Callable[[], None],
     ) -> None:
-        self._server, self._make_job, self._pace = server, make_job, pace
+        self._server, self._make_job, self._pace, self._told = server, make_job, pace, told
         self._lock = threading.Lock()
         self._settled: OrderedDict[tuple[RunSpec, ...], Settled] = OrderedDict()
+        self._drawn: OrderedDict[str, Carried] = OrderedDict()
         self._asked: Job | None = None
         self._ids: set[str] = set()
 
@@ -70,6 +84,22 @@ class LivePlanner:
         """Forget what is there already: images were made."""
         with self._lock:
             self._settled.clear()
+
+    def drawn(self, request: PageRequest, carry: Callable[[], Carried]) -> Carried:
+        """Return what a request asks for, with the seeds that were drawn when it was planned first.
+
+        With others each time, no answer of the engine's would be to what is asked next.
+        """
+        if not any("random" in text.lower() for text in chain([request.seeds], *request.settings.values())):
+            return carry()
+        key = json.dumps(request.to_json())
+        with self._lock:
+            found = self._drawn.get(key)
+        if found is None:
+            found = carry()
+            with self._lock:
+                _remember(self._drawn, key, found)
+        return found
 
     def settled(self, specs: Sequence[RunSpec]) -> Settled | None:
         """Return what the engine says of ``specs``; None where it has no time, or not said it yet."""
@@ -101,19 +131,24 @@ class LivePlanner:
     def _hear(self, key: tuple[RunSpec, ...], line: Mapping[str, Any], answered: threading.Event) -> None:
         if "event" in line:
             return
-        settled = None
+        failure = failure_of(line)
+        settled = None if failure is None else Settled(error=failure)
         if "result" in line:
             plan: Plan = decode(Plan, line["result"], theirs=__version__)
             settled = Settled(plan=plan)
-        elif "error" in line:
-            settled = Settled(error=from_dict(line["error"]))
         with self._lock:
             self._asked = None
             if settled is not None:
-                self._settled[key] = settled
-                if len(self._settled) > _REMEMBERED:
-                    self._settled.popitem(last=False)
+                _remember(self._settled, key, settled)
         answered.set()
+        if settled is not None:
+            self._told()
+
+
+def _remember(kept: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:
+    kept[key] = value
+    if len(kept) > _REMEMBERED:
+        kept.popitem(last=False)
 
 
 def plan_shape(carried: Carried, planner: LivePlanner) -> dict[str, Any]:

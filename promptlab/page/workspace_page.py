@@ -62,10 +62,10 @@ class WorkspacePage:
             self._database.prepare()
         self.log = EventLog()
         self.files = PictureFiles(self._database, self.workspace)
-        self._planner = LivePlanner(server, self._job, self._pace)
+        self._planner = LivePlanner(server, self._job, pace=self._pace, told=lambda: self.log.tell("planned", {}))
         self._feed = Feed(
             server, self.log, WorkspaceChanges(self._database), is_mine=self._is_mine, shape=self._begun_or_stored,
-            hidden=self._planner.is_own,
+            hidden=self._planner.is_own, changed=self._planner.forget,
         )  # fmt: skip
         self.ratings = PageRatings(self._open_lab, self.log, told=self._feed.know, submit=self._sync_later)
 
@@ -124,7 +124,7 @@ class WorkspacePage:
             request = read_request(plain)
             source = self._source(request)
             command = typed_command(request, source)
-            carried = carried_out(command, source, self.workspace.root)
+            carried = self._planner.drawn(request, lambda: carried_out(command, source, self.workspace.root))
             return plan_shape(carried, self._planner) | {"command": self._spelled(command)}
         except PromptLabError as error:
             return {

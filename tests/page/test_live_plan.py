@@ -1,5 +1,7 @@
 """What a page says of a request while it is typed."""
 
+from promptlab.page.job_view import failure_of
+
 
 def plan(page, **request):
     return page.post("/api/plan", {"prompt": "a {red|blue} fox", "seeds": "0-3", **request}).json
@@ -36,6 +38,30 @@ def test_plan_knows_what_is_there_and_what_is_cut(page):
     assert settled(page, prompt="a red fox", seeds="0-1")["known"] == 2
     after = settled(page, prompt="a red fox", seeds="0-3", settings={"batch_size": ["2"]})
     assert (after["known"], after["images"]) == (2, 4)
+
+
+def test_plan_of_drawn_seeds_is_of_the_same_seeds_each_time(page):
+    """Else the engine's answer would be to others, and it would be asked without end; what is made draws its own."""
+    first = settled(page, seeds="random:3")
+    assert (first["seeds_count"], first["known"]) == (3, 0)
+    assert plan(page, seeds="random:3")["seeds"] == first["seeds"]
+    assert page.made({"prompt": "a fox", "seeds": "random:3"})["seeds"] != first["seeds"]
+
+
+def test_plan_moves_no_queue_that_is_shown(page):
+    """A page that hears of the queue plans anew: it would be told of its own plan without end."""
+    with page.events() as events:
+        plan(page)
+        names = [name for name, _ in page.until(events, "planned")]
+    assert names == ["queue", "planned"]
+
+
+def test_plan_that_ended_unexpectedly_has_failed():
+    """It is said, and not asked for again at once."""
+    assert str(failure_of({"unexpected": {"type": "KeyError", "message": "'x'", "trace": ""}})) == (
+        "unexpected KeyError: 'x'"
+    )
+    assert failure_of({"result": {}}) is None
 
 
 def test_plan_of_a_sweep_counts_its_runs(page):

@@ -4,13 +4,17 @@ from urllib.parse import quote
 
 import numpy as np
 
+from promptlab.cli.command_line import command_line
+from promptlab.cli.spelling import option_of
 from promptlab.images.png import write_png
 from promptlab.lab import Lab
 from promptlab.lab.history.prompt_edit import PromptEdit
+from promptlab.page.page_server import PageServer
+from promptlab.serving.messages import PageOrder
 from promptlab.specs import PipelineSpec, RunSpec, Variant
 from promptlab.testing import Painter
 from tests.images.foreign import samples
-from tests.page.serving import page_of
+from tests.page.serving import Page, page_of
 
 FOX = RunSpec(pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="a red fox"),), seeds=(0, 1))
 
@@ -41,6 +45,37 @@ def test_page_tells_what_another_process_does(page, workspace):
         lab.ratings.rate(["1/1"], 5, tell=False)
         while page.get("/api/runs/1").json["images"][1]["stars"] != 5:
             page.until(events, "changed")
+
+
+def test_page_tells_what_another_process_does_while_pictures_are_made(page, workspace, painter):
+    """Also where the job under way has something to tell all the time."""
+    painter.seconds = 0.2
+    with page.events() as events:
+        job = page.post("/api/jobs", {"prompt": "a fox", "seeds": "0-99"}).json["job"]
+        page.until(events, "image")
+        Lab(workspace, engine=Painter()).run(FOX)
+        name, told = page.until(events, "changed", "ended")[-1]
+        assert (name, told) == ("changed", {"runs": [2]})
+        page.delete(f"/api/jobs/{job}")
+        page.until(events, "ended", job=job)
+
+
+def test_page_opened_while_a_run_is_made_is_told_of_it_once(page, workspace, painter):
+    """The run as it is by then, each image that comes, and the run as it ended."""
+    painter.seconds = 0.2
+    order = PageOrder(workspace=workspace.root, database=workspace.database_url, port=0)
+    with page.events() as events:
+        job = page.post("/api/jobs", {"prompt": "a fox", "seeds": "0-7"}).json["job"]
+        page.until(events, "image")
+        with PageServer(command_line, option_of).opened(order, page.server) as opened:
+            later = Page(opened.address, page.server)
+            with later.events() as heard_later:
+                heard = later.until(heard_later, "ended", job=job)
+    runs = [data for name, data in heard if name == "run"]
+    assert [run["status"] for run in runs] == ["RUNNING", "FINISHED"]
+    images = [data["image"] for name, data in heard if name == "image"]
+    assert images
+    assert all("parent" not in image for image in images)
 
 
 def test_page_server_started_anew_is_the_same_page(workspace, painter, our_tables, tmp_path):
