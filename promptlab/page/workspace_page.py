@@ -40,6 +40,9 @@ __all__ = ["WorkspacePage"]
 
 _IMAGES_LISTED: Final = 64
 _IMAGES_OF_ONE: Final = 1000
+_LONGEST_NAME: Final = 200
+"""Bytes of the name of a file that was dropped: file systems have room for 255."""
+
 _PICTURES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 
 
@@ -284,5 +287,6 @@ def _no_engine() -> NoReturn:
 
 def _file_name(name: str) -> str:
     """Return a name for a file that was dropped: no folder, and an ending that pictures have."""
-    plain = PurePath(name.replace("\\", "/")).name.strip().lstrip(".")[-100:]
+    shown = "".join(filter(str.isprintable, PurePath(name.replace("\\", "/")).name)).encode("utf-8", "replace")
+    plain = shown[-_LONGEST_NAME:].decode("utf-8", "ignore").strip().lstrip(".")
     return plain if PurePath(plain).suffix.lower() in _PICTURES else f"{plain or 'picture'}.png"

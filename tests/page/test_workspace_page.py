@@ -114,7 +114,7 @@ def test_page_picture_of_another_program_is_imported_with_its_losses(page, tmp_p
     assert found["request"]["parent"] == {"run": 1, "position": 0}
     assert found["request"]["seeds"] == "965400086"
     assert page.get("/api/runs/1").json["name"] == "ünï cödé.PNG"
-    for name in ("", "no ending", "..", "/etc/passwd", "a" * 300):
+    for name in ("", "no ending", "..", "/etc/passwd", "a" * 300, quote("戦" * 120), "a%00b.png", "a%0Ab.jpg"):
         assert page.post("/api/import", file.read_bytes(), **{"X-Filename": name}).json["new"] is False
 
 
