@@ -1,7 +1,7 @@
 // Blocks of pictures that are elements only near the window, so that thousands cost what a screenful costs.
 
 import { css, el } from "./viewer/elements.js";
-import { cellOf } from "./cells.js";
+import { cellOf, drop } from "./cells.js";
 import { askRest } from "./runs.js";
 
 const GAP = 10, NOTE = 24, AT_ONCE = 48;
@@ -44,11 +44,16 @@ export function fillBlock(block) {
 }
 
 function emptyBlock(block) {
-  if (!block.contains(document.activeElement)) block.replaceChildren();
+  if (block.contains(document.activeElement)) return;
+  drop(block.children);
+  block.replaceChildren();
 }
 
 export function forget(blocks) {
-  for (const block of blocks) near.unobserve(block);
+  for (const block of blocks) {
+    near.unobserve(block);
+    drop(block.children);
+  }
 }
 
 // The block in which a picture stands, filled.

@@ -65,6 +65,11 @@ export function redraw(image) {
   if (focused) cell.firstChild.focus({ preventScroll: true });
 }
 
+// Cells that are no elements of the page any more.
+export function drop(cells) {
+  for (const cell of cells) if (shown.get(cell.dataset.ref) === cell) shown.delete(cell.dataset.ref);
+}
+
 export const cellAt = (ref) => { const cell = shown.get(ref); return cell?.isConnected ? cell : null; };
 
 export const currentRef = () => current.ref;
