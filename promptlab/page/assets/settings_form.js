@@ -67,23 +67,22 @@ function choiceField(row) {
   const read = () => [...chosen(), ...(other.value.trim() ? [other.value.trim()] : [])];
   const say = () => { summary.textContent = read().join(", ") || (hint ? `${hint}` : "the model's own"); summary.classList.toggle("set", read().length > 0); };
   const told = () => { say(); changed(); };
-  const offer = (choices) => {
-    const kept = read();
-    boxes.replaceChildren(...choices.map((choice) => {
-      const { name, title: why = "", own = false } = typeof choice === "string" ? { name: choice } : choice;
-      const box = el("input", { type: "checkbox", value: name, onchange: told });
-      box.checked = kept.includes(name);
-      return el("label", { title: why }, box, name, own ? el("small", {}, "its own") : null);
-    }));
-    say();
-  };
-  offer(row.choices ?? []);
   const write = (texts) => {
     const some = [...boxes.querySelectorAll("input")];
     for (const box of some) box.checked = texts.includes(box.value);
     other.value = texts.filter((text) => !some.some((box) => box.value === text)).join(", ");
     say();
   };
+  const offer = (choices) => { // what was chosen stays, also where it is not offered any more
+    const kept = read();
+    boxes.replaceChildren(...choices.map((choice) => {
+      const { name, title: why = "", own = false } = typeof choice === "string" ? { name: choice } : choice;
+      const box = el("input", { type: "checkbox", value: name, onchange: told });
+      return el("label", { title: why }, box, name, own ? el("small", {}, "its own") : null);
+    }));
+    write(kept);
+  };
+  offer(row.choices ?? []);
   const details = el("details", { class: "values" }, summary, list);
   return {
     node: el("div", { class: "field", role: "group", "aria-label": title(row) }, el("span", {}, title(row)), details),
@@ -95,9 +94,9 @@ function choiceField(row) {
 const title = (row) => row.name.replaceAll("_", " ");
 
 // The model has said what it can do and what it does by itself.
-export function offerModel({ schedulers, defaults = {} }) {
+export function offerModel({ schedulers, defaults }) {
   if (schedulers) fields.get("scheduler")?.offer?.(schedulers);
-  for (const [name, field] of fields) field.hint(defaults[name]);
+  if (defaults) for (const [name, field] of fields) field.hint(defaults[name]);
 }
 
 export function readSettings() {
