@@ -45,7 +45,8 @@ class Answer:
 class Page:
     """A page as a browser sees it that has opened its first address: ``page.get("/api/state").json``."""
 
-    def __init__(self, address: PageAddress, server: LabServer):
+    def __init__(self, address: PageAddress, server: LabServer, show_mlflow=None):
+        self.show_mlflow = show_mlflow
         self.where, self.server, self.url = address, server, address.url
         self.address = address.first()
         opened = self.ask("GET", f"/?token={address.token}", cookie=None)
@@ -135,7 +136,8 @@ def page_of(workspace, engine, *, port=0, token=None, assets=ASSETS, mlflow_url=
     with ExitStack() as open_now:
         server = open_now.enter_context(working(LabServer(lambda: engine, keep_alive=5)))
         pages = PageServer(command_line, option_of, assets=assets)
-        yield Page(open_now.enter_context(pages.opened(order, server)).address, server)
+        opened = open_now.enter_context(pages.opened(order, server))
+        yield Page(opened.address, server, opened.show_mlflow)
 
 
 def main():

@@ -237,6 +237,67 @@ def test_page_several_values_of_a_setting_are_a_sweep(opened, served):
 
 
 @pytest.mark.exhaustive
+def test_page_what_was_typed_outlives_a_reload(opened, served):
+    """Also where the address is that of the picture that one went on from."""
+    page = opened(served.address)
+    make(page, "a fox", 2)
+    page.locator(".cell .frame").nth(1).click()
+    page.keyboard.type(" at night")
+    page.wait_for_function("document.getElementById('line').value.includes('a fox at night')")
+    assert page.url.endswith("/run/1/1")
+    page.reload()
+    page.locator("#run-1.target").wait_for()
+    page.locator("#from-picture").wait_for()
+    assert page.locator("#prompt").input_value() == "a fox at night"
+
+
+@pytest.mark.exhaustive
+def test_page_asked_for_what_is_there_says_so(opened, served):
+    """Nothing new appears, so it is said where the pictures are."""
+    page = opened(served.address)
+    make(page, "a fox", 2)
+    page.locator(".live").wait_for(state="detached")
+    page.locator("#prompt").press("Enter")
+    page.locator(".notice", has_text="there already: run 1.").wait_for()
+    page.locator("#run-1.target").wait_for()
+
+
+@pytest.mark.exhaustive
+def test_page_negative_prompt_of_several_lines_stays_one(opened, served):
+    """As it is in pictures of other programs; lines that are typed are compared."""
+    served.made(PLAIN | {"prompt": "a fox", "seeds": "0", "negatives": ["blurry,\nugly"]})
+    page = opened(f"{served.url}/run/1/0?token={served.where.token}")
+    page.wait_for_function("document.getElementById('line').value === 'promptlab rerun 1/0'")
+    page.locator("#negative").fill("blurry\nugly")
+    page.locator("#make", has_text="Make 2 pictures").wait_for()
+
+
+@pytest.mark.exhaustive
+def test_page_outcome_is_seen_while_a_picture_is_large(opened, served):
+    """Said in the window that covers all else, and among what is recorded."""
+    page = opened(served.address)
+    make(page, "a fox", 2)
+    page.locator(".live").wait_for(state="detached")
+    page.locator(".cell .frame").first.focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("y")
+    page.locator("#viewer .notice", has_text="1/0 is exact").wait_for()
+    page.locator("#facts dd", has_text=re.compile("^exact$")).wait_for()
+    page.keyboard.press("Escape")
+    page.locator("#viewer").wait_for(state="hidden")
+    assert page.locator("body > #notices").count() == 1
+
+
+@pytest.mark.exhaustive
+def test_page_leads_to_mlflow_once_its_pages_are_served(opened, served):
+    """They start later than the page, which is open by then."""
+    page = opened(served.address)
+    page.locator("#mlflow").wait_for(state="hidden")
+    served.show_mlflow("http://127.0.0.1:5999")
+    page.locator("#mlflow[href='http://127.0.0.1:5999']").wait_for()
+
+
+@pytest.mark.exhaustive
 def test_page_error_names_the_field_while_one_types(opened, served):
     """Before anything is made: the sentence, the field, and no button to press."""
     page = opened(served.address)

@@ -23,6 +23,9 @@ const STEPS = [0.25, 0.5, 1, 1.5, 2, 3, 4, 6, 8];
 
 const lost = new Set(); // addresses at which nothing was
 
+// Ask once more for what was not there: the server may have been away.
+export const tryAgain = () => lost.clear();
+
 // Put the original into `img`, or else the thumbnail, and tell `said` which: "original", "thumbnail" or "nothing".
 export function fill(img, image, said = () => {}) {
   const [next] = gallery.originals(image).filter((address) => !lost.has(address));

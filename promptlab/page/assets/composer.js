@@ -6,21 +6,25 @@ import { placeAlternatives } from "./alternatives.js";
 import { act, ask } from "./server.js";
 import { fieldNamed, offerModel, placeSettings, readSettings, saySetting, writeSettings } from "./settings_form.js";
 
-const DRAFT = "promptlab-draft";
-const parts = { parent: null, thumb: null };
-let notify = () => {}, planning = null, waiting = 0, settled = false;
+// The job that was asked for here last, as a promise of its number, until what it makes is shown.
+export const following = { job: null };
+
+const parts = { parent: null, thumb: null, negative: null, negatives: [] };
+let notify = () => {}, draft = "", planning = null, waiting = 0;
+let unsettled = false; // whether the engine has not said yet what it knows of what is shown
+let offered = null; // the model whose schedulers are offered
 
 export function placeComposer(state, tell) {
   notify = tell;
   placeSettings(state.settings, changed);
   offerModel(state.model);
-  settled = state.model.settled;
+  draft = `promptlab-draft ${state.workspace}`; // a port may be another workspace's tomorrow
   placeAlternatives(changed);
   $("experiments").replaceChildren(...state.experiments.map((value) => el("option", { value })));
   for (const id of ["prompt", "negative", "seeds", "experiment"]) $(id).addEventListener("input", changed);
   $("compose").addEventListener("submit", (event) => { event.preventDefault(); submit(); });
   $("prompt").addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing && !event.ctrlKey && !event.metaKey) { event.preventDefault(); submit(); }
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing && !event.ctrlKey && !event.metaKey) { event.preventDefault(); if (!event.repeat) submit(); }
   });
   $("from-none").addEventListener("click", () => { setParent(null); changed(); $("prompt").focus(); });
   $("draw").addEventListener("click", () => { drawSeeds(); $("prompt").focus(); });
@@ -33,7 +37,7 @@ export function placeComposer(state, tell) {
 export function request() {
   return {
     prompt: $("prompt").value,
-    negatives: $("negative").value.split("\n").map((text) => text.trim()).filter(Boolean),
+    negatives: negatives(),
     seeds: $("seeds").value,
     settings: readSettings(),
     parent: parts.parent,
@@ -41,10 +45,17 @@ export function request() {
   };
 }
 
+// One a line; those that the box was filled with stay as they are, also where one of them has several lines.
+function negatives() {
+  const text = $("negative").value;
+  return text === parts.negative ? parts.negatives : text.split("\n").map((line) => line.trim()).filter(Boolean);
+}
+
 // Fill the box with a request; `image` is the picture that it goes on from.
 export function fillBox(asked, image = null) {
   $("prompt").value = asked.prompt;
   $("negative").value = asked.negatives.join("\n");
+  Object.assign(parts, { negative: $("negative").value, negatives: asked.negatives });
   $("seeds").value = asked.seeds;
   $("experiment").value = asked.experiment ?? "";
   writeSettings(asked.settings);
@@ -63,7 +74,7 @@ export function focusPrompt() {
 // Words that mean only themselves, though the box reads templates.
 export const literal = (text) => /[{}]|__/.test(text) ? text.replace(/[\\{}|$_]/g, "\\$&") : text;
 
-function setParent(parent, image = null) {
+export function setParent(parent, image = null) {
   parts.parent = parent;
   parts.thumb = parent ? image?.thumb ?? null : null;
   $("from").hidden = !parent;
@@ -108,6 +119,7 @@ export async function plan() {
 
 function showPlan(told) {
   const wrong = told?.error ?? null;
+  unsettled = Boolean(told) && !wrong && !told.settled;
   $("wrong").hidden = !wrong;
   $("wrong").textContent = wrong?.message ?? "";
   for (const id of ["prompt", "negative", "seeds", "experiment"]) $(id).removeAttribute("aria-invalid");
@@ -122,7 +134,7 @@ function showPlan(told) {
     $("cut").hidden = $("wordings").hidden = true;
     return;
   }
-  if (told.defaults) offerModel({ defaults: told.defaults });
+  if (told.defaults) { offerModel({ defaults: told.defaults }); offerFor(told.defaults.model); }
   parts.seeds = told.seeds_count;
   const fresh = told.images - (told.known ?? 0);
   $("make").textContent = told.images === 1 ? "Make 1 picture" : `Make ${told.images.toLocaleString("en")} pictures`;
@@ -132,7 +144,7 @@ function showPlan(told) {
   const time = told.seconds !== null && fresh ? `${told.guess ? "perhaps" : "about"} ${seconds(told.seconds)}` : null;
   $("planned").textContent = [count, there, time].filter(Boolean).join(" · ");
   showWordings(told);
-  if (!told.settled) { clearTimeout(waiting); waiting = setTimeout(plan, 2000); }
+  if (unsettled) { clearTimeout(waiting); waiting = setTimeout(plan, 2000); }
 }
 
 function showWordings({ variants, variants_count: count }) {
@@ -154,22 +166,31 @@ export const submit = () => make(request());
 // Have a request carried out; every run is an ordinary run.
 export async function make(asked) {
   if (!asked.prompt.trim()) { $("prompt").focus(); return; }
+  const told = act("/api/jobs", asked);
+  following.job = told.then(({ job }) => job, () => null);
   try {
-    await act("/api/jobs", asked);
+    await told;
   } catch (error) {
+    following.job = null;
     showPlan({ error, command: $("line").value });
     notify(error.message, true);
     if (error.field) fieldOf(error.field)?.focus();
   }
 }
 
-// The engine has said what the model can do since the page was opened.
-export async function settle() {
-  if (!settled) {
-    const told = await ask("/api/model").catch(() => null);
-    if (told?.settled) { settled = true; offerModel(told); }
-  }
-  plan();
+// The engine has answered a question of some page.
+export function planned() {
+  if (unsettled) plan();
+}
+
+// Offer the schedulers that fit a model; which do, is known once the engine was imported.
+async function offerFor(model) {
+  if (!model || model === offered) return;
+  offered = model;
+  const told = await ask(`/api/model?name=${encodeURIComponent(model)}`).catch(() => null);
+  if (offered !== model) return;
+  if (told) offerModel(told);
+  if (!told?.settled) offered = null;
 }
 
 async function copyLine() {
@@ -180,12 +201,12 @@ async function copyLine() {
 
 // What was typed outlives a reload.
 function remember() {
-  try { sessionStorage.setItem(DRAFT, JSON.stringify(request())); } catch { /* no room: then it does not */ }
+  try { sessionStorage.setItem(draft, JSON.stringify(request())); } catch { /* no room: then it does not */ }
 }
 
 function recall() {
   try {
-    const draft = JSON.parse(sessionStorage.getItem(DRAFT));
-    if (draft?.prompt) fillBox(draft);
+    const typed = JSON.parse(sessionStorage.getItem(draft));
+    if (typed?.prompt) fillBox(typed);
   } catch { /* of another version */ }
 }

@@ -3,19 +3,19 @@
 import { $, el } from "./viewer/elements.js";
 import { openCompare, mark } from "./viewer/compare.js";
 import { closedByClick, setTheme, viewerKey } from "./viewer/dialog.js";
-import { viewing } from "./viewer/stage.js";
+import { tryAgain, viewing } from "./viewer/stage.js";
 import { openVote, voteKey } from "./viewer/vote.js";
 import { acts, cellAt, currentRef, neighbour } from "./cells.js";
-import { fillBox, focusPrompt, literal, make, placeComposer, plan, request, settle, submit } from "./composer.js";
+import { fillBox, focusPrompt, following, literal, make, placeComposer, plan, planned, request, setParent, submit } from "./composer.js";
 import { beforeAfter, downloadOf, favour, look, placeLooking, rate, refresh, useShown, verify } from "./looking.js";
 import { notify } from "./notices.js";
 import { placeImport } from "./import.js";
 import { placeQueue, showJob, showQueue } from "./queue.js";
 import { imageAt, keepImage, keepRun, runOf, runs } from "./runs.js";
-import { act, ask, askState, listen } from "./server.js";
+import { Refusal, act, ask, askState, listen } from "./server.js";
 import { allGenerations, cellSize, drawHead, foldOne, generationAt, generationOf, handles, setSize, show, showTree } from "./tree.js";
 
-const PAGE = 20; // runs asked for at once
+const PAGE = 20, MOST = 50; // runs asked for at once: while one looks, and at most
 const experiment = new URLSearchParams(location.search).get("experiment"); // the one whose runs are shown; else all
 let oldest = Infinity, more = true, loading = null;
 
@@ -46,24 +46,39 @@ function loadOlder(limit = PAGE) {
   return loading;
 }
 
-// What was made since, perhaps while the server could not be heard.
+// What was made and changed since, where the server does not know any more what this page has heard.
 async function catchUp() {
-  const state = await askState();
+  const state = await askState(), told = [];
   sayState(state);
-  const told = await ask(page(PAGE));
+  showQueue(state.jobs);
+  for (let before = Infinity, further = true; further;) {
+    const some = await ask(page(MOST, before));
+    told.push(...some.runs);
+    before = some.runs.at(-1)?.id ?? 0;
+    further = some.more && before > oldest;
+  }
   const unsure = [...runs.values()].filter((run) => run.status === "RUNNING" || run.status === "SCHEDULED").map((run) => run.id);
-  await news([...new Set([...told.runs.map((run) => run.id), ...unsure])], told.runs);
+  await news([...new Set([...told.map((run) => run.id), ...unsure])], told);
   watchOlder();
 }
+
+// Whether a list tells as many of a run's pictures as are known here.
+const isWhole = (run) => run.images.length === run.images_count || !(runs.get(run.id)?.at.size > run.images.length);
 
 // Runs that were made or changed: asked for, where they are not told.
 async function news(ids, told = []) {
   const asked = await Promise.all(ids.map(async (id) => {
-    const found = told.find((run) => run.id === id) ?? await ask(`/api/runs/${id}`).catch(() => null);
+    const found = told.find((run) => run.id === id && isWhole(run)) ?? await ask(`/api/runs/${id}`).catch(() => null);
     return found && isShown(found) ? keepRun(found) : null;
   }));
   showTree(asked.filter(Boolean).map((run) => run.id));
   tell();
+  for (const run of asked) if (run) lookAgain(run.id);
+}
+
+// News of the picture that is looked at.
+function lookAgain(id) {
+  if (viewing.image?.of.id === id) refresh(viewing.image);
 }
 
 function tell() {
@@ -95,9 +110,10 @@ function redrawSoon(run) {
 }
 
 const hear = {
-  queue: ({ jobs }) => { showQueue(jobs); if (!jobs.some((job) => job.state === "running")) settle(); },
+  queue: ({ jobs }) => { showQueue(jobs); if (!jobs.some((job) => job.state === "running")) plan(); },
+  planned,
   progress: (job) => showJob(job),
-  run: (run) => { if (!isShown(run)) return; const fresh = !runs.has(run.id); keepRun(run); showTree([run.id]); tell(); if (fresh && following) { following = false; show(runs.get(run.id), null, { focus: false }); } },
+  run: (run) => { if (!isShown(run)) return; const fresh = !runs.has(run.id); keepRun(run); showTree([run.id]); tell(); lookAgain(run.id); if (following.job && (fresh || run.status === "RUNNING")) { following.job = null; show(runs.get(run.id), null, { focus: false }); } },
   image: async ({ run, image }) => {
     const of = await runOf(run);
     if (!isShown(of)) return;
@@ -107,12 +123,23 @@ const hear = {
     if (!generationOf(of)) showTree();
     redrawSoon(of);
   },
-  ended: ({ outcome, verdicts, error }) => {
+  ended: async ({ job, runs: found, outcome, verdicts, error }) => {
     for (const one of verdicts ?? []) notify(verdictOf(one), one.outcome === "different" || Boolean(one.problem));
     if (outcome === "failed" && error) notify(error.message, true);
+    const asked = following.job;
+    if (!asked || await asked !== job || following.job !== asked) return;
+    following.job = null;
+    const run = runs.get(found.at(-1)); // nothing was begun for what was asked for here
+    if (outcome !== "done" || !run || !isShown(run)) return;
+    notify(`All of it is there already: ${found.length === 1 ? "run" : "runs"} ${found.join(", ")}.`);
+    show(run, null, { focus: false });
   },
   changed: ({ runs: ids }) => news(ids),
   rated: ({ run, position, ...judged }) => { const image = imageAt(`${run}/${position}`); if (image) { Object.assign(image, judged); refresh(image); } },
+  mlflow: async () => { // its pages are served now, and runs lead to theirs
+    sayState(await askState());
+    for (const run of (await ask(page(MOST))).runs) if (runs.has(run.id)) redrawSoon(keepRun(run));
+  },
   reset: () => catchUp(),
 };
 
@@ -122,17 +149,25 @@ function verdictOf({ ref, outcome, differing_pixels: pixels, greatest_difference
   return `${ref} is ${outcome}: ${apart}${changes?.length ? `; changed since: ${changes.join(", ")}` : ""}`;
 }
 
-let lost = null;
-let following = false; // whether the next run that begins is the one that was asked for here
+// What is heard while the server goes away, it tells again.
+async function hearing(kind, told) {
+  try {
+    await hear[kind](told);
+  } catch (error) {
+    if (!(error instanceof Refusal) || error.status) notify(error.message, true);
+  }
+}
 
-let heard = false; // whether there was a connection before: then something may have been missed
+let lost = null;
 
 function connected(there) {
   if (!there) { lost ??= notify("The server does not answer; it is tried again.", true, { stays: true }); return; }
-  lost?.remove();
+  if (!lost) return;
+  lost.remove();
   lost = null;
-  if (heard) catchUp().then(plan, (error) => notify(error.message, true));
-  heard = true;
+  plan();
+  tryAgain();
+  for (const img of document.querySelectorAll("#tree img")) if (img.complete && !img.naturalWidth) img.src = img.src;
 }
 
 // ---- what one does ----
@@ -157,13 +192,13 @@ async function use(image, { focus = true } = {}) {
   }
 }
 
-const requestOf = async (run, image = null) => (await ask(image ? `/api/runs/${run.id}/request?position=${image.position}` : `/api/runs/${run.id}`)).request;
+const requestOf = async (run, image = null) => (await ask(`/api/runs/${run.id}/request${image ? `?position=${image.position}` : ""}`)).request;
 
 // Same words, new seeds: as many as the run has, but at least four for one picture.
 async function newSeeds(run, image = null) {
   await doing(async () => {
     const asked = await requestOf(run, image), count = image ? Math.max(4, Math.min(16, run.seeds.length)) : Math.min(64, run.seeds.length);
-    await begin({ ...asked, seeds: `random:${count}` });
+    await make({ ...asked, seeds: `random:${count}` });
   });
 }
 
@@ -172,13 +207,8 @@ async function moreLike(image) {
   await doing(async () => {
     const asked = await requestOf(image.of, image), first = 1 + Math.floor(Math.random() * 4e9);
     const seeds = [0, 1, 2, 3].map((at) => String(first + at));
-    await begin({ ...asked, settings: { ...asked.settings, variation_seed: seeds, variation_strength: ["0.2"] } });
+    await make({ ...asked, settings: { ...asked.settings, variation_seed: seeds, variation_strength: ["0.2"] } });
   });
-}
-
-async function begin(asked) {
-  following = true;
-  await make(asked);
 }
 
 async function doing(act_) {
@@ -201,7 +231,10 @@ async function showAddress() {
   if (!run) return;
   showTree();
   show(run, position);
-  if (position !== null && run.at.get(position)) use(run.at.get(position), { focus: false });
+  const image = position === null ? null : run.at.get(position), { parent } = request();
+  if (!image) return;
+  if (parent?.run === id && parent.position === position) setParent(parent, image); // what was typed since stays
+  else use(image, { focus: false });
 }
 
 document.addEventListener("click", (event) => {
@@ -216,7 +249,7 @@ addEventListener("popstate", showAddress);
 // ---- keys ----
 
 document.addEventListener("keydown", (event) => {
-  if ((event.ctrlKey || event.metaKey) && event.key === "Enter") { event.preventDefault(); following = true; submit(); return; }
+  if ((event.ctrlKey || event.metaKey) && event.key === "Enter") { event.preventDefault(); if (!event.repeat) submit(); return; }
   if (event.ctrlKey || event.metaKey || event.altKey || $("keys").open) return;
   if ($("vote").open ? voteKey(event) : $("viewer").open ? pictureKey(event) : cellKey(event) || pageKey(event)) event.preventDefault();
 });
@@ -282,7 +315,6 @@ $("compare").addEventListener("click", () => openCompare(...viewing.marked));
 $("voting").addEventListener("click", openVote);
 $("size").value = cellSize();
 $("size").addEventListener("input", () => setSize(Number($("size").value)));
-$("compose").addEventListener("submit", () => { following = true; });
 Object.assign(acts, { use, look });
 Object.assign(handles, {
   seeds: newSeeds,
@@ -299,7 +331,7 @@ try {
   placeComposer(state, notify);
   if (experiment !== null && !$("experiment").value) $("experiment").value = experiment;
   showQueue(state.jobs);
-  listen((kind, told) => hear[kind](told), connected);
+  listen(hearing, connected);
   await showAddress();
   if (location.pathname === "/" && innerWidth >= 700) $("prompt").focus();
 } catch (error) {

@@ -50,16 +50,17 @@ export async function act(path, body = {}, { method = "POST", headers = {}, sign
   }
 }
 
-const KINDS = ["queue", "progress", "run", "image", "ended", "changed", "rated", "reset"];
+const KINDS = ["queue", "progress", "planned", "run", "image", "ended", "changed", "rated", "mlflow", "reset"];
 
 // Hear events for as long as the page is looked at: a browser keeps few connections to one server, and a page in each of
-// many tabs would take them all. `connected` is told true after each connection, false when it is lost.
+// many tabs would take them all. What was told meanwhile is told afterwards, or that it is not known any more (`reset`).
+// `connected` is told true after each connection, false when it is lost.
 export function listen(hear, connected) {
-  let wait = 300, source = null, waiting = 0;
+  let wait = 300, source = null, waiting = 0, last = "";
   const open = () => {
     clearTimeout(waiting);
     source?.close();
-    source = new EventSource("/api/events");
+    source = new EventSource(last ? `/api/events?after=${encodeURIComponent(last)}` : "/api/events");
     source.onopen = () => { wait = 300; connected(true); };
     source.onerror = () => {
       source.close();
@@ -67,7 +68,7 @@ export function listen(hear, connected) {
       waiting = setTimeout(open, wait);
       wait = Math.min(wait * 2, 4000);
     };
-    for (const kind of KINDS) source.addEventListener(kind, (event) => hear(kind, JSON.parse(event.data)));
+    for (const kind of KINDS) source.addEventListener(kind, (event) => { last = event.lastEventId || last; hear(kind, JSON.parse(event.data)); });
   };
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) return open();
