@@ -289,6 +289,17 @@ def test_page_outcome_is_seen_while_a_picture_is_large(opened, served):
 
 
 @pytest.mark.exhaustive
+def test_page_field_that_is_emptied_means_the_default(opened, served):
+    """And not what the picture has that one goes on from."""
+    served.made(PLAIN | {"prompt": "a fox", "seeds": "0"})
+    page = opened(f"{served.url}/run/1/0?token={served.where.token}")
+    page.wait_for_function("document.getElementById('line').value === 'promptlab rerun 1/0'")
+    page.locator("#setting > summary").click()
+    page.get_by_label("steps", exact=True).fill("")
+    page.wait_for_function("document.getElementById('line').value === 'promptlab rerun 1/0 --steps default'")
+
+
+@pytest.mark.exhaustive
 def test_page_leads_to_mlflow_once_its_pages_are_served(opened, served):
     """They start later than the page, which is open by then."""
     page = opened(served.address)

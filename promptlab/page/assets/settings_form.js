@@ -8,6 +8,8 @@ const GROUPS = { pipeline: "Model", call: "Picture", run: "Run", machine: "Machi
 
 const fields = new Map(); // name → { row, read, write, hint }
 const beyond = new Map(); // what was set that has no field here: kept, and sent back
+const NO_DEFAULT = new Set(["model", "revision", "variant", "config", "device", "generator_device"]); // as promptlab.expand.values has it
+let filled = new Set(); // names of fields that were filled: one that is emptied means the default, and not what a parent has
 
 let changed = () => {};
 
@@ -101,13 +103,18 @@ export function offerModel({ schedulers, defaults }) {
 
 export function readSettings() {
   const found = Object.fromEntries(beyond);
-  for (const [name, field] of fields) if (field.read().length) found[name] = field.read();
+  for (const [name, field] of fields) {
+    const texts = field.read();
+    if (texts.length) found[name] = texts;
+    else if (filled.has(name)) found[name] = ["default"];
+  }
   return found;
 }
 
 export function writeSettings(settings = {}) {
   beyond.clear();
   for (const [name, field] of fields) field.write(settings[name] ?? []);
+  filled = new Set([...fields].filter(([name, { row }]) => settings[name]?.length && row.kind !== "switch" && !NO_DEFAULT.has(name)).map(([name]) => name));
   for (const [name, texts] of Object.entries(settings)) if (!fields.has(name)) beyond.set(name, texts);
   saySetting();
 }
