@@ -29,7 +29,7 @@ __all__ = ["sync", "ui"]
 
 @click.command()
 @click.option("--mlflow", "mlflow_alone", is_flag=True, help="Only MLflow's pages: browse and compare what was made.")
-@click.option("--experiment", metavar="NAME", help="Open on this experiment. [default: the one of the newest run]")
+@click.option("--experiment", metavar="NAME", help="Open on this experiment. [default: all, in MLflow the newest run's]")
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where MLflow's pages listen.")
 @click.option(
     "--port",
