@@ -154,7 +154,7 @@ def _events(page: WorkspacePage) -> Endpoint:
 
 def _document(assets: Path) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        return _unhashed(assets / "index.html", request)
+        return _file_of(assets, "index.html", request)
 
     return endpoint
 
@@ -162,7 +162,7 @@ def _document(assets: Path) -> Endpoint:
 def _static(folder: Path) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         name = request.path_params["name"]
-        return _unhashed(folder / name if _NAME.fullmatch(name) else folder / "no file", request)
+        return _file_of(folder, name, request) if _NAME.fullmatch(name) else _no_file()
 
     return endpoint
 
@@ -171,22 +171,25 @@ async def _shared(request: Request) -> Response:
     """Answer a module or style that the page has in common with reports."""
     name = request.path_params["name"]
     content = asset(name) if _SHARED.fullmatch(name) else None
-    return _no_file() if content is None else _asset(content, name, sha256(content).hexdigest()[:16], request)
+    return _no_file() if content is None else _asset(content, name, request)
 
 
-def _unhashed(path: Path, request: Request) -> Response:
+def _file_of(folder: Path, name: str, request: Request) -> Response:
     """Answer a file of the package."""
     try:
-        return _asset(path.read_bytes(), path.name, f"{path.stat().st_mtime_ns:x}", request)
+        return _asset((folder / name).read_bytes(), name, request)
     except OSError:
         return _no_file()
 
 
-def _asset(content: bytes, name: str, tag: str, request: Request) -> Response:
-    """Answer what a browser asks for anew each time, and gets only where it has changed."""
+def _asset(content: bytes, name: str, request: Request) -> Response:
+    """Answer what a browser asks for anew each time, and gets only where it has changed.
+
+    Its tag is of what is in it: of two versions a file may have one time, as a packager sets it.
+    """
     from starlette.responses import Response
 
-    headers = {"cache-control": "no-cache", "etag": f'"{tag}"'}
+    headers = {"cache-control": "no-cache", "etag": f'"{sha256(content).hexdigest()[:16]}"'}
     if request.headers.get("if-none-match") == headers["etag"]:
         return Response(status_code=304, headers=headers)
     kind = "text/javascript" if name.endswith(".js") else mimetypes.guess_type(name)[0]

@@ -1,5 +1,7 @@
 """Who may see a page, and change something: whoever opened the first address, and no page of another site."""
 
+import os
+
 import pytest
 
 from tests.page.serving import page_of
@@ -99,6 +101,20 @@ def test_page_answers_carry_a_strict_policy(idle_page):
         assert headers["x-frame-options"] == "DENY"
     assert idle_page.get("/api/state").headers["cache-control"] == "no-store"
     assert idle_page.get("/assets/page.js").headers["content-type"].startswith("text/javascript")
+
+
+def test_page_file_is_sent_anew_where_its_content_has_changed(idle_page, assets):
+    """Also where its time has not: packagers give all files one."""
+    before = (assets / "page.js").stat()
+    tag = idle_page.get("/assets/page.js").headers["etag"]
+    assert idle_page.get("/assets/page.js", **{"If-None-Match": tag}).status == 304
+    content = (assets / "page.js").read_text()
+    try:
+        (assets / "page.js").write_text("export { };")
+        os.utime(assets / "page.js", ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert idle_page.get("/assets/page.js", **{"If-None-Match": tag}).status == 200
+    finally:
+        (assets / "page.js").write_text(content)
 
 
 @pytest.mark.parametrize(
