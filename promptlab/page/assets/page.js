@@ -134,7 +134,10 @@ const hear = {
     notify(`All of it is there already: ${found.length === 1 ? "run" : "runs"} ${found.join(", ")}.`);
     show(run, null, { focus: false });
   },
-  changed: ({ runs: ids }) => news(ids),
+  changed: ({ runs: ids }) => { // others are asked for when one comes to them
+    const known = ids.filter((id) => !more || id > oldest || runs.has(id));
+    return known.length > PAGE ? catchUp() : news(known);
+  },
   rated: ({ run, position, ...judged }) => { const image = imageAt(`${run}/${position}`); if (image) { Object.assign(image, judged); refresh(image); } },
   mlflow: async () => { // its pages are served now, and runs lead to theirs
     sayState(await askState());

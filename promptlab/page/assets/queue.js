@@ -3,7 +3,10 @@
 import { $, el } from "./viewer/elements.js";
 import { act } from "./server.js";
 
-const VERBS = { run: "Pictures", run_sweep: "Sweep", verify: "Verifying", resume: "Resuming", probe: "Probing" };
+const VERBS = {
+  run: "Pictures", rerun: "Pictures", run_sweep: "Sweep", verify: "Verifying", resume: "Resuming", probe: "Probing",
+  plan: "Planning", effect: "Effect of a setting", "maintenance.sync": "Telling MLflow",
+};
 const items = new Map();
 let notify = () => {};
 
