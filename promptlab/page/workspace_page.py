@@ -6,6 +6,7 @@ What the routes answer is found here, as plain values; HTTP is theirs alone.
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
@@ -63,6 +64,7 @@ class WorkspacePage:
         self._database = self._lab.database
         if self._database.is_begun:
             self._database.prepare()
+        self._importing = threading.Lock()
         self.log = EventLog()
         self.files = PictureFiles(self._database, self.workspace)
         self._planner = LivePlanner(server, self._job, pace=self._pace, told=lambda: self.log.tell("planned", {}))
@@ -198,7 +200,8 @@ class WorkspacePage:
             file = Path(folder, _file_name(name))
             file.write_bytes(content)
             try:
-                results = self._lab.maintenance.import_images([str(file)])
+                with self._importing:
+                    results = self._lab.maintenance.import_images([str(file)])
             except InputError as error:
                 raise InputError("picture", file.name, problem=error.problem, allowed=error.allowed) from error
             result = next(each for each in results if each.run is not None)

@@ -33,12 +33,12 @@ export function placeImport(tell) {
   addEventListener("dragenter", (event) => { if (hasFile(event)) { over++; $("drop").hidden = false; event.preventDefault(); } });
   addEventListener("dragover", (event) => { if (hasFile(event)) event.preventDefault(); });
   addEventListener("dragleave", (event) => { if (hasFile(event) && --over <= 0) { over = 0; $("drop").hidden = true; } });
-  addEventListener("drop", (event) => {
+  addEventListener("drop", async (event) => {
     over = 0;
     $("drop").hidden = true;
     if (!hasFile(event)) return;
     event.preventDefault();
-    for (const file of event.dataTransfer.files) importFile(file);
+    for (const file of [...event.dataTransfer.files]) await importFile(file); // the box has the last one
   });
   $("import").addEventListener("click", () => $("file").click());
   $("file").addEventListener("change", () => { importFile($("file").files[0]); $("file").value = ""; });
