@@ -21,6 +21,8 @@ from promptlab.specs.settings import Setting
 __all__ = ["RunShape", "error_shape", "image_shape", "image_urls", "rating_shape", "setting_shape"]
 
 _WORDS: Final = ("prompts", "negative_prompts")
+_MOST: Final = 1000
+_MOST_CUT: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +56,10 @@ class RunShape:
             "ended_at": run.ended_at and run.ended_at.isoformat(timespec="seconds"),
             "sweep": None if run.sweep_id is None else {"id": run.sweep_id, "values": [*map(list, run.sweep_values)]},
             "parent": parent,
-            "children": list(self.children.get(run.id, ())),
+            "children": list(self.children.get(run.id, ())[:_MOST]),
             "change": [_change(change) for change in run.changes if change.field not in _WORDS],
             "variants": [_variant(run, each) for each in run.variants if each.position in shown],
-            "seeds": list(run.spec.seeds[:1000]),
+            "seeds": list(run.spec.seeds[:_MOST]),
             "settings": dict(typed_settings(run.spec)),
             "images": [image_shape(each) for each in images],
             "images_count": len(run.images),
@@ -67,7 +69,7 @@ class RunShape:
             "report": f"/reports/{run.id}.html" if run.ended_at is not None else None,
             "mlflow_url": self._mlflow(run),
             "origin": None if run.origin is None else _origin(run),
-            "cut": [{"prompt": each.prompt, "words": each.words} for each in run.cut],
+            "cut": [{"prompt": each.prompt, "words": each.words} for each in run.cut[:_MOST_CUT]],
         }
 
     def _mlflow(self, run: RunRecord) -> str | None:
