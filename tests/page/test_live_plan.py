@@ -1,7 +1,5 @@
 """What a page says of a request while it is typed."""
 
-from promptlab.page.job_view import failure_of
-
 
 def plan(page, **request):
     return page.post("/api/plan", {"prompt": "a {red|blue} fox", "seeds": "0-3", **request}).json
@@ -54,14 +52,6 @@ def test_plan_moves_no_queue_that_is_shown(page):
         plan(page)
         names = [name for name, _ in page.until(events, "planned")]
     assert names == ["queue", "planned"]
-
-
-def test_plan_that_ended_unexpectedly_has_failed():
-    """It is said, and not asked for again at once."""
-    assert str(failure_of({"unexpected": {"type": "KeyError", "message": "'x'", "trace": ""}})) == (
-        "unexpected KeyError: 'x'"
-    )
-    assert failure_of({"result": {}}) is None
 
 
 def test_plan_of_a_sweep_counts_its_runs(page):

@@ -8,6 +8,7 @@ import { fieldNamed, offerModel, placeSettings, readSettings, saySetting, writeS
 
 // The job that was asked for here last, as a promise of its number, until what it makes is shown.
 export const following = { job: null };
+export const ours = new Set(); // the jobs that were asked for here
 
 const parts = { parent: null, thumb: null, negative: null, negatives: [] };
 let notify = () => {}, draft = "", planning = null, waiting = 0;
@@ -167,7 +168,7 @@ export const submit = () => make(request());
 export async function make(asked) {
   if (!asked.prompt.trim()) { $("prompt").focus(); return; }
   const told = act("/api/jobs", asked);
-  following.job = told.then(({ job }) => job, () => null);
+  following.job = told.then(({ job }) => { ours.add(job); return job; }, () => null);
   try {
     await told;
   } catch (error) {

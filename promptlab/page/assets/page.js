@@ -6,7 +6,7 @@ import { closedByClick, setTheme, viewerKey } from "./viewer/dialog.js";
 import { tryAgain, viewing } from "./viewer/stage.js";
 import { openVote, voteKey } from "./viewer/vote.js";
 import { acts, cellAt, currentRef, neighbour } from "./cells.js";
-import { fillBox, focusPrompt, following, literal, make, placeComposer, plan, planned, request, setParent, submit } from "./composer.js";
+import { fillBox, focusPrompt, following, literal, make, ours, placeComposer, plan, planned, request, setParent, submit } from "./composer.js";
 import { beforeAfter, downloadOf, favour, look, placeLooking, rate, refresh, useShown, verify } from "./looking.js";
 import { notify } from "./notices.js";
 import { placeImport } from "./import.js";
@@ -123,11 +123,12 @@ const hear = {
     if (!generationOf(of)) showTree();
     redrawSoon(of);
   },
-  ended: async ({ job, runs: found, outcome, verdicts, error }) => {
+  ended: async ({ job, runs: found, outcome, verdicts, error, closed }) => {
     for (const one of verdicts ?? []) notify(verdictOf(one), one.outcome === "different" || Boolean(one.problem));
     if (outcome === "failed" && error) notify(error.message, true);
-    const asked = following.job;
-    if (!asked || await asked !== job || following.job !== asked) return;
+    if (closed && ours.has(job)) notify("The server was replaced before it began with what you asked for: ask for it once more.", true);
+    const last = following.job;
+    if (!last || await last !== job || following.job !== last) return;
     following.job = null;
     const run = runs.get(found.at(-1)); // nothing was begun for what was asked for here
     if (outcome !== "done" || !run || !isShown(run)) return;
