@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,9 @@ from promptlab.errors import InputError, NotFound, PromptLabError
 
 if TYPE_CHECKING:
     from promptlab.lab import Lab
+    from promptlab.serving.messages import PageAddress
 
-__all__ = ["has_screen", "open_file"]
+__all__ = ["has_screen", "open_file", "show_page"]
 
 
 @click.command("open")
@@ -33,11 +35,12 @@ def open_file(ref: str, report: bool, as_file: bool, workspace: str | None) -> N
     the address, also where there is no screen to open it on.
     """
     lab = open_lab(workspace)
-    address = None if report or as_file else _page_address(lab, ref)
-    if address is not None:
-        echo(address)
+    found = None if report or as_file else _page_address(lab, ref)
+    if found is not None:
+        address, place = found
+        echo(address.first(place))
         if has_screen():
-            click.launch(address)
+            show_page(address, place)
         return
     path = _file(lab, ref, report=report)
     if not path.is_file():
@@ -49,13 +52,25 @@ def open_file(ref: str, report: bool, as_file: bool, workspace: str | None) -> N
         raise PromptLabError("no program was found to open it with: xdg-open is not there or failed")
 
 
-def _page_address(lab: Lab, ref: str) -> str | None:
-    """Return the address of a run or a picture on the page; ``None`` where no page is open."""
+def show_page(address: PageAddress, place: str = "/", more: str = "") -> None:
+    """Open the page in the browser, by an address that is good for once: others can read command lines.
+
+    Args:
+        place: the path there, ``/run/3``.
+        more: what follows in the query.
+    """
+    from promptlab.page.gate import ticket
+
+    click.launch(replace(address, token=ticket(address.token)).first(place) + more)
+
+
+def _page_address(lab: Lab, ref: str) -> tuple[PageAddress, str] | None:
+    """Return where the page is open, and the path there of a run or a picture; ``None`` where it is not."""
     address = page_of(lab.workspace.root)
     if address is None or lab.history.find_sweep(ref) is not None:
         return None
     source = lab.history.find(ref)
-    return address.first(f"/run/{source.run.id}" + ("" if source.position is None else f"/{source.position}"))
+    return address, f"/run/{source.run.id}" + ("" if source.position is None else f"/{source.position}")
 
 
 def _file(lab: Lab, ref: str, *, report: bool) -> Path:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import click
 
 from promptlab.cli.context import open_lab, tracking_option, workspace_options
-from promptlab.cli.open_file import has_screen
+from promptlab.cli.open_file import has_screen, show_page
 from promptlab.cli.output import echo
 from promptlab.cli.param_types import integer
 from promptlab.cli.paths import elsewhere
@@ -29,7 +29,9 @@ __all__ = ["sync", "ui"]
 
 @click.command()
 @click.option("--mlflow", "mlflow_alone", is_flag=True, help="Only MLflow's pages: browse and compare what was made.")
-@click.option("--experiment", metavar="NAME", help="Open on this experiment. [default: all, in MLflow the newest run's]")
+@click.option(
+    "--experiment", metavar="NAME", help="Open on this experiment. [default: all, in MLflow the newest run's]"
+)
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where MLflow's pages listen.")
 @click.option(
     "--port",
@@ -72,11 +74,11 @@ def ui(
     lab.context.check()
 
     def say(address: PageAddress) -> None:
-        first = address.first() + ("" if experiment is None else f"&{urlencode({'experiment': experiment})}")
-        echo(f"the page is at {first}")
+        more = "" if experiment is None else f"&{urlencode({'experiment': experiment})}"
+        echo(f"the page is at {address.first()}{more}")
         echo("Ctrl-C stops it.", err=True)
         if shows:
-            click.launch(first)
+            show_page(address, more=more)
 
     order = _order(lab, tracking_uri, port)
     try:

@@ -14,6 +14,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
+import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -22,13 +25,16 @@ from urllib.parse import parse_qsl, urlencode
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["CSRF_HEADER", "Gate", "PageKeys"]
+__all__ = ["CSRF_HEADER", "Gate", "PageKeys", "ticket"]
 
 CSRF_HEADER: Final = "x-promptlab"
 
 _STATIC: Final = ("/run/", "/assets/")
 _MOST: Final = 64 * 2**20
 """Bytes of a request: of a picture that is dropped onto the page."""
+
+_TICKET_SECONDS: Final = 60
+_TICKET: Final = re.compile(r"([0-9]{1,12})-[0-9a-f]{32}-([0-9a-f]{64})")
 
 _LONGEST_PATH: Final = 200
 _DIGITS: Final = 12
@@ -72,11 +78,26 @@ class PageKeys:
         return cls(token=token, cookie=f"promptlab_{port}", session=session, csrf=csrf)
 
 
+def ticket(token: str, *, now: float | None = None) -> str:
+    """Return what opens the page once, within a minute, in place of the token of a first address.
+
+    A browser is started with the address on its command line, which everybody on the machine can read.
+    """
+    said = f"{int(time.time() if now is None else now) + _TICKET_SECONDS}-{secrets.token_hex(16)}"
+    return f"{said}-{_signed(token, said)}"
+
+
+def _signed(token: str, said: str) -> str:
+    return hmac.new(token.encode(), f"ticket {said}".encode(), hashlib.sha256).hexdigest()
+
+
 class Gate:
     """Stands before the routes of one page."""
 
     def __init__(self, app: ASGIApp, keys: PageKeys) -> None:
         self._app, self._keys = app, keys
+        self._used: dict[str, int] = {}
+        """Tickets that have opened the page, until nobody could use them any more."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -103,11 +124,11 @@ class Gate:
         await JSONResponse({"error": {"message": sentence, "field": None}}, status)(scope, receive, with_headers)
 
     async def _open(self, scope: Scope, receive: Receive, send: Send, query: Mapping[str, str]) -> None:
-        """Give the cookie to who has the token, and lead to the same address without it."""
+        """Give the cookie to who has the token, or a ticket, and lead to the same address without it."""
         from starlette.responses import PlainTextResponse, RedirectResponse
 
-        if not _equal(query["token"], self._keys.token):
-            sentence = "The token in this address is wrong. Type: promptlab ui"
+        if not _equal(query["token"], self._keys.token) and not self._admits(query["token"]):
+            sentence = "The token in this address is wrong, or was used. Open the address that 'promptlab ui' says."
             await PlainTextResponse(sentence, 401)(scope, receive, send)
             return
         rest = urlencode({name: value for name, value in query.items() if name != "token"})
@@ -115,6 +136,17 @@ class Gate:
         response = RedirectResponse(path + (f"?{rest}" if rest else ""), 303)
         response.set_cookie(self._keys.cookie, self._keys.session, httponly=True, samesite="strict", path="/")
         await response(scope, receive, send)
+
+    def _admits(self, given: str) -> bool:
+        """Tell whether ``given`` is a ticket that was not used yet; it is used now."""
+        found, now = _TICKET.fullmatch(given), time.time()
+        if found is None or not _equal(found[2], _signed(self._keys.token, given.rpartition("-")[0])):
+            return False
+        self._used = {one: until for one, until in self._used.items() if until >= now}
+        if given in self._used or not now <= int(found[1]) <= now + _TICKET_SECONDS:
+            return False
+        self._used[given] = int(found[1])
+        return True
 
     def _refusal(self, method: str, path: str, headers: Mapping[str, str]) -> tuple[int, str] | None:
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not (

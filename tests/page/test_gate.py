@@ -1,9 +1,11 @@
 """Who may see a page, and change something: whoever opened the first address, and no page of another site."""
 
 import os
+import time
 
 import pytest
 
+from promptlab.page.gate import ticket
 from tests.page.serving import page_of
 
 EVERYTHING = ["/api/state", "/api/runs", "/api/runs/1", "/api/words?text=a", "/api/events", "/images/1/0.png",
@@ -44,6 +46,18 @@ def test_page_wrong_token_gives_no_cookie(idle_page, token):
     assert answer.status == 401
     assert "set-cookie" not in answer.headers
     assert b"promptlab ui" in answer.body
+
+
+def test_page_ticket_opens_it_once(idle_page):
+    """It is what a browser's command line says, which other users of the machine can read."""
+    once = ticket(idle_page.where.token)
+    opened = idle_page.ask("GET", f"/run/3?token={once}", cookie=None)
+    assert (opened.status, opened.headers["location"]) == (303, "/run/3")
+    assert opened.headers["set-cookie"].startswith(idle_page.cookie)
+    assert idle_page.ask("GET", f"/?token={once}", cookie=None).status == 401
+    late, early = (ticket(idle_page.where.token, now=time.time() + by) for by in (-120, 120))
+    for wrong in (late, early, ticket("another"), f"9{ticket(idle_page.where.token)}", "1-2-3"):
+        assert idle_page.ask("GET", f"/?token={wrong}", cookie=None).status == 401
 
 
 @pytest.mark.parametrize(
