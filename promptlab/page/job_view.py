@@ -142,8 +142,7 @@ class JobView:
         return {
             "job": self.job.id,
             "outcome": outcome,
-            "closed": "closed"
-            in line,  # the server ended before it began: a command asks the next one, a page does not
+            "closed": "closed" in line,  # with the server: a command asks the next one for it, a page does not
             "runs": list(self.run_ids),
             "verdicts": self._verdicts(line) if self.job.request.verb == "verify" else [],
             "error": None if failure is None else error_shape(failure),
