@@ -59,7 +59,7 @@ export function fillBox(asked, image = null) {
   Object.assign(parts, { negative: $("negative").value, negatives: asked.negatives });
   $("seeds").value = asked.seeds;
   $("experiment").value = asked.experiment ?? "";
-  writeSettings(asked.settings);
+  writeSettings(asked.settings, Boolean(asked.parent));
   setParent(asked.parent, image);
   changed();
 }

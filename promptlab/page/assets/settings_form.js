@@ -111,10 +111,11 @@ export function readSettings() {
   return found;
 }
 
-export function writeSettings(settings = {}) {
+// Fill the fields; `inherits` says that a run of a request without one of these has it nevertheless, from its parent.
+export function writeSettings(settings = {}, inherits = false) {
   beyond.clear();
   for (const [name, field] of fields) field.write(settings[name] ?? []);
-  filled = new Set([...fields].filter(([name, { row }]) => settings[name]?.length && row.kind !== "switch" && !NO_DEFAULT.has(name)).map(([name]) => name));
+  filled = new Set([...fields].filter(([name, { row }]) => inherits && settings[name]?.length && row.kind !== "switch" && !NO_DEFAULT.has(name)).map(([name]) => name));
   for (const [name, texts] of Object.entries(settings)) if (!fields.has(name)) beyond.set(name, texts);
   saySetting();
 }
