@@ -65,14 +65,15 @@ def test_page_opened_while_a_run_is_made_is_told_of_it_once(page, workspace, pai
     painter.seconds = 0.2
     order = PageOrder(workspace=workspace.root, database=workspace.database_url, port=0)
     with page.events() as events:
-        job = page.post("/api/jobs", {"prompt": "a fox", "seeds": "0-7"}).json["job"]
+        job = page.post("/api/jobs", {"prompt": "a fox", "seeds": "0-15"}).json["job"]
         page.until(events, "image")
         with PageServer(command_line, option_of).opened(order, page.server) as opened:
             later = Page(opened.address, page.server)
             with later.events() as heard_later:
                 heard = later.until(heard_later, "ended", job=job)
     runs = [data for name, data in heard if name == "run"]
-    assert [run["status"] for run in runs] == ["RUNNING", "FINISHED"]
+    assert [run["id"] for run in runs] == [1, 1]
+    assert runs[-1]["status"] == "FINISHED"
     images = [data["image"] for name, data in heard if name == "image"]
     assert images
     assert all("parent" not in image for image in images)
