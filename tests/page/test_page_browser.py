@@ -67,6 +67,13 @@ def made(page, pictures):
     return newest
 
 
+def line_says(page, command):
+    """Wait until the command line below the box is this one."""
+    from playwright.sync_api import expect
+
+    expect(page.locator("#line")).to_have_value(command, timeout=60_000)
+
+
 def make(page, words, pictures, *, seeds="0-1"):
     """Type words and have them made."""
     before = page.locator(".generation").count()
@@ -243,7 +250,7 @@ def test_page_what_was_typed_outlives_a_reload(opened, served):
     make(page, "a fox", 2)
     page.locator(".cell .frame").nth(1).click()
     page.keyboard.type(" at night")
-    page.wait_for_function("document.getElementById('line').value.includes('a fox at night')")
+    line_says(page, re.compile("a fox at night"))
     assert page.url.endswith("/run/1/1")
     page.reload()
     page.locator("#run-1.target").wait_for()
@@ -267,7 +274,7 @@ def test_page_negative_prompt_of_several_lines_stays_one(opened, served):
     """As it is in pictures of other programs; lines that are typed are compared."""
     served.made(PLAIN | {"prompt": "a fox", "seeds": "0", "negatives": ["blurry,\nugly"]})
     page = opened(f"{served.url}/run/1/0?token={served.where.token}")
-    page.wait_for_function("document.getElementById('line').value === 'promptlab rerun 1/0'")
+    line_says(page, "promptlab rerun 1/0")
     page.locator("#negative").fill("blurry\nugly")
     page.locator("#make", has_text="Make 2 pictures").wait_for()
 
@@ -293,10 +300,10 @@ def test_page_field_that_is_emptied_means_the_default(opened, served):
     """And not what the picture has that one goes on from."""
     served.made(PLAIN | {"prompt": "a fox", "seeds": "0"})
     page = opened(f"{served.url}/run/1/0?token={served.where.token}")
-    page.wait_for_function("document.getElementById('line').value === 'promptlab rerun 1/0'")
+    line_says(page, "promptlab rerun 1/0")
     page.locator("#setting > summary").click()
     page.get_by_label("steps", exact=True).fill("")
-    page.wait_for_function("document.getElementById('line').value === 'promptlab rerun 1/0 --steps default'")
+    line_says(page, "promptlab rerun 1/0 --steps default")
 
 
 @pytest.mark.exhaustive
