@@ -30,7 +30,8 @@ def read_token(*, make: bool = False) -> str | None:
         make: write a new one into the file where there is none.
 
     Raises:
-        InputError: when others may read the file, or one of them wrote it.
+        InputError: when others may read the file, one of them wrote it, or there is nothing in it: a server without a
+            token would serve whoever asks.
     """
     told = os.environ.get(TOKEN)
     if told:
@@ -47,7 +48,10 @@ def read_token(*, make: bool = False) -> str | None:
         return None
     if hasattr(os, "getuid"):
         _check_file(path)
-    return path.read_text(encoding="utf-8").strip() or None
+    token = path.read_text(encoding="utf-8").strip()
+    if not token:
+        raise InputError("token", str(path), problem="is empty", hint=f"rm {path}")
+    return token
 
 
 def _check_file(path: Path) -> None:

@@ -62,9 +62,11 @@ def serve_on(host: str, port: int, server: LabServer, ready: Callable[[], None])
     """Serve whoever has the token, at ``host`` and ``port``, until the server ends.
 
     Raises:
-        InputError: when it cannot listen there.
+        InputError: when it cannot listen there, or has no token that only the user knows.
     """
     token = read_token(make=True)
+    if token is None:  # a guard without one would let everybody in
+        raise InputError("token", problem="is gone again", hint="promptlab server start --host ADDRESS")
     try:
         listener = socket.create_server((host, port), family=_family(host), backlog=_BACKLOG)
     except OSError as error:

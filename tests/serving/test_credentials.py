@@ -55,3 +55,12 @@ def test_token_file_that_others_read_is_refused(file):
     file.chmod(0o644)
     with pytest.raises(InputError, match=r"can be read by others; type: chmod 600 .*/new/token$"):
         read_token()
+
+
+def test_token_file_that_is_empty_is_refused(file):
+    """A server would ask for no token, and serve whoever reaches it: the disk was full, or somebody touched the file."""
+    file.parent.mkdir()
+    file.touch(mode=0o600)
+    for make in (True, False):
+        with pytest.raises(InputError, match=r"new/token' is empty; type: rm .*/new/token$"):
+            read_token(make=make)
