@@ -223,7 +223,7 @@ class LabServer:
     def _outcome(self, job: Job) -> Mapping[str, Any]:
         """Call the job's verb and return what is to be told of it."""
         _log.info("%s %s in %s", job.id, job.request.verb, job.request.workspace)
-        if job.request.verb in GENERATING:
+        if job.request.verb in GENERATING and job.request.verb != "plan":  # whose client listens to nothing
             self._tell_untold(job)
         try:
             with _credentials_restored(), self._lab(job) as lab:

@@ -144,7 +144,7 @@ def test_run_is_answered_early_before_mlflow_is_told(painter, workspace):
 
 @pytest.mark.mlflow
 def test_failure_of_mlflow_after_an_early_answer_is_told_to_the_next_job(painter, workspace, tmp_path):
-    """Of the same workspace, once."""
+    """Of the same workspace, once; not to a plan, of which nobody hears what happens meanwhile."""
     with closing(sqlite3.connect(workspace.database)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = 'of a newer MLflow'")
     told, again, elsewhere = [], [], []
@@ -152,6 +152,7 @@ def test_failure_of_mlflow_after_an_early_answer_is_told_to_the_next_job(painter
         lab = RemoteLab(find, workspace, early=True)
         run = lab.run(SPEC)
         RemoteLab(find, tmp_path / "other").resume(watch=elsewhere.append)
+        lab.plan([SPEC])
         assert lab.resume(watch=told.append) == lab.resume(watch=again.append) == ()
     assert [event.run_id for event in told if isinstance(event, TrackingFailed)] == [run.id]
     assert not [event for event in again + elsewhere if isinstance(event, TrackingFailed)]
