@@ -133,7 +133,10 @@ def lab_server(keep_alive: KeepAlive | None, *, listens_at: Path | None = None) 
     make_engine, stamp = engine_maker(), code_stamp()
 
     def is_outdated() -> bool:
-        return code_stamp() != stamp or (listens_at is not None and not listens_at.exists())
+        try:
+            return code_stamp() != stamp or (listens_at is not None and not listens_at.exists())
+        except OSError:  # it is being replaced at this moment, or is gone
+            return True
 
     return LabServer(
         make_engine, keep_alive=DEFAULT_KEEP_ALIVE if keep_alive is None else keep_alive, is_outdated=is_outdated,

@@ -34,6 +34,16 @@ def test_server_commands_say_what_it_is_at(warm, painter):
     assert json.loads(warm("doctor", "--json").out)["server"]["model"] == "mini"
 
 
+def test_server_whose_code_is_gone_ends_as_one_whose_code_has_changed(runtime, monkeypatch, tmp_path):
+    """While pip puts another version in its place there is nothing to look at."""
+    from promptlab.cli.server import lab_server
+
+    server = lab_server(5.0)
+    assert not server._is_outdated()
+    monkeypatch.setattr("promptlab.serving.environment_key.__file__", str(tmp_path / "gone" / "serving" / "it.py"))
+    assert server._is_outdated()
+
+
 COMMANDS = [
     ("run", "a {red|blue} fox", "--seeds", "0-1"),
     ("run", "a {red|blue} fox", "--seeds", "0-1"),
