@@ -45,6 +45,15 @@ _QUIET: Final = (
 )  # fmt: skip
 """Lists what PromptLab itself sets once it has imported these: such a process must find the same server."""
 
+_OURS: Final = frozenset(
+    {
+        ("CUBLAS_WORKSPACE_CONFIG", ":4096:8"), ("HF_HUB_DISABLE_TELEMETRY", "1"), ("OMP_WAIT_POLICY", "PASSIVE"),
+        ("TOKENIZERS_PARALLELISM", "false"),
+    }
+)  # fmt: skip
+"""Lists likewise what a server has whoever starts it, see :func:`promptlab.engine.machine.torch_setup.prepare`: another
+value is another server's."""
+
 _LIBRARIES: Final = ("torch", "click")
 """Of which the folder is looked at: installing anything beside them changes its time."""
 
@@ -56,12 +65,14 @@ def environment_key(environ: Mapping[str, str] | None = None) -> str:
         environ: the variables; those of this process by default.
     """
     environ = os.environ if environ is None else environ
-    told = sorted(f"{name}={value}" for name, value in environ.items() if _decides(name))
+    told = sorted(f"{name}={value}" for name, value in environ.items() if _decides(name, value))
     facts = [__version__, sys.executable, sys.version, code_stamp(), f"{_umask():o}", *_groups(), *_cores(), *told]
     return hashlib.sha256("\0".join(facts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def _decides(name: str) -> bool:
+def _decides(name: str, value: str) -> bool:
+    if (name, value) in _OURS:
+        return False
     return name in _NAMES or (name.startswith(_PREFIXES) and not name.startswith(_QUIET))
 
 

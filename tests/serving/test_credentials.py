@@ -58,7 +58,7 @@ def test_token_file_that_others_read_is_refused(file):
 
 
 def test_token_file_that_is_empty_is_refused(file):
-    """A server would ask for no token, and serve whoever reaches it: the disk was full, or somebody touched the file."""
+    """A server would ask for no token, and serve whoever reaches it; a full disk leaves such a file."""
     file.parent.mkdir()
     file.touch(mode=0o600)
     for make in (True, False):

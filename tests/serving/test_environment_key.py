@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from promptlab.engine.machine.torch_setup import prepare
 from promptlab.serving import environment_key as module
 from promptlab.serving.environment_key import code_stamp, environment_key
 
@@ -30,6 +31,16 @@ def test_key_of_another_setting_is_another(name):
 def test_key_of_what_a_request_says_itself_is_the_same(name):
     """Two terminals have one server, also where MLflow is set up; what a request says travels with it."""
     assert environment_key({**HERE, name: "7"}) == environment_key(HERE)
+
+
+def test_key_is_the_same_once_the_engine_has_prepared_its_libraries(monkeypatch):
+    """A command that has looked a model up in the Hub's cache finds the server that the one before it started."""
+    monkeypatch.setattr(os, "environ", {"HOME": "/home/me"})
+    before = environment_key()
+    prepare()
+    assert "CUBLAS_WORKSPACE_CONFIG" in os.environ
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # which depends on the machine
+    assert environment_key() == before
 
 
 def test_key_of_another_version_is_another(monkeypatch):
