@@ -305,7 +305,7 @@ def _finder(named: Endpoint | None, keep_alive: KeepAlive | None) -> FindServer:
 
     def find(replacing: bool) -> Endpoint:
         if replacing:
-            found[0] = find_or_start(place, keep_alive=typed, replacing=True)
+            found[0] = find_or_start(place, keep_alive=typed, replacing=found[0])
         return found[0]
 
     return find

@@ -57,6 +57,7 @@ class Endpoint:
     Args:
         token: what it asks for; where it listens at a socket, nothing.
         log: the file that it writes to, for errors; ``None`` on another machine.
+        stamp: of the file by which it was found, which tells it from the next one there; ``None`` on another machine.
     """
 
     socket: Path | None = None
@@ -65,6 +66,7 @@ class Endpoint:
     tls: bool = False
     token: str | None = field(default=None, repr=False)
     log: Path | None = None
+    stamp: tuple[int, int] | None = field(default=None, compare=False)
 
     @classmethod
     def read(cls, url: str, *, token: str | None) -> Endpoint:

@@ -136,17 +136,17 @@ def find(place: ServerPlace) -> Endpoint | None:
     return address
 
 
-def find_or_start(place: ServerPlace, *, keep_alive: str | None = None, replacing: bool = False) -> Endpoint:
+def find_or_start(place: ServerPlace, *, keep_alive: str | None = None, replacing: Endpoint | None = None) -> Endpoint:
     """Return the address of the server at ``place``, which is started where it does not answer.
 
     Args:
         keep_alive: how long a server that is started stays, as it is typed.
-        replacing: whether the one that answers is ending: its end is waited for.
+        replacing: one that was found there and is ending: its end is waited for, unless another has taken its place.
 
     Raises:
         ServerError: when it does not start; the sentence says why.
     """
-    if not replacing and (address := find(place)) is not None:
+    if (address := _find_other(place, replacing)) is not None:
         return address
     try:
         private_folder(place.folder)
@@ -155,13 +155,19 @@ def find_or_start(place: ServerPlace, *, keep_alive: str | None = None, replacin
         from promptlab._locks import file_locked
 
         with file_locked(place.starting, timeout=_STARTING, error=ServerError):
-            if not replacing and (address := find(place)) is not None:
+            if (address := _find_other(place, replacing)) is not None:
                 return address
             with file_locked(place.living, timeout=_STARTING, error=ServerError):
                 pass  # one that answers no more lives until it has given its memory back
             return _start(place, keep_alive)
     except OSError as error:
         raise _unusable(place, error) from error
+
+
+def _find_other(place: ServerPlace, replacing: Endpoint | None) -> Endpoint | None:
+    """Return the address of the server at ``place`` that answers and is not the one to be replaced, or None."""
+    address = find(place)
+    return None if address is None or (replacing is not None and address.stamp == replacing.stamp) else address
 
 
 def _unusable(place: ServerPlace, error: OSError) -> ServerError:
@@ -201,15 +207,22 @@ def _last_line(log: Path) -> str:
 
 
 def _address(place: ServerPlace) -> Endpoint | None:
+    try:
+        about = place.file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    stamp = about.st_ino, about.st_mtime_ns
     if place.has_socket:
-        return Endpoint(socket=place.socket, log=place.log) if place.socket.exists() else None
+        return Endpoint(socket=place.socket, log=place.log, stamp=stamp)
     with suppress(OSError, ValueError, KeyError):
         if hasattr(os, "getuid"):
             check_owner(place.address)
         told = json.loads(place.address.read_text(encoding="utf-8"))
         if _is_dead(place):
             return None
-        return Endpoint(host="127.0.0.1", port=int(told["port"]), token=str(told["token"]), log=place.log)
+        return Endpoint(
+            host="127.0.0.1", port=int(told["port"]), token=str(told["token"]), log=place.log, stamp=stamp
+        )  # fmt: skip
     return None
 
 

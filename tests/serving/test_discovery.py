@@ -75,6 +75,22 @@ def test_server_is_started_once_and_again_after_it_was_killed(runtime):
     assert runtime.socket.stat().st_mode & 0o777 == 0o600
 
 
+def test_server_that_is_ending_is_replaced_once(runtime):
+    """Two clients that it sent away get one new server; neither takes the other's for the one that is ending."""
+    ending = find_or_start(runtime)
+    request(ending, "POST", "/stop")
+    found = []
+    clients = [
+        threading.Thread(target=lambda: found.append(pid_of(find_or_start(runtime, replacing=ending))))
+        for _ in range(2)
+    ]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    assert found == [pid_of(find(runtime))] * 2
+
+
 def test_server_that_does_not_start_says_why(runtime, monkeypatch):
     """The last line of its log, and where the log is."""
     monkeypatch.setenv("PROMPTLAB_ENGINE", "brush")
