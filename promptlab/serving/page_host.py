@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promptlab.errors import ServerError
+from promptlab.serving.jobs import QueueClosed
 from promptlab.serving.lab_server import LabServer
 from promptlab.serving.messages import PageAddress, PageOrder
 
@@ -64,6 +65,7 @@ class PageHost:
         """Give the address of the page that ``order`` asks for; it is there while the context lasts.
 
         Raises:
+            QueueClosed: when the server ends.
             ServerError: when this server has no pages, or the workspace is no absolute path.
             InputError: when its port is taken.
         """
@@ -95,8 +97,10 @@ class PageHost:
 
     def _join(self, key: _Key, order: PageOrder) -> _Leased:
         with self._lock:
-            if self._open_page is None or self._server.is_ending:
-                raise ServerError("the server is ending" if self._open_page else "this server has no pages")
+            if self._open_page is None:
+                raise ServerError("this server has no pages")
+            if self._server.is_ending:
+                raise QueueClosed("the server is ending")
             if not order.workspace.is_absolute():
                 raise ServerError(f"the workspace {order.workspace} is no absolute path")
             page = self._pages.get(key)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from promptlab import __version__
 from promptlab.errors import PromptLabError, ServerError, to_dict
+from promptlab.serving.jobs import QueueClosed
 from promptlab.serving.messages import PageOrder
 from promptlab.serving.page_host import PageHost
 from promptlab.wire import decode, encode
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import Route
+    from starlette.types import Receive, Scope, Send
 
 __all__ = ["page_routes"]
 
@@ -40,33 +42,45 @@ def page_routes(host: PageHost) -> list[Route]:
     from starlette.responses import JSONResponse, StreamingResponse
     from starlette.routing import Route
 
+    class Leased(StreamingResponse):
+        """Lets the lease go whatever becomes of the answer: of a client that is gone already, no line is asked for."""
+
+        def __init__(self, lease: ExitStack, lines: AsyncIterator[bytes]) -> None:
+            super().__init__(lines, media_type="application/x-ndjson")
+            self._lease = lease
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            try:
+                await super().__call__(scope, receive, send)
+            finally:
+                threading.Thread(target=self._lease.close, name="page-closing").start()  # it waits for who looks at it
+
     async def keep(request: Request) -> Response:
         lease = ExitStack()
         try:
             order = _read_order(await request.body())
             address = await run_in_threadpool(lease.enter_context, host.leased(order))
+        except QueueClosed:
+            return JSONResponse({"closed": True}, 503)
         except PromptLabError as error:
             return JSONResponse({"error": to_dict(error)}, 400)
 
         async def answer() -> AsyncIterator[bytes]:
-            try:
-                yield _line({"page": encode(address), "promptlab": __version__})
-                while not host.is_ending:
-                    await asyncio.sleep(_LOOK_EVERY)
-                    yield b"\n"  # so that a client that is gone is noticed
-            finally:
-                threading.Thread(target=lease.close, name="page-closing").start()  # it waits for who looks at it
+            yield _line({"page": encode(address), "promptlab": __version__})
+            while not host.is_ending:
+                await asyncio.sleep(_LOOK_EVERY)
+                yield b"\n"  # so that a client that is gone is noticed
 
-        return StreamingResponse(answer(), media_type="application/x-ndjson")
+        return Leased(lease, answer())
 
     async def show_mlflow(request: Request) -> Response:
         try:
-            host.show_mlflow(_read_order(await request.body()))
+            await run_in_threadpool(host.show_mlflow, _read_order(await request.body()))
         except PromptLabError as error:
             return JSONResponse({"error": to_dict(error)}, 400)
         return JSONResponse({})
 
-    async def pages(_request: Request) -> Response:
+    def pages(_request: Request) -> Response:  # on a thread: a page that is being opened, or closed, is waited for
         found = [{"workspace": str(root), "page": encode(address)} for root, address in host.addresses]
         return JSONResponse({"pages": found, "promptlab": __version__})
 

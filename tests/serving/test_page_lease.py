@@ -1,15 +1,19 @@
 """A page is open for as long as somebody asks for it, in whichever server there is."""
 
+import json
+import socket
 import threading
 from contextlib import contextmanager
 
 import pytest
 
+from promptlab import __version__
 from promptlab.errors import InputError, ServerError
 from promptlab.serving.connection import Endpoint, request
 from promptlab.serving.messages import PageAddress, PageOrder
 from promptlab.serving.page_host import OpenedPage
 from promptlab.serving.page_lease import PageLease
+from promptlab.wire import encode
 from tests.serving.running import running_server
 
 
@@ -63,6 +67,31 @@ def test_page_is_one_for_all_who_ask_and_gone_with_the_last(pages, painter, plac
         assert len(request(find(), "GET", "/pages")["pages"]) == 1
         other.close()
         pages.closed.acquire()
+
+
+def test_page_whose_client_is_gone_before_it_is_open_is_closed(pages, painter, place, tmp_path):
+    """Ctrl-C while a page is being opened: it is not left open for nobody, and its server does not stay for it."""
+    may, slow = threading.Event(), Pages()
+
+    @contextmanager
+    def open_slowly(order, server):
+        pages.opened.release()
+        may.wait()
+        with slow.open(order, server) as page:
+            yield page
+
+    with running_server(painter, place=place, open_page=open_slowly) as find:
+        body = json.dumps({"promptlab": __version__, "order": encode(PageOrder(workspace=tmp_path))})
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(place.socket))
+            client.sendall(
+                f"POST /page HTTP/1.0\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+            )
+            pages.opened.acquire()
+        request(find(), "GET", "/status")  # by now it is noticed that the client is gone
+        may.set()
+        slow.closed.acquire()
+        assert request(find(), "GET", "/pages")["pages"] == []
 
 
 def test_page_is_opened_again_in_the_next_server_with_the_same_keys(pages, painter, place, tmp_path):
