@@ -12,12 +12,11 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from http.client import HTTPException
 from typing import Any, Final
 
 from promptlab import __version__
 from promptlab.errors import PromptLabError, ServerError
-from promptlab.serving.connection import requested
+from promptlab.serving.connection import ServerGone, requested
 from promptlab.serving.job_stream import FindServer
 from promptlab.serving.messages import PageAddress, PageOrder
 from promptlab.wire import decode, encode
@@ -81,30 +80,37 @@ class PageLease:
         self._closed.set()
 
     def _keep(self) -> None:
-        attempts = 0
+        attempts, replacing = 0, False
         while not self._closed.is_set():
             try:
-                self._hold()
-                attempts = 0
+                self._hold(replacing=replacing)
+                attempts, replacing = 0, True  # that server has ended, or is about to
             except PromptLabError as error:
-                attempts += 1
+                attempts, replacing = attempts + 1, isinstance(error, ServerGone)
                 if attempts > (_ATTEMPTS if self._opened.is_set() else _FIRST_ATTEMPTS):
                     self._failure = error
                     break
             self._closed.wait(_PAUSE)
         self._opened.set()
 
-    def _hold(self) -> None:
-        """Keep the page open for as long as one server lives."""
+    def _hold(self, *, replacing: bool) -> None:
+        """Keep the page open for as long as one server lives.
+
+        Raises:
+            ServerGone: when that ended before the page was open.
+        """
+        is_open = False
         body: Mapping[str, Any] = {"promptlab": __version__, "order": encode(self._order)}
-        with (
-            requested(self._find(False), "POST", "/page", body) as response,
-            suppress(OSError, HTTPException, ValueError),
-        ):
+        with requested(self._find(replacing), "POST", "/page", body) as response, suppress(OSError, ValueError):
             told = json.loads(response.readline())
+            if "closed" in told:
+                return
             address: PageAddress = decode(PageAddress, told["page"], theirs=told["promptlab"])
             self._address = address
             self._order = replace(self._order, port=address.port, token=address.token)
             self._opened.set()
+            is_open = True
             while response.readline() and not self._closed.is_set():
                 pass
+        if not is_open:
+            raise ServerGone("the server ended before it opened the page; type it again")

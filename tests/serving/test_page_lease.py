@@ -42,8 +42,13 @@ def pages():
     return Pages()
 
 
-def lease_of(place, workspace, port=None):
-    return PageLease(lambda _replacing: Endpoint(socket=place.socket), PageOrder(workspace=workspace, port=port))
+def lease_of(place, workspace, port=None, asked=None):
+    def find(replacing):
+        if asked is not None:
+            asked.append(replacing)
+        return Endpoint(socket=place.socket)
+
+    return PageLease(find, PageOrder(workspace=workspace, port=port))
 
 
 def test_page_is_one_for_all_who_ask_and_gone_with_the_last(pages, painter, place, tmp_path):
@@ -96,15 +101,18 @@ def test_page_whose_client_is_gone_before_it_is_open_is_closed(pages, painter, p
 
 def test_page_is_opened_again_in_the_next_server_with_the_same_keys(pages, painter, place, tmp_path):
     """At the same port with the same token, so that a browser reconnects; and MLflow's pages are where they were."""
-    lease = lease_of(place, tmp_path)
+    asked = []
+    lease = lease_of(place, tmp_path, asked=asked)
     with running_server(painter, place=place, open_page=pages.open):
         address = lease.open()
+        assert asked == [False]
         lease.show_mlflow("http://127.0.0.1:5000")
         pages.opened.acquire()
     pages.closed.acquire()
     with running_server(painter, place=place, open_page=pages.open):
         pages.opened.acquire()
         lease.close()
+    assert asked[2:] == [True] * len(asked[2:])  # whoever finds servers is told to start the next
     again = pages.orders[-1]
     assert (again.port, again.token, again.mlflow_url) == (address.port, address.token, "http://127.0.0.1:5000")
 
