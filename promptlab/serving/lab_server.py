@@ -141,8 +141,9 @@ class LabServer:
     def cancel(self, job_id: str) -> None:
         """End a job as Ctrl-C does: asked once, images under way are finished; twice, it ends at once."""
         job = self._queue.cancel(job_id)
-        if job is not None and job is self._under_way:
-            self._press()
+        with self._answering:  # so that it does not end meanwhile, and the next one is not stopped in its place
+            if job is not None and job is self._under_way:
+                self._press()
 
     def stop(self) -> None:
         """End after the images that are under way; jobs that wait are not begun."""
@@ -165,8 +166,9 @@ class LabServer:
                     if self._is_outdated():
                         _log.info("another server takes over")
                         break
-                except KeyboardInterrupt:  # it came a moment too late for the job that it was meant for
-                    continue
+                except KeyboardInterrupt:  # it came a moment too late, where the job that it was meant for is answered
+                    if self._under_way is not None:
+                        self._answer(self._under_way, _INTERRUPTED)
         for job in self._queue.close():
             job.end({"closed": True})  # its client starts another server, and asks there
         self._beside.shutdown()

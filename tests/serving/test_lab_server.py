@@ -188,6 +188,27 @@ def test_server_that_no_client_finds_any_more_ends_while_it_is_idle(tmp_path):
         server.submit(job_of(tmp_path))
 
 
+def test_ctrl_c_that_comes_as_a_job_is_being_answered_answers_it(tmp_path):
+    """Its client would wait for ever else, and the next jobs be told that one is before them."""
+
+    class Pressed(LabServer):
+        presses = 0
+
+        def _answer(self, job, outcome):
+            self.presses += 1
+            if self.presses == 1:
+                raise KeyboardInterrupt
+            super()._answer(job, outcome)
+
+    server, heard = Pressed(Painter, keep_alive=0), []
+    for _ in range(2):
+        job = job_of(tmp_path / "new")
+        job.listen(lambda _job, line: heard.append(line))
+        server.submit(job)
+    server.work()
+    assert [line for line in heard if "event" not in line] == [{"interrupted": True}, {"result": []}]
+
+
 def test_server_that_is_idle_long_enough_ends(tmp_path):
     """At once, where nothing is to be kept."""
     server = LabServer(Painter, keep_alive=0)
