@@ -23,7 +23,16 @@ from promptlab.errors import InputError, ServerError, from_dict
 if TYPE_CHECKING:
     from http.client import HTTPConnection, HTTPResponse
 
-__all__ = ["Endpoint", "Response", "ServerGone", "check_listening", "check_owner", "request", "requested"]
+__all__ = [
+    "Endpoint",
+    "Response",
+    "ServerGone",
+    "check_listening",
+    "check_owner",
+    "no_server",
+    "request",
+    "requested",
+]
 
 _CONNECT_TIMEOUT: Final = 10.0
 _ANSWER_TIMEOUT: Final = 60.0
@@ -283,14 +292,23 @@ def _accepted(address: Endpoint, response: Response) -> Response:
 def request(address: Endpoint, method: str, path: str) -> dict[str, Any]:
     """Send a request; return what it is answered with. Raises what :func:`requested` does."""
     with requested(address, method, path, timeout=_ANSWER_TIMEOUT) as response, _translated(address):
-        return dict(json.loads(response.read()))
+        text = response.read()
+    try:
+        return dict(json.loads(text))
+    except (ValueError, TypeError):  # a page of some other program
+        raise no_server(address, response) from None
 
 
 def _refusal(address: Endpoint, response: Response) -> Exception:
     try:
         error = from_dict(json.loads(response.read())["error"])
     except (ValueError, KeyError, TypeError):
-        return ServerError(f"what listens at {address} is no server of PromptLab: HTTP {response.status}")
+        return no_server(address, response)
     if response.status in (401, 403):
         return ServerError(f"{address} refuses: {error.message}")
     return error
+
+
+def no_server(address: Endpoint, response: Response) -> ServerError:
+    """Return the error that says that some other program answers at ``address``."""
+    return ServerError(f"what listens at {address} is no server of PromptLab: HTTP {response.status}")

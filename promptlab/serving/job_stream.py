@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from promptlab import __version__
 from promptlab.errors import ServerError, from_dict
-from promptlab.serving.connection import Endpoint, Response, ServerGone, request, requested
+from promptlab.serving.connection import Endpoint, Response, ServerGone, no_server, request, requested
 from promptlab.serving.messages import JobRequest
 from promptlab.wire import encode
 
@@ -70,7 +70,7 @@ class _Following:
     def follow(self, posted: Mapping[str, Any]) -> tuple[Any, str] | None:
         """Return the result and the version of the server, or None where it ends before it began with the job."""
         with self._pressed_by_ctrl_c(), requested(self._address, "POST", "/jobs", posted) as response:
-            for line in _lines(response):
+            for line in _lines(response, self._address):
                 if "accepted" in line:
                     self._job, self._theirs = line["accepted"]["job"], line["accepted"]["promptlab"]
                     for _ in range(self._presses):
@@ -140,13 +140,21 @@ def _event(plain: Any, theirs: str) -> Event:
     return event
 
 
-def _lines(response: Response) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a response, until it ends or breaks off."""
+def _lines(response: Response, address: Endpoint) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a response, until it ends or breaks off.
+
+    Raises:
+        ServerError: for a line that is none: a proxy answers, or another program.
+    """
     with suppress(OSError):
         while line := response.readline():
             if not line.endswith(b"\n") and response.status == 200:
                 return  # the server died within it
-            yield json.loads(line)
+            try:
+                told = dict(json.loads(line))
+            except (ValueError, TypeError):
+                raise no_server(address, response) from None
+            yield told
 
 
 def _unexpected(told: Mapping[str, str]) -> Exception:

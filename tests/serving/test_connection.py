@@ -9,6 +9,8 @@ import pytest
 from promptlab.errors import InputError, ServerError
 from promptlab.serving import connection
 from promptlab.serving.connection import Endpoint, ServerGone, check_owner, request
+from promptlab.serving.job_stream import carry_out
+from promptlab.serving.messages import JobRequest
 
 
 @pytest.mark.parametrize(
@@ -74,17 +76,25 @@ def test_socket_that_a_dead_server_left_is_gone(place):
         request(Endpoint(socket=place.socket), "GET", "/status")
 
 
-def test_port_where_something_else_answers_is_named(unused_port):
-    """It speaks HTTP, and is no server of ours."""
+@pytest.mark.parametrize("status", ["404 Not Found", "200 OK", "503 Service Unavailable"])
+def test_port_where_something_else_answers_is_named(unused_port, tmp_path, status):
+    """It speaks HTTP, and is no server of ours: a page of another program, or of a proxy whose server is away."""
     with socket.create_server(("127.0.0.1", unused_port)) as listener:
 
         def answer():
-            with listener.accept()[0] as one:
-                one.recv(1000)
-                one.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno")
+            for _ in range(2):
+                with listener.accept()[0] as one:
+                    one.recv(1000)
+                    one.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 3\r\n\r\nno\n".encode())
+                    one.shutdown(socket.SHUT_WR)
+                    while one.recv(1000):
+                        pass
 
         other = threading.Thread(target=answer)
         other.start()
-        with pytest.raises(ServerError, match=r"is no server of PromptLab: HTTP 404"):
-            request(Endpoint(host="127.0.0.1", port=unused_port), "GET", "/status")
+        there = Endpoint(host="127.0.0.1", port=unused_port)
+        with pytest.raises(ServerError, match=rf"is no server of PromptLab: HTTP {status[:3]}$"):
+            request(there, "GET", "/status")
+        with pytest.raises(ServerError, match=rf"is no server of PromptLab: HTTP {status[:3]}$"):
+            carry_out(lambda _replacing: there, JobRequest(verb="resume", workspace=tmp_path), {}, print)
         other.join()
