@@ -96,12 +96,20 @@ class LabServer:
     def submit(self, job: Job) -> None:
         """Carry out a job when its turn comes, or at once where it needs no engine.
 
+        What tells an MLflow server elsewhere waits, too: beside a job it would find that one's password, which MLflow
+        looks for in the environment of the process.
+
         Raises:
             QueueClosed: when the server ends.
         """
         if job.request.keep_alive is not None:
             self._keep_alive = job.request.keep_alive
-        if job.request.verb in GENERATING or _has_password(job.request.tracking_uri):
+        elsewhere = job.request.tracking_uri
+        if (
+            job.request.verb in GENERATING
+            or _has_password(elsewhere)
+            or (elsewhere is not None and not job.request.verb.startswith("history."))
+        ):
             self._queue.submit(job)
             return
         try:
@@ -228,7 +236,7 @@ class LabServer:
         if job.request.verb in GENERATING and job.request.verb != "plan":  # whose client listens to nothing
             self._tell_untold(job)
         try:
-            with _credentials_restored(), self._lab(job) as lab:
+            with _credentials_restored(job.request.tracking_uri), self._lab(job) as lab:
                 result = call_verb(
                     lab, job.request.verb, job.arguments, theirs=job.theirs,
                     watch=lambda event: self._heard(job, event),
@@ -345,8 +353,14 @@ def _has_password(tracking_uri: str | None) -> bool:
 
 
 @contextmanager
-def _credentials_restored() -> Iterator[None]:
-    """Take away from the environment, afterwards, what a request's address of MLflow put there."""
+def _credentials_restored(tracking_uri: str | None) -> Iterator[None]:
+    """Take away from the environment, afterwards, what a request's address of MLflow put there.
+
+    Of other requests nothing is touched: they may be carried out beside one whose password is needed still.
+    """
+    if not _has_password(tracking_uri):
+        yield
+        return
     before: Mapping[str, str | None] = {name: os.environ.get(name) for name in _CREDENTIALS}
     try:
         yield

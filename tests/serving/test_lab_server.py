@@ -4,13 +4,13 @@ import os
 import shutil
 import sqlite3
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 
 from promptlab._locks import file_locked
 from promptlab.engine import NO_PERMISSIONS, Permissions
-from promptlab.errors import ServerError, UnknownValue
+from promptlab.errors import PromptLabError, ServerError, UnknownValue
 from promptlab.lab import Lab
 from promptlab.lab.execution.events import RunStarted, TrackingFailed
 from promptlab.serving.connection import request
@@ -115,6 +115,23 @@ def test_password_of_a_tracking_uri_is_of_one_request(served, workspace, unused_
     assert "secret" not in failed.reason
     assert lab.tracking_uri == f"http://127.0.0.1:{unused_port}"
     assert "MLFLOW_TRACKING_PASSWORD" not in os.environ
+
+
+def test_sync_with_a_server_elsewhere_waits_for_the_job_under_way(busy, patient, workspace, unused_port):
+    """Whose password is in the environment meanwhile, for MLflow to find: it is not shown to another server."""
+    lab = RemoteLab(busy, workspace, tracking_uri=f"http://127.0.0.1:{unused_port}")
+    assert lab.history.count() == (1, 0)  # which asks no MLflow
+
+    def tell():
+        with suppress(PromptLabError):  # nobody listens there
+            lab.maintenance.sync()
+
+    sync = threading.Thread(target=tell)
+    sync.start()
+    while len(request(busy(), "GET", "/jobs")["jobs"]) < 2:
+        pass
+    patient.may.set()
+    sync.join()
 
 
 def test_status_tells_model_memory_jobs_and_time_left(served, workspace):
