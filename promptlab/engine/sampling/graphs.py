@@ -78,9 +78,14 @@ class CudaRecorder:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Graph:
-    """Holds a proved recording, the tensors that it reads, and where the weights lay that it reads too."""
+    """Holds a proved recording, the tensors that it reads, and where the weights lay that it reads too.
+
+    Args:
+        call: what it was recorded with: objects in it are told from others by identity, so they must not be freed.
+    """
 
     recorded: Recorded
+    call: Any
     buffers: tuple[torch.Tensor, ...]
     weights: tuple[tuple[torch.Tensor, int], ...]
 
@@ -174,7 +179,7 @@ class GraphCache:
         try:
             recorded = self._record(lambda: forward(*args, **kwargs))
             weights = tuple((each, each.data_ptr()) for each in (*module.parameters(), *module.buffers()))
-            graph = _Graph(recorded=recorded, buffers=buffers, weights=weights)
+            graph = _Graph(recorded=recorded, call=(args, kwargs), buffers=buffers, weights=weights)
             equal = _equal(graph.run(tensors), expected)
         except Exception as problem:  # noqa: BLE001 - torch raises of many kinds; the image has its eager forward
             equal = False

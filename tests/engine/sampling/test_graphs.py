@@ -101,6 +101,29 @@ def test_graph_that_gives_other_bits_is_eager_for_good(layer):
     assert (len(graphs), list(graphs.eager.values())) == (0, ["RuntimeError"])
 
 
+def test_graph_keeps_the_objects_that_it_was_recorded_with(layer):
+    """They are told from others by identity: another that came to lie in the place of a freed one would be replayed."""
+    import gc
+    import weakref
+
+    class Scale:
+        factor = 2.0
+
+    def forward(numbers, scale):
+        return layer(numbers) * scale.factor
+
+    graphs, scale = GraphCache(lambda run: Recorded(replay=lambda: None, output=run())), Scale()
+    for _ in range(2):
+        graphs.run(layer, forward, [rows(2, 0)], {"scale": scale})
+    kept = weakref.ref(scale)
+    del scale
+    gc.collect()
+    assert (len(graphs), kept() is None) == (1, False)
+    graphs.drop()
+    gc.collect()
+    assert kept() is None
+
+
 def test_graph_of_weights_that_moved_is_recorded_anew(layer):
     """A cast there and back leaves the numbers, and other addresses."""
     import torch
