@@ -65,7 +65,10 @@ def start(keep_alive: KeepAlive | None, host: str | None, port: int) -> None:
 
     asked = typed_keep_alive() if keep_alive is None else keep_alive
     address = find_or_start(ServerPlace.here(worker_variables()), keep_alive=None if asked is None else str(asked))
-    echo("\n".join(status_lines(status_of(address))))
+    found = status_of(address)
+    echo("\n".join(status_lines(found)))
+    if asked is not None and found.keep_alive != asked:
+        echo("promptlab: it was running, and stays as long as it was told then; type: promptlab server stop", err=True)
 
 
 @server.command()

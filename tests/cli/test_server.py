@@ -34,6 +34,13 @@ def test_server_commands_say_what_it_is_at(warm, painter):
     assert json.loads(warm("doctor", "--json").out)["server"]["model"] == "mini"
 
 
+def test_server_start_of_one_that_runs_says_that_its_time_is_as_it_was(warm):
+    """What was typed would be ignored without a word."""
+    assert warm("server", "start").err == ""
+    said = warm("server", "start", "--keep-alive", "9")
+    assert said.err.startswith("promptlab: it was running, and stays as long as it was told then")
+
+
 def test_server_whose_code_is_gone_ends_as_one_whose_code_has_changed(runtime, monkeypatch, tmp_path):
     """While pip puts another version in its place there is nothing to look at."""
     from promptlab.cli.server import lab_server
