@@ -76,3 +76,13 @@ def test_environment_that_was_written_in_part_is_not_there(cache, tmp_path):
     for text in ("", "[1]", '{"threads":'):
         entry.write_text(text, encoding="utf-8")
         assert recall_environment("cpu", "float32") is None
+
+
+def test_environment_that_cannot_be_remembered_leaves_nothing_behind(cache, tmp_path):
+    """A full disk, or something in the way, and no half of a file for each command that tried."""
+    remember_environment(Environment(facts={"threads": 3}), "cpu", "float32")
+    (entry,) = (tmp_path / "cache" / "environments").iterdir()
+    entry.unlink()
+    entry.mkdir()
+    remember_environment(Environment(facts={"threads": 3}), "cpu", "float32")
+    assert list(entry.parent.iterdir()) == [entry]

@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import tempfile
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -22,7 +21,7 @@ from typing import Final
 import promptlab
 from promptlab.engine.machine.environment import cpu_name, library_versions
 from promptlab.engine.machine.idle_threads import SAID_OTHERWISE
-from promptlab.engine.sources.hash_memory import cache_folder
+from promptlab.engine.sources.hash_memory import cache_folder, write_entry
 from promptlab.records import Environment
 
 __all__ = ["recall_environment", "remember_environment"]
@@ -50,13 +49,8 @@ def recall_environment(generator_device: str, dtype: str) -> Environment | None:
 
 def remember_environment(environment: Environment, generator_device: str, dtype: str) -> None:
     """Write down what was measured, whole or not at all."""
-    entry = _entry(generator_device, dtype)
     with suppress(OSError):  # a full disk, a folder of somebody else's
-        entry.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        number, name = tempfile.mkstemp(dir=entry.parent, suffix=".tmp")
-        with os.fdopen(number, "w", encoding="utf-8") as file:
-            json.dump(dict(environment.facts), file)
-        Path(name).replace(entry)
+        write_entry(_entry(generator_device, dtype), environment.facts)
 
 
 def _entry(generator_device: str, dtype: str) -> Path:

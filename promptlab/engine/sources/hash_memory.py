@@ -17,13 +17,14 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Final
 
-__all__ = ["BIG", "CACHE", "FileStamp", "cache_folder", "hash_file", "remembered_files"]
+__all__ = ["BIG", "CACHE", "FileStamp", "cache_folder", "hash_file", "remembered_files", "write_entry"]
 
 CACHE: Final = "PROMPTLAB_CACHE"
 BIG: Final = 1 << 20
@@ -84,7 +85,7 @@ def hash_file(stamp: FileStamp, *, anew: bool = False) -> str:
     digest = _read(stamp)
     if max(stamp.mtime_ns, stamp.ctime_ns) < began - _SETTLED and FileStamp.of(Path(stamp.path)) == stamp:
         with suppress(OSError):  # a full disk, a folder of somebody else's
-            _remember(entry, stamp, digest)
+            write_entry(entry, {**asdict(stamp), "sha256": digest})
     return digest
 
 
@@ -118,12 +119,17 @@ def _recall(entry: Path, stamp: FileStamp) -> str | None:
         return None
 
 
-def _remember(entry: Path, stamp: FileStamp, digest: str) -> None:
+def write_entry(entry: Path, plain: Mapping[str, object]) -> None:
+    """Write what is remembered under a name of the cache folder, whole or not at all.
+
+    Raises:
+        OSError: when it cannot be written.
+    """
     entry.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     number, name = tempfile.mkstemp(dir=entry.parent, suffix=".tmp")
     try:
         with os.fdopen(number, "w", encoding="utf-8") as file:
-            json.dump({**asdict(stamp), "sha256": digest}, file)
+            json.dump(dict(plain), file)
         Path(name).replace(entry)
     except BaseException:
         Path(name).unlink(missing_ok=True)
