@@ -165,7 +165,7 @@ def find_or_start(place: ServerPlace, *, keep_alive: str | None = None, replacin
 
 
 def _find_other(place: ServerPlace, replacing: Endpoint | None) -> Endpoint | None:
-    """Return the address of the server at ``place`` that answers and is not the one to be replaced, or None."""
+    """Return the address of the server at ``place`` that answers, but of the one to be replaced."""
     address = find(place)
     return None if address is None or (replacing is not None and address.stamp == replacing.stamp) else address
 

@@ -43,7 +43,10 @@ def page_routes(host: PageHost) -> list[Route]:
     from starlette.routing import Route
 
     class Leased(StreamingResponse):
-        """Lets the lease go whatever becomes of the answer: of a client that is gone already, no line is asked for."""
+        """Lets the lease go whatever becomes of the answer.
+
+        Of a client that is gone already, no line is asked for.
+        """
 
         def __init__(self, lease: ExitStack, lines: AsyncIterator[bytes]) -> None:
             super().__init__(lines, media_type="application/x-ndjson")
