@@ -19,7 +19,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from promptlab.engine.errors import translate_errors
+from promptlab.engine.errors import is_out_of_memory, translate_errors
 from promptlab.engine.events import ModelLoaded, ModelLoading
 from promptlab.engine.loading.component_overrides import folder_without, relocated_classes
 from promptlab.engine.loading.components import Component, component_identities
@@ -192,6 +192,8 @@ def _heard(name: str) -> Iterator[list[str]]:
         try:
             yield said
         except Exception as error:
+            if is_out_of_memory(error):
+                raise
             for line in _remarks(name, said):
                 raise EngineError(line) from error
             raise
