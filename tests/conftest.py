@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # whichever test imports it first: promptlab.tracking.schema
 os.environ.setdefault("PROMPTLAB_WAIT", "1")  # no test leaves a process behind: promptlab.cli.telling
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported: promptlab.engine.machine.torch_setup
 os.environ["PROMPTLAB_KEEP_ALIVE"] = "0"  # commands make pictures in their own process, but where a test says otherwise
