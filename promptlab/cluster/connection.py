@@ -13,6 +13,7 @@ import secrets
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -94,7 +95,9 @@ def connect(cluster: str | None, *, workers: int | None) -> RayConnection:
 
 def _imported_ray(*, local: bool) -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers that it is used
-    if local:  # read when it is imported: it would listen on all of the machine's addresses
+    if (
+        local and "ray" not in sys.modules
+    ):  # read when it is imported: it would listen on all of the machine's addresses
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
         os.environ.setdefault("RAY_worker_niceness", "0")  # 15 by default: beside anything else they would stand still
         if "RAY_AUTH_MODE" not in os.environ:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from promptlab.cluster import RayEngine
-from promptlab.cluster.connection import RayConnection
+from promptlab.cluster.connection import RayConnection, _imported_ray
 from promptlab.cluster.pool import WorkerPool, _Member
 from promptlab.cluster.shipping import ShippedSource, fingerprint, local_sources
 from promptlab.cluster.worker import Worker, WorkerFacts
@@ -14,6 +14,12 @@ from promptlab.engine import NO_PERMISSIONS
 from promptlab.errors import EngineError, InputError, NotFound
 from promptlab.specs import PipelineSpec, RunSpec, Variant
 from promptlab.testing import Painter
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ray():
+    """Ray as the engine imports it: whoever imports it before that decides how all of this process's Rays listen."""
+    return _imported_ray(local=True)
 
 
 def spec_of(model):

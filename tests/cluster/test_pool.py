@@ -3,9 +3,8 @@
 from types import SimpleNamespace
 
 import pytest
-from ray.exceptions import RayError
 
-from promptlab.cluster.connection import RayConnection, _home, _started
+from promptlab.cluster.connection import RayConnection, _home, _imported_ray, _started
 from promptlab.cluster.messages import ShareEnded, ShareEvents, ShareFailed, WorkerGone, WorkerReady
 from promptlab.cluster.pool import WorkerPool, _Member, _why
 from promptlab.cluster.ray_generation import RayGeneration
@@ -17,6 +16,13 @@ from promptlab.specs import PipelineSpec, RunSpec, Variant
 from promptlab.testing import Painter
 from tests.engine.drawing import resolve
 
+
+@pytest.fixture(scope="module", autouse=True)
+def ray():
+    """Ray as the engine imports it: whoever imports it before that decides how all of this process's Rays listen."""
+    return _imported_ray(local=True)
+
+
 pytestmark = pytest.mark.slow
 
 SPEC = RunSpec(
@@ -25,6 +31,8 @@ SPEC = RunSpec(
 
 
 def lost(*_):
+    from ray.exceptions import RayError
+
     raise RayError("its process has exited")
 
 
@@ -154,12 +162,14 @@ def test_generation_says_once_that_a_worker_is_left_out(pool, monkeypatch):
     assert len([event for event in events if isinstance(event, ImageDone)]) == 6
 
 
-def test_why_of_an_error_that_was_raised_there_is_its_own_words():
+def test_why_of_an_error_that_was_raised_there_is_its_own_words(ray):
     """And not the first line of a traceback."""
-    error = RayError("ray::Worker.receive() (pid=7)\n  File ...")
+    error = ray.exceptions.RayError("ray::Worker.receive() (pid=7)\n  File ...")
     error.cause = OSError(28, "No space left on device")
     assert _why(error) == "[Errno 28] No space left on device"
-    assert _why(RayError("Much.\nThe worker exited by SIGKILL.\nMore.")) == "The worker exited by SIGKILL."
+    assert (
+        _why(ray.exceptions.RayError("Much.\nThe worker exited by SIGKILL.\nMore.")) == "The worker exited by SIGKILL."
+    )
 
 
 def test_more_workers_than_a_machine_carries_are_refused_before_any_is_started(monkeypatch):
