@@ -26,7 +26,7 @@ demo: $(SETUP)  ## the story on the bundled model: three grids in ./demo
 test: $(SETUP) lint  ## linters, types, contracts, all tests but the exhaustive ones
 	$(KEEP_BYTECODE) $(BIN)/pytest -n 2 --dist worksteal
 
-check: $(SETUP) lint  ## what takes a minute and a half: linters, types, contracts, quick tests
+check: $(SETUP) lint  ## what takes less than a minute: linters, types, contracts, quick tests
 	$(KEEP_BYTECODE) PROMPTLAB_TESTS=quick $(BIN)/pytest -q -n 2 --dist loadgroup -m 'not slow'
 
 exhaustive: $(SETUP)  ## the rest of each kind of which `make test` runs one; CI does once a week
