@@ -2,6 +2,7 @@
 
 import shutil
 from contextlib import contextmanager
+from functools import wraps
 
 import pytest
 
@@ -86,6 +87,7 @@ def test_words_are_encoded_once_in_all_jobs_of_a_server(engine, workspace, make_
     engine.close()
     forward, encoded = CLIPTextModel.forward, []
 
+    @wraps(forward)
     def counted(self, *args, **kwargs):
         encoded.append(True)
         return forward(self, *args, **kwargs)

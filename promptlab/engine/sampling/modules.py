@@ -98,12 +98,13 @@ def _method(part: str, module: Any, name: str, rows: int) -> Method:
     kind: Any = type(module)
     return Method(
         module=module, part=part, name=name, original=getattr(module, name), rows=rows,
-        parameters=_parameters(kind, "forward" if name == _COMPILED else name),
+        parameters=_parameters(getattr(kind, "forward" if name == _COMPILED else name)),
     )  # fmt: skip
 
 
 @lru_cache(maxsize=256)
-def _parameters(kind: Any, name: str) -> tuple[str, ...]:
+def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the names of the positional parameters of a method, but for ``self``."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    parameters = inspect.signature(getattr(kind, name)).parameters.values()
+    parameters = inspect.signature(function).parameters.values()
     return tuple(each.name for each in parameters if each.kind in kinds)[1:]

@@ -159,6 +159,7 @@ def test_hub_of_a_module_that_cannot_be_shared_goes_on_alone(engine, make_spec, 
 
     forward, rows = diffusers.UNet2DConditionModel.forward, Counter()
 
+    @wraps(forward)
     def narrow(self, sample, *args, **kwargs):
         rows[len(sample)] += 1
         if len(sample) > 2:
