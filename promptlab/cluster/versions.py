@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
-from typing import Final
 
 from promptlab import __version__
+from promptlab.engine.machine.environment import library_versions
 
 __all__ = ["other_versions", "versions_here"]
-
-_LIBRARIES: Final = ("accelerate", "diffusers", "numpy", "scipy", "tokenizers", "torch", "torchsde", "transformers")
-"""What decides bytes; see :mod:`promptlab.engine.machine.environment`."""
 
 
 def versions_here() -> Mapping[str, str | None]:
     """Return the versions of what decides bytes. How torch was built is left out: that follows the device."""
-    found = {name: _version(name) for name in _LIBRARIES}
+    found = {name: _release(version) for name, version in library_versions().items()}
     return {"promptlab": __version__, "python": ".".join(platform.python_version_tuple()[:2]), **found}
 
 
@@ -29,8 +25,5 @@ def other_versions(there: Mapping[str, str | None]) -> str | None:
     return ", ".join(other) or None
 
 
-def _version(name: str) -> str | None:
-    try:
-        return version(name).partition("+")[0]
-    except PackageNotFoundError:
-        return None
+def _release(version: object) -> str | None:
+    return None if version is None else str(version).partition("+")[0]
