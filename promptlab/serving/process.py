@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from promptlab.errors import InputError, ServerError
+from promptlab.errors import InputError, ServerError, ref_value
 from promptlab.serving.app import create_app
 from promptlab.serving.credentials import read_token
 from promptlab.serving.discovery import ServerPlace, private_folder
@@ -66,7 +66,9 @@ def serve_on(host: str, port: int, server: LabServer, ready: Callable[[], None])
     """
     token = read_token(make=True)
     if token is None:  # a guard without one would let everybody in
-        raise InputError("token", problem="is gone again", hint="promptlab server start --host ADDRESS")
+        raise InputError(
+            "token", problem="is gone again", hint=f"promptlab server start {ref_value('host', 'ADDRESS')}"
+        )
     try:
         listener = socket.create_server((host, port), family=_family(host), backlog=_BACKLOG)
     except OSError as error:
