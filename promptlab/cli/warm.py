@@ -52,7 +52,7 @@ __all__ = [
 KEEP_ALIVE: Final = "PROMPTLAB_KEEP_ALIVE"
 SERVER: Final = "PROMPTLAB_SERVER"
 WAIT: Final = "PROMPTLAB_WAIT"
-"""Where it is set, a command ends when MLflow knows."""
+"""Names the variable that makes commands wait until MLflow knows."""
 
 _URL: Final = "promptlab.server"
 _NONE: Final = "promptlab.no_server"

@@ -59,7 +59,7 @@ class Worker:
         self._make_engine = make_engine
         self._engine: Engine | None = None
         self._places: dict[str, str] = {}
-        """Where shipped sources lie here, by the names that specs have for them."""
+        """Maps the names that specs have for shipped sources to where these lie here."""
         self._generation: Generation | None = None
         self._share = -1
         self._taken_back = -1

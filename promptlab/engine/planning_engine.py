@@ -35,7 +35,7 @@ from promptlab.specs import DTYPES, MachineSpec, PipelineSpec, RunSpec, Schedule
 __all__ = ["PlanningEngine", "resolve_without_torch"]
 
 _PACKAGES: Final = ("PIL", "sentencepiece", "torchvision")
-"""What transformers' tokenizers and processors cannot do without, each of some families."""
+"""Lists what transformers' tokenizers and processors cannot do without, each of some families."""
 
 
 class PlanningEngine(DiffusersEngine):

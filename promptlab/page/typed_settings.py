@@ -14,7 +14,7 @@ from promptlab.specs.settings import SETTINGS, Setting
 __all__ = ["ARGUMENT", "WORDS", "form_rows", "form_settings", "typed_settings"]
 
 ARGUMENT: Final = "arguments."
-"""What the names of further arguments of the call begin with."""
+"""Begins the names of further arguments of the call."""
 
 WORDS: Final = frozenset({"prompts", "negative", "seeds"})
 """Settings that have a place of their own in a request."""

@@ -90,7 +90,7 @@ class LabServer:
         self._loading: str | None = None
         self._answering = threading.Lock()
         self._untold: list[tuple[Path, Event]] = []
-        """What went wrong after a job was answered, by its workspace."""
+        """Holds what went wrong after a job was answered, with its workspace."""
         self._started, self._idle_since = datetime.now(UTC), datetime.now(UTC)
 
     def submit(self, job: Job) -> None:

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 _ACCELERATORS: Final = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")
-"""What Linux shows of a GPU: NVIDIA's driver, the one of Windows below it, AMD's."""
+"""Lists what Linux shows of a GPU: NVIDIA's driver, the one of Windows below it, AMD's."""
 
 
 def available_devices() -> tuple[str, ...]:

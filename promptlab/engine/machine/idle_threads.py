@@ -27,7 +27,7 @@ from typing import Final
 __all__ = ["SAID_OTHERWISE", "CpuTimes", "can_be_told", "has_quota", "idle_threads_by_load", "others_compute"]
 
 BY_LOAD: Final = True
-"""Whether threads are told anew while images are made; with False it is chosen once, by
+"""Says whether threads are told anew while images are made; with False it is chosen once, by
 :func:`promptlab.engine.machine.openmp.choose_wait_policy`. ``benchmarks/openmp.py`` compares them."""
 
 SAID_OTHERWISE: Final = frozenset({"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"})

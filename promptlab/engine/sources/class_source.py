@@ -45,7 +45,7 @@ __all__ = [
 
 _ROOMS: Final = ("pipelines", "schedulers", "models")
 _SECTION: Final = re.compile(r'(?:_import_structure\["([\w.]+)"\]|^    "([\w.]+)": \[)', re.MULTILINE)
-"""How an ``__init__`` of diffusers names the module that the classes behind it are in."""
+"""Matches the name of a module in an ``__init__`` of diffusers, before the classes that are in it."""
 _PACKAGES: Final = {"pt": "torch"}
 _ALWAYS: Final = frozenset({"torch", "transformers"})
 

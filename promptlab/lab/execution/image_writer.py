@@ -85,7 +85,7 @@ class ImageWriter:
         self._batch: tuple[int, int] | None = None
         self._saving: dict[RunSink, list[Future[_Saved]]] = {}
         self._queued: dict[RunSink, list[Future[_Saved]]] = {}
-        """What the writer takes next, of each run all at once: workers yield images of many batches by turns."""
+        """Holds what the writer takes next, of each run all at once: workers yield images of many batches by turns."""
         self._queueing = threading.Lock()
         self._writing: list[Future[None]] = []
 
