@@ -38,7 +38,7 @@ class PromptEdit:
         from promptlab.expand import appended, from_prompts, labelled, prepended, replaced
 
         if self.prompts:
-            source = 0 if len(variants) == 1 else None
+            source = (variants[0].source or 0) if len(variants) == 1 else None
             new = from_prompts(self.prompts, negative_prompt=variants[0].negative_prompt, what="prompt")
             variants = tuple(dataclasses.replace(variant, source=source) for variant in new)
         for rule in self.replace:

@@ -5,6 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from promptlab.expand import from_prompts
+from promptlab.expand.prompt_edits import inherited
 from promptlab.lab import PromptEdit
 from promptlab.lab.history.rerun import RunOrImage, derived_spec, rerun_spec
 from promptlab.specs import PipelineSpec, RunSpec, Variant
@@ -41,6 +43,13 @@ def test_prompt_edit_of_the_negative_prompt_replaces_or_removes_it():
     assert PromptEdit().apply(variants)[0].negative_prompt == "beard"
     assert PromptEdit(negative_prompt="").apply(variants)[0].negative_prompt == ""
     assert PromptEdit(prompts=("x",)).apply(variants)[0].negative_prompt == "beard"
+
+
+def test_prompt_edit_of_one_image_of_many_wordings_goes_back_to_its_own():
+    """Its words and not those of the first are what the new ones are compared with."""
+    variants = inherited(from_prompts(["{the oldest|a old|a young} chief"]), only=2)
+    made = PromptEdit(prompts=("a {middle aged|grey} chief",)).apply(variants)
+    assert [variant.source for variant in made] == [2, 2]
 
 
 def source_of(spec):
