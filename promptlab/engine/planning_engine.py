@@ -19,9 +19,9 @@ from typing import Any, Final
 from promptlab.engine import NO_PERMISSIONS, Permissions
 from promptlab.engine.diffusers_engine import DiffusersEngine
 from promptlab.engine.machine.devices import choose_device, choose_generator_device, default_dtype
-from promptlab.engine.pipelines.batch_sizes import default_batch_size
 from promptlab.engine.pipelines.denoising_steps import denoising_steps
 from promptlab.engine.refusals import EarlyChecks, EarlyModel, refuse_early
+from promptlab.engine.resolver import resolved_spec
 from promptlab.engine.schedulers.step_counts import step_count
 from promptlab.engine.sources.class_source import NotTold
 from promptlab.engine.sources.environment_memory import recall_environment
@@ -29,7 +29,7 @@ from promptlab.engine.sources.files import read_json
 from promptlab.engine.sources.finder import SourceFinder
 from promptlab.engine.text.short_texts import check_short
 from promptlab.models import bundled
-from promptlab.plan import ResolvedSpec, TruncatedPrompt, chosen_batch_size
+from promptlab.plan import ResolvedSpec, TruncatedPrompt
 from promptlab.specs import DTYPES, MachineSpec, PipelineSpec, RunSpec, SchedulerSpec
 
 __all__ = ["PlanningEngine", "resolve_without_torch"]
@@ -100,23 +100,11 @@ def resolve_without_torch(spec: RunSpec, early: EarlyChecks, finder: SourceFinde
         vae=None if model.vae is None else model.vae.source.name, scheduler=_scheduler(asked, model),
     )  # fmt: skip
     call = early.call(spec, model)
-    default = default_batch_size(model.config, call, device)
-    return ResolvedSpec(
-        spec=replace(
-            spec,
-            pipeline=pipeline,
-            call=call,
-            batch_size=chosen_batch_size(spec, default),
-            generator_device=generator_device,
-        ),
-        device=device,
-        model_identity=source.identity,
-        vae_identity=None if model.vae is None else model.vae.source.identity,
-        environment=environment,
-        steps=denoising_steps(model.config, model.kind, pipeline, call, _count_steps),
-        default_batch_size=default,
-        alone=model.config.routes_to_experts,
-    )
+    return resolved_spec(
+        spec, model.config, pipeline=pipeline, call=call, device=device, generator_device=generator_device,
+        model_identity=source.identity, vae_identity=None if model.vae is None else model.vae.source.identity,
+        environment=environment, steps=denoising_steps(model.config, model.kind, pipeline, call, _count_steps),
+    )  # fmt: skip
 
 
 def _scheduler(asked: PipelineSpec, model: EarlyModel) -> SchedulerSpec | None:

@@ -48,7 +48,7 @@ from promptlab.specs import (
 )
 from promptlab.specs.schedulers import short_name
 
-__all__ = ["ModelFiles", "Resolver", "look_up"]
+__all__ = ["ModelFiles", "Resolver", "look_up", "resolved_spec"]
 
 _MARKS: Final[dict[str, tuple[str, Scalar]]] = {
     "v_pred": ("prediction_type", "v_prediction"),
@@ -112,25 +112,14 @@ class Resolver:
             pipeline, model, kind = self._pipeline(spec, device)
             self._check(spec.machine, pipeline, model, kind, device)
             call = self._call(spec, model, kind)
-            default = default_batch_size(model.config, call, device)
-            return ResolvedSpec(
-                spec=replace(
-                    spec,
-                    pipeline=pipeline,
-                    call=call,
-                    batch_size=chosen_batch_size(spec, default),
-                    # The device stays as it was asked for: a rerun on another machine takes what is there.
-                    generator_device=generator_device,
-                ),
-                device=device,
+            return resolved_spec(
+                spec, model.config, pipeline=pipeline, call=call, device=device, generator_device=generator_device,
                 model_identity=model.source.identity,
                 vae_identity=None if model.vae is None else model.vae.source.identity,
                 environment=self._environment(device, generator_device, pipeline.dtype, spec.machine),
                 steps=self._denoising_steps(model, kind, pipeline, call),
                 pieces=self._chunks(spec, pipeline, model) if spec.call.weighting else (),
-                default_batch_size=default,
-                alone=model.config.routes_to_experts,
-            )
+            )  # fmt: skip
 
     def _environment(self, device: str, generator_device: str, dtype: str | None, machine: MachineSpec) -> Environment:
         key = device, generator_device, dtype, replace(machine, exact=False)
@@ -244,6 +233,36 @@ class Resolver:
         if id(model) not in self._meta_pipelines:
             self._meta_pipelines[id(model)] = build_meta_pipeline(kind, model.source.folder, model.config.parts)
         return self._meta_pipelines[id(model)]
+
+
+def resolved_spec(
+    spec: RunSpec,
+    config: Configuration,
+    *,
+    pipeline: PipelineSpec,
+    call: CallSpec,
+    device: str,
+    generator_device: str,
+    model_identity: str,
+    vae_identity: str | None,
+    environment: Environment,
+    steps: DenoisingSteps | None,
+    pieces: tuple[int, ...] = (),
+) -> ResolvedSpec:
+    """Complete ``spec`` by what was found out of its parts, and its batch size by its configuration.
+
+    The device stays as it was asked for: a rerun on another machine takes what is there.
+    """
+    default = default_batch_size(config, call, device)
+    completed = replace(
+        spec, pipeline=pipeline, call=call, batch_size=chosen_batch_size(spec, default),
+        generator_device=generator_device,
+    )  # fmt: skip
+    return ResolvedSpec(
+        spec=completed, device=device, model_identity=model_identity, vae_identity=vae_identity,
+        environment=environment, steps=steps, pieces=pieces, default_batch_size=default,
+        alone=config.routes_to_experts,
+    )  # fmt: skip
 
 
 def _as_marked(asked: SchedulerSpec | None, model: ModelFiles) -> SchedulerSpec | None:
