@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from promptlab.errors import InputError, ServerError, from_dict
 
@@ -39,20 +39,6 @@ _ANSWER_TIMEOUT: Final = 60.0
 """Seconds for what is answered at once: a process that loads weights may be deaf for some of them."""
 
 _PEER: Final = struct.Struct("3i")  # Linux's struct ucred: pid, uid, gid
-
-
-class Response(Protocol):
-    """Is what comes back: a status, and a body that is read by lines or whole."""
-
-    status: int
-
-    def readline(self) -> bytes:
-        """Return the next line; empty at the end."""
-        ...
-
-    def read(self) -> bytes:
-        """Return all that is left."""
-        ...
 
 
 class ServerGone(ServerError):
@@ -156,6 +142,10 @@ class _HttpResponse:
     def read(self) -> bytes:
         with _as_connection_error():
             return self._response.read()
+
+
+Response = _SocketResponse | _HttpResponse
+"""Names what comes back: a status, and a body that is read by lines or whole."""
 
 
 @contextmanager
