@@ -98,7 +98,7 @@ def typed_command(request: PageRequest, source: RunOrImage | None) -> TypedComma
     negatives = request.negatives or ("",)
     varied = TypedCommand(
         verb="rerun",
-        parent=_ref(source),
+        parent=source.ref,
         prompts=() if request.prompt == own.prompt else (request.prompt,),
         seeds="" if request.seeds == own.seeds else request.seeds,
         negatives=None if negatives == (own.negatives or ("",)) else negatives,
@@ -156,10 +156,6 @@ def _experiment(command: TypedCommand, begun: Experiment | None = None) -> Exper
     return (begun or Experiment()).with_options(**named, arguments=tuple(arguments))
 
 
-def _ref(source: RunOrImage) -> str:
-    return str(source.run.id) if source.position is None else f"{source.run.id}/{source.position}"
-
-
 def _picture(source: RunOrImage) -> str:
     """Return the path of a picture that says the setting of ``source``.
 
@@ -170,7 +166,7 @@ def _picture(source: RunOrImage) -> str:
     path = next((image.path for image in images if image.status is ImageStatus.MADE and image.path), None)
     if path is None:
         raise InputError(
-            "parent", _ref(source), problem="has no picture yet that a sweep could start from",
+            "parent", source.ref, problem="has no picture yet that a sweep could start from",
             hint=f"promptlab resume {source.run.id}",
         )  # fmt: skip
     return path

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from promptlab import records
 from promptlab.lab.execution.watch import unwatched
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from promptlab.specs import RunSpec
 
 __all__ = ["RemoteLab"]
+
+_LAST: Final = "last"
+"""Begins the names of runs that are told by what is newest: ``last``, ``last/3``, ``last@seed:1``."""
 
 
 class RemoteLab:
@@ -168,8 +171,10 @@ class RemoteLab:
         """See :meth:`promptlab.lab.Lab.rerun`.
 
         Of a source that is named, other words and seeds are one question; settings, in which files of this machine may
-        be named, are derived here.
+        be named, are derived here. The last run is the one that is last now: others' may come before this one's turn.
         """
+        if isinstance(source, str) and source.startswith(_LAST):
+            source = self.history.find(source).ref
         if isinstance(source, str) and not changes:
             record: RunRecord = self._ask(
                 "rerun", lambda: records.RunRecord, watch,

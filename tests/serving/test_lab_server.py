@@ -11,7 +11,7 @@ import pytest
 from promptlab._locks import file_locked
 from promptlab.engine import NO_PERMISSIONS, Permissions
 from promptlab.errors import PromptLabError, ServerError, UnknownValue
-from promptlab.lab import Lab
+from promptlab.lab import Lab, PromptEdit
 from promptlab.lab.execution.events import RunStarted, TrackingFailed
 from promptlab.serving.connection import request
 from promptlab.serving.job_stream import carry_out
@@ -272,3 +272,18 @@ def test_run_started_is_heard_as_the_lab_tells_it(served, workspace):
     run = RemoteLab(served, workspace).run(SPEC, watch=heard.append)
     (started,) = [event for event in heard if isinstance(event, RunStarted)]
     assert (started.run.id, started.run.spec) == (run.id, run.spec)
+
+
+def test_rerun_of_the_last_run_is_of_what_was_last_when_it_was_typed(workspace, painter):
+    """Not of the run that somebody else's job, which came first, has made meanwhile."""
+    server = LabServer(lambda: painter, keep_alive=5)
+
+    def other(job):
+        if job is not None and job.request.verb == "rerun":
+            Lab(workspace, engine=Painter()).run(SPEC.vary(seeds=(7,)))
+
+    with running_server(painter, server=server) as find, server.observed(other):
+        lab = RemoteLab(find, workspace)
+        lab.run(SPEC)
+        again = lab.rerun("last/1", edit=PromptEdit(append=(", red",)))
+    assert [again.id, again.parent_run_id, again.parent_image] == [3, 1, (1, 1)]

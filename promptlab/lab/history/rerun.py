@@ -43,6 +43,11 @@ class RunOrImage:
     run: RunRecord
     position: int | None = None
 
+    @property
+    def ref(self) -> str:
+        """Return its name, ``3`` or ``3/1``, by which it is found whatever comes after it."""
+        return str(self.run.id) if self.position is None else f"{self.run.id}/{self.position}"
+
     def spec(self, seeds: tuple[int, ...] = ()) -> RunSpec:
         """Return the spec of this run or image alone, with ``seeds`` picked out of the run's own.
 
