@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +24,7 @@ from promptlab.engine.loading.component_overrides import folder_without, relocat
 from promptlab.engine.loading.components import Component, component_identities
 from promptlab.engine.loading.lora import LoraAdapters
 from promptlab.engine.loading.placement import offload, place
+from promptlab.engine.loading.single_file import load_single_file
 from promptlab.engine.loading.vae import VaeSource, load_vae
 from promptlab.engine.machine.devices import torch_dtype
 from promptlab.engine.machine.memory import release
@@ -215,10 +215,7 @@ def _load(setting: PipelineSetting, kept: Mapping[str, Any]) -> Any:
     diffusers.utils.logging.disable_progress_bar()  # ours is fed by report()
     dtype, own = torch_dtype(setting.dtype), dict(kept)
     if model.file is not None:
-        own = {**_load_external_parts(model, dtype, own), **own}
-        pipeline = kind.from_single_file(
-            str(model.file), config=str(model.folder), dtype=dtype, local_files_only=True, **own
-        )
+        pipeline = load_single_file(kind, model, dtype, own)
     else:
         pipeline = _from_folder(kind, model, dtype, own)
     pipeline.set_progress_bar_config(disable=True)
@@ -226,20 +223,6 @@ def _load(setting: PipelineSetting, kept: Mapping[str, Any]) -> Any:
         if isinstance(part, torch.nn.Module):
             place(part, setting.machine, setting.device)
     return offload(pipeline, setting.machine, setting.device)
-
-
-def _load_external_parts(model: ModelSource, dtype: torch.dtype, own: Mapping[str, Any]) -> dict[str, Any]:
-    """Load components that a single file lacks from where its configuration is.
-
-    diffusers' own search for them does not know transformers' names of weights.
-    """
-    found = {}
-    for name, (library, class_name) in model.external.items():
-        if name not in own:
-            kind = getattr(import_module(library), class_name)
-            options = {"dtype": dtype, "use_safetensors": True, "local_files_only": True}
-            found[name] = kind.from_pretrained(str(model.folder / name), **options).eval()
-    return found
 
 
 def _from_folder(kind: Any, model: ModelSource, dtype: torch.dtype, own: Mapping[str, Any]) -> Any:

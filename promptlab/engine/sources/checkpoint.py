@@ -7,12 +7,20 @@ folder, from the Hub cache, or from the Hub, where it weighs a few kilobytes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from promptlab.engine.sources import hub
+from promptlab.engine.sources.checkpoint_kind import (
+    UNKNOWN_ORIGIN,
+    holds_denoiser_alone,
+    is_checkpoint,
+    is_latent_diffusion,
+    known_origin,
+)
 from promptlab.engine.sources.config_match import (
     ExternalParts,
     check_configuration,
@@ -20,10 +28,11 @@ from promptlab.engine.sources.config_match import (
     refused_configuration,
 )
 from promptlab.engine.sources.files import INDEX, content_identity, listing, read_header, read_json
+from promptlab.engine.sources.modular import check_no_modular_file
 from promptlab.errors import InputError, NotFound, one_line, ref, ref_value
 from promptlab.models import bundled
 
-__all__ = ["CheckpointConfig", "given_configuration", "infer_configuration"]
+__all__ = ["CheckpointConfig", "folders_beside", "given_configuration", "infer_configuration"]
 
 _CONFIGS: Final = (".json", ".txt", ".model", ".jinja")
 _DOWNLOAD: Final = "hf download {origin} --include {files}"
@@ -48,22 +57,17 @@ class CheckpointConfig:
 def infer_configuration(path: Path) -> CheckpointConfig:
     """Find the configuration of the model that the checkpoint ``path`` was trained from, by its tensors.
 
+    A denoiser that lies in a diffusers folder, or beside its ``model_index.json``, is taken for that model's.
+
     Raises:
         InputError: when it is no checkpoint, its configuration is not cached and the Hub cannot be reached, or a
             part that the file lacks is not cached either.
     """
-    import torch
-    from diffusers.loaders.single_file_utils import fetch_diffusers_config
-
     header = _header(path)
-    shapes = {name: torch.empty(tensor["shape"], device="meta") for name, tensor in header.items()}
-    try:
-        origin = str(fetch_diffusers_config(shapes)["pretrained_model_name_or_path"])
-    except Exception as error:
-        raise InputError(
-            "model", str(path), problem=f"is of no kind that diffusers knows: {one_line(error)}",
-            allowed="a checkpoint of a known family", hint=ref_value("config", "FOLDER"),
-        ) from error  # fmt: skip
+    for folder in folders_beside(path, header):
+        with suppress(InputError):  # it may be another model's, and the Hub's cache has the right one
+            return given_configuration(path, str(folder), folder)
+    origin = _origin(path, header)
     try:
         snapshot = hub.find(origin, None, "model", "a diffusers folder", weights=False)
     except InputError as error:
@@ -82,9 +86,28 @@ def infer_configuration(path: Path) -> CheckpointConfig:
             allowed=f"a checkpoint whose parts are in it, in the Hub cache, or in the folder given by {ref('config')}",
             hint=_DOWNLOAD.format(origin=origin, files=f"'{part}/*'"),
         )  # fmt: skip
+    if external.denoiser is not None:
+        _check_inferred(path, header, origin, home)
     return CheckpointConfig(
         folder=home, identity=content_identity(home, [*wanted, *external.weights]), external=external
     )
+
+
+def _check_inferred(path: Path, header: Mapping[str, Any], origin: str, home: Path) -> None:
+    """Refuse a denoiser of a size that the model has not whose family it is of."""
+    try:
+        check_configuration(path, header, origin, home)
+    except InputError as error:
+        raise InputError(
+            "model", str(path), problem=f"looks like {origin}, whose configuration {error.problem}",
+            allowed=f"{ref('config')} with the model it was trained from", hint=ref_value("config", "FOLDER"),
+        ) from error  # fmt: skip
+
+
+def folders_beside(path: Path, header: Mapping[str, Any]) -> tuple[Path, ...]:
+    """Return the diffusers folders that a denoiser's file lies in: its own folder, or the one above."""
+    folders = (path.absolute().parent, path.absolute().parent.parent)
+    return tuple(each for each in folders if (each / INDEX).is_file()) if holds_denoiser_alone(header) else ()
 
 
 def given_configuration(path: Path, config: str, folder: Path) -> CheckpointConfig:
@@ -99,7 +122,8 @@ def given_configuration(path: Path, config: str, folder: Path) -> CheckpointConf
         InputError: when ``path`` is no checkpoint, or ``config`` has no ``model_index.json`` or is not cached and the
             Hub cannot be reached, or cannot be the configuration of this checkpoint.
     """
-    header = _header(path)
+    header = read_header(path, "model")
+    check_no_modular_file(path, header)
     home = bundled(config) or (folder if folder.is_dir() else None)
     if home is not None:
         if not (home / INDEX).is_file():
@@ -125,9 +149,33 @@ def given_configuration(path: Path, config: str, folder: Path) -> CheckpointConf
     )
 
 
+def _origin(path: Path, header: Mapping[str, Any]) -> str:
+    """Return the Hub id of the model that the file was trained from."""
+    known = known_origin(header)
+    if known is not None:
+        return known
+    import torch
+    from diffusers.loaders.single_file_utils import fetch_diffusers_config
+
+    shapes = {name: torch.empty(tensor["shape"], device="meta") for name, tensor in header.items()}
+    try:
+        found = str(fetch_diffusers_config(shapes)["pretrained_model_name_or_path"])
+        if found != UNKNOWN_ORIGIN or is_latent_diffusion(header):
+            return found
+        reason = "its tensors are of no family that it reads from one file"
+    except Exception as error:  # noqa: BLE001 - whatever it is, the file is not known
+        reason = one_line(error)
+    raise InputError(
+        "model", str(path), problem=f"is of no kind that diffusers knows: {reason}",
+        allowed=f"a checkpoint of a known family, or one with {ref('config')}, the model it was trained from",
+        hint=ref_value("config", "FOLDER"),
+    )  # fmt: skip
+
+
 def _header(path: Path) -> dict[str, dict[str, Any]]:
     header = read_header(path, "model")
-    if not any(name.startswith(("model.diffusion_model.", "double_blocks.", "diffusion_model.")) for name in header):
+    check_no_modular_file(path, header)
+    if not is_checkpoint(header):
         raise InputError(
             "model", str(path), problem="holds no text-to-image model", allowed="a whole checkpoint",
             hint=f"{ref_value('vae', 'FILE')} for a VAE",

@@ -7,6 +7,7 @@ where diffusers' functions need the weights themselves, nothing is claimed.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from promptlab.engine.machine.torch_setup import quietly
+from promptlab.engine.sources.checkpoint_kind import KEEPS_NAMES, holds_denoiser_alone, without_prefix
 from promptlab.engine.sources.files import INDEX, read_json
 from promptlab.errors import InputError, ref
 
@@ -25,6 +27,7 @@ __all__ = ["ExternalParts", "check_configuration", "find_external_parts", "refus
 Header = Mapping[str, Mapping[str, Any]]
 _OPTIONAL: Final = ("safety_checker", "feature_extractor", "image_encoder")
 _DENOISERS: Final = ("unet", "transformer")
+_WEIGHTLESS: Final = re.compile(r"Tokenizer|Processor|Extractor|Scheduler")
 _CLIP_POSITIONS: Final = {
     "text_encoder": (
         "cond_stage_model.transformer.text_model.embeddings.position_embedding.weight",
@@ -53,7 +56,8 @@ def check_configuration(path: Path, header: Header, config: str, folder: Path) -
     kind = getattr(diffusers, str(index.get("_class_name")), None)
     if kind is None:
         return  # said by whoever looks at any model's class
-    if not hasattr(kind, "from_single_file"):
+    denoiser = _denoiser_alone(index, header)
+    if not hasattr(kind, "from_single_file") and denoiser is None:
         raise refused_configuration(config, f"is of a {kind.__name__}, which diffusers reads from no single file")
     parts = {
         name: value
@@ -79,11 +83,13 @@ class ExternalParts:
         parts: library and class of each, by its name.
         weights: their files, relative to the configuration's folder.
         lacking: name and class of the first that is not there either.
+        denoiser: name of the only part that the file has, where it is read by its own class.
     """
 
     parts: Mapping[str, tuple[str, str]]
     weights: tuple[str, ...]
     lacking: tuple[str, str] | None = None
+    denoiser: str | None = None
 
 
 def find_external_parts(header: Header, folder: Path, files: Collection[str]) -> ExternalParts:
@@ -94,18 +100,31 @@ def find_external_parts(header: Header, folder: Path, files: Collection[str]) ->
     """
     parts: dict[str, tuple[str, str]] = {}
     weights: list[str] = []
-    for name, value in read_json(folder / INDEX).items():
+    index = read_json(folder / INDEX)
+    denoiser = _denoiser_alone(index, header)
+    for name, value in index.items():
         if not (isinstance(value, list) and value[0] and f"{name}/config.json" in files) or name in _OPTIONAL:
             continue
         library, class_name = str(value[0]), str(value[1])
-        if not _lacks(name, library, class_name, header):
+        held = name == denoiser if denoiser is not None else not _lacks(name, library, class_name, header)
+        if held or _WEIGHTLESS.search(class_name):
             continue
         found = [file for file in files if file.startswith(f"{name}/") and file.endswith(".safetensors")]
         if not found:
-            return ExternalParts(parts=parts, weights=tuple(weights), lacking=(name, class_name))
+            return ExternalParts(parts=parts, weights=tuple(weights), lacking=(name, class_name), denoiser=denoiser)
         parts[name] = (library, class_name)
         weights += found
-    return ExternalParts(parts=parts, weights=tuple(weights))
+    return ExternalParts(parts=parts, weights=tuple(weights), denoiser=denoiser)
+
+
+def _denoiser_alone(index: Mapping[str, Any], header: Header) -> str | None:
+    """Return the name of the denoiser, where the file holds it alone and its own class reads it."""
+    import diffusers
+
+    name = next((each for each in _DENOISERS if isinstance(index.get(each), list)), None)
+    if name is None or not holds_denoiser_alone(header):
+        return None
+    return name if hasattr(getattr(diffusers, str(index[name][1]), None), "from_single_file") else None
 
 
 def _lacks(name: str, library: str, class_name: str, header: Header) -> bool:
@@ -146,7 +165,8 @@ def _compared(name: str, kind: Any, header: Header, folder: Path) -> str | None:
     if mapped is None:
         return None
     config = kind.load_config(str(folder), subfolder=name, local_files_only=True)
-    tensors = {key: torch.empty(value["shape"], device="meta") for key, value in header.items()}
+    given = without_prefix(header) if mapped in KEEPS_NAMES else header
+    tensors = {key: torch.empty(value["shape"], device="meta") for key, value in given.items()}
     with torch.device("meta"):
         try:
             wanted: Mapping[str, torch.Tensor] = kind.from_config(config).state_dict()

@@ -26,6 +26,7 @@ from promptlab.errors import InputError, UnknownValue, one_line, ref, ref_value
 __all__ = [
     "ALLOW_PICKLE",
     "INDEX",
+    "MODULAR_INDEX",
     "PICKLES",
     "FileSet",
     "check_parts",
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 INDEX: Final = "model_index.json"
+MODULAR_INDEX: Final = "modular_model_index.json"
 _WEIGHTS: Final = re.compile(
     r"(?:diffusion_pytorch_model|model)(?:\.(?P<variant>[A-Za-z0-9_]+))?(?:-\d+-of-\d+)?(?:\.(?P<legacy>[A-Za-z0-9_]+))?"
     r"\.safetensors"

@@ -24,6 +24,7 @@ from promptlab.engine.sources.configuration import read_configuration
 from promptlab.engine.sources.files import (
     ALLOW_PICKLE,
     INDEX,
+    MODULAR_INDEX,
     PICKLES,
     FileSet,
     check_parts,
@@ -34,6 +35,7 @@ from promptlab.engine.sources.files import (
     listing,
     read_json,
 )
+from promptlab.engine.sources.modular import modular_model
 from promptlab.engine.sources.prior import CARD, lacks_prior, read_prior_id
 from promptlab.errors import InputError, NotFound, PromptLabError, ref, ref_value
 from promptlab.models import bundled, bundled_models, bundled_vaes
@@ -60,6 +62,7 @@ class ModelSource:
         variant: of the weights.
         file: the single file, when it is one.
         external: library and class of parts that a single file lacks and that lie in ``folder``, by name.
+        denoiser: name of the only part that a single file has, where its own class reads it.
         absent: weights that are still to be downloaded.
         pickled: whether some of the weights are pickles, which were allowed.
         prior: another model that this one is made of; ``identity`` tells the content of both.
@@ -74,6 +77,7 @@ class ModelSource:
     file: Path | None = None
     config: str | None = None
     external: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    denoiser: str | None = None
     absent: tuple[str, ...] = ()
     pickled: bool = False
     prior: ModelSource | None = None
@@ -159,7 +163,9 @@ def find_model(
         raise NotFound("model", name, allowed=allowed, hint="promptlab models", names=bundled_models())
     snapshot = hub.find(name, revision, "model", allowed, variant=variant, allow_pickle=allow_pickle)
     if INDEX not in snapshot.files:
-        raise _no_model(name)
+        raise (
+            modular_model(name, snapshot.fetch([MODULAR_INDEX])) if MODULAR_INDEX in snapshot.files else _no_model(name)
+        )
     folder = snapshot.fetch([INDEX])
     with hub.damage_in_cache(name):
         index = read_json(folder / INDEX)
@@ -210,6 +216,8 @@ def _local(
 ) -> ModelSource:
     _refuse_revision(name, revision)
     if not (folder / INDEX).is_file():
+        if (folder / MODULAR_INDEX).is_file():
+            raise modular_model(name, folder)
         pickled = next((path for path in sorted(folder.iterdir()) if path.suffix in PICKLES), None)
         if pickled is not None and not any(folder.glob("*.safetensors")):
             raise _no_safetensors("model", pickled, hint=f"{ref_value('model', _absolute(pickled))} {ALLOW_PICKLE}")
@@ -265,7 +273,8 @@ def _single_file(path: Path, revision: str | None, config: str | None, *, allow_
     identity = f"sha256:{sha256(f'{identity}+{home.identity}'.encode()).hexdigest()}"
     return ModelSource(
         name=_absolute(path), kind="file", folder=home.folder.absolute(), identity=identity, file=path.absolute(),
-        config=config, external=home.external.parts, pickled=path.suffix in PICKLES,
+        config=config, external=home.external.parts, denoiser=home.external.denoiser,
+        pickled=path.suffix in PICKLES,
     )  # fmt: skip
 
 

@@ -18,6 +18,12 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from promptlab.engine.sources import hub
+from promptlab.engine.sources.checkpoint_kind import (
+    UNKNOWN_ORIGIN,
+    holds_denoiser_alone,
+    is_latent_diffusion,
+    known_origin,
+)
 from promptlab.engine.sources.class_source import NotTold, diffusers_folder
 from promptlab.engine.sources.files import INDEX, PICKLES, read_header
 from promptlab.models import bundled
@@ -62,19 +68,28 @@ def origin_of(header: Mapping[str, Mapping[str, Any]]) -> str:
     Raises:
         NotTold: when diffusers' own lines for it cannot be carried out without torch.
     """
+    known = known_origin(header)
+    if known is not None:
+        return known
     infer, origins = _inference()
     shapes = {name: SimpleNamespace(shape=tuple(tensor["shape"])) for name, tensor in header.items()}
     try:
-        return str(origins[infer(shapes)]["pretrained_model_name_or_path"])
+        found = str(origins[infer(shapes)]["pretrained_model_name_or_path"])
     except Exception as error:
         raise NotTold(_INFER) from error
+    if found == UNKNOWN_ORIGIN and not is_latent_diffusion(header):
+        raise NotTold(_INFER)
+    return found
 
 
 def _of_file(path: Path, config: str | None) -> Path:
     if path.suffix in PICKLES:
         raise NotTold(path.name)
     if config is None:
-        return _cached(origin_of(read_header(path, "model")), None, None, weights=False)
+        header = read_header(path, "model")
+        if holds_denoiser_alone(header) and any((path.absolute().parents[at] / INDEX).is_file() for at in (0, 1)):
+            raise NotTold(path.name)  # whether it is that model's takes its class
+        return _cached(origin_of(header), None, None, weights=False)
     folder = bundled(config) or Path(config).expanduser()
     if folder.is_dir() and (folder / INDEX).is_file():
         return folder

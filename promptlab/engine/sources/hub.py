@@ -19,7 +19,16 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from promptlab.engine.machine.torch_setup import prepare
-from promptlab.engine.sources.files import INDEX, PICKLES, FileSet, choose_files, listing, read_header, read_json
+from promptlab.engine.sources.files import (
+    INDEX,
+    MODULAR_INDEX,
+    PICKLES,
+    FileSet,
+    choose_files,
+    listing,
+    read_header,
+    read_json,
+)
 from promptlab.errors import EngineError, InputError, NotFound, PromptLabError, one_line, ref, ref_value
 
 __all__ = ["Snapshot", "cache_home", "check_cached", "damage_in_cache", "fetch", "find", "find_cached", "is_id"]
@@ -243,6 +252,8 @@ def _looks_whole(snapshot: Snapshot, variant: str | None, *, allow_pickle: bool)
     folder = snapshot.folder
     if folder is None:
         return False
+    if INDEX not in snapshot.files and MODULAR_INDEX in snapshot.files:
+        return True  # no download makes it one that can be loaded: what it is is said by whoever looks at its files
     try:
         index = read_json(folder / INDEX) if INDEX in snapshot.files else None
         weights = set(choose_files(snapshot.name, snapshot.files, index, variant, allow_pickle=allow_pickle).weights)
