@@ -23,6 +23,7 @@ from promptlab.errors import NotFound, PromptLabError
 if TYPE_CHECKING:
     from promptlab.lab import Lab
     from promptlab.serving.messages import PageAddress, PageOrder
+    from promptlab.tracking import MlflowServer
 
 __all__ = ["sync", "ui"]
 
@@ -149,7 +150,14 @@ def _mlflow_pages(lab: Lab, host: str) -> Iterator[str]:
         yield lab.tracking_uri
         return
     with lab.maintenance.serve(host=host) as server:
+        _say_unrecognised(server)
         yield server.url
+
+
+def _say_unrecognised(server: MlflowServer) -> None:
+    """Say what of the installed MLflow is not as it was when this was written; nothing as a rule."""
+    for line in server.unrecognised:
+        echo(f"promptlab: {line}", err=True)
 
 
 def _browse_mlflow(lab: Lab, experiment: str | None, host: str, port: int | None, *, shows: bool) -> None:
@@ -163,6 +171,7 @@ def _browse_mlflow(lab: Lab, experiment: str | None, host: str, port: int | None
         return
     echo("starting MLflow …", err=True)
     with lab.maintenance.serve(host=host, port=port) as server:
+        _say_unrecognised(server)
         address = server.address(experiment)
         echo(f"MLflow shows the pictures at {address}")
         echo("Ctrl-C stops it.", err=True)

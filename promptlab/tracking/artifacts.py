@@ -32,6 +32,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 from promptlab.errors import TrackerError
 from promptlab.records import ImageRecord, RunRecord
+from promptlab.tracking.internals import image_stem
 from promptlab.tracking.sweep_run import SweepParentRun
 from promptlab.tracking.variant_run import VariantRun
 from promptlab.workspace import Workspace
@@ -182,9 +183,7 @@ def variant_artifacts(variant_run: VariantRun, *, workspace: Workspace, thumbnai
         if image.path is None:
             continue
         path = workspace.root / image.path
-        stem = (
-            f"images/{image_key(image.seed).replace('/', '~')}+step+0+timestamp+{_stamp(run)}+{_image_uid(run, image)}"
-        )
+        stem = image_stem(image_key(image.seed), _stamp(run), _image_uid(run, image))
         yield Artifact(name=workspace.artifact_name(image.seed, greatest), source=path)
         yield Artifact(name=f"{stem}.png", source=path)
         if path.stat().st_size <= SMALL_ENOUGH:

@@ -31,6 +31,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from promptlab.tracking.deadlines import Deadlines
+from promptlab.tracking.internals import requests_entrance
 from promptlab.tracking.server_health import SILENT_SECONDS, Unanswered
 
 __all__ = ["BoundedSession", "session_for"]
@@ -45,9 +46,6 @@ BUSY: Final = frozenset({429, 503})
 """Statuses with which a server asks to be left alone for a while."""
 
 INTERRUPTED: Final = "was not waited for any longer"
-
-_ENTRANCE: Final = "_get_http_response_with_retries"
-"""MLflow's function through which all of its requests go."""
 
 _REDIRECTS: Final = "MLFLOW_ALLOW_HTTP_REDIRECTS"
 """MLflow's variable by which its user forbids to follow a server elsewhere."""
@@ -229,9 +227,10 @@ _SESSIONS: Final[dict[str, BoundedSession]] = {}
 
 def _enter_mlflow() -> None:
     """See that MLflow hands requests to our servers to our sessions, from the first call on."""
-    from mlflow.utils import rest_utils
-
-    original = getattr(rest_utils, _ENTRANCE)
+    entrance = requests_entrance()
+    if entrance is None:
+        return
+    original = getattr(*entrance)
     if getattr(original, "is_bounded", False):
         return
 
@@ -244,7 +243,7 @@ def _enter_mlflow() -> None:
         return session.request(method, url, **passed)
 
     send.is_bounded = True  # type: ignore[attr-defined]
-    setattr(rest_utils, _ENTRANCE, send)
+    setattr(*entrance, send)
 
 
 _PASSED: Final = frozenset({"headers", "params", "data", "json", "files", "auth", "cert", "verify", "allow_redirects"})

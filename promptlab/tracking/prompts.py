@@ -21,16 +21,14 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from promptlab.records import RunRecord, VariantRecord
+from promptlab.tracking.internals import EXPERIMENT_IDS_TAG, LINK_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
     from mlflow.entities.model_registry import PromptVersion
 
-__all__ = ["LINK_TAG", "MOST", "linked_prompt", "prompt_name", "prompt_text", "register_prompts"]
-
-LINK_TAG: Final = "mlflow.linkedPrompts"
-"""The tag in which MLflow's pages look for the prompts of a run."""
+__all__ = ["MOST", "linked_prompt", "prompt_name", "prompt_text", "register_prompts"]
 
 MOST: Final = 8
 """Texts of one run: a file of fifty prompts is a list, not a line of work, and each would cost its milliseconds."""
@@ -38,7 +36,6 @@ MOST: Final = 8
 _TEXT_TAG: Final = "promptlab.text"
 """Of a version: the hash of its text. Of a prompt: that all of its versions have one."""
 
-_EXPERIMENTS_TAG: Final = "_mlflow_experiment_ids"
 _LONGEST_NAME: Final = 60
 
 
@@ -88,7 +85,8 @@ def register_prompts(
         name: of the prompt that the parent, or this run when it was recorded before, is linked to.
 
     Returns:
-        By the variant's position, the value of :data:`LINK_TAG`; empty where nothing is linked.
+        By the variant's position, the value of :data:`~promptlab.tracking.internals.LINK_TAG`; empty where nothing is
+        linked.
     """
     texts = list(dict.fromkeys(text for text in map(prompt_text, run.variants) if text.strip()))
     if not texts or len(texts) > MOST:
@@ -147,13 +145,13 @@ class _Prompt:
         """
         prompt = self.client.get_prompt(self.name)
         if prompt is None:
-            own = {_EXPERIMENTS_TAG: f",{self.experiment_id},", _TEXT_TAG: "all"}
+            own = {EXPERIMENT_IDS_TAG: f",{self.experiment_id},", _TEXT_TAG: "all"}
             self.client.create_prompt(self.name, tags=own)
             return True
-        listed = [one for one in prompt.tags.get(_EXPERIMENTS_TAG, "").split(",") if one]
+        listed = [one for one in prompt.tags.get(EXPERIMENT_IDS_TAG, "").split(",") if one]
         if self.experiment_id not in listed:
             value = f",{','.join([*listed, self.experiment_id])},"
-            self.client.set_prompt_tag(self.name, _EXPERIMENTS_TAG, value)
+            self.client.set_prompt_tag(self.name, EXPERIMENT_IDS_TAG, value)
         return bool(prompt.tags.get(_TEXT_TAG) == "all")
 
     def _tagged_versions(self, texts: Sequence[str]) -> dict[str, int]:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from promptlab.records import RunStatus
 from promptlab.tracking.artifacts import REPORT, ArtifactStore, write_sweep_artifacts, write_variant_artifacts
+from promptlab.tracking.internals import LINK_TAG
 from promptlab.tracking.probe_run import TABLE, ProbeRun
-from promptlab.tracking.prompts import LINK_TAG
 from promptlab.tracking.sweep_run import SweepParentRun
 from promptlab.tracking.tags import NOTE_TAG, stale_tags
 from promptlab.tracking.variant_run import VariantRun
@@ -56,7 +56,7 @@ class RunWriter:
             variant_run: what is logged.
             mlflow_run: the run it is logged to.
             thumbnail: PNG file of the grid, or its content; empty without one.
-            prompt_link: the value of :data:`~promptlab.tracking.prompts.LINK_TAG`, where there is one.
+            prompt_link: the value of :data:`~promptlab.tracking.internals.LINK_TAG`, where there is one.
         """
         tags, run_id, workspace = variant_run.tags(), mlflow_run.info.run_id, self.store.workspace
         if prompt_link is not None:

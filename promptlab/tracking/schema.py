@@ -10,17 +10,15 @@ itself costs its import, and this is asked before every run.
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Set
 from contextlib import closing, contextmanager
-from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
 from promptlab._locks import TABLES_TIMEOUT, file_locked
 from promptlab.errors import PromptLabError, TrackerError, one_line, ref_value
+from promptlab.tracking import internals
 from promptlab.workspace import Workspace
 
 __all__ = [
@@ -85,25 +83,18 @@ def import_stores(*, own: bool) -> None:
         own: whether runs are recorded in a workspace's file, by MLflow's own store.
     """
     import_mlflow_quietly()
-    import mlflow.tracking.client
+    import mlflow.tracking.client  # noqa: F401 - for its effect
 
     if own:
-        import mlflow.store.model_registry.sqlalchemy_store
-        import mlflow.store.tracking.sqlalchemy_store  # noqa: F401 - for its effect
+        internals.import_own_stores()
 
 
 def close_stores(workspace: Workspace) -> None:
     """Close the workspace's file, which MLflow's stores keep open.
 
-    Its write-ahead log goes with the last connection. MLflow has one database engine for each address, which its
-    clients share and which opens the file again when it is asked for something.
+    Its write-ahead log goes with the last connection.
     """
-    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as RegistryStore
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    uri = database_uri(workspace)
-    SqlAlchemyStore(uri, "mlflow-artifacts:/").engine.dispose()  # type: ignore[no-untyped-call]
-    RegistryStore(uri).engine.dispose()  # type: ignore[no-untyped-call]
+    internals.close_stores(database_uri(workspace))
 
 
 def has_schema(workspace: Workspace) -> bool:
@@ -115,7 +106,7 @@ def has_schema(workspace: Workspace) -> bool:
         TrackerError: when a newer MLflow made them, or an older one: the installed one cannot read them, and must not
             try; a file that somebody's older MLflow shows is upgraded when one asks for it.
     """
-    version, (known, head) = _version(workspace), _revisions()
+    version, (known, head) = _version(workspace), internals.revisions()
     if version in known - {head}:
         raise TrackerError(
             f"{workspace.database} has the tables of an older MLflow (schema {version}), which no longer reads them "
@@ -126,7 +117,7 @@ def has_schema(workspace: Workspace) -> bool:
             f"{workspace.database} was last opened by a newer MLflow (schema {version}) than the installed one; "
             "type: pip install --upgrade promptlab"
         )
-    return version is not None and version == head
+    return version is not None and (version == head or not known)  # of unknown migrations MLflow itself says the rest
 
 
 def make_schema(workspace: Workspace) -> None:
@@ -155,20 +146,14 @@ def upgrade_schema(workspace: Workspace, backup: Callable[[], Path]) -> tuple[st
     Raises:
         TrackerError: when MLflow could not; the sentence names the copy.
     """
-    version, (known, head) = _version(workspace), _revisions()
+    version, (known, head) = _version(workspace), internals.revisions()
     if version is None or head is None or version not in known - {head}:
         return None
     with locked(workspace):
         copy = backup()
         with translate_errors(f"MLflow's tables could not be upgraded; {copy} is the file as it was"):
             import_mlflow_quietly()
-            from mlflow.store.db.utils import _upgrade_db, create_sqlalchemy_engine_with_retry
-
-            engine = create_sqlalchemy_engine_with_retry(database_uri(workspace))  # type: ignore[no-untyped-call]
-            try:
-                _upgrade_db(engine)  # type: ignore[no-untyped-call]
-            finally:
-                engine.dispose()
+            internals.upgrade_tables(database_uri(workspace))
     return version, head
 
 
@@ -188,20 +173,9 @@ def _make(workspace: Workspace) -> None:
     uri = database_uri(workspace)
     with closing(sqlite3.connect(workspace.database, timeout=30, isolation_level=None)) as database:
         database.execute("PRAGMA journal_mode=WAL")  # kept by the file; small writes are 2 to 6 times faster
-        if _has_experiments(database) or not _put_new_tables(database):
-            _open_store(uri)
-
-
-def _open_store(uri: str) -> None:
-    """Open MLflow's store, which makes what it misses, its first experiment last, and close it.
-
-    The store and not the client, because only it lets one say where MLflow's own "Default" experiment keeps its files:
-    otherwise that is the absolute path of the current folder, and a workspace could not be moved.
-    """
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    store = SqlAlchemyStore(uri, "mlflow-artifacts:/")  # type: ignore[no-untyped-call]
-    store.engine.dispose()
+        known = internals.recognises(internals.TABLES)
+        if not known or _has_experiments(database) or not _put_new_tables(database):
+            internals.open_store(uri)
 
 
 def _has_experiments(database: sqlite3.Connection) -> bool:
@@ -220,7 +194,7 @@ def _put_new_tables(database: sqlite3.Connection) -> bool:
     """
     with tempfile.TemporaryDirectory(prefix="promptlab-mlflow-") as folder:
         new = Workspace.at(folder)
-        _open_store(database_uri(new))
+        internals.open_store(database_uri(new))
         database.execute("PRAGMA foreign_keys=OFF")
         database.execute("ATTACH ? AS new", (str(new.database),))
         try:
@@ -281,21 +255,3 @@ def _version(workspace: Workspace) -> str | None:
     except sqlite3.Error:
         return None
     return None if row is None else str(row[0])
-
-
-@cache
-def _revisions() -> tuple[frozenset[str], str | None]:
-    """Return the installed MLflow's migrations, and the newest, which no other comes after."""
-    found = find_spec("mlflow")
-    if found is None or not found.submodule_search_locations:
-        return frozenset(), None
-    folder = Path(found.submodule_search_locations[0], "store", "db_migrations", "versions")
-    revisions: set[str] = set()
-    before: set[str] = set()
-    for path in folder.glob("*.py"):
-        text = path.read_text(encoding="utf-8")
-        revisions.update(re.findall(r"""^revision\b[^=]*=\s*["'](\w+)""", text, re.MULTILINE))
-        for line in re.findall(r"^down_revision\b[^=]*=(.*)", text, re.MULTILINE):
-            before.update(re.findall(r"""["'](\w+)""", line))
-    heads = revisions - before
-    return frozenset(revisions), heads.pop() if len(heads) == 1 else None

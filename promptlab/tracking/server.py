@@ -30,6 +30,7 @@ from typing import Any, Final
 
 from promptlab.errors import InputError, TrackerError, one_line, ref_value
 from promptlab.tracking.hosts import allowed_hosts, allowed_origins
+from promptlab.tracking.internals import PAGE, recognises, unrecognised_lines
 from promptlab.tracking.schema import database_uri, make_schema, translate_errors
 from promptlab.tracking.ui_app import APP_NAME
 from promptlab.tracking.view import address_path
@@ -54,11 +55,13 @@ class MlflowServer:
         url: its address, without a slash at the end.
         process: MLflow's; its own session, so that Ctrl-C in the terminal reaches us alone.
         log: what it said.
+        unrecognised: what of this MLflow is not as PromptLab knows it, and what it shows instead, a line each.
     """
 
     url: str
     process: subprocess.Popen[bytes]
     log: Path
+    unrecognised: tuple[str, ...] = ()
 
     def address(self, experiment: str | None = None) -> str:
         """Return the address that shows an experiment's images at once.
@@ -155,7 +158,7 @@ def serve(
         log = Path(folder, "server.log")
         process = _start(workspace, host=host, port=chosen, names=names, log=log, home=Path(folder))
         try:
-            server = MlflowServer(url=_url(host, chosen), process=process, log=log)
+            server = MlflowServer(url=_url(host, chosen), process=process, log=log, unrecognised=unrecognised_lines())
             _await_answer(server)
             yield server
         finally:
@@ -176,7 +179,7 @@ def _start(
             port=port,
             workers=1,
             # A checkout that is not installed has no entry points: MLflow's pages then look as they always do.
-            app_name=APP_NAME if entry_points(group="mlflow.app", name=APP_NAME) else None,
+            app_name=APP_NAME if entry_points(group="mlflow.app", name=APP_NAME) and recognises(PAGE) else None,
             allowed_hosts=",".join(allowed_hosts(host, port, names)),
             cors_allowed_origins=",".join(allowed_origins(host, port, names)),
         ),

@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
+from promptlab.tracking.internals import server_app
+
 __all__ = ["APP_NAME", "app"]
 
 APP_NAME: Final = "promptlab"
@@ -49,9 +51,7 @@ try {
 
 def app() -> App:
     """Return MLflow's server, with :data:`EXTRA` at the head of its page."""
-    from mlflow.server.fastapi_app import app as mlflow_app
-
-    return with_extra(mlflow_app)
+    return with_extra(server_app())
 
 
 def with_extra(inner: App) -> App:

@@ -19,6 +19,7 @@ from promptlab.expand.suggestions import suggested_edit
 from promptlab.expand.variant_pairs import origin
 from promptlab.records import ImageRecord, ImageStatus, RunRecord, RunStatus, VariantRecord
 from promptlab.specs import Scalar
+from promptlab.tracking.internals import IMAGES_TAG
 from promptlab.tracking.markdown import cut_at, escaped, quoted, word_changes
 from promptlab.tracking.params import base_params, conditioning_params, param_name, param_text, seeds_text, sweep_param
 from promptlab.tracking.rating_metrics import rating_metrics, rating_tag
@@ -179,7 +180,7 @@ class VariantRun:
             "promptlab.error": run.error and one_line(run.error),
             "mlflow.source.name": "promptlab",
             "mlflow.source.type": "LOCAL",
-            **({"mlflow.loggedImages": "True"} if self.made else {}),
+            **({IMAGES_TAG: "True"} if self.made else {}),
         }
         return {name: cut_at(param_text(value), TAG_LIMIT) for name, value in given.items() if value not in (None, "")}
 

@@ -7,20 +7,18 @@ MLflow nests runs when they are ordered by the time they were made, collapses wh
 collapsed out of every chart; a shared view cannot open it. In any other order runs are flat, so the matrix goes by the
 runs' numbers, which is the same order, and a sweep's view by seconds per image.
 
-MLflow keeps a shared view as an experiment tag and opens it by its key in the address. The format is undocumented
-(read from the page of MLflow 3.17, which is why mlflow is pinned); when it fails, MLflow's own view opens instead.
+MLflow keeps a shared view as an experiment tag and opens it by its key in the address. How, is in
+:mod:`promptlab.tracking.internals`.
 """
 
 from __future__ import annotations
 
-import base64
-import json
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import NAMESPACE_OID, uuid5
 
 from promptlab.tracking.artifacts import image_key
+from promptlab.tracking.internals import shared_view, view_chart, view_path, view_section, view_state
 from promptlab.tracking.tags import RUN_METRIC
 
 __all__ = [
@@ -51,9 +49,6 @@ COLUMNS: Final = {
 }
 """What the runs' table shows beside name, date and duration, with widths in pixels; all else is a click away."""
 
-FIXED_COLUMNS: Final = {"1": 73, "attributes.`Run Name`": 190, "runDateAndNestInfo": 130, "duration": 75}
-"""MLflow's own columns by its own names; an order that leaves them out puts them last."""
-
 
 def sweep_key(uid: str) -> str:
     """Return the key of the view of the sweep ``uid``."""
@@ -62,8 +57,7 @@ def sweep_key(uid: str) -> str:
 
 def address_path(experiment_id: str, key: str = VIEW_KEY) -> str:
     """Return what follows the server's address to open an experiment with one of our views."""
-    query = f"workflowType=machine_learning&viewStateShareKey={key}&compareRunsMode=CHART"
-    return f"/#/experiments/{experiment_id}/runs?{query}"
+    return view_path(experiment_id, key)
 
 
 def view_tag(seeds: Sequence[Sequence[int]], *, now_ms: int) -> tuple[str, str]:
@@ -83,7 +77,7 @@ def view_tag(seeds: Sequence[Sequence[int]], *, now_ms: int) -> tuple[str, str]:
         "compareRunCharts": [_image_chart("matrix", section, order, RUNS_SHOWN)],
         "compareRunSections": [section],
     }
-    return _tag(VIEW_KEY, "PromptLab", state, now_ms)
+    return shared_view(VIEW_KEY, "PromptLab", state, now_ms)
 
 
 def sweep_view_tag(
@@ -123,54 +117,25 @@ def sweep_view_tag(
         ],
         "compareRunSections": [numbers, images],
     }
-    return _tag(sweep_key(uid), name, state, now_ms)
+    return shared_view(sweep_key(uid), name, state, now_ms)
 
 
 def _state(columns: Mapping[str, int], *, shown: str) -> dict[str, Any]:
     """Return what all views have: every run, the newest first, and our columns."""
-    return {
-        "searchFilter": "",
-        "orderByKey": f"metrics.`{RUN_METRIC}`",
-        "orderByAsc": False,
-        "startTime": "ALL",
-        "lifecycleFilter": "Active",
-        "datasetsFilter": [],
-        "modelVersionFilter": "All Runs",
-        "selectedColumns": list(columns),
-        "columnOrder": [*FIXED_COLUMNS, *columns],
-        "columnWidths": {**FIXED_COLUMNS, **columns},
-        "runsHiddenMode": shown,
-        "isAccordionReordered": True,  # sections in our order; else MLflow sorts them by name
-    }
+    return view_state(columns, order_by=RUN_METRIC, shown=shown)
 
 
 def _section(part: str, name: str, *, height: int, columns: int = 1) -> dict[str, Any]:
-    return {
-        "uuid": _uid(part),
-        "name": name,
-        "display": True,
-        "isReordered": True,
-        "deleted": False,
-        "isGenerated": False,
-        "columns": columns,
-        "cardHeight": height,
-    }
+    return view_section(_uid(part), name, height=height, columns=columns)
 
 
-def _chart(part: str, section: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "uuid": _uid(part),
-        "metricSectionId": section["uuid"],
-        "deleted": False,
-        "isGenerated": False,
-        "runsCountToCompare": RUNS_SHOWN,
-    }
+def _chart(part: str, section: Mapping[str, Any], runs: int = RUNS_SHOWN) -> dict[str, Any]:
+    return view_chart(_uid(part), section, runs=runs)
 
 
 def _image_chart(part: str, section: Mapping[str, Any], seeds: Sequence[int], runs: int) -> dict[str, Any]:
-    return _chart(part, section) | {
+    return _chart(part, section, runs) | {
         "type": "IMAGE",
-        "runsCountToCompare": runs,
         "step": 0,
         "showRunParams": False,
         "imageKeys": [image_key(seed) for seed in seeds],
@@ -179,9 +144,3 @@ def _image_chart(part: str, section: Mapping[str, Any], seeds: Sequence[int], ru
 
 def _uid(part: str) -> str:
     return str(uuid5(NAMESPACE_OID, f"promptlab/{part}"))
-
-
-def _tag(key: str, name: str, state: Mapping[str, Any], now_ms: int) -> tuple[str, str]:
-    packed = "deflate;" + base64.b64encode(zlib.compress(json.dumps(state).encode())).decode()
-    value = {"name": name, "createdAt": now_ms, "updatedAt": now_ms, "state": packed}
-    return f"mlflow.sharedViewState.{key}", json.dumps(value)

@@ -11,7 +11,8 @@ import pytest
 
 from promptlab.specs import Variant
 from promptlab.tracking import MlflowTracker
-from promptlab.tracking.prompts import LINK_TAG, MOST, prompt_name
+from promptlab.tracking.internals import LINK_TAG
+from promptlab.tracking.prompts import MOST, prompt_name
 from promptlab.workspace import Workspace
 from tests.tracking.painting import paint_run, spec
 from tests.tracking.test_tracker import client_of, shown

@@ -15,7 +15,7 @@ from filelock import FileLock
 from promptlab.errors import TrackerError
 from promptlab.lab import Lab
 from promptlab.testing import Painter
-from promptlab.tracking import MlflowTracker, schema
+from promptlab.tracking import MlflowTracker, internals, schema
 from promptlab.tracking.schema import has_schema
 from promptlab.workspace import Workspace
 
@@ -126,7 +126,7 @@ def test_upgrade_schema_of_an_older_mlflow_keeps_its_rows(tmp_path):
         tracker.prepare()
     maintenance = Lab(workspace, engine=Painter()).maintenance
     before, after = maintenance.upgrade_mlflow()
-    assert (before, after, has_schema(workspace)) == ("5b0e9adcef9c", schema._revisions()[1], True)
+    assert (before, after, has_schema(workspace)) == ("5b0e9adcef9c", internals.revisions()[1], True)
     assert maintenance.upgrade_mlflow() is None
     (copy,) = tmp_path.glob("mlflow.db.backup-*.bak")
     with closing(sqlite3.connect(copy)) as plain:
