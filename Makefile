@@ -46,7 +46,7 @@ contracts: $(SETUP)
 	$(BIN)/lint-imports --no-logo
 
 docs: $(SETUP)  ## write the generated blocks of README and docs/ anew
-	$(BIN)/cog -r README.md docs/architecture.md docs/reference/commands.md docs/reference/experiment-file.md docs/reference/formats.md
+	$(BIN)/cog -r README.md docs/architecture.md docs/reference/commands.md docs/reference/experiment-file.md docs/reference/formats.md docs/quick-starts/*.md
 
 site: $(SETUP)  ## docs/ as a web site in ./site, with the Python reference; offline once its packages are there
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]' --no-build-isolation

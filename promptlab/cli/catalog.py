@@ -56,9 +56,13 @@ def _title(info: SchedulerInfo) -> str:
 
 
 @click.command()
+@click.option("--known", is_flag=True, help="What people run instead: commands, licences, sizes. Asks nobody.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def models(as_json: bool) -> None:
+def models(known: bool, as_json: bool) -> None:
     """List the models that need no download: those in the package and those in the Hub's cache here."""
+    if known:
+        _say_known(as_json=as_json)
+        return
     from promptlab.engine.sources.catalog import known_models
 
     found = known_models()
@@ -68,6 +72,19 @@ def models(as_json: bool) -> None:
     rows = [(info.name, info.kind, info.pipeline, _mebibytes(info.size), info.revision or "-") for info in found]
     echo("\n".join(table(("MODEL", "WHERE", "PIPELINE", "SIZE", "REVISION"), rows, right=frozenset({3}))))
     echo("\nAny other Hub id is downloaded when it is first run; a folder or a .safetensors file works too.")
+    echo("What people run, with licence and size: promptlab models --known")
+
+
+def _say_known(*, as_json: bool) -> None:
+    from promptlab.cli.render.known_models import known_json, known_lines
+    from promptlab.models.known import known_families
+
+    if as_json:
+        echo(json.dumps([known_json(one) for one in known_families()], indent=2, ensure_ascii=False))
+        return
+    for one in known_families():
+        echo("\n".join([*known_lines(one), ""]))
+    echo("Where each was read: --json, or the quick starts in docs/.")
 
 
 def _mebibytes(size: int) -> str:
