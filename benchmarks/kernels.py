@@ -45,7 +45,7 @@ from benchmarks.machine import machine
 from benchmarks.ways import Run, Work, decoding, denoising, ways
 from promptlab.engine import create_engine, finished_images
 from promptlab.engine.loading.pipeline_cache import PipelineSetting
-from promptlab.engine.machine.devices import choose_device, default_dtype, torch_dtype
+from promptlab.engine.machine.devices import choose_device, torch_dtype
 from promptlab.engine.machine.torch_setup import deterministic, half_on_cpu, quietly
 from promptlab.engine.sampling.call_hub import Known
 from promptlab.engine.sampling.image_stream import ImageStream
@@ -335,7 +335,7 @@ def main() -> None:
     device = choose_device(typed.device)
     turn_to(device)
     typed.size = typed.size or ("sd15" if device.startswith("cuda") else "tiny")
-    typed.dtype = typed.dtype or default_dtype(device)
+    typed.dtype = typed.dtype or ("float32" if device == "cpu" else "float16")
     size = CONFIGS[typed.size]["vae"]["sample_size"]
     many = ", ".join(map(str, typed.batch_size))
     lines = [

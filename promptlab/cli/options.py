@@ -36,7 +36,7 @@ _DEVICES: Final = ("dtype", "device", "generator_device")
 _KNOWN_VALUES: Final[dict[str, Callable[[], list[str]]]] = {
     "model": lambda: list(bundled_models()),
     "scheduler": lambda: [*_schedulers()],
-    "dtype": lambda: list(specs.DTYPES),
+    "dtype": lambda: [*specs.DTYPES, specs.AUTO],
 }
 """What shell completion offers for settings whose values other rooms know."""
 

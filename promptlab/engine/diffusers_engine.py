@@ -20,7 +20,7 @@ from promptlab.engine.errors import translate_errors
 from promptlab.engine.events import EngineEvent, ImageFailed
 from promptlab.engine.loading.pipeline_cache import PipelineCache, PipelineSetting
 from promptlab.engine.loading.placement import placement
-from promptlab.engine.machine.devices import default_dtype, torch_dtype
+from promptlab.engine.machine.devices import torch_dtype
 from promptlab.engine.machine.environment import environment
 from promptlab.engine.machine.idle_threads import idle_threads_by_load
 from promptlab.engine.machine.memory import available_memory, release
@@ -34,6 +34,7 @@ from promptlab.engine.sampling.progress import BatchProgress
 from promptlab.engine.sources.adapters import EMBEDDING, LORA
 from promptlab.engine.sources.environment_memory import remember_environment
 from promptlab.engine.sources.finder import SourceFinder
+from promptlab.engine.sources.stored_dtype import chosen_dtype
 from promptlab.engine.text.truncation import Tokenizers
 from promptlab.engine.weights import check_identities
 from promptlab.errors import PromptLabError
@@ -214,7 +215,8 @@ def _setting(request: ImageRequest, finder: SourceFinder) -> PipelineSetting:
     embeddings = {each.name: finder.adapter(each.name, EMBEDDING) for each in pipeline.embeddings}
     check_identities(request, model, loras, embeddings)
     return PipelineSetting(
-        model=model.source, vae=model.vae, dtype=pipeline.dtype or default_dtype(request.device), device=request.device,
+        model=model.source, vae=model.vae, device=request.device,
+        dtype=chosen_dtype(pipeline.dtype, request.device, model.source, model.config),
         machine=placement(request.machine), loras=pipeline.loras, embeddings=pipeline.embeddings,
         files={name: adapter.path for name, adapter in (loras | embeddings).items()},
     )  # fmt: skip

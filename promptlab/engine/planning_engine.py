@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from promptlab.engine import NO_PERMISSIONS, Permissions
 from promptlab.engine.diffusers_engine import DiffusersEngine
-from promptlab.engine.machine.devices import choose_device, choose_generator_device, default_dtype
+from promptlab.engine.machine.devices import choose_device, choose_generator_device
 from promptlab.engine.pipelines.denoising_steps import denoising_steps
 from promptlab.engine.refusals import EarlyChecks, EarlyModel, refuse_early
 from promptlab.engine.resolver import resolved_spec
@@ -27,10 +27,11 @@ from promptlab.engine.sources.class_source import NotTold
 from promptlab.engine.sources.environment_memory import recall_environment
 from promptlab.engine.sources.files import read_json
 from promptlab.engine.sources.finder import SourceFinder
+from promptlab.engine.sources.stored_dtype import chosen_dtype
 from promptlab.engine.text.short_texts import check_short
 from promptlab.models import bundled
 from promptlab.plan import ResolvedSpec, TruncatedPrompt
-from promptlab.specs import DTYPES, MachineSpec, PipelineSpec, RunSpec, SchedulerSpec
+from promptlab.specs import AUTO, DTYPES, MachineSpec, PipelineSpec, RunSpec, SchedulerSpec
 
 __all__ = ["PlanningEngine", "resolve_without_torch"]
 
@@ -82,16 +83,16 @@ def resolve_without_torch(spec: RunSpec, early: EarlyChecks, finder: SourceFinde
     asked = spec.pipeline
     if early.devices is None or asked.loras or asked.embeddings or spec.machine != MachineSpec():
         raise NotTold("machine")
-    if asked.dtype not in (None, *DTYPES):
+    if asked.dtype not in (None, AUTO, *DTYPES):
         raise NotTold("dtype")
     device = choose_device(spec.device, early.devices)
     generator_device = choose_generator_device(spec.generator_device, device)
-    dtype = asked.dtype or default_dtype(device)
     model = early.model(asked)
     _check_readers(model)
     source = finder.model(asked.model, asked.revision, asked.variant, asked.config)
     if source.file is not None or source.prior is not None:
         raise NotTold(asked.model)
+    dtype = chosen_dtype(asked.dtype, device, source, model.config)
     environment = recall_environment(generator_device, dtype)
     if environment is None:
         raise NotTold("environment")

@@ -14,7 +14,7 @@ from typing import Any, Final
 from promptlab.engine.errors import translate_errors
 from promptlab.engine.loading.lora import resolve_loras
 from promptlab.engine.loading.vae import VaeSource, resolve_vae
-from promptlab.engine.machine.devices import choose_device, choose_generator_device, default_dtype
+from promptlab.engine.machine.devices import choose_device, choose_generator_device
 from promptlab.engine.machine.environment import environment
 from promptlab.engine.pipelines.batch_sizes import default_batch_size
 from promptlab.engine.pipelines.calls import pipeline_class, resolve_call
@@ -28,6 +28,7 @@ from promptlab.engine.schedulers.registry import no_scheduler, resolve_scheduler
 from promptlab.engine.sources.configuration import Configuration, read_configuration
 from promptlab.engine.sources.files import read_header
 from promptlab.engine.sources.finder import ModelSource, SourceFinder
+from promptlab.engine.sources.stored_dtype import chosen_dtype
 from promptlab.engine.text.textual_inversion import resolve_embeddings
 from promptlab.engine.text.truncation import count_chunks
 from promptlab.errors import InputError, UnknownValue, ref, ref_value
@@ -35,6 +36,7 @@ from promptlab.plan import ResolvedSpec, chosen_batch_size
 from promptlab.plan.step_scheduler import DenoisingSteps
 from promptlab.records import Environment
 from promptlab.specs import (
+    AUTO,
     DTYPES,
     CallSpec,
     Embedding,
@@ -160,8 +162,8 @@ class Resolver:
         asked, steps = spec.pipeline, spec.call.num_inference_steps
         found = self._pipelines.get((id(asked), device, steps))
         if found is None:
-            if asked.dtype is not None and asked.dtype not in DTYPES:
-                raise UnknownValue("dtype", asked.dtype, DTYPES, hint=ref_value("dtype", "float32"))
+            if asked.dtype not in (None, AUTO, *DTYPES):
+                raise UnknownValue("dtype", str(asked.dtype), (*DTYPES, AUTO), hint=ref_value("dtype", "float32"))
             model, kind = self._model(asked)
             pipeline = replace(
                 asked,
@@ -170,7 +172,7 @@ class Resolver:
                 variant=model.source.variant,
                 config=model.source.config,
                 vae=None if model.vae is None else model.vae.source.name,
-                dtype=asked.dtype or default_dtype(device),
+                dtype=chosen_dtype(asked.dtype, device, model.source, model.config),
                 scheduler=self._scheduler(asked.scheduler, model, steps),
                 loras=self._loras(asked, model, kind),
                 embeddings=self._embeddings(asked, model),

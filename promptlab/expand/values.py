@@ -179,10 +179,12 @@ def _scheduler(row: Setting, said: object, what: str) -> str | SchedulerSpec:
     return said if isinstance(said, SchedulerSpec | LocatedStr) else _text(row, said, what)
 
 
-def _dtype(_: Setting, said: object, what: str) -> str:
+def _dtype(_: Setting, said: object, what: str) -> str | None:
     name = _DTYPE_WORDS.get(str(said), str(said))
+    if name == AUTO:
+        return None
     if name not in DTYPES:
-        raise UnknownValue(what, name, DTYPES)
+        raise UnknownValue(what, name, (*DTYPES, AUTO))
     return name
 
 

@@ -25,7 +25,7 @@ from promptlab.serving.lab_server import LabServer
 from promptlab.serving.messages import PageAddress, PageOrder
 from promptlab.serving.page_host import OpenedPage
 from promptlab.serving.process import answering
-from promptlab.specs import DTYPES
+from promptlab.specs import AUTO, DTYPES
 from promptlab.specs.settings import Setting
 
 __all__ = ["ASSETS", "DEFAULT_PORT", "PageServer"]
@@ -85,7 +85,7 @@ def _choices(row: Setting) -> Sequence[str]:
         case "vae":
             return [DEFAULT, *bundled_vaes()]
         case "dtype":
-            return DTYPES
+            return [*DTYPES, AUTO]
         case _:
             return ["true", "false"] if row.kind == "switch" else row.choices
 

@@ -88,7 +88,8 @@ class PipelineSpec:
         config: configuration of a model in a single file: folder or Hub id (diffusers' ``config``); ``None`` tells it
             from the file's tensors.
         vae: another VAE: Hub id, folder or file; ``None`` keeps the pipeline's own.
-        dtype: of everything but a VAE that has its own.
+        dtype: of everything but a VAE that has its own; ``None`` and ``auto`` take the model's; see
+            :mod:`promptlab.engine.sources.stored_dtype`.
         scheduler: ``None`` keeps the pipeline's own.
         loras: added to the model's weights, in this order: sums of floats depend on it.
         embeddings: textual inversions.
@@ -99,7 +100,7 @@ class PipelineSpec:
     variant: str | None = None
     config: str | None = None
     vae: str | None = None
-    dtype: Dtype | None = None
+    dtype: Dtype | Literal["auto"] | None = None
     scheduler: SchedulerSpec | None = None
     loras: tuple[Lora, ...] = ()
     embeddings: tuple[Embedding, ...] = ()

@@ -184,8 +184,9 @@ SETTINGS: Final[Mapping[str, Setting]] = MappingProxyType(
             ),
             _row(
                 "dtype", "dtype", "pipeline",
-                help="float32, float16 or bfloat16.",
-                option_help="float32, float16 or bfloat16. [default: float16 on CUDA, float32 on a CPU]",
+                help="float32, float16, bfloat16, or auto: float32 on a CPU, elsewhere the half of the stored weights.",
+                option_help="float32, float16, bfloat16 or auto. [default: auto: float32 on a CPU, elsewhere the half "
+                "precision that the weights are stored in]",
                 metavar="DTYPE", example="float16", also=("torch_dtype",), option_names=("torch_dtype",),
                 load_order=3, recipe="own", column="dtype",
             ),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from promptlab.errors import UnknownValue, ref_value
-from promptlab.specs import DTYPES, Dtype
+from promptlab.specs import DTYPES
 
 if TYPE_CHECKING:
     import torch
@@ -21,7 +21,6 @@ __all__ = [
     "available_devices",
     "choose_device",
     "choose_generator_device",
-    "default_dtype",
     "device_names",
     "devices_without_torch",
     "torch_dtype",
@@ -84,11 +83,6 @@ def choose_generator_device(asked: str, device: str) -> str:
         UnknownValue: for any other place; diffusers would refuse it once the weights are loaded.
     """
     return _among(asked, tuple(dict.fromkeys(("cpu", device))), "generator_device")
-
-
-def default_dtype(device: str) -> Dtype:
-    """Return ``float16`` for an accelerator, ``float32`` for a CPU, where half precision is slower."""
-    return "float32" if device == "cpu" else "float16"
 
 
 def torch_dtype(name: str | None) -> torch.dtype:

@@ -31,7 +31,17 @@ from promptlab.engine.sources.files import (
 )
 from promptlab.errors import EngineError, InputError, NotFound, PromptLabError, one_line, ref, ref_value
 
-__all__ = ["Snapshot", "cache_home", "check_cached", "damage_in_cache", "fetch", "find", "find_cached", "is_id"]
+__all__ = [
+    "Snapshot",
+    "cache_home",
+    "check_cached",
+    "damage_in_cache",
+    "fetch",
+    "find",
+    "find_cached",
+    "is_id",
+    "translate_download_errors",
+]
 
 _ID: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
@@ -160,7 +170,7 @@ def fetch(name: str, commit: str, files: Sequence[str], report: Callable[[int, i
     """
     from huggingface_hub import snapshot_download
 
-    with _translate_download_errors(name):
+    with translate_download_errors(name):
         return Path(
             snapshot_download(
                 name,
@@ -296,7 +306,8 @@ def _gated(field: str, name: str | None = None) -> InputError:
 
 
 @contextmanager
-def _translate_download_errors(name: str) -> Iterator[None]:
+def translate_download_errors(name: str) -> Iterator[None]:
+    """Turn whatever huggingface_hub raises in the block into an error of one line about ``name``."""
     from huggingface_hub.errors import GatedRepoError
 
     try:

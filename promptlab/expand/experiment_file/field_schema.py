@@ -48,7 +48,7 @@ def setting_schema(row: Setting) -> Json:
     if row.kind == "number":
         return {"anyOf": [{"type": "number", "minimum": row.minimum or 0}, _DEFAULT]}
     if row.kind == "dtype":
-        return {"enum": [*DTYPES, "default"]}
+        return {"enum": [*DTYPES, AUTO, "default"]}
     if row.kind == "size":
         return {"anyOf": [_WHOLE, _SIZE, _DEFAULT]}
     if row.kind == "seeds":
