@@ -30,10 +30,13 @@ from promptlab.store.readonly import Reading, SqliteReading, SqliteWriting, Writ
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-__all__ = ["SqliteDatabase", "connect_readonly"]
+__all__ = ["SqliteDatabase", "connect_readonly", "lacks_room"]
 
 _MOST: Final = 20
 """What SQLite lists of one damage: the first lines tell as much as thousands."""
+
+_ROOM: Final = 64 * 1024
+"""Bytes that a log and its index need before anything can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,8 @@ class SqliteDatabase(Database):
         except sqlite3.OperationalError as error:
             if "no such table" in str(error):
                 return None
+            if lacks_room(self.path.parent):  # its write-ahead log's index has to be made
+                raise self._refused("cannot be read: its disk is full", hint="df -h .") from error
             raise self._refused(f"cannot be read: {error}") from error
         except sqlite3.DatabaseError as error:
             if "not a database" in str(error):
@@ -192,6 +197,16 @@ def _put(unfinished: Path, wanted: Path) -> Path:
             return name
         number += 1
         name = wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
+
+
+def lacks_room(folder: Path) -> bool:
+    """Return whether the disk of ``folder`` is full: then nothing is wrong with a file that cannot be read."""
+    import shutil
+
+    try:
+        return shutil.disk_usage(folder).free < _ROOM
+    except OSError:
+        return False
 
 
 def connect_readonly(database: Path) -> sqlite3.Connection:

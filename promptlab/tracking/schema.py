@@ -42,7 +42,8 @@ def translate_errors(failing: str) -> Iterator[None]:
     except PromptLabError:
         raise
     except Exception as error:
-        raise TrackerError(f"{failing}: {one_line(error) or type(error).__name__}") from error
+        said = str(error).partition("[SQL:")[0]  # statements say nothing to who reads one line
+        raise TrackerError(f"{failing}: {one_line(said) or type(error).__name__}") from error
 
 
 def database_uri(workspace: Workspace) -> str:

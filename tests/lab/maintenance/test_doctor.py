@@ -413,6 +413,17 @@ def test_sync_of_everything_changes_nothing_that_is_right(lab, run):
     assert told() == before
 
 
+def test_doctor_on_a_full_disk_asks_for_room_and_moves_nothing(lab, run, monkeypatch):
+    """A log that has no room for its index makes a whole file unreadable; setting it aside would lose what is whole."""
+    usage = shutil.disk_usage(lab.workspace.root)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: usage._replace(free=0))
+    for end in ("-wal", "-shm"):
+        lab.workspace.database.with_name(f"mlflow.db{end}").mkdir()
+    (finding,) = lab.maintenance.doctor()
+    assert (finding.kind, finding.problem) == (FindingKind.DATABASE, "cannot be read: its disk is full")
+    assert (finding.remedy, finding.fixable) == ("df -h .", False)
+
+
 def test_doctor_of_damaged_pages_finds_nothing_else(lab, run):
     """Nothing else can be believed; the newest backup is what to put back, or the pictures are taken in."""
     copy = lab.maintenance.backup()

@@ -10,6 +10,7 @@ from promptlab.errors import WorkspaceError, one_line
 from promptlab.lab.maintenance.doctor.findings import Finding, FindingKind
 from promptlab.store.database import Database
 from promptlab.store.migrate import HEAD, check
+from promptlab.store.sqlite import lacks_room
 from promptlab.workspace import Workspace
 
 __all__ = ["check_readable", "check_references"]
@@ -27,7 +28,11 @@ def check_readable(workspace: Workspace, database: Database) -> Iterator[Finding
     if file is not None:
         damage = _damage(database)
         if damage is not None:
-            yield Finding(kind=FindingKind.DATABASE, subject=name, problem=damage, remedy=_remedy(workspace, database))
+            full = lacks_room(file.parent)  # nothing is broken then, and there is no room to mend it in
+            yield Finding(
+                kind=FindingKind.DATABASE, subject=name, problem=damage,
+                remedy="df -h ." if full else _remedy(workspace, database),
+            )  # fmt: skip
             return
     if not database.is_begun:
         if any((workspace.root / "images").glob("*/*.png")):
