@@ -8,19 +8,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from promptlab.lab import Lab, PromptEdit
+    from promptlab.api import PythonLab as Lab
+    from promptlab.lab import PromptEdit
     from promptlab.specs import CallSpec, PipelineSpec, RunSpec, SchedulerSpec, Variant
 
 __version__ = "0.1.0"
 __all__ = ["CallSpec", "Lab", "PipelineSpec", "PromptEdit", "RunSpec", "SchedulerSpec", "Variant", "__version__"]
 
-_ROOMS = {"Lab": "promptlab.lab", "PromptEdit": "promptlab.lab"}
+_HOMES = {"Lab": ("promptlab.api", "PythonLab"), "PromptEdit": ("promptlab.lab", "PromptEdit")}
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_ROOMS.get(name, "promptlab.specs")), name)
+    room, own_name = _HOMES.get(name, ("promptlab.specs", name))
+    return getattr(import_module(room), own_name)
 
 
 def __dir__() -> list[str]:

@@ -29,6 +29,7 @@ Invariant: every error is its class and its :attr:`~PromptLabError.facts`, plain
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -49,6 +50,7 @@ __all__ = [
     "WorkspaceError",
     "from_dict",
     "one_line",
+    "printable",
     "ref",
     "ref_value",
     "spelled_by",
@@ -119,6 +121,11 @@ def one_line(text: object, *, limit: int = 300) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+def printable(line: str) -> str:
+    """Return ``line`` with whatever a terminal would obey, or turn around, as an escape."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
+
+
 class PromptLabError(Exception):
     """Says that something is wrong. ``str()`` is the whole sentence, as :func:`spelled_by` spells it.
 
@@ -135,6 +142,17 @@ class PromptLabError(Exception):
 
     def __str__(self) -> str:
         return _spelled(self.message)
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows in place of a traceback: the sentence, which says all that helps."""
+        if os.environ.get("PROMPTLAB_DEBUG", "") not in ("", "0"):
+            import traceback
+
+            return traceback.format_exception(self)
+        line = one_line(self, limit=2000)
+        return [
+            f"{type(self).__name__}: " + "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
+        ]
 
     def __reduce__(self) -> tuple[Callable[..., PromptLabError], tuple[Any, ...]]:
         return from_dict, (to_dict(self),)

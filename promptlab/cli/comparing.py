@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from promptlab.cli.completing import complete_experiments, complete_runs
 from promptlab.cli.context import open_lab, tracking_option, workspace_options
 from promptlab.cli.inline_pictures import show_picture
 from promptlab.cli.output import echo
@@ -27,7 +28,7 @@ __all__ = ["best", "compare"]
 
 
 @click.command()
-@click.argument("refs", nargs=-1, required=True, metavar="RUN|last|sweep:N...")
+@click.argument("refs", nargs=-1, required=True, metavar="RUN|last|sweep:N...", shell_complete=complete_runs)
 @click.option("--pairs", type=integer("--pairs", "10"), default=10, show_default=True, help="Ask about so many pairs.")
 @click.option("--votes", metavar="LINE", help="Keep the votes that were given in a report, and ask nothing.")
 @wait_option
@@ -120,10 +121,12 @@ def _key() -> str:
 
 
 @click.command()
-@click.argument("refs", nargs=-1, metavar="[RUN|last|sweep:N]...")
+@click.argument("refs", nargs=-1, metavar="[RUN|last|sweep:N]...", shell_complete=complete_runs)
 @click.option("--by", default="scheduler", show_default=True, metavar="SETTING|variant|word|seed",
               help="What is asked about: a setting, such as steps or vae, wordings, words or seeds.")  # fmt: skip
-@click.option("--experiment", metavar="NAME", help="Only pictures of this experiment.")
+@click.option(
+    "--experiment", metavar="NAME", shell_complete=complete_experiments, help="Only pictures of this experiment."
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @csv_options()
 @workspace_options

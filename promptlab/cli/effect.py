@@ -6,6 +6,7 @@ import json
 
 import click
 
+from promptlab.cli.completing import complete_runs
 from promptlab.cli.context import open_lab, tracking_option, workspace_options
 from promptlab.cli.inline_pictures import show_option, show_picture
 from promptlab.cli.output import echo
@@ -20,7 +21,7 @@ __all__ = ["effect"]
 
 
 @click.command()
-@click.argument("ref", metavar="RUN|last")
+@click.argument("ref", metavar="RUN|last", shell_complete=complete_runs)
 @click.option(
     "--clip-model", envvar="PROMPTLAB_CLIP_MODEL", metavar="MODEL",
     help="A CLIP model, folder or Hub id: its distance is measured as well. [default: $PROMPTLAB_CLIP_MODEL]",

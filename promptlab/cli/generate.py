@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -10,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from promptlab.cli.cluster import take_workers
+from promptlab.cli.completing import complete_refs, complete_runs, complete_seeds
 from promptlab.cli.context import allow_pickle_option, tracking_option, workspace_options
 from promptlab.cli.inline_pictures import show_option, show_picture
-from promptlab.cli.options import dry_run_option, experiment_options, record_options, setting_options
+from promptlab.cli.options import dry_run_option, experiment_options, json_option, record_options, setting_options
 from promptlab.cli.output import echo
 from promptlab.cli.parse import (
     RunOptions,
@@ -35,16 +35,19 @@ from promptlab.cli.warm import (
     server_options,
 )
 from promptlab.errors import InputError
+from promptlab.expand.seeds import noting_shortened, shortened_line
 
 if TYPE_CHECKING:
     from promptlab.expand import Sweep
-    from promptlab.lab import PromptEdit, RunOrImage
+    from promptlab.lab import Lab, PromptEdit, RunOrImage
+    from promptlab.records import RunRecord, SweepRecord
+    from promptlab.serving.remote_lab import RemoteLab
     from promptlab.specs import RunSpec
 
 __all__ = ["plan", "rerun", "resume", "run"]
 
 _SYNTAX: Final = re.compile(r"[()<>\[\]{}|+_]|--|^-|-$|>-")
-"""Matches signs without which no text has a syntax of its own; see :mod:`promptlab.cli.render.prompt_hints`."""
+"""Matches signs without which no text has a syntax of its own; see :mod:`promptlab.lab.word_hints`."""
 
 
 @click.command()
@@ -55,8 +58,9 @@ _SYNTAX: Final = re.compile(r"[()<>\[\]{}|+_]|--|^-|-$|>-")
 @server_options
 @show_option
 @dry_run_option
+@json_option("The run's record, or the sweep's,")
 @takes_run_options
-def run(options: RunOptions) -> None:
+def run(options: RunOptions, as_json: bool) -> None:
     """Make a grid: every PROMPT (a row) at every seed (a column), under one setting.
 
     Without --model it uses the small model that ships with PromptLab, which needs no network and no GPU.
@@ -70,35 +74,59 @@ def run(options: RunOptions) -> None:
     promptlab run "a fox" --seeds 0-3 --scheduler euler --scheduler unipc --dtype float32 --dtype bfloat16
     promptlab run -f warrior.yaml --steps 30
     """
-    experiment = experiment_of(options)
+    with noting_shortened() as shortened:
+        experiment = experiment_of(options)
     take_workers(experiment.workers, experiment.cluster, file=experiment.file)
     sweep = sweep_of(experiment)
     refuse_early(sweep.specs)
+    hints = _hints(options, sweep, shortened)
     if options.dry_run:
-        _say_plan(options, sweep)
+        _say_plan(options, sweep, hints, as_json=as_json)
         return
     from promptlab.lab import DEFAULT_EXPERIMENT
 
     lab = open_warm_lab(options.workspace, options.tracking_uri)
     line_of_work = experiment.experiment or DEFAULT_EXPERIMENT
     name, note, again = experiment.name, experiment.note, options.again
-    hints = _hints(options, sweep)
+    record: RunRecord | SweepRecord
     with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri, hints=hints, soon=is_served(lab)) as progress:
         if len(sweep.cells) == 1:
             spec = sweep.cells[0].spec
             record = lab.run(spec, experiment=line_of_work, name=name, note=note, again=again, watch=progress)
-            grid = lab.workspace.grid(record.id)
-            from promptlab.cli.render.run_results import run_lines
-
-            lines = run_lines(record, lab.workspace, reused=record.id not in progress.began)
         else:
-            made = lab.run_sweep(sweep, experiment=line_of_work, name=name, note=note, again=again, watch=progress)
-            grid = lab.workspace.sweep_grid(made.id, 1)
-            from promptlab.cli.render.run_results import sweep_lines
+            record = lab.run_sweep(sweep, experiment=line_of_work, name=name, note=note, again=again, watch=progress)
+    _say_made(lab, record, progress, show=options.show, as_json=as_json)
 
-            lines = sweep_lines(made, lab.history.list(), lab.workspace, new=progress.made)
-    show_picture(grid, options.show)
+
+def _say_made(
+    lab: Lab | RemoteLab,
+    record: RunRecord | SweepRecord,
+    progress: ProgressDisplay,
+    *,
+    show: bool | None,
+    as_json: bool,
+) -> None:
+    """Say what was made, and show its grid; or print its record."""
+    from promptlab.cli.render.run_results import run_lines, sweep_lines
+    from promptlab.records import RunRecord, plain
+
+    workspace, of_run = lab.workspace, isinstance(record, RunRecord)
+    grid = workspace.grid(record.id) if of_run else workspace.sweep_grid(record.id, 1)
+    if as_json:
+        echo(_json({"run" if of_run else "sweep": plain(record), "grid": str(grid)}))
+        return
+    if isinstance(record, RunRecord):
+        lines = run_lines(record, workspace, reused=record.id not in progress.began)
+    else:
+        lines = sweep_lines(record, lab.history.list(), workspace, new=progress.made)
+    show_picture(grid, show)
     echo("\n".join(lines))
+
+
+def _json(value: object) -> str:
+    import json
+
+    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 @click.command()
@@ -106,37 +134,46 @@ def run(options: RunOptions) -> None:
 @setting_options
 @record_options
 @server_option
+@json_option("The plan")
 @takes_run_options
-def plan(options: RunOptions) -> None:
+def plan(options: RunOptions, as_json: bool) -> None:
     """Say what run would make, with the same words and options: runs, images, time, disk. Makes nothing."""
-    sweep = sweep_of(experiment_of(options))
+    with noting_shortened() as shortened:
+        sweep = sweep_of(experiment_of(options))
     refuse_early(sweep.specs)
-    _say_plan(options, sweep)
+    _say_plan(options, sweep, _hints(options, sweep, shortened), as_json=as_json)
 
 
-def _hints(options: RunOptions, sweep: Sweep) -> list[str]:
-    """Return what is odd about the words; a painter knows none, and draws for all."""
+def _hints(options: RunOptions, sweep: Sweep, shortened: Mapping[int, int]) -> list[str]:
+    """Return what is odd about what was typed."""
     from promptlab.cli.render.prompt_hints import prompt_hints
 
-    painted = os.environ.get("PROMPTLAB_ENGINE") == "painter"
-    return list(prompt_hints(options.prompts, sweep.specs, vocabulary=not painted))
+    return list(prompt_hints(options.prompts, sweep.specs, shortened))
 
 
-def _say_plan(options: RunOptions, sweep: Sweep) -> None:
+def _say_plan(options: RunOptions, sweep: Sweep, hints: Sequence[str], *, as_json: bool) -> None:
     from promptlab.cli.render.plan import plan_lines
+    from promptlab.cli.render.plan_json import plan_json
     from promptlab.specs import AUTO
 
     planned = open_planning_lab(options.workspace).plan(sweep.specs, again=options.again)
-    echo("\n".join(plan_lines(planned, sweep)))
+    echo(_json(plan_json(planned, sweep)) if as_json else "\n".join(plan_lines(planned, sweep)))
     if any(spec.batch_size == AUTO for spec in sweep.specs):
-        echo("  batch size auto: run tries out how many fit; this plan counts with the default")
-    for hint in _hints(options, sweep):
+        echo("  batch size auto: run tries out how many fit; this plan counts with the default", err=as_json)
+    for hint in hints:
         echo(f"promptlab: {hint}", err=True)
 
 
 @click.command()
-@click.argument("source", metavar="RUN|last|IMAGE.png")
-@click.option("--seed", "kept_seeds", multiple=True, metavar="SEEDS", help="Keep only these of the parent's seeds.")
+@click.argument("source", metavar="RUN|last|IMAGE.png", shell_complete=complete_refs)
+@click.option(
+    "--seed",
+    "kept_seeds",
+    multiple=True,
+    metavar="SEEDS",
+    shell_complete=complete_seeds,
+    help="Keep only these of the parent's seeds.",
+)
 @click.option("--seeds", multiple=True, metavar="SEEDS", help="Other seeds than the parent's.")
 @click.option("--prompt", "prompts", multiple=True, metavar="TEXT", help="Other words; several are several rows.")
 @click.option("--append", multiple=True, metavar="TEXT", help="Words after every prompt; several are joined.")
@@ -148,8 +185,9 @@ def _say_plan(options: RunOptions, sweep: Sweep) -> None:
 @server_options
 @show_option
 @dry_run_option
+@json_option("The run's record")
 @takes_run_options
-def rerun(options: RunOptions, source: str) -> None:
+def rerun(options: RunOptions, source: str, as_json: bool) -> None:
     """Make a run, or one picture of it, again with other words, seeds or settings.
 
     What is not named is inherited. The new run remembers where it came from and what changed.
@@ -159,57 +197,67 @@ def rerun(options: RunOptions, source: str) -> None:
     promptlab rerun 3/12 --append ", hard rim lighting" --steps 50
     promptlab rerun images/00003/v00-seed1.png --scheduler unipc
     """
-    kept, others = seeds_of(options.kept_seeds, what="--seed"), seeds_of(options.seeds, what="--seeds")
+    with noting_shortened() as shortened:
+        kept, others = seeds_of(options.kept_seeds, what="--seed"), seeds_of(options.seeds, what="--seeds")
+        changed = changes_of(options)
     if kept is not None and others is not None:
         raise InputError("--seeds", problem="is said beside --seed", allowed="--seed to keep, or --seeds for others")
     seeds, edit = kept or (), prompt_edit_of(options)
-    changes = changes_of(options) | ({} if others is None else {"seeds": others})
+    changes = changed | ({} if others is None else {"seeds": others})
     if changes:
         _refuse_early(options, source, seeds, edit, changes)
+    hints = [shortened_line(*pair) for pair in shortened.items()]
     if options.dry_run:
-        _say_rerun(options, source, seeds, edit, changes)
+        _say_rerun(options, source, seeds, edit, changes, hints, as_json=as_json)
         return
     lab = open_warm_lab(options.workspace, options.tracking_uri)
-    hints: Sequence[str] = ()
-    if "weighting" in changes or _has_syntax(edit):
+    if "weighting" in changes or "model" in changes or _may_be_odd(edit):
         parent = lab.history.find(source)
-        hints = _new_hints(parent, lab.rerun_spec(parent, seeds=seeds, edit=edit, changes=changes))
+        hints += _new_hints(parent, lab.rerun_spec(parent, seeds=seeds, edit=edit, changes=changes))
     with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri, hints=hints, soon=is_served(lab)) as progress:
         record = lab.rerun(
             source, seeds=seeds, edit=edit, changes=changes, experiment=options.experiment, name=options.name,
             note=options.note, again=options.again, watch=progress,
         )  # fmt: skip
-    from promptlab.cli.render.run_results import run_lines
-
-    show_picture(lab.workspace.grid(record.id), options.show)
-    echo("\n".join(run_lines(record, lab.workspace, reused=record.id not in progress.began)))
+    _say_made(lab, record, progress, show=options.show, as_json=as_json)
 
 
 def _say_rerun(
-    options: RunOptions, source: str, seeds: tuple[int, ...], edit: PromptEdit, changes: Mapping[str, Any]
+    options: RunOptions,
+    source: str,
+    seeds: tuple[int, ...],
+    edit: PromptEdit,
+    changes: Mapping[str, Any],
+    hints: Sequence[str],
+    *,
+    as_json: bool,
 ) -> None:
     from promptlab.cli.render.plan import plan_lines
+    from promptlab.cli.render.plan_json import plan_json
 
     lab = open_planning_lab(options.workspace, options.tracking_uri)
     parent = lab.history.find(source)
     spec = lab.rerun_spec(parent, seeds=seeds, edit=edit, changes=changes)
-    echo("\n".join(plan_lines(lab.plan([spec], again=options.again), parent=parent.run)))
-    for hint in _new_hints(parent, spec):
+    planned = lab.plan([spec], again=options.again)
+    echo(_json(plan_json(planned)) if as_json else "\n".join(plan_lines(planned, parent=parent.run)))
+    for hint in (*hints, *_new_hints(parent, spec)):
         echo(f"promptlab: {hint}", err=True)
 
 
-def _has_syntax(edit: PromptEdit) -> bool:
-    """Tell whether words that were typed may have a syntax, alone or with what they are put to."""
-    words = (*edit.prompts, *edit.append, *edit.prepend, *edit.replace, edit.negative_prompt or "")
-    return any(map(_SYNTAX.search, words))
+def _may_be_odd(edit: PromptEdit) -> bool:
+    """Tell whether words may have a syntax, or mean nothing, alone or with what they are put to."""
+    from promptlab.models.vocabulary import without_known_words
+
+    words = [*edit.prompts, *edit.append, *edit.prepend, *edit.replace, *filter(None, [edit.negative_prompt])]
+    return any(map(_SYNTAX.search, words)) or bool(without_known_words(words))
 
 
 def _new_hints(parent: RunOrImage, spec: RunSpec) -> list[str]:
     """Return what is odd about the words of a rerun, and was not about its parent's."""
-    from promptlab.cli.render.prompt_hints import syntax_hints
+    from promptlab.lab.word_hints import word_hints
 
-    known = set(syntax_hints([parent.run.spec]))
-    return [hint for hint in syntax_hints([spec]) if hint not in known]
+    known = set(word_hints([parent.run.spec]))
+    return [hint for hint in word_hints([spec]) if hint not in known]
 
 
 def _refuse_early(
@@ -223,13 +271,14 @@ def _refuse_early(
 
 
 @click.command()
-@click.argument("ref", required=False, metavar="[RUN|last|sweep:N]")
+@click.argument("ref", required=False, metavar="[RUN|last|sweep:N]", shell_complete=complete_runs)
 @workspace_options
 @tracking_option
 @server_options
 @allow_pickle_option
 @show_option
-def resume(ref: str | None, workspace: str | None, tracking_uri: str | None, show: bool | None) -> None:
+@json_option("The records of the runs that were completed")
+def resume(ref: str | None, workspace: str | None, tracking_uri: str | None, show: bool | None, as_json: bool) -> None:
     """Make what a stopped or failed run, or sweep, still owes; without a name, whatever is owed.
 
     \b
@@ -249,8 +298,11 @@ def resume(ref: str | None, workspace: str | None, tracking_uri: str | None, sho
     ) as progress:
         runs = lab.resume(ref, watch=progress)
     from promptlab.cli.render.run_results import run_lines, runs_lines
+    from promptlab.records import plain
 
-    if not runs:
+    if as_json:
+        echo(_json({"runs": [plain(run) for run in runs]}))
+    elif not runs:
         echo("nothing is owed: " + (f"{ref} has all its images" if ref else "every run has all its images"))
     elif len(runs) == 1:
         show_picture(lab.workspace.grid(runs[0].id), show)

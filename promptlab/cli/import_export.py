@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from promptlab.cli.completing import complete_refs
 from promptlab.cli.context import open_lab, workspace_options
 from promptlab.cli.output import echo
 from promptlab.cli.param_types import integer
@@ -55,7 +56,7 @@ def import_pictures(paths: tuple[str, ...], experiment: str, as_json: bool, work
 
 
 @click.command()
-@click.argument("ref", metavar="RUN|last|IMAGE|sweep:N")
+@click.argument("ref", metavar="RUN|last|IMAGE|sweep:N", shell_complete=complete_refs)
 @click.option("--to", metavar="FOLDER|FILE.zip", help="Not there yet. [default: run-00003, here; a picture's own name]")
 @click.option("--format", "kind", metavar="png|jpeg|webp", help="Of the pictures. [default: png, or as --to ends]")
 @click.option(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from promptlab.cli.completing import complete_experiments
 from promptlab.cli.context import open_lab, workspace_options
 from promptlab.cli.output import echo
 from promptlab.cli.param_types import integer
@@ -15,7 +16,9 @@ __all__ = ["list_runs"]
 
 
 @click.command("list")
-@click.option("--experiment", metavar="NAME", help="Only the runs of this experiment.")
+@click.option(
+    "--experiment", metavar="NAME", shell_complete=complete_experiments, help="Only the runs of this experiment."
+)
 @click.option(
     "--limit", type=integer("--limit", "20"), default=20, show_default=True, help="At most so many; 0 for all."
 )

@@ -16,6 +16,7 @@ from typing import Any, Final
 import click
 
 from promptlab import specs
+from promptlab.cli.completing import Completer, complete_experiments, complete_schedulers
 from promptlab.cli.context import allow_pickle_option, workspace_options
 from promptlab.cli.param_types import ParsedType
 from promptlab.cli.spelling import option_of, option_off, options_of
@@ -23,7 +24,14 @@ from promptlab.errors import InputError
 from promptlab.models import bundled_models
 from promptlab.specs.settings import SETTINGS, Setting, settings_of
 
-__all__ = ["dry_run_option", "experiment_options", "machine_options", "record_options", "setting_options"]
+__all__ = [
+    "dry_run_option",
+    "experiment_options",
+    "json_option",
+    "machine_options",
+    "record_options",
+    "setting_options",
+]
 
 Command = Callable[..., Any]
 """A function that click calls with what was typed."""
@@ -35,7 +43,6 @@ _DEVICES: Final = ("dtype", "device", "generator_device")
 
 _KNOWN_VALUES: Final[dict[str, Callable[[], list[str]]]] = {
     "model": lambda: list(bundled_models()),
-    "scheduler": lambda: [*_schedulers()],
     "dtype": lambda: [*specs.DTYPES, specs.AUTO],
 }
 """What shell completion offers for settings whose values other rooms know."""
@@ -87,7 +94,12 @@ def experiment_options(command: Command) -> Command:
 def record_options(command: Command) -> Command:
     """Add where and under which name a run is remembered."""
     every: list[Decorator] = [
-        click.option("--experiment", metavar="NAME", help="The line of work; an MLflow experiment."),
+        click.option(
+            "--experiment",
+            metavar="NAME",
+            shell_complete=complete_experiments,
+            help="The line of work; an MLflow experiment.",
+        ),
         click.option("--name", metavar="NAME", help="A name for the run."),
         click.option("--note", metavar="TEXT", help="Why, in a sentence: kept with the run."),
         click.option("--again", is_flag=True, help="Make anew what was made before, instead of linking it."),
@@ -102,6 +114,15 @@ def dry_run_option(command: Command) -> Command:
     )
 
 
+def json_option(what: str) -> Decorator:
+    """Return what adds ``--json``, with which nothing else goes to standard output.
+
+    Args:
+        what: is printed, as help says it.
+    """
+    return click.option("--json", "as_json", is_flag=True, help=f"{what} as JSON, and nothing else.")
+
+
 def _setting_option(setting: Setting) -> Decorator:
     """Return the option of ``setting``: its names, its help and the values that completion offers."""
     help_text = setting.option_help or setting.help
@@ -111,14 +132,8 @@ def _setting_option(setting: Setting) -> Decorator:
     return _several(
         *options_of(setting), setting.name, metavar=setting.metavar, help=help_text,
         type=ParsedType(setting.name, str, choices),
+        shell_complete=complete_schedulers if setting.kind == "scheduler" else None,
     )  # fmt: skip
-
-
-def _schedulers() -> Iterator[str]:
-    from promptlab.expand.values import DEFAULT
-    from promptlab.specs.schedulers import ALIASES
-
-    yield from (DEFAULT, *ALIASES)
 
 
 def _read_argument(text: str) -> tuple[str, specs.Scalar]:
@@ -128,8 +143,14 @@ def _read_argument(text: str) -> tuple[str, specs.Scalar]:
     return name.strip(), specs.parse_scalar(value.strip())
 
 
-def _several(*names: str, metavar: str, help: str, type: ParsedType | None = None) -> Decorator:  # noqa: A002 - click's names
-    return click.option(*names, metavar=metavar, help=help, type=type, multiple=True)
+def _several(
+    *names: str,
+    metavar: str,
+    help: str,  # noqa: A002 - click's names
+    type: ParsedType | None = None,  # noqa: A002 - likewise
+    shell_complete: Completer | None = None,
+) -> Decorator:
+    return click.option(*names, metavar=metavar, help=help, type=type, multiple=True, shell_complete=shell_complete)
 
 
 def _all(options: Sequence[Decorator], command: Command) -> Command:

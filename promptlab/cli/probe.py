@@ -10,6 +10,7 @@ from typing import Final
 
 import click
 
+from promptlab.cli.completing import complete_experiments
 from promptlab.cli.context import tracking_option, workspace_options
 from promptlab.cli.options import setting_options
 from promptlab.cli.output import echo
@@ -34,7 +35,13 @@ _VARIED: Final = ("batch_size", "attention_slicing")
 @click.command()
 @setting_options
 @click.option("--prompt", default="a photograph", metavar="TEXT", help="What is drawn. [default: a photograph]")
-@click.option("--experiment", default="probes", metavar="NAME", help="An MLflow experiment. [default: probes]")
+@click.option(
+    "--experiment",
+    default="probes",
+    metavar="NAME",
+    shell_complete=complete_experiments,
+    help="An MLflow experiment. [default: probes]",
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @workspace_options
 @tracking_option

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from promptlab.cli.completing import complete_refs
 from promptlab.cli.context import open_lab, tracking_option, workspace_options
 from promptlab.cli.output import echo
 from promptlab.cli.render.rating import rating_text
@@ -21,7 +22,7 @@ __all__ = ["favourite", "rate"]
 
 
 @click.command()
-@click.argument("words", nargs=-1, metavar="IMAGE... STARS")
+@click.argument("words", nargs=-1, metavar="IMAGE... STARS", shell_complete=complete_refs)
 @wait_option
 @workspace_options
 @tracking_option
@@ -43,7 +44,7 @@ def rate(words: tuple[str, ...], wait: bool, workspace: str | None, tracking_uri
 
 
 @click.command()
-@click.argument("refs", nargs=-1, required=True, metavar="IMAGE...")
+@click.argument("refs", nargs=-1, required=True, metavar="IMAGE...", shell_complete=complete_refs)
 @click.option("--off", is_flag=True, help="They are favourites no more.")
 @wait_option
 @workspace_options

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from promptlab.cli.completing import complete_experiments
 from promptlab.cli.context import open_lab, workspace_options
 from promptlab.cli.output import echo
 from promptlab.cli.param_types import ParsedType, integer
@@ -48,7 +49,7 @@ def _since(text: str) -> datetime:
 @click.option("--lora", metavar="NAME", help="Only LoRAs with this in their name.")
 @click.option("--dtype", metavar="DTYPE", help="Only float32, float16 or bfloat16.")
 @click.option("--steps", "num_inference_steps", type=integer("--steps", "20"), metavar="N", help="Only so many steps.")
-@click.option("--experiment", metavar="NAME", help="Only this experiment.")
+@click.option("--experiment", metavar="NAME", shell_complete=complete_experiments, help="Only this experiment.")
 @click.option("--rating", type=integer("--rating", "4"), metavar="N", help="Only with N stars or more.")
 @click.option("--favourite", is_flag=True, help="Only favourites.")
 @click.option(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from promptlab.cli.completing import complete_refs
 from promptlab.cli.context import open_lab, workspace_options
 from promptlab.cli.inline_pictures import show_option, show_picture
 from promptlab.cli.output import echo
@@ -29,7 +30,7 @@ __all__ = ["show"]
 
 
 @click.command()
-@click.argument("ref", metavar="RUN|last|IMAGE|sweep:N")
+@click.argument("ref", metavar="RUN|last|IMAGE|sweep:N", shell_complete=complete_refs)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @csv_options("The images as CSV, each with its words and setting.")
 @show_option

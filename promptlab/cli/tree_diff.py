@@ -6,6 +6,7 @@ import json
 
 import click
 
+from promptlab.cli.completing import complete_refs
 from promptlab.cli.context import open_lab, workspace_options
 from promptlab.cli.output import echo
 from promptlab.cli.param_types import integer
@@ -22,7 +23,7 @@ _NEWEST = 40
 
 
 @click.command()
-@click.argument("ref", required=False, metavar="[EXPERIMENT|RUN|last|IMAGE|sweep:N]")
+@click.argument("ref", required=False, metavar="[EXPERIMENT|RUN|last|IMAGE|sweep:N]", shell_complete=complete_refs)
 @click.option(
     "--limit",
     type=integer("--limit", "40"),
@@ -56,8 +57,8 @@ def tree(ref: str | None, limit: int | None, every: bool, as_json: bool, workspa
 
 
 @click.command()
-@click.argument("before", metavar="A")
-@click.argument("after", metavar="B")
+@click.argument("before", metavar="A", shell_complete=complete_refs)
+@click.argument("after", metavar="B", shell_complete=complete_refs)
 @click.option("--no-picture", is_flag=True, help="Words and numbers only; draw nothing.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @workspace_options

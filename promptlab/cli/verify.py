@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from promptlab.cli.completing import complete_refs
 from promptlab.cli.context import allow_pickle_option, workspace_options
 from promptlab.cli.output import echo
 from promptlab.cli.param_types import integer
@@ -27,7 +28,7 @@ _ALLOWED = (Outcome.EXACT, Outcome.CLOSE)
 
 
 @click.command()
-@click.argument("refs", nargs=-1, metavar="[RUN|IMAGE|FILE.png|last|sweep:N]...")
+@click.argument("refs", nargs=-1, metavar="[RUN|IMAGE|FILE.png|last|sweep:N]...", shell_complete=complete_refs)
 @click.option("--all", "everything", is_flag=True, help="Every picture that was made in this workspace.")
 @click.option("--sample", type=integer("--sample", "20"), metavar="N", help="Only N of them, drawn at random.")
 @click.option("--allow", default="exact", show_default=True, metavar="exact|close", help="What counts as success.")

@@ -2,33 +2,77 @@
 
 What comes out is always plain seeds, each once, each within 0 … 2³²−1, in the order they were named. Nothing is left to
 be decided later: a seed that was drawn is from then on a seed like any other, so that every picture can be made again.
+
+Other programs have seeds of 64 bits, of which a generator on a CPU uses the lower 32. Such a seed is read as what it is
+there, as ``promptlab import`` reads it; :func:`noting_shortened` tells who asks, so that it can be said.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final
 
 from promptlab.errors import InputError, one_line, ref_value
 from promptlab.specs import MAX_SEED
 
-__all__ = ["MAX_SEEDS", "Draw", "parse_seeds", "show_seeds"]
+__all__ = [
+    "MAX_LONG_SEED",
+    "MAX_SEEDS",
+    "Draw",
+    "lower_bits",
+    "noting_shortened",
+    "parse_seeds",
+    "shortened_line",
+    "show_seeds",
+]
 
 MAX_SEEDS: Final = 100_000
 """More than a run can mean; without a limit ``0-4294967295`` would fill the memory before anything is said."""
+
+MAX_LONG_SEED: Final = 2**64 - 1
+"""Names the greatest seed that other programs have (``torch.Generator.manual_seed`` takes no more)."""
 
 Draw = Callable[[int], int]
 """Gives a whole number from 0 up to, not including, its argument. ``secrets.randbelow`` is one."""
 
 _ALLOWED: Final = f"0 to {MAX_SEED}"
-_DIGITS_OF_64_BITS: Final = 20
+_noted: ContextVar[dict[int, int] | None] = ContextVar("_noted", default=None)
 _FORMS: Final = "0-7 · 1,5,9 · 0-3,42 · random:4 · 1-10 (+3) · 1-10 [5]"
 _RANGE: Final = re.compile(
     r"([0-9]+)\s*-\s*([0-9]+)\s*(?:\(\s*(?P<sign>[+-]?)\s*(?P<step>[0-9]+)\s*\)|\[\s*(?P<count>[0-9]+)\s*\])?"
 )
 _RANDOM: Final = re.compile(r"random\s*:\s*([0-9]+)")
 _NEGATIVE: Final = re.compile(r"-\s*[0-9]+")
+
+
+@contextmanager
+def noting_shortened() -> Iterator[dict[int, int]]:
+    """Collect the seeds of more than 32 bits that are read in the block: as typed → as used."""
+    noted: dict[int, int] = {}
+    before = _noted.set(noted)
+    try:
+        yield noted
+    finally:
+        _noted.reset(before)
+
+
+def lower_bits(seed: int) -> int:
+    """Return the seed of 32 bits that is used for one of up to 64: its lower ones, as on a CPU."""
+    if seed <= MAX_SEED:
+        return seed
+    used = seed % (MAX_SEED + 1)
+    noted = _noted.get()
+    if noted is not None:
+        noted[seed] = used
+    return used
+
+
+def shortened_line(typed: int, used: int) -> str:
+    """Say what became of a seed of more than 32 bits."""
+    return f"seed {typed} has more than 32 bits; its lower 32, {used}, are used"
 
 
 def parse_seeds(text: str, *, draw: Draw | None = None) -> tuple[int, ...]:
@@ -42,7 +86,7 @@ def parse_seeds(text: str, *, draw: Draw | None = None) -> tuple[int, ...]:
         draw: where random seeds come from; by default the operating system.
 
     Raises:
-        InputError: for anything else: a negative seed, one above 2³²−1, a range that runs backwards, a seed named
+        InputError: for anything else: a negative seed, one above 2⁶⁴−1, a range beyond 2³²−1 or backwards, a seed named
             twice, nothing between two commas, or more than ``MAX_SEEDS`` seeds.
     """
     seeds: dict[int, None] = {}
@@ -98,7 +142,7 @@ def _runs(seeds: Sequence[int]) -> Iterator[str]:
 def _length(item: str) -> int:
     """Count the seeds that ``item`` names, checked in full before any of them is made."""
     if item.isascii() and item.isdigit():
-        _seed(item, item)
+        _long_seed(item)
         return 1
     found = _RANGE.fullmatch(item)
     if found is None:
@@ -125,7 +169,7 @@ def _named(item: str) -> Iterable[int]:
     """Return the seeds of an item that :func:`_length` has passed."""
     found = _RANGE.fullmatch(item)
     if found is None:
-        return (int(item),)
+        return (lower_bits(_long_seed(item)),)
     first, last = int(found[1]), int(found[2])
     if found["step"] is not None:
         return range(first, last + 1, int(found["step"]))
@@ -157,6 +201,14 @@ def _from_the_system(below: int) -> int:
     return secrets.randbelow(below)
 
 
+def _long_seed(item: str) -> int:
+    """Return a single seed, of up to 64 bits."""
+    short = item.lstrip("0") or "0"
+    if len(short) > len(str(MAX_LONG_SEED)) or int(short) > MAX_LONG_SEED:
+        raise _too_large(item)
+    return int(short)
+
+
 def _seed(digits: str, item: str) -> int:
     number = _number(digits, item)
     if number > MAX_SEED:
@@ -172,15 +224,8 @@ def _number(digits: str, item: str) -> int:
 
 
 def _too_large(item: str) -> InputError:
-    """Return the error for a seed of more than 32 bits, with what to type for one of 64."""
-    wide = item.strip()
-    if not wide.isdecimal() or len(wide) > _DIGITS_OF_64_BITS:
-        return InputError("seeds", item, problem="is out of range", allowed=_ALLOWED, hint=ref_value("seeds", "0-7"))
-    lower = int(wide) % (MAX_SEED + 1)  # what a generator on a CPU makes of it, and what import keeps
-    return InputError(
-        "seeds", item, problem="is out of range",
-        allowed=f"{_ALLOWED}, the lower 32 bits of a longer one: {lower}", hint=ref_value("seeds", lower),
-    )  # fmt: skip
+    allowed = f"{_ALLOWED}; of a single one to {MAX_LONG_SEED}, the lower 32 bits"
+    return InputError("seeds", item, problem="is out of range", allowed=allowed, hint=ref_value("seeds", "0-7"))
 
 
 def _room(have: int, more: int, item: str) -> None:

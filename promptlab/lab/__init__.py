@@ -1,4 +1,4 @@
-"""Offers the public Python API: :class:`Lab`, and what one passes to it; imported on demand (PEP 562)."""
+"""Offers :class:`Lab`, which carries out specs, and what one passes to it; on demand (PEP 562)."""
 
 from typing import TYPE_CHECKING, Final
 

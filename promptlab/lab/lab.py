@@ -1,4 +1,4 @@
-"""Offers the Python API of PromptLab: makes images, and finds, rates and maintains what was made.
+"""Carries out specs: makes images, and finds, rates and maintains what was made.
 
 Rerun is ``load ∘ change ∘ run``: :meth:`Lab.rerun` reads a spec back, changes it and hands it to :meth:`Lab.run`, with
 the run it came from as parent. There is no second path by which an image comes to be.

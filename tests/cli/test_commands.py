@@ -161,7 +161,7 @@ WRONG = {
     "prompt twice": (["run", "a", "a"], "twice"),
     "prompts file missing": (["run", "--prompts-file", "no.txt"], "--prompts-file 'no.txt' does not exist"),
     "seeds -1": (["run", "a", "--seeds", "-1"], "--seeds '-1'"),
-    "seeds 2**32": (["run", "a", "--seeds", "4294967296"], "--seeds '4294967296'"),
+    "seeds 2**64": (["run", "a", "--seeds", str(2**64)], "--seeds '18446744073709551616'"),
     "seeds 7-3": (["run", "a", "--seeds", "7-3"], "--seeds '7-3'"),
     "seeds x": (["run", "a", "--seeds", "x"], "--seeds 'x'"),
     "steps 0": (["run", "a", "--steps", "0"], "--steps 0 is too few; allowed: 1 or more; type: --steps 20"),

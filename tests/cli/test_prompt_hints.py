@@ -1,60 +1,8 @@
-"""What is typed in another program's syntax is said to be plain words, with what to type instead."""
+"""What is odd about the words of a command is said in the terminal, once, and in its words."""
+
+import json
 
 import pytest
-
-from promptlab.cli.render.prompt_hints import syntax_hints
-from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant
-
-HOW = "with --weighting, where the model's text encoders are all CLIP"
-
-
-def hints(prompt, negative="", *, weighting=False):
-    spec = RunSpec(
-        pipeline=PipelineSpec(model="m"), call=CallSpec(weighting=weighting),
-        variants=(Variant(prompt=prompt, negative_prompt=negative),), seeds=(0,),
-    )  # fmt: skip
-    return list(syntax_hints([spec]))
-
-
-@pytest.mark.parametrize(
-    ("prompt", "said"),
-    [
-        ("a (hat:1.5)", f"'(hat:1.5)' is plain words here, no weight; {HOW}: '(hat)1.5'"),
-        ("(a, (b), c: .8 ), d", None),
-        ("(red light: .8 )", f"'(red light: .8 )' is plain words here, no weight; {HOW}: '(red light).8'"),
-        ("a (hat)1.5", "'(hat)1.5' is plain words without --weighting, which reads it as a weight"),
-        ("a hat++, b", "'hat++' is plain words without --weighting, which reads it as a weight"),
-        ("a <lora:ink:0.8>", "'<lora:ink:0.8>' is plain words here; a network is an option: --lora 'ink'"),
-        ("a [fox:cat:0.5]", "'[fox:cat:0.5]' is plain words here: no words are exchanged while a picture is made"),
-    ],
-)  # fmt: skip
-def test_syntax_hint_names_the_words_and_what_to_type(prompt, said):
-    """One line for each syntax that a model takes for words."""
-    assert hints(prompt) == ([] if said is None else [said])
-
-
-@pytest.mark.parametrize(
-    "prompt",
-    ["a fox", "at 16:9 (wide)", r"a \(hat:1.5\)", "[old] man", "photo--beta --ar 2:3", "a - b", "(a: b)", ""],
-)
-def test_syntax_hint_leaves_plain_words_alone(prompt):
-    """Brackets, colons and dashes that weigh nothing anywhere are no reason to say anything."""
-    assert hints(prompt) == []
-
-
-def test_syntax_hint_with_weighting_tells_the_other_way_to_write_it():
-    """Weights of compel are then what they say, and those of the web UI are still words."""
-    assert hints("(hat)1.5 b++", weighting=True) == []
-    assert hints("(hat:1.5)", weighting=True) == [
-        "'(hat:1.5)' is plain words here, no weight; with --weighting: '(hat)1.5'"
-    ]
-
-
-@pytest.mark.parametrize("negative", ["{blurry|dark}", "a __bad__ b", "__my list__"])
-def test_syntax_hint_names_a_template_in_a_negative_prompt(negative):
-    """Templates stand for several prompts, and never for several negative ones."""
-    (said,) = hints("a fox", negative)
-    assert said.endswith(" is plain words in a negative prompt; for one run each type --negative several times")
 
 
 def test_run_and_rerun_say_what_is_plain_words_once(promptlab):
@@ -63,3 +11,50 @@ def test_run_and_rerun_say_what_is_plain_words_once(promptlab):
     assert line in promptlab("run", "a (hat:1.5)", "--no-show").err
     assert line not in promptlab("rerun", "last", "--seeds", "1").err
     assert "'<lora:ink:1>' is plain words" in promptlab("rerun", "last", "--append", "<lora:ink:1>").err
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("plan", "a fox in snow"),
+        ("run", "a fox in snow", "--dry-run"),
+        ("run", "{a king|a fox}", "--steps", "2-3", "--dry-run"),
+        ("rerun", "last", "--prompt", "a fox in snow", "--dry-run"),
+        ("rerun", "last", "--replace", "king=>fox", "--dry-run"),
+    ],
+)
+def test_words_that_mean_nothing_to_the_bundled_model_are_said(words, begin_with, promptlab, monkeypatch):
+    """In one line, whatever command they are typed for."""
+    begin_with(("run", "a king", "--size", "128"))
+    monkeypatch.delenv("PROMPTLAB_ENGINE")
+    said = promptlab(*words)
+    assert (said.code, said.err.count("\n")) == (0, 1)
+    assert said.err.startswith("promptlab: the bundled model knows no word of 'a fox")
+
+
+def test_seeds_of_more_than_32_bits_are_taken_and_said(promptlab):
+    """As import takes them; the line says both numbers."""
+    line = "promptlab: seed 1048378387411371 has more than 32 bits; its lower 32, 2640261547, are used\n"
+    said = promptlab("run", "a", "--seeds", "1048378387411371", "--no-show")
+    assert (said.code, said.err) == (0, line)
+    assert "v00-seed2640261547" in promptlab("show", "last@seed:1048378387411371").out
+    assert promptlab("rerun", "last", "--seed", "1048378387411371", "--append", " king", "--no-show").err == line
+
+
+def test_run_rerun_resume_and_plan_as_json_print_nothing_else(promptlab, workspace):
+    """The records that show prints, and of a plan its figures: what a program needs to go on."""
+    run = json.loads(promptlab("run", "a king", "--seeds", "0-1", "--json", "--show").out)
+    assert (run["run"]["id"], len(run["run"]["images"]), run["grid"]) == (1, 2, str(workspace.grid(1)))
+    assert run["run"] == json.loads(promptlab("show", "1", "--json").out)["run"]
+    rerun = json.loads(promptlab("rerun", "1", "--seed", "1", "--append", ", red", "--json").out)
+    assert (rerun["run"]["id"], rerun["run"]["parent_run_id"]) == (2, 1)
+    sweep = json.loads(promptlab("run", "a king", "--steps", "2-3", "--json").out)
+    assert [each["values"] for each in sweep["sweep"]["runs"]] == [[["steps", "2"]], [["steps", "3"]]]
+    assert json.loads(promptlab("resume", "--json").out) == {"runs": []}
+    planned = json.loads(promptlab("plan", "a king", "--steps", "2-4", "--json").out)["plan"]
+    assert (planned["images"], planned["to_make"], planned["made_before"]) == (3, 1, 2)
+    assert [(each["setting"], each["to_make"]) for each in planned["runs"]] == [
+        ("steps 2", 0), ("steps 3", 0), ("steps 4", 1)
+    ]  # fmt: skip
+    assert json.loads(promptlab("rerun", "1", "--steps", "9", "--dry-run", "--json").out)["plan"]["to_make"] == 2

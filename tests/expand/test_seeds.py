@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptlab.errors import InputError
-from promptlab.expand.seeds import MAX_SEEDS, parse_seeds, show_seeds
+from promptlab.expand.seeds import MAX_SEEDS, noting_shortened, parse_seeds, shortened_line, show_seeds
 from promptlab.specs import MAX_SEED
 
 
@@ -22,6 +22,9 @@ from promptlab.specs import MAX_SEED
         ("007", (7,)),
         ("5-5", (5,)),
         ("4294967295", (MAX_SEED,)),
+        ("4294967296", (0,)),
+        ("1048378387411371,7", (2640261547, 7)),
+        ("18446744073709551615", (MAX_SEED,)),
         ("1 - 5", (1, 2, 3, 4, 5)),
         ("1-10 (+3)", (1, 4, 7, 10)),
         ("1-9(+3)", (1, 4, 7)),
@@ -41,8 +44,11 @@ def test_parse_seeds_reads_every_form(text, seeds):
     [
         ("-1", "random:1"),
         ("-7", "allowed: 0 to 4294967295"),
-        ("4294967296", "'4294967296' is out of range; allowed: 0 to 4294967295"),
-        ("1048378387411371", "allowed: 0 to 4294967295, the lower 32 bits of a longer one: 2640261547"),
+        (
+            "18446744073709551616",
+            "'18446744073709551616' is out of range; allowed: 0 to 4294967295; of a single one to",
+        ),
+        ("1048378387411371,2640261547", "2640261547 is named twice"),
         ("0-4294967296", "is out of range"),
         ("9" * 5000, "is out of range"),
         ("7-3", "seeds=3-7"),
@@ -136,3 +142,13 @@ def test_parse_seeds_of_any_text_is_seeds_or_an_input_error(text):
         assert seeds
         assert len(set(seeds)) == len(seeds)
         assert all(0 <= seed <= MAX_SEED for seed in seeds)
+
+
+def test_seeds_of_more_than_32_bits_are_noted_for_who_asks():
+    """What was typed and what is used are told apart, and one sentence says both."""
+    with noting_shortened() as noted:
+        parse_seeds("1048378387411371,7")
+    assert noted == {1048378387411371: 2640261547}
+    assert shortened_line(*noted.popitem()) == (
+        "seed 1048378387411371 has more than 32 bits; its lower 32, 2640261547, are used"
+    )

@@ -54,11 +54,12 @@ def test_notebook_runs_from_top_to_bottom(workspace, tmp_path, monkeypatch):
     workspace.root.rename(tmp_path / "notebook-demo")
     monkeypatch.chdir(tmp_path)
     shown = shown_by(json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"])
-    assert list(shown) == ["grid", "image", "rerun", "frame", "mean", "effect"]
-    for cell in ("grid", "image", "rerun"):
+    assert list(shown) == ["grid", "image", "rerun", "make-up", "sweep", "runs", "frame", "mean", "effect"]
+    for cell in ("grid", "image", "rerun", "make-up", "sweep"):
         assert "<img" in shown[cell]
         assert "data:image/png;base64," in shown[cell]
     assert "<table" in shown["frame"]
+    assert shown["runs"].count("<tr>") == 5
     assert shown["effect"].startswith("Estimate(value=")
     assert (tmp_path / "notebook-demo" / "images" / "00002" / "grid.png").is_file()
 

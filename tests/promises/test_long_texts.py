@@ -11,7 +11,6 @@ from contextlib import contextmanager
 import pytest
 
 from promptlab.cli.output import visible
-from promptlab.cli.render.prompt_hints import syntax_hints
 from promptlab.errors import PromptLabError, one_line
 from promptlab.expand import parse
 from promptlab.expand.labels import labelled
@@ -22,6 +21,7 @@ from promptlab.images.foreign.texts import xmp_comment
 from promptlab.images.infotext import infotext
 from promptlab.images.report.page import safe_json
 from promptlab.images.text import Style, wrapped
+from promptlab.lab.word_hints import syntax_hints
 from promptlab.plan import requests_of
 from promptlab.specs import PipelineSpec, RunSpec, Variant
 from promptlab.store.text_search import words_of

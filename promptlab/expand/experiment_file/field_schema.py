@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal
 
+from promptlab.expand.seeds import MAX_LONG_SEED
 from promptlab.specs import AUTO, DTYPES, MAX_SEED
 from promptlab.specs.settings import SETTINGS, Setting
 
@@ -22,7 +23,8 @@ ALSO: Final = {name: row.name for row in SETTINGS.values() for name in sorted(ro
 _DEFAULT: Final[Json] = {"const": "default"}
 _WHOLE: Final[Json] = {"type": "integer", "minimum": 1}
 _SIZE: Final[Json] = {"type": "string", "pattern": "^[0-9]+( *[xX×*] *[0-9]+)?$"}
-_SEED: Final[Json] = {"type": "integer", "minimum": 0, "maximum": MAX_SEED}
+_NATURAL: Final[Json] = {"type": "integer", "minimum": 0, "maximum": MAX_SEED}
+_SEED: Final[Json] = {"type": "integer", "minimum": 0, "maximum": MAX_LONG_SEED}
 _SCALAR: Final[Json] = {"type": ["string", "number", "boolean", "null"]}
 
 
@@ -36,7 +38,7 @@ def setting_schema(row: Setting) -> Json:
     if row.kind == "whole":
         return {"anyOf": [_WHOLE, _DEFAULT]}
     if row.kind == "natural":
-        return {"anyOf": [_SEED, _DEFAULT]}
+        return {"anyOf": [_NATURAL, _DEFAULT]}
     if row.kind == "seed":
         return {"anyOf": [_SEED, TEXT]}
     if row.kind == "parts":

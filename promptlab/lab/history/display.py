@@ -21,7 +21,7 @@ from promptlab.workspace import Workspace
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["ImageDisplay", "RunDisplay", "table_columns", "table_rows"]
+__all__ = ["ImageDisplay", "RunDisplay", "img_tag", "table_columns", "table_rows"]
 
 _MAX_WIDTH: Final = 1600
 """Pixels of a grid in a notebook: otherwise the .ipynb file holds every image again in full size."""
@@ -72,7 +72,7 @@ class ImageDisplay:
         return self.path.read_bytes() if self.record.path is not None and self.path.is_file() else None
 
     def _repr_html_(self) -> str:
-        shown = _img_tag(self._repr_png_(), alt=f"image {self.record.ref}") or "<i>not made yet</i>"
+        shown = img_tag(self._repr_png_(), alt=f"image {self.record.ref}") or "<i>not made yet</i>"
         caption = f"<code>{escape(self.record.ref)}</code> seed {self.record.seed}: {escape(self.prompt)}"
         return f"<figure style='margin:0'>{shown}<figcaption>{caption}</figcaption></figure>"
 
@@ -108,11 +108,12 @@ class RunDisplay:
         return thumbnail(self.path, _MAX_WIDTH) if self.path.is_file() else None
 
     def _repr_html_(self) -> str:
-        shown = _img_tag(self._repr_png_(), alt=f"grid of run {self.record.id}")
+        shown = img_tag(self._repr_png_(), alt=f"grid of run {self.record.id}")
         return shown or f"<p>{escape(repr(self))}</p>"
 
 
-def _img_tag(png: bytes | None, *, alt: str) -> str:
+def img_tag(png: bytes | None, *, alt: str) -> str:
+    """Return a PNG as HTML that needs no file beside it; nothing without one."""
     if png is None:
         return ""
     return f"<img alt='{escape(alt)}' style='max-width:100%' src='data:image/png;base64,{b64encode(png).decode()}'>"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from promptlab.errors import InputError, NotFound, ref_value
-from promptlab.expand.seeds import show_seeds
+from promptlab.expand.seeds import lower_bits, show_seeds
 from promptlab.lab.history.rerun import RunOrImage
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["find_run_or_image", "find_sweep", "find_sweep_runs", "read_picture"]
 
-_NAMED: Final = re.compile(r"(?P<run>last|\d{1,9})(?:/(?P<position>\d{1,9})|@seed:(?P<seed>\d{1,10}))?")
+_NAMED: Final = re.compile(r"(?P<run>last|\d{1,9})(?:/(?P<position>\d{1,9})|@seed:(?P<seed>\d{1,19}))?")
 _SHOWN: Final = 4
 
 
@@ -53,7 +53,7 @@ def find_run_or_image(ref: str, context: LabContext) -> RunOrImage:
     run = context.notebook.run(_run_id(named["run"], context.notebook))
     if named["position"] is not None:
         return _at_position(run, int(named["position"]), ref)
-    return RunOrImage(run=run) if named["seed"] is None else _at_seed(run, int(named["seed"]), ref)
+    return RunOrImage(run=run) if named["seed"] is None else _at_seed(run, lower_bits(int(named["seed"])), ref)
 
 
 def _run_id(name: str, notebook: Notebook) -> int:
