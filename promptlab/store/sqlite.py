@@ -200,7 +200,7 @@ def _put(unfinished: Path, wanted: Path) -> Path:
 
 
 def lacks_room(folder: Path) -> bool:
-    """Return whether the disk of ``folder`` is full: then nothing is wrong with a file that cannot be read."""
+    """Return whether the disk of ``folder`` is full; a file that cannot be read then is not broken."""
     import shutil
 
     try:
