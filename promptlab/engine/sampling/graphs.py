@@ -1,7 +1,9 @@
 """Replays forwards as CUDA graphs: eager's own kernels, launched at once, without Python in between.
 
 A denoiser is hundreds of kernels, and where they are short a device waits for Python to launch each. A forward whose
-shapes come a second time is recorded after it was answered, and replayed from the third on.
+shapes come a second time is recorded after it was answered, and replayed from the third on. What does not fit beside
+others makes room for them, and comes back only after twice as many eager forwards as the time before: to record takes
+as long as several, and shapes that come by turns would be recorded at every turn.
 
 Invariant: a replay gives the bits that the eager forward gives. It is proved for each graph with the numbers that it
 was recorded with, by ``torch.equal``; a forward that cannot be recorded, or gives other bits, is eager for good.
@@ -29,11 +31,13 @@ __all__ = ["CudaRecorder", "GraphCache", "Recorded"]
 _MOST: Final = 16
 """Graphs that are kept: the one that was used longest ago goes first."""
 _MOST_BYTES: Final = 4 * 2**30
-"""Memory of all graphs together above which the oldest go."""
+"""Memory of all graphs together above which all go: they share a pool, which is given back as a whole."""
 _WARM_UPS: Final = 2
 """Forwards on the recording stream before: libraries make workspaces and choose kernels in the first ones."""
 _REMEMBERED: Final = 256
-"""Signatures that were seen once."""
+"""Signatures whose forwards are counted."""
+_AT_FIRST: Final = 2
+"""Eager forwards of a signature until it is recorded: what comes once is not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,7 +47,7 @@ class Recorded:
     Args:
         replay: computes it again, from the numbers that are in its tensors then.
         output: what it gives; each replay writes over its tensors.
-        memory: bytes that it keeps.
+        memory: bytes that the pool of all recordings grew by.
     """
 
     replay: Callable[[], None]
@@ -52,16 +56,21 @@ class Recorded:
 
 
 class CudaRecorder:
-    """Records a forward as a CUDA graph. All graphs share one pool of memory and one stream."""
+    """Records a forward as a CUDA graph. Graphs that live share one pool of memory and one stream."""
 
     def __init__(self) -> None:
         self._shared: tuple[Any, Any] | None = None
 
-    def __call__(self, run: Callable[[], Any]) -> Recorded:
-        """Record ``run``, whose tensors must all lie on the current device already."""
+    def __call__(self, run: Callable[[], Any], first: bool) -> Recorded:
+        """Record ``run``, whose tensors must all lie on the current device already.
+
+        Args:
+            first: whether no graph is alive. The pool of those that are gone is not used again, which torch's allocator
+                refuses.
+        """
         import torch
 
-        if self._shared is None:
+        if first or self._shared is None:
             self._shared = torch.cuda.graph_pool_handle(), torch.cuda.Stream()
         pool, stream = self._shared
         before = torch.cuda.memory_reserved()
@@ -104,22 +113,24 @@ class GraphCache:
     """Remembers forwards as graphs; see the module.
 
     Args:
-        record: records a forward that takes no arguments.
+        record: records a forward that takes no arguments; told whether no recording is alive.
         most: graphs that are kept, 1 or more.
-        most_bytes: memory that they may keep together.
+        most_bytes: memory that they may keep together; one alone may keep more.
 
     Attributes:
         eager: why forwards are never recorded, a sentence for each signature.
     """
 
     def __init__(
-        self, record: Callable[[Callable[[], Any]], Recorded] | None = None, *, most: int = _MOST,
+        self, record: Callable[[Callable[[], Any], bool], Recorded] | None = None, *, most: int = _MOST,
         most_bytes: int = _MOST_BYTES,
     ) -> None:  # fmt: skip
         self._record = record or CudaRecorder()
         self._most, self._most_bytes = most, most_bytes
         self._graphs: OrderedDict[Hashable, _Graph] = OrderedDict()
-        self._seen: OrderedDict[Hashable, None] = OrderedDict()
+        self._counted: OrderedDict[Hashable, tuple[int, int]] = OrderedDict()
+        """Eager forwards of each signature, up to as many as it takes to record it, and that number."""
+        self._memory = 0
         self._weights: Hashable = None
         self.eager: dict[Hashable, str] = {}
 
@@ -135,7 +146,7 @@ class GraphCache:
     def drop(self) -> bool:
         """Give back the memory of all graphs; return whether there were any."""
         had = bool(self._graphs)
-        for each in (self._graphs, self._seen, self.eager):
+        for each in (self._graphs, self._counted, self.eager):
             each.clear()
         return had
 
@@ -158,14 +169,17 @@ class GraphCache:
         output = forward(*args, **kwargs)
         if graph is not None:
             del self._graphs[key]
-        if key in self.eager:
-            return output
-        if key in self._seen:
+        if key not in self.eager and self._is_due(key):
             self._keep(key, module, forward, (list(args), dict(kwargs)), output)
-        self._seen[key] = None
-        if len(self._seen) > _REMEMBERED:
-            self._seen.popitem(last=False)
         return output
+
+    def _is_due(self, key: Hashable) -> bool:
+        """Count an eager forward; return whether it is to be recorded."""
+        forwards, enough = self._counted.pop(key, (0, _AT_FIRST))
+        self._counted[key] = min(forwards + 1, enough), enough
+        if len(self._counted) > _REMEMBERED:
+            self._counted.popitem(last=False)
+        return forwards + 1 >= enough
 
     def _keep(self, key: Hashable, module: Any, forward: Callable[..., Any], call: Any, expected: Any) -> None:
         """Record a forward and keep it if it is proved, or remember why not."""
@@ -176,30 +190,37 @@ class GraphCache:
             return
         buffers = tuple(each.clone() for each in tensors)
         args, kwargs = _filled(call, iter(buffers))
+        first = not self._graphs
+        self._memory = 0 if first else self._memory
         try:
-            recorded = self._record(lambda: forward(*args, **kwargs))
+            recorded = self._record(lambda: forward(*args, **kwargs), first)
+            self._memory += recorded.memory
             weights = tuple((each, each.data_ptr()) for each in (*module.parameters(), *module.buffers()))
             graph = _Graph(recorded=recorded, call=(args, kwargs), buffers=buffers, weights=weights)
             equal = _equal(graph.run(tensors), expected)
         except Exception as problem:  # noqa: BLE001 - torch raises of many kinds; the image has its eager forward
-            equal = False
             self.eager[key] = type(problem).__name__
             if is_out_of_memory(problem):
                 self.drop()  # what is short of memory for a graph is soon short of it for a forward
                 self.eager[key] = "too little memory"
+            return
+        if equal:
+            self._graphs[key] = graph
+            self._make_room()
         else:
-            if equal:
-                self._graphs[key] = graph
-                self._trim()
-            else:
-                self.eager[key] = "a replay gives other bits"
+            self.eager[key] = "a replay gives other bits"
 
-    def _trim(self) -> None:
-        def kept() -> int:
-            return sum(each.recorded.memory for each in self._graphs.values())
-
-        while len(self._graphs) > 1 and (len(self._graphs) > self._most or kept() > self._most_bytes):
-            self._graphs.popitem(last=False)
+    def _make_room(self) -> None:
+        """Drop what is too much; each that goes has to come twice as often as before to be recorded again."""
+        gone: list[Hashable] = []
+        if len(self._graphs) > 1 and self._memory > self._most_bytes:
+            gone = list(self._graphs)
+        elif len(self._graphs) > self._most:
+            gone = [next(iter(self._graphs))]
+        for key in gone:
+            del self._graphs[key]
+            _, enough = self._counted.get(key, (0, _AT_FIRST))
+            self._counted[key] = 0, 2 * enough
 
 
 def _signature(value: Any, tensors: list[torch.Tensor]) -> Hashable:

@@ -10,7 +10,7 @@ Invariants: every request that was begun ends in exactly one event. An image tha
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final
 
@@ -89,16 +89,29 @@ class ImageStream:
     def events(self) -> Iterator[EngineEvent]:
         """Yield each image as soon as it is there, and what happens on the way."""
         try:
-            yield from self._events()
-        except OutOfMemory as error:
+            rows = yield from self._until_short()
+            if rows is None:
+                return
+            yield from self._ready(wait=True)  # of the images that are there, only the copies were under way
             if self._known.graphs.drop():
                 yield from self._without_graphs()
                 return
-            yield ForwardOutOfMemory(request_ids=tuple(self._requests[one].id for one in self._left), rows=error.rows)
+            yield ForwardOutOfMemory(request_ids=tuple(self._requests[one].id for one in self._left), rows=rows)
         finally:
             self._hub.close()
             if self._machine.offload is not None:
                 self._pipeline.maybe_free_model_hooks()
+
+    def _until_short(self) -> Generator[EngineEvent, None, int | None]:
+        """Yield events until too little memory is left; return the rows of the forward that did not fit.
+
+        The error goes no further: as long as it is handled, its frames are alive, and what they computed with.
+        """
+        try:
+            yield from self._events()
+        except OutOfMemory as error:
+            return error.rows
+        return None
 
     def _without_graphs(self) -> Iterator[EngineEvent]:
         """Make what is left by eager forwards of as many rows: graphs keep memory, batches their recipe."""

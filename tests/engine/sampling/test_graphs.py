@@ -32,11 +32,15 @@ class Again:
     """Records a forward as what it is: a function of the tensors that it was recorded with."""
 
     def __init__(self, *, wrong=0.0, memory=0):
-        self.replays, self.recorded, self._wrong, self._memory = 0, 0, wrong, memory
+        self.replays, self.first, self._wrong, self._memory = 0, [], wrong, memory
 
-    def __call__(self, run):
+    @property
+    def recorded(self):
+        return len(self.first)
+
+    def __call__(self, run, first):
         output = run()
-        self.recorded += 1
+        self.first.append(first)
 
         def replay():
             self.replays += 1
@@ -94,7 +98,7 @@ def test_graph_that_gives_other_bits_is_eager_for_good(layer):
     asked(graphs, layer)
     assert (len(graphs), wrong.recorded, list(graphs.eager.values())) == (0, 1, ["a replay gives other bits"])
 
-    def refuse(run):
+    def refuse(run, first):
         raise RuntimeError("operation not permitted when stream is capturing")
 
     graphs = GraphCache(refuse)
@@ -113,7 +117,7 @@ def test_graph_keeps_the_objects_that_it_was_recorded_with(layer):
     def forward(numbers, scale):
         return layer(numbers) * scale.factor
 
-    graphs, scale = GraphCache(lambda run: Recorded(replay=lambda: None, output=run())), Scale()
+    graphs, scale = GraphCache(lambda run, first: Recorded(replay=lambda: None, output=run())), Scale()
     for _ in range(2):
         graphs.run(layer, forward, [rows(2, 0)], {"scale": scale})
     kept = weakref.ref(scale)
@@ -138,16 +142,55 @@ def test_graph_of_weights_that_moved_is_recorded_anew(layer):
     assert torch.equal(layer.weight, layer.weight.data)
 
 
-@pytest.mark.parametrize("bounds", [{"most": 2}, {"most_bytes": 25}])
-def test_graphs_above_their_bound_are_dropped_oldest_first(layer, bounds):
-    """In number and in memory; what is dropped comes back when it comes again."""
-    record = Again(memory=10)
-    graphs = GraphCache(record, **bounds)
+def test_graphs_above_their_number_are_dropped_oldest_first(layer):
+    """What is dropped comes back when it comes again, twice as often as the first time."""
+    record = Again()
+    graphs = GraphCache(record, most=2)
     for count in (1, 2, 3):
         asked(graphs, layer, count=count)
     assert (len(graphs), record.recorded) == (2, 3)
-    asked(graphs, layer, count=1)
+    asked(graphs, layer, count=1, seeds=range(3))
+    assert (len(graphs), record.recorded) == (2, 3)
+    asked(graphs, layer, count=1, seeds=range(1))
     assert (len(graphs), record.recorded) == (2, 4)
+
+
+def test_graphs_above_their_memory_are_dropped_together(layer):
+    """They share one pool, which is given back as a whole; one alone may be greater."""
+    record = Again(memory=10)
+    graphs = GraphCache(record, most_bytes=25)
+    for count, kept in ((1, 1), (2, 2), (3, 0)):
+        asked(graphs, layer, count=count, seeds=range(2))
+        assert len(graphs) == kept
+    asked(graphs, layer, count=3)
+    assert (len(graphs), record.first) == (1, [True, False, False, True])
+    graphs = GraphCache(record, most_bytes=5)
+    asked(graphs, layer)
+    assert len(graphs) == 1
+
+
+def test_graphs_of_more_shapes_than_are_kept_are_not_recorded_at_every_turn(layer):
+    """Five shapes by turns where three have room: each is recorded at the 2nd eager forward, then the 4th, the 8th …"""
+    record = Again()
+    graphs = GraphCache(record, most=3)
+    turns = 64
+    for seed in range(turns):
+        for count in range(1, 6):
+            asked(graphs, layer, count=count, seeds=[seed])
+    assert len(graphs) == 3
+    assert record.recorded <= 5 * 6
+    assert record.replays - record.recorded > turns * 5 // 2  # more than half of all forwards
+
+
+def test_graph_pool_of_graphs_that_are_gone_is_not_used_again(layer):
+    """torch's allocator refuses a pool whose graphs have all been dropped: the next recording begins another."""
+    record = Again()
+    graphs = GraphCache(record)
+    for count in (1, 2):
+        asked(graphs, layer, count=count)
+    graphs.belong_to("a model and a LoRA")
+    asked(graphs, layer)
+    assert record.first == [True, False, True]
 
 
 def test_graphs_of_other_weights_are_dropped(layer):
@@ -236,6 +279,43 @@ def test_graphs_are_dropped_before_a_batch_is_made_smaller(engine, requests, mon
     assert len(known.graphs) == 0
     started = [event.request_id for event in events if isinstance(event, ImageStarted)]
     assert sorted(started) == sorted(eager)
+
+
+def test_graphs_that_were_dropped_leave_nothing_of_the_forward_that_failed(engine, requests, monkeypatch):
+    """What it computed with is freed before the images that are left are made: else they would not fit either."""
+    import weakref
+
+    import torch
+    from diffusers import UNet2DConditionModel
+
+    record = Again()
+    known = Known(graphs=GraphCache(record))
+    forward, held, alive = UNet2DConditionModel.forward, [], []
+
+    @wraps(forward)
+    def running_out(self, *args, **kwargs):
+        if record.replays > 3 and not held:
+            working = torch.zeros(3)
+            held.extend(weakref.ref(each) for each in (working, args[0], kwargs["encoder_hidden_states"]))
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        alive.append([one() is not None for one in held])
+        return forward(self, *args, **kwargs)
+
+    monkeypatch.setattr(UNet2DConditionModel, "forward", running_out)
+    assert len(hashes(stream(engine, requests, known))) == len(requests)
+    afterwards = [any(each) for each in alive if each]
+    assert afterwards
+    assert not any(afterwards)
+
+
+@on_cuda
+def test_graphs_of_cuda_are_recorded_again_after_all_were_dropped(engine, requests):
+    """Other weights, or too little memory, drop them all, and with them the pool that they shared."""
+    known = Known()
+    for _ in range(2):
+        hashes(stream(engine, requests, known))
+        assert (len(known.graphs), known.graphs.eager) == (2, {})
+        known.graphs.drop()
 
 
 @on_cuda
