@@ -9,7 +9,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
 
 from promptlab.engine.pipelines.calls import setting_arguments
 from promptlab.engine.pipelines.denoising_steps import guided_steps
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = ["PipelineCall", "generator_of"]
+
+_DEVICE: Final = "_promptlab_device"
+"""Names the attribute of a copied pipeline that says where it computes."""
 
 
 def generator_of(request: ImageRequest) -> torch.Generator:
@@ -62,7 +66,7 @@ class PipelineCall:
         pipeline = _copied(self.pipeline, self.request, generator)
         output = pipeline(**_arguments(pipeline, self.request, generator))
         image = _image(output)
-        check_image_size(self.request.call, (*image.shape[1:], image.shape[0]), type(pipeline))
+        check_image_size(self.request.call, (*image.shape[1:], image.shape[0]), type(self.pipeline))
         unsafe = getattr(output, "nsfw_content_detected", None)
         return PictureOnDevice(image, unsafe=bool(unsafe[0]) if unsafe else False)
 
@@ -73,6 +77,7 @@ def _copied(pipeline: Any, request: ImageRequest, generator: torch.Generator) ->
     One scheduler that several pipelines share is one in the copy. What noise a scheduler draws comes from the image's
     generator, whoever calls it.
     """
+    import torch
     from diffusers import DiffusionPipeline, SchedulerMixin
 
     made: dict[int, Any] = {}
@@ -89,7 +94,11 @@ def _copied(pipeline: Any, request: ImageRequest, generator: torch.Generator) ->
     def copied(one: Any) -> Any:
         mine = copy.copy(one)
         vars(mine).update({name: own(name, part) for name, part in vars(one).items()})
-        if request.machine.offload is not None:  # hooks belong to the weights, which others are using
+        if request.machine.offload is None:
+            vars(mine)[_DEVICE] = torch.device(request.device)
+            kind: Any = type(one)
+            mine.__class__ = _of_known_device(kind)
+        else:  # hooks belong to the weights, which others are using
             vars(mine)["maybe_free_model_hooks"] = lambda: None
         return mine
 
@@ -97,6 +106,21 @@ def _copied(pipeline: Any, request: ImageRequest, generator: torch.Generator) ->
         if isinstance(part, SchedulerMixin):
             own(name, part)
     return copied(pipeline)
+
+
+@lru_cache(maxsize=64)
+def _of_known_device(kind: type) -> type:
+    """Return a class like ``kind`` whose pipelines know where they compute.
+
+    Each call of a pipeline of diffusers looks for it in all layers of all parts, for what an offloading hook may say;
+    that takes as long as several steps of a small scheduler.
+    """
+
+    def device(self: Any) -> Any:
+        return vars(self)[_DEVICE]
+
+    same = {name: getattr(kind, name) for name in ("__doc__", "__module__", "__qualname__")}
+    return type(kind.__name__, (kind,), {**same, "_execution_device": property(device)})
 
 
 def _fresh(name: str, own: Any, request: ImageRequest) -> Any:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from promptlab.engine.pipelines.denoising_steps import guided_steps
-from promptlab.engine.sampling.pipeline_call import generator_of
+from promptlab.engine.sampling.pipeline_call import _copied, generator_of
 from promptlab.engine.sampling.variation_noise import initial_latents, slerp
 from promptlab.engine.text.prompt_encoding import encode, encode_pair, pad_to_longest
 from promptlab.errors import InputError
@@ -49,6 +49,19 @@ def task_of(make_spec, **changes):
     from promptlab.testing import Painter
 
     return requests_of(resolve(Painter(), make_spec(**changes)))[0]
+
+
+@pytest.mark.slow
+def test_copy_of_a_pipeline_knows_its_device_and_is_of_its_class(pipeline, make_spec):
+    """It need not look for it in every layer; the pipeline that was handed in stays as it was."""
+    kind, parts = type(pipeline), dict(vars(pipeline))
+    task = task_of(make_spec, device="cpu")
+    copy = _copied(pipeline, task, generator_of(task))
+    assert copy._execution_device == pipeline._execution_device
+    assert isinstance(copy, kind)
+    assert (type(copy).__name__, type(copy).__module__) == (kind.__name__, kind.__module__)
+    assert (type(pipeline), vars(pipeline)) == (kind, parts)
+    assert copy.scheduler is not pipeline.scheduler
 
 
 @pytest.mark.slow
