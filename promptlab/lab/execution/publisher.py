@@ -44,6 +44,11 @@ class Publisher:
     ) -> None:
         self._notebook, self._workspace, self._tracker, self._recorder = notebook, workspace, tracker, recorder
 
+    @property
+    def records_beside(self) -> bool:
+        """Say whether another process records, and is idle while this one loads a pipeline."""
+        return self._recorder is not None
+
     def prepare(self) -> None:
         """Get MLflow ready, which takes seconds.
 

@@ -6,7 +6,8 @@ a file lock that ends with its process however that ends; so whether a RUNNING r
 Images of all runs flow through the engine together: it fills its forwards with images of any run, so it is given all
 that is owed at once. A run is started when the first of its images is begun, and ends when the last has come out; its
 grid, its report and MLflow are seen to on a thread of their own while the others go on. MLflow takes seconds to import
-and, in a new workspace, to make its tables: that is the first thing that this thread does, once the pipeline is loaded.
+and, in a new workspace, to make its tables: that is the first thing that this thread does. Where another process does
+it, that is asked at once, while this one imports torch and loads the pipeline; else it waits until that is done.
 
 What one run of several makes, another that asks for the same is linked to: nothing is made twice.
 """
@@ -126,6 +127,8 @@ class Runner:
         return ActiveRun(job, run, self._notebook, self._existing, started=alone)
 
     def _execute(self, runs: Sequence[ActiveRun]) -> tuple[RunOutcome, ...]:
+        if self._publisher.records_beside:
+            self._prepare_tracking()
         try:
             with Interrupts(self._watch) as interrupts:
                 try:
