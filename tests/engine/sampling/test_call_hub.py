@@ -26,7 +26,7 @@ MIXED = {
     "stable-diffusion-xl": (("EulerDiscreteScheduler", "UniPCMultistepScheduler"), {}),
     "stable-diffusion-3": (("FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler"), {}),
     "flux": (("FlowMatchEulerDiscreteScheduler",) * 2, {}),
-    "sana": (("FlowMatchEulerDiscreteScheduler", "DPMSolverMultistepScheduler"), {"arguments": UNBINNED}),
+    "sana": (("UniPCMultistepScheduler", "DPMSolverMultistepScheduler"), {"arguments": UNBINNED}),
     "lumina2": (("FlowMatchEulerDiscreteScheduler",) * 2, {}),
     "qwenimage": ((None, None), {}),
     "z-image": ((None, None), {}),
