@@ -52,11 +52,11 @@ site: $(SETUP)  ## docs/ as a web site in ./site, with the Python reference; off
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]' --no-build-isolation
 	$(BIN)/zensical build --clean --strict
 
-bench: $(SETUP)  ## the figures that the README quotes, side by side in one run
-	$(BIN)/python benchmarks/commands.py
-	$(BIN)/python benchmarks/tracking.py
+bench: $(SETUP)  ## the figures that the README quotes, into benchmarks/results: ten minutes on two idle cores
+	$(BIN)/python benchmarks/commands.py 3
+	$(BIN)/python benchmarks/tracking.py 1
 	$(BIN)/python benchmarks/saving.py
-	$(BIN)/python benchmarks/starting.py
+	$(BIN)/python benchmarks/starting.py 2
 	$(BIN)/python benchmarks/sweeping.py
 	$(BIN)/python benchmarks/ladder.py --model mini --device cpu --alone 2 --keep
 

@@ -1,15 +1,18 @@
 """What the engine alone takes for one picture and for 64, against a stock pipeline, both warm, side by side.
 
     python benchmarks/batching.py [ROUNDS]      # five rounds: three minutes on two idle cores
+    python benchmarks/batching.py 5 --model FOLDER --device cuda --graphs                  # SD 1.5 on a GPU
 
-The bundled model on the CPU, 20 steps with guidance. One picture is what a rerun with other words makes; the stock
-pipeline makes it by a plain call. The 64 are four schedulers × four prompts × four seeds: the stock pipeline makes them
-by a call for each scheduler and prompt, four pictures each. Nothing is saved. Each side lives in a process of its own,
-started as its users start it; rounds take turns. Writes `benchmarks/results/batching.md`.
+With the bundled model on the CPU unless told otherwise; 20 steps with guidance. One picture is what a rerun with other
+words makes; the stock pipeline makes it by a plain call. The 64 are four schedulers × four prompts × four seeds: the
+stock pipeline makes them by a call for each scheduler and prompt, four pictures each. Nothing is saved. Each side lives
+in a process of its own, started as its users start it; rounds take turns. Writes `benchmarks/results/batching.md`, or
+`batching-DEVICE.md`.
 """
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import subprocess
 import sys
@@ -26,7 +29,9 @@ import diffusers, torch
 from benchmarks.loop import GUIDANCE, PROMPTS, SCHEDULERS, SEEDS
 from promptlab.models import bundled
 
-pipeline = diffusers.StableDiffusionPipeline.from_pretrained(bundled("mini"), dtype=torch.float32)
+dtype = torch.float16 if sys.argv[3].startswith("cuda") else torch.float32
+model = bundled(sys.argv[2]) or sys.argv[2]
+pipeline = diffusers.StableDiffusionPipeline.from_pretrained(model, dtype=dtype).to(sys.argv[3])
 pipeline.set_progress_bar_config(disable=True)
 
 def make(prompt, seeds):
@@ -49,12 +54,13 @@ from benchmarks.sweeping import SCHEDULERS
 from promptlab.engine import NO_PERMISSIONS, create_engine, finished_images
 from promptlab.lab.execution.preflight import survey
 from promptlab.plan import requests_of
-from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant
+from promptlab.specs import CallSpec, MachineSpec, PipelineSpec, RunSpec, Variant
 from promptlab.specs.schedulers import parse_scheduler
 
 engine = create_engine()
 spec = RunSpec(
-    pipeline=PipelineSpec(model="mini"), device="cpu", seeds=SEEDS,
+    pipeline=PipelineSpec(model=sys.argv[2]), device=sys.argv[3], seeds=SEEDS,
+    machine=MachineSpec(graphs=sys.argv[4] == "graphs"),
     call=CallSpec(num_inference_steps=int(sys.argv[1]), guidance_scale=GUIDANCE),
     variants=tuple(Variant(prompt=prompt) for prompt in PROMPTS),
 )
@@ -84,9 +90,10 @@ for turn, what in enumerate(sys.stdin):
 class Side:
     """One of both, in a process that stays."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, typed: argparse.Namespace) -> None:
+        words = [str(STEPS), typed.model, typed.device, "graphs" if typed.graphs else ""]
         self._process = subprocess.Popen(
-            [sys.executable, "-c", code + SERVE, str(STEPS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            [sys.executable, "-c", code + SERVE, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             cwd=Path(__file__).parents[1],
         )  # fmt: skip
         assert self._process.stdin is not None
@@ -106,11 +113,18 @@ class Side:
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    stock, ours = Side(STOCK), Side(OURS)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("rounds", type=int, nargs="?", default=5)
+    parser.add_argument("--model", default="mini", help="or a folder with a StableDiffusionPipeline")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--graphs", action="store_true")
+    typed = parser.parse_args()
+    rounds, device = typed.rounds, typed.device.partition(":")[0]
+    stock, ours = Side(STOCK, typed), Side(OURS, typed)
     lines = [
         "# One picture, and 64, by the engine alone", "",
-        f"Written by `python benchmarks/batching.py {rounds}`: {machine()}; the bundled model, {STEPS} steps, medians.",
+        f"Written by `python benchmarks/batching.py {rounds}`: {machine()}; {typed.device}, {Path(typed.model).name},",
+        f"{STEPS} steps, {'CUDA graphs, ' if typed.graphs else ''}medians.",
         "", "| | stock pipeline, s | ours, s | ours / stock, round by round |", "| --- | ---: | ---: | ---: |",
     ]  # fmt: skip
     for what, words, times in (("one", "one picture", 3 * rounds), ("many", "64 pictures, mixed", rounds)):
@@ -121,7 +135,7 @@ def main() -> None:
         lines.append(f"| {words} | {theirs:.2f} | {mine:.2f} | {between} |")
     stock.close()
     ours.close()
-    write_result("batching", "\n".join(lines) + "\n")
+    write_result("batching" if device == "cpu" else f"batching-{device}", "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

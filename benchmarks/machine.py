@@ -2,8 +2,12 @@
 
 import os
 import platform
+import time
 from contextlib import suppress
 from pathlib import Path
+
+BEGAN = time.perf_counter()
+"""About when the script that imports this began."""
 
 
 def machine() -> str:
@@ -25,6 +29,7 @@ def machine() -> str:
 
 
 def write_result(name: str, text: str) -> None:
-    """Print a result and keep it, as ``benchmarks/results/NAME.md``."""
+    """Print a result and keep it, with the seconds that it took, as ``benchmarks/results/NAME.md``."""
+    text += f"\nMeasured in {time.perf_counter() - BEGAN:.0f} seconds.\n"
     print(text)
     (Path(__file__).parent / "results" / f"{name}.md").write_text(text, encoding="utf-8")

@@ -4,7 +4,7 @@
 
 512 x 512 pixels each: a photograph (matplotlib's sample), the same with grain, a picture of the bundled model enlarged,
 noise, and black. Times are medians of one thread; the ratio is taken round by round, so that a machine that slows down
-slows both.
+slows both. Writes `benchmarks/results/saving.md`.
 """
 
 import io
@@ -19,7 +19,7 @@ import numpy as np
 from matplotlib import cbook
 from PIL import Image
 
-from benchmarks.machine import machine
+from benchmarks.machine import machine, write_result
 from promptlab.engine import create_engine, finished_images
 from promptlab.images.png import encode_png
 from promptlab.plan import requests_of
@@ -55,8 +55,12 @@ def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 15
     encoders = {"Pillow": pillow, "level 1": lambda pixels: pillow(pixels, compress_level=1), "ours": encode_png}
     shown = pictures()
-    print(f"{machine()}; {rounds} rounds\n")
-    print(f"{'':14}{''.join(f'{name:>12}' for name in encoders)}{'times faster':>14}{'times the size':>16}")
+    lines = [
+        "# What a PNG costs", "",
+        f"Written by `python benchmarks/saving.py {rounds}`: {machine()}; one thread, 512 × 512 pixels, medians.", "",
+        "| picture | Pillow's default | Pillow, level 1 | ours | times faster | times the size |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]  # fmt: skip
     for picture, pixels in shown.items():
         taken: dict[str, list[float]] = {name: [] for name in encoders}
         sizes = {}
@@ -66,8 +70,9 @@ def main() -> None:
                 sizes[name] = len(encode(pixels))
                 taken[name].append(1000 * (time.perf_counter() - began))
         faster = statistics.median(theirs / ours for theirs, ours in zip(taken["Pillow"], taken["ours"], strict=True))
-        times = "".join(f"{statistics.median(each):9.2f} ms" for each in taken.values())
-        print(f"{picture:14}{times}{faster:14.1f}{sizes['ours'] / sizes['Pillow']:16.3f}")
+        times = " | ".join(f"{statistics.median(each):.1f} ms" for each in taken.values())
+        lines.append(f"| {picture} | {times} | {faster:.1f} | {sizes['ours'] / sizes['Pillow']:.3f} |")
+    write_result("saving", "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

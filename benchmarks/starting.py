@@ -9,7 +9,7 @@ until the first step, against the imports of diffusers and MLflow alone?
 Each round asks both sides in turn, in processes of their own and as users start them: nothing of ours is set in the
 script's environment. Processor seconds are those of all threads and of processes that were started beside: on a machine
 that others use, their ratio says more than that of the clock, but counts what a second core did meanwhile as if it had
-been waited for.
+been waited for. Writes `benchmarks/results/starting.md`.
 """
 
 import os
@@ -24,7 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.machine import machine
+from benchmarks.machine import machine, write_result
 
 MODEL = Path(__file__).parents[1] / "promptlab" / "models" / "mini"
 PARENT = ["-m", "promptlab", "run", "a red circle", "--seeds", "0-1", "--steps", "20"]
@@ -75,14 +75,16 @@ def taken(command: list[str], folder: str) -> Taken:
     return clock, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def compare(theirs: str, ours: str, pairs: list[tuple[Taken, Taken]]) -> None:
-    for at, what in enumerate(("clock", "processor")):
+def rows(theirs: str, ours: str, pairs: list[tuple[Taken, Taken]]) -> list[str]:
+    """Lines of the table: both sides, and their ratio round by round."""
+    found = []
+    for at, what in enumerate(("on the clock", "of processors")):
         one, other = ([pair[side][at] for pair in pairs] for side in (0, 1))
         ratios = [late / early for early, late in zip(one, other, strict=True)]
-        print(
-            f"{what:10} {theirs} {statistics.median(one):6.2f} s, {ours} {statistics.median(other):6.2f} s, "
-            f"ratio {statistics.median(ratios):.3f} (from {min(ratios):.3f} to {max(ratios):.3f})"
-        )
+        middle = " | ".join(f"{statistics.median(each):.2f}" for each in (one, other))
+        between = f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
+        found.append(f"| {ours}, against {theirs}: seconds {what} | {middle} | {between} |")
+    return found
 
 
 def main() -> None:
@@ -99,9 +101,13 @@ def main() -> None:
             if number:  # the first fills the disk's cache
                 whole.append(rerun)
                 first_step.append(start)
-    print(f"{machine()}; {rounds} rounds\n")
-    compare("bare script", "rerun", whole)
-    compare("imports", "first step", first_step)
+    lines = [
+        "# How long it takes until something is there, with nothing warm", "",
+        f"Written by `python benchmarks/starting.py {rounds}`: {machine()}; the bundled model, medians.", "",
+        "| | theirs | ours | ratio |", "| --- | ---: | ---: | --- |",
+        *rows("a bare script", "`promptlab rerun`", whole), *rows("the imports alone", "the first step", first_step),
+    ]  # fmt: skip
+    write_result("starting", "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

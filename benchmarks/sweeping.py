@@ -1,16 +1,18 @@
 """A sweep of 64 images, remembered: PromptLab against the loop that people write, each in processes of its own.
 
-    python benchmarks/sweeping.py [STEPS] [ROUNDS]      # 20 steps, one round: three to four minutes on two idle cores
+    python benchmarks/sweeping.py [STEPS] [ROUNDS]      # 20 steps, one round: three minutes on two idle cores
+    python benchmarks/sweeping.py --model FOLDER --device cuda --machine=--graphs          # SD 1.5 on a GPU
 
-4 schedulers x 4 prompts x 4 seeds with the bundled model on the CPU, the same weights, steps, guidance and batches of
-four. `benchmarks/loop.py` is the loop, in an environment as it was found: nothing is set for it. Ours is the command
-`promptlab run`, and `Lab.run_sweep` in a process that is warm. *Whole* is from the command to its end, imports, loading
-and leaving included; *warm* is the second time in one process. All is done when either ends: PNGs, hashes, rows, grids,
-reports, MLflow. Writes `benchmarks/results/sweeping.md`.
+4 schedulers x 4 prompts x 4 seeds, by default with the bundled model on the CPU, the same weights, steps, guidance and
+batches of four. `benchmarks/loop.py` is the loop, in an environment as it was found: nothing is set for it. Ours is the
+command `promptlab run`, and `Lab.run_sweep` in a process that is warm. *Whole* is from the command to its end, imports,
+loading and leaving included; *warm* is the second time in one process. All is done when either ends: PNGs, hashes,
+rows, grids, reports, MLflow. Writes `benchmarks/results/sweeping.md`, or `sweeping-DEVICE.md`.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import statistics
@@ -38,51 +40,48 @@ def told(command: list[str], **variables: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
 
 
-def loop(steps: int) -> tuple[float, float]:
-    """Seconds of the loop: whole, and warm."""
+def loop(typed: argparse.Namespace) -> tuple[float, float]:
+    """Seconds of the loop, twice in one process: the first time is the whole, without the second."""
     with tempfile.TemporaryDirectory() as folder:
-        model = bundled("mini")
-        assert model is not None
-        (Path(folder) / "model").symlink_to(model)
+        (Path(folder) / "model").symlink_to(bundled(typed.model) or Path(typed.model).resolve())
+        script, steps = str(ROOT / "benchmarks" / "loop.py"), str(typed.steps)
         began = time.perf_counter()
-        told([sys.executable, str(ROOT / "benchmarks" / "loop.py"), folder, str(steps)])
-        whole = time.perf_counter() - began
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "model").symlink_to(model)
-        _, warm = json.loads(told([sys.executable, str(ROOT / "benchmarks" / "loop.py"), folder, str(steps), "2"]))
-    return whole, float(warm)
+        _, warm = json.loads(told([sys.executable, script, folder, steps, "2", typed.device]))
+        return time.perf_counter() - began - warm, float(warm)
 
 
-def ours(steps: int) -> tuple[float, float]:
+def ours(typed: argparse.Namespace) -> tuple[float, float]:
     """Seconds of ours: whole, and warm."""
     with tempfile.TemporaryDirectory() as folder:
         axes = [word for scheduler in SCHEDULERS for word in ("--scheduler", scheduler)]
         command = [
             sys.executable, "-m", "promptlab", "run", *PROMPTS, "--seeds", f"{SEEDS[0]}-{SEEDS[-1]}", *axes,
-            "--steps", str(steps), "--guidance", f"{GUIDANCE:g}", "--device", "cpu", "--workspace", folder,
+            "--steps", str(typed.steps), "--guidance", f"{GUIDANCE:g}", "--model", typed.model,
+            "--device", typed.device, *typed.machine, "--workspace", folder,
         ]  # fmt: skip
         began = time.perf_counter()
         told(command, PROMPTLAB_KEEP_ALIVE="0")  # no server that was warm before, and none that stays
         whole = time.perf_counter() - began
         assert len(list(Path(folder).glob("images/*/v*-seed*.png"))) == 64
     with tempfile.TemporaryDirectory() as folder:
-        warm = float(told([sys.executable, __file__, "--warm", folder, str(steps)]))
-    return whole, warm
+        took = float(told([sys.executable, __file__, *sys.argv[1:], "--warm", folder]))
+    return whole, took
 
 
-def warm(folder: str, steps: int) -> float:
+def warm(typed: argparse.Namespace) -> float:
     """Seconds of ours in this process, once weights are loaded and tables are there."""
     from promptlab.engine import create_engine
     from promptlab.expand import Axis, build_sweep
     from promptlab.lab import Lab
-    from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant
+    from promptlab.specs import CallSpec, MachineSpec, PipelineSpec, RunSpec, Variant
     from promptlab.specs.schedulers import parse_scheduler
 
     spec = RunSpec(
-        pipeline=PipelineSpec(model="mini"), call=CallSpec(num_inference_steps=steps, guidance_scale=GUIDANCE),
-        variants=tuple(Variant(prompt=prompt) for prompt in PROMPTS), seeds=SEEDS, device="cpu",
+        pipeline=PipelineSpec(model=typed.model), machine=MachineSpec(graphs="--graphs" in typed.machine),
+        call=CallSpec(num_inference_steps=typed.steps, guidance_scale=GUIDANCE), seeds=SEEDS, device=typed.device,
+        variants=tuple(Variant(prompt=prompt) for prompt in PROMPTS),
     )  # fmt: skip
-    lab = Lab(folder, engine=create_engine())
+    lab = Lab(typed.warm, engine=create_engine())
     lab.run(spec.vary(seeds=SEEDS, num_inference_steps=2))
     axis = Axis(field="scheduler", values=tuple(map(parse_scheduler, SCHEDULERS)))
     began = time.perf_counter()
@@ -94,15 +93,16 @@ def warm(folder: str, steps: int) -> float:
     return seconds
 
 
-def table(steps: int, taken: dict[str, list[tuple[float, float]]]) -> str:
+def table(typed: argparse.Namespace, taken: dict[str, list[tuple[float, float]]]) -> str:
     """The document."""
     median = {
         name: tuple(statistics.median(each[at] for each in rounds) for at in (0, 1)) for name, rounds in taken.items()
     }
     lines = [
         "# A sweep of 64 images, remembered", "",
-        f"Written by `python benchmarks/sweeping.py {steps} {len(taken['ours'])}`: {machine()}; the bundled model,",
-        f"4 schedulers × 4 prompts × 4 seeds, {steps} steps with guidance; load {os.getloadavg()[0]:.1f} at its end.",
+        f"Written by `python benchmarks/sweeping.py {' '.join(sys.argv[1:])}`: {machine()}; {typed.device},",
+        f"{Path(typed.model).name}, 4 schedulers × 4 prompts × 4 seeds, {typed.steps} steps with guidance;",
+        f"load {os.getloadavg()[0]:.1f} at its end.",
         "", "| | whole, seconds | warm, seconds | warm, images/s |", "| --- | ---: | ---: | ---: |",
     ]  # fmt: skip
     words = {
@@ -117,16 +117,28 @@ def table(steps: int, taken: dict[str, list[tuple[float, float]]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("steps", type=int, nargs="?", default=20)
+    parser.add_argument("rounds", type=int, nargs="?", default=1)
+    parser.add_argument("--model", default="mini", help="or a folder with a StableDiffusionPipeline")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--machine", action="append", default=[], help="a further option of ours, such as --graphs")
+    parser.add_argument("--warm", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
 def main() -> None:
-    if sys.argv[1:2] == ["--warm"]:
-        print(warm(sys.argv[2], int(sys.argv[3])))
+    typed = parsed()
+    if typed.warm:
+        print(warm(typed))
         return
-    steps, rounds = (int(sys.argv[at]) if len(sys.argv) > at else default for at, default in ((1, 20), (2, 1)))
     taken: dict[str, list[tuple[float, float]]] = {"loop": [], "ours": []}
-    for _ in range(rounds):
-        taken["loop"].append(loop(steps))
-        taken["ours"].append(ours(steps))
-    write_result("sweeping", table(steps, taken))
+    for _ in range(typed.rounds):
+        taken["loop"].append(loop(typed))
+        taken["ours"].append(ours(typed))
+    device = typed.device.partition(":")[0]
+    write_result("sweeping" if device == "cpu" else f"sweeping-{device}", table(typed, taken))
 
 
 if __name__ == "__main__":

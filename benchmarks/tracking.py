@@ -4,6 +4,7 @@
 
 Both in one process with the weights loaded and a workspace that has its tables, in turn, so that the machine's mood
 falls on both. "remembered" is ``Lab.run``: PNGs, hashes, rows, the grid and MLflow, everything done when it returns.
+Writes `benchmarks/results/tracking.md`.
 """
 
 import statistics
@@ -14,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.machine import machine
+from benchmarks.machine import machine, write_result
 from promptlab.engine import create_engine, finished_images
 from promptlab.lab import Lab
 from promptlab.plan import requests_of
@@ -48,11 +49,17 @@ def main() -> None:
             remembered.append(time.perf_counter() - began)
             assert count == len(run.made) == 64
             assert run.tracked_at is not None
-    print(f"{machine()}; 64 images, {rounds} rounds\n")
-    print(f"generated alone         {statistics.median(alone):7.2f} s")
-    print(f"saved and tracked too   {statistics.median(remembered):7.2f} s")
     ratios = [late / early for early, late in zip(alone, remembered, strict=True)]
-    print(f"ratio, round by round   {statistics.median(ratios):7.3f}  (from {min(ratios):.3f} to {max(ratios):.3f})")
+    lines = [
+        "# What remembering costs", "",
+        f"Written by `python benchmarks/tracking.py {rounds}`: {machine()}; the bundled model,",
+        "64 images of 20 steps with guidance.", "",
+        "| one run of 64 images | seconds |", "| --- | ---: |",
+        f"| generated and thrown away | {statistics.median(alone):.2f} |",
+        f"| saved and tracked too | {statistics.median(remembered):.2f} |", "",
+        f"{statistics.median(ratios):.3f} times as long ({min(ratios):.3f} to {max(ratios):.3f}, round by round).",
+    ]  # fmt: skip
+    write_result("tracking", "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
