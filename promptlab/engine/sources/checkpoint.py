@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +28,7 @@ from promptlab.engine.sources.config_match import (
     find_external_parts,
     refused_configuration,
 )
-from promptlab.engine.sources.files import INDEX, content_identity, listing, read_header, read_json
+from promptlab.engine.sources.files import INDEX, content_identity, file_identity, listing, read_header, read_json
 from promptlab.engine.sources.modular import check_no_modular_file
 from promptlab.errors import InputError, NotFound, one_line, ref, ref_value
 from promptlab.models import bundled
@@ -35,6 +36,7 @@ from promptlab.models import bundled
 __all__ = ["CheckpointConfig", "folders_beside", "given_configuration", "infer_configuration"]
 
 _CONFIGS: Final = (".json", ".txt", ".model", ".jinja")
+_LORA: Final = (".lora_down.", ".lora_up.", ".lora_A.", ".lora_B.", ".lokr_w", ".hada_w")
 _DOWNLOAD: Final = "hf download {origin} --include {files}"
 _ALLOWED: Final = "a diffusers folder with a model_index.json, or a Hub id whose configuration is cached"
 
@@ -78,19 +80,26 @@ def infer_configuration(path: Path) -> CheckpointConfig:
             hint=_DOWNLOAD.format(origin=origin, files="'*.json' '*.txt'"),
         ) from error  # fmt: skip
     home, wanted = _fetched(snapshot)
-    external = find_external_parts(header, home, listing(home))
+    external = find_external_parts(path, header, home, listing(home))
     if external.lacking is not None:
         part, class_name = external.lacking
         raise InputError(
             "model", str(path), problem=f"has no {part}, a {class_name}, and nor has the Hub cache that of {origin}",
-            allowed=f"a checkpoint whose parts are in it, in the Hub cache, or in the folder given by {ref('config')}",
+            allowed=f"a checkpoint whose parts are in it, beside it, in the Hub cache, or where {ref('config')} says",
             hint=_DOWNLOAD.format(origin=origin, files=f"'{part}/*'"),
         )  # fmt: skip
     if external.denoiser is not None:
         _check_inferred(path, header, origin, home)
-    return CheckpointConfig(
-        folder=home, identity=content_identity(home, [*wanted, *external.weights]), external=external
-    )
+    return CheckpointConfig(folder=home, identity=_identity(home, wanted, external), external=external)
+
+
+def _identity(home: Path, wanted: Sequence[str], external: ExternalParts) -> str:
+    """Return the identity of all that is read besides the file itself."""
+    own = content_identity(home, [*wanted, *external.weights])
+    if not external.files:
+        return own
+    others = "".join(f"{part}={file_identity(file)}\n" for part, file in sorted(external.files.items()))
+    return f"sha256:{sha256(f'{own}+{others}'.encode()).hexdigest()}"
 
 
 def _check_inferred(path: Path, header: Mapping[str, Any], origin: str, home: Path) -> None:
@@ -122,8 +131,7 @@ def given_configuration(path: Path, config: str, folder: Path) -> CheckpointConf
         InputError: when ``path`` is no checkpoint, or ``config`` has no ``model_index.json`` or is not cached and the
             Hub cannot be reached, or cannot be the configuration of this checkpoint.
     """
-    header = read_header(path, "model")
-    check_no_modular_file(path, header)
+    header = _model_header(path)
     home = bundled(config) or (folder if folder.is_dir() else None)
     if home is not None:
         if not (home / INDEX).is_file():
@@ -139,14 +147,12 @@ def given_configuration(path: Path, config: str, folder: Path) -> CheckpointConf
         home, wanted = _fetched(snapshot)
         files = listing(home)
     check_configuration(path, header, config, home)
-    external = find_external_parts(header, home, files)
+    external = find_external_parts(path, header, home, files)
     if external.lacking is not None:
         part, class_name = external.lacking
         problem = f"has no safetensors weights of its {part}, a {class_name}, and the file has none either"
         raise refused_configuration(config, problem)
-    return CheckpointConfig(
-        folder=home, identity=content_identity(home, [*wanted, *external.weights]), external=external
-    )
+    return CheckpointConfig(folder=home, identity=_identity(home, wanted, external), external=external)
 
 
 def _origin(path: Path, header: Mapping[str, Any]) -> str:
@@ -172,9 +178,20 @@ def _origin(path: Path, header: Mapping[str, Any]) -> str:
     )  # fmt: skip
 
 
-def _header(path: Path) -> dict[str, dict[str, Any]]:
+def _model_header(path: Path) -> dict[str, dict[str, Any]]:
+    """Read the header of a file that may hold a model: no LoRA, and no modular pipeline."""
     header = read_header(path, "model")
+    if any(mark in name for name in header for mark in _LORA):
+        raise InputError(
+            "model", str(path), problem="is a LoRA, which goes on top of a model", allowed="a whole checkpoint",
+            hint=f"{ref_value('model', 'FOLDER')} {ref_value('loras', path)}",
+        )  # fmt: skip
     check_no_modular_file(path, header)
+    return header
+
+
+def _header(path: Path) -> dict[str, dict[str, Any]]:
+    header = _model_header(path)
     if not is_checkpoint(header):
         raise InputError(
             "model", str(path), problem="holds no text-to-image model", allowed="a whole checkpoint",

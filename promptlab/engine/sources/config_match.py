@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from promptlab.engine.machine.torch_setup import quietly
 from promptlab.engine.sources.checkpoint_kind import KEEPS_NAMES, holds_denoiser_alone, without_prefix
 from promptlab.engine.sources.files import INDEX, read_json
+from promptlab.engine.sources.parts_beside import part_beside
 from promptlab.errors import InputError, ref
 
 if TYPE_CHECKING:
@@ -84,20 +85,26 @@ class ExternalParts:
         weights: their files, relative to the configuration's folder.
         lacking: name and class of the first that is not there either.
         denoiser: name of the only part that the file has, where it is read by its own class.
+        files: single files beside the checkpoint that parts are taken from, by the part's name.
     """
 
     parts: Mapping[str, tuple[str, str]]
     weights: tuple[str, ...]
     lacking: tuple[str, str] | None = None
     denoiser: str | None = None
+    files: Mapping[str, Path] = field(default_factory=dict)
 
 
-def find_external_parts(header: Header, folder: Path, files: Collection[str]) -> ExternalParts:
+def find_external_parts(path: Path, header: Header, folder: Path, files: Collection[str]) -> ExternalParts:
     """Find the encoders and the VAE that a file with little more than a denoiser takes from elsewhere.
 
     Args:
         files: all there are in ``folder``, relative.
+
+    Raises:
+        InputError: when several files beside ``path`` can be one of them.
     """
+    beside: dict[str, Path] = {}
     parts: dict[str, tuple[str, str]] = {}
     weights: list[str] = []
     index = read_json(folder / INDEX)
@@ -110,11 +117,14 @@ def find_external_parts(header: Header, folder: Path, files: Collection[str]) ->
         if held or _WEIGHTLESS.search(class_name):
             continue
         found = [file for file in files if file.startswith(f"{name}/") and file.endswith(".safetensors")]
-        if not found:
+        there = None if found else part_beside(path, name, library, class_name, folder)
+        if there is not None:
+            beside[name] = there
+        elif not found:
             return ExternalParts(parts=parts, weights=tuple(weights), lacking=(name, class_name), denoiser=denoiser)
         parts[name] = (library, class_name)
         weights += found
-    return ExternalParts(parts=parts, weights=tuple(weights), denoiser=denoiser)
+    return ExternalParts(parts=parts, weights=tuple(weights), denoiser=denoiser, files=beside)
 
 
 def _denoiser_alone(index: Mapping[str, Any], header: Header) -> str | None:

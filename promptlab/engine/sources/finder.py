@@ -63,6 +63,7 @@ class ModelSource:
         file: the single file, when it is one.
         external: library and class of parts that a single file lacks and that lie in ``folder``, by name.
         denoiser: name of the only part that a single file has, where its own class reads it.
+        beside: single files that some of the external parts are in, by name.
         absent: weights that are still to be downloaded.
         pickled: whether some of the weights are pickles, which were allowed.
         prior: another model that this one is made of; ``identity`` tells the content of both.
@@ -78,6 +79,7 @@ class ModelSource:
     config: str | None = None
     external: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     denoiser: str | None = None
+    beside: Mapping[str, Path] = field(default_factory=dict)
     absent: tuple[str, ...] = ()
     pickled: bool = False
     prior: ModelSource | None = None
@@ -274,6 +276,7 @@ def _single_file(path: Path, revision: str | None, config: str | None, *, allow_
     return ModelSource(
         name=_absolute(path), kind="file", folder=home.folder.absolute(), identity=identity, file=path.absolute(),
         config=config, external=home.external.parts, denoiser=home.external.denoiser,
+        beside=home.external.files,
         pickled=path.suffix in PICKLES,
     )  # fmt: skip
 

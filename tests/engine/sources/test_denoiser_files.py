@@ -120,6 +120,39 @@ def test_denoiser_file_without_its_encoders_names_what_to_download(engine, make_
         resolve(engine, make_spec(model=str(path)))
 
 
+def test_denoiser_file_takes_the_parts_that_lie_beside_it(engine, make_spec, saved, tmp_path):
+    """As ComfyUI keeps them, under its names; they are part of the recipe, and of two that fit none is guessed."""
+    from safetensors.torch import load_file, save_file
+
+    origin = "Tongyi-MAI/Z-Image-Turbo"
+    folder, home = saved(origin), tmp_path / "models"
+    for name in ("diffusion_models", "text_encoders", "vae"):
+        (home / name).mkdir(parents=True)
+    path = write_file(home / "diffusion_models" / "z.safetensors", folder, *CASES[origin][1:])
+    encoder = load_file(folder / "text_encoder" / "model.safetensors")
+    save_file({f"model.{key}": value for key, value in encoder.items()}, home / "text_encoders" / "qwen.safetensors")
+    save_file({"model.norm.weight": encoder["norm.weight"]}, home / "text_encoders" / "other.safetensors")
+    shutil.copy(folder / "vae" / "diffusion_pytorch_model.safetensors", home / "vae" / "ae.safetensors")
+    bare = tmp_path / "bare"
+    shutil.copytree(folder, bare, ignore=shutil.ignore_patterns("*.safetensors"))
+    write_hub_cache(tmp_path / "hub", origin, bare)
+    found = resolve(engine, make_spec(model=str(path)))
+    made = [picture.pixels for picture in draw(engine, requests_of(found))]
+    engine.close()
+    whole = draw(engine, requests_of(resolve(engine, make_spec(model=str(folder)))))
+    np.testing.assert_array_equal(made, [picture.pixels for picture in whole])
+    save_file(
+        {f"model.{key}": value + 1 for key, value in encoder.items()}, home / "text_encoders" / "qwen.safetensors"
+    )
+    assert resolve(engine, make_spec(model=str(path))).model_identity != found.model_identity
+    shutil.copy(home / "text_encoders" / "qwen.safetensors", home / "text_encoders" / "zwei.safetensors")
+    said = (
+        r"several files beside it that can be its text_encoder: text_encoders/qwen\.safetensors, text_encoders/zwei\."
+    )
+    with pytest.raises(InputError, match=said):
+        resolve(engine, make_spec(model=str(path)))
+
+
 def test_denoiser_file_of_an_unknown_kind_asks_for_its_model(engine, make_spec, tmp_path):
     """diffusers takes what it does not know for Stable Diffusion 1.5."""
     import torch
@@ -149,6 +182,16 @@ def test_origin_of_a_denoiser_alone_is_told_by_its_tensors(shapes, origin):
     """Of those that diffusers would take for another model; what is left to it is none of ours."""
     found = known_origin({name: {"shape": shape} for name, shape in shapes.items()})
     assert found is None if origin is None else str(found).endswith(origin)
+
+
+def test_lora_given_as_a_model_says_how_it_is_given(engine, make_spec, tmp_path):
+    """The commonest file in the wrong place."""
+    import torch
+    from safetensors.torch import save_file
+
+    save_file({"diffusion_model.layers.0.attention.to_q.lora_A.weight": torch.zeros(1)}, tmp_path / "ink.safetensors")
+    with pytest.raises(InputError, match=r"is a LoRA, which goes on top of a model; .* loras=.*ink\.safetensors"):
+        resolve(engine, make_spec(model=str(tmp_path / "ink.safetensors")))
 
 
 def test_modular_model_is_refused_with_what_to_use(engine, make_spec, tmp_path):
