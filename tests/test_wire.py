@@ -23,7 +23,14 @@ from promptlab.engine import (
 from promptlab.errors import InputError, ServerError
 from promptlab.expand.axes import Axis
 from promptlab.expand.sweep import Sweep, build_sweep
-from promptlab.lab.execution.events import BatchSizeChosen, Event, Interrupted, JobWaiting, PromptsTruncated
+from promptlab.lab.execution.events import (
+    BatchSizeChosen,
+    DefaultsChosen,
+    Event,
+    Interrupted,
+    JobWaiting,
+    PromptsTruncated,
+)
 from promptlab.plan import ImageRequest, ResolvedSpec, TruncatedPrompt, requests_of
 from promptlab.records import Environment, ImageRecord, ImageStatus, SweepRun
 from promptlab.specs import (
@@ -84,6 +91,7 @@ EVENTS = [
     ForwardOutOfMemory(request_ids=("1/0", "1/1"), rows=4),
     JobWaiting(ahead=3),
     Interrupted(),
+    DefaultsChosen(lines=("lcm.safetensors is an LCM LoRA: 4 steps",)),
     PromptsTruncated(prompts=(TruncatedPrompt(prompt="a", encoder="tokenizer", words="b"),)),
     BatchSizeChosen(batch_size=4, tried=3),
 ]

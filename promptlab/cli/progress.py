@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from promptlab.lab.execution.events import (
         BatchSizeChosen,
         BatchSizeReduced,
+        DefaultsChosen,
         Event,
         GridFailed,
         Interrupted,
@@ -136,7 +137,7 @@ class ProgressDisplay:
                 self._note_tracking_failure(run_id, reason)
             case events.GridFailed() | events.ProbeTrackingFailed() | events.SweepCutShort():
                 self._notes.append(_note(event))
-            case events.PromptsTruncated() | engine.ModelLoaded():
+            case events.PromptsTruncated() | events.DefaultsChosen() | engine.ModelLoaded():
                 for line in _lines(event):
                     self._say(line)
             case (
@@ -275,14 +276,16 @@ class _Terminal:
         return getattr(self._stream, name)
 
 
-def _lines(event: PromptsTruncated | ModelLoaded) -> Iterable[str]:
+def _lines(event: PromptsTruncated | DefaultsChosen | ModelLoaded) -> Iterable[str]:
     from promptlab import engine
     from promptlab.cli.render.truncation import truncation_lines
+    from promptlab.lab.execution import events
 
     match event:
-        case engine.ModelLoaded(remarks=remarks):
-            return (f"promptlab: {remark}" for remark in remarks)
-    return truncation_lines(event.prompts)
+        case engine.ModelLoaded(remarks=lines) | events.DefaultsChosen(lines=lines):
+            return (f"promptlab: {line}" for line in lines)
+        case _:
+            return truncation_lines(event.prompts)
 
 
 def _note(event: GridFailed | ProbeTrackingFailed | SweepCutShort) -> str:

@@ -10,6 +10,7 @@ weights are read, but those of bundled models, and nothing is downloaded.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,10 +25,13 @@ from promptlab.engine.pipelines.optional_features import resolve_optional_featur
 from promptlab.engine.schedulers.config_options import scheduler_source
 from promptlab.engine.schedulers.registry import check_scheduler, no_scheduler
 from promptlab.engine.sources import hub
+from promptlab.engine.sources.adapters import LORA
 from promptlab.engine.sources.class_source import ClassSource, NotTold
 from promptlab.engine.sources.configuration import Configuration, read_configuration
+from promptlab.engine.sources.files import read_header
 from promptlab.engine.sources.finder import SourceFinder
 from promptlab.engine.sources.glance import configuration_folder
+from promptlab.engine.sources.lora_family import check_family
 from promptlab.models import bundled
 from promptlab.specs import CallSpec, PipelineSpec, RunSpec, SchedulerSpec
 
@@ -87,13 +91,14 @@ class EarlyChecks:
         self._metas: dict[int, Any] = {}
 
     def check(self, spec: RunSpec) -> None:
-        """Refuse a spec in the resolver's order: device, model, VAE, scheduler, call."""
+        """Refuse a spec in the resolver's order: device, model, VAE, scheduler, LoRAs, call."""
         if self.devices is not None:
             choose_generator_device(spec.generator_device, choose_device(spec.device, self.devices))
         with suppress(NotTold):
             model = self.model(spec.pipeline)
             with suppress(NotTold):
                 _check_scheduler(spec.pipeline.scheduler, model.config)
+            _check_loras(spec.pipeline, model.config)
             with suppress(OSError):
                 self.call(spec, model)
 
@@ -160,6 +165,15 @@ def _check_scheduler(asked: SchedulerSpec | None, config: Configuration) -> None
         raise no_scheduler(asked, config.pipeline_class)
     if asked != SchedulerSpec(name=own):
         check_scheduler(asked, own, config.scheduler or {}, config.pipeline_class, scheduler_source)
+
+
+def _check_loras(pipeline: PipelineSpec, config: Configuration) -> None:
+    """Refuse LoRAs for another family, as far as their files can be looked at without hashing them."""
+    paths = [Path(each.name).expanduser() for each in pipeline.loras]
+    if not all(path.is_file() and path.suffix == ".safetensors" for path in paths):
+        return  # the resolver says first what is wrong with a name
+    for path in paths:
+        check_family(os.path.normpath(path.absolute()), read_header(path, LORA.field), config)
 
 
 def _check_whole(config: Configuration) -> None:

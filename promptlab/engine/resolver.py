@@ -9,9 +9,10 @@ Invariant: what a spec resolves to does not depend on the specs resolved before 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from promptlab.engine.errors import translate_errors
+from promptlab.engine.loading.few_steps import find_few_steps, with_few_steps
 from promptlab.engine.loading.lora import resolve_loras
 from promptlab.engine.loading.vae import VaeSource, resolve_vae
 from promptlab.engine.machine.devices import choose_device, choose_generator_device
@@ -23,10 +24,10 @@ from promptlab.engine.pipelines.denoising_steps import denoising_steps
 from promptlab.engine.pipelines.meta_pipeline import build_meta_pipeline
 from promptlab.engine.pipelines.optional_features import resolve_optional_features
 from promptlab.engine.pipelines.required_packages import check_arguments, check_packages
-from promptlab.engine.schedulers.config_options import scheduler_options
+from promptlab.engine.pipelines.traits import call_parameters
 from promptlab.engine.schedulers.registry import no_scheduler, resolve_scheduler
+from promptlab.engine.schedulers.training_marks import as_marked
 from promptlab.engine.sources.configuration import Configuration, read_configuration
-from promptlab.engine.sources.files import read_header
 from promptlab.engine.sources.finder import ModelSource, SourceFinder
 from promptlab.engine.sources.stored_dtype import chosen_dtype
 from promptlab.engine.text.textual_inversion import resolve_embeddings
@@ -44,19 +45,10 @@ from promptlab.specs import (
     MachineSpec,
     PipelineSpec,
     RunSpec,
-    Scalar,
     SchedulerSpec,
-    options,
 )
-from promptlab.specs.schedulers import short_name
 
 __all__ = ["ModelFiles", "Resolver", "look_up", "resolved_spec"]
-
-_MARKS: Final[dict[str, tuple[str, Scalar]]] = {
-    "v_pred": ("prediction_type", "v_prediction"),
-    "ztsnr": ("rescale_betas_zero_snr", True),
-}
-"""Empty tensors by which trainers of Stable Diffusion XL say how it was trained, and the option that it means."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +88,7 @@ class Resolver:
         self._loras_found: dict[tuple[int, tuple[Lora, ...]], tuple[Lora, ...]] = {}
         self._embeddings_found: dict[tuple[int, tuple[Embedding, ...]], tuple[Embedding, ...]] = {}
         self._calls: dict[tuple[int, int, int], CallSpec] = {}
+        self._few_steps: dict[tuple[int, int, int], tuple[PipelineSpec, CallSpec, str | None]] = {}
         self._checked: set[tuple[object, ...]] = set()
         self._meta_pipelines: dict[int, Any] = {}
         self._steps: dict[tuple[int, int, int], DenoisingSteps | None] = {}
@@ -111,6 +104,7 @@ class Resolver:
         """
         with translate_errors(f"{spec.pipeline.model} cannot be used", spec.pipeline.model):
             device, generator_device = self._placed(spec)
+            spec, remarks = self._with_few_steps(spec)
             pipeline, model, kind = self._pipeline(spec, device)
             self._check(spec.machine, pipeline, model, kind, device)
             call = self._call(spec, model, kind)
@@ -120,8 +114,20 @@ class Resolver:
                 vae_identity=None if model.vae is None else model.vae.source.identity,
                 environment=self._environment(device, generator_device, pipeline.dtype, spec.machine),
                 steps=self._denoising_steps(model, kind, pipeline, call),
-                pieces=self._chunks(spec, pipeline, model) if spec.call.weighting else (),
+                pieces=self._chunks(spec, pipeline, model) if spec.call.weighting else (), remarks=remarks,
             )  # fmt: skip
+
+    def _with_few_steps(self, spec: RunSpec) -> tuple[RunSpec, tuple[str, ...]]:
+        """Return ``spec`` with the steps and guidance of a distilled LoRA, and the lines that say so."""
+        if all(each.weight == 0 for each in spec.pipeline.loras):
+            return spec, ()
+        key = id(spec.pipeline), id(spec.call), id(spec.variants)
+        if key not in self._few_steps:
+            model, kind = self._model(spec.pipeline)
+            told = find_few_steps(spec.pipeline.loras, self._finder)
+            self._few_steps[key] = with_few_steps(spec, told, model.config, call_parameters(kind))
+        pipeline, call, line = self._few_steps[key]
+        return replace(spec, pipeline=pipeline, call=call), () if line is None else (line,)
 
     def _environment(self, device: str, generator_device: str, dtype: str | None, machine: MachineSpec) -> Environment:
         key = device, generator_device, dtype, replace(machine, exact=False)
@@ -250,6 +256,7 @@ def resolved_spec(
     environment: Environment,
     steps: DenoisingSteps | None,
     pieces: tuple[int, ...] = (),
+    remarks: tuple[str, ...] = (),
 ) -> ResolvedSpec:
     """Complete ``spec`` by what was found out of its parts, and its batch size by its configuration.
 
@@ -263,31 +270,16 @@ def resolved_spec(
     return ResolvedSpec(
         spec=completed, device=device, model_identity=model_identity, vae_identity=vae_identity,
         environment=environment, steps=steps, pieces=pieces, default_batch_size=default,
-        alone=config.routes_to_experts,
+        alone=config.routes_to_experts, remarks=remarks,
     )  # fmt: skip
 
 
 def _as_marked(asked: SchedulerSpec | None, model: ModelFiles) -> SchedulerSpec | None:
-    """Return ``asked`` with what a single file says by tensors without content: ``v_pred``.
-
-    The configuration is that of the base model, which knows nothing of them; options that are asked for win.
-    """
-    own = model.config.parts.get("scheduler")
-    if model.source.file is None or model.source.pickled or own is None or model.config.scheduler is None:
+    """Return ``asked`` with what a single file says of how it was trained."""
+    own, file = model.config.parts.get("scheduler"), model.source.file
+    if file is None or model.source.pickled or own is None or model.config.scheduler is None:
         return asked
-    held = read_header(model.source.file, "model")
-    given: dict[str, Scalar] = {option: value for mark, (option, value) in _MARKS.items() if mark in held}
-    if not given:
-        return asked
-    chosen = asked or SchedulerSpec(name=own)
-    known = {option.name for option in scheduler_options(chosen.name)}
-    lacking = next((option for option in given if option not in known), None)
-    if lacking is not None:
-        raise InputError(
-            "scheduler", short_name(chosen.name), problem=f"has no {lacking}, which this model asks for by its marks",
-            allowed="a scheduler that has it", hint=ref_value("scheduler", "euler"),
-        )  # fmt: skip
-    return SchedulerSpec(name=chosen.name, options=options({**given, **dict(chosen.options)}))
+    return as_marked(asked, file, own)
 
 
 def _resolve_scheduler(asked: SchedulerSpec | None, config: Configuration, steps: int | None) -> SchedulerSpec | None:

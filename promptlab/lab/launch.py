@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING
 from promptlab.errors import EngineError, InputError, one_line
 from promptlab.lab.context import LabContext
 from promptlab.lab.execution.active_run import RunJob
-from promptlab.lab.execution.events import PromptsTruncated, RunReused, SweepCutShort, SweepStarted, Watch
+from promptlab.lab.execution.events import (
+    DefaultsChosen,
+    PromptsTruncated,
+    RunReused,
+    SweepCutShort,
+    SweepStarted,
+    Watch,
+)
 from promptlab.lab.execution.preflight import begin_sweep
 from promptlab.lab.execution.publisher import remove_leftovers
 from promptlab.lab.execution.weights import as_recorded
@@ -47,6 +54,7 @@ def launch_run(
     (resolved,) = context.resolve((spec,))
     if spec.batch_size == AUTO:
         (resolved,) = context.resolve(_with_batch_sizes(context, (spec,), watch))
+    _report_defaults((resolved,), watch)
     truncated = _report_truncated(context, (resolved,), watch)
     requests = requests_of(resolved)
     with context.locks.beginning():
@@ -93,7 +101,9 @@ def launch_sweep(
             experiment=experiment, name=name, note=note, again=again,
         )  # fmt: skip
         context.locks.take_sweep(begun.id)
-    _report_truncated(context, context.resolve(sweep.specs), watch)
+    resolved = context.resolve(sweep.specs)
+    _report_defaults(resolved, watch)
+    _report_truncated(context, resolved, watch)
     watch(SweepStarted(sweep_id=begun.id, runs=len(begun.runs), images=sweep.image_count))
     return _complete_sweep(context, begun, again=again, watch=watch)
 
@@ -145,6 +155,12 @@ def _with_batch_sizes(context: LabContext, specs: Sequence[RunSpec], watch: Watc
     from promptlab.lab.maintenance.batch_size_probe import Prober
 
     return Prober(context.engine, context.notebook, watch, permissions=context.permissions).settled(specs)
+
+
+def _report_defaults(resolved: Sequence[ResolvedSpec], watch: Watch) -> None:
+    lines = tuple(dict.fromkeys(line for each in resolved for line in each.remarks))
+    if lines:
+        watch(DefaultsChosen(lines=lines))
 
 
 def _report_truncated(

@@ -73,6 +73,7 @@ class ResolvedSpec:
             one length. Only texts of one length share a forward.
         default_batch_size: what its batch size is where nobody names one, or fewer where it has fewer images.
         alone: whether no two images may share a forward, whatever the batch size, because rows depend on each other.
+        remarks: lines about what was filled in and would surprise; what was resolved before has none.
     """
 
     spec: RunSpec
@@ -84,6 +85,7 @@ class ResolvedSpec:
     pieces: tuple[int, ...] = ()
     default_batch_size: int = DEFAULT_BATCH_SIZE
     alone: bool = False
+    remarks: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def batch_size(self) -> int:

@@ -33,6 +33,7 @@ def plan_lines(plan: Plan, sweep: Sweep | None = None, *, parent: RunRecord | No
     lines = [_run_line(plan.runs[0]) if single else _sweep_line(plan, sweep)]
     lines += pairs([*_costs(plan), *_common_setting(plan.runs)])
     lines += _variants(plan.runs)
+    lines += [f"  {line}" for line in dict.fromkeys(line for run in plan.runs for line in run.resolved.remarks)]
     lines += [f"  {line}" for line in truncation_lines(plan.cut)]
     if not single:
         lines += _runs(plan, sweep)

@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
+from promptlab.engine.loading.low_rank import Unreadable, kind_of
+from promptlab.engine.loading.low_rank_check import check_low_rank, layers_without_weights
+from promptlab.engine.loading.low_rank_layers import add_low_rank
 from promptlab.engine.machine.torch_setup import IGNORED, quietly, warned
 from promptlab.engine.sources.adapters import LORA, AdapterFile
 from promptlab.engine.sources.configuration import Configuration
-from promptlab.engine.sources.files import read_json
 from promptlab.engine.sources.finder import ModelSource, SourceFinder
+from promptlab.engine.sources.lora_family import check_family
 from promptlab.errors import InputError, one_line, ref_value
 from promptlab.specs import Lora
 
@@ -27,9 +30,6 @@ __all__ = ["LoraAdapters", "resolve_loras"]
 
 _DENOISERS: Final = ("unet", "transformer")
 _OTHER_KINDS: Final = {
-    "dora_scale": "a DoRA",
-    "hada_w1": "a LoHa",
-    "lokr_w": "a LoKr",
     "on_input": "an IA3",
     "oft_blocks": "an OFT",
     "glora": "a GLoRA",
@@ -55,18 +55,33 @@ def resolve_loras(
             LORA.field, str(asked[0]), problem=f"means nothing to {pipeline.__name__}, which takes none",
             allowed="a model whose pipeline takes LoRAs", hint=ref_value(LORA.field, "none"),
         )  # fmt: skip
-    resolved = []
-    for each in asked:
-        file = finder.adapter(each.name, LORA)
-        _check_kind(file)
-        if not any("lora" in name.lower() for name in file.header):
-            raise InputError(
-                LORA.field, file.name, problem="holds no LoRA", allowed="low-rank weights: lora_A and lora_B",
-                hint=ref_value(LORA.field, "FILE.safetensors"),
-            )  # fmt: skip
-        _check_fits(file, config, source, pipeline)
-        resolved.append(Lora(name=file.name, weight=each.weight, identity=file.identity))
-    return tuple(resolved)
+    files = [finder.adapter(each.name, LORA) for each in asked]
+    for file in files:
+        check_family(file.name, file.header, config)
+    for file in files:
+        _check_file(file, config, source, pipeline)
+    return tuple(
+        Lora(name=file.name, weight=each.weight, identity=file.identity)
+        for each, file in zip(asked, files, strict=True)
+    )
+
+
+def _check_file(file: AdapterFile, config: Configuration, source: ModelSource, pipeline: Any) -> None:
+    """Check that a file is one of low-rank weights, of a kind that can be put on, for this model."""
+    _check_kind(file)
+    kind = kind_of(file.header)
+    if kind is not None:
+        try:
+            check_low_rank(file.header, kind, config, source, pipeline)
+        except Unreadable as error:
+            raise _unfit(file, config, str(error)) from error
+        return
+    if not any("lora" in name.lower() for name in file.header):
+        raise InputError(
+            LORA.field, file.name, problem="holds no LoRA", allowed="low-rank weights: lora_A and lora_B",
+            hint=ref_value(LORA.field, "FILE.safetensors"),
+        )  # fmt: skip
+    _check_fits(file, config, source, pipeline)
 
 
 @dataclass(slots=True)
@@ -116,6 +131,8 @@ class LoraAdapters:
 def _load(pipeline: Any, path: Path, name: str) -> None:
     with quietly(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # peft: "Already found a peft_config", which is what several LoRAs are
+        if add_low_rank(pipeline, path, name):
+            return
         pipeline.load_lora_weights(
             str(path.parent), weight_name=path.name, adapter_name=name, local_files_only=True,
             use_safetensors=path.suffix == ".safetensors",
@@ -131,16 +148,12 @@ def _unload(pipeline: Any) -> None:
 
 
 def _check_kind(file: AdapterFile) -> None:
-    """Refuse what diffusers would take for a plain LoRA, and what it does not know at all.
-
-    DoRA as kohya's and LyCORIS' scripts write it has a ``dora_scale`` for each layer, which ``lora_state_dict`` of
-    diffusers filters out with a warning. LoHa, LoKr, IA³ and others of LyCORIS have names of their own.
-    """
+    """Refuse kinds of LyCORIS' and kohya's scripts that neither diffusers nor peft reads."""
     for mark, kind in _OTHER_KINDS.items():
         if any(mark in name for name in file.header):
             raise InputError(
                 LORA.field, file.name, problem=f"is {kind} ({mark}), which diffusers does not apply",
-                allowed="low-rank weights (LoRA), or DoRA as peft writes it (lora_magnitude_vector)",
+                allowed="low-rank weights: LoRA, DoRA, LoHa, LoKr",
                 hint=ref_value(LORA.field, "none"),
             )  # fmt: skip
 
@@ -156,7 +169,7 @@ def _check_fits(file: AdapterFile, config: Configuration, source: ModelSource, p
         with quietly(), warnings.catch_warnings(), warned() as said:
             warnings.simplefilter("ignore")
             state = _read(file, config, pipeline)
-            layers = {} if part is None else _layers(source, part, config.parts[part])
+            layers = {} if part is None else layers_without_weights(source, part, config.parts[part])
     except Exception as error:
         raise _unfit(file, config, f"cannot be read as one for it: {one_line(error, limit=160)}") from error
     left_out = next((each for each in said if IGNORED.search(each)), None)
@@ -171,8 +184,8 @@ def _check_fits(file: AdapterFile, config: Configuration, source: ModelSource, p
             continue
         if name not in layers:
             raise _unfit(file, config, f"has the layer {name}, which this model has not")
-        inputs, outputs = layers[name]
-        sides = (int(value.shape[1]), inputs) if down else (int(value.shape[0]), outputs)
+        layer = layers[name]
+        sides = (int(value.shape[1]), layer.inputs) if down else (int(value.shape[0]), layer.outputs)
         if sides[0] != sides[1]:
             raise _unfit(file, config, f"has {sides[0]} {'inputs' if down else 'outputs'} at {name}, not {sides[1]}")
 
@@ -189,25 +202,6 @@ def _read(file: AdapterFile, config: Configuration, pipeline: Any) -> Mapping[st
     )  # fmt: skip
     state: Mapping[str, Any] = found[0] if isinstance(found, tuple) else found
     return state
-
-
-def _layers(source: ModelSource, part: str, kind: str) -> dict[str, tuple[int, int]]:
-    """Return inputs and outputs of the model's linear layers and convolutions, by name."""
-    import diffusers
-    import torch
-
-    with torch.device("meta"):
-        model = getattr(diffusers, kind).from_config(read_json(source.folder / part / "config.json"))
-    sizes = {
-        torch.nn.Linear: ("in_features", "out_features"),
-        torch.nn.Conv2d: ("in_channels", "out_channels"),
-    }
-    return {
-        name: (getattr(module, names[0]), getattr(module, names[1]))
-        for name, module in model.named_modules()
-        for plain, names in sizes.items()
-        if isinstance(module, plain)
-    }
 
 
 def _layer(key: str) -> tuple[str | None, bool]:

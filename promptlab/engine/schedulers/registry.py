@@ -55,6 +55,10 @@ _DISTILLED: Final = frozenset({"LCMScheduler", "TCDScheduler"})
 """For LoRAs that distil a model to a few steps (LCM-LoRA, Hyper-SD). They take the betas of any classic scheduler, and
 diffusers' documentation uses them so, but nobody lists them as compatible."""
 
+_EDM: Final = frozenset({"EDMDPMSolverMultistepScheduler", "EDMEulerScheduler"})
+"""For models whose noise is told by ``sigma_data`` (Playground 2.5): they read each other's configurations, and list
+none."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulerInfo:
@@ -101,6 +105,8 @@ def fitting_schedulers(
         names = set(_compatibles(look_up(own))) or (classic if "beta_schedule" in config else set())
         if "beta_schedule" in config and names & classic:
             names |= _DISTILLED
+        if "sigma_data" in config:
+            names |= _EDM
     return tuple(sorted({own, *(name for name in names if is_named(name))}))
 
 

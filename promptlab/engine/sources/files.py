@@ -37,6 +37,7 @@ __all__ = [
     "listing",
     "read_header",
     "read_json",
+    "read_metadata",
 ]
 
 INDEX: Final = "model_index.json"
@@ -126,6 +127,19 @@ def read_header(path: Path, field: str) -> dict[str, dict[str, Any]]:
             allowed="a whole file: its download was broken off", hint=ref_value(field, "FILE.safetensors"),
         )  # fmt: skip
     return tensors
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Read what a program wrote about a safetensors file into its header; nothing of other files."""
+    if path.suffix != ".safetensors":
+        return {}
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            found = json.loads(file.read(length) if length <= _LONGEST_HEADER else b"{}").get("__metadata__", {})
+        return {str(key): value for key, value in found.items() if isinstance(value, str)}
+    except (OSError, ValueError, AttributeError):
+        return {}
 
 
 def check_parts(name: str, folder: Path, index: Mapping[str, Any], weights: Collection[str]) -> None:

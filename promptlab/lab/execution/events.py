@@ -13,6 +13,7 @@ from promptlab.records import ImageRecord, RunRecord
 __all__ = [
     "BatchSizeChosen",
     "BatchSizeReduced",
+    "DefaultsChosen",
     "Event",
     "GridFailed",
     "ImageStored",
@@ -123,6 +124,13 @@ class SweepCutShort:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DefaultsChosen:
+    """Says what the engine filled in that may surprise, such as the few steps of a distilled LoRA."""
+
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PromptsTruncated:
     """Says what text encoders will not see of ``prompts``, before anything is made."""
 
@@ -198,6 +206,7 @@ Event = (
     | RunSaved
     | SweepStarted
     | SweepCutShort
+    | DefaultsChosen
     | PromptsTruncated
     | VerifyStarted
     | ImagesVerified

@@ -58,6 +58,17 @@ def test_schedulers_of_distilled_models_are_offered_for_few_steps(engine, make_s
 
 
 @pytest.mark.slow
+def test_schedulers_of_edm_take_turns():
+    """Playground 2.5 has one of two, and diffusers lists none beside it; both step with its configuration."""
+    from promptlab.engine.schedulers.registry import fitting_schedulers, resolve_scheduler
+
+    own, config = "EDMDPMSolverMultistepScheduler", {"sigma_data": 0.5, "sigma_min": 0.002, "sigma_max": 80.0}
+    assert fitting_schedulers(own, config) == (own, "EDMEulerScheduler")
+    asked = parse_scheduler("edm-euler")
+    assert resolve_scheduler(asked, own, config, {"in_channels": 4, "out_channels": 4}) == asked
+
+
+@pytest.mark.slow
 def test_schedulers_without_a_model_are_those_with_an_alias():
     """The list without a model has flow-matching schedulers too, and none is a default."""
     found = describe_schedulers()

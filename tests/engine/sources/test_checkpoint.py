@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+from promptlab.engine.schedulers.training_marks import as_marked
 from promptlab.errors import InputError, NotFound
 from promptlab.plan import requests_of
 from promptlab.specs.schedulers import parse_scheduler
@@ -118,6 +119,25 @@ def test_checkpoint_marked_for_v_prediction_gets_the_scheduler_that_it_asks_for(
     assert "v_prediction" not in scheduler("v_pred", scheduler=parse_scheduler("euler:prediction_type=epsilon"))
     with pytest.raises(InputError, match="has no rescale_betas_zero_snr, which this model asks for by its marks"):
         scheduler("ztsnr", scheduler=parse_scheduler("pndm"))
+
+
+def test_checkpoint_marked_by_numbers_or_in_its_header_gets_its_scheduler(tmp_path):
+    """CosXL's tensors hold the span of its noise, which only EDM's schedulers have; kohya's scripts write a word."""
+    import torch
+    from safetensors.torch import save_file
+
+    numbers = {"edm_vpred.sigma_max": torch.tensor(120.0), "edm_vpred.sigma_min": torch.tensor(0.002)}
+    save_file(numbers, tmp_path / "cos.safetensors")
+    save_file({"a": torch.zeros(1)}, tmp_path / "v.safetensors", metadata={"modelspec.prediction_type": "v"})
+    save_file({"a": torch.zeros(1)}, tmp_path / "eps.safetensors", metadata={"modelspec.prediction_type": "epsilon"})
+    cos = as_marked(None, tmp_path / "cos.safetensors", "EulerDiscreteScheduler")
+    options = dict(cos.options)
+    assert (cos.name, options["prediction_type"], options["sigma_max"]) == ("EDMEulerScheduler", "v_prediction", 120.0)
+    with pytest.raises(InputError, match="euler' has no sigma_data, which this model asks for by its marks"):
+        as_marked(parse_scheduler("euler"), tmp_path / "cos.safetensors", "EulerDiscreteScheduler")
+    said = as_marked(parse_scheduler("ddim"), tmp_path / "v.safetensors", "EulerDiscreteScheduler")
+    assert str(said) == "DDIMScheduler:prediction_type=v_prediction"
+    assert as_marked(None, tmp_path / "eps.safetensors", "EulerDiscreteScheduler") is None
 
 
 def test_config_that_is_none_is_refused(checkpoint, engine, make_spec, small, tmp_path):
