@@ -144,7 +144,7 @@ class Killer:
                 bad.append(f"stuck: {' '.join(words)} does not end")
             elif code not in (0, 2 if words == ("resume",) and name == "first start" else 0) and words not in first:
                 bad.append(f"stuck: {' '.join(words)} ends with {code}: {self._said.read_text()[-400:]}")
-        bad += differences(expected, State.of(workspace))
+        bad += differences(expected, State.of(workspace), looked=scenario.database is None)
         return Outcome(round=number, scenario=name, moment=round(moment, 4), bad=tuple(bad))
 
     def _prepared(self, name: str) -> tuple[Path, State]:
@@ -328,8 +328,12 @@ def shape(path: Path) -> str:
     return path.as_posix()
 
 
-def differences(expected: State, found: State) -> list[str]:
-    """Say what is lost, cut short, there twice or left over."""
+def differences(expected: State, found: State, *, looked: bool = True) -> list[str]:
+    """Say what is lost, cut short, there twice or left over.
+
+    Args:
+        looked: whether ``doctor --fix`` was typed, which takes away what is half written.
+    """
     bad = [f"wrong: {line}" for line in found.wrong]
     for what in ("pictures", "runs", "stars", "mlflow"):
         wanted, there = getattr(expected, what), getattr(found, what)
@@ -337,11 +341,7 @@ def differences(expected: State, found: State) -> list[str]:
         bad += [f"twice: {what} {each}" for each in (there - wanted).elements()]
     bad += [f"lost: file {each}" for each in expected.files - found.files if each and each != "a backup"]
     left = found.files - expected.files
-    bad += [
-        f"left: file {each}"
-        for each in left
-        if each and each != "a backup" and (expected.mlflow or ".part" not in each)
-    ]
+    bad += [f"left: file {each}" for each in left if each and each != "a backup" and (looked or ".part" not in each)]
     return bad
 
 

@@ -30,6 +30,7 @@ from promptlab.images.foreign import (
     swarmui,
 )
 from promptlab.images.foreign.record import ForeignMetadata, brief
+from promptlab.images.foreign.stealth import hidden_text
 from promptlab.images.foreign.texts import size_of, texts_of
 from promptlab.records import ImportGap
 
@@ -60,6 +61,8 @@ _LONGEST: Final = 8_000_000
 def read_foreign(path: Path) -> ForeignMetadata | None:
     """Read what the program that made the image at ``path`` wrote; return None for no known program.
 
+    Where its texts were stripped, one that is hidden in its pixels is looked for.
+
     An image of PromptLab's is read from its ``parameters``, as others see it; everything else of it is in
     :func:`promptlab.images.metadata.self_description`.
 
@@ -75,6 +78,8 @@ def read_foreign(path: Path) -> ForeignMetadata | None:
                 allowed=f"{_LONGEST:,} or fewer",
             )  # fmt: skip
     found = recognise(texts)
+    if found is None and (hidden := hidden_text(path)):
+        found = recognise({**texts, "parameters": hidden})
     return found if found is None else _with_size(found, path)
 
 
@@ -106,6 +111,8 @@ def why_unread(path: Path) -> str:
     if "workflow" in texts and "prompt" not in texts:
         return "holds the drawing of a ComfyUI workflow, and not the graph that was run ('prompt')"
     named = [keyword for keyword, text in texts.items() if text.strip()]
+    if hidden_text(path):
+        named.append("a text hidden in its pixels")
     if not named:
         return "does not say how it was made"
     shown = ", ".join(brief(keyword) for keyword in named[:6])

@@ -12,6 +12,8 @@ from typing import Final
 
 from promptlab.images.foreign.civitai import FIELDS as CIVITAI
 from promptlab.images.foreign.civitai import RESOURCES, take_resources
+from promptlab.images.foreign.comfyui_names import set_comfyui_sampler
+from promptlab.images.foreign.families import is_flow_model
 from promptlab.images.foreign.infotext_parser import Infotext, parse
 from promptlab.images.foreign.record import ForeignMetadata, as_float, as_int, json_object
 from promptlab.images.foreign.spec_builder import SpecBuilder
@@ -23,8 +25,12 @@ __all__ = ["described", "read"]
 _KEYWORDS: Final = ("parameters", "Parameters", "UserComment", "Comment", "Description", "xmp_comment")
 """Lists the places where the text may stand; the web UI's own first."""
 
+_WRAPPED: Final = ("parameters", "infotext", "info")
+"""Lists what the text is called within an object that others keep it in."""
+
 _NO_BREAK: Final = "\N{NO-BREAK SPACE}"
 _DEFUSED: Final = re.compile(rf"Negative{_NO_BREAK}prompt:", re.IGNORECASE)
+_NO_SAMPLER: Final = ("", "Unknown", "undefined", "Undefined", "None")
 _SIZE: Final = re.compile(r"\s*([0-9]{1,9})\s*[xX×]\s*([0-9]{1,9})\s*")
 
 WEIGHTED: Final = re.compile(
@@ -53,7 +59,9 @@ _WHY: Final = (
 def read(texts: Mapping[str, str]) -> ForeignMetadata | None:
     """Read ``parameters``, or the same elsewhere; return None when there is none, or not in this format."""
     for written in (texts[keyword] for keyword in _KEYWORDS if keyword in texts):
-        text = parse(written) if json_object(written) is None else None
+        wrapped = json_object(written)
+        inner = next((wrapped[each] for each in _WRAPPED if each in wrapped), None) if wrapped is not None else written
+        text = parse(inner) if isinstance(inner, str) else None
         if text is not None and {"Steps", "Sampler"} & text.fields.keys():
             return described(text, program=_program(text.fields)).build()
     return None
@@ -62,7 +70,8 @@ def read(texts: Mapping[str, str]) -> ForeignMetadata | None:
 def described(text: Infotext, *, program: str) -> SpecBuilder:
     """Build from ``text``, also for programs that write this format with additions of their own."""
     left = dict(text.fields)
-    builder = SpecBuilder(program=program, flow="Distilled CFG Scale" in left)
+    flow = "Distilled CFG Scale" in left or "Shift" in left or is_flow_model(left.get("Model"))
+    builder = SpecBuilder(program=program, flow=flow)
     if program == "PromptLab":
         prompt, negative = _restored(text.prompt), _restored(text.negative_prompt)
         builder.set_prompts(_without_loras(builder, prompt, left.pop("LoRA", "")), negative)
@@ -132,9 +141,16 @@ def _size(builder: SpecBuilder, left: dict[str, str]) -> None:
 
 def _sampler(builder: SpecBuilder, left: dict[str, str]) -> None:
     given = left.pop("Sampler", "")
+    if given in _NO_SAMPLER and "KSampler" in left:  # a site's, which has ComfyUI behind it
+        set_comfyui_sampler(
+            builder,
+            ("KSampler", left.pop("KSampler")),
+            ("Schedule", left.pop("Schedule", None) or left.get("Scheduler")),
+        )
+        return
     name, combined = split_sampler(given)
     kind = left.pop("Schedule type", None) or combined
-    if name in ("", "Unknown"):
+    if name in _NO_SAMPLER:
         builder.record_gaps([("Sampler", given)])
         return
     quiet = as_float(left.get("Eta")) == 0

@@ -10,13 +10,20 @@ Noise is drawn on the CPU (``prepare_noise`` in ``comfy/sample.py``), of a seed 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from promptlab.images.foreign.comfyui_conditioning import Conditioning
 from promptlab.images.foreign.comfyui_latent import take_size
 from promptlab.images.foreign.comfyui_model import flows, loads, take_model, take_text_encoders, take_vae
-from promptlab.images.foreign.comfyui_names import PLAIN, SCHEDULES, record_node, set_comfyui_sampler
+from promptlab.images.foreign.comfyui_names import (
+    PLAIN,
+    SCHEDULES,
+    record_node,
+    set_comfyui_sampler,
+    why_with_numbers,
+)
 from promptlab.images.foreign.comfyui_routes import LATENTS, NEGATIVE, POSITIVE, Routes
 from promptlab.images.foreign.graph import Graph, Link, Node, TooFar
 from promptlab.images.foreign.infotext_parser import parse
@@ -30,7 +37,20 @@ PROGRAM: Final = "ComfyUI"
 _NUMBERS: Final = ("value", "int", "number", "float", "Number", "seed", "noise_seed")
 _BY_OTHERS: Final = "is made by other nodes"
 _MOST_BEFORE: Final = 50
+_ANOTHER: Final = "saves another picture of the same graph, and the file does not say which of them it is"
+_PICTURES: Final = frozenset({"image", "images", "samples"})
 _TOO_FAR: Final = "are tangled so that they cannot be followed to their ends: there may be more than is said here"
+_SIGMAS: Final = ("sigmas", "sigmas_1", "sigmas_2", "high_sigmas", "low_sigmas")
+_OF_A_SAMPLER: Final = frozenset(
+    {"add_noise", "cfg", "cfg_conds", "cfg_cond2_negative", "denoise", "end_at_step", "negative", "noise_seed",
+     "positive", "return_with_leftover_noise", "sampler_name", "scheduler", "seed", "start_at_step", "steps",
+     "control_after_generate"}
+)  # fmt: skip
+"""Names the inputs that are read, or only say how a widget behaves."""
+
+_OF_THE_SCREEN: Final = re.compile(
+    r"preview|image_output|vae_decode|prefix|link_id|script|file|save|hide|state|width|height|resolution|ckpt|vae|lora"
+)
 _USUAL: Final = {"sigma_max": 14.614642, "sigma_min": 0.0291675, "rho": 7.0, "alpha": 0.6, "beta": 0.6}
 """Holds the defaults of the nodes of schedules (``comfy_extras/nodes_custom_sampler.py``)."""
 
@@ -64,7 +84,17 @@ def _read(graph: Graph, builder: SpecBuilder, texts: Mapping[str, str]) -> bool:
     walk = _Walk(graph, _first_part(graph, sampler, samplers), builder)
     walk.take(parse(texts["parameters"]) if "parameters" in texts else None)
     walk.leave(behind, samplers)
+    _say_other_pictures(graph, sampler, samplers, builder)
     return True
+
+
+def _say_other_pictures(graph: Graph, sampler: Node, samplers: Mapping[str, Node], builder: SpecBuilder) -> None:
+    """Say of other pictures that the graph saved that this may be one of them: all hold the same graph."""
+    for node in graph.nodes.values():
+        links = list(graph.links(node)) if "Save" in node.kind and node.inputs.keys() & _PICTURES else []
+        drawn = next((each for each, _ in graph.upstream(links) if each.key in samplers), None)
+        if drawn is not None and drawn is not sampler:
+            builder.record_gap(node.kind, f"node {node.key}: of {drawn.kind} {drawn.key}", _ANOTHER)
 
 
 def _graph_in(texts: Mapping[str, str]) -> dict[str, Any] | None:
@@ -153,7 +183,7 @@ class _Walk:
             if node.key in self.routes.passed or node.kind in PLAIN:
                 continue
             if node.key in samplers:
-                why = "is another sampler: only one is carried over"
+                why = why_with_numbers(node, "is another sampler: only one is carried over")
                 self.builder.record_gap(node.kind, f"node {node.key}", why)
             elif any(self.graph.links(node)) or len(node.inputs) > 3 or loads(node):
                 record_node(self.builder, node)
@@ -181,12 +211,13 @@ class _Walk:
 
     def _noise_and_steps(self) -> None:
         builder, sampler = self.builder, self.sampler
-        noise, sigmas, chosen = (self._part(name) for name in ("noise", "sigmas", "sampler"))
+        noise, chosen, sigmas = self._part("noise"), self._part("sampler"), self._whole_schedule()
         if (found := self.routes.find(noise, "seed")) is not None:
             seed = self._value(noise, "seed")
             if seed is not None:
                 builder.set_seed(found[1], seed)
         builder.set_steps("steps", self._value(sigmas, "steps"))
+        self._other_numbers()
         name = self._value(chosen, "sampler_name")
         if chosen is not sampler and name is None:
             record_node(builder, chosen, "no scheduler here computes the same; the model's own is used", name="sampler")
@@ -199,6 +230,26 @@ class _Walk:
         )
         set_comfyui_sampler(builder, ("sampler_name", name), ("scheduler", schedule))
         self._part_of_steps(sigmas)
+
+    def _whole_schedule(self) -> Node:
+        """Return the node that makes the sigmas, behind those that split, cut or join them."""
+        node, seen = self._part("sigmas"), set[str]()
+        while node is not self.sampler and "steps" not in node.inputs and node.key not in seen:
+            seen.add(node.key)
+            link = next(self.graph.links(node, _SIGMAS), None)
+            if link is None:
+                break
+            record_node(self.builder, node, "all steps of the schedule are made here", name="sigmas")
+            node, _ = self.routes.origin(link, "sigmas")
+            self.routes.passed.add(node.key)
+        return node
+
+    def _other_numbers(self) -> None:
+        """Say what else a sampler was told: those of extensions have more numbers than the core's."""
+        for name, value in self.sampler.inputs.items():
+            plain = isinstance(value, int | float | str) and value not in (False, "", "None", "none", -1)
+            if plain and name not in _OF_A_SAMPLER and not _OF_THE_SCREEN.search(name):
+                self.builder.record_gap(f"{self.sampler.kind} {name}", value)
 
     def _part_of_steps(self, sigmas: Node) -> None:
         builder, sampler = self.builder, self.sampler

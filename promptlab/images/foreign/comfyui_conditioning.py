@@ -39,7 +39,8 @@ class Conditioning:
     def __init__(self, routes: Routes, builder: SpecBuilder) -> None:
         self._routes, self._graph, self._builder = routes, routes.graph, builder
         self._notes: list[tuple[str, str, str]] = []
-        self._what, self._guided, self._a1111 = "prompt", False, False
+        self._what, self._guided = "prompt", False
+        self._a1111, self._tags = False, False  # how its encoders read weights, and whether they know <lora:…>
         self._texts = GraphTexts(routes, lambda kind, why: self._notes.append((self._what, kind, why)))
 
     def take(self, start: Node, positive: tuple[str, ...], negative: tuple[str, ...], infotext: Any) -> None:
@@ -57,7 +58,8 @@ class Conditioning:
         else:
             for what, kind, why in self._notes:
                 self._builder.record_gap(what, kind, why)
-        self._builder.set_prompts(*words, weighted=WEIGHTED if self._a1111 else CORE_WEIGHTS)
+        weighted = WEIGHTED if self._a1111 else CORE_WEIGHTS
+        self._builder.set_prompts(*words, weighted=weighted, networks=self._tags)
 
     def _words(self, start: Node, side: str, names: tuple[str, ...], what: str) -> str:
         """Return the first text behind a conditioning; record further ones, combined with it, as gaps."""
@@ -89,6 +91,7 @@ class Conditioning:
             return []
         held = next((name for name in (port, side) if self._is_words(node, name)), None)
         if held is not None:
+            self._tags = True
             texts.append((self._texts.of(node, held, side) or "").strip())
             return []
         if node.kind == "FluxGuidance":
@@ -129,7 +132,9 @@ class Conditioning:
     def _encoded(self, node: Node, side: str) -> list[str]:
         """Return the texts of an encoder, without empty ones beside others."""
         self._guide(node)
-        self._a1111 |= node.kind.startswith("smZ") and node.inputs.get("parser") not in ("comfy", "comfy++", None)
+        core = node.kind.startswith(("CLIPTextEncode", "TextEncode"))
+        self._a1111 |= not core and node.inputs.get("parser") not in ("comfy", "comfy++")
+        self._tags |= not core
         texts = []
         for name in (*_WORDS, side):
             if name not in node.inputs:

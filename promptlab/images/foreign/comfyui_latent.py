@@ -25,6 +25,7 @@ _AS_TEXT: Final = (
     "ratio_selected",
     "empty_latent_size",
 )
+_SWAPS: Final = ("swap_dimensions", "invert", "swap", "flip_dimensions")
 _SIZE: Final = re.compile(r"(?<![0-9])([0-9]{2,5})\s{0,3}[xX×*]\s{0,3}([0-9]{2,5})(?![0-9])")
 _BY_OTHERS: Final = "is made by other nodes"
 _AT_ONCE: Final = "noise of a batch was drawn at once: only its first picture has that of the seed"
@@ -66,20 +67,39 @@ def _named(node: Node) -> tuple[int, int] | None:
     return None
 
 
+def _sides(node: Node, pair: tuple[str, str], routes: Routes, builder: SpecBuilder) -> list[object]:
+    sides = []
+    for name in pair:
+        value, maker = routes.value(node, name, _NUMBERS)
+        if maker is not None:
+            builder.record_gap(name, maker.kind, _BY_OTHERS)
+        sides.append(value)
+    return sides
+
+
+def _crossed(node: Node, pair: tuple[str, str], routes: Routes) -> bool:
+    """Return whether both sides come from one node, the width from the later of its outputs: its height."""
+    links = [routes.graph.link(node.inputs.get(name)) for name in pair]
+    if links[0] is None or links[1] is None:
+        return False
+    (maker, first), (other, second) = (routes.passed_on(link) for link in (links[0], links[1]))
+    inputs = routes.graph.nodes[maker].inputs
+    return maker == other and first > second and {"width", "height"} <= inputs.keys()
+
+
 def _take(node: Node, scale: float, routes: Routes, builder: SpecBuilder) -> None:
     named = _named(node)
     if named is None:
         pair = next(pair for pair in _SIDES if pair[0] in node.inputs)
-        sides = []
-        for name in pair:
-            value, maker = routes.value(node, name, _NUMBERS)
-            if maker is not None:
-                builder.record_gap(name, maker.kind, _BY_OTHERS)
-            sides.append(value)
+        sides = _sides(node, pair, routes, builder)
+        if _crossed(node, pair, routes):
+            sides.reverse()
     else:
-        sides = list(named)
-    if node.inputs.get("swap_dimensions") in ("On", True):
+        own = [as_int(node.inputs.get(f"{name}_override")) for name in _SIDES[0]]
+        sides = [given or side for given, side in zip(own, named, strict=True)]
+    if any(node.inputs.get(name) in ("On", True) for name in _SWAPS):
         sides.reverse()
+    scale *= as_float(node.inputs.get("prescale_factor")) or 1.0
     if scale != 1:  # in the latent, an eighth of the picture
         sides = [value if (side := as_int(value)) is None else round(side / 8 * scale) * 8 for value in sides]
     if any(side is not None for side in sides):

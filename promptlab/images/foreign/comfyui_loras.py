@@ -30,6 +30,8 @@ _OURS: Final = re.compile(r"lora|strength|^(model|clip)_(weight|str)|^switch_|^t
 _OFF: Final = ("Off", "off", False, "False", "disabled")
 _NO_WEIGHT: Final = "its weight is made by other nodes, so it is left out"
 _ONE_WEIGHT: Final = "has one weight here, for the text encoder, too"
+_BLOCKS: Final = re.compile(r"block|^[AB]$|^inverse$", re.IGNORECASE)
+_NO_BLOCKS: Final = "its LoRA has one weight for all blocks here"
 _MOST: Final = 100
 
 
@@ -55,6 +57,8 @@ def take_loras(node: Node, routes: Routes, builder: SpecBuilder, taken: set[str]
         found = list(_loras(at))
         for name, weight, clip_weight in found:
             _add(at, name, (weight, clip_weight), routes, builder)
+        if found and (blocks := [(name, value) for name, value in at.inputs.items() if _BLOCKS.search(name)]):
+            builder.record_gaps([(f"{at.kind} {name}", value) for name, value in blocks], why=_NO_BLOCKS)
         stacks = [name for name in at.inputs if _STACK.search(name) and routes.graph.link(at.inputs[name])]
         for name in stacks:
             behind, _ = routes.origin(routes.graph.link(at.inputs[name]) or ("", 0), name)
@@ -120,7 +124,8 @@ def _loras(node: Node) -> Iterator[tuple[object, object, object]]:
 
 def _numbered(inputs: Mapping[str, Any]) -> Iterator[tuple[object, object, object]]:
     most = as_int(inputs.get("lora_count", inputs.get("num_loras")))
-    simple = "simple" in (inputs.get("input_mode"), inputs.get("mode"))
+    modes = (inputs.get("input_mode"), inputs.get("mode"))
+    simple = "simple" in modes
     for name, value in inputs.items():
         found = _NUMBERED.fullmatch(name)
         if found is None or isinstance(value, Mapping | bool | int | float):
@@ -129,7 +134,9 @@ def _numbered(inputs: Mapping[str, Any]) -> Iterator[tuple[object, object, objec
         off = any(inputs.get(f"{word}_{number}") in _OFF for word in ("switch", "on", "toggle", "enabled"))
         if off or (most is not None and number > most):
             continue
-        weights = ("lora_wt", "strength") if simple else _WEIGHTS
+        weights: tuple[str, ...] = ("lora_wt", "strength") if simple else _WEIGHTS
+        if "advanced" in modes:  # which is when Efficiency Nodes' two weights go before its one
+            weights = ("model_str", *_WEIGHTS)
         forms = ("{0}_{1}", "{0}_{1:02d}", "{0}{1}")
         weight = _first(inputs, [form.format(each, number) for each in weights for form in forms])
         own = (f"lora_{number}_strength",) if simple else (f"lora_{number}_model_strength", f"lora_{number}_strength")

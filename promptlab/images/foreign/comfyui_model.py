@@ -9,6 +9,7 @@ from typing import Final
 from promptlab.images.foreign.comfyui_loras import is_lora_input, take_loras
 from promptlab.images.foreign.comfyui_names import FLOW, PLAIN, record_node
 from promptlab.images.foreign.comfyui_routes import Routes
+from promptlab.images.foreign.families import FLOW_FILE, is_flow_model
 from promptlab.images.foreign.graph import Graph, Node
 from promptlab.images.foreign.record import cleaned
 from promptlab.images.foreign.spec_builder import SpecBuilder
@@ -24,10 +25,9 @@ _NOT_FLOW: Final = ("stable_diffusion", "stable_cascade", "sdxl", "pixart", "sta
 _FLOW_KIND: Final = re.compile(
     r"flux|sd3|qwen|hidream|chroma|lumina|z_?image|hunyuan_?(image|video)|auraflow|omnigen", re.IGNORECASE
 )
-_FLOW_NAME: Final = re.compile(
-    r"flux|sd3|sd_3|stable-diffusion-3|qwen|z[-_]?image|hidream|chroma|auraflow|lumina|wan2", re.IGNORECASE
-)
-_FLOW_CHECKPOINT: Final = re.compile(r"flux1|sd3|qwen[-_]?image|z[-_]image", re.IGNORECASE)
+_OF_ANY_MODEL: Final = re.compile(r"lora|resolution|ratio|size|preset|prompt|caption", re.IGNORECASE)
+"""Finds nodes that are named after a family and used with all: sizes for FLUX suit SDXL as well."""
+
 _TAKEN: Final = re.compile(
     r"ckpt_name$|unet_name|gguf_name|model_name|vae_name|positive|negative|width|height|batch_size|resolution|^prompt$"
 )
@@ -42,13 +42,13 @@ def flows(graph: Graph, sampler: Node) -> bool:
 
 def _is_flow(node: Node) -> bool:
     inputs = node.inputs
-    if node.kind in FLOW or (_FLOW_KIND.search(node.kind) and "Lora" not in node.kind):
+    if node.kind in FLOW or (_FLOW_KIND.search(node.kind) and not _OF_ANY_MODEL.search(node.kind)):
         return True
     encoder = inputs.get("type")
     if isinstance(encoder, str) and any(name.startswith("clip_name") for name in inputs):
         return encoder not in _NOT_FLOW
-    named = any(_FLOW_NAME.search(cleaned(inputs.get(name))) for name in ("unet_name", "gguf_name", "model_path"))
-    return named or _FLOW_CHECKPOINT.search(cleaned(inputs.get("ckpt_name"))) is not None
+    named = any(FLOW_FILE.search(cleaned(inputs.get(name))) for name in ("unet_name", "gguf_name", "model_path"))
+    return named or is_flow_model(inputs.get("ckpt_name"))
 
 
 def take_model(start: Node, routes: Routes, builder: SpecBuilder) -> None:
@@ -78,7 +78,8 @@ def take_model(start: Node, routes: Routes, builder: SpecBuilder) -> None:
 
 
 def _take_loader(node: Node, routes: Routes, builder: SpecBuilder) -> None:
-    names = [*_NAMES, *(name for name in node.inputs if _IS_NAME.search(name) and name not in _NAMES)]
+    others = (name for name in node.inputs if _IS_NAME.search(name) and not is_lora_input(name))
+    names = list(dict.fromkeys((*_NAMES, *others)))
     name = next((name for name in names if name in node.inputs), None)
     if name is None:
         return

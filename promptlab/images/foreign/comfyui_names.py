@@ -16,7 +16,9 @@ from promptlab.images.foreign.record import brief, cleaned
 from promptlab.images.foreign.spec_builder import SpecBuilder
 from promptlab.specs import SchedulerSpec, options
 
-__all__ = ["CORE_WEIGHTS", "FLOW", "PLAIN", "SCHEDULES", "WEIGHTED", "record_node", "set_comfyui_sampler"]
+__all__ = [
+    "CORE_WEIGHTS", "FLOW", "PLAIN", "SCHEDULES", "WEIGHTED", "record_node", "set_comfyui_sampler", "why_with_numbers",
+]  # fmt: skip
 
 FLOW: Final = frozenset(
     {"FluxGuidance", "CLIPTextEncodeFlux", "CLIPTextEncodeSD3", "EmptySD3LatentImage", "ModelSamplingAuraFlow",
@@ -75,10 +77,10 @@ _SCHEDULES: Final[Mapping[str, str]] = {
     "simple": "Simple",
 }
 
-WEIGHTED: Final = re.compile(r"(?<!\\)[(\[][^()\[\]]{1,300}[)\]]|\bembedding:\S{1,100}|\bBREAK\b|\bAND\b")
+WEIGHTED: Final = re.compile(r"(?<!\\)[(\[][^()\[\]]{1,300}[)\]]|\bembedding:[^\s,()]{1,100}|\bBREAK\b|\bAND\b")
 """Matches what encoders read that follow AUTOMATIC1111's rules, or either's."""
 
-CORE_WEIGHTS: Final = re.compile(r"(?<!\\)\([^()]{1,300}\)|\bembedding:\S{1,100}")
+CORE_WEIGHTS: Final = re.compile(r"(?<!\\)\([^()]{1,300}\)|\bembedding:[^\s,()]{1,100}")
 """What ``comfy/sd1_clip.py`` reads as weights and embeddings: ``(word)``, ``(word:1.2)``, ``embedding:name``."""
 
 
@@ -87,12 +89,17 @@ def record_node(builder: SpecBuilder, node: Node, why: str = "has no counterpart
     if builder.is_full:
         builder.cut = True
         return
+    builder.record_gap(name, node.kind, why_with_numbers(node, why))
+
+
+def why_with_numbers(node: Node, why: str) -> str:
+    """Return ``why``, and the numbers and choices that a node holds."""
     held = [
         f"{key} {brief(value)}"
         for key, value in node.inputs.items()
         if isinstance(value, int | float) or (isinstance(value, str) and value)
     ]
-    builder.record_gap(name, node.kind, f"{why}: {one_line(', '.join(held[:_MOST]), limit=200)}" if held else why)
+    return f"{why}: {one_line(', '.join(held[:_MOST]), limit=200)}" if held else why
 
 
 def set_comfyui_sampler(builder: SpecBuilder, sampler: tuple[str, object], schedule: tuple[str, object]) -> None:

@@ -30,6 +30,8 @@ _PIPE_OUT: Final = ("pipe", "model", "positive", "negative", "latent", "vae", "c
 _TWO: Final = ("positive", "negative", "latent")
 
 _OUTPUTS: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(("FromDetailerPipe", "FromDetailerPipeSDXL"), ("model", "clip", "vae", "positive", "negative")),
+    "FromDetailerPipe_v2": ("detailer_pipe", "model", "clip", "vae", "positive", "negative"),
     "FromBasicPipe": ("model", "clip", "vae", "positive", "negative"),
     "FromBasicPipe_v2": ("basic_pipe", "model", "clip", "vae", "positive", "negative"),
     **{f"Context{kind} (rgthree)": _CONTEXT for kind in ("", " Switch", " Merge")},
@@ -123,7 +125,7 @@ class Routes:
                 found = self._found[at.key, names] if known else (at, held or "")
                 self._found |= {(key, names): found for key in in_row}
                 return found
-            behind = [self.graph.nodes[key] for key, _ in map(self._passed, self._pipes(at))]
+            behind = [self.graph.nodes[key] for key, _ in map(self.passed_on, self._pipes(at))]
             self.passed |= {each.key for each in behind if _HANDS_ON.search(each.kind)}
             if len(behind) == 1 and len(in_row) == len(seen) - 1:
                 in_row.append(at.key)
@@ -139,7 +141,7 @@ class Routes:
             link = next(self._pipes(node), None)
             if link is None:
                 break
-            node = self.graph.nodes[self._passed(link)[0]]
+            node = self.graph.nodes[self.passed_on(link)[0]]
             self.passed.add(node.key)
         return node
 
@@ -147,7 +149,7 @@ class Routes:
         """Return the node that makes what ``link`` brings, and which of its outputs that is, by name."""
         seen = set[Link]()
         while True:
-            key, slot = link = self._passed(link)
+            key, slot = link = self.passed_on(link)
             node = self.graph.nodes[key]
             port = self._port(node, slot, wanted)
             if link in seen or not _HANDS_ON.search(node.kind):
@@ -227,7 +229,7 @@ class Routes:
             if _PIPE.search(name) and (link := self.graph.link(node.inputs[name])):
                 yield link
 
-    def _passed(self, link: Link) -> Link:
+    def passed_on(self, link: Link) -> Link:
         """Return the link behind reroutes and switches."""
         for _ in range(_FAR):
             node = self.graph.nodes[link[0]]

@@ -207,7 +207,7 @@ class GraphTexts:
         names = sorted((name for name in node.inputs if name not in _NOT_JOINED), key=_in_order)
         found = [(name, self._value(node.inputs[name], side, depth)) for name in names]
         texts = [text for _, text in found if text is not None]
-        missing = [name for name, text in found if text is None and self._graph.link(node.inputs[name])]
+        missing = [name for name, text in found if text is None and isinstance(node.inputs[name], list | dict)]
         if not texts:
             return None
         if node.kind not in _EXACT or between is None or missing:

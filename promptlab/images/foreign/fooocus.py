@@ -37,10 +37,21 @@ _LABELS: Final = {
     "Scheduler": "scheduler",
     "VAE": "vae",
     "Seed": "seed",
+    "Performance": "performance",
+    "Sharpness": "sharpness",
+    "ADM Guidance": "adm_guidance",
+    "Refiner Model": "refiner_model",
+    "Refiner Switch": "refiner_switch",
+    "Version": "version",
+    "Negative": "negative_prompt",
+    "cfg": "guidance_scale",
+    "sampler_name": "sampler",
+    "base_model_name": "base_model",
 }
-"""What the keys were called before version 2.2."""
+"""What the keys were called before version 2.2, and are in RuinedFooocus."""
 
-_SILENT: Final = ("metadata_scheme", "version", "created_by", "full_negative_prompt", "loras", "image_number")
+_LORA: Final = re.compile(r"lora_combined_[0-9]{1,3}|LoRA [0-9]{1,3}")
+_SILENT: Final = ("metadata_scheme", "version", "created_by", "software", "image_number")
 _WHY: Final = {
     "base_model_hash": "weights are found by name here",
     "refiner_model": "no second model takes over here",
@@ -54,6 +65,9 @@ _WHY: Final = {
     "freeu": "the model is not patched here",
     "styles": _ADDED,
     "full_prompt": _ADDED,
+    "full_negative_prompt": _ADDED,
+    "prompt_expansion": "added words to the prompt",
+    "Fooocus V2 Expansion": "added words to the prompt",
 }
 
 
@@ -96,7 +110,8 @@ def _is_fooocus(plain: dict[str, Any]) -> bool:
 def _json(plain: dict[str, Any]) -> ForeignMetadata:
     left = {key: value for key, value in plain.items() if key not in _SILENT}
     builder = SpecBuilder(program=PROGRAM)
-    builder.set_prompts(left.pop("prompt", ""), left.pop("negative_prompt", ""), weighted=CORE_WEIGHTS)
+    negative = left.pop("negative_prompt", "")
+    builder.set_prompts(left.pop("prompt", ""), negative, weighted=CORE_WEIGHTS)
     builder.set_model("base_model", left.pop("base_model", None))
     vae = cleaned(left.pop("vae", "")).strip()
     builder.settings["vae"] = None if vae in ("", "None") or vae.startswith("Default") else vae
@@ -104,16 +119,23 @@ def _json(plain: dict[str, Any]) -> ForeignMetadata:
     builder.set_guidance("guidance_scale", left.pop("guidance_scale", None))
     resolution = left.pop("resolution", None)
     if resolution is not None:
+        listed = resolution if isinstance(resolution, list) and len(resolution) == 2 else None
         sides = _RESOLUTION.fullmatch(cleaned(resolution))
-        builder.set_size("resolution", *(sides.groups() if sides else (resolution, None)))
+        builder.set_size("resolution", *(listed or (sides.groups() if sides else (resolution, None))))
+    elif "width" in left:
+        builder.set_size("size", left.pop("width"), left.pop("height", None))
     if "seed" in left:
         builder.set_seed("seed", left.pop("seed"))
     set_comfyui_sampler(builder, ("sampler", left.pop("sampler", None)), ("scheduler", left.pop("scheduler", None)))
     _clip_skip(builder, left.pop("clip_skip", None))
     if left.get("refiner_model") in (None, "", "None"):
         left = {key: value for key, value in left.items() if not key.startswith("refiner_")}
+    if any(_LORA.fullmatch(name) for name in left):
+        left.pop("loras", None)  # the same, with hashes
+    if left.get("full_negative_prompt") in ([negative], [], negative):
+        left.pop("full_negative_prompt", None)
     for name, value in left.items():
-        if name.startswith("lora_combined_"):
+        if _LORA.fullmatch(name):
             file, _, weight = cleaned(value).rpartition(" : ")
             builder.add_lora("LoRA", file or value, weight if file else None)
         elif name in _WHY:

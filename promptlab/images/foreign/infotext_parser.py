@@ -6,6 +6,8 @@ that hand such texts on bend them: all on one line, lines behind the fields (sd-
 on two lines, JSON that is not quoted (Civitai). So the fields begin where ``Steps:`` begins them, and what stands
 behind them is a field as well.
 
+A text may come quoted as JSON, or with ``\\n`` written out where its lines end.
+
 Invariant: no word of the text is in neither place, and one scan from left to right finds them, so that no text, however
 long or strange, takes more than its length.
 """
@@ -29,6 +31,9 @@ _QUOTED: Final = re.compile(r'"(?:\\.|[^\\"])++"')
 _BEHIND: Final = re.compile(r"([A-Za-z][\w /-]{1,60}):(?:\s+|$)")
 _NEGATIVE_NAMES: Final = ("Negative prompt", "Negative Prompt")
 _UNNAMED: Final = "text behind the fields"
+_AMONG: Final = "text among the fields"
+_DECIMAL: Final = re.compile(r"[0-9]{1,6},[0-9]{1,6}")
+_WRITTEN_OUT: Final = re.compile(r"\\r?\\n|\\n")
 _DIGITS: Final = re.compile(r"[0-9]{1,9}")
 _MOST_JSON: Final = 64
 """So many values of a text are tried as JSON: each may have to be read to the end."""
@@ -54,17 +59,18 @@ class Infotext:
 
 
 class _Pair(NamedTuple):
-    """Holds a field and where it begins, its value too."""
+    """Holds a field and where it begins and ends, its value too."""
 
     key: str
     value: str
     start: int
     value_start: int
+    end: int
 
 
 def parse(written: str) -> Infotext | None:
     """Parse an infotext; return None when nothing in it is a line of fields."""
-    text = cleaned(written).strip()
+    text = _unwrapped(cleaned(written).strip(" \t\r\n\ufeff"))
     place = _last_line_of_fields(text) or _fields_within_a_line(text)
     if place is None:
         return None
@@ -74,6 +80,15 @@ def parse(written: str) -> Infotext | None:
     prompt, negative = _split(text[:start])
     negative = "\n".join(each for each in (negative, among, negative_behind) if each)
     return Infotext(prompt=prompt, negative_prompt=negative, fields=fields)
+
+
+def _unwrapped(text: str) -> str:
+    """Return a text that is quoted as JSON, or whose line ends are written out, as it was before."""
+    if text.startswith('"') and text.endswith('"') and "\n" not in text:
+        text = _unquoted(text).strip()
+    if "\n" not in text and re.search(r"\\n\s{0,9}(?:Negative [Pp]rompt|Steps):", text):
+        text = _WRITTEN_OUT.sub("\n", text)
+    return text
 
 
 def _last_line_of_fields(text: str) -> tuple[int, int, list[_Pair]] | None:
@@ -91,7 +106,7 @@ def _last_line_of_fields(text: str) -> tuple[int, int, list[_Pair]] | None:
                 return start, end, pairs
             tidy = known or _BEGIN.search(line) is None
             if tidy and len(keys) >= _ENOUGH and {"Steps", "Sampler"} & keys:
-                return start, end, pairs
+                return pairs[0].start, end, pairs
         end = start - 1
     return None
 
@@ -116,19 +131,27 @@ def _fields(text: str, pairs: list[_Pair]) -> tuple[dict[str, str], str]:
     """Return the fields and the negative prompt among them, which goes on to the next known field."""
     fields: dict[str, str] = {}
     negative: list[str] = []
-    begun = -1
+    among: list[str] = []
+    begun, at = -1, pairs[0].start if pairs else 0
     for pair in pairs:
         if begun >= 0 and pair.key not in _KNOWN:
             continue
         if begun >= 0:
             negative.append(text[begun : pair.start].strip(" ,"))
             begun = -1
+        elif between := text[at : pair.start].strip(" ,\t"):
+            among.append(between)
+        at = pair.end
         if _NEGATIVE.fullmatch(f"{pair.key}:"):
             begun = pair.value_start
         else:
             fields.setdefault(pair.key, pair.value)
     if begun >= 0:
         negative.append(text[begun:].strip(" ,"))
+    elif rest := text[at:].strip(" ,\t\n"):
+        among.append(rest)
+    if among:
+        fields.setdefault(_AMONG, ", ".join(among))
     return fields, "\n".join(negative)
 
 
@@ -140,8 +163,10 @@ def _take_behind(text: str, fields: dict[str, str]) -> str:
         pairs = list(_pairs(line, 0, len(line)))
         named = _NEGATIVE.match(line) or _BEHIND.match(line)
         if pairs and pairs[0].key in _KNOWN and pairs[0].start == 0:
-            for pair in pairs:
-                fields.setdefault(pair.key, pair.value)
+            found, negative_among = _fields(line, pairs)
+            for name, value in found.items():
+                fields.setdefault(name, value)
+            behind.setdefault(_NEGATIVE_NAMES[0], []).extend(filter(None, [negative_among]))
         elif named:
             last = line[: named.end()].strip(" :\t")
             behind.setdefault(last, []).append(_unquoted(line[named.end() :].strip()))
@@ -191,7 +216,10 @@ def _pairs(text: str, at: int, stop: int) -> Iterator[_Pair]:
         if end is None or (end < stop and text[end] != ","):
             comma = text.find(",", start, stop)
             end = stop if comma < 0 else comma
-        yield _Pair(text[key_at:colon], _unquoted(text[start:end].strip()), key_at, start)
+            number = _DECIMAL.match(text, start, stop)  # 5,5 as some countries write it; fields have a blank between
+            if number is not None and number.end() > end and text[number.end() : number.end() + 1] in (",", ""):
+                end = number.end()
+        yield _Pair(text[key_at:colon], _unquoted(text[start:end].strip()), key_at, start, end)
         at = end + 1
 
 

@@ -224,4 +224,7 @@ def _networks(builder: SpecBuilder, loras: object) -> None:
     for lora in loras[:100]:
         of = lora if isinstance(lora, Mapping) else {}
         name = _name(of.get("model") or of.get("lora")) or brief(lora)
+        if of.get("isEnabled") is False:
+            builder.record_gap("LoRA", name, "was switched off")
+            continue
         builder.add_lora("LoRA", name, of.get("weight"))

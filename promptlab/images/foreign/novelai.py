@@ -37,8 +37,15 @@ _SCHEDULES: Final[Mapping[str, str | None]] = {"karras": "Karras", "exponential"
 _WEIGHTED: Final = re.compile(r"\{[^{}]{1,300}\}|\[[^\[\]]{1,300}\]|(?<![\w.])-?[0-9.]{1,8}::")
 """``{stronger}``, ``[weaker]``, ``1.2::words::``."""
 
-_SILENT: Final = ("request_type", "signed_hash", "version", "prompt", "legacy", "legacy_uc", "legacy_v3_extend")
-_SAME: Final[Mapping[str, object]] = {"n_samples": 1, "noise": 0, "strength": 0, "cfg_rescale": 0, "uncond_scale": 1}
+_SILENT: Final = ("signed_hash", "version", "prompt", "legacy", "legacy_uc", "legacy_v3_extend")
+_SAME: Final[Mapping[str, object]] = {
+    "request_type": "PromptGenerateRequest",
+    "n_samples": 1,
+    "noise": 0,
+    "strength": 0,
+    "cfg_rescale": 0,
+    "uncond_scale": 1,
+}
 """Lists the values that leave a picture as it is."""
 
 _PICTURE: Final = "the picture was made from another picture"
@@ -47,6 +54,7 @@ _OWN: Final = "is a way of sampling that NovelAI has"
 _WHY: Final = {
     "strength": _PICTURE,
     "noise": _PICTURE,
+    "request_type": _PICTURE,
     "sm": _OWN,
     "sm_dyn": _OWN,
 }

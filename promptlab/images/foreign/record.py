@@ -24,6 +24,7 @@ _MOST: Final = 6
 """Entries of a list shown in one line."""
 
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{0,40})?([eE][+-]?[0-9]{1,3})?")
+_DECIMAL: Final = re.compile(r"[+-]?[0-9]{1,6},[0-9]{1,2}")
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,40}(\.0{0,40})?")
 
 
@@ -75,9 +76,11 @@ def as_int(value: object) -> int | None:
 
 
 def as_float(value: object) -> float | None:
-    """Return ``value`` as a finite number: ``7``, ``7.5``, ``"7.5"``; None for everything else."""
+    """Return ``value`` as a finite number: ``7``, ``7.5``, ``"7.5"``, ``"7,5"``; None for everything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
+    if isinstance(value, str) and _DECIMAL.fullmatch(value.strip()):
+        value = value.replace(",", ".")
     if isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
         return None
     try:

@@ -98,6 +98,7 @@ class SpecBuilder:
         *,
         weighted: re.Pattern[str] | None = None,
         compel: bool = False,
+        networks: bool = True,
     ) -> None:
         """Take the prompts.
 
@@ -106,14 +107,16 @@ class SpecBuilder:
                 is said, and the words stay as they were typed. Networks, ``<lora:name:1>``, are taken out, as every
                 program that knows them does before it encodes the rest.
             compel: whether it reads weights as the setting ``weighting`` reads them here, which is then set.
+            networks: whether it loads those; to what encodes the words as they are, they are words.
         """
         self.prompt, self.negative_prompt = cleaned(prompt), cleaned(negative_prompt)
         if weighted is None:
             return
-        self.prompt, self.negative_prompt = (
-            self.without_networks(self.prompt),
-            self.without_networks(self.negative_prompt),
-        )
+        if networks:
+            self.prompt = self.without_networks(self.prompt)
+            self.negative_prompt = self.without_networks(self.negative_prompt)
+        elif tag := _NETWORK.search(self.prompt) or _NETWORK.search(self.negative_prompt):
+            self.record_gap(f"<{tag.group(1)}>", tag.group(2), "was not loaded there: its encoder takes it for words")
         found = weighted.search(self.prompt) or weighted.search(self.negative_prompt)
         if found and compel and ".swap(" not in self.prompt + self.negative_prompt:
             self.settings["weighting"] = True

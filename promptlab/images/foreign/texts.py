@@ -51,14 +51,19 @@ def texts_of(path: Path) -> dict[str, str]:
         xmp = texts.get(_XMP, "")
         blocks = [exif, *(_raw_profile(texts[keyword]) for keyword in _RAW_PROFILES if keyword in texts)]
     else:
-        exif, xmp = _exif_and_xmp_of(path, kind)
+        exif, xmp, comment = _blocks_of(path, kind)
         texts, blocks = {}, [exif]
+        if comment:
+            texts["Comment"] = comment
     for block in blocks:
         for name, text in _named(fields_of(block)):
             texts.setdefault(name, text)
     comment = xmp_comment(xmp)
     if comment:
         texts.setdefault("xmp_comment", comment)
+    for name in ("Prompt", "Workflow"):  # as some of ComfyUI's extensions call the two
+        if texts.get(name, "").lstrip().startswith("{"):
+            texts.setdefault(name.lower(), texts.pop(name))
     return texts
 
 
@@ -119,20 +124,29 @@ def _kind(path: Path) -> str | None:
     return "WEBP" if head[:4] == b"RIFF" and head[8:] == b"WEBP" else None
 
 
-def _exif_and_xmp_of(path: Path, kind: str) -> tuple[bytes, str]:
-    """Return the EXIF block and the XMP packet as they are: Pillow is not asked what is in them."""
+def _blocks_of(path: Path, kind: str) -> tuple[bytes, str, str]:
+    """Return the EXIF block, the XMP packet and a JPEG's comment: Pillow is not asked what is in them."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a damaged MPO, of very many pixels: none of them is decoded
             with Image.open(path, formats=[kind]) as image:
-                exif, xmp = (image.info.get(name, b"") for name in ("exif", "xmp"))
+                found = [image.info.get(name, b"") for name in ("exif", "xmp", "comment")]
     except UnidentifiedImageError as error:
         raise InputError("picture", str(path), problem="is not a PNG, JPEG or WebP") from error
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
         raise InputError("picture", str(path), problem=f"is damaged: {error}") from error
-    return exif if isinstance(exif, bytes) else b"", xmp.decode("utf-8", "replace") if isinstance(xmp, bytes) else ""
+    exif, xmp, comment = (each if isinstance(each, bytes) else b"" for each in found)
+    return exif, xmp.decode("utf-8", "replace"), _text(comment)
+
+
+def _text(written: bytes) -> str:
+    """Decode a comment, which says nothing of its encoding: UTF-8 where it can be that."""
+    try:
+        return written.decode().rstrip("\0")
+    except UnicodeDecodeError:
+        return written.decode("latin-1").rstrip("\0")
 
 
 def _named(fields: dict[int, bytes]) -> Iterator[tuple[str, str]]:

@@ -6,10 +6,15 @@
 no fewer, each with the beginning of its value where that matters (``"Template: a __b__"``).
 """
 
+import gzip
+import io
 import json
 import struct
 import zlib
 from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image
 
 from tests.images.foreign import samples
 
@@ -149,6 +154,37 @@ case(
     OWL, steps=18, scheduler=None, lost=("Sampler: Restart", "Schedule type: Karras", "RNG", "Eta: 0", "model"),
 )  # fmt: skip
 
+TIDY = f"{OWL}\nNegative prompt: {FOG}\n{FIELDS}, RNG: CPU"
+case("quoted as JSON", json.dumps(TIDY), OWL, FOG, **HERE)
+case("within an object", json.dumps({"parameters": TIDY}), OWL, FOG, **HERE)
+case("line ends that are written out", TIDY.replace("\n", "\\n"), OWL, FOG, **HERE)
+case("a byte order mark", f"\ufeff{TIDY}", OWL, FOG, **HERE)
+case(
+    "a decimal comma",
+    f"{OWL}\nSteps: 18, Sampler: Euler, CFG scale: 5,5, Seed: 77, Size: 640x384, Model: pine_v2, RNG: CPU",
+    OWL,
+    **HERE,
+)
+case("words among the fields", f"{OWL}\nSteps: 18, Sampler: Euler, my best one, CFG scale: 5.5, Seed: 77, Size: 640x384, Model: pine_v2, RNG: CPU",
+     OWL, lost="text among the fields: my best one", **HERE)  # fmt: skip
+case("quotation marks everywhere", f'an "old" owl, says: "hi, there"\nNegative prompt: "fog", wires\n{FIELDS}, RNG: CPU', 'an "old" owl, says: "hi, there"',
+     '"fog", wires', **HERE)  # fmt: skip
+case("a negative prompt of lines that look like fields", f"{OWL}\nNegative prompt: fog,\nsteps: many, size: large\nwires\n{FIELDS}, RNG: CPU", OWL,
+     "fog,\nsteps: many, size: large\nwires", **HERE)  # fmt: skip
+case(
+    "hires fix with prompts of its own", f'{OWL}\n{FIELDS}, RNG: CPU, Denoising strength: 0.4, Hires upscale: 2, Hires prompt: "an owl, \\"big\\"\\nNegative prompt: x", '
+    'Hires negative prompt: "a, b"', OWL, **HERE,
+    lost=("Denoising strength: 0.4", "Hires upscale: 2", 'Hires prompt: an owl, "big" Negative prompt: x', "Hires negative prompt: a, b"),
+)  # fmt: skip
+case("Regional Prompter", f'{OWL} BREAK a tree\n{FIELDS}, RNG: CPU, RP Active: True, RP Ratios: "1,1;2,1"', f"{OWL} BREAK a tree", **HERE,
+     lost=("weights in the prompt: BREAK", "RP Active: True", "RP Ratios: 1,1;2,1"))  # fmt: skip
+case("ControlNet's own pairs", f'{OWL}\n{FIELDS}, RNG: CPU, ControlNet 0: "Module: canny, Model: x [d14c], Weight: 1"', OWL, **HERE,
+     lost="ControlNet 0: Module: canny, Model: x [d14c], Weight: 1")  # fmt: skip
+case("a site with ComfyUI behind it", f"{OWL}\nNegative prompt: {FOG}\nSteps: 18, KSampler: dpmpp_2m, Schedule: karras, CFG scale: 5.5, Seed: 77, Size: 640x384, Model: pine_v2, RNG: CPU",
+     OWL, FOG, **{**HERE, "scheduler": "DPMSolverMultistep"})  # fmt: skip
+case("Forge with Stable Diffusion 3", f"{OWL}\nSteps: 18, Sampler: Euler, Schedule type: Simple, CFG scale: 5.5, Shift: 3, Seed: 77, Size: 640x384, Model: sd3.5_large, RNG: CPU, Version: f2.0.1",
+     OWL, program="Forge", **{**HERE, "model": "sd3.5_large", "scheduler": "FlowMatchEulerDiscrete"}, lost="Shift: 3")  # fmt: skip
+
 # Civitai --------------------------------------------------------------------------------------------------------
 
 CIVITAI = "Steps: 18, Sampler: Euler, CFG scale: 5.5, Seed: 77, Size: 640x384, RNG: CPU, Civitai resources: "
@@ -171,7 +207,7 @@ case(
 )  # fmt: skip
 case(
     "a list that was cut off", f'{OWL}\n{CIVITAI}[{{"type":"lora","modelName":"x"', OWL, program="Civitai",
-    lost=("Civitai resources", "model"), seed=77,
+    lost=("Civitai resources", 'text among the fields: "modelName":"x"', "model"), seed=77,
 )  # fmt: skip
 
 # encodings and places -------------------------------------------------------------------------------------------
@@ -204,6 +240,7 @@ stored("a file larger than its picture", png((b"iTXt", b"parameters\0\0\0\0\0" +
        lost=("RNG", "the file: 1280x384"))  # fmt: skip
 stored("no code at all", jpeg(exif(0x9286, JA.encode())))
 stored("ImageDescription", jpeg(exif(0x010E, JA.encode() + b"\0", kind=2, inner=False)))
+stored("a JPEG's comment", jpeg(JA.encode(), marker=b"\xfe", head=b""))
 stored("Windows' comment", jpeg(exif(0x9C9C, JA.encode("utf-16-le") + b"\0\0", kind=1, inner=False)))
 
 # programs that are not the web UI -------------------------------------------------------------------------------
@@ -239,3 +276,74 @@ case("Draw Things", {}, OWL, FOG, program="Draw Things", file=png((b"iTXt", b"XM
      lost=DRAW_LOST, **DRAWN)  # fmt: skip
 case("Draw Things in a JPEG", {}, OWL, FOG, program="Draw Things", lost=DRAW_LOST, **DRAWN,
      file=jpeg(XMP.encode(), head=b"http://ns.adobe.com/xap/1.0/\0"))  # fmt: skip
+case("NovelAI: a picture painted into", {**OUTER, "Comment": json.dumps({**samples.NAI_4, "request_type": "NativeInfillingRequest"})}, OWL, FOG,
+     program="NovelAI", lost=("v4_prompt of a character: a mouse", "request_type: NativeInfillingRequest", *NAI_LOST))  # fmt: skip
+SWARMED = {**samples.SWARM, "clipstopatlayer": "", "initimagecreativity": ""}
+case(
+    "SwarmUI: parts of the picture have words of their own", program="SwarmUI", prompt=OWL, negative=FOG,
+    texts=json.dumps({"sui_image_params": {**SWARMED, "prompt": f"{OWL} <segment:face,0.6> a beak"}}),
+    lost="prompt: <segment:face,0.6> a beak", **HERE,
+)  # fmt: skip
+case(
+    "SwarmUI: older names, and hashes beside", program="SwarmUI", prompt=OWL, negative=FOG,
+    texts=json.dumps({
+        "sui_image_params": {**{k: v for k, v in SWARMED.items() if k not in ("sampler", "scheduler")}, "comfyuisampler": "dpmpp_2m", "comfyuischeduler": "karras"},
+        "sui_models": [{"name": "pine_v2.safetensors", "param": "model", "hash": "0xab"}],
+    }), lost="hash of pine_v2.safetensors: 0xab", **{**HERE, "scheduler": "DPMSolverMultistep"},
+)  # fmt: skip
+case("SwarmUI: FLUX by its name alone", json.dumps({"sui_image_params": {**SWARMED, "model": "flux1-dev-fp8"}}), OWL, FOG, program="SwarmUI",
+     scheduler="FlowMatchEulerDiscrete")  # fmt: skip
+V2 = {
+    "steps": 18,
+    "clipSkip": 2,
+    "hiresFix": True,
+    "hiresFixWidth": 320,
+    "sharpness": 3,
+    "loras": [{"file": "etching", "weight": 0.35}],
+}
+DRAW = {key: value for key, value in samples.DRAW.items() if key not in ("lora", "shift")} | {
+    "seed_mode": "Torch CPU Compatible"
+}
+case("Draw Things: what its second part alone says", json.dumps({**DRAW, "v2": V2}), OWL, FOG, program="Draw Things", **DRAWN, skip=1,
+     lost=("v2 hiresFix: True", "v2 sharpness: 3"))  # fmt: skip
+case("Draw Things with FLUX", json.dumps({**DRAW, "model": "flux_1_dev_q8p.ckpt", "sampler": "Euler"}), OWL, FOG, program="Draw Things",
+     scheduler="FlowMatchEulerDiscrete")  # fmt: skip
+FOCUSED = {"prompt": OWL, "negative_prompt": FOG, "steps": 18, "guidance_scale": 5.5, "base_model": "pine_v2", "sampler": "euler", "scheduler": "normal", "seed": "77",
+           "resolution": [640, 384], "version": "Fooocus v2.5.5"}  # fmt: skip
+case("Fooocus: words that styles added to the negative", json.dumps({**FOCUSED, "full_negative_prompt": [FOG, "anime"]}), OWL, FOG, program="Fooocus",
+     lost="full_negative_prompt: fog, wires, anime", **HERE)  # fmt: skip
+case(
+    "RuinedFooocus", json.dumps({"Prompt": OWL, "Negative": FOG, "steps": 18, "cfg": 5.5, "width": 640, "height": 384, "seed": 77, "sampler_name": "euler",
+                                 "scheduler": "normal", "base_model_name": "pine_v2", "loras": [["ab", "0.5 - ink"]], "software": "RuinedFooocus"}),
+    OWL, FOG, program="Fooocus", lost="loras: ab, 0.5 - ink", **HERE,
+)  # fmt: skip
+
+# hidden in pixels -----------------------------------------------------------------------------------------------
+
+
+def hidden(text, *, signature, channels=1, size=(160, 120)):
+    """A PNG in whose lowest bits a text is hidden, down the columns; in the last channel, or all three."""
+    data = gzip.compress(text.encode()) if signature.endswith(b"comp") else text.encode()
+    written = signature + struct.pack(">I", len(data) * 8) + data
+    bits = np.unpackbits(np.frombuffer(written, np.uint8))
+    pixels = np.full((*size, 4 if channels == 1 else 3), 254, np.uint8)  # columns first
+    flat = (pixels[..., 3:] if channels == 1 else pixels).reshape(-1)
+    flat[: len(bits)] |= bits
+    if channels == 1:
+        pixels[..., 3] = flat.reshape(size)
+    else:
+        pixels = flat.reshape(*size, 3)
+    return png_of(pixels.swapaxes(0, 1))
+
+
+def png_of(pixels):
+    made = io.BytesIO()
+    Image.fromarray(pixels).save(made, "PNG")
+    return made.getvalue()
+
+
+INSIDE = json.dumps({**OUTER, "Comment": json.dumps(samples.NAI_4)})
+for name, signature in (("gzipped", b"stealth_pngcomp"), ("as it is", b"stealth_pnginfo")):
+    case(f"NovelAI in the alpha channel, {name}", {}, OWL, FOG, program="NovelAI", seed=77, file=hidden(INSIDE, signature=signature),
+         lost=("v4_prompt of a character: a mouse", *NAI_LOST))  # fmt: skip
+case("the web UI in the colours", {}, OWL, FOG, file=hidden(TIDY, signature=b"stealth_rgbcomp", channels=3), **HERE)

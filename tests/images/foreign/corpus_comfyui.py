@@ -8,7 +8,7 @@
 import json
 
 from tests.images.foreign import samples
-from tests.images.foreign.corpus import Corpus
+from tests.images.foreign.corpus import Corpus, png
 
 corpus = Corpus()
 node = samples.node
@@ -494,3 +494,68 @@ flux("FLUX: a schedule that it does not have", {"17": node("BasicScheduler", sch
 case("Z-Image: by the encoder's type", graph({"4": node("UNETLoader", unet_name="turbo.safetensors", weight_dtype="default"), "11": node("CLIPLoader", clip_name="qwen_3_4b", type="lumina2", device="default"),
                                               "6": node("CLIPTextEncode", text=OWL, clip=to(11)), "20": node("ModelSamplingAuraFlow", shift=3.0, model=to(4))}, n3={"model": to(20)}, n7={"clip": to(11)}),
      model="turbo.safetensors", scheduler="FlowMatchEulerDiscrete", lost=("text encoder: qwen_3_4b", "node: ModelSamplingAuraFlow"))  # fmt: skip
+
+# more of the same kinds -----------------------------------------------------------------------------------------
+
+TAG = "an owl <lora:ink:0.5>"
+case(
+    "core: a tag that its encoder takes for words",
+    graph(n6={"text": TAG}),
+    prompt=TAG,
+    lost="<lora>: ink:0.5",
+    loras={},
+)
+case("Impact: a tag that its encoder loads", graph({"6": node("ImpactWildcardEncode", wildcard_text=TAG, populated_text=TAG, mode="populate", clip=to(4, 1), model=to(4))}),
+     prompt="an owl", loras={"ink": 0.5})  # fmt: skip
+case("Prompt Control: words that change on the way", graph({"6": node("PCTextEncode", text="an [owl:eel:0.5]", clip=to(4, 1))}), prompt="an [owl:eel:0.5]",
+     lost="weights in the prompt: [owl:eel:0.5]")  # fmt: skip
+case(
+    "KJNodes: a size that is inverted",
+    graph({"5": node("EmptyLatentImagePresets", dimensions="384 x 640 (3:5)", invert=True, batch_size=1)}),
+)
+case("essentials: a size that is overridden",
+     graph({"5": node("SDXLEmptyLatentSizePicker+", resolution="704x1408 (0.5)", batch_size=1, width_override=640, height_override=384)}))  # fmt: skip
+case("comfyroll: a size that is scaled before", graph({"5": node("CR Aspect Ratio", width=1, height=1, aspect_ratio="5:3 landscape 1280x768", swap_dimensions="Off", prescale_factor=0.5,
+                                                              upscale_factor=1.0, batch_size=1)}, n3={"latent_image": to(5, 5)}))  # fmt: skip
+case(
+    "a size whose sides are crossed",
+    graph(
+        {"20": node("CR Image Size", width=384, height=640, upscale_factor=1)},
+        n5={"width": to(20, 1), "height": to(20)},
+    ),
+)
+case("a size for FLUX, of another model", graph({"20": node("FluxResolutionNode", megapixel="1.0", aspect_ratio="9:16", custom_ratio=False, divisible_by="64")}, n5={"width": to(20), "height": to(20, 1)}),
+     size=(None, None), lost=("width: FluxResolutionNode", "height: FluxResolutionNode", "node: FluxResolutionNode"))  # fmt: skip
+case("two pictures of one graph", graph({"12": node("SaveImage", images=to(13)), "13": node("VAEDecode", samples=to(14), vae=to(4, 2)),
+                                         "14": node("KSampler", **{**SAMPLER, "positive": to(15), "seed": 5}), "15": node("CLIPTextEncode", text="an eel", clip=to(4, 1))}),
+     prompt="an eel", seed=5, lost="SaveImage: node 9: of KSampler 3")  # fmt: skip
+case("a sampler with numbers of its own", graph({"3": node("ClownsharKSampler_Beta", **SAMPLER, eta=0.5, bongmath=True, steps_to_run=-1)}),
+     lost=("ClownsharKSampler_Beta eta: 0.5", "ClownsharKSampler_Beta bongmath: True"))  # fmt: skip
+SPLIT = {"3": node("SamplerCustom", add_noise=True, noise_seed=77, cfg=5.5, model=to(4), positive=to(6), negative=to(7), sampler=to(16), sigmas=to(18), latent_image=to(5)),
+         "16": node("KSamplerSelect", sampler_name="euler"), "17": node("BasicScheduler", scheduler="normal", steps=18, denoise=1.0, model=to(4)),
+         "18": node("SplitSigmas", sigmas=to(17), step=10)}  # fmt: skip
+case("core: a schedule that is split", graph(SPLIT), lost="sigmas: SplitSigmas")
+loras("Efficiency: the two weights of its advanced mode", node("CR Apply LoRA Stack", lora_stack=to(11), **ON),
+      node("LoRA Stacker", input_mode="advanced", lora_count=1, lora_name_1="ink", lora_wt_1=1.0, model_str_1=0.35, clip_str_1=0.35), of={"ink": 0.35})  # fmt: skip
+loras("Inspire: weights of blocks", node("LoraLoaderBlockWeight //Inspire", lora_name="ink", strength_model=0.35, strength_clip=0.35, inverse=False, A=4.0, B=1.0, block_vector="1,0,0", **ON),
+      lost=("LoraLoaderBlockWeight //Inspire A: 4.0", "LoraLoaderBlockWeight //Inspire B: 1.0", "LoraLoaderBlockWeight //Inspire block_vector: 1,0,0"), of={"ink": 0.35})  # fmt: skip
+case("Impact: a detailer's pipe, crossed", graph({"10": node("ToDetailerPipe", model=to(4), clip=to(4, 1), vae=to(4, 2), positive=to(7), negative=to(6)), "11": node("FromDetailerPipe", detailer_pipe=to(10))},
+                                                 n3={"model": to(11), "positive": to(11, 4), "negative": to(11, 3)}))  # fmt: skip
+case(
+    "a subgraph's keys",
+    {
+        **{f"57:{key}": json.loads(json.dumps(each).replace('["', '["57:')) for key, each in graph().items()},
+        "58": node("PreviewAny", source="x"),
+    },
+)
+made("a text that is a list of values", node("StringConcatenate", string_a=["an", "owl"], string_b="on a fence", delimiter=" "), prompt="on a fence",
+     lost="prompt: StringConcatenate")  # fmt: skip
+corpus.case(
+    "an extension's Prompt",
+    {},
+    OWL,
+    FOG,
+    program="ComfyUI",
+    file=png((b"tEXt", b"Prompt\0" + json.dumps(graph()).encode())),
+    **HERE,
+)

@@ -275,6 +275,9 @@ def test_fix_of_stray_files_removes_only_leftovers(lab, run):
     (folder / "diff-1-0.png").write_bytes(encode_png(np.zeros((8, 8, 3), np.uint8)))
     (folder / "report.html").write_text("<html>")
     (folder / ".v00-seed0.png.0123.tmp").touch()
+    journal = lab.workspace.root / "mlflow.db.backup-20200101-000000.bak.1.part-journal"
+    journal.touch()
+    os.utime(journal, (0, 0))
     other = Lab(lab.workspace.root.parent / "other", engine=Painter())
     shutil.copytree(lab.workspace.root, other.workspace.root)
     there = other.run(SPEC.vary(num_inference_steps=3))
@@ -282,12 +285,13 @@ def test_fix_of_stray_files_removes_only_leftovers(lab, run):
     found = {finding.path: finding for finding in lab.maintenance.doctor()}
     where = lab.workspace.relative(folder)
     assert {path.removeprefix(f"{where}/") for path in found} == {
-        "copy.png", "stranger.png", "half.png", ".v00-seed0.png.0123.tmp", "lost.png",
+        "copy.png", "stranger.png", "half.png", ".v00-seed0.png.0123.tmp", "lost.png", journal.name,
     }  # fmt: skip
     assert found[f"{where}/lost.png"].remedy == f"promptlab import {where}/lost.png"
     assert found[f"{where}/copy.png"].problem.startswith("a second copy of image 1/0")
     assert len(lab.maintenance.fix(tuple(found.values()))) == 4
     assert not (folder / ".v00-seed0.png.0123.tmp").exists()
+    assert not journal.exists()
     assert (folder / "lost.png").exists()
 
 

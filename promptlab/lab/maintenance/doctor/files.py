@@ -264,7 +264,7 @@ def find_leftovers(workspace: Workspace, busy: Callable[[int], bool]) -> Iterato
     root = workspace.root
     if not root.is_dir():
         return
-    found = [*root.glob(f"{workspace.database.name}.*.part")]
+    found = [*root.glob(f"{workspace.database.name}.*.part*")]  # and what SQLite keeps beside one
     found += [
         root / where
         for where in (*_files_below(root, "images"), *_files_below(root, "mlartifacts"))
