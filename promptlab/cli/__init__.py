@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -66,7 +67,7 @@ def _spell(field: str, value: str | None) -> str:
 def _exit_code(arguments: Sequence[str] | None) -> int:
     debugging = os.environ.get("PROMPTLAB_DEBUG", "") not in ("", "0")
     try:
-        _check_encoding(sys.argv[1:] if arguments is None else arguments)
+        _check_words(sys.argv[1:] if arguments is None else arguments)
         result = promptlab.main(args=arguments, prog_name="promptlab", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         echo(error.format_message())
@@ -116,6 +117,28 @@ def _with_hint(sentence: str, error: BaseException) -> str:
     if hint is None:
         return sentence
     return f"{sentence}; {'then' if '; type: ' in sentence else 'type'}: {hint}"
+
+
+def _check_words(words: Sequence[str]) -> None:
+    """Refuse what no command can do with: a folder that is gone, words in another encoding."""
+    if not {"-h", "--help", "--version"}.intersection(words):
+        _check_folder()
+    _check_encoding(words)
+
+
+def _check_folder() -> None:
+    """Refuse to work in a folder that was deleted, where no path means anything."""
+    from pathlib import Path
+
+    try:
+        Path.cwd()
+    except OSError:
+        gone = os.environ.get("PWD", "")
+        nearest = next((each for each in (Path(gone), *Path(gone).parents) if each.is_dir()), Path.home())
+        raise InputError(
+            "the current folder", gone or None, problem="was deleted, or moved, since this terminal went there",
+            hint=f"cd {shlex.quote(str(nearest if gone else Path.home()))}",
+        ) from None  # fmt: skip
 
 
 def _check_encoding(words: Sequence[str]) -> None:
