@@ -109,7 +109,7 @@ def _check_file(file: Path, config: Configuration) -> None:
     """Check a single file by its tensors; its scaling factor is taken from the model's own VAE."""
     header = read_header(file, "vae")
     entry = header.get("decoder.conv_in.weight") or header.get("first_stage_model.decoder.conv_in.weight")
-    if entry is None or config.parts["vae"] != "AutoencoderKL":
+    if entry is None or len(entry["shape"]) < 2 or config.parts["vae"] != "AutoencoderKL":
         raise InputError(
             "vae", str(file), problem="is no AutoencoderKL, and has no config.json beside it",
             allowed="a file with an AutoencoderKL, or a folder with config.json and weights",

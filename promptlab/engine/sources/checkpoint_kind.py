@@ -84,7 +84,8 @@ def without_prefix(header: Mapping[str, Any]) -> dict[str, Any]:
 
 def _width(named: Header, *names: str, side: int = -1) -> int | None:
     """Return one side of the first of these tensors that is there."""
-    return next((int(named[name]["shape"][side]) for name in names if name in named), None)
+    shape = next((named[name]["shape"] for name in names if name in named), ())
+    return int(shape[side]) if -len(shape) <= side < len(shape) else None
 
 
 def _of_unet(named: Header) -> str | None:

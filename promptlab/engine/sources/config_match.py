@@ -157,8 +157,8 @@ def _problem(name: str, kind: Any, header: Header, folder: Path) -> str | None:
         return None
     width = read_json(folder / name / "config.json").get("hidden_size")
     for key in _CLIP_POSITIONS.get(name, ()):
-        if key in header and isinstance(width, int) and header[key]["shape"][-1] != width:
-            return f"its {name} is {width} wide, the file's {header[key]['shape'][-1]}"
+        if key in header and isinstance(width, int) and (header[key]["shape"] or [1])[-1] != width:
+            return f"its {name} is {width} wide, the file's {(header[key]['shape'] or [1])[-1]}"
     if kind is None or not hasattr(kind, "from_single_file"):
         return None
     with quietly(), warnings.catch_warnings():

@@ -17,6 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
+from math import prod
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -58,6 +59,9 @@ PICKLES: Final = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 _TEXTS: Final = (".json", ".txt", ".model", ".jinja")
 _MOST_DIGESTS: Final = 4096
 _HASHERS: Final = 4
+_MOST_NUMBERS: Final = 2**60
+"""Bounds the numbers of one tensor: of more torch cannot say how many bytes they are."""
+
 _LONGEST_HEADER: Final = 100_000_000  # bytes; the format's own limit
 _WEIGHTLESS: Final = re.compile(r"Tokenizer|Processor|Extractor|Scheduler")
 
@@ -112,10 +116,10 @@ def read_header(path: Path, field: str) -> dict[str, dict[str, Any]]:
             length = int.from_bytes(file.read(8), "little")
             # what the bytes of another kind of file happen to say must not fill the memory
             header = json.loads(file.read(length) if length <= _LONGEST_HEADER else b"")
-        tensors = {name: dict(tensor) for name, tensor in header.items() if name != "__metadata__"}
+        tensors = {name: _tensor(entry) for name, entry in header.items() if name != "__metadata__"}
         ends = (int(tensor["data_offsets"][1]) for tensor in tensors.values() if "data_offsets" in tensor)
         whole, size = 8 + length + max(ends, default=0), path.stat().st_size
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError) as error:
         reason = one_line(error) if isinstance(error, OSError) else "it does not begin with a list of tensors"
         raise InputError(
             field, str(path), problem=f"is no safetensors file: {reason}", allowed="safetensors weights",
@@ -140,6 +144,20 @@ def read_metadata(path: Path) -> dict[str, str]:
         return {str(key): value for key, value in found.items() if isinstance(value, str)}
     except (OSError, ValueError, AttributeError):
         return {}
+
+
+def _tensor(entry: Any) -> dict[str, Any]:
+    """Return what a header says of a tensor, as far as it can be one.
+
+    Raises:
+        ValueError: when it cannot, as ``TypeError`` and ``LookupError`` do.
+    """
+    tensor = dict(entry)
+    sides = tensor["shape"]
+    counted = isinstance(sides, list) and all(isinstance(side, int) and side >= 0 for side in sides)
+    if not counted or prod(sides) > _MOST_NUMBERS or not isinstance(tensor["dtype"], str):
+        raise ValueError(f"no tensor: {one_line(tensor, limit=80)}")
+    return tensor
 
 
 def check_parts(name: str, folder: Path, index: Mapping[str, Any], weights: Collection[str]) -> None:

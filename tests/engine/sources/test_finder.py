@@ -201,9 +201,24 @@ def test_model_with_own_code_is_refused(copy_of_mini, own):
         read_configuration(folder, "model")
 
 
+def headed(**tensor):
+    """A file that has one tensor in its header, with these changes."""
+    plain = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8], **tensor}
+    header = json.dumps({"x": {name: value for name, value in plain.items() if value != "none"}}).encode()
+    return len(header).to_bytes(8, "little") + header + bytes(8)
+
+
+NO_TENSORS = [
+    headed(shape="none"), headed(shape=["a"]), headed(shape=[-1]), headed(shape=[2**40, 2**40]), headed(shape=None),
+    headed(dtype=[1]), headed(dtype="none"), headed(data_offsets=[]), headed(data_offsets=[0, None]),
+    headed(data_offsets={}), (20_004).to_bytes(8, "little") + b"[" * 10_000 + b"]" * 10_004,
+]  # fmt: skip
+
+
 def test_safetensors_damaged_is_refused(tmp_path):
-    """Any bytes can carry the suffix; the header tells."""
-    for at, content in enumerate((b"", b"PK\x03\x04 no tensors here at all", b"\xff" * 64, b"\x02\0\0\0\0\0\0\0[]")):
+    """Any bytes can carry the suffix; the header tells, and every tensor in it."""
+    others = (b"", b"PK\x03\x04 no tensors here at all", b"\xff" * 64, b"\x02\0\0\0\0\0\0\0[]")
+    for at, content in enumerate((*others, *NO_TENSORS)):
         path = tmp_path / f"{at}.safetensors"
         path.write_bytes(content)
         with pytest.raises(InputError, match=r"is no safetensors file.*; allowed: safetensors weights"):
