@@ -254,14 +254,18 @@ def test_report_of_a_sweep_without_runs_is_written(workspace):
 
 
 def test_report_addressed_holds_mlflows_runs(workspace, make_run):
-    """Once, and again; nothing else of the file changes."""
+    """Once, and again; nothing else of the file changes, which is not written anew where there is room in it."""
     path = save_report(make_run([Variant(prompt=NASTY[0])], (1,)), workspace)
-    before = path.read_text(encoding="utf-8")
+    before, number = path.read_text(encoding="utf-8"), path.stat().st_ino
     address_report(path, "4", {(3, 0): "ab" * 16})
     address_report(path, "7", {(3, 0): "cd" * 16})
     page = path.read_text(encoding="utf-8")
+    said = safe_json(Elements(page).data("addresses"))
     assert Elements(page).data("addresses") == {"experiment": "7", "runs": {"3/0": "cd" * 16}}
-    assert page.replace(safe_json(Elements(page).data("addresses")), "{}", 1) == before
+    assert (page.replace(said, "{}".ljust(len(said)), 1), path.stat().st_ino) == (before, number)
+    many = {(3, at): "ef" * 16 for at in range(9)}
+    address_report(path, "7", many)
+    assert len(Elements(path.read_text(encoding="utf-8")).data("addresses")["runs"]) == 9
     address_report(path.with_name("none.html"), "7", {})
     assert not path.with_name("none.html").exists()
 

@@ -32,6 +32,7 @@ class Contents:
         grid: the file name of the drawn grid beside it, for a browser that runs no scripts.
         data: everything else, as JSON can hold it.
         files: of each image, in the order of ``data["images"]``; ``None`` where none was made.
+        addressed: how many MLflow runs show its images.
     """
 
     title: str
@@ -39,6 +40,7 @@ class Contents:
     grid: str
     data: dict[str, Any]
     files: tuple[Path | None, ...]
+    addressed: int = 0
 
 
 def of_run(run: RunRecord, workspace: Workspace) -> Contents:
@@ -52,6 +54,7 @@ def of_run(run: RunRecord, workspace: Workspace) -> Contents:
         grid=workspace.grid(run.id).name,
         data={"kind": "run", "id": run.id, "name": f"Run {run.id}", **data},
         files=files,
+        addressed=len(run.variants),
     )
 
 
@@ -66,6 +69,7 @@ def of_sweep(sweep: SweepRecord, runs: Sequence[RunRecord], workspace: Workspace
         grid=workspace.sweep_grid(sweep.id, 1).name,
         data={"kind": "sweep", "id": sweep.id, "name": f"Sweep {sweep.id}", **note, **data},
         files=files,
+        addressed=sum(len(run.variants) for run in runs),
     )
 
 

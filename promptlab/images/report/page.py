@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from promptlab import __version__
+from promptlab.errors import StoreError, one_line
 from promptlab.images import viewer
 from promptlab.images.png import write_atomically
 from promptlab.images.report.contents import Contents
@@ -49,6 +50,11 @@ _SCRIPTS: Final = (
 )
 """In the order in which they come to be one, behind the modules of the viewer."""
 
+_ROOM: Final = 96
+_ROOM_EACH: Final = 48
+"""Characters that are kept free for MLflow's addresses, which are known when the report is there: in all, and for each
+run that shows images. The file is not written a second time for them."""
+
 _ADDRESSES: Final = re.compile(rb'(<script type="application/json" id="addresses">)[^<]*(</script>)')
 """Found before any other script; no text of a user's can hold a ``<``."""
 
@@ -73,7 +79,7 @@ def rendered(contents: Contents, thumbnails: Sequence[Thumbnail | None]) -> Iter
         hashes=[_hash(_unpack()), _hash(_script())],
         packed=_packed(),
         unpack=_unpack(),
-        addresses=safe_json({}),
+        addresses=safe_json({}).ljust(_ROOM + _ROOM_EACH * contents.addressed),
         data=safe_json(contents.data | {"standing": [one.standing if one else None for one in thumbnails]}),
         thumbnails=here,
     )
@@ -89,7 +95,7 @@ def rendered(contents: Contents, thumbnails: Sequence[Thumbnail | None]) -> Iter
 def address_report(path: Path, experiment_id: str, runs: Mapping[tuple[int, int], str]) -> None:
     """Write into the report at ``path``, if there is one, where MLflow shows its images.
 
-    What it held before is replaced.
+    What it held before is replaced: in its place, in one piece, where there is room for it.
 
     Args:
         path: of a report of ours.
@@ -106,9 +112,28 @@ def address_report(path: Path, experiment_id: str, runs: Mapping[tuple[int, int]
     addresses = safe_json(
         {"experiment": experiment_id, "runs": {f"{run}/{variant}": one for (run, variant), one in runs.items()}}
     ).encode()
-    new = _ADDRESSES.sub(lambda found: found[1] + addresses + found[2], old, count=1)
-    if new != old:
-        write_atomically(path, new)
+    found = _ADDRESSES.search(old)
+    if found is None:
+        return
+    start, room = found.end(1), found.start(2) - found.end(1)
+    if len(addresses) > room:
+        write_atomically(path, old[:start] + addresses + old[start + room :])
+    elif old[start : start + room] != (new := addresses.ljust(room)):
+        _put(path, new, start)
+
+
+def _put(path: Path, new: bytes, start: int) -> None:
+    """Write over a part of a file, by one call: whoever is killed has written all of it or nothing.
+
+    Raises:
+        StoreError: when it cannot be written.
+    """
+    try:
+        with path.open("r+b", buffering=0) as file:
+            file.seek(start)
+            file.write(new)
+    except OSError as error:
+        raise StoreError(f"{path} could not be written: {one_line(error)}") from error
 
 
 def safe_json(value: Any) -> str:
