@@ -155,8 +155,11 @@ class Fuzzer:
         path.write_bytes(self._bases[kind][name])
         change(path, chosen)
         verb = chosen.choice({"picture": PICTURE_VERBS, "text": TEXT_VERBS, "weights": WEIGHT_VERBS}[kind])
-        shutil.rmtree(self._workspace / "out", ignore_errors=True)
-        (self._workspace / "out.jpg").unlink(missing_ok=True)
+        for left in (self._workspace / "out", self._workspace / "out.jpg"):  # a run is exported into a folder
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
         return [word.format(path) for word in verb]
 
 

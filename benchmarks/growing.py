@@ -196,6 +196,8 @@ def report(columns: dict[int, dict[str, float]]) -> Iterator[str]:
         yield f"| {name} | " + " | ".join(f"{columns[size][name]:.3f}" for size in sizes) + " |"
     yield from ("", "Memory of one run, beyond what a run of eight images leaves; `benchmarks/memory.py`:", "")
     yield from (memory.table(), "")
+    yield from ("As large as SDXL makes them, of which a run keeps a few, and a sheet of 80 million pixels:", "")
+    yield from (memory.table((16, 64, 128), 1024), "")
 
 
 if __name__ == "__main__":

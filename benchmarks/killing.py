@@ -273,7 +273,7 @@ def age_leftovers(workspace: Path) -> None:
 
     ``doctor`` leaves those alone that a process may still be writing.
     """
-    for path in [*workspace.rglob("*.tmp"), *workspace.rglob("*.part")]:
+    for path in [each for name in ("*.tmp", "*.part*", ".upload-*") for each in workspace.rglob(name)]:
         os.utime(path, (path.stat().st_mtime - 3_600,) * 2)
 
 
