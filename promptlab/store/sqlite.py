@@ -164,12 +164,15 @@ class SqliteDatabase(Database):
         return () if lines == ["ok"] else tuple(lines)
 
     def dangling_rows(self) -> tuple[tuple[str, int, str], ...]:
-        """Return what ``PRAGMA foreign_key_check`` says; MLflow writes to this file as well, with keys off."""
-        with closing(connect_readonly(self.path)) as connection:
-            found = connection.execute(
-                'SELECT "table", count(*), parent FROM pragma_foreign_key_check GROUP BY "table", parent'
-            ).fetchall()
-        return tuple((table, count, parent) for table, count, parent in found if migrate.is_ours(table))
+        """Return what ``PRAGMA foreign_key_check`` says of our tables; MLflow's may be what it cannot check."""
+        counted = 'SELECT "table", count(*), parent FROM pragma_foreign_key_check(?) GROUP BY parent'
+        try:
+            with closing(connect_readonly(self.path)) as connection:
+                tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+                ours = [(name,) for (name,) in tables if migrate.is_ours(name)]
+                return tuple(row for name in ours for row in connection.execute(counted, name).fetchall())
+        except sqlite3.DatabaseError as error:
+            raise StoreError(f"{self.path} is damaged, or not what it was: {error}") from error
 
     def _copy_named(self, label: str) -> Path:
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")

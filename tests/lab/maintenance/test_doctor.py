@@ -456,8 +456,14 @@ def test_doctor_of_a_lost_or_foreign_database_finds_it(lab, run):
 
 
 def test_doctor_of_dangling_rows_counts_them(lab, run):
-    """A variant that is gone leaves its images behind."""
+    """A variant that is gone leaves its images behind; tables of others may refer to what has no key."""
     sql(lab, "DELETE FROM promptlab_environments")
+    for statement in (
+        "CREATE TABLE theirs (x)",
+        "CREATE TABLE more (y REFERENCES theirs (x))",
+        "INSERT INTO more VALUES (1)",
+    ):
+        sql(lab, statement)
     assert "1 row of promptlab_runs that point at no row of promptlab_environments" in [
         finding.problem for finding in lab.maintenance.doctor() if finding.kind is FindingKind.DATABASE
     ]
