@@ -31,6 +31,8 @@ check: $(SETUP) lint  ## what takes less than a minute: linters, types, contract
 
 exhaustive: $(SETUP)  ## the rest of each kind of which `make test` runs one; CI does once a week
 	PROMPTLAB_TESTS=exhaustive $(BIN)/pytest -n 2 --dist worksteal -m 'exhaustive or fuzz'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[gguf,torchao]'
+	$(BIN)/pytest -q tests/engine/loading/test_quantization.py -m 'exhaustive or not exhaustive'
 
 lint: $(SETUP)  ## ruff, mypy, import contracts
 	@$(MAKE) --no-print-directory -j 2 types contracts style

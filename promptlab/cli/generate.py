@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
     from promptlab.specs import RunSpec
 
 __all__ = ["plan", "rerun", "resume", "run"]
+
+_ANY_WORDS: Final = ("a photograph",)
+"""What a plan without words is of: memory does not depend on them."""
 
 _SYNTAX: Final = re.compile(r"[()<>\[\]{}|+_]|--|^-|-$|>-")
 """Matches signs without which no text has a syntax of its own; see :mod:`promptlab.lab.word_hints`."""
@@ -137,11 +141,20 @@ def _json(value: object) -> str:
 @json_option("The plan")
 @takes_run_options
 def plan(options: RunOptions, as_json: bool) -> None:
-    """Say what run would make, with the same words and options: runs, images, time, disk. Makes nothing."""
+    """Say what run would make, with the same options: runs, images, time, disk, memory. Makes nothing.
+
+    Without a PROMPT it says whether the model will run here, and with which options it would. Nothing is downloaded.
+
+    \b
+    promptlab plan "a fox" --seeds 0-63 --steps 20
+    promptlab plan --model black-forest-labs/FLUX.1-dev
+    """
+    wordless = not (options.prompts or options.file or options.like or options.prompts_file)
     with noting_shortened() as shortened:
-        sweep = sweep_of(experiment_of(options))
+        sweep = sweep_of(experiment_of(replace(options, prompts=_ANY_WORDS) if wordless else options))
     refuse_early(sweep.specs)
-    _say_plan(options, sweep, _hints(options, sweep, shortened), as_json=as_json)
+    hints = [] if wordless else _hints(options, sweep, shortened)
+    _say_plan(options, sweep, hints, as_json=as_json, only_fit=wordless)
 
 
 def _hints(options: RunOptions, sweep: Sweep, shortened: Mapping[int, int]) -> list[str]:
@@ -151,13 +164,24 @@ def _hints(options: RunOptions, sweep: Sweep, shortened: Mapping[int, int]) -> l
     return list(prompt_hints(options.prompts, sweep.specs, shortened))
 
 
-def _say_plan(options: RunOptions, sweep: Sweep, hints: Sequence[str], *, as_json: bool) -> None:
+def _say_plan(
+    options: RunOptions, sweep: Sweep, hints: Sequence[str], *, as_json: bool, only_fit: bool = False
+) -> None:
+    from promptlab.cli.fitting import fit_of
+    from promptlab.cli.render.fit import fit_lines
     from promptlab.cli.render.plan import plan_lines
     from promptlab.cli.render.plan_json import plan_json
     from promptlab.specs import AUTO
 
     planned = open_planning_lab(options.workspace).plan(sweep.specs, again=options.again)
-    echo(_json(plan_json(planned, sweep)) if as_json else "\n".join(plan_lines(planned, sweep)))
+    fit = fit_of([run.resolved for run in planned.runs])
+    if as_json:
+        echo(_json(plan_json(planned, sweep, fit)))
+    elif only_fit:
+        model = planned.runs[0].resolved.spec.pipeline.model
+        echo("\n".join([f"{model}: its sizes are not told"] if fit is None else fit_lines(model, fit)))
+    else:
+        echo("\n".join(plan_lines(planned, sweep, fit=fit)))
     if any(spec.batch_size == AUTO for spec in sweep.specs):
         echo("  batch size auto: run tries out how many fit; this plan counts with the default", err=as_json)
     for hint in hints:

@@ -18,7 +18,7 @@ from promptlab.cli.parse import RunOptions, changes_of, prompt_edit_of, takes_ru
 from promptlab.cli.progress import ProgressDisplay
 from promptlab.cli.render.batch_sizes import probe_lines
 from promptlab.cli.spelling import option_of, option_off
-from promptlab.cli.warm import open_warm_lab, server_options
+from promptlab.cli.warm import may_refuse_early, open_planning_lab, open_warm_lab, refuse_early, server_options
 from promptlab.errors import InputError
 from promptlab.expand.values import read_values
 from promptlab.models import DEFAULT_MODEL
@@ -64,6 +64,8 @@ def probe(options: RunOptions, prompt: str, as_json: bool) -> None:
     slicing = tuple(map(bool, dict.fromkeys(options.settings.get("attention_slicing", ())))) or (False, True)
     spec = _spec(options, prompt)
     experiment = options.experiment or ""
+    if not as_json:
+        _say_fit(options, spec)
     lab = open_warm_lab(options.workspace, options.tracking_uri)
     with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri) as progress:
         found = lab.probe(spec, sizes=sizes, slicing=slicing, experiment=experiment, watch=progress)
@@ -71,6 +73,20 @@ def probe(options: RunOptions, prompt: str, as_json: bool) -> None:
         echo(json.dumps(plain(found), indent=2, ensure_ascii=False))
         return
     echo("\n".join(probe_lines(found, SHARE, typed=list(_typed_again(options)))))
+
+
+def _say_fit(options: RunOptions, spec: RunSpec) -> None:
+    """Say beforehand what the weights will take, before they are downloaded for the measurement."""
+    from promptlab.cli.fitting import fit_of
+    from promptlab.cli.render.fit import fit_lines
+
+    if not may_refuse_early():
+        return
+    refuse_early([spec])
+    resolved = open_planning_lab(options.workspace).plan([spec]).runs[0].resolved
+    fit = fit_of([resolved])
+    if fit is not None and (fit.absent or not fit.fits):
+        echo("\n".join(fit_lines(resolved.spec.pipeline.model, fit)), err=True)
 
 
 def _spec(options: RunOptions, prompt: str) -> RunSpec:

@@ -20,13 +20,15 @@ from promptlab.engine.errors import translate_errors
 from promptlab.engine.events import EngineEvent, ImageFailed
 from promptlab.engine.loading.pipeline_cache import PipelineCache, PipelineSetting
 from promptlab.engine.loading.placement import placement
+from promptlab.engine.loading.quantization import Quantization, packages_of
 from promptlab.engine.machine.devices import torch_dtype
-from promptlab.engine.machine.environment import environment
+from promptlab.engine.machine.environment import EXTRAS, environment
 from promptlab.engine.machine.idle_threads import idle_threads_by_load
 from promptlab.engine.machine.memory import available_memory, release
 from promptlab.engine.machine.torch_setup import prepare
+from promptlab.engine.model_files import look_up
 from promptlab.engine.refusals import refuse_early
-from promptlab.engine.resolver import Resolver, look_up
+from promptlab.engine.resolver import Resolver
 from promptlab.engine.sampling.call_hub import Known
 from promptlab.engine.sampling.callback_events import reported
 from promptlab.engine.sampling.image_stream import ImageStream, rows_of
@@ -166,7 +168,7 @@ class DiffusersEngine:
             with translate_errors("the images could not be made", first.pipeline.model):
                 setting = _setting(first, finder)
                 progress.environment = environment(
-                    first.device, first.generator_device, first.pipeline.dtype, first.machine
+                    first.device, first.generator_device, first.pipeline.dtype, first.machine, setting.packages
                 )
                 pipeline: Any = yield from reported(partial(self._pipelines.ready, setting))
                 collect_as_usual()
@@ -184,6 +186,7 @@ def _remember_environments(resolved: Sequence[ResolvedSpec]) -> None:
         (each.spec.generator_device, each.spec.pipeline.dtype): each.environment
         for each in resolved
         if each.device == "cpu" and each.spec.machine == MachineSpec()
+        if EXTRAS.isdisjoint(each.environment.facts)
     }
     for (generator_device, dtype), measured in found.items():
         if dtype is not None:
@@ -214,9 +217,12 @@ def _setting(request: ImageRequest, finder: SourceFinder) -> PipelineSetting:
     loras = {each.name: finder.adapter(each.name, LORA) for each in pipeline.loras}
     embeddings = {each.name: finder.adapter(each.name, EMBEDDING) for each in pipeline.embeddings}
     check_identities(request, model, loras, embeddings)
+    quantization = Quantization.of(pipeline)
     return PipelineSetting(
         model=model.source, vae=model.vae, device=request.device,
         dtype=chosen_dtype(pipeline.dtype, request.device, model.source, model.config),
-        machine=placement(request.machine), loras=pipeline.loras, embeddings=pipeline.embeddings,
+        machine=placement(request.machine), quantization=quantization,
+        packages=packages_of(quantization, model.config.parts, model.stored),
+        loras=pipeline.loras, embeddings=pipeline.embeddings,
         files={name: adapter.path for name, adapter in (loras | embeddings).items()},
     )  # fmt: skip

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from promptlab.engine import NO_PERMISSIONS, Permissions
 from promptlab.engine.diffusers_engine import DiffusersEngine
+from promptlab.engine.loading.quantization import Quantization
 from promptlab.engine.machine.devices import choose_device, choose_generator_device
 from promptlab.engine.pipelines.denoising_steps import denoising_steps
 from promptlab.engine.refusals import EarlyChecks, EarlyModel, refuse_early
@@ -83,6 +84,8 @@ def resolve_without_torch(spec: RunSpec, early: EarlyChecks, finder: SourceFinde
     asked = spec.pipeline
     if early.devices is None or asked.loras or asked.embeddings or spec.machine != MachineSpec():
         raise NotTold("machine")
+    if Quantization.of(asked) != Quantization():
+        raise NotTold("quantization")
     if asked.dtype not in (None, AUTO, *DTYPES):
         raise NotTold("dtype")
     device = choose_device(spec.device, early.devices)
@@ -93,7 +96,7 @@ def resolve_without_torch(spec: RunSpec, early: EarlyChecks, finder: SourceFinde
     if source.file is not None or source.prior is not None:
         raise NotTold(asked.model)
     dtype = chosen_dtype(asked.dtype, device, source, model.config)
-    environment = recall_environment(generator_device, dtype)
+    environment = None if model.stored else recall_environment(generator_device, dtype)
     if environment is None:
         raise NotTold("environment")
     pipeline = replace(

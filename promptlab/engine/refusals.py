@@ -11,12 +11,13 @@ weights are read, but those of bundled models, and nothing is downloaded.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from promptlab.engine.loading.quantization import check_package, stored_methods
 from promptlab.engine.loading.vae import VaeSource, resolve_vae
 from promptlab.engine.machine.devices import choose_device, choose_generator_device, devices_without_torch
 from promptlab.engine.pipelines.calls import pipeline_source, resolve_call
@@ -64,12 +65,17 @@ def refuse_early(specs: Iterable[RunSpec], *, allow_pickle: bool = False) -> Non
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlyModel:
-    """Holds what is told of a pipeline without torch: configuration, folder, another VAE, the class."""
+    """Holds what is told of a pipeline without torch: configuration, folder, another VAE, the class.
+
+    Args:
+        stored: how parts are quantised that are stored so, by their names.
+    """
 
     config: Configuration
     folder: Path
     vae: VaeSource | None
     kind: ClassSource
+    stored: Mapping[str, str]
 
 
 class EarlyChecks:
@@ -93,7 +99,9 @@ class EarlyChecks:
     def check(self, spec: RunSpec) -> None:
         """Refuse a spec in the resolver's order: device, model, VAE, scheduler, LoRAs, call."""
         if self.devices is not None:
-            choose_generator_device(spec.generator_device, choose_device(spec.device, self.devices))
+            device = choose_device(spec.device, self.devices)
+            choose_generator_device(spec.generator_device, device)
+            check_package(spec.pipeline, device)
         with suppress(NotTold):
             model = self.model(spec.pipeline)
             with suppress(NotTold):
@@ -146,7 +154,8 @@ class EarlyChecks:
             if not _is_quick(pipeline.vae):
                 raise NotTold(pipeline.vae)
             vae = resolve_vae(pipeline.vae, config, self._finder)
-        return EarlyModel(config=config, folder=folder, vae=vae, kind=pipeline_source(config, name))
+        stored = stored_methods(folder, config.parts)
+        return EarlyModel(config=config, folder=folder, vae=vae, kind=pipeline_source(config, name), stored=stored)
 
     def _meta(self, model: EarlyModel) -> Any:
         """Return the pipeline without weights, as the resolver has it; UNets' configurations tell all of it."""

@@ -8,15 +8,22 @@ Invariant: what a spec resolves to does not depend on the specs resolved before 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from promptlab.engine.errors import translate_errors
 from promptlab.engine.loading.few_steps import find_few_steps, with_few_steps
 from promptlab.engine.loading.lora import resolve_loras
-from promptlab.engine.loading.vae import VaeSource, resolve_vae
+from promptlab.engine.loading.quantization import (
+    Quantization,
+    check_offload,
+    check_package,
+    check_quantization,
+    packages_of,
+)
 from promptlab.engine.machine.devices import choose_device, choose_generator_device
 from promptlab.engine.machine.environment import environment
+from promptlab.engine.model_files import ModelFiles, look_up
 from promptlab.engine.pipelines.batch_sizes import default_batch_size
 from promptlab.engine.pipelines.calls import pipeline_class, resolve_call
 from promptlab.engine.pipelines.capabilities import check_machine
@@ -27,8 +34,9 @@ from promptlab.engine.pipelines.required_packages import check_arguments, check_
 from promptlab.engine.pipelines.traits import call_parameters
 from promptlab.engine.schedulers.registry import no_scheduler, resolve_scheduler
 from promptlab.engine.schedulers.training_marks import as_marked
-from promptlab.engine.sources.configuration import Configuration, read_configuration
-from promptlab.engine.sources.finder import ModelSource, SourceFinder
+from promptlab.engine.sources.configuration import Configuration
+from promptlab.engine.sources.finder import SourceFinder
+from promptlab.engine.sources.remote_files import check_room
 from promptlab.engine.sources.stored_dtype import chosen_dtype
 from promptlab.engine.text.textual_inversion import resolve_embeddings
 from promptlab.engine.text.truncation import count_chunks
@@ -39,6 +47,7 @@ from promptlab.records import Environment
 from promptlab.specs import (
     AUTO,
     DTYPES,
+    GGUF,
     CallSpec,
     Embedding,
     Lora,
@@ -48,28 +57,7 @@ from promptlab.specs import (
     SchedulerSpec,
 )
 
-__all__ = ["ModelFiles", "Resolver", "look_up", "resolved_spec"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelFiles:
-    """Holds what a pipeline's names stand for: the model's source and configuration, and another VAE."""
-
-    source: ModelSource
-    config: Configuration
-    vae: VaeSource | None
-
-
-def look_up(pipeline: PipelineSpec, finder: SourceFinder) -> ModelFiles:
-    """Find the model and VAE of ``pipeline``.
-
-    Raises:
-        InputError: when there is no such model or VAE, or they do not go together.
-    """
-    source = finder.model(pipeline.model, pipeline.revision, pipeline.variant, pipeline.config)
-    config = read_configuration(source.folder, source.name)
-    vae = None if pipeline.vae is None else resolve_vae(pipeline.vae, config, finder)
-    return ModelFiles(source=source, config=config, vae=vae)
+__all__ = ["Resolver", "resolved_spec"]
 
 
 class Resolver:
@@ -92,7 +80,7 @@ class Resolver:
         self._checked: set[tuple[object, ...]] = set()
         self._meta_pipelines: dict[int, Any] = {}
         self._steps: dict[tuple[int, int, int], DenoisingSteps | None] = {}
-        self._environments: dict[tuple[str, str, str | None, MachineSpec], Environment] = {}
+        self._environments: dict[tuple[str, str, str | None, MachineSpec, tuple[str, ...]], Environment] = {}
         self._chunks_found: dict[tuple[int, int, tuple[Embedding, ...]], tuple[int, ...]] = {}
 
     def resolve(self, spec: RunSpec) -> ResolvedSpec:
@@ -112,7 +100,7 @@ class Resolver:
                 spec, model.config, pipeline=pipeline, call=call, device=device, generator_device=generator_device,
                 model_identity=model.source.identity,
                 vae_identity=None if model.vae is None else model.vae.source.identity,
-                environment=self._environment(device, generator_device, pipeline.dtype, spec.machine),
+                environment=self._environment(device, generator_device, pipeline, spec.machine, model),
                 steps=self._denoising_steps(model, kind, pipeline, call),
                 pieces=self._chunks(spec, pipeline, model) if spec.call.weighting else (), remarks=remarks,
             )  # fmt: skip
@@ -129,8 +117,11 @@ class Resolver:
         pipeline, call, line = self._few_steps[key]
         return replace(spec, pipeline=pipeline, call=call), () if line is None else (line,)
 
-    def _environment(self, device: str, generator_device: str, dtype: str | None, machine: MachineSpec) -> Environment:
-        key = device, generator_device, dtype, replace(machine, exact=False)
+    def _environment(
+        self, device: str, generator_device: str, pipeline: PipelineSpec, machine: MachineSpec, model: ModelFiles
+    ) -> Environment:
+        packages = packages_of(Quantization.of(pipeline), model.config.parts, model.stored)
+        key = device, generator_device, pipeline.dtype, replace(machine, exact=False), packages
         if key not in self._environments:
             self._environments[key] = environment(*key)
         return self._environments[key]
@@ -144,11 +135,12 @@ class Resolver:
         return self._steps[key]
 
     def _check(self, machine: MachineSpec, pipeline: PipelineSpec, model: ModelFiles, kind: Any, device: str) -> None:
-        key = machine, id(model), device, pipeline.dtype, bool(pipeline.embeddings)
+        key = machine, id(model), device, pipeline.dtype, bool(pipeline.embeddings), Quantization.of(pipeline)
         if not machine.said or key in self._checked:
             return
         vae = None if model.vae is None else model.vae.config
         check_machine(machine, model.config, vae, kind, device, str(pipeline.dtype))
+        check_offload(pipeline, machine)
         if pipeline.embeddings and machine.offload in ("sequential", "group"):
             raise InputError(
                 "offload", machine.offload, problem=f"cannot be used with {ref('embeddings')}, whose words are put "
@@ -170,6 +162,7 @@ class Resolver:
         if found is None:
             if asked.dtype not in (None, AUTO, *DTYPES):
                 raise UnknownValue("dtype", str(asked.dtype), (*DTYPES, AUTO), hint=ref_value("dtype", "float32"))
+            check_package(asked, device)
             model, kind = self._model(asked)
             pipeline = replace(
                 asked,
@@ -179,18 +172,21 @@ class Resolver:
                 config=model.source.config,
                 vae=None if model.vae is None else model.vae.source.name,
                 dtype=chosen_dtype(asked.dtype, device, model.source, model.config),
+                quantization=asked.quantization if model.source.gguf is None else f"{GGUF}{model.source.gguf}",
                 scheduler=self._scheduler(asked.scheduler, model, steps),
                 loras=self._loras(asked, model, kind),
                 embeddings=self._embeddings(asked, model),
             )
+            check_quantization(pipeline, model.source, model.config, model.stored, device)
             found = self._pipelines[id(asked), device, steps] = pipeline, model, kind
         return found
 
     def _model(self, asked: PipelineSpec) -> tuple[ModelFiles, Any]:
-        names = (asked.model, asked.revision, asked.variant, asked.config, asked.vae)
+        names = (asked.model, asked.revision, asked.variant, asked.config, asked.vae, asked.quantization)
         found = self._models.get(names)
         if found is None:
             model = look_up(asked, self._finder)
+            check_room(model.source)
             kind = pipeline_class(model.config, model.source.name)
             check_packages(model.source.name, model.config, kind, model.source.folder)
             found = self._models[names] = model, kind

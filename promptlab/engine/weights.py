@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from promptlab.engine.resolver import ModelFiles
+from promptlab.engine.model_files import ModelFiles
 from promptlab.engine.sources.adapters import AdapterFile
 from promptlab.errors import InputError
 from promptlab.plan import ImageRequest

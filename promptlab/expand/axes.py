@@ -56,8 +56,8 @@ class Axis:
 
     def labels(self) -> tuple[str, ...]:
         """Return a text for each value; different ones for different values."""
-        kind = find_setting(self.field, what=self.said).kind
-        labels = list(self.shown or (_label(kind, value) for value in self.values))
+        row = find_setting(self.field, what=self.said)
+        labels = list(self.shown or (_label(row, value) for value in self.values))
         if len(set(labels)) == len(labels):
             return tuple(labels)
         said: dict[str, list[Hashable]] = {}
@@ -135,7 +135,10 @@ def comparable(value: Any) -> Hashable:
     return value  # type: ignore[no-any-return]
 
 
-def _label(kind: str, value: Any) -> str:
+def _label(row: Setting, value: Any) -> str:
+    kind = row.kind
+    if value is None and row.nothing is not None:
+        return row.nothing
     if kind == "prompts":
         return cut(" · ".join(each.label or each.prompt for each in value[:8]), 40)
     if kind == "seeds":

@@ -72,7 +72,7 @@ def _changed(field: str, value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if value is None:
-        return "default"
+        return "default" if row is None or row.nothing is None else row.nothing
     if isinstance(value, float):
         return f"{value:g}"
     if row is not None and row.kind == "parts":

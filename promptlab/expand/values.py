@@ -83,7 +83,7 @@ def read_value(row: Setting, said: object, *, what: str) -> Any:
                 what, value, problem="is no value of a call argument", allowed="text, a number, true, false"
             )
         return value
-    if said is None or (said == DEFAULT and row.name not in _NO_DEFAULT):
+    if said is None or (said == DEFAULT and row.name not in _NO_DEFAULT) or (row.nothing and said == row.nothing):
         if row.name in ("model", "seeds", "generator_device"):
             raise InputError(what, problem="is empty", allowed=row.help)
         return _NOTHING.get(row.kind)

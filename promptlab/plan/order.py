@@ -77,7 +77,10 @@ def loads_of(resolved: Iterable[ResolvedSpec]) -> Iterator[int]:
     for each in resolved:
         loads, pipeline, machine = 0, each.spec.pipeline, each.spec.machine
         wanted = each.vae_identity
-        here = (pipeline.dtype, each.device, machine.offload, machine.compile, machine.channels_last)
+        here = (
+            pipeline.dtype, pipeline.quantization, pipeline.text_encoder_quantization, each.device, machine.offload,
+            machine.compile, machine.channels_last,
+        )  # fmt: skip
         there = (each.model_identity, pipeline.variant, *here)
         hooked = machine.offload is not None and (there, wanted) != (base, vae)
         if there != base or hooked or (wanted is None and vae is not None):

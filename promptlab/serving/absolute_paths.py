@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from promptlab.models import bundled
+from promptlab.specs import GGUF
 
 if TYPE_CHECKING:
     from promptlab.expand.sweep import Sweep
@@ -60,7 +61,11 @@ def _absolute_pipeline(pipeline: PipelineSpec) -> PipelineSpec:
         return replace(part, name=absolute_source(part.name))
 
     optional: Callable[[str | None], str | None] = lambda name: None if name is None else absolute_source(name)  # noqa: E731 - it is used twice
+    held = pipeline.quantization
+    if held is not None and held.startswith(GGUF):
+        held = f"{GGUF}{absolute_source(held.removeprefix(GGUF))}"
     return replace(
-        pipeline, model=absolute_source(pipeline.model), config=optional(pipeline.config), vae=optional(pipeline.vae),
+        pipeline, quantization=held, model=absolute_source(pipeline.model),
+        config=optional(pipeline.config), vae=optional(pipeline.vae),
         loras=tuple(map(named, pipeline.loras)), embeddings=tuple(map(named, pipeline.embeddings)),
     )  # fmt: skip

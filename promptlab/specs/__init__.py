@@ -20,15 +20,26 @@ if TYPE_CHECKING:
     from promptlab.specs.call import MAX_SEED, CallSpec
     from promptlab.specs.keys import recipe_key, setting_key, words_key
     from promptlab.specs.machine import AUTO, OFFLOADS, MachineSpec, Offload
-    from promptlab.specs.pipeline import DTYPES, Dtype, Embedding, Lora, PipelineSpec, SchedulerSpec
+    from promptlab.specs.pipeline import (
+        DTYPES,
+        GGUF,
+        QUANTIZATIONS,
+        Dtype,
+        Embedding,
+        Lora,
+        PipelineSpec,
+        SchedulerSpec,
+    )
     from promptlab.specs.run import Change, RunSpec, Variant
     from promptlab.specs.values import Options, Scalar, canonical_json, options, parse_scalar
 
 __all__ = [
     "AUTO",
     "DTYPES",
+    "GGUF",
     "MAX_SEED",
     "OFFLOADS",
+    "QUANTIZATIONS",
     "CallSpec",
     "Change",
     "Dtype",
@@ -54,7 +65,7 @@ _HOMES: Final = {
     "call": ("MAX_SEED", "CallSpec"),
     "keys": ("recipe_key", "setting_key", "words_key"),
     "machine": ("AUTO", "OFFLOADS", "MachineSpec", "Offload"),
-    "pipeline": ("DTYPES", "Dtype", "Embedding", "Lora", "PipelineSpec", "SchedulerSpec"),
+    "pipeline": ("DTYPES", "GGUF", "QUANTIZATIONS", "Dtype", "Embedding", "Lora", "PipelineSpec", "SchedulerSpec"),
     "run": ("Change", "RunSpec", "Variant"),
     "values": ("Options", "Scalar", "canonical_json", "options", "parse_scalar"),
 }

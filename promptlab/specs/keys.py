@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from promptlab.specs.call import FORMER_ARGUMENTS, CallSpec
-from promptlab.specs.pipeline import Lora
+from promptlab.specs.pipeline import GGUF, Lora
 from promptlab.specs.run import RunSpec, Variant
 from promptlab.specs.settings import is_said, settings_of
 from promptlab.specs.values import Scalar, canonical_json
@@ -85,6 +85,8 @@ def _conditioning(spec: RunSpec) -> dict[str, Any]:
             continue
         if row.name in _VARIATION:
             found["variation"] = [getattr(spec.call, name) for name in _VARIATION]
+        elif isinstance(value, str) and value.startswith(GGUF):
+            found[row.field] = GGUF.rstrip(":")  # its content is part of the model's identity, wherever it lies
         elif row.kind == "parts":
             found[row.field] = [
                 [part.identity or part.name, part.weight if isinstance(part, Lora) else part.token] for part in value

@@ -8,13 +8,28 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Final, Literal, get_args
 
-from promptlab.errors import InputError, ref_value
+from promptlab.errors import InputError, UnknownValue, ref_value
 from promptlab.specs.values import Options, canonical_json
 
-__all__ = ["DTYPES", "Dtype", "Embedding", "Lora", "PipelineSpec", "SchedulerSpec"]
+__all__ = [
+    "DTYPES",
+    "GGUF",
+    "QUANTIZATIONS",
+    "Dtype",
+    "Embedding",
+    "Lora",
+    "PipelineSpec",
+    "SchedulerSpec",
+]
 
 Dtype = Literal["float32", "float16", "bfloat16"]
 DTYPES: Final[tuple[Dtype, ...]] = get_args(Dtype)
+
+QUANTIZATIONS: Final = ("nf4", "int8", "fp8")
+"""Names of how weights can be quantised while they are loaded."""
+
+GGUF: Final = "gguf:"
+"""Before the file of a denoiser that is quantised already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +105,9 @@ class PipelineSpec:
         vae: another VAE: Hub id, folder or file; ``None`` keeps the pipeline's own.
         dtype: of everything but a VAE that has its own; ``None`` and ``auto`` take the model's; see
             :mod:`promptlab.engine.sources.stored_dtype`.
+        quantization: how the denoiser's weights are held: one of :data:`QUANTIZATIONS`, or ``gguf:FILE``, whose weights
+            take the place of the model's; ``None`` is as they are stored.
+        text_encoder_quantization: likewise, of all text encoders; there is no GGUF of these.
         scheduler: ``None`` keeps the pipeline's own.
         loras: added to the model's weights, in this order: sums of floats depend on it.
         embeddings: textual inversions.
@@ -104,8 +122,12 @@ class PipelineSpec:
     scheduler: SchedulerSpec | None = None
     loras: tuple[Lora, ...] = ()
     embeddings: tuple[Embedding, ...] = ()
+    quantization: str | None = None
+    text_encoder_quantization: str | None = None
 
     def __post_init__(self) -> None:
+        _check_quantization("quantization", self.quantization, files=True)
+        _check_quantization("text_encoder_quantization", self.text_encoder_quantization, files=False)
         for what, names in (
             ("loras", [each.name for each in self.loras]),
             ("embeddings", [each.token or each.name for each in self.embeddings]),
@@ -113,3 +135,12 @@ class PipelineSpec:
             for name in names:
                 if names.count(name) > 1:
                     raise InputError(what, name, problem="is named twice", allowed="each once")
+
+
+def _check_quantization(field: str, value: str | None, *, files: bool) -> None:
+    if value is None or value in QUANTIZATIONS:
+        return
+    if files and value.startswith(GGUF) and value.removeprefix(GGUF).strip():
+        return
+    allowed = (*QUANTIZATIONS, *([f"{GGUF}FILE"] if files else []), "none")
+    raise UnknownValue(field, value, allowed, hint=ref_value(field, "int8"))

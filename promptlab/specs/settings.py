@@ -61,6 +61,7 @@ class Setting:
         option_help: what the option's help says, where that is not ``help``.
         metavar: what stands for the value in help.
         choices: values that shell completion offers.
+        nothing: a word, besides ``default``, that sets it to nothing at all, and stands where it is shown as nothing.
         minimum, maximum: what its numbers may be, ends included; ``None`` is no bound.
         out_of_range: what an error says of a number that is not.
         load_order: its place in the order of runs (:mod:`promptlab.plan.order`), slow changes first; ``None`` where
@@ -88,6 +89,7 @@ class Setting:
     option_help: str | None = None
     metavar: str = ""
     choices: tuple[str, ...] = ()
+    nothing: str | None = None
     minimum: float | None = None
     maximum: float | None = None
     out_of_range: str = "is out of range"
@@ -189,6 +191,21 @@ SETTINGS: Final[Mapping[str, Setting]] = MappingProxyType(
                 "precision that the weights are stored in]",
                 metavar="DTYPE", example="float16", also=("torch_dtype",), option_names=("torch_dtype",),
                 load_order=3, recipe="own", column="dtype",
+            ),
+            _row(
+                "quantization", "text", "pipeline",
+                help="The denoiser's weights in fewer bits: nf4, int8, fp8, or gguf:FILE in their place; none.",
+                option_help="The denoiser's weights in fewer bits: nf4 (bitsandbytes), int8, fp8 (torchao), or "
+                "those of gguf:FILE in their place; 'none' for as they are stored.",
+                metavar="HOW", example="int8", choices=("none", "nf4", "int8", "fp8"), nothing="none",
+                load_order=3, conditioning=True, recipe="conditioning", column="quantization", later=True,
+            ),
+            _row(
+                "text_encoder_quantization", "text", "pipeline",
+                help="The text encoders' weights in fewer bits: nf4, int8 or fp8; none.",
+                option_help="The text encoders' weights in fewer bits: nf4, int8, fp8; 'none'.",
+                metavar="HOW", example="int8", choices=("none", "nf4", "int8", "fp8"), nothing="none",
+                load_order=3, conditioning=True, recipe="conditioning", column="text_encoder_quantization", later=True,
             ),
             _row(
                 "lora", "parts", "pipeline", "loras",

@@ -37,6 +37,8 @@ WRONG = [
     {"arguments": (("latents", 1),)},
     {"clip_skip": 99},
     {"true_cfg_scale": 4.0},
+    {"quantization": "nf4"},
+    {"text_encoder_quantization": "nf4"},
 ]
 
 

@@ -57,6 +57,7 @@ def test_sweep_axis_of_any_setting_sets_only_its_fields(base):
         "lora": (Lora(name="ink", weight=0.5),), "textual_inversion": (Embedding(name="cat", token="<cat>"),),
         "weighting": True, "clip_skip": 1, "guidance_rescale": 0.5, "guidance_until": 0.5, "variation_seed": 0,
         "variation_strength": 0.5, "true_cfg_scale": 4.0, "graphs": True,
+        "quantization": "int8", "text_encoder_quantization": "nf4",
     }  # fmt: skip
     assert values.keys() == {*SETTINGS, "arguments.eta"}
     for field, value in values.items():

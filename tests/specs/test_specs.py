@@ -12,6 +12,7 @@ from promptlab.specs import (
     AUTO,
     MAX_SEED,
     OFFLOADS,
+    QUANTIZATIONS,
     CallSpec,
     Embedding,
     Lora,
@@ -72,6 +73,7 @@ specs = st.builds(
         scheduler=st.none() | st.builds(SchedulerSpec, name=texts, options=option_sets),
         loras=lora_sets,
         embeddings=embedding_sets,
+        quantization=st.none() | st.sampled_from(QUANTIZATIONS),
     ),
     call=st.builds(
         CallSpec,
@@ -206,6 +208,15 @@ def test_recipe_key_keeps_with_names_and_spelling():
         (lambda: CallSpec(variation_seed=-1), "variation_seed -1 is out of range; allowed: 0 to 4294967295"),
         (lambda: CallSpec(clip_skip=-1), "clip_skip -1 is out of range; allowed: 0 or more; type: clip_skip=1"),
         (lambda: CallSpec(true_cfg_scale=-1), "true_cfg_scale -1 is out of range; allowed: 0 or more"),
+        (
+            lambda: PipelineSpec(model="m", quantization="int4"),
+            "quantization 'int4' is unknown (did you mean int8?); allowed: nf4, int8, fp8, gguf:FILE, none; type: ",
+        ),
+        (lambda: PipelineSpec(model="m", quantization="gguf:"), "quantization 'gguf:' is unknown"),
+        (
+            lambda: PipelineSpec(model="m", text_encoder_quantization="gguf:a.gguf"),
+            "text_encoder_quantization 'gguf:a.gguf' is unknown",
+        ),
         (lambda: CallSpec(clip_skip=0.5), "clip_skip 0.5 is not a whole number; allowed: 0 or more"),
         (lambda: Lora(name="a", weight=float("nan")), "loras 'a:NaN' has no finite weight"),
         (lambda: SPEC.vary(loras=(Lora(name="a"), Lora(name="a", weight=0.5))), "loras 'a' is named twice"),
@@ -244,6 +255,8 @@ CHANGED = {
     "variation_strength": shares,
     "guidance_until": shares,
     "true_cfg_scale": st.none() | st.floats(0, 100),
+    "quantization": st.none() | st.sampled_from([*QUANTIZATIONS, "gguf:a.gguf"]),
+    "text_encoder_quantization": st.none() | st.sampled_from(QUANTIZATIONS),
     "batch_size": st.integers(1, 64),
     "generator_device": st.sampled_from(["cpu", "cuda", "mps"]),
 }
@@ -276,6 +289,12 @@ def test_recipe_key_without_later_fields_stays():
     before = SPEC.vary(arguments=options({"eta": 0.5, "true_cfg_scale": 4}))
     assert key(before) == "4be96ce656f8cae64c1cd0b6b7af5ddbf9fa5872bad8e2b44c4f4d530ad821f5"
     assert before == SPEC.vary(true_cfg_scale=4.0)
+
+
+def test_recipe_key_of_a_gguf_does_not_depend_on_where_it_lies():
+    """Its content is part of the model's identity."""
+    one, other = (SPEC.vary(quantization=f"gguf:/{place}/a.gguf") for place in ("here", "there"))
+    assert key(one) == key(other) != key(SPEC)
 
 
 def test_former_argument_out_of_range_stays_an_argument():

@@ -131,7 +131,7 @@ def test_spec_with_every_setting_comes_back_equal(notebook):
         variant="fp16", loras=(Lora(name="ink", weight=0.5, identity="sha256:2"),), weighting=True, clip_skip=1,
         embeddings=(Embedding(name="cat", token="<cat>"),), guidance_rescale=0.7, guidance_until=0.4,
         variation_seed=4294967295, variation_strength=0.2, device="cuda:1", generator_device="cuda", vae_tiling=True,
-        true_cfg_scale=4.0,
+        true_cfg_scale=4.0, quantization="gguf:/models/some.gguf", text_encoder_quantization="int8",
     )  # fmt: skip
     plain = RunSpec(pipeline=PipelineSpec(model="m"), variants=SPEC.variants, seeds=SPEC.seeds)
     unset = [row.name for row in SETTINGS.values() if row.column and row.value(spec) == row.value(plain)]

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from promptlab.cli.render.fit import fit_pairs
 from promptlab.cli.render.layout import counted, pairs, table
 from promptlab.cli.render.text import change_line, setting_pairs
 from promptlab.cli.render.truncation import truncation_lines
 from promptlab.expand import Sweep
 from promptlab.plan import Plan, PlannedRun
+from promptlab.plan.memory import FitReport
 from promptlab.records import RunRecord
 
 __all__ = ["plan_lines"]
@@ -21,17 +23,20 @@ _MOST: Final = 40
 """Lines of one list."""
 
 
-def plan_lines(plan: Plan, sweep: Sweep | None = None, *, parent: RunRecord | None = None) -> list[str]:
+def plan_lines(
+    plan: Plan, sweep: Sweep | None = None, *, parent: RunRecord | None = None, fit: FitReport | None = None
+) -> list[str]:
     """Return a plan as lines.
 
     Args:
         plan: of one run or more.
         sweep: what it was made of, in the order as written; names the runs.
         parent: what its one run is varied from.
+        fit: whether the largest of its runs fits, where that is known.
     """
     single = len(plan.runs) == 1
     lines = [_run_line(plan.runs[0]) if single else _sweep_line(plan, sweep)]
-    lines += pairs([*_costs(plan), *_common_setting(plan.runs)])
+    lines += pairs([*_costs(plan), *([] if fit is None else fit_pairs(fit)), *_common_setting(plan.runs)])
     lines += _variants(plan.runs)
     lines += [f"  {line}" for line in dict.fromkeys(line for run in plan.runs for line in run.resolved.remarks)]
     lines += [f"  {line}" for line in truncation_lines(plan.cut)]

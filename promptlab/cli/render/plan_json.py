@@ -7,17 +7,19 @@ from typing import Any
 
 from promptlab.expand import Sweep
 from promptlab.plan import Plan
+from promptlab.plan.memory import FitReport
 from promptlab.records import plain
 
 __all__ = ["plan_json"]
 
 
-def plan_json(plan: Plan, sweep: Sweep | None = None) -> dict[str, Any]:
+def plan_json(plan: Plan, sweep: Sweep | None = None, fit: FitReport | None = None) -> dict[str, Any]:
     """Return what a plan says: counts of images, seconds, bytes, and its runs in the order chosen.
 
     Args:
         plan: of one run or more.
         sweep: what it was made of; names the runs by the values of its axes.
+        fit: whether the largest of its runs fits, where that is known.
     """
     return {
         "plan": {
@@ -25,7 +27,16 @@ def plan_json(plan: Plan, sweep: Sweep | None = None) -> dict[str, Any]:
             "batches": plan.batches, "forwards": plan.forwards, "model_loads": plan.loads, "seconds": plan.seconds,
             "bytes": plan.bytes, "is_a_guess": plan.guess, "order": list(plan.varying),
             "truncated": [plain(each) for each in plan.cut], "runs": list(_runs(plan, sweep)),
+            **({} if fit is None else {"memory": _memory(fit)}),
         }
+    }  # fmt: skip
+
+
+def _memory(fit: FitReport) -> dict[str, Any]:
+    return {
+        "device": fit.device, "available": fit.available, "needed": fit.need.total, "fits": fit.fits,
+        "weights": dict(fit.parts), "work": fit.need.work, "to_download": fit.absent, "free_disk": fit.disk,
+        "fits_with": [{"settings": dict(way.changes), "needed": way.need.total} for way in fit.ways],
     }  # fmt: skip
 
 

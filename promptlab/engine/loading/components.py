@@ -17,6 +17,7 @@ from typing import Final
 
 from promptlab.engine.sources.files import INDEX, choose_files, file_identity, listing, read_json
 from promptlab.engine.sources.finder import ModelSource
+from promptlab.engine.sources.gguf_file import DENOISERS
 from promptlab.specs import MachineSpec, canonical_json
 
 __all__ = ["Component", "component_identities"]
@@ -49,6 +50,8 @@ def component_identities(source: ModelSource) -> Mapping[str, str]:
     if source.file is not None:
         names = [name for name, value in index.items() if isinstance(value, list) and value[0]]
         return {name: f"{source.identity}/{name}" for name in names}
+    replaced = [] if source.gguf is None else [name for name in DENOISERS if name in index]
+    index = {name: value for name, value in index.items() if name not in replaced}
     chosen = choose_files(
         source.name, listing(source.folder), index, source.variant, allow_pickle=source.pickled
     ).weights  # fmt: skip
@@ -56,7 +59,8 @@ def component_identities(source: ModelSource) -> Mapping[str, str]:
     for file in chosen:
         part, _, name = file.rpartition("/")
         by_part.setdefault(part, []).append(name)
-    return {part: _identity(source.folder / part, str(index[part]), names) for part, names in by_part.items()}
+    found = {part: _identity(source.folder / part, str(index[part]), names) for part, names in by_part.items()}
+    return found | {part: f"{source.identity}/{part}" for part in replaced}
 
 
 def _identity(folder: Path, kind: str, names: Iterable[str]) -> str:

@@ -16,35 +16,30 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from promptlab.engine.errors import is_out_of_memory, translate_errors
 from promptlab.engine.events import ModelLoaded, ModelLoading
-from promptlab.engine.loading.component_overrides import folder_without, relocated_classes
 from promptlab.engine.loading.components import Component, component_identities
 from promptlab.engine.loading.lora import LoraAdapters
+from promptlab.engine.loading.pipeline_loader import load_pipeline
 from promptlab.engine.loading.placement import offload, place
-from promptlab.engine.loading.single_file import load_single_file
+from promptlab.engine.loading.quantization import Quantization
 from promptlab.engine.loading.vae import VaeSource, load_vae
 from promptlab.engine.machine.devices import torch_dtype
 from promptlab.engine.machine.memory import release
 from promptlab.engine.machine.torch_setup import IGNORED, quietly, warned
-from promptlab.engine.pipelines.calls import pipeline_class
 from promptlab.engine.sources import hub
-from promptlab.engine.sources.configuration import read_configuration
-from promptlab.engine.sources.files import INDEX, read_json
 from promptlab.engine.sources.finder import ModelSource
 from promptlab.engine.text.textual_inversion import TextualInversions
 from promptlab.errors import EngineError, one_line
 from promptlab.specs import Embedding, Lora, MachineSpec, canonical_json
 
-if TYPE_CHECKING:
-    import torch
-
 __all__ = ["PipelineCache", "PipelineSetting"]
 
 _Report = Callable[[ModelLoading | ModelLoaded], None]
 _DEFAULT_MACHINE: Final = MachineSpec()
+_NOT_QUANTIZED: Final = Quantization()
 _LONGEST_REMARK: Final = 300
 _BUFFERS: Final = re.compile(r"'?[\w.]*position_ids'?,? ?")
 """Matches the counters of positions that older checkpoints hold: the model counts them itself."""
@@ -63,6 +58,8 @@ class PipelineSetting:
         dtype: of everything but that VAE.
         device: where it lies.
         machine: as far as weights are loaded for it; see :func:`promptlab.engine.loading.placement.placement`.
+        quantization: how the weights of parts are held, of which the spec's two fields count.
+        packages: that quantise them, or read them so.
         loras, embeddings: what is added to the weights.
         files: where each of these lies, by its name.
     """
@@ -72,6 +69,8 @@ class PipelineSetting:
     dtype: str
     device: str
     machine: MachineSpec = _DEFAULT_MACHINE
+    quantization: Quantization = _NOT_QUANTIZED
+    packages: tuple[str, ...] = ()
     loras: tuple[Lora, ...] = ()
     embeddings: tuple[Embedding, ...] = ()
     files: Mapping[str, Path] = field(default_factory=dict)
@@ -79,7 +78,7 @@ class PipelineSetting:
     @property
     def base(self) -> tuple[object, ...]:
         """Return what tells it from another, the VAE apart."""
-        return self.model.identity, self.model.variant, self.dtype, self.device, self.machine
+        return self.model.identity, self.model.variant, self.dtype, self.device, self.machine, self.quantization
 
     @property
     def other_vae(self) -> Component | None:
@@ -91,7 +90,12 @@ class PipelineSetting:
 
     def components(self) -> dict[str, Component]:
         """Return what its pipeline is made of, by name. Its model must have been downloaded."""
-        named = {name: self._component(identity) for name, identity in component_identities(self.model).items()}
+        identities = component_identities(self.model)
+        held = self.quantization.methods(identities)
+        named = {
+            name: self._component(f"{identity} {held[name]}" if name in held else identity)
+            for name, identity in identities.items()
+        }
         return named if self.other_vae is None else {**named, "vae": self.other_vae}
 
     def _component(self, identity: str) -> Component:
@@ -206,47 +210,15 @@ def _remarks(name: str, said: Iterable[str]) -> tuple[str, ...]:
 
 
 def _load(setting: PipelineSetting, kept: Mapping[str, Any]) -> Any:
-    """Load the pipeline around the components that are there already."""
-    import diffusers
+    """Load the pipeline around the components that are there already, and place what it is made of."""
     import torch
 
-    model = setting.model
-    kind = pipeline_class(read_configuration(model.folder, model.name), model.name)
-    diffusers.utils.logging.disable_progress_bar()  # ours is fed by report()
-    dtype, own = torch_dtype(setting.dtype), dict(kept)
-    if model.file is not None:
-        pipeline = load_single_file(kind, model, dtype, own)
-    else:
-        pipeline = _from_folder(kind, model, dtype, own)
+    pipeline = load_pipeline(setting.model, setting.dtype, setting.device, setting.quantization, kept)
     pipeline.set_progress_bar_config(disable=True)
     for part in pipeline.components.values():
         if isinstance(part, torch.nn.Module):
             place(part, setting.machine, setting.device)
     return offload(pipeline, setting.machine, setting.device)
-
-
-def _from_folder(kind: Any, model: ModelSource, dtype: torch.dtype, own: Mapping[str, Any]) -> Any:
-    """Load the pipeline in the folder of ``model``, and first what diffusers would not find there.
-
-    Args:
-        own: parts that are there already.
-    """
-    import diffusers
-
-    options = {"dtype": dtype, "use_safetensors": None if model.pickled else True, "local_files_only": True}
-    moved = relocated_classes(kind, model.folder)
-    parts: dict[str, Any] = {
-        name: own[name]
-        if name in own
-        else each.from_pretrained(str(model.folder / name), variant=model.variant, **options).eval()
-        for name, each in moved.items()
-    }
-    if model.prior is not None:
-        index = read_json(model.prior.folder / INDEX)
-        prior = _from_folder(getattr(diffusers, str(index["_class_name"])), model.prior, dtype, {})
-        parts |= {f"prior_{name}": part for name, part in prior.components.items()}
-    with folder_without(model.folder, parts) as folder:
-        return kind.from_pretrained(str(folder), variant=model.variant, **options, **{**own, **parts})
 
 
 def _download(source: ModelSource, report: _Report) -> None:

@@ -16,47 +16,79 @@ from promptlab.engine.sources.checkpoint_kind import KEEPS_NAMES, PREFIXES, with
 from promptlab.engine.sources.configuration import read_configuration
 from promptlab.engine.sources.files import read_header
 from promptlab.engine.sources.finder import ModelSource
+from promptlab.engine.sources.gguf_file import DENOISERS
+from promptlab.engine.sources.scaled_fp8 import is_scaled, read_scaled
 from promptlab.errors import EngineError
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["load_single_file"]
+__all__ = ["load_denoiser", "load_single_file"]
 
 
-def load_single_file(kind: Any, model: ModelSource, dtype: torch.dtype, own: Mapping[str, Any]) -> Any:
+def load_single_file(
+    kind: Any, model: ModelSource, dtype: torch.dtype, own: Mapping[str, Any], configs: Mapping[str, Any]
+) -> Any:
     """Load the pipeline of class ``kind`` from the file of ``model``.
 
     Args:
         own: parts that are there already.
+        configs: how parts are quantised, by name.
     """
+    part, path = _denoiser_of(model), Path(str(model.file))
+    given = dict(own)
+    apart = part in configs or (not model.pickled and is_scaled(read_header(path, "model")))
+    if part is not None and part not in own and (apart or not hasattr(kind, "from_single_file")):
+        given[part] = load_denoiser(model, part, path, dtype, configs.get(part))
     if model.denoiser is not None and not hasattr(kind, "from_single_file"):
-        given = {**_load_beside(model, dtype, own), **own}
-        given = given if model.denoiser in own else {**given, model.denoiser: _load_denoiser(model, dtype)}
-        options = {"dtype": dtype, "use_safetensors": True, "local_files_only": True}
+        given = {**_load_beside(model, dtype, given, configs), **given}
+        options: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "local_files_only": True}
+        rest = {name: each for name, each in configs.items() if name not in given}
+        if rest:
+            import diffusers
+
+            options["quantization_config"] = diffusers.PipelineQuantizationConfig(quant_mapping=rest)
         return kind.from_pretrained(str(model.folder), **options, **given)
-    given = {**_load_external_parts(model, dtype, own), **own}
+    given = {**_load_external_parts(model, dtype, given, configs), **given}
     return kind.from_single_file(
         str(model.file), config=str(model.folder), dtype=dtype, local_files_only=True, **given
     )  # fmt: skip
 
 
-def _load_denoiser(model: ModelSource, dtype: torch.dtype) -> Any:
+def load_denoiser(
+    model: ModelSource, part: str, path: Path, dtype: torch.dtype, quantization_config: Any | None = None
+) -> Any:
+    """Load the denoiser from a file of its own, by its class.
+
+    Args:
+        part: ``unet`` or ``transformer``.
+        path: safetensors, or a GGUF.
+        quantization_config: how it is quantised, or was.
+    """
     import diffusers
 
-    part, path = str(model.denoiser), Path(str(model.file))
     name = read_configuration(model.folder, model.name).parts[part]
     weights: Any = str(path)
-    if name in KEEPS_NAMES and any(key.startswith(PREFIXES) for key in read_header(path, "model")):
-        from safetensors.torch import load_file
+    if path.suffix == ".safetensors":
+        header = read_header(path, "model")
+        prefixed = name in KEEPS_NAMES and any(key.startswith(PREFIXES) for key in header)
+        if is_scaled(header):
+            weights = read_scaled(path, dtype)
+        elif prefixed:
+            from safetensors.torch import load_file
 
-        weights = without_prefix(load_file(path))
-    return getattr(diffusers, name).from_single_file(
-        weights, config=str(model.folder), subfolder=part, dtype=dtype, local_files_only=True
+            weights = load_file(path)
+        weights = without_prefix(weights) if prefixed else weights
+    options: dict[str, Any] = {} if quantization_config is None else {"quantization_config": quantization_config}
+    loaded = getattr(diffusers, name).from_single_file(
+        weights, config=str(model.folder), subfolder=part, dtype=dtype, local_files_only=True, **options
     )
+    return loaded.eval()
 
 
-def _load_beside(model: ModelSource, dtype: torch.dtype, own: Mapping[str, Any]) -> dict[str, Any]:
+def _load_beside(
+    model: ModelSource, dtype: torch.dtype, own: Mapping[str, Any], configs: Mapping[str, Any]
+) -> dict[str, Any]:
     """Load the parts that are single files themselves, by the configuration in the model's folder."""
     found = {}
     for name, file in model.beside.items():
@@ -69,11 +101,12 @@ def _load_beside(model: ModelSource, dtype: torch.dtype, own: Mapping[str, Any])
                 str(file), config=str(model.folder), subfolder=name, dtype=dtype, local_files_only=True
             )
         else:
-            found[name] = _load_encoder(kind, model.folder / name, file, dtype)
+            options = {"quantization_config": configs[name]} if name in configs else {}
+            found[name] = _load_encoder(kind, model.folder / name, file, {"dtype": dtype, **options})
     return found
 
 
-def _load_encoder(kind: Any, folder: Path, file: Path, dtype: torch.dtype) -> Any:
+def _load_encoder(kind: Any, folder: Path, file: Path, options: Mapping[str, Any]) -> Any:
     """Load a model of transformers from a file of weights, through a folder like those it writes.
 
     Raises:
@@ -85,7 +118,7 @@ def _load_encoder(kind: Any, folder: Path, file: Path, dtype: torch.dtype) -> An
                 Path(place, each.name).symlink_to(each.absolute())
         Path(place, "model.safetensors").symlink_to(file.absolute())
         loaded, about = kind.from_pretrained(
-            place, dtype=dtype, use_safetensors=True, local_files_only=True, output_loading_info=True
+            place, use_safetensors=True, local_files_only=True, output_loading_info=True, **options
         )
     missing = sorted(about["missing_keys"])
     if missing:
@@ -93,15 +126,24 @@ def _load_encoder(kind: Any, folder: Path, file: Path, dtype: torch.dtype) -> An
     return loaded.eval()
 
 
-def _load_external_parts(model: ModelSource, dtype: torch.dtype, own: Mapping[str, Any]) -> dict[str, Any]:
+def _denoiser_of(model: ModelSource) -> str | None:
+    parts = read_configuration(model.folder, model.name).parts
+    return model.denoiser or next((name for name in DENOISERS if name in parts), None)
+
+
+def _load_external_parts(
+    model: ModelSource, dtype: torch.dtype, own: Mapping[str, Any], configs: Mapping[str, Any]
+) -> dict[str, Any]:
     """Load components that a single file lacks from where its configuration is.
 
     diffusers' own search for them does not know transformers' names of weights.
     """
-    found = _load_beside(model, dtype, own)
+    found = _load_beside(model, dtype, own, configs)
     for name, (library, class_name) in model.external.items():
         if name not in own and name not in found:
             kind = getattr(import_module(library), class_name)
-            options = {"dtype": dtype, "use_safetensors": True, "local_files_only": True}
+            options: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "local_files_only": True}
+            if name in configs:
+                options["quantization_config"] = configs[name]
             found[name] = kind.from_pretrained(str(model.folder / name), **options).eval()
     return found

@@ -7,6 +7,7 @@ user, no token.
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,7 +18,7 @@ from promptlab.engine.machine.torch_setup import deterministic
 from promptlab.records import Environment
 from promptlab.specs import MachineSpec, Scalar
 
-__all__ = ["cpu_name", "environment", "library_versions"]
+__all__ = ["EXTRAS", "cpu_name", "environment", "library_versions"]
 
 _FLAGS: Final = ("attention_slicing", "vae_slicing", "vae_tiling", "offload", "compile", "channels_last", "graphs")
 """Of a run's machine: facts where they are on, so that an environment without them is the one that it was before."""
@@ -28,7 +29,13 @@ _CLEANERS: Final = ("beautifulsoup4", "ftfy")
 """Some families clean prompts with these where they are there, and leave them as they are where not."""
 
 
-def environment(device_name: str, generator_device: str, dtype: str | None, machine: MachineSpec) -> Environment:
+EXTRAS: Final = frozenset({"bitsandbytes", "gguf", "torchao"})
+"""Packages that quantise weights: facts of what is made with them, and of nothing else."""
+
+
+def environment(
+    device_name: str, generator_device: str, dtype: str | None, machine: MachineSpec, packages: Iterable[str] = ()
+) -> Environment:
     """Return the environment that a setting is carried out in.
 
     Args:
@@ -36,6 +43,7 @@ def environment(device_name: str, generator_device: str, dtype: str | None, mach
         generator_device: where the noise is drawn.
         dtype: of the weights.
         machine: how it is carried out.
+        packages: what quantised the weights, or reads them as they are stored.
     """
     import torch
     from diffusers.models.attention_dispatch import _AttentionBackendRegistry
@@ -46,6 +54,7 @@ def environment(device_name: str, generator_device: str, dtype: str | None, mach
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         **library_versions(),
+        **{name: _version(name) for name in packages},
         "device": device.type,
         "generator_device": generator_device.partition(":")[0],
         "threads": torch.get_num_threads(),

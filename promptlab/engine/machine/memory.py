@@ -65,12 +65,14 @@ def measure_peak_memory(device: str) -> Iterator[Peak]:
 
 def available_memory(device: str) -> int:
     """Return the bytes that a pipeline on ``device`` could have, those that this process has included."""
-    import torch
-
     if device.startswith("cuda"):
+        import torch
+
         free, _ = torch.cuda.mem_get_info(device)
         return int(free) + torch.cuda.memory_reserved(device)
     if device == "mps":
+        import torch
+
         return int(torch.mps.recommended_max_memory())
     import psutil
 

@@ -32,6 +32,9 @@ _BEFORE_IMPORT: Final = {
     "TRANSFORMERS_VERBOSITY": "error",
 }
 
+_TALKATIVE: Final = ("torchao", "torch.utils._pytree")
+"""Loggers that say, when torchao is imported, which kernels of other GPUs it has not, and what torch will drop."""
+
 _KNOWN_WARNINGS: Final = (
     "__array__ implementation doesn't accept a copy keyword",  # torch's tensors under numpy 2, in most schedulers
     "__array_wrap__ must accept context and return_scalar",  # likewise; 12,000 times to build one KDPM2Discrete
@@ -57,6 +60,8 @@ def prepare() -> None:
     wanted = _BEFORE_IMPORT if "torch" in sys.modules else {**_BEFORE_IMPORT, **choose_wait_policy()}
     for name, value in wanted.items():
         os.environ.setdefault(name, value)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from promptlab.engine.sources.config_match import (
 )
 from promptlab.engine.sources.files import INDEX, content_identity, file_identity, listing, read_header, read_json
 from promptlab.engine.sources.modular import check_no_modular_file
+from promptlab.engine.sources.scaled_fp8 import check_readable
 from promptlab.errors import InputError, NotFound, one_line, ref, ref_value
 from promptlab.models import bundled
 
@@ -187,6 +188,7 @@ def _model_header(path: Path) -> dict[str, dict[str, Any]]:
             hint=f"{ref_value('model', 'FOLDER')} {ref_value('loras', path)}",
         )  # fmt: skip
     check_no_modular_file(path, header)
+    check_readable(path, header)
     return header
 
 

@@ -23,7 +23,13 @@ from promptlab.errors import InputError, ref
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["ExternalParts", "check_configuration", "find_external_parts", "refused_configuration"]
+__all__ = [
+    "ExternalParts",
+    "check_configuration",
+    "find_external_parts",
+    "fit_problem",
+    "refused_configuration",
+]
 
 Header = Mapping[str, Mapping[str, Any]]
 _OPTIONAL: Final = ("safety_checker", "feature_extractor", "image_encoder")
@@ -71,7 +77,7 @@ def check_configuration(path: Path, header: Header, config: str, folder: Path) -
     for name, (library, class_name) in parts.items():
         if _lacks(name, str(library), str(class_name), header):
             continue
-        problem = _problem(name, getattr(diffusers, str(class_name), None), header, folder)
+        problem = fit_problem(name, str(class_name), header, folder)
         if problem is not None:
             raise refused_configuration(config, f"is not that of {path.name}: {problem}")
 
@@ -151,8 +157,11 @@ def _lacks(name: str, library: str, class_name: str, header: Header) -> bool:
     return not (class_name.startswith("T5") and is_t5_in_single_file(header))
 
 
-def _problem(name: str, kind: Any, header: Header, folder: Path) -> str | None:
+def fit_problem(name: str, class_name: str, header: Header, folder: Path) -> str | None:
     """Say why the part ``name`` cannot be made of the file; ``None`` where it can, or nothing is known."""
+    import diffusers
+
+    kind = getattr(diffusers, class_name, None)
     if not (folder / name / "config.json").is_file():
         return None
     width = read_json(folder / name / "config.json").get("hidden_size")

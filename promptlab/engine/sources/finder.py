@@ -67,6 +67,7 @@ class ModelSource:
         absent: weights that are still to be downloaded.
         pickled: whether some of the weights are pickles, which were allowed.
         prior: another model that this one is made of; ``identity`` tells the content of both.
+        gguf: a file with the denoiser's weights; ``identity`` tells the content of both.
     """
 
     name: str
@@ -83,6 +84,7 @@ class ModelSource:
     absent: tuple[str, ...] = ()
     pickled: bool = False
     prior: ModelSource | None = None
+    gguf: Path | None = None
 
 
 class SourceFinder:

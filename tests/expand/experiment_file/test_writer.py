@@ -13,6 +13,7 @@ from promptlab.expand.experiment_file.reader import parse_experiment
 from promptlab.specs import (
     DTYPES,
     MAX_SEED,
+    QUANTIZATIONS,
     CallSpec,
     Embedding,
     Lora,
@@ -53,6 +54,8 @@ specs = st.builds(
         dtype=maybe(st.sampled_from(DTYPES)), scheduler=maybe(schedulers),
         loras=st.lists(loras, max_size=2, unique_by=lambda each: each.name).map(tuple),
         embeddings=st.lists(embeddings, max_size=2, unique_by=lambda each: each.token or each.name).map(tuple),
+        quantization=maybe(st.sampled_from([*QUANTIZATIONS, "gguf:/models/a b.gguf"])),
+        text_encoder_quantization=maybe(st.sampled_from(QUANTIZATIONS)),
     ),
     call=st.builds(
         CallSpec, num_inference_steps=maybe(st.integers(1, 999)), guidance_scale=maybe(st.floats(0, 1e6)),

@@ -18,6 +18,7 @@ SPEC = RunSpec(
     pipeline=PipelineSpec(
         model="mini", loras=(Lora(name="/loras/ink.safetensors", weight=0.8), Lora(name="org/wash", weight=-0.5)),
         embeddings=(Embedding(name="cat.safetensors", token="<cat>"),),
+        quantization="int8", text_encoder_quantization="nf4",
     ),
     call=CallSpec(
         num_inference_steps=3, weighting=True, clip_skip=1, guidance_rescale=0.25, guidance_until=0.5,
@@ -28,7 +29,7 @@ SPEC = RunSpec(
 SAID = {
     "lora": "ink:0.8 + org/wash:-0.5", "textual_inversion": "cat:<cat>", "weighting": "compel", "clip_skip": "1",
     "guidance_rescale": "0.25", "guidance_until": "0.5", "variation_seed": "0", "variation_strength": "0.2",
-    "true_cfg_scale": "4",
+    "true_cfg_scale": "4", "quantization": "int8", "text_encoder_quantization": "nf4",
 }  # fmt: skip
 
 
@@ -88,6 +89,7 @@ def test_conditioning_of_every_kind_is_another_recipe(lab, made, painter):
         {"loras": SPEC.pipeline.loras[:1]}, {"loras": SPEC.pipeline.loras[::-1]}, {"embeddings": ()},
         {"weighting": False}, {"clip_skip": 2}, {"guidance_rescale": None}, {"guidance_until": 0.4},
         {"variation_seed": 1}, {"variation_strength": 0.3}, {"true_cfg_scale": 3.0},
+        {"quantization": "fp8"}, {"quantization": None}, {"text_encoder_quantization": None},
     ]  # fmt: skip
     keys = {lab.resolve(spec).setting_key for spec in (SPEC, *(SPEC.vary(**changes) for changes in dropped))}
     assert len(keys) == 1 + len(dropped)
@@ -97,16 +99,19 @@ def test_conditioning_of_every_kind_is_another_recipe(lab, made, painter):
 
 def test_conditioning_is_inherited_by_a_rerun_and_named_by_a_diff(lab, made, promptlab):
     """What is not named stays; 'none' takes LoRAs off; the changes are kept by the names of options."""
-    assert promptlab("rerun", "1", "--lora", "none", "--no-weighting", "--variation-strength", "0.5").code == 0
+    changes = ("--lora", "none", "--no-weighting", "--variation-strength", "0.5", "--quantization", "none")
+    assert promptlab("rerun", "1", *changes).code == 0
     child = lab.history.find("last").run
     assert child.spec.pipeline.loras == ()
     assert (child.spec.call.weighting, child.spec.call.clip_skip, child.spec.call.variation_strength) == (False, 1, 0.5)
     assert child.spec.pipeline.embeddings == made.spec.pipeline.embeddings
-    assert [change.field for change in child.changes] == ["lora", "weighting", "variation_strength"]
+    assert child.spec.pipeline.quantization is None
+    assert {change.field for change in child.changes} == {"lora", "weighting", "variation_strength", "quantization"}
     for words in (("diff", "1", "2"), ("tree",)):
         said = " ".join(promptlab(*words).out.split())
         assert "lora: ink:0.8 + org/wash:-0.5 → none" in said
         assert "variation_strength: 0.2 → 0.5" in said
+        assert "quantization: int8 → none" in said
 
 
 def test_conditioning_comes_back_when_a_lost_database_is_rebuilt(lab, made, tmp_path):

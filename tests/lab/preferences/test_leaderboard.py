@@ -31,6 +31,8 @@ DIFFERENCES = {
     "guidance_rescale": 0.7,
     "guidance_until": 0.4,
     "true_cfg_scale": 4.0,
+    "quantization": "int8",
+    "text_encoder_quantization": "nf4",
     "variation_seed": 7,
     "arguments": options({"eta": 0.5}),
     "scheduler": KARRAS,
