@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from promptlab.engine.loading.low_rank import Unreadable, kind_of
+from promptlab.engine.loading.low_rank import Unreadable, has_odd_names, kind_of
 from promptlab.engine.loading.low_rank_check import check_low_rank, layers_without_weights
 from promptlab.engine.loading.low_rank_layers import add_low_rank
 from promptlab.engine.machine.torch_setup import IGNORED, quietly, warned
@@ -81,7 +81,15 @@ def _check_file(file: AdapterFile, config: Configuration, source: ModelSource, p
             LORA.field, file.name, problem="holds no LoRA", allowed="low-rank weights: lora_A and lora_B",
             hint=ref_value(LORA.field, "FILE.safetensors"),
         )  # fmt: skip
-    _check_fits(file, config, source, pipeline)
+    try:
+        _check_fits(file, config, source, pipeline)
+    except InputError as error:
+        if not has_odd_names(file.header, unet="unet" in config.parts):
+            raise
+        try:
+            check_low_rank(file.header, "LoRA", config, source, pipeline)
+        except Unreadable:
+            raise error from None
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Reads LoRAs that diffusers does not: LyCORIS' LoHa and LoKr, DoRA of kohya's scripts.
+"""Reads LoRAs that diffusers does not: LyCORIS' LoHa and LoKr, kohya's DoRA, plain ones of odd names.
 
 peft has a layer for each kind; which of the model's layers a file's names mean is found out here. Names are the model's
 own, written with ``_`` for ``.``, those of Stability's UNet (which diffusers renames), or those of another program that
@@ -17,14 +17,24 @@ from math import prod
 from types import SimpleNamespace
 from typing import Any, Final, Literal
 
-__all__ = ["Kind", "LayerShape", "Unreadable", "kind_of", "layers_of", "shape_of", "tensors_by_module"]
+__all__ = [
+    "Kind",
+    "LayerShape",
+    "Unreadable",
+    "has_odd_names",
+    "kind_of",
+    "layers_of",
+    "shape_of",
+    "tensors_by_module",
+]
 
-Kind = Literal["LoHa", "LoKr", "DoRA"]
+Kind = Literal["LoHa", "LoKr", "DoRA", "LoRA"]
 _MARKS: Final[Mapping[str, Kind]] = {".hada_w1_a": "LoHa", ".lokr_w": "LoKr", ".dora_scale": "DoRA"}
 _NAMES: Final[Mapping[Kind, tuple[str, ...]]] = {
     "LoHa": ("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2"),
     "LoKr": ("lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2"),
     "DoRA": ("lora_down.weight", "lora_up.weight", "dora_scale"),
+    "LoRA": ("lora_down.weight", "lora_up.weight"),
 }
 _SAME: Final = {"lora_A.weight": "lora_down.weight", "lora_B.weight": "lora_up.weight"}
 _PREFIXES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -70,6 +80,20 @@ def kind_of(names: Iterable[str]) -> Kind | None:
     return next((kind for mark, kind in _MARKS.items() if any(mark in name for name in listed)), None)
 
 
+def has_odd_names(names: Iterable[str], *, unet: bool) -> bool:
+    """Tell whether a plain LoRA may be under names that diffusers' conversions do not know.
+
+    They write ``_`` for ``.``. Of UNets diffusers knows all that kohya's scripts write; LyCORIS' it knows of none.
+
+    Args:
+        unet: whether the model's denoiser is one.
+    """
+    modules = [_split(name, (*_NAMES["LoRA"], "alpha")) for name in names]
+    if not modules or any(own is None or "." in module for module, own in modules):
+        return False
+    return not unet or all(module.startswith("lycoris_") for module, _ in modules)
+
+
 def tensors_by_module(kind: Kind, tensors: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return a file's tensors by the layer that they are of and their name in it, ``alpha`` among them.
 
@@ -95,6 +119,9 @@ def shape_of(kind: Kind, tensors: Mapping[str, tuple[int, ...]]) -> LayerShape:
     Raises:
         Unreadable: for a DoRA whose norms are those of inputs, which peft does not have.
     """
+    if kind == "LoRA":
+        up, down = tensors["lora_up.weight"], tensors["lora_down.weight"]
+        return LayerShape(outputs=up[0], numbers=up[0] * prod(down[1:]))
     if kind == "DoRA":
         up, down, norms = (tensors[name] for name in ("lora_up.weight", "lora_down.weight", "dora_scale"))
         if prod(norms) != up[0] or norms[0] == 1 != up[0]:

@@ -13,13 +13,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from promptlab.engine.loading.low_rank import Kind, kind_of, layers_of, shape_of, tensors_by_module
+from promptlab.engine.loading.low_rank import (
+    Kind,
+    has_odd_names,
+    kind_of,
+    layers_of,
+    shape_of,
+    tensors_by_module,
+)
+from promptlab.engine.machine.torch_setup import IGNORED, warned
 
 __all__ = ["add_low_rank", "read_tensors"]
 
 _DENOISERS: Final = ("unet", "transformer")
 _ENCODERS: Final = ("text_encoder", "text_encoder_2", "text_encoder_3")
-_FIRST: Final[Mapping[Kind, str]] = {"LoHa": "hada_w1_a", "LoKr": "lokr_w1", "DoRA": "lora_A.weight"}
+_FIRST: Final[Mapping[Kind, str]] = {
+    "LoHa": "hada_w1_a",
+    "LoKr": "lokr_w1",
+    "DoRA": "lora_A.weight",
+    "LoRA": "lora_A.weight",
+}
 
 
 def add_low_rank(pipeline: Any, path: Path, name: str) -> bool:
@@ -32,11 +45,13 @@ def add_low_rank(pipeline: Any, path: Path, name: str) -> bool:
         Unreadable: when it does not fit, which whoever resolved it has found out before.
     """
     tensors = read_tensors(path)
+    models = {each: getattr(pipeline, each) for each in (*_DENOISERS, *_ENCODERS) if getattr(pipeline, each, None)}
     kind = kind_of(tensors)
+    if kind is None and has_odd_names(tensors, unet="unet" in models) and not _reads(pipeline, tensors, models):
+        kind = "LoRA"
     if kind is None:
         return False
     modules = tensors_by_module(kind, tensors)
-    models = {each: getattr(pipeline, each) for each in (*_DENOISERS, *_ENCODERS) if getattr(pipeline, each, None)}
     denoiser = models[next(iter(models))]
     layers = layers_of(
         {
@@ -86,6 +101,20 @@ def read_tensors(path: Path) -> dict[str, Any]:
     return dict(torch.load(path, map_location="cpu", weights_only=True))
 
 
+def _reads(pipeline: Any, tensors: Mapping[str, Any], models: Mapping[str, Any]) -> bool:
+    """Tell whether diffusers finds the model's layers in a file, each of them one that there is."""
+    part, denoiser = next(iter(models.items()))
+    with warned() as said:
+        try:
+            state = _state(pipeline.lora_state_dict(dict(tensors)))
+        except Exception:  # noqa: BLE001 - whatever it is, it was not read
+            return False
+    layers = {name for name, _ in denoiser.named_modules()}
+    own = [key.removeprefix(f"{part}.").rpartition(".lora_")[0] for key in state if key.startswith(f"{part}.")]
+    encoded = any(key.startswith("text_encoder") for key in state)
+    return (bool(own) or encoded) and layers.issuperset(own) and not any(IGNORED.search(each) for each in said)
+
+
 def _state(found: Any) -> Mapping[str, Any]:
     state: Mapping[str, Any] = found[0] if isinstance(found, tuple) else found
     return state
@@ -99,6 +128,7 @@ def _add(model: Any, kind: Kind, name: str, layers: Mapping[str, Mapping[str, An
         "LoHa": lambda: peft.LoHaConfig(r=1, alpha=1, **plain),
         "LoKr": lambda: peft.LoKrConfig(r=1, alpha=1, **plain),
         "DoRA": lambda: peft.LoraConfig(r=1, lora_alpha=1, use_dora=True, **plain),
+        "LoRA": lambda: peft.LoraConfig(r=1, lora_alpha=1, **plain),
     }[kind]()
     named: dict[str, Any] = {f"{layer}.{_FIRST[kind]}": None for layer in layers}
     peft.inject_adapter_in_model(config, model, adapter_name=name, state_dict=named)
@@ -108,7 +138,9 @@ def _add(model: Any, kind: Kind, name: str, layers: Mapping[str, Mapping[str, An
         dtype = weight.dtype if weight.is_floating_point() else model.dtype
         cast = {key: value.to(device=weight.device, dtype=dtype) for key, value in tensors.items() if key != "alpha"}
         alpha = tensors.get("alpha")
-        (_fill_dora if kind == "DoRA" else _fill)(module, name, cast, None if alpha is None else float(alpha))
+        (_fill_halves if kind in ("DoRA", "LoRA") else _fill)(
+            module, name, cast, None if alpha is None else float(alpha)
+        )
     model._hf_peft_config_loaded = True  # noqa: SLF001 - what diffusers and transformers ask before they weigh adapters
 
 
@@ -128,14 +160,16 @@ def _fill(module: Any, name: str, tensors: Mapping[str, Any], alpha: float | Non
     module.scaling[name] = module.alpha[name] / rank
 
 
-def _fill_dora(module: Any, name: str, tensors: Mapping[str, Any], alpha: float | None) -> None:
+def _fill_halves(module: Any, name: str, tensors: Mapping[str, Any], alpha: float | None) -> None:
+    """Give a layer of DoRA or LoRA its tensors."""
     from torch.nn import Parameter
 
     down, up = tensors["lora_down.weight"], tensors["lora_up.weight"]
     module.lora_A[name].weight = Parameter(down, requires_grad=False)
     module.lora_B[name].weight = Parameter(up, requires_grad=False)
-    norms = module.lora_magnitude_vector[name]
-    norms.weight = Parameter(tensors["dora_scale"].reshape(norms.weight.shape), requires_grad=False)
+    if "dora_scale" in tensors:
+        norms = module.lora_magnitude_vector[name]
+        norms.weight = Parameter(tensors["dora_scale"].reshape(norms.weight.shape), requires_grad=False)
     rank = int(down.shape[0])
     module.r[name], module.lora_alpha[name] = rank, rank if alpha is None else alpha
     module.scaling[name] = module.lora_alpha[name] / rank

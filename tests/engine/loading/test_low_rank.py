@@ -4,6 +4,7 @@ The expected weights are computed here, from the papers' formulas, and put into 
 """
 
 import copy
+import warnings
 
 import pytest
 
@@ -14,6 +15,7 @@ from promptlab.specs import Lora
 from tests.engine.drawing import resolve
 from tests.engine.steered import write_lora
 from tests.engine.tiny import save_tiny
+from tests.families import transforming
 
 pytestmark = pytest.mark.slow
 
@@ -215,6 +217,49 @@ def test_low_rank_layers_of_flux_are_found_by_diffusers_conversion():
     fused = {"lora_unet_double_blocks_0_img_attn_qkv": LayerShape(outputs=96, numbers=96 * 32)}
     with pytest.raises(Unreadable, match="as one layer, which is several in this model"):
         layers_of(fused, layers, {}, FluxPipeline.lora_state_dict)
+
+
+@pytest.mark.parametrize("start", ["lycoris_", pytest.param("lora_transformer_", marks=pytest.mark.exhaustive)])
+def test_plain_lora_of_odd_names_is_put_on_by_the_models_own(tmp_path, start):
+    """LyCORIS' and OneTrainer's names on a family of which diffusers converts none: Sana."""
+    import torch
+    from safetensors.torch import save_file
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about configurations that are tiny on purpose
+        pipeline = transforming.sana()
+    layer = "transformer_blocks.0.attn1.to_q"
+    module = pipeline.transformer.get_submodule(layer)
+    down, up = torch.randn(2, module.weight.shape[1]), torch.randn(module.weight.shape[0], 2)
+    name = start + layer.replace(".", "_")
+    halves = {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up, f"{name}.alpha": torch.tensor(1.0)}
+    save_file(halves, tmp_path / "it.safetensors")
+    given = torch.randn(3, module.weight.shape[1])
+    plain, adapters = module(given), LoraAdapters()
+    adapters.apply(pipeline, (Lora(name="it", identity="sha256:1"),), {"it": tmp_path / "it.safetensors"})
+    with torch.no_grad():
+        torch.testing.assert_close(
+            pipeline.transformer.get_submodule(layer)(given), plain + 0.5 * given @ down.T @ up.T
+        )
+    adapters.apply(pipeline, (), {})
+    assert pipeline.transformer.get_submodule(layer) is module
+
+
+def test_plain_lora_of_odd_names_is_accepted_where_it_fits(engine, make_spec, folder, tmp_path):
+    """LyCORIS' names on Stable Diffusion; what fits neither way is refused as before."""
+    import torch
+    from safetensors.torch import save_file
+
+    def resolved(layer, width=8):
+        name = f"lycoris_{layer.replace('.', '_')}"
+        halves = {f"{name}.lora_down.weight": torch.zeros(2, width), f"{name}.lora_up.weight": torch.zeros(8, 2)}
+        save_file(halves, tmp_path / "it.safetensors")
+        return resolve(engine, make_spec(model=str(folder), loras=(Lora(name=str(tmp_path / "it.safetensors")),)))
+
+    assert resolved(LINEAR).spec.pipeline.loras[0].identity
+    for layer, width in ((LINEAR, 16), ("nowhere", 8)):
+        with pytest.raises(InputError, match=r"has no layer of a unet|cannot be read as one for it"):
+            resolved(layer, width)
 
 
 def test_low_rank_kind_is_told_by_names():
