@@ -6,6 +6,7 @@ What is typed holds for one command and is remembered nowhere. It lies in click'
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -30,6 +31,10 @@ WORKERS: Final = "PROMPTLAB_WORKERS"
 CLUSTER: Final = "PROMPTLAB_CLUSTER"
 SHIP_MODEL: Final = "PROMPTLAB_SHIP_MODEL"
 _AUTO: Final = "auto"
+_HERE: Final = frozenset({_AUTO, "local"})
+"""Addresses by which Ray is looked for, or started, on this machine."""
+
+_RAY_ADDRESS: Final = "RAY_ADDRESS"
 _MOST: Final = 100_000
 
 Command = Callable[..., Any]
@@ -105,15 +110,25 @@ def cluster_option(help_text: str) -> Callable[[Command], Command]:
 def take_workers(workers: str | None, cluster: str | None, *, file: str | None) -> None:
     """Take what an experiment file says, where nothing was typed.
 
+    Who runs a cluster can run programs on a machine that uses it, for Ray speaks pickle; and a file may be anybody's.
+
+    Invariant: an address of another machine is taken from who types the command, or the environment, alone.
+
     Args:
         file: what errors call it.
 
     Raises:
-        InputError: when ``workers`` is no number.
+        InputError: when ``workers`` is no number, or ``cluster`` an address that only the file names.
     """
     context = click.get_current_context(silent=True)
     if context is None or typed_workers() is not None:
         return
+    if cluster is not None and cluster not in _HERE and cluster != os.environ.get(_RAY_ADDRESS):
+        raise InputError(
+            f"{file}: cluster", cluster,
+            problem="was not typed by you, and who runs a Ray cluster can run programs on this machine",
+            hint=f"{ref_value('cluster', cluster)} (where you trust it), or {ref_value('workers', _AUTO)}",
+        )  # fmt: skip
     if workers is not None:
         context.meta[WORKERS] = _read(workers, what=f"{file}: workers")
     if cluster is not None:

@@ -28,6 +28,10 @@ __all__ = ["RayConnection", "connect"]
 
 ADDRESS: Final = "RAY_ADDRESS"
 _AUTO: Final = "auto"
+_LOCAL: Final = "local"
+_OURS_BEGIN: Final = "promptlab-"
+"""Begins a token that is ours: :mod:`promptlab.serving.environment_key` knows it by that, from a user's own."""
+
 _STORE: Final = 512 * 2**20
 """Bytes of the store that pictures pass through: a few hundred of 512²; weights that are shipped pass in pieces."""
 
@@ -70,7 +74,7 @@ def connect(cluster: str | None, *, workers: int | None) -> RayConnection:
     A program that has connected Ray itself keeps its connection, and it is used.
 
     Args:
-        cluster: ``HOST:PORT``, or ``auto`` for the one that runs on this machine.
+        cluster: ``HOST:PORT``, ``auto`` for the one that runs on this machine, or ``local`` for one of our own.
         workers: cores that one is started with; all that may be used by default.
 
     Raises:
@@ -78,6 +82,8 @@ def connect(cluster: str | None, *, workers: int | None) -> RayConnection:
         EngineError: when none can be started.
     """
     address = cluster or os.environ.get(ADDRESS) or None
+    if address == _LOCAL:
+        address = None
     if address is not None and address.startswith("ray://"):
         raise InputError(
             "cluster", address, problem="is Ray Client's, which streams no pictures",
@@ -102,7 +108,7 @@ def _imported_ray(*, local: bool) -> Any:
         os.environ.setdefault("RAY_worker_niceness", "0")  # 15 by default: beside anything else they would stand still
         if "RAY_AUTH_MODE" not in os.environ:
             os.environ["RAY_AUTH_MODE"] = "token"
-            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+            os.environ.setdefault("RAY_AUTH_TOKEN", f"{_OURS_BEGIN}{secrets.token_hex(32)}")
     try:
         import ray
     except ImportError as error:
@@ -134,7 +140,7 @@ def _joined(ray: Any, address: str) -> RayConnection:
 def _check_reachable(address: str) -> None:
     """Ask in a moment what Ray asks for minutes."""
     host, _, port = address.rpartition(":")
-    if address in (_AUTO, "local") or not port.isdigit():
+    if address == _AUTO or not port.isdigit():
         return
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_REACHED).close()
@@ -161,7 +167,7 @@ def _started(ray: Any, cores: int) -> RayConnection:
         try:
             with _signals_kept():
                 ray.init(
-                    address="local", num_cpus=cores, include_dashboard=False, _node_ip_address="127.0.0.1",
+                    address=_LOCAL, num_cpus=cores, include_dashboard=False, _node_ip_address="127.0.0.1",
                     _temp_dir=folder, object_store_memory=_store(), namespace="promptlab", log_to_driver=False,
                     logging_level=logging.CRITICAL, configure_logging=False,
                 )  # fmt: skip

@@ -24,7 +24,7 @@ __all__ = ["code_stamp", "environment_key"]
 _PREFIXES: Final = (
     "ACCELERATE_", "ATEN_", "AWS_", "AZURE_", "BLIS_", "CUBLAS_", "CUDA_", "CUDNN_", "DIFFUSERS_", "DNNL_", "GOMP_",
     "GOOGLE_", "HF_", "HSA_", "HIP_", "HUGGING", "KMP_", "MIOPEN_", "MKL_", "MLFLOW_", "NCCL_", "NVIDIA_", "OMP_",
-    "ONEDNN_", "OPENBLAS_", "PG", "PYTHON", "PYTORCH_", "ROCR_", "SAFETENSORS_", "TOKENIZERS_", "TORCH",
+    "ONEDNN_", "OPENBLAS_", "PG", "PYTHON", "PYTORCH_", "RAY_AUTH_", "ROCR_", "SAFETENSORS_", "TOKENIZERS_", "TORCH",
     "TRANSFORMERS_", "TRITON_", "XDG_CACHE_", "XDG_DATA_",
 )  # fmt: skip
 """Variables of the libraries that compute, look for weights, and keep records."""
@@ -54,6 +54,9 @@ _OURS: Final = frozenset(
 """Lists likewise what a server has whoever starts it, see :func:`promptlab.engine.machine.torch_setup.prepare`: another
 value is another server's."""
 
+_OWN_RAY: Final = "promptlab-"
+"""Begins the token of a Ray that was started for one process: it is made anew each time, and tells no server apart."""
+
 _LIBRARIES: Final = ("torch", "click")
 """Of which the folder is looked at: installing anything beside them changes its time."""
 
@@ -65,7 +68,11 @@ def environment_key(environ: Mapping[str, str] | None = None) -> str:
         environ: the variables; those of this process by default.
     """
     environ = os.environ if environ is None else environ
-    told = sorted(f"{name}={value}" for name, value in environ.items() if _decides(name, value))
+    own_ray = environ.get("RAY_AUTH_TOKEN", "").startswith(_OWN_RAY)
+    told = sorted(
+        f"{name}={value}" for name, value in environ.items()
+        if _decides(name, value) and not (own_ray and name.startswith("RAY_AUTH_"))
+    )  # fmt: skip
     facts = [__version__, sys.executable, sys.version, code_stamp(), f"{_umask():o}", *_groups(), *_cores(), *told]
     return hashlib.sha256("\0".join(facts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 

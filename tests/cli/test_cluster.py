@@ -67,8 +67,21 @@ def test_workers_of_the_environment_are_as_typed(monkeypatch):
 def test_workers_of_a_file_count_where_none_are_typed():
     """Options override the file."""
     assert asked(file=("2", None))[0] == AskedWorkers(workers=2)
-    assert asked(file=("auto", "head:6379"))[0] == AskedWorkers(cluster="head:6379")
+    assert asked(file=("auto", "auto"))[0] == AskedWorkers(cluster="auto")
     assert asked("--workers", "3", file=("2", "head:6379"))[0] == AskedWorkers(workers=3)
+
+
+def test_cluster_that_only_a_file_names_is_refused(monkeypatch):
+    """Ray speaks pickle, and a file may be a stranger's: the address is to be typed, or that of RAY_ADDRESS."""
+    refusal = r"fox\.yaml: cluster '?head:6379'? .* run programs on this machine; type: --cluster head:6379"
+    with spelled_by(spell), pytest.raises(InputError, match=refusal):
+        asked(file=("auto", "head:6379"))
+    monkeypatch.setenv("RAY_ADDRESS", "other:6379")
+    with pytest.raises(InputError, match="was not typed by you"):
+        asked(file=(None, "head:6379"))
+    assert asked("--cluster", "head:6379", file=(None, "head:6379"))[0] == AskedWorkers(cluster="head:6379")
+    monkeypatch.setenv("RAY_ADDRESS", "head:6379")
+    assert asked(file=("2", "head:6379"))[0] == AskedWorkers(workers=2, cluster="head:6379")
 
 
 @pytest.mark.parametrize("typed", ["0", "-1", "many", "2.5"])
@@ -86,6 +99,10 @@ def test_workers_have_a_server_of_their_own():
     plain, two, auto = {}, AskedWorkers(workers=2).variables, AskedWorkers().variables
     assert len({environment_key(dict(each)) for each in (plain, two, auto)}) == 3
     assert environment_key(dict(AskedWorkers(workers=2).variables)) == environment_key(dict(two))
+    assert environment_key({**two, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "mine"}) != environment_key(dict(two))
+    assert environment_key({**two, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "promptlab-1"}) == environment_key(
+        dict(two)
+    )
 
 
 def test_workers_text_names_few_and_counts_many():

@@ -182,7 +182,11 @@ class ExperimentFields(BaseModel):
         PlainValidator(_one),
         WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"const": "auto"}]}),
     ] = Key(None, description="Make it on so many GPUs or, without any, cores, a process each; auto for all there are.")
-    cluster: One = Key(None, description="Make it on the Ray cluster at this address: HOST:PORT, or auto.")
+    cluster: One = Key(
+        None,
+        description="Make it on a Ray cluster: auto for this machine's, or the HOST:PORT that RAY_ADDRESS names, too; "
+        "any other is refused unless it is typed.",
+    )
     prompts: Annotated[list[Prompt], WithJsonSchema(_PROMPTS)] = Key([], description=SETTINGS["prompts"].help)
     template: One = Key(None, description="In place of prompts: one template.")
     lists: Annotated[
