@@ -22,16 +22,19 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.machine import write_result
-from promptlab.cluster.dealer import Dealer, WorkItem
+from promptlab.cluster.dealer import Dealer
+from promptlab.cluster.work_items import WorkItem
 
 GPUS = (1, 8, 64, 512)
 IMAGES = (10_000, 1_000_000)
 ROWS = 4
 FOUND = """\
 Eight GPUs are used nearly whole. Where the driver sets the pace, more bring nothing: then several commands share
-the cluster, each a driver of its own with a part of the seeds and its records in PostgreSQL; the next step would be
-PNGs that workers encode, which is two thirds of what a picture costs the driver. Where neither is busy, as with 512
-GPUs and twenty pictures for each, it is the loading of weights that takes the time."""
+the cluster, each a driver of its own with a part of the seeds and its records in PostgreSQL, where writers take turns
+but rows are a small part of a picture (benchmarks/results/cluster.md has the rows a second of both databases). What
+saturates is the encoding of PNGs, three fifths of what a picture costs the driver: the next step would be to let
+workers do it. Where neither is busy, as with 512 GPUs and twenty pictures for each, it is the loading of weights that
+takes the time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

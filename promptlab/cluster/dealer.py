@@ -10,6 +10,8 @@
   taken back when the batch under way is done, and dealt anew.
 - **Who was lost gives back what it had**. What it had begun is dealt one by one from then on, so that an image by which
   workers die takes no others along; after :data:`LOSSES` it is given up.
+- **What failed on one is tried on another**, once. Until it is known whose fault it was, a worker on which
+  :data:`DOUBTS` images failed in a row makes nothing but what failed on others.
 
 Invariant: an image is dealt to one worker at a time, and never again once it is settled.
 """
@@ -18,12 +20,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from promptlab.plan import ImageRequest
+from promptlab.cluster.work_items import WorkItem
 
-__all__ = ["LONGEST", "LOSSES", "Dealer", "WorkItem", "work_items"]
+__all__ = ["DOUBTS", "LONGEST", "LOSSES", "Dealer"]
 
 LONGEST: Final = 32
 """Batches of a share, at most: what is lost with a worker, and how late another worker's pipeline is known."""
@@ -32,58 +34,8 @@ LOSSES: Final = 3
 """Workers that may be lost with an image under way before it is given up."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkItem:
-    """Says of an image what counts for who makes it.
-
-    Args:
-        id: of its request.
-        batch_key: equal for images that may share a forward.
-        pipeline_key: equal for images that are made by one loaded pipeline.
-        rows: images of a batch, 1 or more.
-        cost: what it takes, in any unit: steps times pixels.
-    """
-
-    id: str
-    batch_key: str
-    pipeline_key: Hashable
-    rows: int
-    cost: float
-
-
-def work_items(requests: Iterable[ImageRequest]) -> list[WorkItem]:
-    """Return what counts of each request."""
-    pipelines: dict[str, Hashable] = {}
-    items = []
-    for request in requests:
-        key = request.batch_key
-        if key not in pipelines:
-            pipelines[key] = _pipeline_key(request)
-        items.append(
-            WorkItem(
-                id=request.id, batch_key=key, pipeline_key=pipelines[key], rows=request.batch_size, cost=_cost(request)
-            )
-        )
-    return items
-
-
-def _pipeline_key(request: ImageRequest) -> Hashable:
-    """Return what decides which pipeline is loaded; see :mod:`promptlab.engine.loading.pipeline_cache`."""
-    asked = request.pipeline
-    weights = request.model_identity, request.vae_identity, asked.variant, asked.dtype
-    return *weights, asked.loras, asked.embeddings, request.device, request.machine
-
-
-def _cost(request: ImageRequest) -> float:
-    """Estimate what an image takes: evaluations of the denoiser, two with guidance, times its pixels."""
-    call = request.call
-    if request.steps is not None:
-        guided, plain = request.steps
-        evaluations = 2 * guided + plain
-    else:
-        guided = 2 if call.guidance_scale is None or call.guidance_scale > 1 else 1
-        evaluations = guided * (call.num_inference_steps or 1)
-    return float(max(1, evaluations) * (call.height or 512) * (call.width or 512))
+DOUBTS: Final = 2
+"""Images that fail on a worker one after the other before it is waited for what others make of them."""
 
 
 @dataclass(slots=True, eq=False)
@@ -95,6 +47,7 @@ class _Group:
     waiting: deque[WorkItem] = field(default_factory=deque)
     cost: float = 0.0
     refused_by: set[str] = field(default_factory=set)
+    is_second_try: bool = False
 
     def put_back(self, items: Iterable[WorkItem]) -> None:
         for item in sorted(items, key=lambda item: item.cost):
@@ -122,6 +75,7 @@ class _Worker:
     pipeline_key: Hashable = None
     dealt_to: bool = False
     giving_back: bool = False
+    doubts: int = 0
 
 
 class Dealer:
@@ -244,6 +198,41 @@ class Dealer:
             self._groups[item.batch_key].refused_by.add(worker)
         self._put_back(items)
 
+    def try_elsewhere(self, worker: str, item_id: str) -> bool:
+        """Take note that an image failed on ``worker``, and have others try it.
+
+        Those that failed on one worker are dealt together again: batches stay whole.
+
+        Returns:
+            Whether it was ``worker``'s to make.
+        """
+        me = self._workers[worker]
+        item = me.share.pop(item_id, None)
+        if item is None:
+            return False
+        me.begun.discard(item_id)
+        me.doubts += 1
+        key, first = f"{item.batch_key} but not on {worker}", self._groups[item.batch_key]
+        again = self._groups.setdefault(key, _Group(first.pipeline_key, first.rows, is_second_try=True))
+        again.refused_by |= first.refused_by | {worker}
+        again.put_back([replace(item, batch_key=key)])
+        return True
+
+    def trust(self, worker: str) -> None:
+        """Take note that ``worker`` makes images, or that what failed on it is no fault of its own."""
+        if worker in self._workers:
+            self._workers[worker].doubts = 0
+
+    def leave(self, worker: str) -> tuple[str, ...]:
+        """Take note that ``worker`` is given nothing any more; return the images that are given up by that.
+
+        What it had waits again. What it had begun may be what was wrong with it: that counts as in :meth:`lose`.
+        """
+        if self._workers[worker].begun:
+            return self.lose(worker)
+        self._put_back(self._workers.pop(worker).share.values())
+        return ()
+
     def give_up(self) -> tuple[str, ...]:
         """Return the images that every worker has refused, and settle them; none where there is no worker."""
         given_up: list[str] = []
@@ -287,6 +276,9 @@ class Dealer:
         if not self._open:
             return []
         fit = {key: group for key, group in self._groups.items() if group.waiting and worker not in group.refused_by}
+        second = {key: group for key, group in fit.items() if group.is_second_try}
+        if second or (me.doubts >= DOUBTS and len(self._workers) > 1):
+            fit = second
         if not fit:
             return []
         left = sum(group.cost for group in fit.values())

@@ -9,13 +9,13 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from promptlab.cluster.pool import WorkerPool
 from promptlab.cluster.ray_generation import RayGeneration
 from promptlab.cluster.shipping import fingerprint, local_sources, names_of, read_source, with_places
 from promptlab.engine import NO_PERMISSIONS, ClipEmbeddings, Engine, Permissions, create_engine
-from promptlab.errors import InputError, ref
+from promptlab.errors import EngineError, InputError, ref
 from promptlab.plan import ImageRequest, ResolvedSpec, TruncatedPrompt
 from promptlab.specs import PipelineSpec, RunSpec
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["RayEngine"]
+
+_ASKED: Final = 3
+"""Workers that are asked to resolve before it is the specs that are at fault."""
 
 
 class RayEngine:
@@ -75,8 +78,8 @@ class RayEngine:
         if self._ship_models and not pool.is_own:
             self._ship(pool, there.values())
         typed, specs = specs, [with_places(spec, self._places) for spec in specs]
-        first, *others = pool.one_of_each_machine()
-        resolved = self._resolved_at(pool, first, specs, permissions)
+        first, resolved = self._resolved(pool, specs, permissions)
+        others = [worker for worker in pool.one_of_each_machine(first) if worker != first]
         if others:
             of_pipeline: dict[PipelineSpec, int] = {}
             for place, spec in enumerate(specs):
@@ -167,6 +170,25 @@ class RayEngine:
         self._opened.open()
         return self._opened
 
+    def _resolved(
+        self, pool: WorkerPool, specs: Sequence[RunSpec], permissions: Permissions
+    ) -> tuple[str, tuple[ResolvedSpec, ...]]:
+        """Resolve on the first worker that can, and return which that was: one may be broken, or lost.
+
+        Raises:
+            InputError: see :meth:`resolve`.
+            EngineError: when none of a few can.
+        """
+        firsts = pool.one_of_each_machine()
+        workers = [*firsts, *(worker for worker in pool.ready if worker not in firsts)][:_ASKED]
+        for worker in workers:
+            try:
+                return worker, self._resolved_at(pool, worker, specs, permissions)
+            except EngineError:
+                if worker == workers[-1]:
+                    raise
+        raise EngineError("no worker is ready")
+
     def _resolved_at(
         self, pool: WorkerPool, worker: str, specs: Sequence[RunSpec], permissions: Permissions
     ) -> tuple[ResolvedSpec, ...]:
@@ -208,6 +230,8 @@ class RayEngine:
             found = answer()
         except InputError as error:
             raise self._lacking(host, error) from error
+        except EngineError:  # a worker that is broken is taken out once it is given something
+            return
         for here, there in zip(wanted, found, strict=True):
             for (field, name, one), (_, _, other) in zip(_identities(here), _identities(there), strict=True):
                 if one != other:

@@ -1,7 +1,8 @@
 """Makes one generation of what many workers yield: each request ends once, batches have one count.
 
 What a worker cannot make for want of memory or weights, another may: only when every worker has refused images, they
-are what the engine's protocol calls them, out of memory or failed. An image that failed once it was begun has failed.
+are what the engine's protocol calls them, out of memory or failed. An image that failed once it was begun is tried once
+on another worker; one that has broken, or whose engine raised an error, is taken out, and the others go on.
 
 Invariant: what a lost worker had yielded counts, and what it had not is made by others, once.
 """
@@ -14,9 +15,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from promptlab.cluster.dealer import LOSSES, Dealer, work_items
+from promptlab.cluster.dealer import LOSSES, Dealer
 from promptlab.cluster.messages import Message, ShareEnded, ShareEvents, ShareFailed, WorkerGone, WorkerReady
 from promptlab.cluster.pool import WorkerPool
+from promptlab.cluster.work_items import work_items
+from promptlab.cluster.worker_faults import Failure, WorkerFaults
 from promptlab.cluster.worker_states import WorkerStates
 from promptlab.engine import (
     DevicesDiffer,
@@ -39,7 +42,7 @@ from promptlab.records import Environment
 __all__ = ["RayGeneration"]
 
 _PATIENCE: Final = 60.0
-"""Seconds without any worker before the generation ends."""
+"""Seconds without any worker before the generation ends; and for which one that is being started is waited for."""
 
 _LOOKED: Final = 0.5
 """Seconds after which it is looked whether any worker is left."""
@@ -67,6 +70,8 @@ class RayGeneration:
         self._cancelled = self._stopped = False
         self._started: set[str] = set()
         self._said_out: set[str] = set()
+        self._faults = WorkerFaults()
+        self._taken_out: dict[str, str] = {}
         self._batches: dict[tuple[str, int, int], int] = {}
         self._shares: dict[str, int] = {}
         self._refusals: dict[str, _Refusal] = {}
@@ -74,7 +79,7 @@ class RayGeneration:
         self._loaded = 0.0
         self._total = sum(-(-count // rows) for rows, count in self._counts())
         self._states = WorkerStates()
-        self._seen_worker = time.monotonic()
+        self._seen_worker = self._awaited = time.monotonic()
 
     def __iter__(self) -> Iterator[EngineEvent]:
         """Yield what happens at all workers.
@@ -96,14 +101,15 @@ class RayGeneration:
             for worker in self._pool.ready:
                 self._join(worker)
             self._deal()
+            if self._requests:
+                yield self._states.report(self._pool.ready)
             while self._dealer.unsettled:
                 if self._cancelled and not self._stopped:
                     self._stop()
                 if self._stopped and not self._dealer.under_way:
                     return
                 message = self._pool.receive(_LOOKED)
-                if message is not None:
-                    yield from self._handle(message)
+                yield from self._given_up() if message is None else self._handle(message)
                 self._check_workers()
                 yield from self._states.due(self._pool.ready)
         finally:
@@ -112,6 +118,8 @@ class RayGeneration:
     def _handle(self, message: Message) -> Iterator[EngineEvent]:
         worker = message.worker
         match message:
+            case ShareEvents() | ShareEnded() | ShareFailed() if not self._dealer.knows(worker):
+                return  # it was taken out meanwhile
             case ShareEvents(events=events):
                 for event in events:
                     yield from self._hear(worker, event)
@@ -127,7 +135,9 @@ class RayGeneration:
                 self._join(worker)  # where it is back by now
                 yield from self._given_up()
             case ShareFailed(error=error):
-                raise EngineError(error.message)
+                if self._pool.size == 1:
+                    raise EngineError(error.message)
+                yield from self._take_out(worker, error.message)
         self._deal()
 
     def _hear(self, worker: str, event: EngineEvent) -> Iterator[EngineEvent]:
@@ -142,13 +152,14 @@ class RayGeneration:
             case ImageDone(request_id=one):
                 if self._dealer.settle(worker, one):
                     self._pool.made_something(worker)
+                    self._dealer.trust(worker)
                     yield from self._differing(event.environment)
                     yield dataclasses.replace(event, batch=self._batch(worker, event.batch))
+                    yield from self._blame(self._faults.made(one, worker))
             case ImageFailed(request_id=one, reason=reason) if not self._dealer.has_begun(worker, one):
                 yield from self._refused(worker, [one], _Refusal(reason=self._at(worker, reason)))
-            case ImageFailed(request_id=one):
-                if self._dealer.settle(worker, one):
-                    yield event
+            case ImageFailed():
+                yield from self._failed(worker, event)
             case ForwardOutOfMemory(request_ids=ids, rows=rows):
                 reason = self._at(worker, f"has no memory for {rows} images in one forward")
                 yield from self._refused(worker, ids, _Refusal(reason=reason, rows=rows))
@@ -163,6 +174,41 @@ class RayGeneration:
             case _:
                 yield event
 
+    def _failed(self, worker: str, event: ImageFailed) -> Iterator[EngineEvent]:
+        """Hand what failed on this worker to another, once."""
+        one = event.request_id
+        if not event.of_request and not self._faults.has_failed(one) and self._has_others(worker):
+            if self._dealer.try_elsewhere(worker, one):
+                self._faults.note(one, Failure(worker=worker, reason=event.reason))
+        elif self._dealer.settle(worker, one):
+            self._acquit(one)
+            yield event
+
+    def _acquit(self, image: str) -> Failure | None:
+        """Clear the worker that an image failed on: it fails elsewhere, too, or nobody else can try it."""
+        failure = self._faults.take(image)
+        if failure is not None:
+            self._dealer.trust(failure.worker)
+        return failure
+
+    def _blame(self, failure: Failure | None) -> Iterator[EngineEvent]:
+        if failure is not None and self._dealer.knows(failure.worker):
+            yield from self._take_out(failure.worker, f"pictures failed that another worker made: {failure.reason}")
+
+    def _take_out(self, worker: str, reason: str) -> Iterator[EngineEvent]:
+        """Give a worker nothing more in this generation; its process is started anew for the next."""
+        self._taken_out[worker] = f"{reason} (on {self._pool.host(worker)})"
+        self._states.forget(worker)
+        yield from self._left_out(worker, self._taken_out[worker])
+        yield from self._died_with(self._dealer.leave(worker), reason)
+        self._pool.restart(worker)
+        yield from self._given_up()
+        self._deal()
+
+    def _has_others(self, worker: str) -> bool:
+        """Say whether any worker but this one takes part, or may still."""
+        return self._pool.size > len({worker, *self._taken_out, *dict(self._pool.refused)})
+
     def _refused(self, worker: str, ids: Sequence[str], refusal: _Refusal) -> Iterator[EngineEvent]:
         key = self._requests[ids[0]].batch_key
         known = self._refusals.get(key)
@@ -172,9 +218,14 @@ class RayGeneration:
             yield WorkerRefused(worker=worker, reason=refusal.reason)
 
     def _given_up(self) -> Iterator[EngineEvent]:
-        """Yield how images ended that no worker can make."""
+        """Yield how images ended that no worker can make, of those that are there or may come soon."""
+        if self._awaits_workers():
+            return
         kinds: dict[str, list[str]] = {}
         for one in self._dealer.give_up():
+            if (failure := self._acquit(one)) is not None:
+                yield ImageFailed(request_id=one, reason=failure.reason)
+                continue
             kinds.setdefault(self._requests[one].batch_key, []).append(one)
         for key, ids in kinds.items():
             refusal = self._refusals[key]
@@ -183,9 +234,15 @@ class RayGeneration:
             else:
                 yield from (ImageFailed(request_id=one, reason=refusal.reason) for one in ids)
 
+    def _awaits_workers(self) -> bool:
+        """Say whether a worker that is started, or started anew, may still be able to make what others cannot."""
+        settled = {*self._dealer.idle(), *self._dealer.busy(), *dict(self._pool.refused), *self._taken_out}
+        return len(settled) < self._pool.size and time.monotonic() - self._awaited < _PATIENCE
+
     def _lose(self, gone: WorkerGone) -> Iterator[EngineEvent]:
         worker = gone.worker
         self._states.forget(worker)
+        self._awaited = time.monotonic()
         if gone.for_good:
             yield from self._left_out(worker, gone.reason)
         if not self._dealer.knows(worker):
@@ -193,8 +250,12 @@ class RayGeneration:
         before = self._dealer.under_way
         given_up = self._dealer.lose(worker)
         yield WorkerLost(worker=worker, reason=gone.reason, images=before - self._dealer.under_way)
-        for one in given_up:
-            yield ImageFailed(request_id=one, reason=f"{LOSSES} workers were lost while they made it: {gone.reason}")
+        yield from self._died_with(given_up, gone.reason)
+
+    def _died_with(self, images: Sequence[str], reason: str) -> Iterator[EngineEvent]:
+        for one in images:
+            self._faults.take(one)
+            yield ImageFailed(request_id=one, reason=f"{LOSSES} workers were lost while they made it: {reason}")
 
     def _left_out(self, worker: str, reason: str) -> Iterator[EngineEvent]:
         """Say once that a worker takes no part: the pool knows it, and may tell it, too."""
@@ -203,7 +264,7 @@ class RayGeneration:
             yield WorkerRefused(worker=worker, reason=reason)
 
     def _join(self, worker: str) -> None:
-        if worker in self._pool.ready:
+        if worker in self._pool.ready and worker not in self._taken_out:
             if not self._dealer.knows(worker):
                 self._dealer.join(worker)
                 self._states.idle(worker)
@@ -231,10 +292,11 @@ class RayGeneration:
         Raises:
             EngineError: when none has.
         """
-        if self._pool.ready:
+        gone = {**self._pool.refused, **self._taken_out}
+        if self._pool.ready.keys() - self._taken_out.keys():
             self._seen_worker = time.monotonic()
-        elif time.monotonic() - self._seen_worker > _PATIENCE or len(self._pool.refused) == self._pool.size:
-            why = "; ".join(f"worker {name} {reason}" for name, reason in dict(self._pool.refused).items())
+        elif time.monotonic() - self._seen_worker > _PATIENCE or len(gone) == self._pool.size:
+            why = "; ".join(f"worker {name} {reason}" for name, reason in gone.items())
             raise EngineError(f"no worker is left{f': {why}' if why else ''}; what was made stays")
 
     def _batch(self, worker: str, batch: int) -> int:

@@ -1,8 +1,9 @@
 """Sends folders and files of weights to machines that lack them, through Ray's store, by hash.
 
 Sent are the files of a local folder, or a single file, in pieces, each once to a machine; there they lie in
-PromptLab's cache under the hash of all of them, and are found there the next time. A spec keeps the name that was
-typed: on the machine the name is exchanged for the place, and back in what comes from there.
+PromptLab's cache under the hash of all of them, and are found there the next time; see
+:mod:`promptlab.cluster.shipped_cache`. A spec keeps the name that was typed: on the machine the name is exchanged for
+the place, and back in what comes from there.
 
 Invariant: what a worker loads under a shipped name has the bytes that the name has here; the identity of the weights,
 which the engine computes there, is held against the request's as ever.
@@ -11,15 +12,11 @@ which the engine computes there, is held against the request's as ever.
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from promptlab.engine.sources.hash_memory import cache_folder
 from promptlab.errors import EngineError
 from promptlab.models import bundled
 from promptlab.plan import ImageRequest
@@ -32,7 +29,6 @@ __all__ = [
     "local_sources",
     "names_of",
     "read_source",
-    "unpacked",
     "with_places",
 ]
 
@@ -49,11 +45,13 @@ class ShippedFile:
     Args:
         path: within the folder, with ``/``; the file's own name where it is shipped alone.
         sha256: of its bytes.
+        size: in bytes.
         pieces: references into Ray's store, in order.
     """
 
     path: str
     sha256: str
+    size: int
     pieces: tuple[Any, ...]
 
 
@@ -71,6 +69,11 @@ class ShippedSource:
     is_file: bool
     key: str
     files: tuple[ShippedFile, ...]
+
+    @property
+    def size(self) -> int:
+        """Return the bytes of all its files."""
+        return sum(file.size for file in self.files)
 
 
 def local_sources(specs: Iterable[RunSpec]) -> dict[str, str]:
@@ -112,13 +115,14 @@ def read_source(name: str) -> ShippedSource:
     files = []
     try:
         for path in _files(place):
-            digest, pieces = hashlib.sha256(), []
+            digest, size, pieces = hashlib.sha256(), 0, []
             with path.open("rb") as file:
                 while piece := file.read(PIECE):
                     digest.update(piece)
+                    size += len(piece)
                     pieces.append(ray.put(piece))
             within = path.name if place.is_file() else path.relative_to(place).as_posix()
-            files.append(ShippedFile(path=within, sha256=digest.hexdigest(), pieces=tuple(pieces)))
+            files.append(ShippedFile(path=within, sha256=digest.hexdigest(), size=size, pieces=tuple(pieces)))
     except OSError as error:
         raise _unshippable(name, error) from error
     key = hashlib.sha256("\0".join(f"{file.path} {file.sha256}" for file in files).encode()).hexdigest()
@@ -131,30 +135,6 @@ def _files(place: Path) -> list[Path]:
 
 def _unshippable(name: str, error: OSError) -> EngineError:
     return EngineError(f"{name} cannot be shipped: {error.strerror or error}")
-
-
-def unpacked(source: ShippedSource) -> str:
-    """Return where a source lies on this machine; it is written there where it does not.
-
-    Raises:
-        EngineError: when what came has other bytes than what was sent.
-    """
-    home = cache_folder() / "shipped"
-    folder = home / source.key
-    if not folder.is_dir():
-        home.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(dir=home, prefix="."))
-        try:
-            for file in source.files:
-                _write(unfinished, file)
-            try:
-                unfinished.rename(folder)
-            except OSError:  # another worker of this machine was quicker
-                if not folder.is_dir():
-                    raise
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
-    return str(folder / source.files[0].path if source.is_file else folder)
 
 
 def with_places(asked: Asked, places: Mapping[str, str]) -> Asked:
@@ -186,25 +166,3 @@ def _names(pipeline: PipelineSpec) -> Iterator[str]:
     yield from (name for name in (pipeline.model, pipeline.vae, pipeline.config) if name is not None)
     yield from (each.name for each in pipeline.loras)
     yield from (each.name for each in pipeline.embeddings)
-
-
-def _write(folder: Path, file: ShippedFile) -> None:
-    import ray
-
-    path = folder.joinpath(*_parts(file.path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256()
-    with path.open("wb") as opened:
-        for piece in file.pieces:
-            data: bytes = ray.get(piece)
-            digest.update(data)
-            opened.write(data)
-    if digest.hexdigest() != file.sha256:
-        raise EngineError(f"{file.path} came with other bytes than it was shipped with")
-
-
-def _parts(path: str) -> Sequence[str]:
-    parts = path.split("/")
-    if any(part in ("", ".", "..") or os.sep in part for part in parts):
-        raise EngineError(f"{path} is no file of a model")
-    return parts

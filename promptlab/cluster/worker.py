@@ -13,7 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from promptlab.cluster.shipping import ShippedSource, names_of, unpacked, with_places
+from promptlab.cluster.shipped_cache import ShippedCache
+from promptlab.cluster.shipping import ShippedSource, names_of, with_places
 from promptlab.cluster.versions import versions_here
 from promptlab.engine import ClipEmbeddings, Engine, EngineEvent, Generation, ImageDone, Permissions
 from promptlab.plan import ImageRequest, ResolvedSpec, TruncatedPrompt
@@ -60,6 +61,7 @@ class Worker:
         self._engine: Engine | None = None
         self._places: dict[str, str] = {}
         """Maps the names that specs have for shipped sources to where these lie here."""
+        self._cache: ShippedCache | None = None
         self._generation: Generation | None = None
         self._share = -1
         self._taken_back = -1
@@ -79,7 +81,8 @@ class Worker:
         Raises:
             EngineError: when other bytes came than were sent.
         """
-        self._places.update((source.name, unpacked(source)) for source in sources)
+        self._cache = self._cache or ShippedCache()
+        self._places.update((source.name, self._cache.place(source)) for source in sources)
 
     def resolve(self, specs: Sequence[RunSpec], permissions: Permissions) -> tuple[ResolvedSpec, ...]:
         """See :meth:`promptlab.engine.Engine.resolve`."""

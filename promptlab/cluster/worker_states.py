@@ -53,8 +53,12 @@ class WorkerStates:
         if now - self._told < _EVERY:
             return
         self._told = now
-        made = sum(self._images.values())
-        yield WorkersAtWork(
+        yield self.report(ready)
+
+    def report(self, ready: Mapping[str, WorkerFacts]) -> WorkersAtWork:
+        """Return what all are at."""
+        now, made = time.monotonic(), sum(self._images.values())
+        return WorkersAtWork(
             workers=tuple(
                 WorkerState(
                     worker=name, host=facts.host, doing=self._doing.get(name, _IDLE), images=self._images.get(name, 0)

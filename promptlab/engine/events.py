@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from promptlab.errors import PromptLabError, one_line
+from promptlab.errors import InputError, PromptLabError, one_line
 from promptlab.records import Environment
 
 if TYPE_CHECKING:
@@ -116,16 +116,18 @@ class ImageFailed:
     Args:
         request_id: whose.
         reason: why not, as :attr:`promptlab.errors.PromptLabError.message` holds it: the reader's side spells fields.
+        of_request: whether what was asked cannot be, wherever it is tried.
     """
 
     request_id: str
     reason: str
+    of_request: bool = False
 
     @classmethod
     def because(cls, error: Exception, request_id: str) -> Self:
         """Return the event for an image that ``error`` kept from being made."""
         if isinstance(error, PromptLabError):
-            return cls(request_id=request_id, reason=error.message)
+            return cls(request_id=request_id, reason=error.message, of_request=isinstance(error, InputError))
         return cls(request_id=request_id, reason=one_line(error) or type(error).__name__)
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptlab.cluster.dealer import LOSSES, Dealer, WorkItem, work_items
+from promptlab.cluster.dealer import LOSSES, Dealer
+from promptlab.cluster.work_items import WorkItem, work_items
 from promptlab.plan import requests_of
 from promptlab.specs import PipelineSpec, RunSpec, Variant
 from promptlab.testing import Painter
@@ -199,6 +200,51 @@ def test_dealer_deals_what_one_worker_refused_to_the_others():
     dealer.end("y")
     assert set(dealer.give_up()) == set(ids)
     assert dealer.unsettled == 0
+
+
+def test_dealer_deals_what_failed_on_one_worker_to_another_in_whole_batches():
+    """First of all, and to the first never again; it makes nothing new until that is settled."""
+    dealer = Dealer(items_of([(12, 4, "M", 1)]))
+    dealer.join("x")
+    dealer.join("y")
+    failed = dealer.deal("x")
+    assert all(dealer.try_elsewhere("x", one) for one in failed)
+    assert not dealer.try_elsewhere("x", failed[0])
+    dealer.end("x")
+    assert dealer.deal("x") == ()
+    assert set(dealer.deal("y")) == set(failed)
+    dealer.trust("x")
+    assert len(dealer.deal("x")) == 4
+    assert dealer.unsettled == 12
+
+
+def test_dealer_gives_up_what_failed_where_nobody_else_is_left():
+    """There is no other worker to try it."""
+    dealer = Dealer(items_of([(4, 4, "M", 1)]))
+    dealer.join("x")
+    dealer.join("y")
+    failed = dealer.deal("x")
+    assert all(dealer.try_elsewhere("x", one) for one in failed)
+    assert dealer.give_up() == ()
+    assert dealer.leave("y") == ()
+    assert set(dealer.give_up()) == set(failed)
+    assert dealer.unsettled == 0
+
+
+def test_dealer_deals_anew_what_a_worker_had_that_is_taken_out():
+    """What it had begun counts as lost with it, for that may be what it broke by."""
+    dealer = Dealer(items_of([(4, 2, "M", 1)]))
+    for worker in "xyz":
+        dealer.join(worker)
+    first, second = dealer.deal("x"), dealer.deal("y")
+    dealer.begin("x", first[0])
+    assert dealer.leave("x") == dealer.leave("y") == ()
+    assert dealer.deal("z") == first[:1]
+    dealer.settle("z", first[0])
+    dealer.end("z")
+    assert dealer.unsettled == 3
+    assert not dealer.knows("x")
+    assert second
 
 
 def test_dealer_without_a_worker_gives_nothing_up():

@@ -7,7 +7,8 @@ import pytest
 
 from promptlab.cluster import RayEngine
 from promptlab.cluster.connection import RayConnection, _imported_ray
-from promptlab.cluster.pool import WorkerPool, _Member
+from promptlab.cluster.members import Member
+from promptlab.cluster.pool import WorkerPool
 from promptlab.cluster.shipping import ShippedSource, fingerprint, local_sources
 from promptlab.cluster.worker import Worker, WorkerFacts
 from promptlab.engine import NO_PERMISSIONS
@@ -35,7 +36,7 @@ class FarPool(WorkerPool):
         self.has, self.asked, self.full = {host: set() for host in hosts}, [], False
         for number, host in enumerate(hosts, 1):
             facts = WorkerFacts(host=host, node=host, pid=number, versions={})
-            self._members[str(number)] = _Member(None, facts=facts, host=host)
+            self._members.by_name[str(number)] = Member(None, facts=facts, host=host)
 
     def begin(self, worker, method, *arguments):
         self.asked.append(f"begin {worker}")

@@ -4,16 +4,20 @@ from types import SimpleNamespace
 
 import pytest
 
+from promptlab.cluster import RayEngine
+from promptlab.cluster.actors import why
 from promptlab.cluster.connection import RayConnection, _home, _imported_ray, _started
+from promptlab.cluster.members import Member, Members
 from promptlab.cluster.messages import ShareEnded, ShareEvents, ShareFailed, WorkerGone, WorkerReady
-from promptlab.cluster.pool import WorkerPool, _Member, _why
+from promptlab.cluster.pool import WorkerPool
 from promptlab.cluster.ray_generation import RayGeneration
 from promptlab.cluster.worker import WorkerFacts
-from promptlab.engine import NO_PERMISSIONS, ImageDone, WorkerLost, WorkerRefused
+from promptlab.engine import NO_PERMISSIONS, ImageDone, ImageFailed, ImageStarted, WorkerLost, WorkerRefused
 from promptlab.errors import EngineError, InputError
 from promptlab.plan import requests_of
 from promptlab.specs import PipelineSpec, RunSpec, Variant
 from promptlab.testing import Painter
+from tests.cluster.makers import Damaged
 from tests.engine.drawing import resolve
 
 
@@ -58,15 +62,15 @@ def pool(monkeypatch):
     """One worker, ready; whether it would be greeted anew is in ``pool.greeted``."""
     made = WorkerPool(Painter, workers=1, cluster=None)
     facts = WorkerFacts(host="far", node="n", pid=1, versions={})
-    made._members["1"] = _Member(Actor(), facts=facts, host="far")
+    made._members.by_name["1"] = Member(Actor(), facts=facts, host="far")
     made.greeted = []
-    monkeypatch.setattr(made, "_greet", made.greeted.append)
+    monkeypatch.setattr(Members, "greet", lambda _, worker: made.greeted.append(worker))
     return made
 
 
 def test_pool_tells_the_share_of_a_lost_worker_that_an_older_share_noticed_first(pool):
     """That of a generation that was left: whoever waits for the new one would wait for ever."""
-    pool._dropped = 0
+    pool._inbox.drop(0)
     pool._follow("1", 0, dying())
     pool._follow("1", 1, dying())
     told = pool.receive(1)
@@ -100,11 +104,11 @@ def test_generation_deals_anew_to_a_worker_that_is_back_before_its_loss_is_heard
     def give(worker, requests, permissions):
         given.append(requests)
         if len(given) == 1:
-            pool._tell(WorkerReady(worker=worker))
-            pool._tell(WorkerGone(worker=worker, reason="it exited"))
+            pool._inbox.put(WorkerReady(worker=worker))
+            pool._inbox.put(WorkerGone(worker=worker, reason="it exited"))
             return
-        pool._tell(ShareEvents(worker=worker, events=list(Painter().generate(requests, permissions=permissions))))
-        pool._tell(ShareEnded(worker=worker))
+        pool._inbox.put(ShareEvents(worker=worker, events=list(Painter().generate(requests, permissions=permissions))))
+        pool._inbox.put(ShareEnded(worker=worker))
 
     monkeypatch.setattr(pool, "give", give)
     requests = requests_of(resolve(Painter(), SPEC))
@@ -132,10 +136,10 @@ def test_pool_of_more_workers_than_gpus_says_so_each_time(monkeypatch):
 def test_pool_waits_for_workers_without_a_place_once(pool, monkeypatch):
     """Others have the places: not every question to the engine waits for them anew."""
     waited = []
-    pool._members["2"] = _Member(Actor())
+    pool._members.by_name["2"] = Member(Actor())
     pool._connection = RayConnection(gpus=0, cpus=2, is_own=True, close=lambda: None)
-    monkeypatch.setattr("promptlab.cluster.pool._STRAGGLERS", 0.05)
-    monkeypatch.setattr(pool, "_news", SimpleNamespace(wait=waited.append, clear=lambda: None))
+    monkeypatch.setattr("promptlab.cluster.members._STRAGGLERS", 0.05)
+    monkeypatch.setattr(pool._members, "_news", SimpleNamespace(wait=waited.append, clear=lambda: None))
     pool.open()
     assert waited
     waited.clear()
@@ -147,28 +151,170 @@ def test_generation_says_once_that_a_worker_is_left_out(pool, monkeypatch):
     """The pool knows it as the generation begins, and tells of it as it told before."""
 
     def give(worker, requests, permissions):
-        pool._tell(ShareEvents(worker=worker, events=list(Painter().generate(requests, permissions=permissions))))
-        pool._tell(ShareEnded(worker=worker))
+        pool._inbox.put(ShareEvents(worker=worker, events=list(Painter().generate(requests, permissions=permissions))))
+        pool._inbox.put(ShareEnded(worker=worker))
 
     monkeypatch.setattr(pool, "give", give)
-    pool._members["2"] = _Member(Actor())
-    pool._refuse("2", "has diffusers 0.1 (here 0.2)")
+    pool._members.by_name["2"] = Member(Actor())
+    pool._members.refuse("2", "has diffusers 0.1 (here 0.2)")
     events = []
     for event in RayGeneration(pool, requests_of(resolve(Painter(), SPEC)), NO_PERMISSIONS):
         if not events:
-            pool.refused["3"] = "came later, while this was being heard"
+            pool._members.refused["3"] = "came later, while this was being heard"
         events.append(event)
     assert [event.worker for event in events if isinstance(event, WorkerRefused)] == ["2"]
     assert len([event for event in events if isinstance(event, ImageDone)]) == 6
+
+
+class Failing(Painter):
+    """Fails whatever it is given, as a process does that has lost its GPU."""
+
+    def _paint(self, request, **place):
+        raise EngineError("CUDA error: an illegal memory access was encountered")
+
+
+class Faults:
+    """Hands shares to engines in this process, and keeps who was given what, and started anew."""
+
+    def __init__(self, monkeypatch, pool, **engines):
+        self.pool, self.engines = pool, {name[1:]: engine for name, engine in engines.items()}
+        self.given, self.restarted = [], []
+        for name in self.engines:
+            facts = WorkerFacts(host=f"host{name}", node=name, pid=1, versions={})
+            pool._members.by_name[name] = Member(Actor(), facts=facts, host=f"host{name}")
+        monkeypatch.setattr(pool, "give", self.give)
+        monkeypatch.setattr(pool, "restart", self.restarted.append)
+
+    def give(self, worker, requests, permissions):
+        self.given.append((worker, [request.id for request in requests]))
+        try:
+            events = list(self.engines[worker].generate(requests, permissions=permissions))
+        except EngineError as error:
+            self.pool._inbox.put(ShareFailed(worker=worker, error=error))
+            return
+        self.pool._inbox.put(ShareEvents(worker=worker, events=events))
+        self.pool._inbox.put(ShareEnded(worker=worker))
+
+    def made(self, spec=SPEC):
+        requests = requests_of(resolve(Painter(), spec))
+        events = list(RayGeneration(self.pool, requests, NO_PERMISSIONS))
+        made = sorted(event.request_id for event in events if isinstance(event, ImageDone))
+        return events, made, sorted(request.id for request in requests)
+
+
+def said(events):
+    return [event.reason for event in events if isinstance(event, WorkerRefused)]
+
+
+def test_images_that_a_broken_worker_failed_are_made_by_another(pool, monkeypatch):
+    """None counts as failed; the worker is taken out, with the machine named, and started anew for the next time."""
+    faults = Faults(monkeypatch, pool, _1=Failing(), _2=Painter())
+    events, made, asked = faults.made(SPEC.vary(seeds=tuple(range(40))))
+    assert made == asked
+    assert said(events) == [
+        "pictures failed that another worker made: CUDA error: an illegal memory access was encountered (on host1)"
+    ]
+    assert faults.restarted == ["1"]
+    assert len([event for event in events if isinstance(event, ImageStarted)]) == len(asked)
+    assert len([ids for worker, ids in faults.given if worker == "1"]) <= 2
+
+
+def test_an_image_that_fails_on_two_workers_has_failed(pool, monkeypatch):
+    """It is tried no third time, whoever is left, and nobody is taken out for it."""
+    faults = Faults(monkeypatch, pool, **{f"_{n}": Painter(fail_on="pirate") for n in (1, 2, 3)})
+    spec = SPEC.vary(variants=(Variant(prompt="a wizard"), Variant(prompt="a pirate")), batch_size=1)
+    events, made, asked = faults.made(spec)
+    failed = [event.request_id for event in events if isinstance(event, ImageFailed)]
+    assert sorted([*made, *failed]) == asked
+    assert len(failed) == 6
+    assert all(sum(one in ids for _, ids in faults.given) == 2 for one in failed)
+    assert said(events) == faults.restarted == []
+
+
+def test_an_image_that_cannot_be_is_tried_once(pool, monkeypatch):
+    """What was asked is at fault, and is so everywhere."""
+
+    class Strict(Painter):
+        def _generate(self, requests, going):
+            for request in requests:
+                yield ImageStarted(request_id=request.id)
+                yield ImageFailed.because(InputError("arguments.eta", 7, problem="is out of range"), request.id)
+
+    faults = Faults(monkeypatch, pool, _1=Strict(), _2=Strict())
+    events, made, asked = faults.made()
+    assert made == []
+    assert len([event for event in events if isinstance(event, ImageFailed)]) == len(asked)
+    assert sum(len(ids) for _, ids in faults.given) == len(asked)
+
+
+def test_a_worker_whose_engine_is_damaged_is_taken_out(pool, monkeypatch):
+    """By a line that names the machine; the others make it all. The next generation gives it another chance."""
+    faults = Faults(monkeypatch, pool, _1=Damaged(), _2=Painter())
+    events, made, asked = faults.made()
+    assert made == asked
+    assert said(events) == ["this engine is damaged (on host1)"]
+    faults.engines["1"] = Painter()
+    events, made, asked = faults.made()
+    assert (made, said(events)) == (asked, [])
+
+
+def test_images_too_large_for_a_worker_wait_for_one_that_is_being_started(pool, monkeypatch):
+    """Nothing is made smaller while another may have the memory."""
+    faults = Faults(monkeypatch, pool, _1=Painter(most_rows=2), _2=Painter())
+    second = pool._members.by_name["2"]
+    facts, second.facts = second.facts, None
+
+    def give(worker, requests, permissions):
+        faults.give(worker, requests, permissions)
+        if second.facts is None:
+            second.facts = facts
+            pool._inbox.put(WorkerReady(worker="2"))
+
+    monkeypatch.setattr(pool, "give", give)
+    _, made, asked = faults.made()
+    assert made == asked
+
+
+def test_a_generation_ends_when_every_worker_was_taken_out(pool, monkeypatch):
+    """By an error that names them all; what was not made is owed."""
+    faults = Faults(monkeypatch, pool, _1=Damaged(), _2=Damaged())
+    with pytest.raises(
+        EngineError, match=r"no worker is left: worker 1 .*damaged \(on host1\); worker 2 .*\(on host2\)"
+    ):
+        faults.made()
+    assert faults.restarted == ["1", "2"]
+
+
+def test_resolve_asks_another_worker_where_the_first_is_broken(pool, monkeypatch):
+    """And says so where all are."""
+    engine = RayEngine(workers=2)
+    engine._opened = pool
+    monkeypatch.setattr(pool, "open", lambda: None)
+    Faults(monkeypatch, pool, _1=Damaged(), _2=Painter())
+    answers = {"1": EngineError("this engine is damaged"), "2": (resolve(Painter(), SPEC),)}
+
+    def begin(worker, method, *arguments):
+        def answer():
+            if isinstance(answers[worker], EngineError):
+                raise answers[worker]
+            return answers[worker]
+
+        return answer
+
+    monkeypatch.setattr(pool, "begin", begin)
+    assert engine.resolve([SPEC]) == answers["2"]
+    answers["2"] = EngineError("so is this")
+    with pytest.raises(EngineError, match="so is this"):
+        engine.resolve([SPEC])
 
 
 def test_why_of_an_error_that_was_raised_there_is_its_own_words(ray):
     """And not the first line of a traceback."""
     error = ray.exceptions.RayError("ray::Worker.receive() (pid=7)\n  File ...")
     error.cause = OSError(28, "No space left on device")
-    assert _why(error) == "[Errno 28] No space left on device"
+    assert why(error) == "[Errno 28] No space left on device"
     assert (
-        _why(ray.exceptions.RayError("Much.\nThe worker exited by SIGKILL.\nMore.")) == "The worker exited by SIGKILL."
+        why(ray.exceptions.RayError("Much.\nThe worker exited by SIGKILL.\nMore.")) == "The worker exited by SIGKILL."
     )
 
 

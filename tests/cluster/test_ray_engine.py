@@ -161,11 +161,23 @@ def test_what_workers_are_at_is_told(workers):
 
 
 def test_an_engine_that_is_damaged_ends_the_generation(workers):
-    """With its own sentence."""
-    engine = workers(makers.Damaged)
+    """With its own sentence, where there is no other."""
+    engine = workers(makers.Damaged, 1)
     requests = requests_of(resolve(engine, SPEC))
     with pytest.raises(EngineError, match="this engine is damaged"):
         events_of(engine, requests)
+
+
+def test_a_damaged_worker_among_two_is_taken_out(workers, tmp_path):
+    """It is said, its process is started anew, and the other makes what it had."""
+    engine = workers(partial(makers.nth, tmp_path, [makers.Damaged, makers.slowly()]))
+    requests = requests_of(resolve(engine, SPEC))
+    events = events_of(engine, requests)
+    assert made(events) == Counter(request.id for request in requests)
+    assert [event.reason.partition(" (on")[0] for event in of(WorkerRefused, events)] == ["this engine is damaged"]
+    again = events_of(engine, requests)
+    assert made(again) == Counter(request.id for request in requests)
+    assert of(WorkerRefused, again) == []
 
 
 def test_a_generation_that_is_left_lets_the_next_one_begin(workers):

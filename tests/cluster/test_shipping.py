@@ -1,11 +1,15 @@
 """Weights that a machine lacks come to it whole, once, and are named as ever."""
 
+import os
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from promptlab.cluster import RayEngine
-from promptlab.cluster.shipping import fingerprint, local_sources, read_source, unpacked, with_places
+from promptlab.cluster.shipped_cache import ShippedCache
+from promptlab.cluster.shipping import fingerprint, local_sources, read_source, with_places
 from promptlab.cluster.worker import Worker
 from promptlab.engine import NO_PERMISSIONS
 from promptlab.errors import EngineError
@@ -18,6 +22,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("local_ray")]
 
 def spec_of(model, **more):
     return RunSpec(pipeline=PipelineSpec(model=model, **more), variants=(Variant(prompt="a"),), seeds=(1,))
+
+
+def unpacked(source):
+    return ShippedCache().place(source)
 
 
 @pytest.fixture
@@ -42,7 +50,7 @@ def test_shipped_folder_arrives_whole_and_once(model):
     place = unpacked(read_source(str(model)))
     files = [path.relative_to(model) for path in model.rglob("*") if path.is_file()]
     assert {(each, (model / each).read_bytes()) for each in files} == {
-        (each.relative_to(place), each.read_bytes()) for each in model.__class__(place).rglob("*") if each.is_file()
+        (each.relative_to(place), each.read_bytes()) for each in Path(place).rglob("*") if each.is_file()
     }
     before = fingerprint(place)
     assert unpacked(read_source(str(model))) == place
@@ -64,7 +72,40 @@ def test_shipped_bytes_that_changed_on_the_way_are_refused(model):
     with pytest.raises(EngineError, match="other bytes"):
         unpacked(broken)
     place = unpacked(source)
-    assert [path.name for path in model.__class__(place).parent.iterdir()] == [source.key]
+    assert [path.name for path in Path(place).parent.iterdir()] == [source.key]
+
+
+def test_shipped_cache_removes_the_oldest_that_nobody_uses(model, tmp_path):
+    """Its bound is kept but for what a living process holds, and what was left unfinished goes."""
+    home = tmp_path / "cache" / "shipped"
+
+    def ship(cache, text):
+        (model / "model_index.json").write_text(text)
+        return Path(cache.place(read_source(str(model))))
+
+    using, ended, now = (ShippedCache(most=600_000) for _ in range(3))
+    kept, oldest, older = ship(using, "in use"), ship(ended, "oldest"), ship(ended, "older")
+    for age, folder in enumerate((older, oldest, kept), 1):
+        os.utime(folder, (1000 - age, 1000 - age))
+    (home / f".{'0' * 64}.broken").mkdir()
+    ended._held.clear()  # the locks of a process that has ended
+    newest = ship(now, "new")
+    assert set(home.iterdir()) == {kept, newest}
+    assert ship(now, "new") == newest
+    assert len(list((tmp_path / "cache" / "shipped-in-use").glob("*.lock"))) == 2
+
+
+def test_shipped_cache_takes_half_of_the_room_of_a_disk(model, monkeypatch):
+    """Of what is free, and what lies there already; what is asked for is unpacked all the same."""
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=300_000))
+    cache = ShippedCache()
+    first = cache.place(read_source(str(model)))
+    assert cache._bound(256_000) == 278_000
+    cache._held.clear()
+    (model / "model_index.json").write_text("[]")
+    second = cache.place(read_source(str(model)))
+    assert not Path(first).exists()
+    assert Path(second).is_dir()
 
 
 @pytest.mark.parametrize("path", ["../x", "/etc/x", "a//b", "."])
