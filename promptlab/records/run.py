@@ -90,6 +90,8 @@ class RunRecord:
         tracked_at: when MLflow was told; ``None`` while it has not been.
         origin: of a run that was not made in this workspace but taken in.
         cut: words that text encoders did not see.
+        workers: how many made it at a time, when it was made first; ``None`` where one process did.
+        devices: names of what they made it on.
     """
 
     id: int
@@ -117,6 +119,8 @@ class RunRecord:
     tracked_at: datetime | None = None
     origin: Origin | None = None
     cut: tuple[TruncatedText, ...] = ()
+    workers: int | None = None
+    devices: tuple[str, ...] = ()
 
     @property
     def made(self) -> tuple[ImageRecord, ...]:

@@ -140,6 +140,8 @@ def run_record(row: RunRow) -> RunRecord:
         cut=tuple(
             TruncatedText(prompt=prompt, encoder=encoder, words=words) for prompt, encoder, words in row.cut_words or ()
         ),
+        workers=row.workers,
+        devices=tuple(row.devices or ()),
     )
 
 

@@ -52,6 +52,7 @@ def restore_run(session: Session, run: RunRecord, uids: Mapping[int, str]) -> Ru
     row.changes = [[change.field, change.before, change.after] for change in run.changes]
     row.origin = None if run.origin is None else plain(run.origin)
     row.environment = environment
+    row.workers, row.devices = run.workers, list(run.devices) or None
     there = _there(session, uids)
     if run.parent_run_id is not None and run.parent_run_id in there:
         row.parent_run_id = there[run.parent_run_id].id

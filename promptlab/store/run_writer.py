@@ -8,9 +8,9 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from promptlab.plan import ImageRequest, ResolvedSpec
 from promptlab.records import (
@@ -26,6 +26,7 @@ from promptlab.store.mapping import environment_row, made_columns, new_run_row, 
 from promptlab.store.tables import ImageRow, RunRow, VariantRow
 
 if TYPE_CHECKING:
+    from sqlalchemy import Table
     from sqlalchemy.orm import Session
 
 __all__ = [
@@ -144,8 +145,22 @@ def add_images(
         session.add(row)
         session.flush()
         elsewhere["environment_id"] = row.id
-    for image in images:
-        _update_image(session, run_id, image.position, **made_columns(image), **elsewhere)
+    rows = [{**made_columns(image), **elsewhere} for image in images]
+    if not rows:
+        return
+    table = cast("Table", ImageRow.__table__)
+    marked = (
+        update(table)
+        .where(table.c.run_id == run_id, table.c.position == bindparam("place"))
+        .values({name: bindparam(f"new_{name}", type_=table.c[name].type) for name in rows[0]})
+    )  # one statement for all: the writer shares the interpreter with whoever makes images
+    session.connection().execute(
+        marked,
+        [
+            {"place": image.position, **{f"new_{name}": value for name, value in row.items()}}
+            for image, row in zip(images, rows, strict=True)
+        ],
+    )
 
 
 def link_images(session: Session, run_id: int, earlier: Mapping[int, ImageRecord]) -> RunRecord:
@@ -195,8 +210,17 @@ def end_run(
     load_seconds: float | None = None,
     generate_seconds: float | None = None,
     error: str | None = None,
+    workers: int | None = None,
+    devices: Sequence[str] = (),
 ) -> RunRecord:
-    """Write how a run ended, and read the whole of it back."""
+    """Write how a run ended, and read the whole of it back.
+
+    Args:
+        workers, devices: who made it. What is there already stays: MLflow changes no parameter.
+    """
+    if workers is not None:
+        first = update(RunRow).where(RunRow.id == run_id, RunRow.workers.is_(None))
+        session.execute(first.values(workers=workers, devices=list(devices)))
     session.execute(
         update(RunRow)
         .where(RunRow.id == run_id)

@@ -121,6 +121,8 @@ class RunRow(Base):
     sweep_values: Mapped[list[Any] | None]
     origin: Mapped[dict[str, Any] | None]
     cut_words: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
+    workers: Mapped[int | None]
+    devices: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
 
     environment: Mapped[EnvironmentRow] = relationship()
     variants: Mapped[list[VariantRow]] = relationship(order_by="VariantRow.position")

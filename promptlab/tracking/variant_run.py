@@ -118,6 +118,8 @@ class VariantRun:
             SEEDS_PARAM: cut_at(seeds_text(spec.seeds), PARAM_LIMIT, at=", "),
             "batch_size": spec.batch_size,
             "device": self.run.device,
+            "workers": self.run.workers,
+            "devices": ", ".join(self.run.devices),
             **conditioning_params(spec),
             **{sweep_param(field): value for field, value in self.run.sweep_values},
         }

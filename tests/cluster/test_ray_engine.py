@@ -218,6 +218,9 @@ def test_lab_of_many_workers_records_what_one_engine_makes(workspace, workers, t
     assert record.status is RunStatus.FINISHED
     assert [image.pixel_sha256 for image in record.images] == [image.pixel_sha256 for image in alone.images]
     assert Counter(image.batch for image in record.images) == Counter(dict.fromkeys(range(8), 4))
+    assert record.workers in (1, 2)  # the second may have come too late
+    assert record.devices == ("cpu",)
+    assert (alone.workers, alone.devices) == (None, ())
     assert Lab(workspace, engine=Painter()).resume() == ()
 
 

@@ -117,6 +117,17 @@ def test_run_read_back_equals_what_was_written(notebook):
     assert (back.seconds_per_image, back.peak_memory) == (0.5, 2**33)
 
 
+def test_end_run_keeps_who_made_a_run_first(notebook):
+    """A resume by other workers, or by none, changes nothing of it, as it changes no parameter of MLflow's."""
+    run = begin(notebook)
+    assert notebook.end_run(run.id, RunStatus.KILLED).workers is None
+    by_two = notebook.end_run(run.id, RunStatus.KILLED, workers=2, devices=["A100", "H200"])
+    assert (by_two.workers, by_two.devices) == (2, ("A100", "H200"))
+    again = notebook.end_run(run.id, RunStatus.FINISHED, workers=1, devices=["CPU"])
+    assert (again.workers, again.devices) == (2, ("A100", "H200"))
+    assert notebook.end_run(run.id, RunStatus.FINISHED).workers == 2
+
+
 def test_begin_run_writes_the_setting_key(notebook, execute):
     """The one of which its images' recipe keys are made; another setting has another."""
     begin(notebook)

@@ -67,6 +67,13 @@ def test_params_are_the_short_facts_one_filters_by(empty):
     }
 
 
+def test_params_name_workers_and_devices_where_there_were_several(empty):
+    """Who made it: a run of one process has neither."""
+    run = replace(paint_run(empty, 1, spec(["a chief"], [1]), made=0), workers=8, devices=("A100", "H200"))
+    params = page_of(run).params()
+    assert (params["workers"], params["devices"]) == ("8", "A100, H200")
+
+
 def test_params_hold_no_prompt(empty):
     """MLflow prints every parameter above every picture: a long prompt would push the picture off the screen."""
     run = paint_run(empty, 1, spec(["word " * 100], [1]), made=0)

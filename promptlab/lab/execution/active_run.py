@@ -75,6 +75,8 @@ class ActiveRun:
         self._generate_seconds = run.generate_seconds
         self._failed: dict[int, str] = {}
         self._asked = 0
+        self._workers: int | None = None
+        self._devices: dict[str, None] = {}
         self.sink = RunSink(run, describe=self._describe)
 
     def requests(self) -> list[ImageRequest]:
@@ -138,6 +140,11 @@ class ActiveRun:
             self._generate_seconds = (self.run.generate_seconds or 0.0) + time.perf_counter() - self._began
         return self.owed.pop(request_id)
 
+    def made_by(self, workers: int, environment: Environment) -> None:
+        """Take note that one of several workers made an image of it, and on what."""
+        self._workers = max(workers, self._workers or 0)
+        self._devices[str(environment.facts.get("device_name") or environment.facts.get("device"))] = None
+
     def image_failed(self, request_id: str, reason: str) -> None:
         """Take note that an image of it cannot be made; its row says why once the run has ended."""
         self.start()
@@ -167,8 +174,9 @@ class ActiveRun:
         elif error is not None:
             status, reason = RunStatus.FAILED, one_line(error)
         return self._notebook.end_run(
-            self.run.id, status, load_seconds=self.load_seconds, generate_seconds=self._generate_seconds, error=reason
-        )
+            self.run.id, status, load_seconds=self.load_seconds, generate_seconds=self._generate_seconds, error=reason,
+            workers=self._workers, devices=sorted(self._devices),
+        )  # fmt: skip
 
     def _failures(self) -> list[ImageRecord]:
         return [

@@ -30,6 +30,7 @@ from promptlab.engine import (
     ImageStarted,
     ModelLoaded,
     Permissions,
+    WorkersAtWork,
 )
 from promptlab.errors import EngineError, StoreError, TrackerError
 from promptlab.lab.execution.active_run import ActiveRun, RunJob
@@ -99,6 +100,7 @@ class Runner:
         self._count = 0
         self._prepared = False
         self._loaded = 0.0
+        self._workers = 0
 
     def execute(self, jobs: Sequence[RunJob]) -> tuple[RunOutcome, ...]:
         """Make what they owe, and publish them.
@@ -241,6 +243,9 @@ class Runner:
                 self._loaded += seconds
                 self._prepare_tracking()
                 self._watch(event)
+            case WorkersAtWork(workers=workers):
+                self._workers = max(self._workers, len(workers))
+                self._watch(event)
             case _:
                 self._watch(event)
 
@@ -251,6 +256,8 @@ class Runner:
 
     def _image_done(self, run: ActiveRun, done: ImageDone) -> None:
         request = run.image_done(done.request_id)
+        if self._workers:
+            run.made_by(self._workers, done.environment)
         self._writer.add(done, request, run.position(request.id), run.sink)
         if done.row + 1 == request.batch_size:  # the batch is out: its rows wait for nothing that follows
             self._writer.flush()
