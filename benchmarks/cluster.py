@@ -1,30 +1,35 @@
 """What Ray costs, and what it brings: on this machine's cores, as workers.
 
-    python benchmarks/cluster.py recorder overhead lost compare [--rounds N] [--save]
+    python benchmarks/cluster.py recorder rows overhead lost compare [--rounds N] [--save]
 
 - recorder: pictures a second that one process stores at 512², PNG, row and all; the source costs nothing.
+- rows: rows a second that one writer adds, four in a transaction, in SQLite and in PostgreSQL on this machine.
 - overhead: milliseconds that a picture of 512² takes more through Ray than in this process.
 - lost: seconds from ``kill -9`` of one of two workers until all pictures that were begun then are there.
 - compare: 64 pictures of the bundled model by two workers of one core each against one process with two threads, warm,
-  in turn.
+  in turn. Processor seconds are of all processes that made them.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import signal
+import socket
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
+import psutil
 
 from benchmarks.machine import machine, write_result
 from promptlab.cluster import RayEngine
@@ -33,8 +38,11 @@ from promptlab.errors import TrackerError
 from promptlab.lab import Lab
 from promptlab.lab.execution.events import Event, ImagesGenerated
 from promptlab.plan import ImageRequest, requests_of
+from promptlab.records import ImageStatus
 from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant
+from promptlab.store.notebook import Notebook
 from promptlab.testing import Painter
+from promptlab.workspace import Workspace
 
 
 class Still(Painter):
@@ -104,6 +112,55 @@ def recorder(rounds: int) -> Iterator[str]:
     yield f"| … processor milliseconds of a picture, on all cores together | {statistics.median(costs):.1f} |"
 
 
+def rows(rounds: int) -> Iterator[str]:
+    from tests import postgresql
+
+    with tempfile.TemporaryDirectory() as folder:
+        yield rows_line("SQLite", Notebook.at(Workspace.at(folder)), rounds)
+    if postgresql.programs() is None:
+        yield "| rows a second, PostgreSQL | not installed |"
+        return
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with postgresql.running(port) as server, tempfile.TemporaryDirectory() as folder:
+        for setting in (
+            "fsync",
+            "synchronous_commit",
+            "full_page_writes",
+        ):  # as a server has them that keeps what it says
+            server.admin(f"ALTER SYSTEM SET {setting} = on")
+        server.admin("SELECT pg_reload_conf()")
+        server.create("rows")
+        notebook = Notebook.at(Workspace.at(folder, server.url("rows")))
+        yield rows_line("PostgreSQL", notebook, rounds)
+
+
+def rows_line(name: str, notebook: Notebook, rounds: int) -> str:
+    """Write the rows of a thousand pictures a round, four at a time."""
+    rates, costs = [], []
+    (resolved,) = Painter().resolve([spec_of(1000, 512)])
+    for _ in range(rounds):
+        run = notebook.begin_run(resolved, requests_of(resolved), environment=resolved.environment, experiment="rows")
+        made = [
+            dataclasses.replace(
+                image, status=ImageStatus.MADE, path=f"images/{run.id:05}/{image.seed}.png", width=512, height=512,
+                pixel_sha256="0" * 64, batch=image.position // 4, slot=image.position % 4, seconds=0.0, peak_memory=0,
+                made_at=datetime.now(UTC),
+            )
+            for image in run.images
+        ]  # fmt: skip
+        began, used = time.perf_counter(), time.process_time()
+        for first in range(0, len(made), 4):
+            notebook.add_images(run.id, made[first : first + 4])
+        rates.append(len(made) / (time.perf_counter() - began))
+        costs.append(1000 * (time.process_time() - used) / len(made))
+    return (
+        f"| rows a second, {name}, four in a transaction | {statistics.median(rates):.0f} "
+        f"({statistics.median(costs):.2f} processor ms each here) |"
+    )
+
+
 def overhead(rounds: int) -> Iterator[str]:
     spec = spec_of(200, 512)
     here, there = Still(), RayEngine(workers=1, make_engine=Still)
@@ -139,17 +196,31 @@ def compare(rounds: int) -> Iterator[str]:
     alone, workers = create_engine(), RayEngine(workers=2)
     for engine in (alone, workers):
         seconds_of(engine, spec_of(8, 128, num_inference_steps=2))
-    pairs = [(seconds_of(alone, spec), seconds_of(workers, spec)) for _ in range(rounds)]
+    pairs, used = [], []
+    for _ in range(rounds):
+        first = cpu_seconds(workers)
+        one = seconds_of(alone, spec)
+        second = cpu_seconds(workers)
+        pairs.append((one, seconds_of(workers, spec)))
+        used.append((second - first, cpu_seconds(workers) - second))
     workers.close()
     ratio = statistics.median(one / two for one, two in pairs)
     one, two = (statistics.median(each) for each in zip(*pairs, strict=True))
     yield f"| 64 pictures of the bundled model, 20 steps: one process, seconds | {one:.1f} |"
     yield f"| … two workers of one core each, seconds | {two:.1f} |"
     yield f"| … times as quick | {ratio:.2f} |"
+    here, there = (statistics.median(each) for each in zip(*used, strict=True))
+    yield f"| … processor seconds, one process / two workers and this one | {here:.1f} / {there:.1f} |"
+
+
+def cpu_seconds(workers: RayEngine) -> float:
+    """Return the processor time of this process and the workers so far."""
+    times = [psutil.Process(pid).cpu_times() for pid in workers.worker_pids()]
+    return time.process_time() + sum(each.user + each.system for each in times)
 
 
 PARTS: dict[str, Callable[[int], Iterator[str]]] = {
-    "recorder": recorder, "overhead": overhead, "lost": lost, "compare": compare,
+    "recorder": recorder, "rows": rows, "overhead": overhead, "lost": lost, "compare": compare,
 }  # fmt: skip
 
 

@@ -32,7 +32,9 @@ __all__ = ["UNSAVED", "ImageWriter", "RunSink"]
 
 UNSAVED: Final = 32
 """Images that may wait for a saver before :meth:`ImageWriter.add` blocks."""
-_SAVERS: Final = 2
+_SAVERS: Final = 3
+"""Two that encode, and one that waits for the disk: a file's ``fsync`` takes as long as a third of its encoding."""
+
 
 _Saved = tuple[ImageRecord, Environment]
 
