@@ -238,8 +238,8 @@ def main() -> None:
         for line in PARTS[part](asked.rounds):
             print(line, flush=True)
             lines.append(line)
-    if asked.save:
-        write_result("cluster", "\n".join(lines) + "\n")
+        if asked.save:  # after each: what was measured stays when a later one is stopped
+            write_result("cluster", "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
