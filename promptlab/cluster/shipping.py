@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar
 from promptlab.errors import EngineError
 from promptlab.models import bundled
 from promptlab.plan import ImageRequest
-from promptlab.specs import PipelineSpec, RunSpec
+from promptlab.specs import GGUF, PipelineSpec, RunSpec
 
 __all__ = [
     "ShippedFile",
@@ -151,10 +151,17 @@ def with_places(asked: Asked, places: Mapping[str, str]) -> Asked:
         model=places.get(pipeline.model, pipeline.model),
         vae=of(pipeline.vae),
         config=of(pipeline.config),
+        quantization=None if pipeline.quantization is None else _with_place(pipeline.quantization, places),
         loras=tuple(replace(each, name=places.get(each.name, each.name)) for each in pipeline.loras),
         embeddings=tuple(replace(each, name=places.get(each.name, each.name)) for each in pipeline.embeddings),
     )
     return replace(asked, pipeline=there)
+
+
+def _with_place(quantization: str, places: Mapping[str, str]) -> str:
+    """Exchange the file of a GGUF for its place."""
+    file = quantization.removeprefix(GGUF)
+    return quantization if file == quantization else f"{GGUF}{places.get(file, file)}"
 
 
 def names_of(spec: RunSpec) -> frozenset[str]:
@@ -164,5 +171,7 @@ def names_of(spec: RunSpec) -> frozenset[str]:
 
 def _names(pipeline: PipelineSpec) -> Iterator[str]:
     yield from (name for name in (pipeline.model, pipeline.vae, pipeline.config) if name is not None)
+    if pipeline.quantization is not None and pipeline.quantization.startswith(GGUF):
+        yield pipeline.quantization.removeprefix(GGUF)
     yield from (each.name for each in pipeline.loras)
     yield from (each.name for each in pipeline.embeddings)

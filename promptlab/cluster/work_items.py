@@ -49,7 +49,8 @@ def _pipeline_key(request: ImageRequest) -> Hashable:
     """Return what decides which pipeline is loaded; see :mod:`promptlab.engine.loading.pipeline_cache`."""
     asked = request.pipeline
     weights = request.model_identity, request.vae_identity, asked.variant, asked.dtype
-    return *weights, asked.loras, asked.embeddings, request.device, request.machine
+    bits = asked.quantization, asked.text_encoder_quantization
+    return *weights, *bits, asked.loras, asked.embeddings, request.device, request.machine
 
 
 def _cost(request: ImageRequest) -> float:

@@ -297,9 +297,10 @@ def test_work_items_tell_pipelines_apart_and_cost():
         spec.vary(num_inference_steps=10, height=64, width=32),
         spec.vary(num_inference_steps=10, guidance_scale=1.0),
         spec.vary(num_inference_steps=10, dtype="bfloat16"),
+        spec.vary(num_inference_steps=10, quantization="int8"),
     ]
     items = [work_items(requests_of(one))[0] for one in Painter().resolve(specs)]
-    assert [item.cost / items[0].cost for item in items] == [1, 2, 2, 0.5, 1]
+    assert [item.cost / items[0].cost for item in items] == [1, 2, 2, 0.5, 1, 1]
     assert len({item.pipeline_key for item in items[:4]}) == 1
-    assert items[4].pipeline_key != items[0].pipeline_key
+    assert len({item.pipeline_key for item in (items[0], *items[4:])}) == 3
     assert items[0].batch_key == items[1].batch_key != items[2].batch_key

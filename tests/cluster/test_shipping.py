@@ -145,6 +145,9 @@ def test_with_places_exchanges_every_name():
     there = with_places(spec, {"a": "/a", "b": "/b", "c": "/c", "d": "/d"}).pipeline
     assert (there.model, there.vae, there.config, there.loras[0].name) == ("/a", "/b", "/c", "/d")
     assert with_places(spec, {"x": "/x"}) is spec
+    packed = spec_of("a", quantization="gguf:b")
+    assert with_places(packed, {"b": "/b"}).pipeline.quantization == "gguf:/b"
+    assert with_places(spec_of("a", quantization="nf4"), {"a": "/a", "nf4": "/x"}).pipeline.quantization == "nf4"
 
 
 def test_engine_that_ships_resolves_by_the_name_that_was_typed(model, monkeypatch):
