@@ -10,7 +10,6 @@ holds the very pixels of its PNG.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -22,7 +21,7 @@ from promptlab.images.fonts import scripts_without_font
 from promptlab.images.grid_metadata import describe_grid
 from promptlab.images.label_text import Label
 from promptlab.images.layout import Layout, lay_out
-from promptlab.images.png import opened_image
+from promptlab.images.png import encode_png, opened_image
 from promptlab.images.shared_words import shared_words
 from promptlab.records import RunRecord, RunStatus
 from promptlab.workspace import Workspace
@@ -98,15 +97,14 @@ def thumbnail(image: Image | Path, max_width: int = 640) -> bytes:
 
 
 def _narrow(image: Image, max_width: int) -> bytes:
+    import numpy as np
     from PIL import Image
 
     shown = image if image.mode == "RGB" else image.convert("RGB")  # a large grid is in memory once
     if shown.width > max_width:
         height = max(1, round(shown.height * max_width / shown.width))
         shown = shown.resize((max_width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    into = io.BytesIO()
-    shown.save(into, "PNG", optimize=True)
-    return into.getvalue()
+    return encode_png(np.asarray(shown))  # Pillow's best is a sixth smaller, and takes sixty times as long
 
 
 def grid_layout(run: RunRecord) -> Layout:
