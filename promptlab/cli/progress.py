@@ -65,6 +65,7 @@ class ProgressDisplay:
         soon: bool = False,
     ) -> None:
         self.began: set[int] = set()
+        self._remarks: set[str] = set()
         self.made = 0
         self._workspace = workspace
         self._tracking_uri = tracking_uri
@@ -138,8 +139,7 @@ class ProgressDisplay:
             case events.GridFailed() | events.ProbeTrackingFailed() | events.SweepCutShort():
                 self._notes.append(_note(event))
             case events.PromptsTruncated() | events.DefaultsChosen() | engine.ModelLoaded():
-                for line in _lines(event):
-                    self._say(line)
+                self._say_lines(event)
             case (
                 events.BatchSizeChosen()
                 | events.BatchSizeReduced()
@@ -243,6 +243,16 @@ class ProgressDisplay:
         if self._spinner is not None:
             bars.remove_task(self._spinner)
         self._spinner = None if what is None else bars.add_task(visible(what), total=None)
+
+    def _say_lines(self, event: PromptsTruncated | DefaultsChosen | ModelLoaded) -> None:
+        """Say what is said in lines; of weights once, for each setting of a sweep loads them again."""
+        from promptlab import engine
+
+        for line in _lines(event):
+            if line not in self._remarks:
+                self._say(line)
+            if isinstance(event, engine.ModelLoaded):
+                self._remarks.add(line)
 
     def _say(self, sentence: str) -> None:
         """Write a line, also on a signal that came in the middle of one, or as the terminal was closed."""

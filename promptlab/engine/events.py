@@ -52,7 +52,8 @@ class ModelLoaded:
 
     Args:
         seconds: it took, 0 when it was there already.
-        remarks: what the libraries said of weights that were left out, or made up, a line each.
+        remarks: what the libraries said of weights that were left out, or made up, a line each; each time again, also
+            where the pipeline was there already.
     """
 
     seconds: float

@@ -92,6 +92,7 @@ class RunRecord:
         cut: words that text encoders did not see.
         workers: how many made it at a time, when it was made first; ``None`` where one process did.
         devices: names of what they made it on.
+        remarks: what the libraries said of weights that were left out, or made up, while its model was loaded.
     """
 
     id: int
@@ -121,6 +122,7 @@ class RunRecord:
     cut: tuple[TruncatedText, ...] = ()
     workers: int | None = None
     devices: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def made(self) -> tuple[ImageRecord, ...]:

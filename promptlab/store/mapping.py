@@ -142,6 +142,7 @@ def run_record(row: RunRow) -> RunRecord:
         ),
         workers=row.workers,
         devices=tuple(row.devices or ()),
+        remarks=tuple(row.remarks or ()),
     )
 
 

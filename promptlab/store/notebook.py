@@ -142,6 +142,7 @@ class Notebook:
     reduce_batch_size = _writes("noting smaller batches", run_writer.reduce_batch_size)
     owe_images = _writes("noting lost pictures", run_writer.owe_images)
     add_truncated_texts = _writes("keeping the words that were cut", run_writer.add_truncated_texts)
+    add_remarks = _writes("keeping what was said of weights", run_writer.add_remarks)
     end_run = _writes("ending a run", run_writer.end_run)
     restore_run = _writes("writing a run anew", restore.restore_run)
     restore_sweep = _writes("writing a sweep anew", restore.restore_sweep)

@@ -202,6 +202,14 @@ def add_truncated_texts(session: Session, run_id: int, cut: Sequence[TruncatedTe
     session.execute(update(RunRow).where(RunRow.id == run_id).values(cut_words=plain))
 
 
+def add_remarks(session: Session, run_id: int, remarks: Sequence[str]) -> RunRecord:
+    """Write what was said of the weights that a run is made with, beside what was said before."""
+    before = session.scalar(select(RunRow.remarks).where(RunRow.id == run_id)) or []
+    together = list(dict.fromkeys((*before, *remarks)))
+    session.execute(update(RunRow).where(RunRow.id == run_id).values(remarks=together))
+    return loaders.load_run(session, run_id)
+
+
 def end_run(
     session: Session,
     run_id: int,

@@ -123,6 +123,7 @@ class RunRow(Base):
     cut_words: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
     workers: Mapped[int | None]
     devices: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    remarks: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
 
     environment: Mapped[EnvironmentRow] = relationship()
     variants: Mapped[list[VariantRow]] = relationship(order_by="VariantRow.position")

@@ -26,7 +26,11 @@ from promptlab.workspace import Workspace
 from tests.engine.drawing import threads
 from tests.golden import reading
 
-GROWN = {"picture": frozenset({"pixel_sha256"}), "grid": frozenset({"devices", "workers"}), "report": frozenset()}
+GROWN = {
+    "picture": frozenset({"pixel_sha256"}),
+    "grid": frozenset({"devices", "remarks", "workers"}),
+    "report": frozenset(),
+}
 """Keys that may be in what is written today and are not in every generation's files."""
 
 RUNS, SWEEPS = ("1", "2", "3", "4", "5", "6", "7", "8"), ("sweep:1",)

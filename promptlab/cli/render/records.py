@@ -10,6 +10,7 @@ from promptlab.cli.render.rating import rating_text
 from promptlab.cli.render.text import change_line, setting_pairs, verification_line
 from promptlab.cli.render.truncation import truncation_lines
 from promptlab.cli.render.warnings import flag_text, warning_lines
+from promptlab.errors import one_line
 from promptlab.records import ImageRecord, ImageStatus, Outcome, RunRecord
 from promptlab.workspace import Workspace
 
@@ -56,6 +57,7 @@ def show_lines(run: RunRecord, workspace: Workspace) -> list[str]:
         ]
         lines += [f"   {line}" for line in pairs(details)]
     lines += ["", *truncation_lines(run.cut)] if run.cut else []
+    lines += ["", "said of its weights", *(f"  {one_line(remark)}" for remark in run.remarks)] if run.remarks else []
     lines += ["", "images", *(f"  {line}" for line in _image_table(run))]
     lines += ["", "environment", *pairs([(name, value_text(value)) for name, value in run.environment.facts.items()])]
     return lines

@@ -110,6 +110,7 @@ class PipelineCache:
         self._pipeline: Any = None
         self._components: dict[Component, Any] = {}
         self._remarks: tuple[str, ...] = ()
+        self._vae_remarks: tuple[str, ...] = ()
         self._loras, self._inversions = LoraAdapters(), TextualInversions()
 
     def ready(self, setting: PipelineSetting, report: _Report) -> Any:
@@ -126,7 +127,7 @@ class PipelineCache:
             self._exchange(before, setting, report)
         with translate_errors(f"what {setting.model.name} is used with would not load", setting.model.name):
             loaded = self._add(setting) or loaded
-        remarks, self._remarks = self._remarks, ()
+        remarks = (*self._vae_remarks, *self._remarks)  # also where it is there already: it is no better by that
         report(ModelLoaded(seconds=time.perf_counter() - began if loaded else 0.0, remarks=remarks))
         return self._pipeline
 
@@ -148,17 +149,20 @@ class PipelineCache:
         kept = self._keep(wanted, setting)
         if other or (vae is None and "vae" in wanted and "vae" not in kept):
             report(ModelLoading(what=Path(model.name).name if model.kind in {"folder", "file"} else model.name))
-        if vae is not None and not (had_vae and "vae" in kept):
+        if vae is None:
+            self._vae_remarks = ()
+        elif not (had_vae and "vae" in kept):
             report(ModelLoading(what=f"VAE {Path(vae.source.name).name}"))
             with translate_errors(f"the VAE {vae.source.name} would not load"):
                 _download(vae.source, report)
                 with _heard(f"the VAE {vae.source.name}") as said:
                     loaded = load_vae(vae, model, torch_dtype(setting.dtype))
-                self._remarks = _remarks(f"the VAE {vae.source.name}", said)
+                self._vae_remarks = _remarks(f"the VAE {vae.source.name}", said)
                 kept["vae"] = place(loaded, setting.machine, setting.device)
         with translate_errors(f"{model.name} would not load", model.name), quietly(), _heard(model.name) as said:
             self._pipeline = _load(setting, kept)
-        self._remarks += _remarks(model.name, said)
+        before_it = () if other else self._remarks  # of parts that are kept nothing is said again
+        self._remarks = tuple(dict.fromkeys((*before_it, *_remarks(model.name, said))))
         components = self._pipeline.components
         self._components = {part: components[name] for name, part in wanted.items() if components.get(name) is not None}
         self._setting = setting

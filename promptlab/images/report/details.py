@@ -57,6 +57,7 @@ def run_facts(run: RunRecord, environments: UniqueTexts) -> dict[str, Any]:
         "note": run.note,
         "status": run.status.value,
         "error": run.error and one_line(run.error),
+        "remarks": [one_line(remark) for remark in run.remarks],
         "created": run.created_at.isoformat(timespec="seconds"),
         "ended": run.ended_at and run.ended_at.isoformat(timespec="seconds"),
         "load_seconds": _number(run.load_seconds),

@@ -23,7 +23,7 @@ function factsOf(image) {
   parts.push(listed("Setting", of.setting.concat([["model identity", of.model_identity], ["vae identity", of.vae_identity]])));
   if (of.values) parts.push(listed(`Sweep ${of.sweep}`, of.values));
   parts.push(listed("Run", [
-    ["run", of.id], ["name", of.name], ["experiment", of.experiment], ["note", of.note ?? data.note], ["status", of.status], ["error", of.error],
+    ["run", of.id], ["name", of.name], ["experiment", of.experiment], ["note", of.note ?? data.note], ["status", of.status], ["error", of.error], ["said of its weights", of.remarks?.join("; ")],
     ["began", when(of.created)], ["ended", when(of.ended)], ["load", of.load_seconds === undefined ? null : seconds(of.load_seconds)],
     ["generate", of.generate_seconds === undefined ? null : seconds(of.generate_seconds)], ["varied from run", of.parent], ["taken in from", of.origin], ["uid", of.uid],
   ]));

@@ -98,6 +98,11 @@ class ActiveRun:
             self.started = True
             self._notebook.start_run(self.run.id)
 
+    def remark(self, remarks: Sequence[str]) -> None:
+        """Write what was said of the weights that it is made with, as far as it is new."""
+        if not set(remarks) <= set(self.run.remarks):
+            self.run = self.sink.run = self._notebook.add_remarks(self.run.id, remarks)
+
     def relink(self) -> None:
         """Link what exists by now."""
         self.run = self.sink.run = self._existing.link(self.run, self.job.environment)

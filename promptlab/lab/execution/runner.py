@@ -101,6 +101,7 @@ class Runner:
         self._prepared = False
         self._loaded = 0.0
         self._workers = 0
+        self._remarks: tuple[str, ...] = ()
 
     def execute(self, jobs: Sequence[RunJob]) -> tuple[RunOutcome, ...]:
         """Make what they owe, and publish them.
@@ -241,6 +242,7 @@ class Runner:
                 self._watch(event)
             case ModelLoaded(seconds=seconds):
                 self._loaded += seconds
+                self._remarks = event.remarks
                 self._prepare_tracking()
                 self._watch(event)
             case WorkersAtWork(workers=workers):
@@ -251,6 +253,7 @@ class Runner:
 
     def _image_started(self, run: ActiveRun) -> None:
         run.image_started()
+        run.remark(self._remarks)
         run.load_seconds = (run.load_seconds or 0.0) + self._loaded
         self._loaded = 0.0
 
