@@ -20,6 +20,7 @@ from promptlab.engine.loading.quantization import (
     check_package,
     check_quantization,
     packages_of,
+    packed_method,
 )
 from promptlab.engine.machine.devices import choose_device, choose_generator_device
 from promptlab.engine.machine.environment import environment
@@ -73,7 +74,7 @@ class Resolver:
         self._models: dict[tuple[str | None, ...], tuple[ModelFiles, Any]] = {}
         self._schedulers: dict[tuple[int, str, int | None], SchedulerSpec | None] = {}
         self._pipelines: dict[tuple[int, str, int | None], tuple[PipelineSpec, ModelFiles, Any]] = {}
-        self._loras_found: dict[tuple[int, tuple[Lora, ...]], tuple[Lora, ...]] = {}
+        self._loras_found: dict[tuple[int, tuple[Lora, ...], str | None], tuple[Lora, ...]] = {}
         self._embeddings_found: dict[tuple[int, tuple[Embedding, ...]], tuple[Embedding, ...]] = {}
         self._calls: dict[tuple[int, int, int], CallSpec] = {}
         self._few_steps: dict[tuple[int, int, int], tuple[PipelineSpec, CallSpec, str | None]] = {}
@@ -200,9 +201,11 @@ class Resolver:
         return self._schedulers[key]
 
     def _loras(self, asked: PipelineSpec, model: ModelFiles, kind: Any) -> tuple[Lora, ...]:
-        key = id(model), asked.loras
+        packed = packed_method(asked.quantization, model.stored)
+        key = id(model), asked.loras, packed
         if key not in self._loras_found:
-            self._loras_found[key] = resolve_loras(asked.loras, model.config, model.source, kind, self._finder)
+            found = resolve_loras(asked.loras, model.config, model.source, kind, self._finder, packed)
+            self._loras_found[key] = found
         return self._loras_found[key]
 
     def _embeddings(self, asked: PipelineSpec, model: ModelFiles) -> tuple[Embedding, ...]:

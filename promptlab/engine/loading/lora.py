@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +26,7 @@ from promptlab.engine.sources.lora_family import check_family
 from promptlab.errors import InputError, one_line, ref_value
 from promptlab.specs import Lora
 
-__all__ = ["LoraAdapters", "resolve_loras"]
+__all__ = ["LoraAdapters", "check_unpacked", "resolve_loras"]
 
 _DENOISERS: Final = ("unet", "transformer")
 _OTHER_KINDS: Final = {
@@ -38,12 +38,18 @@ _ENDS: Final = (".lora_A.weight", ".lora_B.weight", ".lora.down.weight", ".lora.
 
 
 def resolve_loras(
-    asked: Sequence[Lora], config: Configuration, source: ModelSource, pipeline: Any, finder: SourceFinder
+    asked: Sequence[Lora],
+    config: Configuration,
+    source: ModelSource,
+    pipeline: Any,
+    finder: SourceFinder,
+    packed: str | None = None,
 ) -> tuple[Lora, ...]:
     """Return ``asked``, each with its file and its identity.
 
     Args:
         pipeline: diffusers class of the model.
+        packed: how the denoiser's weights are packed into bytes, where they are: ``nf4``, ``gguf``.
 
     Raises:
         InputError: when the pipeline takes no LoRA, a file is none, or one for another model.
@@ -59,11 +65,26 @@ def resolve_loras(
     for file in files:
         check_family(file.name, file.header, config)
     for file in files:
+        check_unpacked(file.name, file.header, packed)
         _check_file(file, config, source, pipeline)
     return tuple(
         Lora(name=file.name, weight=each.weight, identity=file.identity)
         for each, file in zip(asked, files, strict=True)
     )
+
+
+def check_unpacked(name: str, header: Iterable[str], packed: str | None) -> None:
+    """Refuse kinds whose layers add to the weights themselves, where these are packed into bytes.
+
+    Raises:
+        InputError: naming the kind.
+    """
+    kind = kind_of(header)
+    if packed is not None and kind is not None:
+        raise InputError(
+            LORA.field, name, problem=f"is a {kind}, which is added to weights, and these are packed ({packed})",
+            allowed="a plain LoRA, or weights that are not packed", hint=ref_value("quantization", "none"),
+        )  # fmt: skip
 
 
 def _check_file(file: AdapterFile, config: Configuration, source: ModelSource, pipeline: Any) -> None:

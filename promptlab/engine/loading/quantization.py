@@ -32,6 +32,7 @@ __all__ = [
     "check_package",
     "check_quantization",
     "packages_of",
+    "packed_method",
     "part_configs",
     "stored_methods",
 ]
@@ -61,6 +62,9 @@ _STORED: Final[Mapping[str, str]] = MappingProxyType(
     {"bitsandbytes": "bitsandbytes", "torchao": "torchao", "gguf": "gguf"}
 )
 """Packages that read weights that are quantised already, by ``quant_method`` of their configuration."""
+
+_PACKED: Final = frozenset({"nf4", "bitsandbytes", "gguf"})
+"""Methods whose weights lie in bytes: torchao's keep the shape of the numbers that they stand for."""
 
 _FROM_THE_HUB: Final = ("nunchaku_lite",)
 """Methods whose kernels diffusers fetches from the Hub and runs."""
@@ -161,6 +165,13 @@ def check_offload(pipeline: PipelineSpec, machine: MachineSpec) -> None:
                 "offload", machine.offload, problem=f"cannot be used with {ref_value(field, said)}", allowed="model",
                 hint=ref_value("offload", "model"),
             )  # fmt: skip
+
+
+def packed_method(asked: str | None, stored: Mapping[str, str]) -> str | None:
+    """Return how a denoiser's weights are packed into bytes of another shape; ``None`` where they are not."""
+    methods = [] if asked is None else [_method_name(asked)]
+    methods += [method for part, method in stored.items() if part in DENOISERS]
+    return next((method for method in methods if method in _PACKED), None)
 
 
 def packages_of(asked: Quantization, parts: Iterable[str], stored: Mapping[str, str]) -> tuple[str, ...]:

@@ -37,6 +37,9 @@ _FAMILIES: Final[Mapping[str, re.Pattern[str]]] = {
 _CROSS: Final = re.compile(r"attn2[._](processor[._])?to_k(_lora)?[._](lora_down|lora_A|down)\.weight$")
 _DOWN: Final = re.compile(r"(lora_down|lora_A)(\.default)?\.weight$|hada_w1_b$")
 _UNETS: Final = {768: "Stable Diffusion 1", 1024: "Stable Diffusion 2", 2048: "Stable Diffusion XL"}
+_SOME_UNET: Final = "Stable Diffusion"
+"""A model whose width is none of these: what UNet a LoRA is for is left to its layers."""
+
 _OF_PIPELINES: Final = {
     "StableDiffusionXL": "Stable Diffusion XL", "StableDiffusion3": "Stable Diffusion 3", "Flux2": "FLUX.2",
     "Flux": "FLUX.1", "QwenImage": "Qwen-Image", "ZImage": "Z-Image", "Krea2": "Krea 2", "Lumina2": "Lumina 2",
@@ -52,7 +55,9 @@ def check_family(name: str, header: Header, config: Configuration) -> None:
         InputError: naming both.
     """
     theirs, ours = lora_family(header), model_family(config)
-    if theirs is not None and ours is not None and theirs != ours:
+    if theirs is None or ours is None or (ours == _SOME_UNET and theirs in _UNETS.values()):
+        return
+    if theirs != ours:
         raise InputError(
             "loras", name, problem=f"is for {theirs}, and this model is {ours}",
             allowed=f"a LoRA that was trained for this {config.pipeline_class}", hint=ref_value("loras", "none"),
@@ -76,7 +81,7 @@ def model_family(config: Configuration) -> str | None:
         if kind.startswith(start):
             return None if kind.startswith("QwenImage21") else family
     if kind.startswith(("StableDiffusionPipeline", "StableDiffusionPAG", "LatentConsistency")):
-        return _UNETS.get(_number((config.denoiser or {}).get("cross_attention_dim")))
+        return _UNETS.get(_number((config.denoiser or {}).get("cross_attention_dim")), _SOME_UNET)
     return None
 
 

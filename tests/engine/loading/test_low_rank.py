@@ -262,6 +262,23 @@ def test_plain_lora_of_odd_names_is_accepted_where_it_fits(engine, make_spec, fo
             resolved(layer, width)
 
 
+def test_low_rank_kinds_are_refused_on_packed_weights():
+    """They add to weights, which bytes of four bits cannot be added to; a plain LoRA adds to what these make."""
+    from promptlab.engine.loading.lora import check_unpacked
+    from promptlab.engine.loading.quantization import packed_method
+
+    check_unpacked("a", ["x.lora_down.weight"], "nf4")
+    check_unpacked("a", ["x.lokr_w1"], None)
+    with pytest.raises(
+        InputError, match=r"is a LoKr, which is added to weights, .* packed \(nf4\); .* quantization=none"
+    ):
+        check_unpacked("a", ["x.lokr_w1"], "nf4")
+    stored = {"text_encoder": "bitsandbytes"}
+    found = [packed_method(asked, stored) for asked in (None, "int8", "nf4", "gguf:a.gguf")]
+    assert found == [None, None, "nf4", "gguf"]
+    assert packed_method(None, {"transformer": "bitsandbytes"}) == "bitsandbytes"
+
+
 def test_low_rank_kind_is_told_by_names():
     """And what is no part of its kind, or lacks a part, is named."""
     assert kind_of(["a.lora_down.weight", "a.alpha"]) is None

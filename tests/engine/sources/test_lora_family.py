@@ -7,7 +7,7 @@ import pytest
 
 from promptlab.engine.refusals import refuse_early
 from promptlab.engine.sources.configuration import Configuration
-from promptlab.engine.sources.lora_family import lora_family, model_family
+from promptlab.engine.sources.lora_family import check_family, lora_family, model_family
 from promptlab.errors import InputError
 from promptlab.specs import Lora
 
@@ -64,7 +64,7 @@ def test_lora_family_is_told_by_names_and_shapes(family, tensors):
     [
         ("StableDiffusionXLPipeline", {"cross_attention_dim": 2048}, "Stable Diffusion XL"),
         ("StableDiffusionPipeline", {"cross_attention_dim": 768}, "Stable Diffusion 1"),
-        ("StableDiffusionPipeline", {"cross_attention_dim": 16}, None),
+        ("StableDiffusionPipeline", {"cross_attention_dim": 16}, "Stable Diffusion"),
         ("FluxKontextPipeline", {}, "FLUX.1"),
         ("Flux2KleinPipeline", {}, "FLUX.2"),
         ("QwenImage21Pipeline", {}, None),
@@ -75,6 +75,20 @@ def test_model_family_is_told_by_its_class(pipeline, denoiser, family):
     """In the same words; of a family that takes another's LoRAs, as Chroma takes FLUX's, nothing is claimed."""
     config = Configuration(pipeline_class=pipeline, parts={}, scheduler=None, vae=None, denoiser=denoiser)
     assert model_family(config) == family
+
+
+def test_lora_for_some_unet_is_left_to_the_layers_of_a_small_one():
+    """A model of no known width may take any UNet's LoRA, and no transformer's."""
+    small = Configuration(
+        pipeline_class="StableDiffusionPipeline",
+        parts={},
+        scheduler=None,
+        vae=None,
+        denoiser={"cross_attention_dim": 16},
+    )
+    check_family("a", header("lora_unet_input_blocks_4_1_proj_in.lora_down.weight"), small)
+    with pytest.raises(InputError, match="'a' is for Z-Image, and this model is Stable Diffusion; allowed: a LoRA"):
+        check_family("a", {"layers.0.attention.to_q.lora_A.weight": {"shape": [4, 3840]}}, small)
 
 
 @pytest.mark.slow
