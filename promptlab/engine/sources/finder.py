@@ -39,6 +39,7 @@ from promptlab.engine.sources.modular import modular_model
 from promptlab.engine.sources.prior import CARD, lacks_prior, read_prior_id
 from promptlab.errors import InputError, NotFound, PromptLabError, ref, ref_value
 from promptlab.models import bundled, bundled_models, bundled_vaes
+from promptlab.specs import GGUF
 
 __all__ = ["ALLOWED_MODELS", "ALLOWED_VAES", "ModelSource", "SourceFinder", "find_model", "find_vae"]
 
@@ -324,6 +325,12 @@ def _no_vae(name: str, hint: str) -> InputError:
 
 
 def _check_suffix(field: str, path: Path, *, allow_pickle: bool) -> None:
+    if field == "model" and path.suffix == ".gguf":
+        raise InputError(
+            field, str(path), problem="is a GGUF, which holds a denoiser alone",
+            allowed="the model that it is of, with the file in place of its denoiser",
+            hint=f"{ref_value(field, 'ID')} {ref_value('quantization', f'{GGUF}{path}')}",
+        )  # fmt: skip
     if path.suffix != ".safetensors" and not (allow_pickle and path.suffix in PICKLES):
         raise _no_safetensors(field, path, hint=f"{ALLOW_PICKLE} if you trust whoever made it")
 

@@ -13,6 +13,7 @@ from promptlab.engine.loading.quantization import (
     packages_of,
     stored_methods,
 )
+from promptlab.engine.sources.finder import find_model
 from promptlab.errors import InputError
 from promptlab.plan import requests_of
 from promptlab.specs import MachineSpec, PipelineSpec
@@ -69,6 +70,16 @@ def test_quantization_names_its_parts_and_packages(tmp_path):
     stored = stored_methods(tmp_path, parts)
     assert stored == {"text_encoder": "bitsandbytes"}
     assert packages_of(Quantization(), parts, stored) == ("bitsandbytes",)
+
+
+def test_gguf_given_as_a_model_is_told_where_it_belongs(tmp_path):
+    """It has no encoders and no VAE: the model's own are used with it."""
+    file = tmp_path / "a.gguf"
+    file.write_bytes(b"GGUF")
+    with pytest.raises(
+        InputError, match=r"is a GGUF, which holds a denoiser alone; .* type: model=ID quantization=gguf:/"
+    ):
+        find_model(str(file))
 
 
 @pytest.mark.slow
