@@ -196,6 +196,9 @@ def compare(rounds: int) -> Iterator[str]:
     alone, workers = create_engine(), RayEngine(workers=2)
     for engine in (alone, workers):
         seconds_of(engine, spec_of(8, 128, num_inference_steps=2))
+    while len(workers.worker_pids()) < 2:  # one that comes late would load its model in what is measured
+        seconds_of(workers, spec_of(8, 128, num_inference_steps=2))
+    seconds_of(workers, spec_of(16, 128, num_inference_steps=2))
     pairs, used = [], []
     for _ in range(rounds):
         first = cpu_seconds(workers)
