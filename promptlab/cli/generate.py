@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -92,13 +93,22 @@ def run(options: RunOptions, as_json: bool) -> None:
     lab = open_warm_lab(options.workspace, options.tracking_uri)
     line_of_work = experiment.experiment or DEFAULT_EXPERIMENT
     name, note, again = experiment.name, experiment.note, options.again
+    parent = None
+    if options.like is not None and (source := _made_here(lab, options.like)) is not None:
+        from promptlab.lab.history.experiment_like import varied_from
+
+        sweep, parent = varied_from(sweep, source), source.run
     record: RunRecord | SweepRecord
     with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri, hints=hints, soon=is_served(lab)) as progress:
         if len(sweep.cells) == 1:
-            spec = sweep.cells[0].spec
-            record = lab.run(spec, experiment=line_of_work, name=name, note=note, again=again, watch=progress)
+            record = lab.run(
+                sweep.cells[0].spec, experiment=line_of_work, name=name, note=note, parent=parent, again=again,
+                watch=progress,
+            )  # fmt: skip
         else:
-            record = lab.run_sweep(sweep, experiment=line_of_work, name=name, note=note, again=again, watch=progress)
+            record = lab.run_sweep(
+                sweep, experiment=line_of_work, name=name, note=note, parent=parent, again=again, watch=progress
+            )
     _say_made(lab, record, progress, show=options.show, as_json=as_json)
 
 
@@ -125,6 +135,14 @@ def _say_made(
         lines = sweep_lines(record, lab.history.list(), workspace, new=progress.made)
     show_picture(grid, show)
     echo("\n".join(lines))
+
+
+def _made_here(lab: Lab | RemoteLab, picture: str) -> RunOrImage | None:
+    """Return the image that a picture's file shows, where it was made in this workspace."""
+    with suppress(InputError):
+        source: RunOrImage = lab.history.find(picture)
+        return source
+    return None
 
 
 def _json(value: object) -> str:

@@ -189,6 +189,7 @@ class Lab:
         experiment: str = DEFAULT_EXPERIMENT,
         name: str | None = None,
         note: str | None = None,
+        parent: RunRecord | None = None,
         again: bool = False,
         watch: Watch = unwatched,
     ) -> SweepRecord:
@@ -199,6 +200,7 @@ class Lab:
 
         Args:
             sweep: as :func:`promptlab.expand.build_sweep` makes it; the other arguments as those of :meth:`run`.
+            parent: the run that all of it was varied from.
 
         Raises:
             InputError: before anything is written.
@@ -207,7 +209,9 @@ class Lab:
         """
         from promptlab.lab.launch import launch_sweep
 
-        return launch_sweep(self.context, sweep, experiment=experiment, name=name, note=note, again=again, watch=watch)
+        return launch_sweep(
+            self.context, sweep, experiment=experiment, name=name, note=note, parent=parent, again=again, watch=watch
+        )
 
     def resume(self, ref: str | None = None, *, watch: Watch = unwatched) -> tuple[RunRecord, ...]:
         """Make the images that are still owed, exactly as recorded.

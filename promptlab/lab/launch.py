@@ -84,6 +84,7 @@ def launch_sweep(
     experiment: str,
     name: str | None,
     note: str | None,
+    parent: RunRecord | None,
     again: bool,
     watch: Watch,
 ) -> SweepRecord:
@@ -98,7 +99,7 @@ def launch_sweep(
     with context.locks.beginning():
         begun = begin_sweep(
             context.engine, context.notebook, sweep, permissions=context.permissions,
-            experiment=experiment, name=name, note=note, again=again,
+            experiment=experiment, name=name, note=note, again=again, parent=parent,
         )  # fmt: skip
         context.locks.take_sweep(begun.id)
     resolved = context.resolve(sweep.specs)

@@ -15,7 +15,7 @@ from typing import Any
 
 from promptlab.errors import InputError
 from promptlab.expand import Experiment, Sweep, parse_seeds
-from promptlab.lab.history.experiment_like import experiment_like
+from promptlab.lab.history.experiment_like import experiment_like, varied_from
 from promptlab.lab.history.prompt_edit import PromptEdit
 from promptlab.lab.history.refs import read_picture
 from promptlab.lab.history.rerun import RunOrImage, derived_spec
@@ -118,7 +118,7 @@ def carried_out(command: TypedCommand, source: RunOrImage | None, root: Path) ->
     """Return what ``command`` asks for.
 
     Args:
-        source: what a rerun is of.
+        source: what a rerun is of, or ``like`` a picture of.
         root: the folder that ``like`` lies in.
 
     Raises:
@@ -139,6 +139,9 @@ def carried_out(command: TypedCommand, source: RunOrImage | None, root: Path) ->
         prompts=command.prompts, seeds=command.seeds or None, negative=command.negatives or (),
     )  # fmt: skip
     sweep = asked.sweep(default_model=DEFAULT_MODEL)
+    if source is not None and command.like is not None:
+        position = next(each.position for each in source.run.images if each.path == command.like)
+        sweep = varied_from(sweep, RunOrImage(run=source.run, position=position))
     if len(sweep.cells) == 1:
         return Carried(spec=sweep.cells[0].spec, experiment=command.experiment)
     return Carried(sweep=sweep, experiment=command.experiment)

@@ -116,13 +116,14 @@ class RemoteLab:
         experiment: str = DEFAULT_EXPERIMENT,
         name: str | None = None,
         note: str | None = None,
+        parent: RunRecord | None = None,
         again: bool = False,
         watch: Watch = unwatched,
     ) -> SweepRecord:
         """See :meth:`promptlab.lab.Lab.run_sweep`."""
         record: SweepRecord = self._ask(
             "run_sweep", lambda: records.SweepRecord, watch,
-            sweep=absolute_sweep(sweep), experiment=experiment, name=name, note=note, again=again,
+            sweep=absolute_sweep(sweep), experiment=experiment, name=name, note=note, parent=parent, again=again,
         )  # fmt: skip
         return record
 

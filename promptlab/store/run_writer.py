@@ -22,6 +22,7 @@ from promptlab.records import (
     TruncatedText,
 )
 from promptlab.store import loaders
+from promptlab.store.ancestors import changes_from, source_of
 from promptlab.store.mapping import environment_row, made_columns, new_run_row, next_number
 from promptlab.store.tables import ImageRow, RunRow, VariantRow
 
@@ -68,15 +69,13 @@ def begin_run(
     parents: Mapping[tuple[int, int], int] = {}
     if parent is not None:
         row.parent_run_id = parent.id
-        row.changes = [[c.field, c.before, c.after] for c in parent.spec.diff(resolved.spec)]
+        row.changes = changes_from(parent, resolved)
         parents = loaders.ids_by_variant(session, parent.id)
     session.add(row)
     session.flush()
     for position, request in enumerate(requests):
         variant = position // len(resolved.spec.seeds)
-        source = resolved.spec.variants[variant].source
-        if source is None and parent is not None and len(parent.variants) == 1:
-            source = 0
+        source = source_of(resolved.spec.variants[variant], parent)
         image = ImageRow(
             position=position,
             variant=row.variants[variant],

@@ -9,7 +9,7 @@ of all the runs that it was to have.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import func, insert, select
 
 from promptlab.plan import ResolvedSpec
-from promptlab.records import Environment, ImageStatus, RunStatus, SweepRecord, SweepRun, sweep_key
+from promptlab.records import Environment, ImageStatus, RunRecord, RunStatus, SweepRecord, SweepRun, sweep_key
 from promptlab.store import loaders
+from promptlab.store.ancestors import changes_from, source_of
 from promptlab.store.mapping import environment_row, next_number, run_columns, variant_columns
 from promptlab.store.tables import EnvironmentRow, ImageRow, RunRow, SweepRow, VariantRow
 
@@ -62,6 +63,7 @@ def begin_sweep(
     dimensions: Sequence[Sequence[str]],
     key: str,
     runs: Sequence[ScheduledRun],
+    parent: RunRecord | None = None,
 ) -> SweepRecord:
     """Write a sweep with its runs, SCHEDULED: before any pixel is generated.
 
@@ -69,6 +71,7 @@ def begin_sweep(
         key: of all ``runs``, :func:`promptlab.records.sweep_key`.
         runs: in the order in which they are to be made; of more than :data:`MOST_AT_ONCE` the first ones are written,
             and the others left to :func:`complete_sweep`.
+        parent: the run that all of them were varied from; see :func:`promptlab.store.run_writer.begin_run`.
     """
     row = SweepRow(
         id=next_number(session, SweepRow),
@@ -82,16 +85,18 @@ def begin_sweep(
     )
     session.add(row)
     session.flush()
-    _add_runs(session, row, runs)
+    _add_runs(session, row, runs, parent)
     return loaders.load_sweep(session, row.id)
 
 
-def complete_sweep(session: Session, sweep_id: int, runs: Sequence[ScheduledRun]) -> SweepRecord:
+def complete_sweep(
+    session: Session, sweep_id: int, runs: Sequence[ScheduledRun], *, parent: RunRecord | None = None
+) -> SweepRecord:
     """Write those of ``runs`` that a sweep lacks, told by their places; :data:`MOST_AT_ONCE` at most."""
     row = session.get_one(SweepRow, sweep_id)
     places = session.scalars(select(RunRow.sweep_place).where(RunRow.sweep_id == sweep_id))
     there = {tuple(place or ()) for place in places}
-    _add_runs(session, row, [run for run in runs if run.place.place not in there])
+    _add_runs(session, row, [run for run in runs if run.place.place not in there], parent)
     return loaders.load_sweep(session, sweep_id)
 
 
@@ -133,11 +138,12 @@ def cut_short(session: Session, sweep_id: int | None = None) -> dict[int, int]:
     return found
 
 
-def _add_runs(session: Session, sweep: SweepRow, runs: Sequence[ScheduledRun]) -> None:
+def _add_runs(session: Session, sweep: SweepRow, runs: Sequence[ScheduledRun], parent: RunRecord | None) -> None:
     """Write runs with their variants and images: a few statements for hundreds of them."""
     environments: dict[str, int] = {}
     first, now = next_number(session, RunRow), datetime.now(UTC)
     runs = runs[:MOST_AT_ONCE]
+    ancestors = {} if parent is None else loaders.ids_by_variant(session, parent.id)
     for start in range(0, len(runs), _RUNS_AT_ONCE):
         numbered = dict(enumerate(runs[start : start + _RUNS_AT_ONCE], first + start))
         rows = [
@@ -148,7 +154,8 @@ def _add_runs(session: Session, sweep: SweepRow, runs: Sequence[ScheduledRun]) -
                 "status": RunStatus.SCHEDULED,
                 "created_at": now,
                 "environment_id": _environment_id(session, run.resolved.environment, environments),
-                "changes": [],
+                "parent_run_id": None if parent is None else parent.id,
+                "changes": [] if parent is None else changes_from(parent, run.resolved),
                 "sweep_id": sweep.id,
                 "sweep_place": list(run.place.place),
                 "sweep_values": [list(pair) for pair in run.place.values],
@@ -165,25 +172,33 @@ def _add_runs(session: Session, sweep: SweepRow, runs: Sequence[ScheduledRun]) -
                 for position, variant in enumerate(run.resolved.spec.variants)
             ],
         )
-        _insert(session, ImageRow, list(_images(session, numbered)))
+        _insert(session, ImageRow, list(_images(session, numbered, parent, ancestors)))
 
 
-def _images(session: Session, runs: dict[int, ScheduledRun]) -> Iterator[dict[str, Any]]:
+def _images(
+    session: Session,
+    runs: dict[int, ScheduledRun],
+    parent: RunRecord | None,
+    ancestors: Mapping[tuple[int, int], int],
+) -> Iterator[dict[str, Any]]:
     """Yield the columns of the images of runs whose variants are written."""
     its = select(VariantRow.run_id, VariantRow.position, VariantRow.id).where(
         VariantRow.run_id >= min(runs), VariantRow.run_id <= max(runs)
     )
     variants = {(run_id, position): variant_id for run_id, position, variant_id in session.execute(its)}
     for run_id, run in runs.items():
-        seeds = run.resolved.spec.seeds
+        seeds, wordings = run.resolved.spec.seeds, run.resolved.spec.variants
         for position, key in enumerate(run.keys):
+            seed = seeds[position % len(seeds)]
+            source = source_of(wordings[position // len(seeds)], parent)
             yield {
                 "run_id": run_id,
                 "position": position,
                 "variant_id": variants[run_id, position // len(seeds)],
-                "seed": seeds[position % len(seeds)],
+                "seed": seed,
                 "status": ImageStatus.OWED,
                 "recipe_key": key,
+                "parent_image_id": None if source is None else ancestors.get((source, seed)),
             }
 
 

@@ -64,6 +64,9 @@ def test_run_like_starts_from_a_picture(promptlab, workspace):
     shown = json.loads(promptlab("show", "3", "--json").out)["run"]["spec"]
     assert (shown["seeds"], shown["call"]["num_inference_steps"]) == ([0, 1], 3)
     assert [(each["prompt"], each["negative_prompt"]) for each in shown["variants"]] == [("an owl", "blur")]
+    assert promptlab("run", "--like", picture, "--steps", "2", "--steps", "4").code == 0
+    for run in ("3", "4", "5"):
+        assert json.loads(promptlab("show", run, "--json").out)["run"]["parent_run_id"] == 1
 
 
 def test_run_like_takes_a_foreign_picture_too(promptlab, theirs, tmp_path):

@@ -9,6 +9,7 @@ from promptlab.cli.command_line import command_line, command_words
 from promptlab.cli.parse import changes_of, experiment_of, prompt_edit_of, seeds_of, sweep_of, takes_run_options
 from promptlab.errors import InputError
 from promptlab.lab import Lab
+from promptlab.lab.history.experiment_like import varied_from
 from promptlab.lab.history.rerun import derived_spec
 from promptlab.page.page_request import read_request, request_of
 from promptlab.page.typed_command import carried_out, typed_command
@@ -47,7 +48,8 @@ def typed(words):
 def specs_of_words(words, lab):
     read, own = typed(words)
     if words[0] == "run":
-        return sweep_of(experiment_of(read)).specs, read.experiment
+        sweep = sweep_of(experiment_of(read))
+        return (sweep if read.like is None else varied_from(sweep, lab.history.find(read.like))).specs, read.experiment
     source = lab.history.find(own["source"])
     others = seeds_of(read.seeds, what="--seeds")
     changes = changes_of(read) | ({} if others is None else {"seeds": others})

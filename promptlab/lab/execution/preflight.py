@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from promptlab.engine import Engine, Permissions
 from promptlab.plan import DEFAULT_BATCH_SIZE, Pace, Plan, ResolvedSpec, plan
 from promptlab.plan.batch_key import batch_keys
-from promptlab.records import SweepRecord, SweepRun, sweep_key
+from promptlab.records import RunRecord, SweepRecord, SweepRun, sweep_key
 from promptlab.specs import RunSpec
 
 if TYPE_CHECKING:
@@ -61,12 +61,14 @@ def begin_sweep(
     name: str | None,
     note: str | None,
     again: bool,
+    parent: RunRecord | None = None,
 ) -> SweepRecord:
     """Return the record of ``sweep``: the newest that is the same, whole, or one that begins now.
 
     Args:
         permissions: what the engine may do.
         again: begin one whatever is there; a name or a note of its own does that too.
+        parent: the run that one that begins now was varied from.
 
     Raises:
         InputError: before anything is written.
@@ -90,10 +92,10 @@ def begin_sweep(
             begun = found
             break
     begun = begun or notebook.begin_sweep(
-        experiment=experiment, name=name, note=note, dimensions=fields, key=key, runs=runs
+        experiment=experiment, name=name, note=note, dimensions=fields, key=key, runs=runs, parent=parent
     )
     while len(begun.runs) < len(runs):
-        begun = notebook.complete_sweep(begun.id, runs)
+        begun = notebook.complete_sweep(begun.id, runs, parent=parent)
     return begun
 
 

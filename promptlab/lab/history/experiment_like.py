@@ -1,13 +1,15 @@
-"""Reads the spec of one image as an experiment file would say it."""
+"""Reads the spec of one image as an experiment file would say it, and remembers which image that was."""
 
 from __future__ import annotations
 
 import dataclasses
+from functools import cache
 
-from promptlab.expand import Experiment
-from promptlab.specs import RunSpec
+from promptlab.expand import Experiment, Sweep
+from promptlab.lab.history.rerun import RunOrImage
+from promptlab.specs import RunSpec, Variant
 
-__all__ = ["experiment_like"]
+__all__ = ["experiment_like", "varied_from"]
 
 
 def experiment_like(spec: RunSpec, *, file: str) -> Experiment:
@@ -25,3 +27,21 @@ def experiment_like(spec: RunSpec, *, file: str) -> Experiment:
     experiment = parse_experiment(write_experiment(plain), file=file)
     # Of all prompts, so that other words typed beside it are steered away from the same.
     return experiment.with_options(negative=(variant.negative_prompt,)) if variant.negative_prompt else experiment
+
+
+def varied_from(sweep: Sweep, source: RunOrImage) -> Sweep:
+    """Return ``sweep`` whose wordings name those of the run of ``source`` that they were varied from.
+
+    That is the one with the same words, else that of the image that ``source`` is.
+    """
+    known = {each.variant.prompt: each.position for each in reversed(source.run.variants)}
+    origin = None if source.position is None else source.run.images[source.position].variant
+
+    @cache
+    def named(variants: tuple[Variant, ...]) -> tuple[Variant, ...]:
+        return tuple(dataclasses.replace(each, source=known.get(each.prompt, origin)) for each in variants)
+
+    cells = tuple(
+        dataclasses.replace(cell, spec=cell.spec.vary(variants=named(cell.spec.variants))) for cell in sweep.cells
+    )
+    return dataclasses.replace(sweep, cells=cells)
