@@ -31,7 +31,7 @@ __all__ = ["has_screen", "open_file", "show_page"]
 def open_file(ref: str, report: bool, as_file: bool, workspace: str | None) -> None:
     """Open the grid of a run (3, last), a picture (3/12) or a sweep's overview (sweep:2) in a viewer.
 
-    While 'promptlab ui' has the page of the workspace open, runs and pictures are opened there. Says the file's path or
+    While 'promptlab ui' has the page of the workspace open, all of these are opened there. Says the file's path or
     the address, also where there is no screen to open it on.
     """
     lab = open_lab(workspace)
@@ -65,10 +65,13 @@ def show_page(address: PageAddress, place: str = "/", more: str = "") -> None:
 
 
 def _page_address(lab: Lab, ref: str) -> tuple[PageAddress, str] | None:
-    """Return where the page is open, and the path there of a run or a picture; ``None`` where it is not."""
-    address = page_of(lab.workspace.root)
-    if address is None or lab.history.find_sweep(ref) is not None:
+    """Return where the page is open, and the path there of what is named; ``None`` where it is not."""
+    address = page_of(lab.workspace)
+    if address is None:
         return None
+    if (sweep_id := lab.history.find_sweep(ref)) is not None:
+        runs = lab.history.sweep(sweep_id).runs
+        return (address, f"/run/{runs[0].run_id}") if runs else None
     source = lab.history.find(ref)
     return address, f"/run/{source.run.id}" + ("" if source.position is None else f"/{source.position}")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from promptlab.workspace import Workspace
 
-__all__ = ["DATABASE", "elsewhere", "folder_elsewhere", "shown_path"]
+__all__ = ["DATABASE", "elsewhere", "folder_elsewhere", "recorded_elsewhere", "shown_path"]
 
 DATABASE = "PROMPTLAB_DATABASE"
 """The variable that stands for ``--database``."""
@@ -39,3 +39,18 @@ def elsewhere(workspace: Workspace) -> str:
     from promptlab.store.address import displayed_address
 
     return f"{options} --database {shlex.quote(displayed_address(url))}"
+
+
+def recorded_elsewhere(tracking_uri: str | None) -> str:
+    """Return the option that a next command needs to tell the same MLflow server.
+
+    None is needed where the environment says it.
+
+    A password that stands in the address is never said: it is asked for again.
+    """
+    ambient = ("PROMPTLAB_TRACKING_URI", "MLFLOW_TRACKING_URI")
+    if tracking_uri is None or tracking_uri in map(os.environ.get, ambient):
+        return ""
+    from promptlab.tracking.address import TrackingAddress
+
+    return f" --tracking-uri {shlex.quote(TrackingAddress.read(tracking_uri).url)}"

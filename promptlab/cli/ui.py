@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
 import click
@@ -15,9 +15,9 @@ from promptlab.cli.context import open_lab, tracking_option, workspace_options
 from promptlab.cli.open_file import has_screen, show_page
 from promptlab.cli.output import echo
 from promptlab.cli.param_types import integer
-from promptlab.cli.paths import elsewhere
+from promptlab.cli.paths import elsewhere, recorded_elsewhere
 from promptlab.cli.progress import ProgressDisplay
-from promptlab.cli.warm import server_finder, typed_keep_alive
+from promptlab.cli.warm import page_of, server_finder, typed_keep_alive
 from promptlab.errors import NotFound, PromptLabError
 
 if TYPE_CHECKING:
@@ -27,13 +27,21 @@ if TYPE_CHECKING:
 
 __all__ = ["sync", "ui"]
 
+_OWN: Final = "127.0.0.1"
+
 
 @click.command()
 @click.option("--mlflow", "mlflow_alone", is_flag=True, help="Only MLflow's pages: browse and compare what was made.")
 @click.option(
     "--experiment", metavar="NAME", help="Open on this experiment. [default: all, in MLflow the newest run's]"
 )
-@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where MLflow's pages listen.")
+@click.option(
+    "--host",
+    default=_OWN,
+    show_default=True,
+    metavar="ADDRESS",
+    help="Where MLflow's pages listen; whoever reaches another address than this one can open them.",
+)
 @click.option(
     "--port",
     type=integer("--port", "7870"),
@@ -62,7 +70,7 @@ def ui(
     """Open the page where one iterates: words, pictures as they come, what came of what. Ctrl-C stops it.
 
     What is run in a terminal meanwhile appears there by itself. MLflow's pages are served beside it. Only this machine
-    reaches the page, and whoever opens the address that is said.
+    reaches them, and whoever opens the address that is said.
     """
     lab = open_lab(workspace, tracking_uri)
     if experiment is not None and not lab.history.list(experiment=experiment, limit=1):
@@ -97,7 +105,7 @@ def _order(lab: Lab, tracking_uri: str | None, port: int | None) -> PageOrder:
     workspace = lab.workspace
     return PageOrder(
         workspace=workspace.root, database=workspace.database_url, tracking_uri=tracking_uri, port=port,
-        there=elsewhere(workspace),
+        there=elsewhere(workspace), recorded_at=recorded_elsewhere(tracking_uri),
     )  # fmt: skip
 
 
@@ -107,10 +115,13 @@ def _keep_open(lab: Lab, order: PageOrder, host: str, say: Callable[[PageAddress
 
     lease = PageLease(server_finder(), order)
     try:
-        say(lease.open())
+        before = page_of(lab.workspace)
+        address = lease.open()
+        say(address)
         with ExitStack() as beside:
             try:
-                lease.show_mlflow(beside.enter_context(_mlflow_pages(lab, host)))
+                if before != address:  # else somebody has it open, and MLflow's pages with it
+                    lease.show_mlflow(beside.enter_context(_mlflow_pages(lab, host, address)))
             except PromptLabError as error:
                 echo(f"promptlab: without MLflow's pages, because {error}", err=True)
             lease.wait()
@@ -127,7 +138,7 @@ def _serve_here(lab: Lab, order: PageOrder, host: str, say: Callable[[PageAddres
     server = lab_server(FOREVER)
 
     def serve_mlflow() -> None:
-        with suppress(PromptLabError), _mlflow_pages(lab, host) as url:
+        with suppress(PromptLabError), _mlflow_pages(lab, host, page.address) as url:
             page.show_mlflow(url)
             ended.wait()
 
@@ -144,12 +155,19 @@ def _serve_here(lab: Lab, order: PageOrder, host: str, say: Callable[[PageAddres
 
 
 @contextmanager
-def _mlflow_pages(lab: Lab, host: str) -> Iterator[str]:
-    """Give the address of MLflow's pages: of the server elsewhere, or of one that runs meanwhile."""
+def _mlflow_pages(lab: Lab, host: str, address: PageAddress) -> Iterator[str]:
+    """Give the address of MLflow's pages: of the server elsewhere, or of one that runs meanwhile.
+
+    Where only this machine reaches them, they ask for the cookie of the page, which a browser has for its host alone.
+    """
     if lab.tracking_uri is not None:
         yield lab.tracking_uri
         return
-    with lab.maintenance.serve(host=host) as server:
+    from promptlab.page.gate import PageKeys
+    from promptlab.tracking.beside_page import PageBeside
+
+    page = PageBeside(url=address.url, cookie=PageKeys.of(address.token, address.port).header)
+    with lab.maintenance.serve(host=host, page=page if host == _OWN else None) as server:
         _say_unrecognised(server)
         yield server.url
 

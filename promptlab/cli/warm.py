@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from promptlab.serving.messages import KeepAlive, PageAddress, ServerStatus
     from promptlab.serving.remote_lab import RemoteLab
     from promptlab.specs import RunSpec
+    from promptlab.workspace import Workspace
 
 __all__ = [
     "KEEP_ALIVE",
@@ -255,7 +255,7 @@ def status_here() -> ServerStatus | None:
     return None
 
 
-def page_of(workspace: Path) -> PageAddress | None:
+def page_of(workspace: Workspace) -> PageAddress | None:
     """Return where this environment's own server has the page of a workspace open, if it has."""
     from promptlab.serving.connection import request
     from promptlab.serving.messages import PageAddress
@@ -267,7 +267,7 @@ def page_of(workspace: Path) -> PageAddress | None:
         address = running_server()
         told: dict[str, Any] = {"pages": ()} if address is None else request(address, "GET", "/pages")
         for page in told["pages"]:
-            if page["workspace"] == str(workspace):
+            if (page["workspace"], page["database"]) == (str(workspace.root), workspace.database_url):
                 found: PageAddress = decode(PageAddress, page["page"], theirs=told["promptlab"])
                 return found
     return None

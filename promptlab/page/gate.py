@@ -7,7 +7,10 @@ beside it that only our own page knows, since a form of another page can send no
 The document and its modules are the same for everybody and say nothing: they are let through, so that a link in a
 report or in MLflow's pages opens the page, whose own requests then bring the cookie.
 
-Invariant: nothing of a workspace is answered without the cookie, nothing changes without the header.
+A report is shown in a sandbox, so that whatever script is in the file reaches nothing of ours: it has an origin of its
+own and sends no cookie. Its address, and those of the pictures in it, have a key in them instead.
+
+Invariant: nothing of a workspace is answered without the cookie or that key, nothing changes without the header.
 """
 
 from __future__ import annotations
@@ -64,18 +67,26 @@ class PageKeys:
         cookie: the name of the cookie: all ports of a machine share their cookies, so that names tell pages apart.
         session: what the cookie says.
         csrf: what the header of changes says.
+        files: stands in the addresses of reports, which have an origin of their own and with it no cookie.
     """
 
     token: str = field(repr=False)
     cookie: str
     session: str = field(repr=False)
     csrf: str = field(repr=False)
+    files: str = field(repr=False)
 
     @classmethod
     def of(cls, token: str, port: int) -> PageKeys:
         """Return the keys of the page at ``port``."""
-        session, csrf = (hmac.new(token.encode(), what, hashlib.sha256).hexdigest() for what in (b"session", b"csrf"))
-        return cls(token=token, cookie=f"promptlab_{port}", session=session, csrf=csrf)
+        names = (b"session", b"csrf", b"files")
+        session, csrf, files = (hmac.new(token.encode(), what, hashlib.sha256).hexdigest() for what in names)
+        return cls(token=token, cookie=f"promptlab_{port}", session=session, csrf=csrf, files=files)
+
+    @property
+    def header(self) -> str:
+        """Return the cookie as a browser sends it."""
+        return f"{self.cookie}={self.session}"
 
 
 def ticket(token: str, *, now: float | None = None) -> str:
@@ -149,6 +160,8 @@ class Gate:
         return True
 
     def _refusal(self, method: str, path: str, headers: Mapping[str, str]) -> tuple[int, str] | None:
+        if method in ("GET", "HEAD") and len(path) <= _LONGEST_PATH and self._has_key(path):
+            return None
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not (
             headers.get("sec-fetch-mode") == "navigate" and method == "GET" and _is_static(path)
         ):
@@ -167,6 +180,11 @@ class Gate:
         if method not in ("GET", "HEAD") and not _equal(headers.get(CSRF_HEADER, ""), self._keys.csrf):
             return 403, f"the header {CSRF_HEADER} is missing or wrong; load the page anew"
         return None
+
+    def _has_key(self, path: str) -> bool:
+        """Tell whether an address has the key of reports in it, which is told to who has the cookie."""
+        begin, _, rest = path.removeprefix("/reports/").partition("/")
+        return path.startswith("/reports/") and bool(rest) and _equal(begin, self._keys.files)
 
 
 def _is_static(path: str) -> bool:

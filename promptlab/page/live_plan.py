@@ -36,6 +36,7 @@ _PATIENCE: Final = 0.4
 _MOST_IMAGES: Final = 20_000
 """Images above which the engine is not asked while one types."""
 
+_Asked = tuple[tuple[RunSpec, ...], bool]
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
@@ -71,7 +72,7 @@ class LivePlanner:
     ) -> None:
         self._server, self._make_job, self._pace, self._told = server, make_job, pace, told
         self._lock = threading.Lock()
-        self._settled: OrderedDict[tuple[RunSpec, ...], Settled] = OrderedDict()
+        self._settled: OrderedDict[_Asked, Settled] = OrderedDict()
         self._drawn: OrderedDict[str, Carried] = OrderedDict()
         self._asked: Job | None = None
         self._ids: set[str] = set()
@@ -101,17 +102,21 @@ class LivePlanner:
                 _remember(self._drawn, key, found)
         return found
 
-    def settled(self, specs: Sequence[RunSpec]) -> Settled | None:
-        """Return what the engine says of ``specs``; None where it has no time, or not said it yet."""
-        key, is_busy = tuple(specs), bool(self._server.jobs)
+    def settled(self, specs: Sequence[RunSpec], *, again: bool = False) -> Settled | None:
+        """Return what the engine says of ``specs``; None where it has no time, or not said it yet.
+
+        Args:
+            again: as if nothing were there already.
+        """
+        key, is_busy = (tuple(specs), again), bool(self._server.jobs)
         with self._lock:
             found = self._settled.get(key)
-            if found is not None or sum(spec.image_count for spec in key) > _MOST_IMAGES:
+            if found is not None or sum(spec.image_count for spec in specs) > _MOST_IMAGES:
                 return found
             if self._asked is not None or is_busy:
                 return None
             answered = threading.Event()
-            self._asked = job = self._make_job("plan", {"specs": encode(list(key))})
+            self._asked = job = self._make_job("plan", {"specs": encode(list(specs)), "again": again})
             self._ids.add(job.id)
         job.listen(lambda _job, line: self._hear(key, line, answered))
         try:
@@ -128,7 +133,7 @@ class LivePlanner:
         pace = self._pace()
         return None if pace is None else images * pace
 
-    def _hear(self, key: tuple[RunSpec, ...], line: Mapping[str, Any], answered: threading.Event) -> None:
+    def _hear(self, key: _Asked, line: Mapping[str, Any], answered: threading.Event) -> None:
         if "event" in line:
             return
         failure = failure_of(line)
@@ -151,7 +156,7 @@ def _remember(kept: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None
         kept.popitem(last=False)
 
 
-def plan_shape(carried: Carried, planner: LivePlanner) -> dict[str, Any]:
+def plan_shape(carried: Carried, planner: LivePlanner, *, again: bool = False) -> dict[str, Any]:
     """Return what a page shows of a request that was understood."""
     specs = carried.specs
     variants: dict[tuple[str, str], Variant] = {}
@@ -160,7 +165,7 @@ def plan_shape(carried: Carried, planner: LivePlanner) -> dict[str, Any]:
             variants.setdefault((variant.prompt, variant.negative_prompt), variant)
     seeds = list(dict.fromkeys(seed for spec in specs for seed in spec.seeds))
     images = sum(spec.image_count for spec in specs)
-    settled = planner.settled(specs)
+    settled = planner.settled(specs, again=again)
     plan = None if settled is None else settled.plan
     cut: dict[str, list[str]] = {}
     for each in () if plan is None else plan.cut:

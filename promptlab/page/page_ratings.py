@@ -27,7 +27,7 @@ class PageRatings:
     Args:
         open_lab: opens a lab of it.
         told: takes note that runs have changed, and everybody knows.
-        submit: has MLflow told by a job, where its address has a password.
+        submit: has MLflow told by a job: where its address has a password, or a vote was taken back.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class PageRatings:
         self._open_lab, self._log, self._told, self._submit = open_lab, log, told, submit
         self._lock = threading.Lock()
         self._telling: threading.Timer | None = None
+        self._syncs = False
 
     def rate(self, run_id: int, position: int, stars: object) -> dict[str, Any]:
         """Give an image stars.
@@ -77,6 +78,22 @@ class PageRatings:
         for place in places:
             self._said(rated[place])
 
+    def take_back(self, winner: object, loser: object) -> None:
+        """Forget the last vote between two images.
+
+        MLflow, which may know of it, is told by a job.
+
+        Raises:
+            InputError: for what is no image, and where there was no vote between them.
+        """
+        places = [_place(winner), _place(loser)]
+        lab = self._open_lab()
+        lab.ratings.take_back(str(winner), str(loser))
+        rated = read_ratings(lab.database, places)
+        self._syncs = True
+        for place in places:
+            self._said(rated[place])
+
     def close(self) -> None:
         """Tell MLflow now what it was to be told in a moment."""
         with self._lock:
@@ -107,7 +124,8 @@ class PageRatings:
         with suppress(PromptLabError):  # what MLflow is not told now, the next rating and 'sync' tell it
             lab = self._open_lab()
             uri = lab.context.tracking_address
-            if uri is not None and (uri.username or uri.password):
+            syncs, self._syncs = self._syncs, False
+            if syncs or (uri is not None and (uri.username or uri.password)):
                 self._submit()
             else:
                 lab.ratings.publish()

@@ -5,20 +5,23 @@ Invariant: a request holds texts alone, of bounded length; what they mean is und
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import prod
 from types import MappingProxyType
 from typing import Any, Final
 
 from promptlab.errors import InputError, PromptLabError, UnknownValue
 from promptlab.expand import parse, show_seeds
 from promptlab.expand.grammar import escape
+from promptlab.expand.values import DEFAULT
 from promptlab.lab.history.rerun import RunOrImage
 from promptlab.page.typed_settings import ARGUMENT, WORDS, form_settings
+from promptlab.records import RunRecord
 from promptlab.specs import Variant
 from promptlab.specs.settings import SETTINGS
 
-__all__ = ["PageRequest", "field_of", "read_request", "request_of"]
+__all__ = ["PageRequest", "field_of", "read_request", "request_of", "request_of_sweep"]
 
 _NOTHING: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 _MOST_VALUES: Final = 1000
@@ -117,6 +120,30 @@ def request_of(source: RunOrImage) -> PageRequest:
         parent=(run.id, source.position),
         experiment=run.experiment,
     )
+
+
+def request_of_sweep(runs: Sequence[RunRecord]) -> PageRequest:
+    """Return the request that asks for all runs of a sweep once more.
+
+    Args:
+        runs: one or more, in their order.
+
+    Raises:
+        InputError: when they are not every combination of their values, which a form cannot ask for.
+    """
+    each = [request_of(RunOrImage(run=run)) for run in runs]
+    settings = {
+        name: tuple(dict.fromkeys(one.settings.get(name, (DEFAULT,))[0] for one in each))
+        for name in dict.fromkeys(name for one in each for name in one.settings)
+    }
+    negatives = tuple(dict.fromkeys((one.negatives or ("",))[0] for one in each))
+    alike = len({(one.prompt, one.seeds) for one in each}) == 1
+    if not alike or prod(map(len, settings.values())) * len(negatives) != len(runs):
+        raise InputError(
+            "sweep", runs[0].sweep_id, problem="is not every combination of its values, so that no form can ask for it",
+            hint=f"promptlab show sweep:{runs[0].sweep_id}",
+        )  # fmt: skip
+    return replace(each[0], settings=settings, negatives=() if negatives == ("",) else negatives)
 
 
 def _template(variants: tuple[Variant, ...]) -> str:

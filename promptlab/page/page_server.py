@@ -58,11 +58,11 @@ class PageServer:
         """
         from starlette.applications import Starlette
 
-        page = WorkspacePage(order, server, self._spell)
         token = order.token or secrets.token_urlsafe(32)
         with _listening(order.port) as listener:
             port: int = listener.getsockname()[1]
             keys = PageKeys.of(token, port)
+            page = WorkspacePage(order, server, self._spell, keys=keys)
             routes = page_routes(page, assets=self._assets, csrf=keys.csrf, facts=self._facts)
             gate = Gate(Starlette(routes=routes), keys)
             threading.Thread(target=page.files.prune, name="page-prune", daemon=True).start()

@@ -46,8 +46,9 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\.(html|js|css|svg|png|ico
 _SHARED: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\.(js|css)")
 
 _REPORT_POLICY: Final = (
-    "sandbox allow-scripts allow-popups allow-downloads; default-src 'none'; img-src 'self' data:; "
-    "style-src 'unsafe-inline'; script-src 'unsafe-inline'; font-src data:; base-uri 'none'; form-action 'none'"
+    "sandbox allow-scripts allow-popups allow-popups-to-escape-sandbox allow-downloads; default-src 'none'; "
+    "img-src 'self' data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; font-src data:; "
+    "base-uri 'none'; form-action 'none'"
 )
 """A report is one file with its script in it; sandboxed it has an origin of its own, and reaches nothing of ours."""
 
@@ -74,6 +75,7 @@ def page_routes(page: WorkspacePage, *, assets: Path, csrf: str, facts: PageFact
         ("/api/runs", _json(lambda request: _runs(page, request)), get),
         ("/api/runs/{run:int}", _json(lambda request: page.run(_run(request), first=_whole(request, "from", 0))), get),
         ("/api/runs/{run:int}/request", _json(lambda request: page.request(_run(request), _position(request))), get),
+        ("/api/runs/{run:int}/whole", _json(lambda request: page.whole_request(_run(request))), get),
         ("/api/words", _json(lambda request: page.words(request.query_params.get("text", "")[:1000])), get),
         ("/api/events", _events(page), get),
         ("/api/plan", _json(lambda request: page.plan(request.state.body)), post),
@@ -85,12 +87,14 @@ def page_routes(page: WorkspacePage, *, assets: Path, csrf: str, facts: PageFact
         (f"/api{image}/favourite",
          _json(lambda one: page.ratings.favourite(*_image(one), _said(one, "favourite"))), post),
         ("/api/votes", _json(lambda one: _vote(page, one)), post),
+        ("/api/votes/undo", _json(lambda one: _take_back(page, one)), post),
         ("/api/import", _import(page), post),
         (f"{image}.png", _json(lambda request: _picture(page, request)), get),
         ("/thumbs/{run:int}/{position:int}", _json(lambda request: _thumbnail(page, request)), get),
         ("/grids/{run:int}.png", _json(lambda one: _file(page, page.workspace.grid(_run(one)))), get),
-        ("/reports/{run:int}.html", _json(lambda one: _report(page, _run(one))), get),
-        ("/mlflow/{run:int}", _json(lambda one: _mlflow(page, _run(one))), get),
+        ("/reports/{key}/{path:path}", _json(lambda one: _report(page, one.path_params["path"])), get),
+        ("/mlflow", _json(lambda one: _led(page.mlflow.view(one.query_params.get("experiment")))), get),
+        ("/mlflow/{run:int}", _json(lambda one: _led(page.mlflow_address(_run(one)))), get),
     ]  # fmt: skip
     return [Route(path, endpoint, methods=list(methods)) for path, endpoint, methods in table]
 
@@ -228,6 +232,11 @@ def _vote(page: WorkspacePage, request: Request) -> dict[str, Any]:
     return {}
 
 
+def _take_back(page: WorkspacePage, request: Request) -> dict[str, Any]:
+    page.ratings.take_back(_said(request, "winner"), _said(request, "loser"))
+    return {}
+
+
 def _picture(page: WorkspacePage, request: Request) -> Response:
     from starlette.responses import FileResponse
 
@@ -252,16 +261,23 @@ def _file(page: WorkspacePage, path: Path) -> Response:
     return FileResponse(page.files.inside(path), headers={"cache-control": "no-cache"})
 
 
-def _report(page: WorkspacePage, run_id: int) -> Response:
-    response = _file(page, page.workspace.report(run_id))
-    response.headers["content-security-policy"] = _REPORT_POLICY
+def _report(page: WorkspacePage, path: str) -> Response:
+    """Answer a report, or a picture that it names by its path beside it."""
+    name = path.rpartition("/")[2]
+    if name != "report.html" and not name.endswith(".png"):
+        raise NotFound("file", name[:80], hint="promptlab doctor")
+    response = _file(page, page.workspace.root / "images" / path)
+    if name == "report.html":
+        response.headers["content-security-policy"] = _REPORT_POLICY
+    else:
+        response.headers["cross-origin-resource-policy"] = "cross-origin"
     return response
 
 
-def _mlflow(page: WorkspacePage, run_id: int) -> Response:
+def _led(address: str) -> Response:
     from starlette.responses import RedirectResponse
 
-    return RedirectResponse(page.mlflow_address(run_id), 303)
+    return RedirectResponse(address, 303)
 
 
 def _run(request: Request) -> int:

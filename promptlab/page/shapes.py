@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from promptlab.errors import PromptLabError, one_line
@@ -14,15 +15,19 @@ from promptlab.expand.settings_text import change_parts
 from promptlab.expand.word_diff import word_diff
 from promptlab.page.page_request import field_of
 from promptlab.page.typed_settings import typed_settings
+from promptlab.plan import DEFAULT_BATCH_SIZE
 from promptlab.records import ImageRecord, ImageStatus, RunRecord, VariantRecord
 from promptlab.specs import Change
 from promptlab.specs.settings import Setting
+from promptlab.workspace import Workspace
 
 __all__ = ["RunShape", "error_shape", "image_shape", "image_urls", "rating_shape", "setting_shape"]
 
 _WORDS: Final = ("prompts", "negative_prompts")
 _MOST: Final = 1000
 _MOST_CUT: Final = 20
+_PLACE: Final = Workspace(Path("/"))
+"""Names the folders of runs and sweeps, which are called alike in every workspace."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +35,13 @@ class RunShape:
     """Writes runs.
 
     Args:
-        mlflow_url: of MLflow's pages; ``None`` where they are not served.
+        is_in_mlflow: whether MLflow's pages are served, and lead to those that they know.
+        reports: begins the addresses of reports, which lie there as they lie in the folder of images.
         children: the numbers of the runs that were varied from each, by its own.
     """
 
-    mlflow_url: str | None = None
+    is_in_mlflow: bool = False
+    reports: str
     children: Mapping[int, Sequence[int]]
 
     def of(self, run: RunRecord, *, first: int = 0, most: int) -> dict[str, Any]:
@@ -47,6 +54,7 @@ class RunShape:
         shown = {each.variant for each in images} | {each.position for each in run.variants[:most]}
         return {
             "id": run.id,
+            "uid": run.uid,
             "name": run.name,
             "note": run.note,
             "experiment": run.experiment,
@@ -54,27 +62,38 @@ class RunShape:
             "error": run.error and one_line(run.error),
             "created_at": run.created_at.isoformat(timespec="seconds"),
             "ended_at": run.ended_at and run.ended_at.isoformat(timespec="seconds"),
-            "sweep": None if run.sweep_id is None else {"id": run.sweep_id, "values": [*map(list, run.sweep_values)]},
+            "sweep": None if run.sweep_id is None else self._sweep(run, run.sweep_id),
             "parent": parent,
             "children": list(self.children.get(run.id, ())[:_MOST]),
-            "change": [_change(change) for change in run.changes if change.field not in _WORDS],
+            "change": [_change(change) for change in run.changes if _is_asked(change, run)],
             "variants": [_variant(run, each) for each in run.variants if each.position in shown],
             "seeds": list(run.spec.seeds[:_MOST]),
-            "settings": dict(typed_settings(run.spec)),
+            "settings": _asked_settings(run),
+            "batch_size": run.spec.batch_size,
             "images": [image_shape(each) for each in images],
             "images_count": len(run.images),
             "made": len(run.made),
             "seconds": run.seconds_per_image,
             "grid": f"/grids/{run.id}.png" if run.ended_at is not None else None,
-            "report": f"/reports/{run.id}.html" if run.ended_at is not None else None,
+            "report": self._report(_PLACE.run_folder(run.id)) if run.ended_at is not None else None,
             "mlflow_url": self._mlflow(run),
             "origin": None if run.origin is None else _origin(run),
             "cut": [{"prompt": each.prompt, "words": each.words} for each in run.cut[:_MOST_CUT]],
         }
 
+    def _sweep(self, run: RunRecord, sweep_id: int) -> dict[str, Any]:
+        return {
+            "id": sweep_id,
+            "values": [*map(list, run.sweep_values)],
+            "report": self._report(_PLACE.sweep_folder(sweep_id)),
+        }
+
+    def _report(self, folder: Path) -> str:
+        return f"{self.reports}/{folder.name}/{_PLACE.report(0).name}"
+
     def _mlflow(self, run: RunRecord) -> str | None:
-        known = next((each.mlflow_run_id for each in run.variants if each.mlflow_run_id is not None), None)
-        return None if known is None or self.mlflow_url is None else f"/mlflow/{run.id}"
+        known = any(each.mlflow_run_id is not None for each in run.variants)
+        return f"/mlflow/{run.id}" if known and self.is_in_mlflow else None
 
 
 def image_shape(image: ImageRecord) -> dict[str, Any]:
@@ -150,6 +169,24 @@ def _variant(run: RunRecord, record: VariantRecord) -> dict[str, Any]:
         "template": variant.template,
         "marks": None if before is None else [[each.kind, each.text] for each in word_diff(before, variant.prompt)],
     }
+
+
+def _is_asked(change: Change, run: RunRecord) -> bool:
+    """Tell whether a change is one that somebody made, and is not shown as words are."""
+    return change.field not in _WORDS and (change.field != "batch_size" or _names_batch_size(run))
+
+
+def _asked_settings(run: RunRecord) -> dict[str, str]:
+    """Return the settings of a run that tell it from others that were asked for."""
+    settings = dict(typed_settings(run.spec))
+    if not _names_batch_size(run):
+        settings.pop("batch_size", None)
+    return settings
+
+
+def _names_batch_size(run: RunRecord) -> bool:
+    """Tell whether a run has another batch size than where nobody names one."""
+    return run.sweep_id is None and run.spec.batch_size != min(DEFAULT_BATCH_SIZE, run.spec.image_count)
 
 
 def _change(change: Change) -> dict[str, str]:

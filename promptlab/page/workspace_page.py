@@ -18,9 +18,11 @@ from promptlab.lab import DEFAULT_EXPERIMENT, Lab
 from promptlab.lab.history.rerun import RunOrImage
 from promptlab.page.event_log import EventLog
 from promptlab.page.feed import Feed
+from promptlab.page.gate import PageKeys
 from promptlab.page.live_plan import LivePlanner, plan_shape
+from promptlab.page.mlflow_links import MlflowLinks
 from promptlab.page.page_ratings import PageRatings
-from promptlab.page.page_request import PageRequest, read_request, request_of
+from promptlab.page.page_request import PageRequest, read_request, request_of, request_of_sweep
 from promptlab.page.picture_files import PictureFiles
 from promptlab.page.shapes import RunShape, error_shape
 from promptlab.page.tried_words import tried_instead
@@ -33,7 +35,6 @@ from promptlab.serving.lab_server import LabServer
 from promptlab.serving.messages import JobRequest, PageOrder
 from promptlab.store.rewordings import rewordings
 from promptlab.store.run_marks import children_of, runs_before
-from promptlab.tracking.server import shown_run
 from promptlab.wire import encode
 from promptlab.workspace import Workspace
 
@@ -54,12 +55,13 @@ class WorkspacePage:
         order: what was asked for.
         server: whose queue carries out what pages ask for.
         spell: spells a command as one types it.
+        keys: what opens it.
     """
 
-    def __init__(self, order: PageOrder, server: LabServer, spell: SpellCommand) -> None:
-        self._order, self._server, self._spell = order, server, spell
+    def __init__(self, order: PageOrder, server: LabServer, spell: SpellCommand, *, keys: PageKeys) -> None:
+        self._order, self._server, self._spell, self._keys = order, server, spell, keys
         self.workspace = Workspace.at(order.workspace, order.database)
-        self.mlflow_url = order.mlflow_url
+        self.mlflow = MlflowLinks(order.mlflow_url, keys.header if order.tracking_uri is None else None)
         self._lab = self._open_lab()
         self._database = self._lab.database
         if self._database.is_begun:
@@ -91,7 +93,8 @@ class WorkspacePage:
         return {
             "version": __version__,
             "workspace": str(self.workspace.root),
-            "mlflow_url": self.mlflow_url,
+            "there": self._order.there,
+            "mlflow_url": self.mlflow.url,
             "experiments": [*dict.fromkeys(each.experiment for each in summaries)],
             "jobs": self._feed.jobs(),
             "runs": len(summaries),
@@ -123,6 +126,22 @@ class WorkspacePage:
         """
         return self._request(self._find((run_id, position)))
 
+    def whole_request(self, run_id: int) -> dict[str, Any]:
+        """Return the request and the command that make a run once more with the other runs of its sweep.
+
+        Raises:
+            NotFound: when there is none.
+            InputError: when no form can ask for that sweep.
+        """
+        source = self._find((run_id, None))
+        if source.run.sweep_id is None:
+            return self._request(source)
+        sweep = self._lab.history.sweep(source.run.sweep_id)
+        runs = self._lab.notebook.runs([each.run_id for each in sweep.runs])
+        request = request_of_sweep(runs)
+        command = typed_command(request, RunOrImage(run=runs[0]))
+        return {"request": request.to_json(), "command": self._spelled(command)}
+
     def plan(self, plain: object) -> dict[str, Any]:
         """Return what a request stands for, as far as it is known; what is wrong with it is said, not raised."""
         try:
@@ -130,7 +149,7 @@ class WorkspacePage:
             source = self._source(request)
             command = typed_command(request, source)
             carried = self._planner.drawn(request, lambda: carried_out(command, source, self.workspace.root))
-            return plan_shape(carried, self._planner) | {"command": self._spelled(command)}
+            return plan_shape(carried, self._planner, again=request.again) | {"command": self._spelled(command)}
         except PromptLabError as error:
             return {
                 "variants": [], "variants_count": 0, "seeds": [], "seeds_count": 0, "runs": 0, "images": 0,
@@ -157,20 +176,12 @@ class WorkspacePage:
 
     def show_mlflow(self, url: str) -> None:
         """Take note of where MLflow's own pages are, and tell whoever looks on."""
-        self.mlflow_url = url
+        self.mlflow.url = url
         self.log.tell("mlflow", {"mlflow_url": url})
 
     def mlflow_address(self, run_id: int) -> str:
-        """Return where MLflow's pages show a run.
-
-        Raises:
-            InputError: when they are not served, or MLflow does not know it.
-        """
-        known = [each.mlflow_run_id for each in self._find((run_id, None)).run.variants if each.mlflow_run_id]
-        address = None if self.mlflow_url is None or not known else shown_run(self.mlflow_url, known[0])
-        if address is None:
-            raise InputError("run", run_id, problem="is not shown by MLflow", hint="promptlab sync")
-        return address
+        """Return where MLflow's pages show a run; see :meth:`promptlab.page.mlflow_links.MlflowLinks.run`."""
+        return self.mlflow.run(self._find((run_id, None)).run)
 
     def cancel(self, job_id: str) -> dict[str, Any]:
         """Stop a job: once after the images under way, twice at once."""
@@ -234,10 +245,13 @@ class WorkspacePage:
         return {"request": request.to_json(), "command": self._spelled(typed_command(request, source))}
 
     def _spelled(self, command: TypedCommand) -> str:
-        return self._spell(command, self._order.there)
+        return self._spell(command, self._order.there + self._order.recorded_at)
 
     def _shape(self, ids: Sequence[int]) -> RunShape:
-        return RunShape(mlflow_url=self.mlflow_url, children=children_of(self._database, ids) if ids else {})
+        return RunShape(
+            is_in_mlflow=self.mlflow.url is not None, reports=f"/reports/{self._keys.files}",
+            children=children_of(self._database, ids) if ids else {},
+        )  # fmt: skip
 
     def _begun_or_stored(self, run: RunRecord | int) -> Mapping[str, Any] | None:
         found: RunRecord | None = run if isinstance(run, RunRecord) else None
@@ -261,12 +275,12 @@ class WorkspacePage:
         return {"job": job.id}
 
     def _begun(self, carried: Carried, source: RunOrImage | None, *, again: bool) -> Job:
-        given = {"experiment": carried.experiment or DEFAULT_EXPERIMENT, "again": again}
+        parent = None if source is None else encode(source.run)
+        given = {"experiment": carried.experiment or DEFAULT_EXPERIMENT, "again": again, "parent": parent}
         if carried.sweep is not None:
             return self._job("run_sweep", {"sweep": encode(absolute_sweep(carried.sweep)), **given})
         assert carried.spec is not None  # noqa: S101 - one of the two
-        parent = None if source is None else encode(source.run)
-        return self._job("run", {"spec": encode(absolute_spec(carried.spec)), "parent": parent, **given})
+        return self._job("run", {"spec": encode(absolute_spec(carried.spec)), **given})
 
     def _sync_later(self) -> None:
         """Put telling MLflow into the queue: passwords of its address pass through that alone."""

@@ -87,6 +87,7 @@ class PageOrder:
         token: opens it; a new one by default. A page that is opened anew at the same port with the same token is, to a
             browser, the same page.
         there: the options that a command needs to find the workspace from where the page was asked for.
+        recorded_at: the option that a command needs to tell the same MLflow server, where that is one elsewhere.
         mlflow_url: where MLflow's own pages of the workspace are; ``None`` where they are not served.
     """
 
@@ -96,6 +97,7 @@ class PageOrder:
     port: int | None = None
     token: str | None = field(default=None, repr=False)
     there: str = ""
+    recorded_at: str = ""
     mlflow_url: str | None = None
 
 

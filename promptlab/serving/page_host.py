@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from promptlab.errors import ServerError
+from promptlab.errors import InputError, ServerError, ref_value
 from promptlab.serving.jobs import QueueClosed
 from promptlab.serving.lab_server import LabServer
 from promptlab.serving.messages import PageAddress, PageOrder
@@ -67,7 +67,7 @@ class PageHost:
         Raises:
             QueueClosed: when the server ends.
             ServerError: when this server has no pages, or the workspace is no absolute path.
-            InputError: when its port is taken.
+            InputError: when its port is taken, or it is open at another one.
         """
         key = _key(order)
         with self._server.held():
@@ -85,10 +85,10 @@ class PageHost:
             leased.page.show_mlflow(order.mlflow_url)
 
     @property
-    def addresses(self) -> tuple[tuple[Path, PageAddress], ...]:
-        """Return the workspaces whose pages are open, and where."""
+    def addresses(self) -> tuple[tuple[Path, str | None, PageAddress], ...]:
+        """Return the workspaces, and their databases elsewhere, whose pages are open, and where."""
         with self._lock:
-            return tuple((key[0], page.page.address) for key, page in self._pages.items())
+            return tuple((root, database, page.page.address) for (root, database, _), page in self._pages.items())
 
     @property
     def is_ending(self) -> bool:
@@ -108,6 +108,8 @@ class PageHost:
                 closing = ExitStack()
                 page = _Leased(closing.enter_context(self._open_page(order, self._server)), closing)
                 self._pages[key] = page
+            elif order.port not in (None, 0, page.page.address.port):
+                raise _open_elsewhere(order.port, page.page.address.port)
             page.leases += 1
             return page
 
@@ -117,6 +119,14 @@ class PageHost:
             if page.leases == 0:
                 del self._pages[key]
                 page.closing.close()
+
+
+def _open_elsewhere(port: int | None, there: int) -> InputError:
+    """Return the error for a port that is not the one at which the page of a workspace is open already."""
+    return InputError(
+        "port", port, problem=f"is another than {there}, where the page of this workspace is open already",
+        allowed="a workspace has one page: stop the other 'promptlab ui' first", hint=ref_value("port", there),
+    )  # fmt: skip
 
 
 def _key(order: PageOrder) -> _Key:

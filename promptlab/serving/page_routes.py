@@ -84,7 +84,10 @@ def page_routes(host: PageHost) -> list[Route]:
         return JSONResponse({})
 
     def pages(_request: Request) -> Response:  # on a thread: a page that is being opened, or closed, is waited for
-        found = [{"workspace": str(root), "page": encode(address)} for root, address in host.addresses]
+        found = [
+            {"workspace": str(root), "database": database, "page": encode(address)}
+            for root, database, address in host.addresses
+        ]
         return JSONResponse({"pages": found, "promptlab": __version__})
 
     return [

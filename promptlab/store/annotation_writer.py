@@ -28,6 +28,7 @@ __all__ = [
     "add_votes",
     "mark_sweep_tracked",
     "mark_tracked",
+    "remove_vote",
 ]
 
 VoteChange = Literal["new", "changed", "known"]
@@ -67,6 +68,27 @@ def add_votes(session: Session, votes: Sequence[tuple[Place, Place, bool]]) -> C
         session.add(VoteRow(winner_image_id=first, loser_image_id=second, tie=tie, voted_at=datetime.now(UTC)))
         said["changed" if before else "new"] += 1
     return said
+
+
+def remove_vote(session: Session, winner: Place, loser: Place) -> bool:
+    """Delete the last vote between two images, whichever won, and return whether there was one.
+
+    Runs whose MLflow runs show it are marked as not told.
+    """
+    ids = source_ids(session, (winner, loser))
+    first, second = ids[winner], ids[loser]
+    about = or_(
+        (VoteRow.winner_image_id == first) & (VoteRow.loser_image_id == second),
+        (VoteRow.winner_image_id == second) & (VoteRow.loser_image_id == first),
+    )
+    vote = session.scalars(select(VoteRow).where(about).order_by(VoteRow.id.desc()).limit(1)).first()
+    if vote is None:
+        return False
+    its = or_(ImageRow.id.in_((first, second)), ImageRow.linked_image_id.in_((first, second)))
+    told = RunRow.id.in_(select(ImageRow.run_id).where(its)) & (RunRow.tracked_at >= vote.voted_at)
+    session.execute(update(RunRow).where(told).values(tracked_at=None))
+    session.delete(vote)
+    return True
 
 
 def add_verifications(

@@ -149,6 +149,7 @@ class Notebook:
     restore_words = _writes("putting back what a picture says", restore.restore_words)
 
     add_vote = _writes("noting a vote", annotation_writer.add_vote)
+    remove_vote = _writes("taking back a vote", annotation_writer.remove_vote)
     add_votes = _writes("noting votes", annotation_writer.add_votes)
     add_verifications = _writes("noting what was verified", annotation_writer.add_verifications)
     mark_tracked = _writes("noting what MLflow knows", annotation_writer.mark_tracked)

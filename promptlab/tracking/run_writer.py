@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from promptlab.records import RunStatus
 from promptlab.tracking.artifacts import REPORT, ArtifactStore, write_sweep_artifacts, write_variant_artifacts
+from promptlab.tracking.beside_page import run_path
 from promptlab.tracking.internals import LINK_TAG
 from promptlab.tracking.probe_run import TABLE, ProbeRun
 from promptlab.tracking.sweep_run import SweepParentRun
@@ -66,7 +67,8 @@ class RunWriter:
         address = None
         if workspace.report(variant_run.run.id).is_file():
             address = f"#/experiments/{mlflow_run.info.experiment_id}/runs/{run_id}/artifacts/{REPORT}"
-        tags[NOTE_TAG] = variant_run.description(run_id, has_grid=bool(thumbnail), report=address)
+        page = run_path(variant_run.run.id) if self.store.is_local else None
+        tags[NOTE_TAG] = variant_run.description(run_id, has_grid=bool(thumbnail), report=address, page=page)
         self._log(mlflow_run, params=variant_run.params(), metrics=variant_run.metrics(), tags=tags)
         self._end(run_id, variant_run.run.status, name=variant_run.name, end_ms=variant_run.end_ms)
 

@@ -8,7 +8,6 @@ first and the server is asked until it answers.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import signal
 import socket
@@ -18,22 +17,21 @@ import tempfile
 import threading
 import time
 import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import Final
 
 from promptlab.errors import InputError, TrackerError, one_line, ref_value
+from promptlab.tracking.asking import DIRECT, MlflowPages
+from promptlab.tracking.beside_page import GATE, PageBeside, environment_beside
 from promptlab.tracking.hosts import allowed_hosts, allowed_origins
 from promptlab.tracking.internals import PAGE, recognises, unrecognised_lines
 from promptlab.tracking.schema import database_uri, make_schema, translate_errors
 from promptlab.tracking.ui_app import APP_NAME
-from promptlab.tracking.view import address_path
 from promptlab.workspace import Workspace
 
 __all__ = ["DEFAULT_PORT", "MlflowServer", "serve"]
@@ -42,9 +40,6 @@ DEFAULT_PORT: Final = 5000
 PORTS_TRIED: Final = 50
 START_SECONDS: Final = 120.0
 """7 s on two slow cores; whoever waits this long waits for something that hangs."""
-
-_DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Asks this machine itself, whatever proxy the environment names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +67,7 @@ class MlflowServer:
         Raises:
             TrackerError: when the server does not answer.
         """
-        experiment_id = self._newest() if experiment is None else self._named(experiment)
-        return self.url + ("/#/experiments" if experiment_id is None else address_path(experiment_id))
+        return MlflowPages(url=self.url).view(experiment)
 
     def wait(self) -> None:
         """Return never but by Ctrl-C (:exc:`KeyboardInterrupt`).
@@ -84,52 +78,6 @@ class MlflowServer:
         self.process.wait()
         raise TrackerError(f"MLflow's server has ended: {_last_line(self.log)}")
 
-    def _named(self, experiment: str) -> str | None:
-        query = urllib.parse.urlencode({"experiment_name": experiment})
-        found = self._ask(f"experiments/get-by-name?{query}")
-        return None if found is None else str(found["experiment"]["experiment_id"])
-
-    def _newest(self) -> str | None:
-        experiments = self._ask("experiments/search", {"max_results": 1000}) or {}
-        ids = [one["experiment_id"] for one in experiments.get("experiments", ())]
-        query = {"experiment_ids": ids, "max_results": 1, "order_by": ["attributes.start_time DESC"]}
-        runs = (self._ask("runs/search", query) or {}).get("runs", ()) if ids else ()
-        return str(runs[0]["info"]["experiment_id"]) if runs else None
-
-    def _ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any] | None:
-        return _asked(self.url, path, body)
-
-
-def shown_run(url: str, mlflow_run_id: str) -> str | None:
-    """Return the address at which the server at ``url`` shows a run; ``None`` where it knows none.
-
-    Raises:
-        TrackerError: when it does not answer.
-    """
-    found = _asked(url, f"runs/get?{urllib.parse.urlencode({'run_id': mlflow_run_id})}")
-    if found is None:
-        return None
-    return f"{url}/#/experiments/{found['run']['info']['experiment_id']}/runs/{mlflow_run_id}"
-
-
-def _asked(url: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any] | None:
-    """Return MLflow's answer to one REST call; None when what it asks for does not exist."""
-    request = urllib.request.Request(  # noqa: S310 - our own server's address
-        f"{url}/api/2.0/mlflow/{path}",
-        data=None if body is None else json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    try:
-        with _DIRECT.open(request, timeout=30) as answer:
-            found: dict[str, Any] = json.load(answer)
-            return found
-    except urllib.error.HTTPError as error:
-        if error.code == 404:
-            return None
-        raise TrackerError(f"MLflow's server at {url} answered {error.code}") from error
-    except (OSError, ValueError) as error:
-        raise TrackerError(f"MLflow's server at {url} does not answer: {one_line(error)}") from error
-
 
 @contextmanager
 def serve(
@@ -138,6 +86,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int | None = None,
     names: Sequence[str] = (),
+    page: PageBeside | None = None,
 ) -> Iterator[MlflowServer]:
     """Serve the workspace's MLflow pages for as long as the block lasts.
 
@@ -146,27 +95,37 @@ def serve(
         host: the address to listen at; nothing outside this machine reaches the default.
         port: 1 to 65535; ``None`` takes 5000 or the next free one, 0 any free one.
         names: by which it may be called beside those of this machine, that of a proxy; MLflow refuses others.
+        page: beside which it is served; only who has opened that is let in.
 
     Raises:
         InputError: when ``port`` is taken or no port, or ``host`` is no address of this machine.
-        TrackerError: when the server ends or does not answer in two minutes.
+        TrackerError: when the server ends or does not answer in two minutes, or would let in everybody.
     """
     chosen = _free_port(host, port)
     with translate_errors(f"MLflow's tables could not be made in {workspace.database}"):
         make_schema(workspace)
     with tempfile.TemporaryDirectory(prefix="promptlab-ui-") as folder, _ending_by_signal():
         log = Path(folder, "server.log")
-        process = _start(workspace, host=host, port=chosen, names=names, log=log, home=Path(folder))
+        process = _start(workspace, host=host, port=chosen, names=names, log=log, home=Path(folder), page=page)
         try:
             server = MlflowServer(url=_url(host, chosen), process=process, log=log, unrecognised=unrecognised_lines())
             _await_answer(server)
+            if page is not None:
+                _check_gate(server)
             yield server
         finally:
             _stop(process)
 
 
 def _start(
-    workspace: Workspace, *, host: str, port: int, names: Sequence[str], log: Path, home: Path
+    workspace: Workspace,
+    *,
+    host: str,
+    port: int,
+    names: Sequence[str],
+    log: Path,
+    home: Path,
+    page: PageBeside | None,
 ) -> subprocess.Popen[bytes]:
     workspace.artifacts.mkdir(parents=True, exist_ok=True)
     command = [
@@ -185,7 +144,7 @@ def _start(
         ),
     ]
     environment = {
-        **os.environ,
+        **environment_beside(page),
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_LOGGING_LEVEL": "WARNING",
@@ -213,11 +172,23 @@ def _await_answer(server: MlflowServer) -> None:
     while time.monotonic() < until:
         if server.process.poll() is not None:
             raise TrackerError(f"MLflow's server did not start: {_last_line(server.log)}")
-        with suppress(OSError), _DIRECT.open(f"{server.url}/health", timeout=2) as answer:
+        with suppress(OSError), DIRECT.open(f"{server.url}/health", timeout=2) as answer:
             if answer.status == 200:
                 return
         time.sleep(0.05)
     raise TrackerError(f"MLflow's server did not answer in {START_SECONDS:.0f} s: {_last_line(server.log)}")
+
+
+def _check_gate(server: MlflowServer) -> None:
+    """Check that who has no cookie is refused: our app does that, and may not be installed."""
+    try:
+        DIRECT.open(f"{server.url}{GATE}", timeout=30).close()
+    except urllib.error.HTTPError as error:
+        if error.code == 401:
+            return
+    except OSError as error:
+        raise TrackerError(f"MLflow's server at {server.url} does not answer: {one_line(error)}") from error
+    raise TrackerError("they would be open to everybody on this machine: this MLflow runs no app of PromptLab's")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

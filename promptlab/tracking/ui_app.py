@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
+from promptlab.tracking.beside_page import GATE, PageBeside, gated
 from promptlab.tracking.internals import server_app
 
 __all__ = ["APP_NAME", "app"]
@@ -48,14 +49,27 @@ try {
 </script>
 """
 
+_REFUSED: Final = f"""
+<script>
+// Whoever has not opened the page is told so, and not of errors in each part of this one.
+fetch("{GATE}").then(async (answer) => {{
+  if (answer.status !== 401) return;
+  const said = await answer.text(), say = () => {{ document.body.textContent = said; }};
+  if (document.readyState === "loading") addEventListener("DOMContentLoaded", say); else say();
+}});
+</script>
+""".encode()
+
 
 def app() -> App:
-    """Return MLflow's server, with :data:`EXTRA` at the head of its page."""
-    return with_extra(server_app())
+    """Return MLflow's server with :data:`EXTRA` at the head of its page, behind the page beside it."""
+    page = PageBeside.of_environment()
+    guarded: App = gated(with_extra(server_app(), EXTRA if page is None else EXTRA + _REFUSED), page)
+    return guarded
 
 
-def with_extra(inner: App) -> App:
-    """Wrap ``inner`` so that :data:`EXTRA` stands before ``</head>`` in its answer to ``GET /``."""
+def with_extra(inner: App, extra: bytes = EXTRA) -> App:
+    """Wrap ``inner`` so that ``extra`` stands before ``</head>`` in its answer to ``GET /``."""
 
     async def outer(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "GET" or scope["path"] != "/":
@@ -76,7 +90,7 @@ def with_extra(inner: App) -> App:
             body.extend(message.get("body", b""))
             if message.get("more_body"):
                 return
-            page = bytes(body).replace(b"</head>", EXTRA + b"</head>", 1)
+            page = bytes(body).replace(b"</head>", extra + b"</head>", 1)
             kept = [
                 (name, value)
                 for name, value in started[0]["headers"]

@@ -191,18 +191,23 @@ class VariantRun:
         words = self.variant.variant
         return words.prompt + "\n" + (f"\nNegative prompt: {words.negative_prompt}\n" if words.negative_prompt else "")
 
-    def description(self, mlflow_run_id: str, *, has_grid: bool, report: str | None = None) -> str:
+    def description(
+        self, mlflow_run_id: str, *, has_grid: bool, report: str | None = None, page: str | None = None
+    ) -> str:
         """Return Markdown for the top of the run's page: grid, words, lineage, what to type next.
 
         Args:
             mlflow_run_id: its own.
             has_grid: whether there is a ``thumb.png``.
             report: the address of the run's report, where there is one.
+            page: the address at which one goes on from the run, where our own server shows MLflow's pages.
         """
         words = self.variant.variant
         parts = [f"![grid](get-artifact?path=thumb.png&run_uuid={mlflow_run_id})"] if has_grid else []
         if report is not None:
             parts.append(f"[**Open the report**]({report}): zoom, compare, everything about a picture")
+        if page is not None:
+            parts.append(f"[**Go on from it**]({page}) on PromptLab's page, while `promptlab ui` has it open")
         parts.extend(self._standing())
         parts.append(quoted("Prompt", words.prompt, limit=2400))
         if words.negative_prompt:
@@ -262,6 +267,7 @@ class VariantRun:
         field, words = suggested_edit([each.variant.prompt for each in self.run.variants])
         yield _RERUN.format(run=self.run.id, seed=self.run.spec.seeds[0], field=field, words=words)
         yield f"promptlab show {self.run.id}"
+        yield f"promptlab open {self.run.id}"
 
     def _verified(self) -> str | None:
         """Return what came of verifying, and when: ``7 exact, 1 close of 8, 2026-11-23``."""

@@ -62,6 +62,11 @@ def test_ui_serves_the_page_and_mlflow_until_ctrl_c(workspace):
                 told = next(line for line in events if line.startswith(b'data: {"mlflow_url"'))
             mlflow = json.loads(told.removeprefix(b"data: "))["mlflow_url"]
             assert browser.open(f"{mlflow}/health").status == 200
+            assert browser.open(f"{page}/mlflow").url.startswith(f"{mlflow}/#/experiments")
+            search = f"{mlflow}/api/2.0/mlflow/experiments/search?max_results=1"
+            assert b"experiments" in browser.open(search).read()
+            with pytest.raises(urllib.error.HTTPError, match="401"):
+                urllib.request.build_opener(urllib.request.ProxyHandler({})).open(search)
         finally:
             process.send_signal(signal.SIGINT)
         assert process.wait() == 0

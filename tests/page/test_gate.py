@@ -9,7 +9,8 @@ from promptlab.page.gate import ticket
 from tests.page.serving import page_of
 
 EVERYTHING = ["/api/state", "/api/runs", "/api/runs/1", "/api/words?text=a", "/api/events", "/images/1/0.png",
-              "/thumbs/1/0", "/grids/1.png", "/reports/1.html", "/mlflow/1", "/api/model", "/nothing"]  # fmt: skip
+              "/thumbs/1/0", "/grids/1.png", "/reports/1.html", "/reports/00001/report.html", "/mlflow", "/mlflow/1",
+              "/api/model", "/nothing"]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", EVERYTHING)

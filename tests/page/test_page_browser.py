@@ -241,6 +241,11 @@ def test_page_several_values_of_a_setting_are_a_sweep(opened, served):
     sweep = make(page, "a fox", 6)
     assert sweep.get_attribute("aria-label").startswith("Sweep")
     assert [text.strip() for text in sweep.locator(".label").all_inner_texts()] == ["steps 2", "steps 3", "steps 5"]
+    sweep.get_by_role("button", name="New seeds").click()
+    page.locator("#sweep-2").wait_for()
+    again = made(page, 6)
+    assert again.locator("a.origin").inner_text() == "← 1"
+    assert [text.strip() for text in again.locator(".label").all_inner_texts()] == ["steps 2", "steps 3", "steps 5"]
 
 
 @pytest.mark.exhaustive
@@ -267,6 +272,12 @@ def test_page_asked_for_what_is_there_says_so(opened, served):
     page.locator("#prompt").press("Enter")
     page.locator(".notice", has_text="there already: run 1.").wait_for()
     page.locator("#run-1.target").wait_for()
+    page.get_by_label("Make again").check()
+    line_says(page, re.compile(" --again$"))
+    page.locator("#planned", has_not_text="already").wait_for()
+    page.locator("#make").click()
+    page.locator("#run-2").wait_for()
+    page.locator("#again:not(:checked)").wait_for(state="attached")
 
 
 @pytest.mark.exhaustive
@@ -312,7 +323,7 @@ def test_page_leads_to_mlflow_once_its_pages_are_served(opened, served):
     page = opened(served.address)
     page.locator("#mlflow").wait_for(state="hidden")
     served.show_mlflow("http://127.0.0.1:5999")
-    page.locator("#mlflow[href='http://127.0.0.1:5999']").wait_for()
+    page.locator("#mlflow[href='/mlflow']").wait_for()
 
 
 @pytest.mark.exhaustive
@@ -388,8 +399,31 @@ def test_page_votes_are_kept_at_once(opened, served):
     with page.expect_response("**/api/votes"):
         page.keyboard.press("=")
     page.get_by_text("All pairs are answered.").wait_for()
+    with page.expect_response("**/api/votes/undo"):
+        page.keyboard.press("Backspace")
+    page.locator("#vote-count", has_text="1 of 2").wait_for()
     run = served.get("/api/runs/1").json
     assert [sum(image[name] for image in run["images"]) for name in ("votes_won", "votes_lost")] == [1, 1]
+
+
+@pytest.mark.exhaustive
+def test_page_report_shows_its_pictures_in_full_and_leads_back(opened, served):
+    """In its sandbox, without a cookie; of another workspace's run with the same number it is said that it is none."""
+    page = opened(served.address)
+    make(page, FOXES, 4)
+    page.locator(".live").wait_for(state="detached")
+    with page.context.expect_page() as shown:
+        page.get_by_role("link", name="report").click()
+    report = shown.value
+    with report.expect_response("**/v01-seed0.png") as full:
+        report.locator(".cell").nth(2).click()
+    assert full.value.status == 200
+    with page.context.expect_page() as led:
+        report.get_by_role("link", name="Go on from it").click()
+    led.value.locator("#run-1.target .here [aria-label^='1/2']").wait_for()
+    strange = opened(f"{served.url}/run/1/2?token={served.where.token}&uid=0123")
+    strange.locator(".notice", has_text="another one").wait_for()
+    assert strange.locator(".target").count() == 0
 
 
 @pytest.mark.exhaustive

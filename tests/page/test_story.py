@@ -29,7 +29,46 @@ def test_page_request_is_made_and_every_picture_told_once(page):
     download = page.get("/images/1/3.png?download=1")
     assert download.headers["content-disposition"] == 'attachment; filename="run-1-seed1.png"'
     assert page.get("/grids/1.png").status == 200
-    assert "sandbox" in page.get("/reports/1.html").headers["content-security-policy"]
+
+
+def test_page_report_and_its_pictures_are_shown_without_the_cookie(page):
+    """It is shown in a sandbox, which has none: its address has a key, which opens reports and pictures alone."""
+    run = page.made(FOX)
+    folder = run["report"].removesuffix("report.html")
+    report = page.ask("GET", run["report"], headers={"Sec-Fetch-Site": "cross-site"}, cookie=None)
+    assert "sandbox" in report.headers["content-security-policy"]
+    assert run["uid"].encode() in report.body
+    picture = page.ask("GET", f"{folder}v01-seed1.png", headers={"Sec-Fetch-Site": "cross-site"}, cookie=None)
+    assert picture.body.startswith(b"\x89PNG")
+    assert picture.headers["cross-origin-resource-policy"] == "cross-origin"
+    for wrong in (f"/reports/{'0' * 64}/00001/report.html", f"{folder}../../mlflow.db", f"{folder}%2e%2e/x.png"):
+        assert page.ask("GET", wrong, cookie=None).status in (401, 404)
+    assert page.ask("POST", run["report"], b"", cookie=None).status == 401
+
+
+def test_page_sweep_of_a_picture_has_it_as_parent_and_is_asked_for_as_a_whole(page):
+    """It hangs from the picture in the tree; with new seeds all of its settings are made once more."""
+    page.made(FOX)
+    clicked = page.get("/api/runs/1/request?position=3").json["request"]
+    last = page.made(clicked | {"settings": clicked["settings"] | {"steps": ["4", "5"]}})
+    assert (last["id"], last["sweep"]["id"], last["parent"]) == (3, 1, {"run": 1, "position": 3})
+    assert [each["what"] for each in last["change"]] == ["steps", "seeds"]
+    whole = page.get("/api/runs/2/whole").json
+    assert whole["request"]["settings"]["steps"] == ["4", "5"]
+    assert whole["command"].startswith("promptlab run ")
+    assert page.made(whole["request"] | {"seeds": "7"})["parent"]["run"] == 2
+    assert [run["sweep"]["id"] for run in page.get("/api/runs?limit=2").json["runs"]] == [2, 2]
+    assert page.get("/api/runs/1/whole").json["request"] == page.get("/api/runs/1/request").json["request"]
+
+
+def test_page_vote_is_taken_back(page):
+    """As if it had not been given; what was never given cannot be taken back."""
+    page.made(FOX)
+    pair = {"winner": "1/2", "loser": "1/3"}
+    assert page.post("/api/votes/undo", pair).status == 400
+    page.post("/api/votes", pair)
+    assert page.post("/api/votes/undo", pair).json == {}
+    assert [image["votes_won"] for image in page.get("/api/runs/1").json["images"]] == [0, 0, 0, 0]
 
 
 def test_page_picture_clicked_and_reworded_has_it_as_parent(page):
@@ -42,6 +81,7 @@ def test_page_picture_clicked_and_reworded_has_it_as_parent(page):
     assert child["parent"] == {"run": 1, "position": 1}
     assert child["variants"][0]["marks"] == [["kept", "a red fox"], ["added", " at dusk"]]
     assert (child["seeds"], child["settings"]["steps"]) == ([1], "3")
+    assert child["change"] == [{"what": "seeds", "from": "0,1", "to": "1"}]  # and no batch size, which nobody named
     listed = page.get("/api/runs").json
     assert [(run["id"], run["children"]) for run in listed["runs"]] == [(2, []), (1, [2])]
     assert listed["more"] is False

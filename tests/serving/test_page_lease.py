@@ -56,6 +56,8 @@ def test_page_is_one_for_all_who_ask_and_gone_with_the_last(pages, painter, plac
     with running_server(painter, place=place, open_page=pages.open) as find:
         first, second = lease_of(place, tmp_path), lease_of(place, tmp_path)
         assert first.open() == second.open() == PageAddress(port=7870, token="secret")
+        with pytest.raises(InputError, match="port 7999 is another than 7870"):
+            lease_of(place, tmp_path, 7999).open()
         other = lease_of(place, tmp_path / "other", 7999)
         assert other.open().port == 7999
         listed = request(find(), "GET", "/pages")["pages"]

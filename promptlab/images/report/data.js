@@ -8,6 +8,9 @@ const { axes, words, runs, images } = data;
 const framed = location.protocol === "blob:";
 const server = serverOf(framed ? location.pathname : location.href);
 
+// PromptLab's page serves a report below a key of its own, with the files beside it; what is MLflow's is not there.
+const inPage = server !== null && /^\/reports\/[0-9a-f]{64}\//.test(location.pathname);
+
 function serverOf(address) {
   try {
     const { protocol, origin } = new URL(address);
@@ -37,14 +40,21 @@ function originals(image) {
   if (!image.whole) return [];
   const found = [];
   const id = mlflowRun(image);
-  if (server && id) found.push(`${server}/get-artifact?run_uuid=${id}&path=${encodeURIComponent(image.artifact)}`);
+  if (server && id && !inPage) found.push(`${server}/get-artifact?run_uuid=${id}&path=${encodeURIComponent(image.artifact)}`);
   if (!framed) found.push(image.file);
   return found;
 }
 
 function mlflowPage(image) {
   const id = mlflowRun(image);
-  return server && id ? `${server}/#/experiments/${addresses.experiment}/runs/${id}?workflowType=machine_learning` : null;
+  return server && id && !inPage ? `${server}/#/experiments/${addresses.experiment}/runs/${id}?workflowType=machine_learning` : null;
+}
+
+// The picture on PromptLab's page: the one that serves this file, or the usual one of this machine, which tells by the
+// run's own id whether it is of the same workspace. Inside MLflow and on servers of others there is none.
+function livePage(image) {
+  const where = inPage ? server : location.protocol === "file:" ? "http://127.0.0.1:7870" : null;
+  return where && `${where}/run/${image.ref}?uid=${image.of.uid.slice(0, 12)}`;
 }
 
 const pace = (image) => image.whole && !image.linked && image.seconds !== undefined ? image.seconds : null;

@@ -53,13 +53,15 @@ function commandOf(image) {
     line.focus();
     line.setSelectionRange(line.value.length - caret, line.value.length - caret);
   } }, name);
+  const page = livePage(image);
   return titled("Next",
     el("div", { class: "copying" }, line, el("button", { id: "copy", onclick: () => copy(line.value, "Copied.", line) }, "Copy")),
     el("div", { class: "adding" },
       add("+ words", ' --append ", "', 1),
       add("+ replace", ' --replace "OLD=>{NEW|OTHER}"', 18),
       add("+ seeds", " --seeds 0-7", 0),
-      add("+ steps", ` --steps ${steps}`, 0)));
+      add("+ steps", ` --steps ${steps}`, 0)),
+    page && el("p", { class: "live" }, el("a", { href: page, target: "_blank", rel: "noopener" }, "Go on from it on the page"), inPage ? "" : el("span", {}, ", while `promptlab ui` has it open")));
 }
 
 // A frame may refuse the clipboard; then the text is selected, to be copied by hand.

@@ -11,7 +11,7 @@ export const booth = {
   keeping: "", // what becomes of answers, said before the first one
   kept: "", // and afterwards
   ended: "", // said when no pair is left
-  forgets: true, // whether an answer can be taken back
+  forgot: () => {}, // told of each answer that is taken back
 };
 
 export const ballot = { answers: new Map(), skipped: new Set(), order: [], pair: null, said: "" };
@@ -81,7 +81,6 @@ export function placeVote() {
     el("div", { class: "outcome" },
       el("p", { id: "vote-said", role: "status" }),
       el("div", { class: "copying", hidden: !booth.line }, line, button("vote-copy", "Copy", "C", copyVotes)))));
-  $("vote-undo").hidden = !booth.forgets;
   $("vote").addEventListener("click", (event) => { if (event.target === $("vote")) $("vote").close(); });
 }
 
@@ -128,9 +127,11 @@ function answer(which) {
 }
 
 function undoAnswer() {
-  const key = booth.forgets ? ballot.order.pop() : undefined;
+  const key = ballot.order.pop();
   if (key === undefined) return;
+  const given = ballot.answers.get(key);
   ballot.answers.delete(key);
+  if (given) booth.forgot(given);
   ballot.skipped.delete(key);
   ask();
 }

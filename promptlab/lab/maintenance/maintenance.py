@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from promptlab.lab.maintenance.scan import ImportResult
     from promptlab.records import SweepRecord
     from promptlab.tracking import MlflowServer
+    from promptlab.tracking.beside_page import PageBeside
 
 __all__ = ["Maintenance"]
 
@@ -217,11 +218,13 @@ class Maintenance:
             raise InputError("backup_file", str(file), problem=problem, allowed="a new file")
         return database.backup(file)
 
-    def serve(self, *, host: str = "127.0.0.1", port: int | None = None) -> AbstractContextManager[MlflowServer]:
+    def serve(
+        self, *, host: str = "127.0.0.1", port: int | None = None, page: PageBeside | None = None
+    ) -> AbstractContextManager[MlflowServer]:
         """Serve MLflow's UI of this workspace while the context lasts; see :func:`promptlab.tracking.serve`."""
         from promptlab.tracking import serve
 
-        return serve(self._context.workspace, host=host, port=port)
+        return serve(self._context.workspace, host=host, port=port, page=page)
 
     def remote_ui_url(self, experiment: str | None = None) -> str | None:
         """Return the URL of an experiment on the MLflow server elsewhere that this lab records on, if it does.

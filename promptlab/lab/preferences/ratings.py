@@ -67,6 +67,16 @@ class Ratings:
         first, second = self._image(winner), self._image(loser)
         self._context.notebook.add_vote((first.run_id, first.position), (second.run_id, second.position), tie=tie)
 
+    def take_back(self, winner: str, loser: str) -> None:
+        """Forget the last vote between two images; MLflow shows it no more after a ``sync``.
+
+        Raises:
+            InputError: where there was no vote between them.
+        """
+        first, second = self._image(winner), self._image(loser)
+        if not self._context.notebook.remove_vote((first.run_id, first.position), (second.run_id, second.position)):
+            raise InputError("image_ref", winner, problem=f"has no vote beside {loser} that could be taken back")
+
     def cast_votes(
         self, refs: Sequence[str], votes: str, *, tell: bool = True, watch: Watch = unwatched
     ) -> Counter[VoteChange]:

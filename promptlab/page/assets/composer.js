@@ -30,6 +30,7 @@ export function placeComposer(state, tell) {
   $("from-none").addEventListener("click", () => { setParent(null); changed(); $("prompt").focus(); });
   $("draw").addEventListener("click", () => { drawSeeds(); $("prompt").focus(); });
   $("copy-line").addEventListener("click", copyLine);
+  $("again").addEventListener("change", changed);
   recall();
   changed();
 }
@@ -43,6 +44,7 @@ export function request() {
     settings: readSettings(),
     parent: parts.parent,
     experiment: $("experiment").value.trim() || null,
+    again: $("again").checked,
   };
 }
 
@@ -59,6 +61,7 @@ export function fillBox(asked, image = null) {
   Object.assign(parts, { negative: $("negative").value, negatives: asked.negatives });
   $("seeds").value = asked.seeds;
   $("experiment").value = asked.experiment ?? "";
+  $("again").checked = Boolean(asked.again);
   writeSettings(asked.settings, Boolean(asked.parent));
   setParent(asked.parent, image);
   changed();
@@ -132,7 +135,7 @@ function showPlan(told) {
   if (!told || wrong) {
     $("make").textContent = "Make";
     $("planned").textContent = told ? "" : "Words make pictures: a {red|blue} fox makes two.";
-    $("cut").hidden = $("wordings").hidden = true;
+    $("cut").hidden = $("wordings").hidden = $("again-line").hidden = true;
     return;
   }
   if (told.defaults) { offerModel({ defaults: told.defaults }); offerFor(told.defaults.model); }
@@ -142,8 +145,9 @@ function showPlan(told) {
   const runs = told.runs > 1 ? `${told.runs} settings × ` : "";
   const count = `${runs}${told.variants_count} ${told.variants_count === 1 ? "wording" : "wordings"} × ${told.seeds_count} ${told.seeds_count === 1 ? "seed" : "seeds"}`;
   const there = told.known ? (fresh ? `${told.known} there already` : "all there already") : null;
-  const time = told.seconds !== null && fresh ? `${told.guess ? "perhaps" : "about"} ${seconds(told.seconds)}` : null;
+  const time = told.seconds !== null && fresh ? `${told.guess ? "perhaps" : "about"} ${told.seconds < 1 ? seconds(told.seconds) : `${Math.round(told.seconds).toLocaleString("en")} s`}` : null;
   $("planned").textContent = [count, there, time].filter(Boolean).join(" · ");
+  $("again-line").hidden = !told.known && !$("again").checked;
   showWordings(told);
   if (unsettled) { clearTimeout(waiting); waiting = setTimeout(plan, 2000); }
 }
@@ -162,7 +166,12 @@ function showWordings({ variants, variants_count: count }) {
 
 const fieldOf = (name) => ({ prompt: $("prompt"), negatives: $("negative"), seeds: $("seeds"), experiment: $("experiment") })[name] ?? fieldNamed(name);
 
-export const submit = () => make(request());
+export async function submit() {
+  await make(request());
+  if (!$("again").checked) return;
+  $("again").checked = false; // it was for this once
+  changed();
+}
 
 // Have a request carried out; every run is an ordinary run.
 export async function make(asked) {

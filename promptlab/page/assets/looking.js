@@ -23,18 +23,23 @@ export function placeLooking(acts) {
     closed: () => cellAt(last?.ref)?.firstChild.focus(),
   });
   Object.assign(booth, {
+    forgot: ({ winner, loser }) => act("/api/votes/undo", { winner: winner.ref, loser: loser.ref }).catch((error) => page.notify(error.message, true)),
     fields: () => fieldsOf(contenders()),
     answered: ({ winner, loser, tie }) => act("/api/votes", { winner: winner.ref, loser: loser.ref, tie }).catch((error) => page.notify(error.message, true)),
     keeping: "Each answer is kept at once: `promptlab best` reads them.",
     kept: "Kept.",
     ended: "All pairs are answered.",
-    forgets: false,
   });
   placeViewer(el("button", { id: "use", class: "main", title: "Its seed, words and setting fill the box (Enter)", onclick: () => useShown() }, "Go on from it"));
   placeVote();
 }
 
 let last = null; // the picture looked at
+let there = ""; // the options by which a terminal finds this workspace
+
+export function placeTerminal(options) {
+  there = options;
+}
 
 export function look(image) {
   last = image;
@@ -69,16 +74,16 @@ function facts(image) {
   if (wording.negative) parts.push(titled("Negative prompt", el("p", { class: "words" }, wording.negative)));
   if (of.change?.length) parts.push(listed(`Changed since ${from ? refOf(from) : "its parent"}`, of.change.map(({ what, from: was, to }) => [what, `${was} → ${to}`])));
   parts.push(listed("Picture", [
-    ["picture", image.ref], ["seed", image.seed], ["size", image.width && `${image.width} × ${image.height}`], ["took", took(image)],
+    ["picture", image.ref], ["seed", image.seed], ["size", image.width && `${image.width} × ${image.height}`], ["took", took(image)], ["made in batches of", of.batch_size],
     ["flag", image.flag], ["error", image.error], ["verified", image.verified], ["the same as", image.linked],
     ["votes", image.votes_won + image.votes_lost ? `${image.votes_won} won, ${image.votes_lost} lost` : null],
     ["varied from", from && refOf(from)], ["pixels sha256", image.pixels], ["recipe key", image.recipe_key],
   ]));
-  parts.push(listed("Setting", Object.entries(of.settings)));
+  parts.push(listed("Setting", Object.entries(of.settings).map(([name, text]) => [name.replaceAll("_", " "), text])));
   parts.push(listed("Run", [["run", of.id], ["name", of.name], ["experiment", of.experiment], ["note", of.note], ["status", of.status.toLowerCase()],
     ["seconds a picture", of.seconds && seconds(of.seconds)], ["began", of.created_at?.replace("T", " ").slice(0, 19)],
     ["taken in from", of.origin && `${of.origin.program}, ${of.origin.file}`]]));
-  parts.push(typed(`promptlab show ${image.ref}`));
+  parts.push(typed(`promptlab show ${image.ref}${there}`));
   return parts.filter(Boolean);
 }
 
@@ -131,10 +136,17 @@ export function refresh(image) {
   if (focused && !document.activeElement?.closest("dialog")) ($("facts").querySelector(`[aria-label="${CSS.escape(focused)}"]`) ?? $("stage")).focus();
 }
 
+const asked = new Map(); // notices that pictures are verified, until the outcome is said in their place
+
+export function verified(ref) {
+  asked.get(ref)?.remove();
+  asked.delete(ref);
+}
+
 export async function verify(image) {
   try {
     await act(`/api/images/${image.ref}/verify`);
-    page.notify(`${image.ref} is made again and compared.`);
+    asked.set(image.ref, page.notify(`${image.ref} is made again and compared.`));
   } catch (error) {
     page.notify(error.message, true);
   }

@@ -7,7 +7,7 @@ import { tryAgain, viewing } from "./viewer/stage.js";
 import { openVote, voteKey } from "./viewer/vote.js";
 import { acts, cellAt, currentRef, neighbour } from "./cells.js";
 import { fillBox, focusPrompt, following, literal, make, ours, placeComposer, plan, planned, request, setParent, submit } from "./composer.js";
-import { beforeAfter, downloadOf, favour, look, placeLooking, rate, refresh, useShown, verify } from "./looking.js";
+import { beforeAfter, downloadOf, favour, look, placeLooking, placeTerminal, rate, refresh, useShown, verified, verify } from "./looking.js";
 import { notify } from "./notices.js";
 import { placeImport } from "./import.js";
 import { placeQueue, showJob, showQueue } from "./queue.js";
@@ -90,7 +90,8 @@ function sayState(state) {
   $("where").textContent = state.workspace.split("/").at(-1) || state.workspace;
   $("where").title = state.workspace;
   $("mlflow").hidden = !state.mlflow_url;
-  if (state.mlflow_url) $("mlflow").href = state.mlflow_url;
+  $("mlflow").href = `/mlflow${experiment === null ? "" : `?experiment=${encodeURIComponent(experiment)}`}`;
+  placeTerminal(state.there);
 }
 
 // ---- what happens ----
@@ -124,7 +125,7 @@ const hear = {
     redrawSoon(of);
   },
   ended: async ({ job, runs: found, outcome, verdicts, error, closed }) => {
-    for (const one of verdicts ?? []) notify(verdictOf(one), one.outcome === "different" || Boolean(one.problem));
+    for (const one of verdicts ?? []) { verified(one.ref); notify(verdictOf(one), one.outcome === "different" || Boolean(one.problem)); }
     if (outcome === "failed" && error) notify(error.message, true);
     if (closed && ours.has(job)) notify("The server was replaced before it began with what you asked for: ask for it once more.", true);
     const last = following.job;
@@ -196,7 +197,8 @@ async function use(image, { focus = true } = {}) {
   }
 }
 
-const requestOf = async (run, image = null) => (await ask(`/api/runs/${run.id}/request${image ? `?position=${image.position}` : ""}`)).request;
+// Of a run that is shown with others of its sweep, the request is for all of them.
+const requestOf = async (run, image = null) => (await ask(`/api/runs/${run.id}/${image ? `request?position=${image.position}` : run.sweep ? "whole" : "request"}`)).request;
 
 // Same words, new seeds: as many as the run has, but at least four for one picture.
 async function newSeeds(run, image = null) {
@@ -209,7 +211,7 @@ async function newSeeds(run, image = null) {
 // More like it: the seed's own noise, mixed with a little of four others.
 async function moreLike(image) {
   await doing(async () => {
-    const asked = await requestOf(image.of, image), first = 1 + Math.floor(Math.random() * 4e9);
+    const asked = await requestOf(image.of, image), first = 1 + Math.floor(Math.random() * 9e4); // short enough to be read below a picture
     const seeds = [0, 1, 2, 3].map((at) => String(first + at));
     await make({ ...asked, settings: { ...asked.settings, variation_seed: seeds, variation_strength: ["0.2"] } });
   });
@@ -221,8 +223,10 @@ async function doing(act_) {
 
 // ---- addresses ----
 
+const rest = experiment === null ? "" : `?experiment=${encodeURIComponent(experiment)}`; // of every address here
+
 function go(path) {
-  if (location.pathname !== path) history.pushState({}, "", path + location.search);
+  if (location.pathname !== path) history.pushState({}, "", path + rest);
 }
 
 // Show what the address names: a run, or one of its pictures. Older runs are loaded until it is there.
@@ -233,6 +237,8 @@ async function showAddress() {
   for (let was = null; !runs.has(id) && more && oldest > id && oldest !== was;) { was = oldest; await loadOlder(50); }
   const run = await runOf(id).catch((error) => { notify(error.message, true); return null; });
   if (!run) return;
+  const uid = new URLSearchParams(location.search).get("uid"); // of a report: a number is another run's in another workspace
+  if (uid && !run.uid.startsWith(uid)) return notify(`Run ${id} of this workspace is not the one that the report shows: that was made in another one.`, true);
   showTree();
   show(run, position);
   const image = position === null ? null : run.at.get(position), { parent } = request();
@@ -317,7 +323,6 @@ $("help").addEventListener("click", () => $("keys").showModal());
 closedByClick($("keys"));
 $("compare").addEventListener("click", () => openCompare(...viewing.marked));
 $("voting").addEventListener("click", openVote);
-$("size").value = cellSize();
 $("size").addEventListener("input", () => setSize(Number($("size").value)));
 Object.assign(acts, { use, look });
 Object.assign(handles, {
@@ -331,6 +336,7 @@ placeImport(news);
 
 try {
   const [state] = await Promise.all([askState(), loadOlder()]);
+  $("size").value = cellSize();
   sayState(state);
   placeComposer(state, notify);
   if (experiment !== null && !$("experiment").value) $("experiment").value = experiment;

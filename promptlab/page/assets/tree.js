@@ -6,7 +6,7 @@ import { blocksOf, blockWith, forget } from "./blocks.js";
 import { cellAt, holdTabStop, setCurrent } from "./cells.js";
 import { keyOf, runs, showSeeds } from "./runs.js";
 
-const LANE = 14, LANES = 5, EDGE = 22, LABEL = 140;
+const LANE = 14, LANES = innerWidth < 700 ? 2 : 5, EDGE = 22, GAP = 10, LABEL = 140;
 const FOLDED = "promptlab-folded";
 
 // What a generation's buttons do, and which runs are shown; filled in by the page.
@@ -15,12 +15,13 @@ export const handles = { seeds: () => {}, resume: () => {}, shows: () => true };
 const generations = new Map(); // key → { key, runs, node, blocks, head, body, rail }
 const folded = new Set(JSON.parse(sessionStorage.getItem(FOLDED) ?? "[]"));
 let lanesShown = 1, room = 0; // room: pixels for pictures, measured once for all that is laid out at a time
-let size = Number(localStorage.getItem("promptlab-size")) || (innerWidth < 700 ? Math.floor((innerWidth - 50) / 2) : 180); // two side by side on a telephone
+let chosen = Number(localStorage.getItem("promptlab-size")) || 0; // pixels of a picture, where somebody has chosen
 
-export const cellSize = () => size;
+// On a telephone two stand side by side.
+export const cellSize = () => chosen || (innerWidth < 700 ? Math.floor((room - GAP) / 2) : 180);
 
 export function setSize(to) {
-  size = to;
+  chosen = to;
   localStorage.setItem("promptlab-size", String(to));
   layOutAll();
 }
@@ -92,8 +93,8 @@ export function drawHead(one) {
       el("span", { class: "gap" }),
       el("span", { class: "links" },
         ended && made < asked ? el("button", { type: "button", onclick: () => handles.resume(ended) }, "Resume") : "",
-        el("button", { type: "button", title: "Same words, new seeds (N)", onclick: () => handles.seeds(run, null) }, "New seeds"),
-        link("report", run.report, "The file one sends"), link("MLflow", run.mlflow_url, "Its page in MLflow"))),
+        el("button", { type: "button", title: "Same words, new seeds (N)", onclick: () => handles.seeds(run) }, "New seeds"),
+        link("report", run.sweep && one.runs.length > 1 ? !live && run.sweep.report : run.report, "The file one sends"), link("MLflow", run.mlflow_url, "Its page in MLflow"))),
     words,
     el("ul", { class: "changes" }, ...changesOf(one).map((some) => el("li", {}, ...some))));
   one.node.setAttribute("aria-label", nameOf(one));
@@ -109,13 +110,14 @@ function headWords({ runs: [run] }) {
 }
 
 function changesOf({ runs: some }) {
-  const [run] = some, found = [];
+  const [run] = some, found = [], varied = new Set();
   if (some.length > 1) {
     const names = new Map();
     for (const one of some) for (const [name, text] of one.sweep?.values ?? []) names.set(name, (names.get(name) ?? new Set()).add(text));
+    for (const name of names.keys()) varied.add(name);
     for (const [name, texts] of names) if (texts.size > 1) found.push([el("b", {}, name.replaceAll("_", " ")), ` ${[...texts].slice(0, 8).join(", ")}${texts.size > 8 ? " …" : ""}`]);
   }
-  for (const { what, from, to } of run.change ?? []) found.push([el("b", {}, what.replaceAll("_", " ")), " ", el("del", {}, from), " ", el("ins", {}, to)]);
+  for (const { what, from, to } of run.change ?? []) if (!varied.has(what)) found.push([el("b", {}, what.replaceAll("_", " ")), " ", el("del", {}, from), " ", el("ins", {}, to)]);
   if (!run.parent) found.push([el("b", {}, "seeds"), ` ${showSeeds(run.seeds.slice(0, 40))}${run.seeds.length > 40 ? " …" : ""}`]);
   if (run.variants.length === 1 && run.variants[0].negative) found.push([el("b", {}, "not"), ` ${run.variants[0].negative}`]);
   for (const { words } of run.cut ?? []) found.push([el("span", { class: "warning" }, `not read: ${[words].flat().join(" ")}`)]);
@@ -154,7 +156,7 @@ function layOut(one) {
   one.body.hidden = closed;
   if (closed) return one.body.replaceChildren();
   const wide = innerWidth >= 900, lines = linesOf(one);
-  const free = room - (lines[0]?.label && wide ? LABEL : 0), cell = Math.min(size, free);
+  const free = room - (lines[0]?.label && wide ? LABEL : 0), cell = Math.min(cellSize(), free);
   css(one.body, "cell", `${cell}px`);
   one.body.replaceChildren(...lines.map(({ label, entries }) => {
     const blocks = blocksOf(entries, cell, free);

@@ -1,10 +1,11 @@
-"""Stars by many at once: MLflow hears of all of them."""
+"""Stars by many at once: MLflow hears of all of them; and votes that are taken back."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
 
+from promptlab.errors import InputError
 from promptlab.lab import Lab
 from promptlab.specs import PipelineSpec, RunSpec, Variant
 from promptlab.store.image_ratings import runs_rated_since_told
@@ -34,3 +35,18 @@ def test_ratings_given_by_eight_at_once_are_all_told(lab):
     rated = lab.notebook.run(run.id).images
     assert [image.stars for image in rated] == [1, 2, 3, 4, 5, 1, 2, 3]
     assert told["promptlab.rating"] == rating_tag(rated)
+
+
+def test_vote_taken_back_is_the_last_of_the_pair(lab):
+    """Whichever of the two had won; a run that MLflow was told of with the vote is to be told anew."""
+    lab.run(EIGHT)
+    lab.ratings.vote("1/0", "1/1")
+    lab.ratings.publish()
+    lab.ratings.vote("1/1", "1/0")
+    lab.ratings.take_back("1/0", "1/1")
+    assert lab.notebook.untracked() == ()
+    assert [image.votes_won for image in lab.notebook.run(1).images[:2]] == [1, 0]
+    lab.ratings.take_back("1/0", "1/1")
+    assert lab.notebook.untracked() == (1,)
+    with pytest.raises(InputError, match="no vote beside 1/1"):
+        lab.ratings.take_back("1/0", "1/1")
