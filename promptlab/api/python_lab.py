@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from promptlab.lab.maintenance.verify import Verdict
     from promptlab.lab.preferences.prompt_effect import PromptEffect
     from promptlab.lab.preferences.ratings import Ratings
+    from promptlab.lab.preferences.scores import ScoredImages
     from promptlab.plan import Plan
     from promptlab.records import ProbeRecord, SweepRecord
     from promptlab.serving.remote_lab import RemoteLab
@@ -392,6 +393,20 @@ class PythonLab:
         with watching(watch) as told:
             named = [refs] if isinstance(refs, str) else refs
             return self.lab.verify(named, everything=everything, sample=sample, watch=told)
+
+    def score(
+        self,
+        refs: str | int | Sequence[str],
+        scorers: str | Sequence[str] = "clip",
+        *,
+        watch: Watch | None = None,
+        **options: Any,
+    ) -> ScoredImages:
+        """Score images by models that predict what people like; see :meth:`promptlab.lab.Lab.score`."""
+        with watching(watch) as told:
+            named = [str(refs)] if isinstance(refs, str | int) else refs
+            by = [scorers] if isinstance(scorers, str) else scorers
+            return self.lab.score(named, by, watch=told, **options)
 
     def effect(self, ref: str | int, *, watch: Watch | None = None, **options: Any) -> PromptEffect:
         """Measure how much each prompt changes the image; see :meth:`promptlab.lab.Lab.effect`."""

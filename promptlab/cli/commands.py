@@ -54,6 +54,8 @@ COMMANDS: Final = MappingProxyType(
             "List the schedulers that fit a model, with their options; or one, NAME, with what each may be."),
         "schema": ("promptlab.cli.catalog:schema",
             "Print the JSON Schema of experiment files: editors complete and check them by it."),
+        "score": ("promptlab.cli.score:score",
+            "Score pictures by models that predict what people like; 'list', 'best', reports and MLflow show it."),
         "search": ("promptlab.cli.search:search",
             "Find pictures by their words: prompts, negative prompts, templates, labels, notes, names of runs."),
         "server": ("promptlab.cli.server:server",

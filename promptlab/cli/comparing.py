@@ -127,11 +127,18 @@ def _key() -> str:
 @click.option(
     "--experiment", metavar="NAME", shell_complete=complete_experiments, help="Only pictures of this experiment."
 )
+@click.option("--score", metavar="SCORER", help="By what a model scored, such as pickscore, not by votes and stars.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @csv_options()
 @workspace_options
 def best(
-    refs: tuple[str, ...], by: str, experiment: str | None, as_json: bool, as_csv: CsvForm | None, workspace: str | None
+    refs: tuple[str, ...],
+    by: str,
+    score: str | None,
+    experiment: str | None,
+    as_json: bool,
+    as_csv: CsvForm | None,
+    workspace: str | None,
 ) -> None:
     """Rank the values of a setting, wordings, words or seeds by all votes and stars.
 
@@ -143,16 +150,18 @@ def best(
     promptlab best --by scheduler
     promptlab best --by word --experiment warriors
     promptlab best sweep:2 --by steps --json
+    promptlab best --by scheduler --score pickscore
     """
     check_one_format(as_json=as_json, as_csv=as_csv)
-    found = open_lab(workspace).ratings.best(by, refs, experiment=experiment)
+    found = open_lab(workspace).ratings.best(by, refs, experiment=experiment, score=score)
+    means = ("stars", "rated") if score is None else ("score", "scored")
     if as_json:
         told = {"by": by, "winner": found.ranking.winner, "votes": found.ranking.votes, "lead": found.ranking.lead,
-                "verdict": verdict_line(found.ranking), "values": list(ranking_rows(found))}  # fmt: skip
+                "verdict": verdict_line(found.ranking, found.score), "values": list(ranking_rows(found))}  # fmt: skip
         echo(json.dumps(told, indent=2, ensure_ascii=False))
     elif as_csv:
-        columns = ("value", "liked", "low", "high", "won", "lost", "tied", "stars", "rated")
+        columns = ("value", "liked", "low", "high", "won", "lost", "tied", *means)
         echo(csv_lines(columns, ranking_rows(found), as_csv))
     else:
         lines = ranking_lines(by.upper(), found.ranking, found) if found.ranking.standings or found.stars else []
-        echo("\n".join([*lines, verdict_line(found.ranking)]))
+        echo("\n".join([*lines, verdict_line(found.ranking, found.score)]))

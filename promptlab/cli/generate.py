@@ -26,6 +26,7 @@ from promptlab.cli.parse import (
     takes_run_options,
 )
 from promptlab.cli.progress import ProgressDisplay
+from promptlab.cli.score import check_scores, score_made, score_option
 from promptlab.cli.warm import (
     is_served,
     may_refuse_early,
@@ -38,10 +39,12 @@ from promptlab.cli.warm import (
 )
 from promptlab.errors import InputError
 from promptlab.expand.seeds import noting_shortened, shortened_line
+from promptlab.records.scorers import parse_scorers
 
 if TYPE_CHECKING:
     from promptlab.expand import Sweep
     from promptlab.lab import Lab, PromptEdit, RunOrImage
+    from promptlab.lab.preferences.scores import ScoredImages
     from promptlab.records import RunRecord, SweepRecord
     from promptlab.serving.remote_lab import RemoteLab
     from promptlab.specs import RunSpec
@@ -62,6 +65,7 @@ _SYNTAX: Final = re.compile(r"[()<>\[\]{}|+_]|--|^-|-$|>-")
 @tracking_option
 @server_options
 @show_option
+@score_option
 @dry_run_option
 @json_option("The run's record, or the sweep's,")
 @takes_run_options
@@ -86,8 +90,10 @@ def run(options: RunOptions, as_json: bool) -> None:
     refuse_early(sweep.specs)
     hints = _hints(options, sweep, shortened)
     if options.dry_run:
+        parse_scorers(options.scores)
         _say_plan(options, sweep, hints, as_json=as_json)
         return
+    check_scores(options.scores)
     from promptlab.lab import DEFAULT_EXPERIMENT
 
     lab = open_warm_lab(options.workspace, options.tracking_uri)
@@ -109,20 +115,27 @@ def run(options: RunOptions, as_json: bool) -> None:
             record = lab.run_sweep(
                 sweep, experiment=line_of_work, name=name, note=note, parent=parent, again=again, watch=progress
             )
-    _say_made(lab, record, progress, show=options.show, as_json=as_json)
+        ref = str(record.id) if len(sweep.cells) == 1 else f"sweep:{record.id}"
+        scored = score_made(lab, ref, options, progress)
+    _say_made(lab, record, progress, scored, show=options.show, as_json=as_json)
 
 
 def _say_made(
     lab: Lab | RemoteLab,
     record: RunRecord | SweepRecord,
     progress: ProgressDisplay,
+    scored: ScoredImages | None,
     *,
     show: bool | None,
     as_json: bool,
 ) -> None:
     """Say what was made, and show its grid; or print its record."""
     from promptlab.cli.render.run_results import run_lines, sweep_lines
+    from promptlab.cli.render.scores import score_summary
     from promptlab.records import RunRecord, plain
+
+    if scored is not None and isinstance(record, RunRecord):
+        (record,) = scored.runs
 
     workspace, of_run = lab.workspace, isinstance(record, RunRecord)
     grid = workspace.grid(record.id) if of_run else workspace.sweep_grid(record.id, 1)
@@ -133,6 +146,7 @@ def _say_made(
         lines = run_lines(record, workspace, reused=record.id not in progress.began)
     else:
         lines = sweep_lines(record, lab.history.list(), workspace, new=progress.made)
+    lines += [] if scored is None else score_summary(scored)
     show_picture(grid, show)
     echo("\n".join(lines))
 
@@ -226,6 +240,7 @@ def _say_plan(
 @tracking_option
 @server_options
 @show_option
+@score_option
 @dry_run_option
 @json_option("The run's record")
 @takes_run_options
@@ -250,8 +265,10 @@ def rerun(options: RunOptions, source: str, as_json: bool) -> None:
         _refuse_early(options, source, seeds, edit, changes)
     hints = [shortened_line(*pair) for pair in shortened.items()]
     if options.dry_run:
+        parse_scorers(options.scores)
         _say_rerun(options, source, seeds, edit, changes, hints, as_json=as_json)
         return
+    check_scores(options.scores)
     lab = open_warm_lab(options.workspace, options.tracking_uri)
     if "weighting" in changes or "model" in changes or _may_be_odd(edit):
         parent = lab.history.find(source)
@@ -261,7 +278,8 @@ def rerun(options: RunOptions, source: str, as_json: bool) -> None:
             source, seeds=seeds, edit=edit, changes=changes, experiment=options.experiment, name=options.name,
             note=options.note, again=options.again, watch=progress,
         )  # fmt: skip
-    _say_made(lab, record, progress, show=options.show, as_json=as_json)
+        scored = score_made(lab, str(record.id), options, progress)
+    _say_made(lab, record, progress, scored, show=options.show, as_json=as_json)
 
 
 def _say_rerun(

@@ -9,7 +9,7 @@ from promptlab.cli.context import open_lab, workspace_options
 from promptlab.cli.output import echo
 from promptlab.cli.param_types import integer
 from promptlab.cli.render.csv import CsvForm, check_one_format, csv_lines, csv_options
-from promptlab.cli.render.run_list import summary_lines
+from promptlab.cli.render.run_list import scorers_of, summary_lines
 from promptlab.errors import InputError
 
 __all__ = ["list_runs"]
@@ -43,8 +43,9 @@ def list_runs(experiment: str | None, limit: int, as_json: bool, as_csv: CsvForm
 
         from promptlab.records import RunSummary, plain
 
-        columns = [field.name for field in dataclasses.fields(RunSummary)]
-        echo(csv_lines(columns, map(plain, summaries), as_csv))
+        columns = [field.name for field in dataclasses.fields(RunSummary) if field.name != "scores"]
+        rows = (plain(summary) | dict(summary.scores) for summary in summaries)
+        echo(csv_lines([*columns, *scorers_of(summaries)], rows, as_csv))
     elif summaries:
         echo("\n".join(summary_lines(summaries)))
     else:

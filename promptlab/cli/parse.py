@@ -47,6 +47,7 @@ class RunOptions:
         experiment, name, note: how the run is remembered.
         again: whether what exists is made anew.
         dry_run: whether it is only planned.
+        scores: models that score what was made; see :mod:`promptlab.records.scorers`.
         show: whether the grid is shown in the terminal; ``None`` where nobody said.
         workspace, tracking_uri: where it is remembered; ``None`` is the current folder and its own MLflow.
     """
@@ -71,6 +72,7 @@ class RunOptions:
     note: str | None = None
     again: bool = False
     dry_run: bool = False
+    scores: tuple[str, ...] = ()
     show: bool | None = None
     workspace: str | None = None
     tracking_uri: str | None = None

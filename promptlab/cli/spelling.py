@@ -25,7 +25,8 @@ _WORDS: Final = MappingProxyType(
 _OPTIONS: Final = frozenset(
     {
         "allow_pickle", "append", "by", "clip_model", "cluster", "database_url", "file", "format", "fragments", "host",
-        "like", "lossless", "order", "port", "prepend", "prompts_file", "quality", "replace", "sample", "ship_model",
+        "like", "lossless", "order", "port", "prepend", "prompts_file", "quality", "replace", "sample", "score",
+        "ship_model",
         "template_seed", "to", "tracking_uri", "votes", "workers", "workspace",
     }
 )  # fmt: skip

@@ -33,6 +33,7 @@ __all__ = [
     "is_served",
     "keep_alive_option",
     "may_refuse_early",
+    "names_server",
     "open_lookup_lab",
     "open_planning_lab",
     "open_warm_lab",
@@ -184,6 +185,11 @@ def _jobs_at(server: Endpoint) -> list[object]:
 def is_served(lab: Lab | RemoteLab) -> bool:
     """Tell whether a server carries the command out."""
     return type(lab).__name__ == "RemoteLab"  # which is imported where it is used only
+
+
+def names_server() -> bool:
+    """Tell whether a server was named, which may be on another machine."""
+    return _named_server() is not None
 
 
 def may_refuse_early() -> bool:

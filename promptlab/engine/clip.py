@@ -9,7 +9,7 @@ Invariant: only safetensors are loaded, and every failure leaves as one line.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,14 +18,14 @@ from promptlab.engine.machine.devices import choose_device
 from promptlab.engine.machine.idle_threads import idle_threads_by_load
 from promptlab.engine.machine.torch_setup import prepare, quietly
 from promptlab.engine.sources import hub
-from promptlab.engine.sources.files import listing, read_json
+from promptlab.engine.sources.files import PICKLES, listing, read_json
 from promptlab.errors import EngineError, InputError, NotFound, one_line, ref_value
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Clip", "clip_folder", "embed"]
+__all__ = ["Clip", "ClipImages", "clip_folder", "embed"]
 
 _BATCH: Final = 16
 """Images or prompts of one forward."""
@@ -36,14 +36,19 @@ _DEVIATION: Final = (0.26862954, 0.26130258, 0.27577711)
 
 _NEEDED: Final = (".safetensors", "config.json", "vocab.json", "merges.txt", "index.json", "tokenizer.json")
 _ALLOWED: Final = "a folder or a Hub id of a CLIP model with safetensors"
-_HINT: Final = ref_value("clip_model", "openai/clip-vit-large-patch14")
+_HINTS: Final = {
+    "clip_model": ref_value("clip_model", "openai/clip-vit-large-patch14"),
+    "score": ref_value("score", "clip"),
+}
 
 
-def clip_folder(name: str) -> Path:
+def clip_folder(name: str, *, field: str = "clip_model", kinds: Sequence[str] = ("clip",)) -> Path:
     """Find the folder of a CLIP model, fetched from the Hub where it is not here.
 
     Args:
         name: a local folder, or a Hub id.
+        field: that it was given as, for errors.
+        kinds: what its configuration may call itself.
 
     Raises:
         NotFound, InputError: when there is no CLIP model of that name, or none without pickles.
@@ -52,16 +57,16 @@ def clip_folder(name: str) -> Path:
     folder = Path(name).expanduser()
     if not folder.is_dir():
         if not hub.is_id(name):
-            raise NotFound("clip_model", name, allowed=_ALLOWED, hint=_HINT)
-        snapshot = hub.find(name, None, "clip_model", _ALLOWED, weights=False)
+            raise NotFound(field, name, allowed=_ALLOWED, hint=_HINTS[field])
+        snapshot = hub.find(name, None, field, _ALLOWED, weights=False)
         files = [file for file in snapshot.files if "/" not in file and file.endswith(_NEEDED)]
-        _check(name, files)
+        _check(name, files, field)
         folder = snapshot.fetch(files)
     else:
-        _check(name, listing(folder))
+        _check(name, listing(folder), field)
     kind = read_json(folder / "config.json").get("model_type")
-    if kind != "clip":
-        raise InputError("clip_model", name, problem=f"is no CLIP model but {kind}", allowed=_ALLOWED, hint=_HINT)
+    if kind not in kinds:
+        raise InputError(field, name, problem=f"is no CLIP model but {kind}", allowed=_ALLOWED, hint=_HINTS[field])
     return folder
 
 
@@ -80,11 +85,74 @@ def embed(
         return ClipEmbeddings(images=seen, prompts=clip.text_features(prompts) if prompts else seen[:0])
 
 
-def _check(name: str, files: Sequence[str]) -> None:
+def _check(name: str, files: Sequence[str], field: str) -> None:
     if "config.json" not in files:
-        raise InputError("clip_model", name, problem="has no config.json", allowed=_ALLOWED, hint=_HINT)
+        raise InputError(field, name, problem="has no config.json", allowed=_ALLOWED, hint=_HINTS[field])
     if not any(file.endswith(".safetensors") for file in files):
-        raise InputError("clip_model", name, problem="has no safetensors", allowed=_ALLOWED, hint=_HINT)
+        pickled = any(file.endswith(PICKLES) for file in files)
+        problem = "has no safetensors" + (", only pickles, which could run anything" if pickled else "")
+        raise InputError(field, name, problem=problem, allowed=_ALLOWED, hint=_HINTS[field])
+
+
+def _in_batches(things: Sequence[Any], embed: Callable[[Sequence[Any]], Any]) -> NDArray[np.float32]:
+    """Return the directions that ``embed`` gives, each of length 1."""
+    import numpy as np
+    import torch
+
+    found = []
+    with torch.inference_mode():
+        for first in range(0, len(things), _BATCH):
+            some = embed(things[first : first + _BATCH]).float()
+            found.append(torch.nn.functional.normalize(some, dim=-1).cpu().numpy())
+    return np.concatenate(found)
+
+
+class ClipImages:
+    """Embeds images with the half of a CLIP model that sees. Imports torch.
+
+    Args:
+        model: transformers' ``CLIPModel`` or ``CLIPVisionModelWithProjection``.
+        folder: where it was loaded from.
+        size: pixels of a side that it sees.
+        device: the first of cuda, mps and cpu that is there by default.
+    """
+
+    def __init__(self, model: Any, folder: Path, size: int, *, device: str | None = None) -> None:
+        self.device = choose_device(device)
+        self._model = model.eval().to(self.device)
+        self._size = size
+        own = folder / "preprocessor_config.json"
+        said = read_json(own) if own.is_file() else {}
+        self._mean, self._deviation = said.get("image_mean", _MEAN), said.get("image_std", _DEVIATION)
+
+    def features(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Return the images' features, ``[images, features]``, each of length 1.
+
+        Args:
+            images: uint8, ``[height, width, 3]`` each.
+        """
+        return _in_batches(images, self._embed)
+
+    def _embed(self, images: Sequence[NDArray[np.uint8]]) -> Any:
+        import numpy as np
+        import torch
+
+        values = torch.from_numpy(np.stack([self._prepared(one) for one in images])).to(self.device)
+        return self._model.visual_projection(self._model.vision_model(pixel_values=values).pooler_output)
+
+    def _prepared(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return ``[3, size, size]``, normalised."""
+        import numpy as np
+        from PIL import Image
+
+        picture, size = Image.fromarray(pixels), self._size
+        scale = size / min(picture.size)
+        width, height = (max(size, round(side * scale)) for side in picture.size)
+        left, top = (width - size) // 2, (height - size) // 2
+        resized = picture.resize((width, height), Image.Resampling.BICUBIC)
+        middle = np.asarray(resized.crop((left, top, left + size, top + size)), np.float32) / 255
+        normal = (middle - np.asarray(self._mean, np.float32)) / np.asarray(self._deviation, np.float32)
+        return np.ascontiguousarray(normal.transpose(2, 0, 1))
 
 
 class Clip:
@@ -102,7 +170,6 @@ class Clip:
     def __init__(self, name: str, *, device: str | None = None) -> None:
         folder = clip_folder(name)
         prepare()
-        self.device = choose_device(device)
         try:
             with quietly():
                 from transformers import AutoTokenizer, CLIPModel
@@ -111,62 +178,29 @@ class Clip:
                 self._tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
         except Exception as error:
             raise EngineError(f"the CLIP model {name} would not load: {one_line(error)}") from error
-        self._model = model.eval().to(self.device)
-        self._size = int(model.config.vision_config.image_size)
+        self._images = ClipImages(model, folder, int(model.config.vision_config.image_size), device=device)
+        self.device = self._images.device
+        self._model = model
         self._words = int(model.config.text_config.max_position_embeddings)
-        own = folder / "preprocessor_config.json"
-        said = read_json(own) if own.is_file() else {}
-        self._mean, self._deviation = said.get("image_mean", _MEAN), said.get("image_std", _DEVIATION)
+
+    @property
+    def logit_scale(self) -> float:
+        """Return what the model multiplies cosines by, in training and in PickScore."""
+        return float(self._model.logit_scale.detach().exp())
 
     def image_features(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Return the images' features, ``[images, features]``, each of length 1.
-
-        Args:
-            images: uint8, ``[height, width, 3]`` each.
-        """
-        return self._features([self._prepared(one) for one in images], self._embed_images)
+        """Return the images' features; see :meth:`ClipImages.features`."""
+        return self._images.features(images)
 
     def text_features(self, prompts: Sequence[str]) -> NDArray[np.float32]:
         """Return the prompts' features, ``[prompts, features]``, each of length 1; long prompts are cut."""
-        return self._features(list(prompts), self._embed_texts)
+        return _in_batches(prompts, self._embed_texts)
 
-    def _features(self, things: list[Any], embed: Any) -> NDArray[np.float32]:
-        import numpy as np
-        import torch
-
-        found = []
-        with torch.inference_mode():
-            for first in range(0, len(things), _BATCH):
-                some = embed(things[first : first + _BATCH]).float()
-                found.append(torch.nn.functional.normalize(some, dim=-1).cpu().numpy())
-        return np.concatenate(found)
-
-    def _embed_images(self, prepared: list[Any]) -> Any:
-        import numpy as np
-        import torch
-
-        values = torch.from_numpy(np.stack(prepared)).to(self.device)
-        return self._model.visual_projection(self._model.vision_model(pixel_values=values).pooler_output)
-
-    def _embed_texts(self, prompts: list[str]) -> Any:
+    def _embed_texts(self, prompts: Sequence[str]) -> Any:
         tokens = self._tokenizer(
-            prompts, padding=True, truncation=True, max_length=self._words, return_tensors="pt", verbose=False
+            list(prompts), padding=True, truncation=True, max_length=self._words, return_tensors="pt", verbose=False
         )
         read = self._model.text_model(
             input_ids=tokens["input_ids"].to(self.device), attention_mask=tokens["attention_mask"].to(self.device)
         )
         return self._model.text_projection(read.pooler_output)
-
-    def _prepared(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return ``[3, size, size]``, normalised."""
-        import numpy as np
-        from PIL import Image
-
-        picture, size = Image.fromarray(pixels), self._size
-        scale = size / min(picture.size)
-        width, height = (max(size, round(side * scale)) for side in picture.size)
-        left, top = (width - size) // 2, (height - size) // 2
-        resized = picture.resize((width, height), Image.Resampling.BICUBIC)
-        middle = np.asarray(resized.crop((left, top, left + size, top + size)), np.float32) / 255
-        normal = (middle - np.asarray(self._mean, np.float32)) / np.asarray(self._deviation, np.float32)
-        return np.ascontiguousarray(normal.transpose(2, 0, 1))

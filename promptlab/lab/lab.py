@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from promptlab.lab.maintenance.verify import Verdict
     from promptlab.lab.preferences.prompt_effect import PromptEffect
     from promptlab.lab.preferences.ratings import Ratings
+    from promptlab.lab.preferences.scores import ScoredImages
     from promptlab.plan import Plan, ResolvedSpec
     from promptlab.records import ProbeRecord, RunRecord, SweepRecord
     from promptlab.specs import RunSpec
@@ -367,6 +368,36 @@ class Lab:
             if run_id is not None:
                 self.context.publisher.publish_run(self.notebook.run(run_id), watch)
         return tuple(verdicts)
+
+    def score(
+        self,
+        refs: Sequence[str],
+        scorers: Sequence[str],
+        *,
+        again: bool = False,
+        device: str | None = None,
+        watch: Watch = unwatched,
+    ) -> ScoredImages:
+        """Score images with models that predict what people like; store the scores and record them in MLflow.
+
+        Args:
+            refs: runs and images as ``lab.history.find`` takes them, and sweeps; none is all of the workspace.
+            scorers: see :data:`promptlab.records.scorers.SCORERS`: ``pickscore``, or ``clip=FOLDER_OR_ID``.
+            again: score also what the same model scored before.
+            device: where the models run, which are loaded in this process; the first of cuda, mps and cpu.
+
+        Raises:
+            NotFound, InputError: when there is no such image or scorer, or it has no safetensors.
+            EngineError: when a model would not load.
+        """
+        from promptlab.lab.preferences.scores import score_images
+        from promptlab.records.scorers import parse_scorers
+
+        found = score_images(self.context, refs, parse_scorers(tuple(scorers)), again=again, device=device)
+        if found.changed:
+            self.context.publisher.refresh_reports([run for run in found.runs if run.id in found.changed], watch)
+            self.ratings.publish(watch=watch)
+        return found
 
     def effect(
         self,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -85,6 +86,7 @@ class ImageRecord:
         stars: what it was rated, 1 … 5.
         favourite: whether it is one; ``None`` where nobody has said.
         votes_won, votes_lost: how often it was liked better, or less, beside another.
+        scores: what models gave it, by the scorer's name; see :mod:`promptlab.records.scorers`.
     """
 
     run_id: int
@@ -115,6 +117,7 @@ class ImageRecord:
     favourite: bool | None = None
     votes_won: int = 0
     votes_lost: int = 0
+    scores: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     @property
     def ref(self) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -21,7 +22,10 @@ class RunStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """Records a line of ``promptlab list``: enough to recognise a run, quick to read for thousands."""
+    """Records a line of ``promptlab list``: enough to recognise a run, quick to read for thousands.
+
+    ``scores`` are the means over its images, by the scorer's name.
+    """
 
     id: int
     experiment: str
@@ -40,3 +44,4 @@ class RunSummary:
     seconds_per_image: float | None
     parent_run_id: int | None
     tracked: bool
+    scores: Mapping[str, float] = field(default_factory=dict, hash=False)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from promptlab.lab.history.rerun import RunOrImage
     from promptlab.lab.maintenance.verify import Verdict
     from promptlab.lab.preferences.prompt_effect import PromptEffect
+    from promptlab.lab.preferences.scores import ScoredImages
     from promptlab.plan import Plan
     from promptlab.records import ProbeRecord, RunRecord, SweepRecord
     from promptlab.specs import RunSpec
@@ -224,6 +225,26 @@ class RemoteLab:
             refs=[absolute_ref(ref) for ref in refs], everything=everything, sample=sample,
         )  # fmt: skip
         return verdicts
+
+    def score(
+        self,
+        refs: Sequence[str],
+        scorers: Sequence[str],
+        *,
+        again: bool = False,
+        device: str | None = None,
+        watch: Watch = unwatched,
+    ) -> ScoredImages:
+        """See :meth:`promptlab.lab.Lab.score`."""
+        from promptlab.lab.preferences.scores import ScoredImages
+        from promptlab.records.scorers import parse_scorers
+
+        named = [f"{one.name}={absolute_source(one.model)}" for one in parse_scorers(tuple(scorers))]
+        found: ScoredImages = self._ask(
+            "score", lambda: ScoredImages, watch,
+            refs=[absolute_ref(ref) for ref in refs], scorers=named, again=again, device=device,
+        )  # fmt: skip
+        return found
 
     def effect(
         self,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GENERATING", "VERBS", "call_verb"]
 
-GENERATING: Final = frozenset({"effect", "plan", "probe", "rerun", "resume", "run", "run_sweep", "verify"})
+GENERATING: Final = frozenset({"effect", "plan", "probe", "rerun", "resume", "run", "run_sweep", "score", "verify"})
 """Verbs that ask the engine for something: one at a time. All others are answered beside them."""
 
 VERBS: Final = GENERATING | {

@@ -39,6 +39,7 @@ _RATE: Final = """
 _SINCE_TOLD: Final = """
     SELECT DISTINCT run.id
     FROM (SELECT image_id AS source, rated_at AS at FROM promptlab_ratings
+          UNION ALL SELECT image_id, scored_at FROM promptlab_scores
           UNION ALL SELECT winner_image_id, voted_at FROM promptlab_votes
           UNION ALL SELECT loser_image_id, voted_at FROM promptlab_votes) said
     JOIN promptlab_images image ON image.id = said.source OR image.linked_image_id = said.source
@@ -83,7 +84,7 @@ def read_ratings(database: Database, places: Iterable[tuple[int, int]]) -> dict[
 
 
 def runs_rated_since_told(database: Database) -> tuple[int, ...]:
-    """Return the runs with an image of which MLflow does not know the latest stars or votes, by number.
+    """Return the runs of which MLflow does not know the latest stars, votes or scores, by number.
 
     Raises:
         StoreError: when it fails while it is read.

@@ -43,6 +43,7 @@ _IMAGE_PARTS: Final = (
     selectinload(ImageRow.variant),
     selectinload(ImageRow.environment),
     selectinload(ImageRow.verifications).selectinload(VerificationRow.environment),
+    selectinload(ImageRow.scores),
 )
 _RUN_PARTS: Final = (
     selectinload(RunRow.variants),

@@ -204,6 +204,7 @@ def image_record(row: ImageRow) -> ImageRecord:
         favourite=row.favourite,
         votes_won=row.votes_won,
         votes_lost=row.votes_lost,
+        scores={score.scorer: score.value for score in row.scores},
     )
 
 

@@ -26,6 +26,7 @@ class RatedImage:
     Args:
         source: the image that it is a link to, or itself, as a row's number.
         setting_key: of its run; see :attr:`RatedImages.settings`.
+        score, scored_by: of the scorer that was asked about, and the model that gave it.
     """
 
     source: int
@@ -39,6 +40,8 @@ class RatedImage:
     label: str
     setting_key: str
     sweep_values: tuple[tuple[str, str], ...]
+    score: float | None = None
+    scored_by: str | None = None
 
     @property
     def ref(self) -> str:
@@ -79,12 +82,15 @@ class RatedImages:
 
 _IMAGES: Final = """
     SELECT coalesce(image.linked_image_id, image.id) AS source, image.run_id, image.position, image.seed, image.path,
-           rating.stars, variant.prompt, variant.negative_prompt, variant.label, run.setting_key,
+           rating.stars, score.value AS score, score.model AS scored_by,
+           variant.prompt, variant.negative_prompt, variant.label, run.setting_key,
            CAST(run.sweep_values AS TEXT) AS sweep_values
     FROM promptlab_images image
     JOIN promptlab_variants variant ON variant.id = image.variant_id
     JOIN promptlab_runs run ON run.id = image.run_id
     LEFT JOIN promptlab_ratings rating ON rating.image_id = coalesce(image.linked_image_id, image.id)
+    LEFT JOIN promptlab_scores score
+        ON score.image_id = coalesce(image.linked_image_id, image.id) AND score.scorer = CAST(:scorer AS TEXT)
     WHERE {conditions}
     ORDER BY image.id DESC
 """
@@ -111,12 +117,18 @@ _NO_WORDS: Final = (Variant(prompt=""),)
 
 
 def read_rated_images(
-    database: Database, *, runs: Iterable[int] | None = None, experiment: str | None = None, every: bool = False
+    database: Database,
+    *,
+    runs: Iterable[int] | None = None,
+    experiment: str | None = None,
+    every: bool = False,
+    scorer: str | None = None,
 ) -> RatedImages:
     """Read what was thought of the images of ``runs``, of an experiment, or of all.
 
     Args:
         every: also the images of which nobody has said anything yet.
+        scorer: read its scores, and the images that have one, in place of those that somebody rated.
 
     Raises:
         WorkspaceError: when it is no database, or not of this schema.
@@ -124,7 +136,8 @@ def read_rated_images(
     """
     if not database.is_readable():
         return RatedImages(images={}, votes=())
-    conditions, given = ["image.status = 'MADE'", *([] if every else [_RATED])], dict[str, Any]()
+    said = [] if every else [_RATED if scorer is None else "score.value IS NOT NULL"]
+    conditions, given = ["image.status = 'MADE'", *said], dict[str, Any](scorer=scorer)
     if experiment is not None:
         conditions.append("run.experiment = :experiment")
         given["experiment"] = experiment

@@ -32,6 +32,18 @@ _SUMMARIES: Final = """
     ORDER BY run.id DESC
 """
 
+_SCORES: Final = """
+    SELECT image.run_id AS id, score.scorer, avg(score.value) AS mean
+    FROM promptlab_scores score
+    JOIN promptlab_images image ON coalesce(image.linked_image_id, image.id) = score.image_id
+    WHERE image.status = 'MADE'
+      AND image.run_id IN (SELECT id FROM promptlab_runs
+                           WHERE CAST(:experiment AS TEXT) IS NULL OR experiment = CAST(:experiment AS TEXT)
+                           ORDER BY id DESC LIMIT :limit)
+    GROUP BY image.run_id, score.scorer
+    ORDER BY image.run_id, score.scorer
+"""
+
 
 def summaries(database: Database, *, experiment: str | None = None, limit: int | None = None) -> tuple[RunSummary, ...]:
     """Read the runs of a workspace, newest first; none where there is no database yet.
@@ -44,12 +56,16 @@ def summaries(database: Database, *, experiment: str | None = None, limit: int |
         return ()
     with database.reading("reading the list of runs") as reading:
         given = {"experiment": experiment, "limit": NO_LIMIT if limit is None else limit}
+        scores: dict[int, dict[str, float]] = {}
+        for row in reading.rows(_SCORES, given):
+            scores.setdefault(row["id"], {})[row["scorer"]] = float(row["mean"])
         return tuple(
             RunSummary(
                 **row | {
                     "status": RunStatus(row["status"]),
                     "created_at": utc_time(row["created_at"]),
                     "tracked": bool(row["tracked"]),
+                    "scores": scores.get(row["id"], {}),
                 }
             )
             for row in reading.rows(_SUMMARIES, given)

@@ -8,6 +8,7 @@
                 parent run ──┘                                                   │  │
                                                      parent or linked image ─────┘  ├──< promptlab_verifications
                                                                                     ├─── promptlab_ratings
+                                                                                    ├──< promptlab_scores
                                                                                     └──< promptlab_votes (of two)
 
 ``promptlab_probes`` stands by itself: how large batches took how much memory, by the hash of their setting.
@@ -25,7 +26,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, func, select, text
-from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
+from sqlalchemy.orm import Mapped, column_property, foreign, mapped_column, relationship
 
 from promptlab.specs.settings import SETTINGS
 from promptlab.store.table_base import Base, setting_column
@@ -37,6 +38,7 @@ __all__ = [
     "ProbeRow",
     "RatingRow",
     "RunRow",
+    "ScoreRow",
     "SweepRow",
     "VariantRow",
     "VerificationRow",
@@ -216,6 +218,7 @@ class ImageRow(Base):
     if TYPE_CHECKING:  # given below, where the tables that they are read from are known
         stars: Mapped[int | None]
         favourite: Mapped[bool | None]
+        scores: Mapped[list[ScoreRow]]
         votes_won: Mapped[int]
         votes_lost: Mapped[int]
 
@@ -270,6 +273,18 @@ class RatingRow(Base):
     rated_at: Mapped[datetime]
 
 
+class ScoreRow(Base):
+    """Stores what a model scored an image, one of each scorer. A link has its source's."""
+
+    __tablename__ = "promptlab_scores"
+
+    image_id: Mapped[int] = mapped_column(ForeignKey(ImageRow.id), primary_key=True)
+    scorer: Mapped[str] = mapped_column(String(32), primary_key=True)
+    model: Mapped[str] = mapped_column(Text)
+    value: Mapped[float]
+    scored_at: Mapped[datetime]
+
+
 class VoteRow(Base):
     """Stores that of two images, shown side by side, one was liked better, or neither."""
 
@@ -292,4 +307,7 @@ ImageRow.votes_won = column_property(
 )
 ImageRow.votes_lost = column_property(
     select(func.count(VoteRow.id)).where(VoteRow.loser_image_id == _SOURCE, ~VoteRow.tie).scalar_subquery()
+)
+ImageRow.scores = relationship(
+    ScoreRow, primaryjoin=foreign(ScoreRow.image_id) == _SOURCE, viewonly=True, uselist=True, order_by=ScoreRow.scorer
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from promptlab.records import RunRecord, SweepRecord
 from promptlab.tracking.params import seeds_of
+from promptlab.tracking.rating_metrics import SCORE_METRIC
 from promptlab.tracking.sweep_run import SweepParentRun
 from promptlab.tracking.tags import NOTE_TAG, PARENT_TAG, SEEDS_PARAM, SWEEP_TAG, UID_TAG, VARIANT_TAG
 from promptlab.tracking.variant_run import ParentRunLink, origin_of
@@ -176,7 +177,8 @@ def save_view(client: MlflowClient, experiment_id: str) -> None:
         order_by=["attributes.start_time DESC"],
     )
     seeds = [seeds_of(one.data.params.get(SEEDS_PARAM, ""), limit=SEEDS_SHOWN) for one in latest]
-    _save_view(client, experiment_id, *view_tag(seeds, now_ms=_now()))
+    scores = sorted({name for one in latest for name in one.data.metrics if name.startswith(SCORE_METRIC)})
+    _save_view(client, experiment_id, *view_tag(seeds, now_ms=_now(), scores=scores))
 
 
 def save_sweep_view(client: MlflowClient, sweep_run: SweepParentRun) -> None:

@@ -1,12 +1,16 @@
-"""Writes the ratings of a variant's images as MLflow metrics, to sort by, and as a tag, to read. Pure."""
+"""Writes ratings and scores of a variant's images as MLflow metrics, and as a tag. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from promptlab.records import ImageRecord
 
-__all__ = ["rating_metrics", "rating_tag"]
+__all__ = ["SCORE_METRIC", "rating_metrics", "rating_tag", "score_metrics"]
+
+SCORE_METRIC: Final = "score_"
+"""Begins the names of metrics of what models scored."""
 
 
 def rating_metrics(images: Sequence[ImageRecord]) -> dict[str, float | None]:
@@ -20,6 +24,15 @@ def rating_metrics(images: Sequence[ImageRecord]) -> dict[str, float | None]:
         "votes_won": won if won or lost else None,
         "votes_lost": lost if won or lost else None,
     }
+
+
+def score_metrics(images: Sequence[ImageRecord]) -> dict[str, float]:
+    """Return the means of what models scored, as ``score_pickscore``."""
+    values: dict[str, list[float]] = {}
+    for image in images:
+        for name, value in image.scores.items():
+            values.setdefault(f"{SCORE_METRIC}{name}", []).append(value)
+    return {name: sum(each) / len(each) for name, each in values.items()}
 
 
 def rating_tag(images: Sequence[ImageRecord]) -> str | None:

@@ -22,7 +22,7 @@ from promptlab.specs import Scalar
 from promptlab.tracking.internals import IMAGES_TAG
 from promptlab.tracking.markdown import cut_at, escaped, quoted, word_changes
 from promptlab.tracking.params import base_params, conditioning_params, param_name, param_text, seeds_text, sweep_param
-from promptlab.tracking.rating_metrics import rating_metrics, rating_tag
+from promptlab.tracking.rating_metrics import rating_metrics, rating_tag, score_metrics
 from promptlab.tracking.tags import PARAM_LIMIT, RUN_METRIC, SEEDS_PARAM, SWEEP_TAG, TAG_LIMIT, UID_TAG, VARIANT_TAG
 
 __all__ = ["ParentRunLink", "VariantRun", "origin_of", "part_of_sweep", "run_address"]
@@ -147,6 +147,7 @@ class VariantRun:
             "images_owed": len(self.images) - len(self.made),
             "images_flagged": sum(image.flag is not None for image in self.images),
             **rating_metrics(self.images),
+            **score_metrics(self.images),
             **self.measured,
         }
         # Four digits tell all that timing can; the table shows every digit there is.

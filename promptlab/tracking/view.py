@@ -60,20 +60,21 @@ def address_path(experiment_id: str, key: str = VIEW_KEY) -> str:
     return view_path(experiment_id, key)
 
 
-def view_tag(seeds: Sequence[Sequence[int]], *, now_ms: int) -> tuple[str, str]:
+def view_tag(seeds: Sequence[Sequence[int]], *, now_ms: int, scores: Sequence[str] = ()) -> tuple[str, str]:
     """Return the experiment tag, key and value, that holds the view it opens with.
 
     Args:
         seeds: of the latest runs that have images, the newest first: the newest run's seeds become the first rows,
             so that a rerun of one seed is seen without scrolling, beside what it came from.
         now_ms: when the view was last changed.
+        scores: the metrics of what models scored, which become columns.
     """
     latest = next(iter(seeds), ())
     others = {seed for of_one in seeds for seed in of_one}.difference(latest)
     order = (*latest, *sorted(others))[:SEEDS_SHOWN]
     section = _section("section", "Pictures", height=800)
     state = {
-        **_state(COLUMNS, shown="FIRST_10_RUNS"),
+        **_state({f"metrics.`{name}`": 135 for name in scores} | COLUMNS, shown="FIRST_10_RUNS"),
         "compareRunCharts": [_image_chart("matrix", section, order, RUNS_SHOWN)],
         "compareRunSections": [section],
     }

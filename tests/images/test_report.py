@@ -138,14 +138,15 @@ def test_report_holds_everything_about_an_image(workspace, make_run):
     run = make_run([words], (7,), flags={0: "black"})
     changes = (Change(field="prompts", before=["a old fox"], after=["a young fox"]),
                Change(field="num_inference_steps", before=10, after=20))  # fmt: skip
-    image = replace(run.images[0], batch=2, slot=1, peak_memory=2**20, parent=(1, 0), linked=(2, 5))
+    scores = {"clip": 27.3456, "pickscore": 21.004}
+    image = replace(run.images[0], batch=2, slot=1, peak_memory=2**20, parent=(1, 0), linked=(2, 5), scores=scores)
     page = report_of(replace(run, images=(image,), changes=changes, parent_run_id=1), workspace)
     told = page.data()
     (shown,) = told["images"]
     assert shown.items() >= {
         "position": 0, "seed": 7, "seconds": 0.25, "flag": "black", "pixels": image.pixel_sha256,
         "recipe": "f" * 64, "batch": 2, "slot": 1, "parent": "1/0", "linked": "2/5", "file": "v00-seed7.png",
-        "artifact": "pictures/seed-7.png", "width": 32,
+        "artifact": "pictures/seed-7.png", "width": 32, "scores": {"clip": 27.3, "pickscore": 21.0},
     }.items()  # fmt: skip
     assert told["words"] == [{
         "prompt": "a young fox", "negative": "blurry", "label": "young", "template": "a {old|young} fox",

@@ -35,7 +35,7 @@ GROWN = {
 
 RUNS, SWEEPS = ("1", "2", "3", "4", "5", "6", "7", "8"), ("sweep:1",)
 OF_THIS_DATABASE = {"tracked_at", "mlflow_run_id", "made_at"}
-THOUGHT_OF_LATER = {"verified", "stars", "favourite", "votes_won", "votes_lost"}
+THOUGHT_OF_LATER = {"verified", "stars", "favourite", "votes_won", "votes_lost", "scores"}
 MEASURED = {"seconds", "peak_memory", "environment", "environment_hash", "version"}
 COMPUTES = {"torch", "threads", "cpu_capability", "device_name"}
 """Facts of an environment that may round otherwise: where one of them is another, other bytes are not our fault."""

@@ -227,3 +227,13 @@ def test_word_changes_of_any_length_are_found_in_bounded_effort(sign):
     text = sign * (8_000 // len(sign))
     assert "old" in word_changes(text, f"{text[: len(text) // 2]} old {text}")
     assert escaped(f"a{text}b").startswith("a")
+
+
+def test_metrics_are_the_means_of_what_models_scored(empty):
+    """One metric a scorer, over the images that it scored; none where nobody asked."""
+    run = paint_run(empty, 1, spec(["x"], [1, 2, 3]))
+    assert not any(name.startswith("score_") for name in page_of(run).metrics())
+    scores = ({"clip": 20.0}, {"clip": 30.0, "pickscore": 21.0}, {})
+    images = tuple(replace(image, scores=each) for image, each in zip(run.images, scores, strict=True))
+    metrics = page_of(replace(run, images=images)).metrics()
+    assert (metrics["score_clip"], metrics["score_pickscore"]) == (25.0, 21.0)

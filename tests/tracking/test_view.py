@@ -46,3 +46,11 @@ def test_view_is_opened_by_its_address():
     """The key in the address is the key of the tag."""
     key, _ = view_tag([], now_ms=5)
     assert f"viewStateShareKey={key.removeprefix('mlflow.sharedViewState.')}&" in address_path("3")
+
+
+def test_view_of_scored_runs_has_a_column_for_each_scorer():
+    """First of all: whoever asked a model wants to sort by what it said."""
+    _, value = view_tag([(1,)], now_ms=5, scores=["score_clip", "score_pickscore"])
+    state = json.loads(zlib.decompress(base64.b64decode(json.loads(value)["state"].removeprefix("deflate;"))))
+    assert state["selectedColumns"][:2] == ["metrics.`score_clip`", "metrics.`score_pickscore`"]
+    assert not any("score_" in name for name in state_of([(1,)])["selectedColumns"])

@@ -21,13 +21,15 @@ def images_csv(runs: Iterable[RunRecord], form: CsvForm, position: int | None = 
                 "recipe_key")  # fmt: skip
     of_run = ("prompt", "negative_prompt", "label", "model", "vae", "dtype", "scheduler", "num_inference_steps",
               "guidance_scale", *CONDITIONING, "verified")  # fmt: skip
+    runs = list(runs)
+    scored = sorted({name for run in runs for image in run.images for name in image.scores})
     rows = (
-        plain(image) | _setting(run, image)
+        plain(image) | _setting(run, image) | dict(image.scores)
         for run in runs
         for image in run.images
         if position is None or image.position == position
     )
-    return csv_lines(("image", *of_image, *of_run), rows, form)
+    return csv_lines(("image", *of_image, *of_run, *scored), rows, form)
 
 
 def _setting(run: RunRecord, image: ImageRecord) -> dict[str, object]:

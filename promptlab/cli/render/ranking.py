@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptlab.cli.render.layout import counted, table
 from promptlab.errors import one_line
+from promptlab.records.scorers import score_text
 
 if TYPE_CHECKING:
     from promptlab.lab.preferences.bradley_terry import Ranking
@@ -37,8 +38,20 @@ def ranking_rows(found: Leaderboard) -> Iterator[dict[str, Any]]:
 
 
 def _stars(found: Leaderboard, name: str) -> dict[str, float | int | None]:
-    stars = found.stars.get(name)
-    return {"stars": stars.mean if stars else None, "rated": stars.rated if stars else 0}
+    stars, (mean, many) = found.stars.get(name), _names(found)
+    return {mean: stars.mean if stars else None, many: stars.rated if stars else 0}
+
+
+def _names(found: Leaderboard) -> tuple[str, str]:
+    """Return what a mean and the number of its pictures are called: of stars, or of a scorer's scores."""
+    return ("stars", "rated") if found.score is None else ("score", "scored")
+
+
+def _mean_text(found: Leaderboard, row: Mapping[str, Any]) -> str:
+    mean, many = (row[name] for name in _names(found))
+    if mean is None:
+        return "-"
+    return f"{mean:.1f} of {many}" if found.score is None else f"{score_text(found.score, mean)} of {many}"
 
 
 def ranking_lines(title: str, ranking: Ranking, found: Leaderboard | None = None) -> list[str]:
@@ -52,26 +65,32 @@ def ranking_lines(title: str, ranking: Ranking, found: Leaderboard | None = None
             "-" if row["liked"] is None else f"{row['liked']:.0%}",
             "-" if row["liked"] is None else f"{row['low']:.0%} to {row['high']:.0%}",
             *(f"{row[name]:.4g}" for name in ("won", "lost", "tied")),
-            "-" if row["stars"] is None else f"{row['stars']:.1f} of {row['rated']}",
+            _mean_text(found, row),
         )
         for row in ranking_rows(found)
     ]
-    headers = (title, "LIKED", "95 %", "WON", "LOST", "TIED", "STARS")
+    headers = (title, "LIKED", "95 %", "WON", "LOST", "TIED", (found.score or "stars").upper())
     lines = table(headers, rows, right=frozenset({1, 3, 4, 5}))
     return lines if found.stars else table(headers[:-1], [row[:-1] for row in rows], right=frozenset({1, 3, 4, 5}))
 
 
-def verdict_line(ranking: Ranking) -> str:
-    """Say who wins, from how many votes; or how many are missing, or that the lead may be chance."""
+def verdict_line(ranking: Ranking, score: str | None = None) -> str:
+    """Say who wins, from how many votes; or how many are missing, or that the lead may be chance.
+
+    Args:
+        score: the scorer whose scores were compared, in place of votes.
+    """
     from promptlab.lab.preferences.bradley_terry import ENOUGH
 
-    how_many = f"{ranking.votes:.4g} vote{'' if ranking.votes == 1 else 's'}"
+    what = "vote" if score is None else "comparison"
+    how_many = f"{ranking.votes:.4g} {what}{'' if ranking.votes == 1 else 's'}"
     if ranking.lead is None or ranking.votes < ENOUGH:
-        return f"not enough votes: {how_many} of {ENOUGH} at least; type: promptlab compare last"
+        hint = "promptlab compare last" if score is None else f"promptlab score --all --score {score}"
+        return f"not enough {what}s: {how_many} of {ENOUGH} at least; type: {hint}"
     first = ranking.standings[0].name
     ahead = "its lead of {:+.2f} log-odds (95 % {:+.2f} to {:+.2f})".format(*ranking.lead)
     if ranking.winner is None:
         if ranking.lead[0] < 0.005:
-            return f"not enough votes: nobody is ahead after {how_many}"
-        return f"not enough votes: {first} is ahead after {how_many}, but {ahead} may be chance"
+            return f"not enough {what}s: nobody is ahead after {how_many}"
+        return f"not enough {what}s: {first} is ahead after {how_many}, but {ahead} may be chance"
     return f"{first} wins, from {how_many}; {ahead} is no chance"

@@ -7,11 +7,13 @@ from collections import Counter
 from promptlab.cli.paths import shown_path
 from promptlab.cli.render.layout import pairs, shown_time, table, value_text
 from promptlab.cli.render.rating import rating_text
+from promptlab.cli.render.scores import scores_text
 from promptlab.cli.render.text import change_line, setting_pairs, verification_line
 from promptlab.cli.render.truncation import truncation_lines
 from promptlab.cli.render.warnings import flag_text, warning_lines
 from promptlab.errors import one_line
 from promptlab.records import ImageRecord, ImageStatus, Outcome, RunRecord
+from promptlab.records.scorers import score_text
 from promptlab.workspace import Workspace
 
 __all__ = ["image_lines", "show_lines"]
@@ -95,6 +97,7 @@ def image_lines(run: RunRecord, image: ImageRecord, workspace: Workspace) -> lis
         ("same as", None if image.linked is None else f"image {_ref(image.linked)}, made before"),
         ("verified", _verified(image)),
         ("rated", rating_text(image)),
+        ("scores", scores_text(image.scores)),
         ("recipe key", image.recipe_key),
         ("pixel sha256", image.pixel_sha256),
     ]
@@ -107,6 +110,7 @@ def image_lines(run: RunRecord, image: ImageRecord, workspace: Workspace) -> lis
 
 
 def _image_table(run: RunRecord) -> list[str]:
+    names = sorted({name for image in run.images for name in image.scores})
     rows = [
         (
             image.ref,
@@ -119,14 +123,15 @@ def _image_table(run: RunRecord) -> list[str]:
             (image.pixel_sha256 or "-")[:12],
             "-" if image.verified is None else image.verified.outcome,
             "★" * (image.stars or 0) + ("♥" if image.favourite else "") or "-",
+            *(score_text(name, image.scores[name]) if name in image.scores else "-" for name in names),
             "-" if image.parent is None else _ref(image.parent),
             image.error or image.path or "",
         )
         for image in run.images
     ]
-    headers = ("IMAGE", "VARIANT", "SEED", "STATUS", "BATCH.SLOT", "SECONDS", "PIXELS", "VERIFIED", "RATED", "FROM",
-               "FILE")  # fmt: skip
-    return table(headers, rows, right=frozenset({1, 2, 5}))
+    headers = ("IMAGE", "VARIANT", "SEED", "STATUS", "BATCH.SLOT", "SECONDS", "PIXELS", "VERIFIED", "RATED",
+               *(name.upper() for name in names), "FROM", "FILE")  # fmt: skip
+    return table(headers, rows, right=frozenset({1, 2, 5, *range(9, 9 + len(names))}))
 
 
 def _made_of(run: RunRecord) -> str:

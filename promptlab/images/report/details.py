@@ -10,6 +10,7 @@ from typing import Any
 
 from promptlab.errors import one_line
 from promptlab.records import ImageRecord, RunRecord, VariantRecord, plain
+from promptlab.records.scorers import score_text
 from promptlab.specs import Change
 
 __all__ = ["UniqueTexts", "image_facts", "run_facts", "words_of"]
@@ -102,6 +103,7 @@ def image_facts(image: ImageRecord, run: RunRecord) -> dict[str, Any]:
         "linked": _ref(image.linked),
         "environment": elsewhere,
         "verified": None if image.verified is None else _verified(image),
+        "scores": {name: float(score_text(name, value)) for name, value in image.scores.items()} or None,
     }
 
 

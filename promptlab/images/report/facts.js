@@ -16,7 +16,8 @@ function factsOf(image) {
     ["varied from", image.parent], ["linked from", image.linked],
     ["batch, slot", image.batch === undefined ? null : `${image.batch}, ${image.slot}`],
     ["peak memory", image.memory ? `${(image.memory / 2 ** 20).toFixed(0)} MiB` : null],
-    ["made at", when(image.made)], ["verified", image.verified], ["pixels sha256", image.pixels], ["recipe key", image.recipe],
+    ["made at", when(image.made)], ["verified", image.verified],
+    ...Object.entries(image.scores ?? {}).map(([scorer, value]) => [`${scorer} score`, value]), ["pixels sha256", image.pixels], ["recipe key", image.recipe],
     ["file", original ? fileLink(image, original) : image.file],
     ["MLflow", address && runLink(image, framed ? "copy its page's address" : "its page")],
   ]));

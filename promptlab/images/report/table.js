@@ -2,6 +2,15 @@
 
 const sorting = { column: null, up: true };
 
+const scorersOf = (lines) => [...new Set(lines.flat().flatMap((image) => Object.keys(image.scores ?? {})))].sort();
+
+function meanScore(some, name) {
+  const values = some.map((image) => image.scores?.[name]).filter((value) => value !== undefined);
+  return values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null;
+}
+
+const scoreText = (some, name) => meanScore(some, name)?.toPrecision(4) ?? "";
+
 function showTable() {
   const groups = new Map();
   for (const image of through()) {
@@ -16,6 +25,7 @@ function showTable() {
     { name: "pictures", cell: pictures },
     ...shown.map(([axis, at]) => ({ name: axis.name, of: ([image]) => image.at[at], cell: ([image]) => axis.values[image.at[at]] || "(empty)" })),
     { name: "seconds an image", number: true, of: meanPace, cell: paceText },
+    ...scorersOf(lines).map((name) => ({ name, number: true, of: (some) => meanScore(some, name), cell: (some) => scoreText(some, name) })),
     { name: "made", number: true, of: (some) => wholeOf(some).length, cell: (some) => `${wholeOf(some).length} of ${some.length}` },
     { name: "status", of: ([image]) => image.of.status, cell: ([image]) => image.of.status.toLowerCase() },
   ];

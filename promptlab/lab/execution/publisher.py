@@ -75,6 +75,21 @@ class Publisher:
             watch(RunSaved(run=run))
         return self.track_run(run, watch)
 
+    def refresh_reports(self, runs: Sequence[RunRecord], watch: Watch) -> None:
+        """Write the reports of ``runs`` and of their sweeps anew: they say what was measured since.
+
+        MLflow is told of the sweeps; of the runs by whoever calls.
+        """
+        from promptlab.images.report import save_report
+
+        for run in runs:
+            try:
+                save_report(run, self._workspace)
+            except StoreError as error:
+                watch(GridFailed(run_id=run.id, reason=str(error)))
+        for sweep_id in dict.fromkeys(run.sweep_id for run in runs if run.sweep_id is not None):
+            self.publish_sweep(self._notebook.sweep(sweep_id), watch)
+
     def is_published(self, run_id: int) -> bool:
         """Return whether the grid and the report of a run are there, and nothing half written is beside them."""
         try:

@@ -21,6 +21,7 @@ from promptlab.lab.preferences.prompt_effect import (
     perceptual_vectors,
 )
 from promptlab.records import RunRecord, plain
+from promptlab.records.scorers import clip_score
 from promptlab.tracking.measures import measures_json
 from promptlab.workspace import Workspace
 
@@ -67,7 +68,7 @@ def measure_run(
     scores: tuple[float, ...] = ()
     if score:
         cosines = (directions * embedded.prompts.astype("float64")[:, None, :]).sum(axis=-1)
-        scores = tuple(float(one) for one in 100 * cosines.clip(min=0).mean(axis=1))
+        scores = tuple(sum(map(clip_score, row)) / len(row) for row in cosines.tolist())
     return PromptEffect(run_id=run.id, seeds=seeds, measured=tuple(measured), scores=scores, clip_model=clip_model)
 
 

@@ -6,6 +6,8 @@ that setting; for words, the same seed and setting; for seeds, the same words an
 n(n-1)/2 comparisons but only n-1 independent ones, so each counts 2/n. A vote counts whatever else its two pictures
 differ in: somebody saw both.
 
+What a model scored counts as stars do; then it alone, and neither stars nor votes.
+
 The batch size is left out of every comparison: another one rounds floats otherwise, which nobody sees, and a run of one
 image has another than the run of eight that it is held against. Device and machine are in no setting key.
 """
@@ -20,7 +22,7 @@ from itertools import combinations
 from typing import Any, Final
 from zlib import crc32
 
-from promptlab.errors import UnknownValue
+from promptlab.errors import InputError, UnknownValue
 from promptlab.expand.settings_text import NONE, together
 from promptlab.lab.preferences.bradley_terry import Contest, Ranking, rank
 from promptlab.specs import setting_key
@@ -49,7 +51,7 @@ _BLANK: Final[Mapping[str, Any]] = {"parts": (), "switch": False}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stars:
-    """Holds the mean of the stars that a value's pictures were given, and how many were."""
+    """Holds the mean of the stars, or scores, that a value's pictures were given, and how many were."""
 
     mean: float
     rated: int
@@ -57,29 +59,55 @@ class Stars:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaderboard:
-    """Answers one question: ``by`` a field, the ranking of its values, and their stars."""
+    """Answers one question: ``by`` a field, the ranking of its values, and their stars or scores."""
 
     by: str
     ranking: Ranking
     stars: Mapping[str, Stars]
+    score: str | None = None
 
 
-def best(by: str, said: RatedImages) -> Leaderboard:
-    """Rank the values of ``by``.
+def best(by: str, said: RatedImages, *, score: str | None = None) -> Leaderboard:
+    """Rank the values of ``by``: by votes and stars, or by what a model scored.
 
     Args:
         by: one of :data:`FIELDS`, or another name that such a setting goes by.
+        score: the scorer whose scores ``said`` has.
 
     Raises:
         UnknownValue: for any other field.
+        InputError: for scores of several models, which are of several scales.
     """
     question = _question(by, said.settings)
-    rated: dict[str, list[int]] = defaultdict(list)
+    liked = _stars_of if score is None else _score_of
+    if score is not None:
+        _check_one_model(score, said)
+    rated: dict[str, list[float]] = defaultdict(list)
     for one in said.images.values():
-        for name in question.values(one) if one.stars is not None else ():
-            rated[name].append(one.stars or 0)
+        value = liked(one)
+        for name in question.values(one) if value is not None else ():
+            rated[name].append(value or 0)
     stars = {name: Stars(mean=sum(each) / len(each), rated=len(each)) for name, each in sorted(rated.items())}
-    return Leaderboard(by=by, ranking=rank([*_voted(question, said), *_starred(question, said)]), stars=stars)
+    contests = [*(_voted(question, said) if score is None else ()), *_measured(question, said, liked)]
+    return Leaderboard(by=by, ranking=rank(contests), stars=stars, score=score)
+
+
+def _stars_of(one: RatedImage) -> float | None:
+    return one.stars
+
+
+def _score_of(one: RatedImage) -> float | None:
+    return one.score
+
+
+def _check_one_model(score: str, said: RatedImages) -> None:
+    models = Counter(one.scored_by for one in said.images.values() if one.scored_by is not None)
+    if len(models) > 1:
+        names = ", ".join(f"{model} ({many} picture{'s' * (many != 1)})" for model, many in models.most_common())
+        raise InputError(
+            "score", score, problem=f"was given by several models: {names}", allowed="scores of one model",
+            hint=f"promptlab score --score {score}={models.most_common(1)[0][0]}",
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,16 +184,17 @@ def _voted(question: _Question, said: RatedImages) -> Iterator[Contest]:
         yield Contest(winner=winner - loser, loser=loser - winner, tie=vote.tie)
 
 
-def _starred(question: _Question, said: RatedImages) -> Iterator[Contest]:
-    groups: dict[Hashable, Counter[tuple[frozenset[str], int]]] = defaultdict(Counter)
+def _measured(question: _Question, said: RatedImages, liked: Callable[[RatedImage], float | None]) -> Iterator[Contest]:
+    """Yield the comparisons that a measure of each image gives: stars, or a score."""
+    groups: dict[Hashable, Counter[tuple[frozenset[str], float]]] = defaultdict(Counter)
     for one in said.images.values():
-        if one.stars is not None:
-            groups[question.rest(one)][question.values(one), one.stars] += 1
+        if (value := liked(one)) is not None:
+            groups[question.rest(one)][question.values(one), value] += 1
     for group in groups.values():
         weight = 2 / group.total()
-        for ((mine, stars), many), ((other, others), more) in combinations(group.items(), 2):
-            winner, loser = (mine, other) if stars >= others else (other, mine)
-            yield Contest(winner=winner - loser, loser=loser - winner, tie=stars == others, weight=weight * many * more)
+        for ((mine, value), many), ((other, others), more) in combinations(group.items(), 2):
+            winner, loser = (mine, other) if value >= others else (other, mine)
+            yield Contest(winner=winner - loser, loser=loser - winner, tie=value == others, weight=weight * many * more)
 
 
 def contender(one: RatedImage, *, runs: int, variants: int) -> str:

@@ -128,11 +128,14 @@ class Ratings:
                 if run.status not in (RunStatus.RUNNING, RunStatus.SCHEDULED) and not context.locks.busy(run_id):
                     context.publisher.track_run(run, watch)
 
-    def rated_images(self, refs: Sequence[str], *, experiment: str | None = None, every: bool = False) -> RatedImages:
+    def rated_images(
+        self, refs: Sequence[str], *, experiment: str | None = None, every: bool = False, scorer: str | None = None
+    ) -> RatedImages:
         """Return stars and votes of the images of runs and sweeps; of the whole workspace, when none is named.
 
         Args:
             every: also the images without a rating or vote.
+            scorer: the images that have its score, with it, in place of those that were rated.
 
         Raises:
             NotFound: naming what exists.
@@ -140,13 +143,22 @@ class Ratings:
         from promptlab.store.rated_images import read_rated_images
 
         runs = [run for ref in refs for run in self._run_ids(ref)] if refs else None
-        return read_rated_images(self._context.database, runs=runs, experiment=experiment, every=every)
+        return read_rated_images(self._context.database, runs=runs, experiment=experiment, every=every, scorer=scorer)
 
-    def best(self, by: str, refs: Sequence[str] = (), *, experiment: str | None = None) -> Leaderboard:
-        """Rank the values of a setting, prompts or words; see :mod:`promptlab.lab.preferences.leaderboard`."""
+    def best(
+        self, by: str, refs: Sequence[str] = (), *, experiment: str | None = None, score: str | None = None
+    ) -> Leaderboard:
+        """Rank the values of a setting, prompts or words; see :mod:`promptlab.lab.preferences.leaderboard`.
+
+        Args:
+            score: one of :data:`promptlab.records.scorers.SCORERS`: rank by its scores, in place of votes and stars.
+        """
         from promptlab.lab.preferences.leaderboard import best
+        from promptlab.records.scorers import known_scorer
 
-        return best(by, self.rated_images(refs, experiment=experiment))
+        if score is not None:
+            known_scorer(score)
+        return best(by, self.rated_images(refs, experiment=experiment, scorer=score), score=score)
 
     def _run_ids(self, ref: str) -> tuple[int, ...]:
         from promptlab.lab.history.refs import find_run_or_image, find_sweep, find_sweep_runs

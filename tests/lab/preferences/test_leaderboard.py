@@ -1,9 +1,11 @@
 """What votes and stars come to: which pictures are compared, by what, and which two are shown next."""
 
+import dataclasses
+
 import pytest
 
-from promptlab.errors import UnknownValue
-from promptlab.lab.preferences.leaderboard import best, contender, next_pair
+from promptlab.errors import InputError, UnknownValue
+from promptlab.lab.preferences.leaderboard import Stars, best, contender, next_pair
 from promptlab.specs import (
     CallSpec,
     Embedding,
@@ -197,3 +199,29 @@ def test_contender_is_named_by_what_differs():
     assert contender(one, runs=2, variants=2) == "20 · a fox"
     assert contender(picture(1)[0], runs=1, variants=2) == "a fox"
     assert contender(picture(1, run_id=4)[0], runs=2, variants=1) == "run 4"
+
+
+def scored(pair, value, by="some/model"):
+    """The picture of ``pair`` with a score."""
+    one, setting = pair
+    return dataclasses.replace(one, score=value, scored_by=by), setting
+
+
+def test_best_by_score_counts_scores_and_neither_stars_nor_votes():
+    """Of two schedulers at the same seeds the one that scored higher leads, whoever liked the other; means stand by."""
+    pairs = []
+    for seed in range(12):
+        pairs.append(scored(picture(2 * seed, seed=seed, stars=1), 21.0 + seed))
+        pairs.append(scored(picture(2 * seed + 1, seed=seed, stars=5, scheduler="Heun"), 20.5 + seed))
+    votes = [Vote(winner=1, loser=0, tie=False)]
+    found = best("scheduler", said(*pairs, votes=votes), score="pickscore")
+    assert (found.ranking.votes, found.ranking.standings[0].name, found.score) == (12, "Euler", "pickscore")
+    assert found.stars["Heun"] == Stars(mean=26.0, rated=12)
+    assert best("scheduler", said(*pairs, votes=votes)).ranking.standings[0].name == "Heun"
+
+
+def test_best_by_scores_of_several_models_is_refused():
+    """Two CLIP models have two scales: the sentence counts the pictures of each, and says how to have one."""
+    pairs = [scored(picture(one, seed=one), 20.0, by="a/b" if one else "c/d") for one in range(3)]
+    with pytest.raises(InputError, match=r"a/b \(2 pictures\), c/d \(1 picture\).*score --score clip=a/b"):
+        best("seed", said(*pairs), score="clip")
