@@ -13,7 +13,7 @@ import click
 from promptlab.cli.cluster import take_workers
 from promptlab.cli.completing import complete_refs, complete_runs, complete_seeds
 from promptlab.cli.context import allow_pickle_option, tracking_option, workspace_options
-from promptlab.cli.inline_pictures import show_option, show_picture
+from promptlab.cli.inline_pictures import show_option, show_run, show_sweep
 from promptlab.cli.options import dry_run_option, experiment_options, json_option, record_options, setting_options
 from promptlab.cli.output import echo
 from promptlab.cli.parse import (
@@ -144,10 +144,11 @@ def _say_made(
         return
     if isinstance(record, RunRecord):
         lines = run_lines(record, workspace, reused=record.id not in progress.began)
+        show_run(record, workspace, show)
     else:
         lines = sweep_lines(record, lab.history.list(), workspace, new=progress.made)
+        show_sweep(lab, record.id, [one.run_id for one in record.runs], workspace, show)
     lines += [] if scored is None else score_summary(scored)
-    show_picture(grid, show)
     echo("\n".join(lines))
 
 
@@ -365,9 +366,9 @@ def resume(ref: str | None, workspace: str | None, tracking_uri: str | None, sho
     elif not runs:
         echo("nothing is owed: " + (f"{ref} has all its images" if ref else "every run has all its images"))
     elif len(runs) == 1:
-        show_picture(lab.workspace.grid(runs[0].id), show)
+        show_run(runs[0], lab.workspace, show)
         echo("\n".join(run_lines(runs[0], lab.workspace)))
     else:
         if runs[0].sweep_id is not None and {run.sweep_id for run in runs} == {runs[0].sweep_id}:
-            show_picture(lab.workspace.sweep_grid(runs[0].sweep_id, 1), show)
+            show_sweep(lab, runs[0].sweep_id, [run.id for run in runs], lab.workspace, show)
         echo("\n".join(runs_lines(runs, lab.workspace)))

@@ -2,7 +2,8 @@
 
 ``textual-image`` speaks both protocols (iTerm2, WezTerm, Konsole and foot take sixels) and finds out which one fits by
 asking the terminal when it is imported. So it is imported only where question and answer can pass: input and output are
-both terminals. Half blocks, two pixels to a character, are our own few lines: they ask nothing.
+both terminals. Half blocks, two pixels to a character, are our own few lines: they ask nothing. In them a whole sheet
+would be a smear with unreadable words, so the pictures of a run are drawn, with their words as text below them.
 
 Invariant: a picture is a courtesy. Nothing that goes wrong here is said, and nothing here can fail a run.
 """
@@ -11,10 +12,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -22,9 +23,17 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from rich.console import Console, RenderableType
 
-__all__ = ["show_option", "show_picture", "wanted"]
+    from promptlab.lab import Lab
+    from promptlab.records import RunRecord
+    from promptlab.serving.remote_lab import RemoteLab
+    from promptlab.workspace import Workspace
+
+__all__ = ["show_option", "show_picture", "show_run", "show_sweep", "wanted"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+_MOST: Final = 64
+"""Runs of a sweep that are read for their pictures: more do not fit on any screen."""
 
 
 def show_option(command: Command) -> Command:
@@ -47,17 +56,108 @@ def wanted(typed: bool | None = None) -> bool:
 
 
 def show_picture(path: Path, typed: bool | None = None) -> None:
-    """Show the picture at ``path``, at most as wide as the terminal and never enlarged; or do nothing."""
-    if not wanted(typed) or not path.is_file():
+    """Show the picture at ``path``, at most as large as the terminal and never enlarged; or do nothing."""
+    _show(path, typed, lambda: [(path, "")])
+
+
+def show_run(run: RunRecord, workspace: Workspace, typed: bool | None = None) -> None:
+    """Show the grid of a run, or as half blocks its pictures, each with its own words; or do nothing."""
+    _show(
+        workspace.grid(run.id), typed, lambda: _titled(run, workspace), f"promptlab open {run.id}",
+        across=len(run.spec.seeds) if len(run.variants) > 1 else 0,
+    )  # fmt: skip
+
+
+def show_sweep(
+    lab: Lab | RemoteLab, sweep_id: int, run_ids: Sequence[int], workspace: Workspace, typed: bool | None = None
+) -> None:
+    """Show the overview of a sweep, or as half blocks the first picture of each run; or do nothing."""
+
+    def first_of_each() -> Iterator[tuple[Path, str]]:
+        for run_id in run_ids[:_MOST]:
+            run = lab.history.find(str(run_id)).run
+            for path, _ in list(_titled(run, workspace))[:1]:
+                yield path, " · ".join(value for _, value in run.sweep_values)
+
+    _show(
+        workspace.sweep_grid(sweep_id, 1), typed, first_of_each, f"promptlab open sweep:{sweep_id}",
+        left_out=len(run_ids[_MOST:]),
+    )  # fmt: skip
+
+
+def _titled(run: RunRecord, workspace: Workspace) -> Iterator[tuple[Path, str]]:
+    """Yield the pictures that are there, each with the words and the seed that others do not have."""
+    from promptlab.images.shared_words import shared_words
+
+    variants = [record.variant for record in run.variants]
+    apart = shared_words(variants)
+    words = apart.captions if apart else [variant.label or variant.prompt for variant in variants]
+    for image in run.made:
+        path = None if image.path is None else workspace.root / image.path
+        if path is not None and path.is_file():
+            seed = [f"seed {image.seed}"] if len(run.spec.seeds) > 1 else []
+            yield path, " · ".join([*seed, *([words[image.variant]] if len(variants) > 1 else [])])
+
+
+def _show(
+    sheet: Path,
+    typed: bool | None,
+    pictures: Callable[[], Iterable[tuple[Path, str]]],
+    rest: str = "",
+    *,
+    across: int = 0,
+    left_out: int = 0,
+) -> None:
+    """Show ``sheet`` in its own pixels, else ``pictures`` as half blocks, as many as fit.
+
+    Args:
+        sheet: of all pictures.
+        pictures: yields each with its words.
+        rest: what to type.
+        across: how many belong side by side.
+        left_out: how many more pictures there are.
+    """
+    if not wanted(typed):
         return
     with suppress(Exception):
-        from PIL import Image
         from rich.console import Console
 
-        with Image.open(path) as opened:
-            picture = opened.convert("RGB")
         console = Console(no_color=False)
-        console.print(_protocol(picture, console) or _half_blocks(picture, console.width))
+        if not (sheet.is_file() and (shown := _protocol(_opened(sheet), console)) is not None):
+            shown = _as_half_blocks([*pictures()], console, rest, across, left_out)
+        if shown is not None:
+            console.print(shown)
+
+
+def _opened(path: Path) -> Image:
+    from PIL import Image
+
+    with Image.open(path) as opened:
+        return opened.convert("RGB")
+
+
+def _as_half_blocks(
+    pictures: Sequence[tuple[Path, str]], console: Console, rest: str, across: int, left_out: int
+) -> RenderableType | None:
+    from rich.console import Group
+    from rich.text import Text
+
+    from promptlab.cli.output import visible
+    from promptlab.cli.render.half_blocks import half_blocks, placed
+    from promptlab.errors import one_line
+
+    if not pictures:
+        return None
+    first = _opened(pictures[0][0])
+    places = placed(len(pictures), first.size, (console.width, console.height - 3), across=across)
+    fitting = pictures[: places[0] * places[1]]
+    drawn = half_blocks(
+        [first, *(_opened(path) for path, _ in fitting[1:])], [visible(one_line(title)) for _, title in fitting], places
+    )
+    count = len(pictures) + left_out
+    if len(fitting) == count:
+        return drawn
+    return Group(drawn, Text(f"{len(fitting)} of {count} pictures; all of them: {rest}"))
 
 
 def _protocol(picture: Image, console: Console) -> RenderableType | None:
@@ -90,27 +190,3 @@ def _owned(stream: object) -> bool:
         number: int = stream.fileno()  # type: ignore[attr-defined]
         return os.isatty(number) and (not hasattr(os, "tcgetpgrp") or os.tcgetpgrp(number) == os.getpgrp())
     return False
-
-
-def _half_blocks(picture: Image, columns: int) -> RenderableType:
-    """Return two pixels in each character: the upper half in its colour, the lower half as its ground."""
-    from PIL import Image
-    from rich.color import Color
-    from rich.segment import Segment, Segments
-    from rich.style import Style
-
-    width = max(1, min(columns, picture.width))
-    height = max(2, round(picture.height * width / picture.width))
-    small = picture.resize((width, height + height % 2), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    pixels, colours = small.load(), {}
-    assert pixels is not None  # noqa: S101 - it was resized just now
-    segments = []
-    for row in range(0, small.height, 2):
-        for column in range(width):
-            pair = (pixels[column, row], pixels[column, row + 1])
-            if pair not in colours:
-                upper, lower = (Color.from_rgb(*colour) for colour in pair)  # type: ignore[misc]
-                colours[pair] = Style(color=upper, bgcolor=lower)
-            segments.append(Segment("▀", colours[pair]))
-        segments.append(Segment.line())
-    return Segments(segments)

@@ -11,7 +11,7 @@ import click
 
 from promptlab.cli.completing import complete_refs
 from promptlab.cli.context import open_lab, workspace_options
-from promptlab.cli.inline_pictures import show_option, show_picture
+from promptlab.cli.inline_pictures import show_option, show_picture, show_run, show_sweep
 from promptlab.cli.output import echo
 from promptlab.cli.render.csv import CsvForm, check_one_format, csv_options
 from promptlab.cli.render.image_csv import images_csv
@@ -49,7 +49,7 @@ def show(ref: str, as_json: bool, as_csv: CsvForm | None, show: bool | None, wor
         elif as_csv:
             echo(images_csv((lab.history.find(str(one.run_id)).run for one in sweep.runs), as_csv))
         else:
-            show_picture(lab.workspace.sweep_grid(sweep_id, 1), show)
+            show_sweep(lab, sweep_id, [one.run_id for one in sweep.runs], lab.workspace, show)
             echo("\n".join(sweep_lines(sweep, lab.history.list(), lab.workspace, most=len(sweep.runs))))
         return
     source = lab.history.find(ref)
@@ -60,7 +60,7 @@ def show(ref: str, as_json: bool, as_csv: CsvForm | None, show: bool | None, wor
     elif as_csv:
         echo(images_csv([source.run], as_csv, source.position))
     elif image is None:
-        show_picture(lab.workspace.grid(source.run.id), show)
+        show_run(source.run, lab.workspace, show)
         echo("\n".join(show_lines(source.run, lab.workspace)))
     else:
         if image.path is not None:
