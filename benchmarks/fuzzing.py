@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import copy
 import io
 import json
 import os
@@ -393,17 +394,13 @@ def change_json(text: str, chosen: random.Random) -> str:
                 del holder[key]
             case 1:
                 other, name = chosen.choice(places)
-                holder[key] = other[name]
-                with contextlib.suppress(ValueError, RecursionError):  # no circles: JSON has none
-                    json.dumps(plain)
-                    continue
-                holder[key] = None
+                holder[key] = copy.deepcopy(other[name])  # no circles: JSON has none
             case 2 if isinstance(holder, dict):
                 holder[chosen.choice(["", "x" * 300, "\0", "__proto__", "0", key + key])] = holder.pop(key)
             case 3 if isinstance(holder[key], str):
                 holder[key] = holder[key] + chosen.choice(WORDS)
             case _:
-                holder[key] = chosen.choice(NASTY)
+                holder[key] = copy.deepcopy(chosen.choice(NASTY))  # which is the same for every line
     return json.dumps(plain, ensure_ascii=chosen.random() < 0.5)
 
 
