@@ -18,6 +18,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from json import JSONDecodeError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -84,7 +85,7 @@ class SqliteDatabase(Database):
             if lacks_room(self.path.parent):  # its write-ahead log's index has to be made
                 raise self._refused("cannot be read: its disk is full", hint="df -h .") from error
             raise self._refused(f"cannot be read: {error}") from error
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeError) as error:  # also of what SQLite says of it, in its bytes
             if "not a database" in str(error):
                 raise self._refused("is not a SQLite file", allowed="a file that PromptLab or MLflow made") from error
             raise self._refused(f"is damaged: {error}", hint="put back a backup") from error
@@ -96,7 +97,7 @@ class SqliteDatabase(Database):
         try:
             with closing(connect_readonly(self.path)) as connection:
                 yield SqliteReading(connection)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeError, JSONDecodeError) as error:  # the last two of a damaged file
             raise StoreError(f"{doing} failed: {error}") from error
 
     @contextmanager

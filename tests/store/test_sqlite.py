@@ -1,5 +1,6 @@
 """Rows in a SQLite file: the file as such, whoever else writes to it, and copies of it."""
 
+import json
 import sqlite3
 from contextlib import closing
 
@@ -42,6 +43,29 @@ def test_file_that_is_no_database_is_refused(in_file, content):
         Notebook.at(in_file)
     assert in_file.database.read_bytes() == content
     assert [path.name for path in in_file.root.iterdir()] == ["mlflow.db"]
+
+
+@pytest.mark.parametrize("held", ["CAST(x'd0d0' AS TEXT)", "'[1,'"])
+def test_reading_of_damaged_rows_is_one_line(in_file, held):
+    """Bytes that are no text, and text that is no JSON, are errors of the file and not of the program."""
+    Notebook.at(in_file)
+    with (
+        pytest.raises(StoreError, match="listing failed: "),
+        SqliteDatabase(in_file.database).reading("listing") as rows,
+    ):
+        json.loads(next(iter(rows.rows(f"SELECT {held} AS held")))["held"])
+
+
+def test_file_whose_schema_is_no_text_is_refused(in_file):
+    """SQLite names the damage in the file's own bytes."""
+    Notebook.at(in_file)
+    with closing(sqlite3.connect(in_file.database)) as connection:
+        connection.execute("PRAGMA writable_schema=ON")
+        spoil = "UPDATE sqlite_master SET name = CAST(x'd0d0' AS TEXT), sql = 'CREATE x' WHERE name = 'promptlab_votes'"
+        connection.execute(spoil)
+        connection.commit()
+    with pytest.raises(WorkspaceError, match=r"mlflow\.db' is damaged"):
+        SqliteDatabase(in_file.database).revision()
 
 
 def test_file_that_is_empty_is_a_new_database(in_file):
