@@ -126,6 +126,12 @@ def cache_folder(tmp_path_factory):
     os.environ["PROMPTLAB_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_config_file(tmp_path_factory):
+    """Take no defaults from the config file of whoever runs the tests."""
+    os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("config"))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
     """Leave MLflow out, but where a test is marked ``mlflow``."""

@@ -16,7 +16,9 @@ from typing import Any, Final, TypeVar
 
 from promptlab.api.progress import say
 from promptlab.errors import InputError, NotFound, one_line, ref
+from promptlab.expand.defaults import Defaults
 from promptlab.expand.experiment import Experiment
+from promptlab.expand.styles import chosen_styles, styled
 from promptlab.lab.history.prompt_edit import PromptEdit
 from promptlab.specs import Embedding, Lora, RunSpec
 from promptlab.specs.settings import SETTINGS
@@ -34,6 +36,7 @@ _TYPED_AS: Final[Mapping[str, str]] = MappingProxyType({"set": "arguments", "fra
 """Options of the command line whose field has another name."""
 
 _NOTHING: Final[Mapping[str, str | None]] = MappingProxyType({})
+_NO_DEFAULTS: Final = Defaults()
 
 _SETTING_OF: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -54,6 +57,7 @@ class RunWords:
         prompts_file: more prompts, one a line.
         replace: ``OLD=>NEW``, one or several; ``{a|b||c}`` in NEW gives a row each.
         fragments: words behind every prompt, switched on and off.
+        style: names of styles that prompts and negative prompts are put in, one after the other.
         order: parts of the prompt in every order; ``","`` for all between commas.
         sample: how many of the prompts that templates give are drawn.
         template_seed: what they are drawn with, 0 by default.
@@ -66,6 +70,7 @@ class RunWords:
     replace: Texts = ()
     fragments: Texts = ()
     order: Texts = ()
+    style: Texts = ()
     sample: int | None = None
     template_seed: int | None = None
     arguments: Mapping[str, Any] | None = None
@@ -99,7 +104,12 @@ class Derivation:
 
 
 def asked_experiment(
-    prompts: Texts, given: Mapping[str, Any], *, call: str, remembered: Mapping[str, str | None] = _NOTHING
+    prompts: Texts,
+    given: Mapping[str, Any],
+    *,
+    call: str,
+    remembered: Mapping[str, str | None] = _NOTHING,
+    defaults: Defaults = _NO_DEFAULTS,
 ) -> Experiment:
     """Return what the keywords of a run, a sweep or a plan ask for.
 
@@ -108,6 +118,7 @@ def asked_experiment(
         given: the keywords, without those of the method itself.
         call: the method, for errors.
         remembered: ``experiment``, ``name`` and ``note``, over what a file says; None where they are not named.
+        defaults: of the workspace, for what is not named.
 
     Raises:
         NotFound: for a keyword that there is none of; it names the nearest.
@@ -118,7 +129,7 @@ def asked_experiment(
         raise InputError("prompts", problem="is said twice", allowed=f"once: first in {call}(), or as a keyword")
     more = _read_prompts(words.prompts_file)
     said = {**settings, "prompts": (*_several(settings.get("prompts", prompts)), *more)}
-    return _begun(words, model_named="model" in settings).with_options(
+    asked = _begun(words, defaults, model_named="model" in settings).with_options(
         **said,
         **remembered,
         replace=_several(words.replace),
@@ -128,6 +139,7 @@ def asked_experiment(
         template_seed=words.template_seed,
         arguments=words.arguments or None,
     )
+    return styled(asked, chosen_styles(_several(words.style), defaults.styles))
 
 
 def one_spec(experiment: Experiment) -> RunSpec:
@@ -253,16 +265,16 @@ def _read_prompts(file: str | os.PathLike[str] | None) -> tuple[str, ...]:
     return read_prompts(os.fspath(file))
 
 
-def _begun(words: RunWords, *, model_named: bool) -> Experiment:
-    """Return what keywords are laid over: an experiment of a file, of a picture, or an empty one."""
+def _begun(words: RunWords, defaults: Defaults, *, model_named: bool) -> Experiment:
+    """Return what keywords are laid over: a picture's experiment, or defaults with a file's over them."""
     if words.file is not None and words.like is not None:
         raise InputError("like", str(words.like), problem=f"is said beside {ref('file')}", allowed="one of the two")
     if words.file is not None:
         from promptlab.expand import read_experiment
 
-        return read_experiment(os.fspath(words.file))
+        return defaults.under(read_experiment(os.fspath(words.file)))
     if words.like is None:
-        return Experiment()
+        return defaults.experiment()
     from promptlab.lab.history.experiment_like import experiment_like
     from promptlab.lab.history.refs import read_picture
 

@@ -9,6 +9,7 @@ from promptlab.api.keywords import Texts, asked_experiment, asked_rerun, one_spe
 from promptlab.api.progress import watching
 from promptlab.errors import InputError
 from promptlab.expand import Experiment
+from promptlab.expand.defaults import defaults_line, read_defaults
 from promptlab.expand.seeds import noting_shortened, shortened_line
 from promptlab.lab.execution.watch import unwatched
 from promptlab.lab.line_of_work import DEFAULT_EXPERIMENT
@@ -16,6 +17,7 @@ from promptlab.lab.word_hints import word_hints
 
 if TYPE_CHECKING:
     from promptlab.expand import Sweep
+    from promptlab.expand.defaults import Defaults
     from promptlab.lab import Lab, RunOrImage
     from promptlab.lab.execution.events import Watch
     from promptlab.plan import Plan
@@ -43,9 +45,9 @@ def run_words(
         again, watch: see :meth:`promptlab.lab.Lab.run`.
     """
     with noting_shortened() as shortened:
-        asked = asked_experiment(prompts, given, call="run", remembered=remembered)
+        asked = asked_experiment(prompts, given, call="run", remembered=remembered, defaults=_defaults(lab))
     spec = one_spec(asked)
-    with watching(watch, _hints([spec], shortened)) as told:
+    with watching(watch, _hints([spec], shortened, asked)) as told:
         return lab.run(
             spec, experiment=asked.experiment or DEFAULT_EXPERIMENT, name=asked.name, note=asked.note, again=again,
             watch=told,
@@ -67,14 +69,14 @@ def sweep_words(
         InputError: when there is no such setting.
     """
     with noting_shortened() as shortened:
-        asked = asked_experiment(prompts, given, call="sweep", remembered=remembered)
+        asked = asked_experiment(prompts, given, call="sweep", remembered=remembered, defaults=_defaults(lab))
     sweep = _sweep_of(asked)
     if not sweep.dimensions:
         raise InputError(
             "sweep", problem="varies nothing", allowed="one or more settings with several values",
             hint="lab.sweep(…, steps=[10, 20])",
         )  # fmt: skip
-    with watching(watch, _hints(sweep.specs, shortened)) as told:
+    with watching(watch, _hints(sweep.specs, shortened, asked)) as told:
         return lab.run_sweep(
             sweep, experiment=asked.experiment or DEFAULT_EXPERIMENT, name=asked.name, note=asked.note, again=again,
             watch=told,
@@ -84,9 +86,9 @@ def sweep_words(
 def plan_words(lab: Lab | RemoteLab, prompts: Texts, given: Mapping[str, Any], *, again: bool) -> Plan:
     """Estimate what a run or a sweep of the same words would take."""
     with noting_shortened() as shortened:
-        asked = asked_experiment(prompts, given, call="plan")
+        asked = asked_experiment(prompts, given, call="plan", defaults=_defaults(lab))
     specs = _sweep_of(asked).specs
-    with watching(unwatched, _hints(specs, shortened)):
+    with watching(unwatched, _hints(specs, shortened, asked)):
         return lab.plan(specs, again=again)
 
 
@@ -125,7 +127,15 @@ def _sweep_of(asked: Experiment) -> Sweep:
     return asked.sweep(default_model=DEFAULT_MODEL)
 
 
-def _hints(specs: Sequence[RunSpec], shortened: Mapping[int, int]) -> Iterator[str]:
+def _defaults(lab: Lab | RemoteLab) -> Defaults:
+    """Return the defaults of the lab's workspace, read here: also where a server makes the images."""
+    return read_defaults(lab.workspace.root)
+
+
+def _hints(specs: Sequence[RunSpec], shortened: Mapping[int, int], asked: Experiment | None = None) -> Iterator[str]:
+    taken = None if asked is None else defaults_line(asked)
+    if taken is not None:
+        yield taken
     for pair in shortened.items():
         yield shortened_line(*pair)
     yield from word_hints(specs)

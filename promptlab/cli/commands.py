@@ -18,6 +18,8 @@ COMMANDS: Final = MappingProxyType(
             "Ask which of two pictures is better: pairs of one seed, other words or settings; then rank them."),
         "completion": ("promptlab.cli.completion:completion",
             "Print the completion script for a shell."),
+        "config": ("promptlab.cli.config:config",
+            "Show what is taken for settings that are not typed, and which file says so; styles as well."),
         "db": ("promptlab.cli.db:db",
             "Say which schema the workspace's database has, upgrade it, or copy it."),
         "diff": ("promptlab.cli.tree_diff:diff",

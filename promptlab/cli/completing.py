@@ -28,6 +28,8 @@ __all__ = [
     "complete_runs",
     "complete_schedulers",
     "complete_seeds",
+    "complete_settings",
+    "complete_styles",
 ]
 
 Offer = tuple[str, str]
@@ -96,6 +98,22 @@ def _experiments(ctx: click.Context, _: str) -> Iterator[Offer]:
     yield from ((name, "") for name in dict.fromkeys(run.experiment for run in _summaries(ctx)))
 
 
+def _styles(ctx: click.Context, _: str) -> Iterator[Offer]:
+    """Yield the styles of the workspace and of the user's config file."""
+    from promptlab.expand.defaults import read_defaults
+    from promptlab.workspace import Workspace
+
+    folder = ctx.params.get("workspace") or os.environ.get("PROMPTLAB_WORKSPACE")
+    for style in read_defaults(Workspace.at(folder).root).styles.values():
+        yield style.name, one_line(style.prompt or style.negative, limit=60)
+
+
+def _settings(_: click.Context, __: str) -> Iterator[Offer]:
+    from promptlab.expand.defaults_file import default_names
+
+    yield from ((name, "") for name in default_names())
+
+
 def _schedulers(ctx: click.Context, _: str) -> Iterator[Offer]:
     """Yield the schedulers that fit the model which is typed, the parent's, or the bundled one."""
     from promptlab.expand.values import DEFAULT
@@ -151,6 +169,12 @@ complete_seeds: Final = _completer(_seeds)
 
 complete_experiments: Final = _completer(_experiments)
 """Completes the name of an experiment."""
+
+complete_styles: Final = _completer(_styles)
+"""Completes the name of a style."""
+
+complete_settings: Final = _completer(_settings)
+"""Completes the name of a default."""
 
 complete_schedulers: Final = _completer(_schedulers)
 """Completes the short name of a scheduler that fits the model."""

@@ -42,7 +42,7 @@ from promptlab.expand.seeds import noting_shortened, shortened_line
 from promptlab.records.scorers import parse_scorers
 
 if TYPE_CHECKING:
-    from promptlab.expand import Sweep
+    from promptlab.expand import Experiment, Sweep
     from promptlab.lab import Lab, PromptEdit, RunOrImage
     from promptlab.lab.preferences.scores import ScoredImages
     from promptlab.records import RunRecord, SweepRecord
@@ -88,7 +88,7 @@ def run(options: RunOptions, as_json: bool) -> None:
     take_workers(experiment.workers, experiment.cluster, file=experiment.file)
     sweep = sweep_of(experiment)
     refuse_early(sweep.specs)
-    hints = _hints(options, sweep, shortened)
+    hints = _hints(options, experiment, sweep, shortened)
     if options.dry_run:
         parse_scorers(options.scores)
         _say_plan(options, sweep, hints, as_json=as_json)
@@ -184,17 +184,25 @@ def plan(options: RunOptions, as_json: bool) -> None:
     """
     wordless = not (options.prompts or options.file or options.like or options.prompts_file)
     with noting_shortened() as shortened:
-        sweep = sweep_of(experiment_of(replace(options, prompts=_ANY_WORDS) if wordless else options))
+        experiment = experiment_of(replace(options, prompts=_ANY_WORDS) if wordless else options)
+        sweep = sweep_of(experiment)
     refuse_early(sweep.specs)
-    hints = [] if wordless else _hints(options, sweep, shortened)
+    hints = _taken(experiment) if wordless else _hints(options, experiment, sweep, shortened)
     _say_plan(options, sweep, hints, as_json=as_json, only_fit=wordless)
 
 
-def _hints(options: RunOptions, sweep: Sweep, shortened: Mapping[int, int]) -> list[str]:
-    """Return what is odd about what was typed."""
+def _hints(options: RunOptions, experiment: Experiment, sweep: Sweep, shortened: Mapping[int, int]) -> list[str]:
+    """Return what is odd about what was typed, and which defaults were taken for what was not."""
     from promptlab.cli.render.prompt_hints import prompt_hints
 
-    return list(prompt_hints(options.prompts, sweep.specs, shortened))
+    return [*_taken(experiment), *prompt_hints(options.prompts, sweep.specs, shortened)]
+
+
+def _taken(experiment: Experiment) -> list[str]:
+    from promptlab.expand.defaults import defaults_line
+
+    line = defaults_line(experiment)
+    return [] if line is None else [line]
 
 
 def _say_plan(
@@ -354,9 +362,7 @@ def resume(ref: str | None, workspace: str | None, tracking_uri: str | None, sho
         )  # fmt: skip
     lab = open_warm_lab(workspace, tracking_uri)
     resuming = None if ref == "last" else ref or ""
-    with ProgressDisplay(
-        lab.workspace, resuming=resuming, tracking_uri=lab.tracking_uri, soon=is_served(lab)
-    ) as progress:
+    with ProgressDisplay(lab.workspace, resuming=resuming, tracking_uri=lab.tracking_uri) as progress:
         runs = lab.resume(ref, watch=progress)
     from promptlab.cli.render.run_results import run_lines, runs_lines
     from promptlab.records import plain

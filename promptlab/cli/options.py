@@ -16,7 +16,7 @@ from typing import Any, Final
 import click
 
 from promptlab import specs
-from promptlab.cli.completing import Completer, complete_experiments, complete_schedulers
+from promptlab.cli.completing import Completer, complete_experiments, complete_schedulers, complete_styles
 from promptlab.cli.context import allow_pickle_option, workspace_options
 from promptlab.cli.param_types import ParsedType
 from promptlab.cli.spelling import option_of, option_off, options_of
@@ -85,9 +85,13 @@ def experiment_options(command: Command) -> Command:
         _several("--replace", metavar="OLD=>NEW", help="Other words in place; {a|b||c} gives a row each."),
         _several("--fragment", "fragments", metavar="TEXT", help="Words behind every prompt, switched on and off."),
         _several("--order", metavar="PART", help="Parts of the prompt in every order; ',' for all between commas."),
+        _several(
+            "--style", metavar="NAME", shell_complete=complete_styles,
+            help="Words of a defaults file or styles.csv around every prompt; several, one after the other.",
+        ),
         click.option("--sample", metavar="N", help="Draw N of the prompts that templates give, instead of all."),
         click.option("--template-seed", metavar="S", help="What they are drawn with. [default: 0]"),
-    ]
+    ]  # fmt: skip
     return _all(every, command)
 
 

@@ -16,10 +16,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from promptlab import expand
 from promptlab.errors import InputError, ref_value
+from promptlab.expand.defaults import read_defaults
+from promptlab.expand.styles import chosen_styles, styled
 from promptlab.specs.settings import SETTINGS
+from promptlab.workspace import Workspace
 
 if TYPE_CHECKING:
     from promptlab.expand import Experiment, Sweep
+    from promptlab.expand.defaults import Defaults
     from promptlab.lab import PromptEdit
     from promptlab.specs import Scalar
 
@@ -43,6 +47,7 @@ class RunOptions:
         kept_seeds: texts of a rerun's ``--seed``: which of the parent's it keeps.
         file, like, prompts_file: where an experiment, a spec or more prompts are read from.
         append, prepend, replace, fragments, order: what is done to the prompts.
+        style: names of styles that prompts and negative prompts are put in, one after the other.
         sample, template_seed: how many of a template's prompts are drawn, and with which seed.
         experiment, name, note: how the run is remembered.
         again: whether what exists is made anew.
@@ -65,6 +70,7 @@ class RunOptions:
     replace: tuple[str, ...] = ()
     fragments: tuple[str, ...] = ()
     order: tuple[str, ...] = ()
+    style: tuple[str, ...] = ()
     sample: str | None = None
     template_seed: str | None = None
     experiment: str | None = None
@@ -95,15 +101,16 @@ def takes_run_options(command: Callable[..., Result]) -> Callable[..., Result]:
 
 
 def experiment_of(options: RunOptions) -> Experiment:
-    """Return the experiment that was typed: that of the file, if any, with the options over it.
+    """Return the experiment that was typed: options over a file, both over the workspace's defaults.
 
     Raises:
         InputError: naming the option, or the file's line and column.
     """
-    experiment = _read_from(options)
+    defaults = read_defaults(Workspace.at(options.workspace).root)
+    experiment = _read_from(options, defaults)
     more = () if options.prompts_file is None else expand.read_prompts(options.prompts_file)
     negative = options.settings.get("negative", ())
-    return experiment.with_options(
+    asked = experiment.with_options(
         prompts=options.prompts + more,
         seeds=",".join(options.seeds) if options.seeds else None,
         negative=negative,
@@ -117,6 +124,7 @@ def experiment_of(options: RunOptions) -> Experiment:
         note=options.note,
         **_settings(options),
     )
+    return styled(asked, chosen_styles(options.style, defaults.styles))
 
 
 def _settings(options: RunOptions) -> dict[str, Any]:
@@ -125,15 +133,15 @@ def _settings(options: RunOptions) -> dict[str, Any]:
     return {**others, "arguments": options.arguments}
 
 
-def _read_from(options: RunOptions) -> Experiment:
-    """Return the experiment that options are laid over: of a file, of an image, or an empty one."""
+def _read_from(options: RunOptions, defaults: Defaults) -> Experiment:
+    """Return what options are laid over: a picture's experiment, or defaults with a file's over them."""
     if options.file is not None and options.like is not None:
         raise InputError("--like", options.like, problem="is said beside --file", allowed="one of the two")
     if options.file is not None:
-        return expand.read_experiment(options.file)
+        return defaults.under(expand.read_experiment(options.file))
     if options.like is not None:
         return _read_image(Path(options.like), model_named="model" in options.settings)
-    return expand.Experiment()
+    return defaults.experiment()
 
 
 def _read_image(path: Path, *, model_named: bool) -> Experiment:

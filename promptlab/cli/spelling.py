@@ -26,8 +26,7 @@ _OPTIONS: Final = frozenset(
     {
         "allow_pickle", "append", "by", "clip_model", "cluster", "database_url", "file", "format", "fragments", "host",
         "like", "lossless", "order", "port", "prepend", "prompts_file", "quality", "replace", "sample", "score",
-        "ship_model",
-        "template_seed", "to", "tracking_uri", "votes", "workers", "workspace",
+        "ship_model", "style", "template_seed", "to", "tracking_uri", "votes", "workers", "workspace",
     }
 )  # fmt: skip
 """Fields of commands that are no settings of a run; their options are named like them."""

@@ -18,6 +18,7 @@ Settings and sweeps:
   them; :mod:`~promptlab.expand.settings_text`: settings as people read them;
 - :mod:`~promptlab.expand.axes`: axes, zip groups and excludes → combinations; :mod:`~promptlab.expand.sweep`: one spec
   a combination;
+- :mod:`~promptlab.expand.defaults`, :mod:`~promptlab.expand.styles`: what defaults files say, below all that is typed;
 - :mod:`~promptlab.expand.experiment`: all that a file or a command line says → a sweep;
 - :mod:`~promptlab.expand.experiment_file.reader`, :mod:`~promptlab.expand.experiment_file.writer`: experiment file ↔
   experiment, spec.

@@ -54,6 +54,7 @@ class Experiment:
         excludes: combinations that are left out.
         file: what errors call the file; ``None`` where there is none.
         overridden: settings that an option said again: an exclude of theirs may match nothing.
+        defaulted: settings that defaults files said, each with the file (:mod:`promptlab.expand.defaults`).
     """
 
     experiment: str | None = None
@@ -70,6 +71,7 @@ class Experiment:
     excludes: tuple[Exclude, ...] = ()
     file: str | None = None
     overridden: frozenset[str] = frozenset()
+    defaulted: tuple[tuple[str, str], ...] = ()
 
     def with_options(self, **typed: Any) -> Experiment:
         """Return this experiment as the options of a command line would have it.
@@ -107,7 +109,7 @@ class Experiment:
                 made = _without(made, name)
         for name, said in fields.items():
             made = _with(made, find_setting(name, what=name), said)
-        return replace(made, overridden=made.overridden | fields.keys())
+        return replace(made, overridden=made.overridden | fields.keys() | own.keys())
 
     def changes(self) -> dict[str, Any]:
         """Return what its settings change in a spec, as :meth:`~promptlab.specs.RunSpec.vary` takes it.

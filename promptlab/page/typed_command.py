@@ -15,6 +15,7 @@ from typing import Any
 
 from promptlab.errors import InputError
 from promptlab.expand import Experiment, Sweep, parse_seeds
+from promptlab.expand.defaults import read_defaults
 from promptlab.lab.history.experiment_like import experiment_like, varied_from
 from promptlab.lab.history.prompt_edit import PromptEdit
 from promptlab.lab.history.refs import read_picture
@@ -119,7 +120,7 @@ def carried_out(command: TypedCommand, source: RunOrImage | None, root: Path) ->
 
     Args:
         source: what a rerun is of, or ``like`` a picture of.
-        root: the folder that ``like`` lies in.
+        root: the workspace, whose defaults are taken and in which ``like`` lies.
 
     Raises:
         InputError: as the command line's.
@@ -132,19 +133,20 @@ def carried_out(command: TypedCommand, source: RunOrImage | None, root: Path) ->
         edit = PromptEdit(prompts=command.prompts, negative_prompt=negative)
         experiment = command.experiment or source.run.experiment
         return Carried(spec=derived_spec(source, (), edit, changes), experiment=experiment)
-    begun = Experiment()
+    begun = read_defaults(root).experiment() if command.like is None else Experiment()
     if command.like is not None:
         begun = experiment_like(read_picture(root / command.like).spec, file=Path(command.like).name)
     asked = _experiment(command, begun).with_options(
         prompts=command.prompts, seeds=command.seeds or None, negative=command.negatives or (),
+        experiment=command.experiment,
     )  # fmt: skip
     sweep = asked.sweep(default_model=DEFAULT_MODEL)
     if source is not None and command.like is not None:
         position = next(each.position for each in source.run.images if each.path == command.like)
         sweep = varied_from(sweep, RunOrImage(run=source.run, position=position))
     if len(sweep.cells) == 1:
-        return Carried(spec=sweep.cells[0].spec, experiment=command.experiment)
-    return Carried(sweep=sweep, experiment=command.experiment)
+        return Carried(spec=sweep.cells[0].spec, experiment=asked.experiment)
+    return Carried(sweep=sweep, experiment=asked.experiment)
 
 
 def _experiment(command: TypedCommand, begun: Experiment | None = None) -> Experiment:

@@ -8,6 +8,7 @@ import pytest
 from promptlab import Lab
 from promptlab.api.keywords import asked_experiment, asked_rerun, one_spec
 from promptlab.errors import InputError, NotFound
+from promptlab.expand.defaults import defaults_line, read_defaults
 from promptlab.expand.seeds import noting_shortened
 from promptlab.lab import PromptEdit
 from promptlab.specs import Lora, SchedulerSpec
@@ -106,3 +107,25 @@ def test_signature_names_every_setting(method):
     shown = inspect.signature(getattr(Lab, method)).parameters
     assert SETTINGS.keys() - shown.keys() == set()
     assert ("append" in shown, "replace" in shown) == (method == "rerun", True)
+
+
+def test_keywords_lie_over_the_defaults_of_a_workspace(tmp_path, monkeypatch):
+    """The same files as the command line's, and its styles."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "promptlab.toml").write_text('steps = 7\nguidance = 2\n[styles.oil]\nprompt = "oil"', encoding="utf-8")
+    given = {"guidance": 3, "style": "oil"}
+    asked = asked_experiment("a king", given, call="run", defaults=read_defaults(tmp_path))
+    spec = one_spec(asked)
+    assert (spec.call.num_inference_steps, spec.call.guidance_scale) == (7, 3.0)
+    assert (spec.variants[0].prompt, defaults_line(asked)) == ("a king, oil", "defaults from promptlab.toml: steps 7")
+
+
+def test_lab_takes_the_defaults_of_its_workspace(lab, workspace):
+    """Read where Python runs, so that a server's own folder does not matter."""
+    (workspace.root / "promptlab.toml").write_text('steps = 7\nexperiment = "war"', encoding="utf-8")
+    python = Lab.over(lab)
+    run = python.run("a king")
+    assert (run.spec.call.num_inference_steps, run.record.experiment) == (7, "war")
+    assert python.run(run.spec.vary(num_inference_steps=5)).spec.call.num_inference_steps == 5
+    (workspace.root / "promptlab.toml").write_text("steps = 9", encoding="utf-8")
+    assert run.rerun(append=", at night").spec.call.num_inference_steps == 7

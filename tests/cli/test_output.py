@@ -21,11 +21,12 @@ OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 @pytest.fixture
-def hostile(promptlab, tmp_path):
+def hostile(promptlab, workspace, tmp_path):
     """Such words in prompts, a note, names and a picture of another program's; and a formula."""
     promptlab("run", f"a fox {HOSTILE}", "=cmd|' /C calc'!A0", "--seeds", "0-1", "--negative", HOSTILE,
               "--note", HOSTILE, "--name", HOSTILE)  # fmt: skip
     promptlab("rerun", "1", "--append", f", snow {HOSTILE}", "--name", f"+{HOSTILE}")
+    (workspace.root / "styles.csv").write_text(f'name,prompt\n"{HOSTILE}","{HOSTILE}"\n', encoding="utf-8")
     path = tmp_path / "their \x1b]0;mine\x07.png"
     pixels = np.random.default_rng(0).integers(0, 256, (64, 32, 3), dtype=np.uint8)
     write_png(path, pixels, {"parameters": f"owl {HOSTILE}\nSteps: 5, Sampler: {HOSTILE}, Seed: 1, Size: 32x64"})
@@ -57,8 +58,8 @@ def test_echo_writes_our_styles_and_shows_theirs(monkeypatch, capsys):
     assert capsys.readouterr().out == "\x1b[1mbold \\x1b[31m\x1b[0m\\x1b[1m\n"
 
 
-COMMANDS = ("list", "show 1", "show 1/0", "show 2", "show 3", "search fox", "search evil", "plan", "diff 1 2", "tree",
-            "tree 2/0", "best --by variant", "best --by word", "compare 1 --pairs 0", "doctor", "effect 1", "verify 1",
+COMMANDS = ("config", "list", "show 1", "show 1/0", "show 2", "show 3", "search fox", "search evil", "plan",
+            "diff 1 2", "tree", "tree 2/0", "best --by variant", "best --by word", "compare 1 --pairs 0", "doctor", "effect 1", "verify 1",
             "resume", "sync --all", "rerun 1 --dry-run", "rate 1/0 3", "favourite 1/0", "db current", "db backup",
             "models", "schedulers", "export 1 --to exported", "probe --batch-size 1")  # fmt: skip
 ELSEWHERE = {
@@ -80,7 +81,7 @@ def test_commands_show_hostile_words_and_obey_none(hostile, tmp_path, monkeypatc
         said = hostile(*words)
         assert OBEYED.findall(said.out + said.err) == [], typed
         assert said.code in (0, 1), typed
-        if typed.split()[0] in ("show", "search", "plan"):
+        if typed.split()[0] in ("config", "show", "search", "plan"):
             assert "\\u202eevil" in said.out, typed
 
 

@@ -149,3 +149,16 @@ def test_request_that_is_none_is_refused_by_its_field(plain, field):
     with pytest.raises(InputError) as error:
         read_request(plain)
     assert error.value.field == field
+
+
+def test_typed_command_without_a_parent_takes_the_workspaces_defaults(lab):
+    """As the line that is shown does in a terminal; a rerun takes its parent's."""
+    file = lab.workspace.root / "promptlab.toml"
+    file.write_text('steps = 7\nexperiment = "war"', encoding="utf-8")
+    try:
+        _, found = carried(read_request({"prompt": "a fox"}), lab)
+        assert (found.spec.call.num_inference_steps, found.experiment) == (7, "war")
+        _, own = carried(read_request({"prompt": "a fox", "parent": {"run": 1, "position": 0}}), lab)
+        assert own.spec.call.num_inference_steps == 3
+    finally:
+        file.unlink()
