@@ -28,7 +28,6 @@ from promptlab.cli.parse import (
 from promptlab.cli.progress import ProgressDisplay
 from promptlab.cli.score import check_scores, score_made, score_option
 from promptlab.cli.warm import (
-    is_served,
     may_refuse_early,
     open_lookup_lab,
     open_planning_lab,
@@ -105,7 +104,7 @@ def run(options: RunOptions, as_json: bool) -> None:
 
         sweep, parent = varied_from(sweep, source), source.run
     record: RunRecord | SweepRecord
-    with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri, hints=hints, soon=is_served(lab)) as progress:
+    with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri, hints=hints) as progress:
         if len(sweep.cells) == 1:
             record = lab.run(
                 sweep.cells[0].spec, experiment=line_of_work, name=name, note=note, parent=parent, again=again,
@@ -282,7 +281,7 @@ def rerun(options: RunOptions, source: str, as_json: bool) -> None:
     if "weighting" in changes or "model" in changes or _may_be_odd(edit):
         parent = lab.history.find(source)
         hints += _new_hints(parent, lab.rerun_spec(parent, seeds=seeds, edit=edit, changes=changes))
-    with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri, hints=hints, soon=is_served(lab)) as progress:
+    with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri, hints=hints) as progress:
         record = lab.rerun(
             source, seeds=seeds, edit=edit, changes=changes, experiment=options.experiment, name=options.name,
             note=options.note, again=options.again, watch=progress,

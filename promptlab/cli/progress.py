@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 from promptlab.cli.output import echo, visible
+from promptlab.cli.waiting_line import WaitingLine
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -51,8 +52,6 @@ class ProgressDisplay:
         tracking_uri: of the MLflow server that is told, when it is not the workspace's own.
         hints: what is said once something is begun.
         resuming: what is resumed, when that is what is done: ``7``, ``sweep:3``, or nothing for all that is owed.
-        soon: whether the first event comes at once, as from a warm server: bars wait for it, because their library
-            takes longer to import than the server to answer.
     """
 
     def __init__(
@@ -62,7 +61,6 @@ class ProgressDisplay:
         resuming: str | None = None,
         tracking_uri: str | None = None,
         hints: Iterable[str] = (),
-        soon: bool = False,
     ) -> None:
         self.began: set[int] = set()
         self._remarks: set[str] = set()
@@ -76,49 +74,42 @@ class ProgressDisplay:
         self._finished = 0
         self._images_asked = 0
         self._bars: RichProgress | None = None
-        self._spinner: TaskID | None = None
+        self._waiting = WaitingLine("starting torch and diffusers")
+        self._wait: tuple[str, TaskID] | None = None
         self._images: TaskID | None = None
         self._steps: TaskID | None = None
         self._progress: tuple[str, TaskID] | None = None
         self._waited = False
         self._notes: list[str] = []
         self._hints = [*hints]
-        self._soon = soon
+        self._started = False
 
     def __enter__(self) -> Self:
-        if not self._soon:
-            self._start_bars()
+        self._waiting.start()
         return self
 
-    def _start_late(self) -> None:
-        if self._soon:
-            self._soon = False
-            self._start_bars()
-
     def _start_bars(self) -> None:
+        """Start the bars, with the first event: a warm server answers before their library is imported."""
+        if self._started:
+            return
+        self._started = True
+        self._waiting.stop()
         if not (sys.stderr.isatty() or os.environ.get("FORCE_COLOR") or os.environ.get("TTY_COMPATIBLE")):
             return  # rich would say the same, and takes a twentieth of a second to import
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress
+
+        from promptlab.cli.progress_columns import progress_columns
 
         console = Console(file=cast("IO[str]", _Terminal(sys.stderr)))
         if console.is_terminal:
-            self._bars = RichProgress(
-                SpinnerColumn(),
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-                console=console,
-                transient=True,
-            )
+            self._bars = RichProgress(*progress_columns(), console=console, transient=True)
             self._bars.start()
-            self._spinner = self._bars.add_task("starting torch and diffusers", total=None)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._waiting.stop()
         if self._bars is not None:
             self._bars.stop()
         for sentence in self._notes:
@@ -132,7 +123,7 @@ class ProgressDisplay:
         from promptlab import engine
         from promptlab.lab.execution import events
 
-        self._start_late()
+        self._start_bars()
         match event:
             case events.TrackingFailed(run_id=run_id, reason=reason):
                 self._note_tracking_failure(run_id, reason)
@@ -205,9 +196,9 @@ class ProgressDisplay:
             case engine.WorkersAtWork():
                 from promptlab.cli.render.workers import workers_text
 
-                self._show_spinner(bars, workers_text(event))
+                self._show_wait(bars, workers_text(event))
             case engine.ModelLoading() | engine.ModelLoaded() | events.ProbeStarted() | events.JobWaiting():
-                self._show_spinner(bars, _spinner_text(event))
+                self._show_wait(bars, _wait_text(event))
             case engine.StepDone(step=step, steps=steps):
                 if self._steps is None:
                     self._steps = bars.add_task("steps", total=steps)
@@ -221,7 +212,7 @@ class ProgressDisplay:
             case events.Progress(what=what, count=count, of=of):
                 self._draw_progress(bars, what, count, of)
             case events.TrackingStarted():
-                self._show_spinner(bars, "telling MLflow")
+                self._show_wait(bars, "telling MLflow")
 
     def _run(self, bars: RichProgress, run: RunRecord) -> None:
         """Move the one bar for all images of a sweep, or of the runs that are resumed together."""
@@ -234,15 +225,20 @@ class ProgressDisplay:
 
     def _draw_progress(self, bars: RichProgress, what: str, count: int, of: int) -> None:
         """Move the bar of what is looked at; the last such bar stays."""
-        self._show_spinner(bars, None)
+        self._show_wait(bars, None)
         if self._progress is None or self._progress[0] != what:
             self._progress = what, bars.add_task(visible(what), total=of)
         bars.update(self._progress[1], completed=count, total=of)
 
-    def _show_spinner(self, bars: RichProgress, what: str | None) -> None:
-        if self._spinner is not None:
-            bars.remove_task(self._spinner)
-        self._spinner = None if what is None else bars.add_task(visible(what), total=None)
+    def _show_wait(self, bars: RichProgress, what: str | None) -> None:
+        """Say what is waited for; seconds go on while it is the same, however much of it is there."""
+        kind = None if what is None else what.partition(":")[0]
+        if self._wait is not None and self._wait[0] == kind:
+            bars.update(self._wait[1], description=visible(str(what)))
+            return
+        if self._wait is not None:
+            bars.remove_task(self._wait[1])
+        self._wait = None if what is None or kind is None else (kind, bars.add_task(visible(what), total=None))
 
     def _say_lines(self, event: PromptsTruncated | DefaultsChosen | ModelLoaded) -> None:
         """Say what is said in lines; of weights once, for each setting of a sweep loads them again."""
@@ -329,7 +325,7 @@ def _sentence(
     return "finishing the pictures under way; Ctrl-C again stops at once"
 
 
-def _spinner_text(event: ModelLoading | ModelLoaded | ProbeStarted | JobWaiting) -> str | None:
+def _wait_text(event: ModelLoading | ModelLoaded | ProbeStarted | JobWaiting) -> str | None:
     from promptlab import engine
     from promptlab.cli.render.batch_sizes import trial_text
     from promptlab.cli.render.server_status import waiting_line

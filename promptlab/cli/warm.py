@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KEEP_ALIVE",
-    "is_served",
     "keep_alive_option",
     "may_refuse_early",
     "names_server",
@@ -180,11 +179,6 @@ def _jobs_at(server: Endpoint) -> list[object]:
     with suppress(ServerError):
         return list(request(server, "GET", "/jobs")["jobs"])
     return [None]
-
-
-def is_served(lab: Lab | RemoteLab) -> bool:
-    """Tell whether a server carries the command out."""
-    return type(lab).__name__ == "RemoteLab"  # which is imported where it is used only
 
 
 def names_server() -> bool:

@@ -59,9 +59,10 @@ def test_echo_writes_our_styles_and_shows_theirs(monkeypatch, capsys):
 
 
 COMMANDS = ("config", "list", "show 1", "show 1/0", "show 2", "show 3", "search fox", "search evil", "plan",
-            "diff 1 2", "tree", "tree 2/0", "best --by variant", "best --by word", "compare 1 --pairs 0", "doctor", "effect 1", "verify 1",
-            "resume", "sync --all", "rerun 1 --dry-run", "rate 1/0 3", "favourite 1/0", "db current", "db backup",
-            "models", "schedulers", "export 1 --to exported", "probe --batch-size 1")  # fmt: skip
+            "diff 1 2", "tree", "tree 2/0", "best --by variant", "best --by word", "compare 1 --pairs 0",
+            "doctor", "effect 1", "verify 1", "resume", "sync --all", "rerun 1 --dry-run", "rate 1/0 3",
+            "favourite 1/0", "db current", "db backup", "models", "schedulers", "export 1 --to exported",
+            "probe --batch-size 1")  # fmt: skip
 ELSEWHERE = {
     "run": "what is kept is typed by the fixture", "import": "likewise", "ui": "goes on until it is stopped",
     "server": "likewise; its status holds no words", "open": "opens a window", "completion": "prints click's script",
