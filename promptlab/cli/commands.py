@@ -41,7 +41,7 @@ COMMANDS: Final = MappingProxyType(
         "open": ("promptlab.cli.open_file:open_file",
             "Open the grid of a run (3, last), a picture (3/12) or a sweep's overview (sweep:2) in a viewer."),
         "plan": ("promptlab.cli.generate:plan",
-            "Say what run would make, with the same words and options: runs, images, time, disk."),
+            "Say what run would make, with the same options: runs, images, time, disk, memory."),
         "probe": ("promptlab.cli.probe:probe",
             "Try out batch sizes: seconds per image and peak memory, with and without attention slicing."),
         "rate": ("promptlab.cli.ratings:rate",

@@ -24,6 +24,7 @@ HEAVY = {
     "numpy",
     "PIL",
     "rich",
+    "tomllib",
     "yaml",
     "pydantic",
 }

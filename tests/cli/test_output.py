@@ -66,7 +66,7 @@ COMMANDS = ("config", "list", "show 1", "show 1/0", "show 2", "show 3", "search 
 ELSEWHERE = {
     "run": "what is kept is typed by the fixture", "import": "likewise", "ui": "goes on until it is stopped",
     "server": "likewise; its status holds no words", "open": "opens a window", "completion": "prints click's script",
-    "schema": "prints what depends on no words",
+    "schema": "prints what depends on no words", "score": "loads a model of others",
 }  # fmt: skip
 TABLES = ("list", "search evil", "show 1", "show 2/0", "show 3", "best --by variant", "effect 1")
 
