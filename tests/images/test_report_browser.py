@@ -9,7 +9,7 @@ import pytest
 
 from promptlab.expand.word_diff import word_diff
 from promptlab.images.report import address_report, save_report, save_sweep_report
-from promptlab.specs import Variant
+from promptlab.specs import Change, Variant
 from promptlab.workspace import Workspace
 from tests.browsing import needs_browser
 from tests.images.sweeping import paint_sweep
@@ -399,3 +399,82 @@ def test_report_addresses_can_be_taken_out_of_the_frame(framed):
     assert frame.locator(".copied").input_value() == (
         f"{HOST}/#/experiments/7/runs/{'a' * 32}?workflowType=machine_learning"
     )
+
+
+def test_report_wordings_of_one_seed_stand_in_a_row_as_the_grid_has_them(opened, tmp_path):
+    """Their own words below them; more wordings than seeds run across, too, and long ones stand beside rows."""
+    workspace = Workspace.at(tmp_path)
+    variants = [Variant(prompt=CHIEF.format(age), label=age) for age in AGES]
+    page = opened(save_report(paint_run(workspace, 1, spec(variants, (7,)), side=32), workspace))
+    tops = page.locator(".cell").evaluate_all("cells => cells.map(cell => cell.offsetTop)")
+    assert (len(tops), len(set(tops))) == (4, 1)
+    assert page.locator(".cell .value").all_inner_texts() == list(AGES)
+    page.goto(save_report(paint_run(workspace, 2, spec(variants, (7, 8)), side=32), workspace).as_uri())
+    page.locator("#bar").wait_for()
+    assert [one.split("\n")[0] for one in page.get_by_role("columnheader").all_inner_texts()] == list(AGES)
+    assert [one.split("\n")[0] for one in page.get_by_role("rowheader").all_inner_texts()] == ["seed 7", "seed 8"]
+
+
+def test_report_of_one_wording_says_its_prompt_and_where_it_came_from(opened, tmp_path):
+    """At once, the words marked as they changed since the parent, and the settings that changed."""
+    workspace = Workspace.at(tmp_path)
+    run = paint_run(workspace, 2, spec([Variant(prompt="a young fox", negative_prompt="blurry")], (1, 2)), side=32)
+    changes = (
+        Change(field="prompts", before=["a old fox"], after=["a young fox"]),
+        Change(field="num_inference_steps", before=10, after=20),
+    )
+    page = opened(save_report(replace(run, parent_run_id=1, changes=changes), workspace))
+    head = page.locator("header")
+    assert (head.locator("del").inner_text(), head.locator("ins").inner_text()) == ("old", "young")
+    said = head.inner_text()
+    for text in ("not blurry", "varied from run 1", "num_inference_steps 10 → 20"):
+        assert text in said
+
+
+@pytest.mark.exhaustive
+def test_report_words_that_changed_are_those_since_the_parent(opened, tmp_path):
+    """Below every picture of a run that was varied: not since the first of its own wordings."""
+    workspace = Workspace.at(tmp_path)
+    variants = [Variant(prompt=f"{CHIEF.format(age)}, at night", label=age, source=at) for at, age in enumerate(AGES)]
+    before = [CHIEF.format(age) for age in AGES]
+    changes = (Change(field="prompts", before=before, after=[one.prompt for one in variants]),)
+    run = replace(paint_run(workspace, 2, spec(variants, (7,)), side=32), parent_run_id=1, changes=changes)
+    page = opened(save_report(run, workspace))
+    assert page.locator(".cell ins").all_inner_texts() == [", at night"] * 4
+    assert page.locator(".cell del").count() == 0
+
+
+def test_report_enlarged_image_is_smooth_until_its_pixels_are_asked_for(opened, ages):
+    """By the button or P, in the single picture; and back."""
+    page = opened(ages)
+    page.get_by_role("gridcell").first.click()
+    page.locator("#stage img[src$='v00-seed0.png']").wait_for()
+    shown = "getComputedStyle(document.querySelector('#stage img')).imageRendering"
+    assert page.evaluate(shown) == "auto"
+    page.keyboard.press("p")
+    assert page.evaluate(shown) == "pixelated"
+    page.get_by_role("button", name="Pixels").click()
+    assert page.evaluate(shown) == "auto"
+
+
+def test_report_seconds_of_a_run_are_seen_on_hover(opened, ages):
+    """And all of them where speed is the question: in any order but the one that was asked for."""
+    page = opened(ages)
+    seen = "all => all.map(one => getComputedStyle(one).opacity)"
+    assert set(page.locator(".taken").evaluate_all(seen)) == {"0"}
+    page.get_by_role("gridcell").nth(1).hover()
+    assert page.locator(".taken").evaluate_all(seen)[:3] == ["0", "1", "0"]
+    page.get_by_label("Order").select_option("slow")
+    assert set(page.locator(".taken").evaluate_all(seen)) == {"1"}
+
+
+def test_report_headers_of_rows_keep_their_width_in_a_narrow_frame(opened, ages):
+    """Measured again, too: a scroll bar takes some of a frame that is a little wider than a narrow one."""
+    page = opened(ages, width=704)
+    page.add_style_tag(content="#page { border-right: 15px solid; }")
+    for keys in ("", "tt"):
+        for key in keys:
+            page.keyboard.press(key)
+        boxes = [one.bounding_box() for one in page.locator(".side").all()]
+        assert boxes
+        assert all(box["width"] > 200 for box in boxes)

@@ -7,13 +7,19 @@ const state = {
   query: "", order: "asked", size: 0, view: "grid",
 };
 
-// A run: rows of words, columns of seeds. A sweep: its last two dimensions; of one dimension also words or seeds.
+const SHORT = 60; // characters of a wording that are read above or below a picture at a glance
+
+// A run: rows of words, columns of seeds; as in the drawn grid the longer of both runs across, where the words are short.
+// A sweep: its last two dimensions; of one dimension also words or seeds.
 function arrangeAtFirst() {
   const settings = axes.flatMap((axis, at) => axis.kind === "setting" ? [at] : []);
   const others = axes.flatMap((axis, at) => axis.kind === "setting" ? [] : [at]);
   const two = [...settings.slice(-2), ...others].slice(0, 2);
-  if (two.length === 2) { state.role[two[0]] = "rows"; state.role[two[1]] = "columns"; }
-  else if (two.length) state.role[two[0]] = axes[two[0]].words ? "rows" : "columns";
+  const [first, second] = two.map((at) => axes[at]);
+  const across = first?.words && (!second || !settings.length && first.values.length > second.values.length)
+    && first.values.every((value) => value.length <= SHORT);
+  if (two.length === 2) [state.role[two[0]], state.role[two[1]]] = across ? ["columns", "rows"] : ["rows", "columns"];
+  else if (two.length) state.role[two[0]] = first.words && !across ? "rows" : "columns";
 }
 
 const withRole = (role) => axes.flatMap((_, at) => state.role[at] === role ? [at] : []);

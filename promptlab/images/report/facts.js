@@ -80,3 +80,18 @@ async function copy(text, done, from) {
   if ($("viewer").open) box.parentElement.after(el("p", { class: "done", role: "status" }, said));
   else { box.after(said); }
 }
+
+// What a whole run was asked for, said at once: its words where they are the same in all pictures, and where it came from.
+function head() {
+  const [run] = runs, [wording] = words, parts = [];
+  if (words.length === 1) {
+    parts.push(el("p", { class: "words" }, ...(wording.before ? diffNodes(wording.before, wording.prompt) : [wording.prompt || "(empty prompt)"])));
+    if (wording.negative) parts.push(el("p", { class: "words not" }, "not ", wording.negative));
+  }
+  if (runs.length === 1 && run.parent) {
+    const changes = (run.changes ?? []).map(([field, before, after]) => `${field} ${before} → ${after}`);
+    const kinds = words.some((one) => one.before) ? ["words marked as they changed since then"] : [];
+    parts.push(el("p", { class: "facts" }, ...[`varied from run ${run.parent}`, ...changes, ...kinds].map((one) => el("span", {}, one))));
+  }
+  return parts;
+}

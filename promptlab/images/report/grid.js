@@ -2,6 +2,8 @@
 
 let cells = []; // elements by row, then column
 let focus = [0, 0];
+const tight = matchMedia("(max-width: 700px)"); // as the style sheet asks: two measures would not always agree
+const varied = words.some((one) => one.before);
 
 const near = new IntersectionObserver((seen) => {
   for (const { isIntersecting, target } of seen) {
@@ -18,10 +20,10 @@ function showGrid(table) {
   cells = [];
   focus = [0, 0];
   const across = columns.length || 1;
-  const room = $("page").clientWidth, narrow = room < 700;
-  const label = narrow || flow || !rowAxes.length ? 0 : rowAxes.some((at) => axes[at].words) ? 220 : 160;
+  const room = $("page").clientWidth, narrow = tight.matches;
+  const label = flow || !rowAxes.length ? 0 : rowAxes.some((at) => axes[at].words) ? 220 : 160;
   if (!state.size) {
-    const fits = (room - 48 - label) / (flow ? Math.min(across, 8) : across) - 10;
+    const fits = (room - 48 - (narrow ? 0 : label)) / (flow ? Math.min(across, 8) : across) - 10;
     if (narrow && flow) state.size = Math.floor((room - 38) / 2);
     const high = (innerHeight - 260) / Math.min(2.6, flow ? Math.ceil(across / 8) : rows.length || 1) - 44;
     state.size ||= Math.round(Math.min(across > 12 || table.shown.length > 150 ? 200 : 320, Math.max(narrow ? 132 : 104, Math.min(fits, Math.max(high, 180)))));
@@ -29,7 +31,8 @@ function showGrid(table) {
   }
   const ratio = images.find((image) => image.width);
   const counts = { "aria-rowcount": String(rows.length), "aria-colcount": String(across) };
-  const grid = el("div", { class: flow ? "grid flow" : "grid", role: "grid", "aria-label": data.name, ...counts });
+  const paced = data.kind === "sweep" || state.order !== "asked"; // speed is a question here, and not only on a closer look
+  const grid = el("div", { class: `grid${flow ? " flow" : ""}${paced ? " paced" : ""}`, role: "grid", "aria-label": data.name, ...counts });
   css(grid, "cell", `${state.size}px`);
   css(grid, "label", `${label}px`);
   css(grid, "across", across);
@@ -51,7 +54,7 @@ function showGrid(table) {
       grid.append(el("div", { class: "row", role: "row", "aria-rowindex": String(down + 1) }, head, ...cells.at(-1)));
     });
   }
-  $("page").style.scrollPaddingLeft = `${label + 24}px`;
+  $("page").style.scrollPaddingLeft = `${(narrow ? 0 : label) + 24}px`;
   $("shown").replaceChildren(table.shown.length ? grid : el("p", { class: "nothing" }, "No picture is left by these filters."));
   if (cells[0]?.[0]) cells[0][0].tabIndex = 0;
   for (const img of grid.querySelectorAll("img")) near.observe(img);
@@ -62,7 +65,8 @@ function paceOf(some) {
   return taken === null ? null : el("small", { class: "pace" }, `${seconds(taken)} an image`);
 }
 
-// What a line of the table is called: its value on each axis, words with what changed since the first line.
+// What a line of the table is called: its value on each axis, words with what changed: since the parent where they were
+// varied from one, else since the first line.
 function labelOf(some, line, first) {
   return some.flatMap((at, nth) => {
     const axis = axes[at], place = line.places[nth];
@@ -70,10 +74,11 @@ function labelOf(some, line, first) {
     const mine = words[axis.words[place]], base = words[axis.words[first.places[nth]]];
     const parts = [el("b", { class: "value" }, axis.values[place] || "(empty)")];
     const since = (kind, before, after, not = "") => parts.push(el("span", { class: kind, title: after }, not,
-      ...(mine === base ? [after] : diffNodes(before, after, true))));
-    if (mine.prompt !== axis.values[place] || mine !== base) since("prompt", base.prompt, mine.prompt);
+      ...(before === after ? [after] : diffNodes(before, after, true))));
+    const before = varied ? mine.before ?? mine.prompt : base.prompt;
+    if (mine.prompt !== axis.values[place] || before !== mine.prompt) since("prompt", before, mine.prompt);
     if (mine.negative && (mine === base || mine.negative !== base.negative))
-      since("prompt not", base.negative ?? "", mine.negative, "not ");
+      since("prompt not", mine === base ? mine.negative : base.negative ?? "", mine.negative, "not ");
     return parts;
   });
 }
@@ -96,7 +101,7 @@ function cellOf(image, row, column, label) {
 }
 
 function* noteOf(image) {
-  if (pace(image) !== null) yield el("span", {}, seconds(pace(image)));
+  if (pace(image) !== null) yield el("span", { class: "taken" }, seconds(pace(image)));
   else if (image.linked) yield el("span", { title: "The same recipe was made before" }, `linked ${image.linked}`);
   if (image.flag) yield el("span", { class: "flag" }, image.flag);
 }

@@ -95,13 +95,18 @@ function pageKey(event) {
 
 new ResizeObserver(() => css($("page"), "bar", `${$("bar").offsetHeight}px`)).observe($("bar"));
 
-let width = innerWidth;
-addEventListener("resize", () => {
-  if ((width < 700) !== (innerWidth < 700)) { state.size = 0; show(); }
-  width = innerWidth;
-});
+// In a frame the page may have been laid out before it had its width: then pictures were sized for another one.
+let wide = $("page").clientWidth;
+const again = () => { state.size = 0; show(); };
+tight.addEventListener("change", again);
+new ResizeObserver(() => {
+  const was = wide;
+  wide = $("page").clientWidth;
+  if (was < 320 && wide >= 320) again();
+}).observe($("page"));
 
 arrangeAtFirst();
+document.querySelector("header").append(...head());
 showAxes();
 openAxes(axes.length > 2 && innerWidth >= 1000 && innerHeight >= 800);
 show();

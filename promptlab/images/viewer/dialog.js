@@ -2,7 +2,7 @@
 
 import { $, el } from "./elements.js";
 import { compareKey, mark } from "./compare.js";
-import { gallery, sizeStage, stopFlicker, viewing, zoom } from "./stage.js";
+import { gallery, showPixels, sizeStage, stopFlicker, viewing, zoom } from "./stage.js";
 
 // Put the window into the page; `more` are the page's own buttons.
 export function placeViewer(...more) {
@@ -17,6 +17,7 @@ export function placeViewer(...more) {
         button("zoom-out", "−", { "aria-label": "Smaller", onclick: () => zoom(-1) }),
         button("zoom-fit", "fit", { onclick: () => zoom(0) }),
         button("zoom-in", "+", { "aria-label": "Larger", onclick: () => zoom(1) })),
+      button("sharp", "Pixels", { "aria-pressed": "false", title: "Pixels as squares instead of smooth (P)", onclick: showPixels }),
       button("mark", "Mark", { "aria-pressed": "false", title: "Mark for comparison (C)", onclick: () => mark(viewing.image) }),
       ...more,
       button("before", "‹", { class: "icon", "aria-label": "Picture before", onclick: () => gallery.step("ArrowLeft") }),
@@ -49,6 +50,7 @@ export function viewerKey(event) {
   else if (key === "+" || key === "=") zoom(1);
   else if (key === "-") zoom(-1);
   else if (key === "0") zoom(0);
+  else if (key.toLowerCase() === "p" && !$("sharp").hidden) showPixels();
   else if (key.toLowerCase() === "c" && !viewing.pair) mark(viewing.image);
   else return false;
   return true;

@@ -18,7 +18,7 @@ export const gallery = {
   closed: () => {}, // told when the viewer has closed
 };
 
-export const viewing = { image: null, pair: null, marked: [], zoom: 0, from: {}, timer: 0 };
+export const viewing = { image: null, pair: null, marked: [], zoom: 0, sharp: false, from: {}, timer: 0 };
 const STEPS = [0.25, 0.5, 1, 1.5, 2, 3, 4, 6, 8];
 
 const lost = new Set(); // addresses at which nothing was
@@ -98,7 +98,9 @@ export function sizeStage() {
   pair.classList.toggle("stacked", stacked);
   css(pair, "width", `${Math.round(width * scale)}px`);
   css(pair, "height", `${Math.round(height * scale)}px`);
-  pair.classList.toggle("sharp", scale >= 2);
+  pair.classList.toggle("sharp", viewing.sharp);
+  $("sharp").setAttribute("aria-pressed", String(viewing.sharp));
+  $("sharp").hidden = scale <= 1;
   $("zoom-fit").textContent = viewing.zoom ? `${Math.round(scale * 100)} %` : "fit";
   $("zoom-fit").setAttribute("aria-label", viewing.zoom ? "Fit" : `Fitted, ${Math.round(scale * 100)} %`);
 }
@@ -107,6 +109,12 @@ export function zoom(direction) {
   const now = viewing.scale ?? 1;
   if (direction === 0) viewing.zoom = 0;
   else viewing.zoom = direction > 0 ? STEPS.find((step) => step > now * 1.01) ?? 8 : STEPS.findLast((step) => step < now * 0.99) ?? 0.25;
+  sizeStage();
+}
+
+// Enlarged pictures are smooth, as one looks at them; their pixels as squares are for who asks.
+export function showPixels() {
+  viewing.sharp = !viewing.sharp;
   sizeStage();
 }
 
