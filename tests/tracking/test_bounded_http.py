@@ -10,10 +10,12 @@ import pytest
 from promptlab.cli import promptlab as group
 from promptlab.cli.commands import COMMANDS
 from promptlab.errors import InputError, TrackerError
+from promptlab.models import bundled
 from promptlab.tracking import MlflowTracker, bounded_http
 from promptlab.tracking.deadlines import Deadlines
 from promptlab.tracking.schema import locked
 from promptlab.workspace import Workspace
+from tests.engine.test_clip import tiny_clip  # noqa: F401 - a fixture
 from tests.tracking import stub_server
 from tests.tracking.painting import paint_run, spec
 
@@ -30,6 +32,11 @@ UNWELL = {
 
 MINUTES = "600"
 """A deadline that is not reached in a test: what ends then was ended by something else."""
+
+
+@pytest.fixture(scope="session")
+def mini():
+    return bundled("mini")
 
 
 @pytest.fixture
@@ -161,7 +168,7 @@ def test_command_whose_server_is_waited_for_is_ended_at_once_by_ctrl_c(promptlab
 ASKING = (
     ("run", "a cat", "--no-show"), ("rerun", "1", "--seeds", "5"), ("resume",), ("rate", "1/0", "3"),
     ("favourite", "1/0"), ("compare", "1", "--pairs", "0"), ("effect", "1"),
-    ("probe", "--batch-size", "1"), ("sync", "--all"), ("doctor",),
+    ("score", "1", "--score", "clip=CLIP"), ("probe", "--batch-size", "1"), ("sync", "--all"), ("doctor",),
 )  # fmt: skip
 """A command line of each command that has a server of MLflow to tell or to ask; ``ui`` serves until Ctrl-C."""
 
@@ -177,13 +184,13 @@ def test_commands_that_ask_a_server_are_all_known():
 @pytest.mark.parametrize(
     "kind", ["silent", *(pytest.param(kind, marks=pytest.mark.exhaustive) for kind in UNWELL if kind != "silent")]
 )
-def test_commands_end_whatever_the_server_does(kind, promptlab, monkeypatch):
+def test_commands_end_whatever_the_server_does(kind, promptlab, monkeypatch, tiny_clip):  # noqa: F811
     """Each says in a line or two what was not told, and keeps what it made."""
     monkeypatch.setenv("PROMPTLAB_TRACKING_DEADLINE", "0.5")
     promptlab("run", "a fox", "a dog", "--seeds", "0-1", "--no-show")
     with stub_server.answering(UNWELL[kind][0]) as (url, _), all_threads_ended():
         for words in ASKING:
-            said = promptlab(*words, "--tracking-uri", url)
+            said = promptlab(*(word.replace("CLIP", str(tiny_clip)) for word in words), "--tracking-uri", url)
             assert said.code in (0, 1), (words, said)
             assert "unexpected" not in said.err, (words, said)
             assert said.err.count("\n") <= 4, (words, said)
