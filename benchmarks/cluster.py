@@ -33,7 +33,7 @@ import psutil
 
 from benchmarks.machine import machine, write_result
 from promptlab.cluster import RayEngine
-from promptlab.engine import Engine, ImageDone, ImageStarted, create_engine
+from promptlab.engine import Engine, ImageDone, ImageStarted, WorkerLost, create_engine
 from promptlab.errors import TrackerError
 from promptlab.lab import Lab
 from promptlab.lab.execution.events import Event, ImagesGenerated
@@ -172,22 +172,28 @@ def overhead(rounds: int) -> Iterator[str]:
 
 def lost(rounds: int) -> Iterator[str]:
     taken: list[float] = []
-    for done in range(rounds):
+    while len(taken) < rounds:
         engine = RayEngine(workers=2, make_engine=partial(Painter, seconds=0.1))
         requests = requests_of(engine.resolve([spec_of(200, 64)])[0])
         begun: set[str] = set()
-        killed_at = 0.0
+        awaited: set[str] = set()
+        killed_at = made_at = 0.0
+        was_at_work = False  # the one that was killed; else the round says nothing
         for event in engine.generate(requests):
             if isinstance(event, ImageStarted) and not killed_at:
                 begun.add(event.request_id)
-            if isinstance(event, ImageDone):
-                begun.discard(event.request_id)
-                if not killed_at and len(begun) >= 4:
-                    killed_at = time.perf_counter()
+                if len(begun) > 4:  # both workers have begun some
+                    killed_at, awaited = time.perf_counter(), set(begun)
                     os.kill(engine.worker_pids()[0], signal.SIGKILL)
-                elif killed_at and not begun and len(taken) == done:
-                    taken.append(time.perf_counter() - killed_at)
+            elif isinstance(event, ImageDone):
+                begun.discard(event.request_id)
+                awaited.discard(event.request_id)
+                made_at = made_at or (time.perf_counter() if killed_at and not awaited else 0.0)
+            elif isinstance(event, WorkerLost):
+                was_at_work = was_at_work or (event.images > 0 and not made_at)
         engine.close()
+        if was_at_work:
+            taken.append(made_at - killed_at)
     yield f"| from a worker's death to its pictures made elsewhere, seconds | {statistics.median(taken):.2f} |"
 
 

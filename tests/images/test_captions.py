@@ -13,7 +13,7 @@ from promptlab.specs.settings import SETTINGS
 from promptlab.tracking.params import base_params, conditioning_params
 from tests.images.conftest import A_FOX
 
-VALUES = {"switch": True, "natural": 1, "number": 0.5, "seed": 7}
+VALUES = {"switch": True, "natural": 1, "number": 0.5, "seed": 7, "text": "int8"}
 PARTS = {"lora": (Lora(name="ink"),), "textual_inversion": (Embedding(name="cat"),)}
 CONDITIONING = [row for row in SETTINGS.values() if row.conditioning]
 
