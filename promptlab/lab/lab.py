@@ -393,7 +393,7 @@ class Lab:
         from promptlab.lab.preferences.scores import score_images
         from promptlab.records.scorers import parse_scorers
 
-        found = score_images(self.context, refs, parse_scorers(tuple(scorers)), again=again, device=device)
+        found = score_images(self.context, refs, parse_scorers(tuple(scorers)), again=again, device=device, watch=watch)
         if found.changed:
             self.context.publisher.refresh_reports([run for run in found.runs if run.id in found.changed], watch)
             self.ratings.publish(watch=watch)

@@ -22,7 +22,7 @@ from itertools import combinations
 from typing import Any, Final
 from zlib import crc32
 
-from promptlab.errors import InputError, UnknownValue
+from promptlab.errors import InputError, UnknownValue, ref_value
 from promptlab.expand.settings_text import NONE, together
 from promptlab.lab.preferences.bradley_terry import Contest, Ranking, rank
 from promptlab.specs import setting_key
@@ -106,7 +106,7 @@ def _check_one_model(score: str, said: RatedImages) -> None:
         names = ", ".join(f"{model} ({many} picture{'s' * (many != 1)})" for model, many in models.most_common())
         raise InputError(
             "score", score, problem=f"was given by several models: {names}", allowed="scores of one model",
-            hint=f"promptlab score --score {score}={models.most_common(1)[0][0]}",
+            hint=f"promptlab score --all {ref_value('score', f'{score}={models.most_common(1)[0][0]}')}",
         )  # fmt: skip
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from promptlab.errors import EngineError
 from promptlab.images.png import read_pixels
 from promptlab.lab.context import LabContext
+from promptlab.lab.execution.events import Progress, Watch
+from promptlab.lab.execution.watch import unwatched
 from promptlab.records import ImageRecord, ImageStatus, RunRecord
 from promptlab.records.scorers import Scorer
 from promptlab.store.image_scores import read_scores, write_scores
@@ -23,7 +25,10 @@ from promptlab.store.run_list import summaries
 if TYPE_CHECKING:
     from promptlab.engine.scorers import ImageScorer
 
-__all__ = ["ScoredImages", "image_choices", "score_images"]
+__all__ = ["ScoredImages", "score_images"]
+
+_AT_ONCE: Final = 32
+"""Images that are read at a time: all of a large run would fill the memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +48,7 @@ class ScoredImages:
     changed: tuple[int, ...] = ()
 
 
-def image_choices(refs: Sequence[str], context: LabContext) -> dict[int, frozenset[int] | None]:
+def _image_choices(refs: Sequence[str], context: LabContext) -> dict[int, frozenset[int] | None]:
     """Return the runs that ``refs`` name, each with the images' positions; ``None`` stands for all.
 
     Args:
@@ -79,10 +84,12 @@ def score_images(
     *,
     again: bool = False,
     device: str | None = None,
+    watch: Watch = unwatched,
 ) -> ScoredImages:
     """Score images that lack a score, and store it; see :meth:`promptlab.lab.Lab.score`.
 
-    Each model is loaded once, where there is something for it to do. Reports and MLflow are told by whoever calls.
+    Each model is loaded once, where there is something for it to do. What is scored is kept at once, so that whoever
+    stops it loses little. Reports and MLflow are told by whoever calls.
 
     Raises:
         NotFound, InputError: when there is no such image or model, or a file is gone.
@@ -90,49 +97,52 @@ def score_images(
     """
     from promptlab.engine.scorers import load_scorer
 
-    choices, new = image_choices(refs, context), Counter[int]()
+    choices, new = _image_choices(refs, context), Counter[int]()
+    of = len(scorers) * sum(len(_made(context.notebook.run(run_id), some)) for run_id, some in choices.items())
+    seen = 0
     for scorer in scorers:
-        loaded: list[ImageScorer] = []
-
-        def model(scorer: Scorer = scorer, loaded: list[ImageScorer] = loaded) -> ImageScorer:
-            if not loaded:
-                loaded.append(load_scorer(scorer, device=device))
-            return loaded[0]
-
+        model: ImageScorer | None = None
         for run_id, positions in choices.items():
-            new[run_id] += _score_run(context, run_id, positions, scorer, model, again=again)
+            run = context.notebook.run(run_id)
+            made = _made(run, positions)
+            owed = made if again else _without_score(context, run, made, scorer)
+            seen += len(made) - len(owed)
+            for first in range(0, len(owed), _AT_ONCE):
+                model = load_scorer(scorer, device=device) if model is None else model
+                some = owed[first : first + _AT_ONCE]
+                _score(context, run, some, scorer, model)
+                new[run_id] += len(some)
+                seen += len(some)
+                watch(Progress(what="scores", count=seen, of=of))
     runs = tuple(context.notebook.run(run_id) for run_id in choices)
     places = tuple((run.id, image.position) for run in runs for image in _made(run, choices[run.id]))
-    changed = tuple(run_id for run_id, many in new.items() if many)
-    return ScoredImages(runs=runs, images=places, new=new.total(), changed=changed)
+    return ScoredImages(runs=runs, images=places, new=new.total(), changed=tuple(new))
 
 
-def _score_run(
-    context: LabContext,
-    run_id: int,
-    positions: frozenset[int] | None,
-    scorer: Scorer,
-    model: Callable[[], ImageScorer],
-    *,
-    again: bool,
-) -> int:
-    """Score the images of one run that lack it, and return how many these were."""
-    known = {} if again else read_scores(context.database, [run_id], scorer=scorer.name)
-    run = context.notebook.run(run_id)
-    wanted = [image for image in _made(run, positions) if known.get((run_id, image.position)) != scorer.model]
-    if not wanted:
-        return 0
-    pixels = [read_pixels(context.workspace.root / str(image.path)) for image in wanted]
-    prompts = [run.variants[image.variant].variant.prompt for image in wanted]
-    values = model().score(pixels, prompts)
+def _without_score(
+    context: LabContext, run: RunRecord, images: Sequence[ImageRecord], scorer: Scorer
+) -> list[ImageRecord]:
+    """Return those of a run's images that the scorer's model has not scored."""
+    known = read_scores(context.database, [run.id], scorer=scorer.name)
+    return [image for image in images if known.get((run.id, image.position)) != scorer.model]
+
+
+def _score(
+    context: LabContext, run: RunRecord, images: Sequence[ImageRecord], scorer: Scorer, model: ImageScorer
+) -> None:
+    """Score images of one run, and store what came of it."""
+    pixels = [read_pixels(context.workspace.root / str(image.path)) for image in images]
+    prompts = [run.variants[image.variant].variant.prompt for image in images]
+    values = model.score(pixels, prompts)
     if not all(map(math.isfinite, values)):
-        raise EngineError(f"the scorer {scorer} gave no number for a picture of run {run_id}: its weights are damaged")
-    scores = {(run_id, image.position): value for image, value in zip(wanted, values, strict=True)}
+        raise EngineError(f"the scorer {scorer} gave no number for a picture of run {run.id}: its weights are damaged")
+    scores = {(run.id, image.position): value for image, value in zip(images, values, strict=True)}
     write_scores(context.database, scores, scorer=scorer.name, model=scorer.model)
-    return len(wanted)
 
 
-def _made(run: RunRecord, positions: frozenset[int] | None) -> Iterator[ImageRecord]:
-    for image in run.images:
-        if image.status is ImageStatus.MADE and image.path and (positions is None or image.position in positions):
-            yield image
+def _made(run: RunRecord, positions: frozenset[int] | None) -> list[ImageRecord]:
+    return [
+        image
+        for image in run.images
+        if image.status is ImageStatus.MADE and image.path and (positions is None or image.position in positions)
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from promptlab.errors import InputError, NotFound
+from promptlab.lab.execution.events import Progress
 from promptlab.models import bundled
 from promptlab.specs import PipelineSpec, RunSpec, Variant
 from promptlab.store.image_ratings import runs_rated_since_told
@@ -36,6 +37,17 @@ def test_score_of_one_image_leaves_the_others(lab, run, tiny_clip):  # noqa: F81
     assert anew.new == 4
     assert [image.scores for image in anew.runs[0].images] == [image.scores for image in whole.runs[0].images]
     assert '"scores":{"clip":' in lab.workspace.report(run.id).read_text(encoding="utf-8").replace(" ", "")
+
+
+def test_score_of_many_images_reads_some_at_a_time_and_tells_how_far_it_is(lab, tiny_clip):  # noqa: F811 - a fixture
+    """All of a large run would fill the memory; what is known counts as done."""
+    spec = RunSpec(pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="a fox"),), seeds=(*range(34),))
+    run, heard = lab.run(spec), []
+    scorer = [f"clip={tiny_clip}"]
+    lab.score([f"{run.id}/0"], scorer, device="cpu")
+    found = lab.score([str(run.id)], scorer, device="cpu", watch=heard.append)
+    told = [(each.count, each.of) for each in heard if isinstance(each, Progress)]
+    assert (found.new, told) == (33, [(33, 34), (34, 34)])
 
 
 def test_score_of_what_is_not_there_is_refused(lab, run):
