@@ -19,7 +19,7 @@ from promptlab.expand.fields import find_setting, where_typed
 from promptlab.expand.labels import labelled
 from promptlab.expand.prompt_steps import Entry, PromptSteps
 from promptlab.expand.ranges import parse_whole
-from promptlab.expand.seeds import MAX_LONG_SEED, lower_bits
+from promptlab.expand.seeds import lower_bits
 from promptlab.expand.sweep import Sweep, build_sweep
 from promptlab.expand.templates import MAX_PROMPTS
 from promptlab.expand.values import changed, changes, read_scheduler, read_value, read_values
@@ -293,7 +293,7 @@ def _typed_values(row: Setting, said: Any) -> tuple[Any, ...]:
         return tuple(each if isinstance(each, Entry) else Entry(text=str(each)) for each in _several(said))
     numbers = isinstance(said, list | tuple) and all(type(each) is int for each in said)
     if row.kind == "seeds" and numbers:
-        return (tuple(lower_bits(seed) if seed <= MAX_LONG_SEED else seed for seed in said),)
+        return (tuple(map(lower_bits, said)),)
     if row.kind == "argument":  # its texts are what they are, never ranges
         return tuple(read_value(row, each, what=row.field) for each in said)
     if row.kind == "parts" and isinstance(said, tuple) and all(isinstance(each, Lora | Embedding) for each in said):

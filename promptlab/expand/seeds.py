@@ -60,8 +60,8 @@ def noting_shortened() -> Iterator[dict[int, int]]:
 
 
 def lower_bits(seed: int) -> int:
-    """Return the seed of 32 bits that is used for one of up to 64: its lower ones, as on a CPU."""
-    if seed <= MAX_SEED:
+    """Return the lower 32 bits of a seed of up to 64, as a CPU uses them; any other as it is."""
+    if not MAX_SEED < seed <= MAX_LONG_SEED:
         return seed
     used = seed % (MAX_SEED + 1)
     noted = _noted.get()

@@ -42,6 +42,13 @@ def test_seeds_of_more_than_32_bits_are_taken_and_said(promptlab):
     assert promptlab("rerun", "last", "--seed", "1048378387411371", "--append", " king", "--no-show").err == line
 
 
+def test_image_is_found_by_the_longest_seed_that_is_taken(promptlab):
+    """Of twenty digits, as it was typed; a longer one names nothing."""
+    promptlab("run", "a", "--seeds", "18446744073709551615", "--no-show")
+    assert "v00-seed4294967295" in promptlab("show", "last@seed:18446744073709551615").out
+    assert promptlab("show", "last@seed:36893488147419103231").code == 2
+
+
 def test_run_rerun_resume_and_plan_as_json_print_nothing_else(promptlab, workspace):
     """The records that show prints, and of a plan its figures: what a program needs to go on."""
     run = json.loads(promptlab("run", "a king", "--seeds", "0-1", "--json", "--show").out)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["find_run_or_image", "find_sweep", "find_sweep_runs", "read_picture"]
 
-_NAMED: Final = re.compile(r"(?P<run>last|\d{1,9})(?:/(?P<position>\d{1,9})|@seed:(?P<seed>\d{1,19}))?")
+_NAMED: Final = re.compile(r"(?P<run>last|\d{1,9})(?:/(?P<position>\d{1,9})|@seed:(?P<seed>\d{1,20}))?")
 _SHOWN: Final = 4
 
 
