@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from promptlab.errors import InputError, UnknownValue, ref_value
+from promptlab.cluster.asked_workers import AskedWorkers, RayEngineMaker
+from promptlab.errors import InputError, UnknownValue
 
 if TYPE_CHECKING:
     from promptlab.engine import Engine
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from promptlab.workspace import Workspace
 
 __all__ = ["open_lab"]
-
-_AUTO: Final = "auto"
 
 
 def open_lab(
@@ -74,22 +73,13 @@ def _engine_maker() -> Callable[[], Engine] | None:
     name = os.environ.get("PROMPTLAB_ENGINE", "diffusers")
     if name not in ("diffusers", "painter"):
         raise UnknownValue("PROMPTLAB_ENGINE", name, ["diffusers", "painter"])
-    workers, cluster = os.environ.get("PROMPTLAB_WORKERS"), os.environ.get("PROMPTLAB_CLUSTER")
     make = _create_painter if name == "painter" else None
-    if not workers and not cluster:
+    asked = AskedWorkers.by_environment()
+    if asked is None:
         return make
-    if workers and workers != _AUTO and not (workers.isdecimal() and int(workers)):
-        raise InputError(
-            "PROMPTLAB_WORKERS", workers, problem="is no number of workers", allowed="1 or more, or auto",
-            hint=ref_value("PROMPTLAB_WORKERS", 2),
-        )  # fmt: skip
-    from promptlab.cluster import RayEngine
     from promptlab.engine import create_engine
 
-    return lambda: RayEngine(
-        workers=int(workers) if workers and workers != _AUTO else None, cluster=cluster or None,
-        ship_models=bool(os.environ.get("PROMPTLAB_SHIP_MODEL")), make_engine=make or create_engine,
-    )  # fmt: skip
+    return RayEngineMaker(asked=asked, make_engine=make or create_engine)
 
 
 def _create_painter() -> Engine:

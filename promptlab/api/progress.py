@@ -128,8 +128,16 @@ def _sentence(event: Event) -> str | None:
         case events.PromptsTruncated(prompts=prompts):
             more = f"; {len(prompts) - 1} more are cut" if len(prompts) > 1 else ""
             return f"{prompts[0].encoder} does not see these words of a prompt: {prompts[0].words}{more}"
+        case events.ProbeTrackingFailed(reason=reason):
+            return f"MLflow was not told: {reason}"
+        case events.DefaultsChosen(lines=lines):
+            return "; ".join(lines)
         case engine.ModelLoaded(remarks=remarks) if remarks:
             return "; ".join(remarks)
+        case engine.WorkerLost() | engine.WorkerRefused() | engine.DevicesDiffer():
+            from promptlab.cluster.worker_sentences import worker_sentence
+
+            return worker_sentence(event)
     return None
 
 

@@ -16,8 +16,9 @@ import click
 from click.core import ParameterSource
 
 from promptlab.cli import own_process
-from promptlab.cli.cluster import RayEngineMaker, typed_workers
+from promptlab.cli.cluster import typed_workers
 from promptlab.cli.paths import DATABASE
+from promptlab.cluster.asked_workers import RayEngineMaker
 from promptlab.errors import UnknownValue
 
 if TYPE_CHECKING:

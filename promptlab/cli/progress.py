@@ -312,7 +312,7 @@ def _sentence(
     from promptlab import engine
     from promptlab.cli.render.batch_sizes import chosen_batch_line
     from promptlab.cli.render.warnings import reduced_batch_line
-    from promptlab.cli.render.workers import worker_sentence
+    from promptlab.cluster.worker_sentences import worker_sentence
     from promptlab.lab.execution import events
 
     match event:

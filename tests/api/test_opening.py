@@ -4,13 +4,15 @@ import pytest
 
 from promptlab import Lab
 from promptlab.cluster import RayEngine
+from promptlab.cluster.asked_workers import AskedWorkers
 from promptlab.errors import InputError, UnknownValue
 from promptlab.lab import Lab as LocalLab
 from promptlab.serving.remote_lab import RemoteLab
 from promptlab.testing import Painter
 
 VARIABLES = ("PROMPTLAB_WORKSPACE", "PROMPTLAB_DATABASE", "PROMPTLAB_TRACKING_URI", "MLFLOW_TRACKING_URI",
-             "PROMPTLAB_ENGINE", "PROMPTLAB_WORKERS", "PROMPTLAB_CLUSTER", "PROMPTLAB_SERVER")  # fmt: skip
+             "PROMPTLAB_ENGINE", "PROMPTLAB_WORKERS", "PROMPTLAB_CLUSTER", "PROMPTLAB_SHIP_MODEL",
+             "PROMPTLAB_SERVER")  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +67,14 @@ def test_lab_with_workers_in_the_environment_has_their_engine(bare, tmp_path):
     bare.setenv("PROMPTLAB_WORKERS", "none")
     with pytest.raises(InputError, match="PROMPTLAB_WORKERS 'none' is no number of workers"):
         Lab(tmp_path)
+
+
+@pytest.mark.parametrize(("said", "ships"), [("0", False), ("", False), ("no", False), ("1", True), ("true", True)])
+def test_workers_in_the_environment_ship_the_model_only_where_that_is_said(said, ships, bare):
+    """As the command line reads the variable: 0 is no yes."""
+    bare.setenv("PROMPTLAB_CLUSTER", "head:6379")
+    bare.setenv("PROMPTLAB_SHIP_MODEL", said)
+    assert AskedWorkers.by_environment() == AskedWorkers(cluster="head:6379", ship_model=ships)
 
 
 @pytest.mark.parametrize(

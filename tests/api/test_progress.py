@@ -6,9 +6,15 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from promptlab.api.progress import ProgressBar, watching
-from promptlab.engine import ModelLoading
+from promptlab.engine import ModelLoading, WorkerRefused
 from promptlab.errors import InputError
-from promptlab.lab.execution.events import ImagesGenerated, SweepStarted, TrackingFailed, TrackingStarted
+from promptlab.lab.execution.events import (
+    DefaultsChosen,
+    ImagesGenerated,
+    SweepStarted,
+    TrackingFailed,
+    TrackingStarted,
+)
 
 EVENTS = (SweepStarted(sweep_id=1, runs=2, images=8), ModelLoading(what="<mini>"), ImagesGenerated(count=3),
           TrackingStarted())  # fmt: skip
@@ -58,6 +64,16 @@ def test_progress_of_a_program_is_no_bar_and_a_line_for_what_went_wrong(capsys):
     assert said.err == (
         "promptlab: a hint\n"
         "promptlab: run 3 is whole, but MLflow was not told: gone\\x1b[2J; lab.maintenance.sync() tells it\n"
+    )
+
+
+def test_progress_says_which_defaults_were_chosen_and_who_is_left_out(capsys):
+    """As the command line does: a picture is otherwise than a reader of the code expects."""
+    with watching(None) as told:
+        told(DefaultsChosen(lines=("ink is an LCM LoRA: 4 steps", "guidance 1")))
+        told(WorkerRefused(worker="2", reason="it has no weights"))
+    assert capsys.readouterr().err == (
+        "promptlab: ink is an LCM LoRA: 4 steps; guidance 1\npromptlab: worker 2 is left out: it has no weights\n"
     )
 
 

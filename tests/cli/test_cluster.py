@@ -3,10 +3,12 @@
 import click
 import pytest
 
-from promptlab.cli.cluster import AskedWorkers, RayEngineMaker, cluster_options, take_workers, typed_workers
+from promptlab.cli.cluster import cluster_options, take_workers, typed_workers
 from promptlab.cli.context import engine_maker
-from promptlab.cli.render.workers import worker_sentence, workers_text
+from promptlab.cli.render.workers import workers_text
 from promptlab.cli.spelling import spell
+from promptlab.cluster.asked_workers import AskedWorkers, RayEngineMaker
+from promptlab.cluster.worker_sentences import worker_sentence
 from promptlab.engine import DevicesDiffer, WorkerLost, WorkerRefused, WorkersAtWork, WorkerState
 from promptlab.errors import InputError, spelled_by
 from promptlab.serving.environment_key import environment_key

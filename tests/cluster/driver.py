@@ -8,8 +8,8 @@
 import sys
 from functools import partial
 
-from promptlab.cli.render.workers import worker_sentence
 from promptlab.cluster import RayEngine
+from promptlab.cluster.worker_sentences import worker_sentence
 from promptlab.engine import DevicesDiffer, WorkerLost, WorkerRefused
 from promptlab.lab import Lab
 from promptlab.specs import CallSpec, PipelineSpec, RunSpec, Variant

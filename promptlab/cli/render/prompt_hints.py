@@ -1,4 +1,4 @@
-"""Renders what is odd about the words that were typed, before anything is made of them. Pure."""
+"""Renders what is odd about the words that were typed, before anything is made of them."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
-"""Renders what several workers are at, and what became of them. Pure."""
+"""Renders what several workers are at. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 from promptlab.cli.render.layout import counted
-from promptlab.engine import DevicesDiffer, WorkerLost, WorkerRefused, WorkersAtWork
+from promptlab.engine import WorkersAtWork
 
-__all__ = ["worker_sentence", "workers_text"]
+__all__ = ["workers_text"]
 
 _MOST_NAMED = 4
 """Workers of which each is named; of more, it is counted what they do."""
@@ -22,18 +22,3 @@ def workers_text(event: WorkersAtWork) -> str:
         kinds = Counter(one.doing.split()[0] for one in event.workers)
         each = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
     return f"{counted(len(event.workers), 'worker')}{pace}: {each}"
-
-
-def worker_sentence(event: WorkerLost | WorkerRefused | DevicesDiffer) -> str:
-    """Return what is said of a worker that is gone or left out, or of workers that differ."""
-    match event:
-        case WorkerLost(worker=worker, reason=reason, images=images):
-            left = f"its {counted(images, 'picture')} are made by others" if images > 1 else "its picture is made anew"
-            return f"worker {worker} was lost ({reason}): {left if images else 'it had none under way'}"
-        case WorkerRefused(worker=worker, reason=reason):
-            return f"worker {worker} is left out: {reason}"
-    return (
-        f"made on different devices: {' and '.join(event.devices)}; each picture records its own, and verify goes by it"
-        if len(set(event.devices)) > 1
-        else f"made in different environments, all on {event.devices[0]}; each picture records its own"
-    )
