@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, overload
 from promptlab.api.keywords import RerunWords, takes_keywords
 from promptlab.api.launching import rerun_words
 from promptlab.errors import NotFound
-from promptlab.lab.history.display import ImageDisplay, RunDisplay, table_columns, table_rows
+from promptlab.lab.history.display import ImageDisplay, RunDisplay, img_tag, sheet_png, table_columns, table_rows
 from promptlab.lab.history.rerun import RunOrImage
 from promptlab.records import ImageRecord, RunRecord, RunStatus, RunSummary, SweepRecord
 
@@ -165,6 +165,7 @@ class Run:
 
         Raises:
             NotFound: when it is not drawn, or lies on another machine.
+            InputError: when the file is damaged.
         """
         return _picture(self.grid_path)
 
@@ -241,6 +242,7 @@ class SweepRuns:
 
         Raises:
             NotFound: when it is not drawn, or lies on another machine.
+            InputError: when the file is damaged.
         """
         return _picture(self.grid_path)
 
@@ -257,11 +259,9 @@ class SweepRuns:
         return f"<sweep {self.record.id}: {len(self.record.runs)} runs>"
 
     def _repr_png_(self) -> bytes | None:
-        return self.grid_path.read_bytes() if self.grid_path.is_file() else None
+        return sheet_png(self.grid_path)
 
     def _repr_html_(self) -> str:
-        from promptlab.lab.history.display import img_tag
-
         shown = img_tag(self._repr_png_(), alt=f"overview of sweep {self.record.id}")
         return shown or f"<p>{escape(repr(self))}</p>"
 
@@ -323,7 +323,8 @@ def _table(runs: Iterable[RunRecord]) -> DataFrame:
 def _picture(path: Path) -> PIL.Image.Image:
     from PIL import Image as Pillow
 
+    from promptlab.images.png import read_pixels
+
     if not path.is_file():
         raise NotFound("grid", str(path), allowed="what was drawn on this machine")
-    with Pillow.open(path) as opened:
-        return opened.convert("RGB")
+    return Pillow.fromarray(read_pixels(path))

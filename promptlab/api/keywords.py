@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from promptlab.api.progress import say
 from promptlab.errors import InputError, NotFound, one_line, ref
@@ -20,10 +20,13 @@ from promptlab.expand.defaults import Defaults
 from promptlab.expand.experiment import Experiment
 from promptlab.expand.styles import chosen_styles, styled
 from promptlab.lab.history.prompt_edit import PromptEdit
-from promptlab.specs import Embedding, Lora, RunSpec
+from promptlab.specs import Embedding, Lora
 from promptlab.specs.settings import SETTINGS
 
-__all__ = ["Derivation", "RerunWords", "RunWords", "asked_experiment", "asked_rerun", "one_spec", "takes_keywords"]
+if TYPE_CHECKING:
+    from promptlab.expand import Sweep
+
+__all__ = ["Derivation", "RerunWords", "RunWords", "asked_experiment", "asked_rerun", "one_run", "takes_keywords"]
 
 Texts = str | Sequence[str]
 """One text, or several in their order."""
@@ -128,35 +131,35 @@ def asked_experiment(
     if "prompts" in settings and prompts:
         raise InputError("prompts", problem="is said twice", allowed=f"once: first in {call}(), or as a keyword")
     more = _read_prompts(words.prompts_file)
-    said = {**settings, "prompts": (*_several(settings.get("prompts", prompts)), *more)}
+    said = {**settings, "prompts": (*_several(settings.get("prompts", prompts), "prompts"), *more)}
     asked = _begun(words, defaults, model_named="model" in settings).with_options(
         **said,
         **remembered,
-        replace=_several(words.replace),
-        fragments=_several(words.fragments),
+        replace=_several(words.replace, "replace"),
+        fragments=_several(words.fragments, "fragments"),
         order=True if words.order == _BETWEEN_COMMAS else words.order,
         sample=words.sample,
         template_seed=words.template_seed,
         arguments=words.arguments or None,
     )
-    return styled(asked, chosen_styles(_several(words.style), defaults.styles))
+    return styled(asked, chosen_styles(_several(words.style, "style"), defaults.styles))
 
 
-def one_spec(experiment: Experiment) -> RunSpec:
-    """Return the spec of an experiment that is one run.
+def one_run(experiment: Experiment) -> Sweep:
+    """Return an experiment that is one run, as a sweep of one cell.
 
     Raises:
         InputError: when a setting has several values.
     """
     from promptlab.models import DEFAULT_MODEL
 
-    cells = experiment.sweep(default_model=DEFAULT_MODEL).cells
-    if len(cells) > 1:
+    sweep = experiment.sweep(default_model=DEFAULT_MODEL)
+    if len(sweep.cells) > 1:
         axis = next(axis for group in ((*experiment.axes,), *experiment.zips) for axis in group)
         raise InputError(
             axis.said, problem=f"has {len(axis.values)} values", allowed="one here; several are for Lab.sweep()"
         )
-    return cells[0].spec
+    return sweep
 
 
 def asked_rerun(given: Mapping[str, Any]) -> Derivation:
@@ -182,8 +185,9 @@ def asked_rerun(given: Mapping[str, Any]) -> Derivation:
     return Derivation(
         seeds=kept or (),
         edit=PromptEdit(
-            prompts=_several(prompts), append=_several(words.append), prepend=_several(words.prepend),
-            replace=_several(words.replace), negative_prompt=negative,
+            prompts=_several(prompts, "prompts"), append=_several(words.append, "append"),
+            prepend=_several(words.prepend, "prepend"), replace=_several(words.replace, "replace"),
+            negative_prompt=negative,
         ),
         changes=said.changes() | ({} if said.seeds is None else {"seeds": said.seeds}),
     )  # fmt: skip
@@ -253,8 +257,17 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _several(texts: Texts) -> tuple[str, ...]:
-    return (texts,) if isinstance(texts, str) else tuple(texts)
+def _several(texts: Texts, what: str) -> tuple[str, ...]:
+    """Return texts, of which there may be one.
+
+    Raises:
+        InputError: where one is none, such as a spec among prompts.
+    """
+    found = (texts,) if isinstance(texts, str) or not isinstance(texts, Iterable) else tuple(texts)
+    for each in found:
+        if not isinstance(each, str):
+            raise InputError(what, problem=f"is no text but {type(each).__name__}", allowed="a text, or several")
+    return found
 
 
 def _read_prompts(file: str | os.PathLike[str] | None) -> tuple[str, ...]:

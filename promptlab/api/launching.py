@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from promptlab.api.keywords import Texts, asked_experiment, asked_rerun, one_spec
+from promptlab.api.keywords import Texts, asked_experiment, asked_rerun, one_run
 from promptlab.api.progress import watching
 from promptlab.errors import InputError
 from promptlab.expand import Experiment
@@ -46,11 +47,11 @@ def run_words(
     """
     with noting_shortened() as shortened:
         asked = asked_experiment(prompts, given, call="run", remembered=remembered, defaults=_defaults(lab))
-    spec = one_spec(asked)
-    with watching(watch, _hints([spec], shortened, asked)) as told:
+    sweep, parent = _begun_from(lab, one_run(asked), given)
+    with watching(watch, _hints(sweep.specs, shortened, asked)) as told:
         return lab.run(
-            spec, experiment=asked.experiment or DEFAULT_EXPERIMENT, name=asked.name, note=asked.note, again=again,
-            watch=told,
+            sweep.cells[0].spec, experiment=asked.experiment or DEFAULT_EXPERIMENT, name=asked.name, note=asked.note,
+            parent=parent, again=again, watch=told,
         )  # fmt: skip
 
 
@@ -76,10 +77,11 @@ def sweep_words(
             "sweep", problem="varies nothing", allowed="one or more settings with several values",
             hint="lab.sweep(…, steps=[10, 20])",
         )  # fmt: skip
+    sweep, parent = _begun_from(lab, sweep, given)
     with watching(watch, _hints(sweep.specs, shortened, asked)) as told:
         return lab.run_sweep(
-            sweep, experiment=asked.experiment or DEFAULT_EXPERIMENT, name=asked.name, note=asked.note, again=again,
-            watch=told,
+            sweep, experiment=asked.experiment or DEFAULT_EXPERIMENT, name=asked.name, note=asked.note, parent=parent,
+            again=again, watch=told,
         )  # fmt: skip
 
 
@@ -125,6 +127,14 @@ def _sweep_of(asked: Experiment) -> Sweep:
     from promptlab.models import DEFAULT_MODEL
 
     return asked.sweep(default_model=DEFAULT_MODEL)
+
+
+def _begun_from(lab: Lab | RemoteLab, sweep: Sweep, given: Mapping[str, Any]) -> tuple[Sweep, RunRecord | None]:
+    """Return ``sweep`` and its parent: the run of the picture ``like``, where it was made here."""
+    from promptlab.lab.history.experiment_like import begun_from
+
+    picture = given.get("like")
+    return begun_from(sweep, None if picture is None else os.fspath(picture), lab.history.find)
 
 
 def _defaults(lab: Lab | RemoteLab) -> Defaults:

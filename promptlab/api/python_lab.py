@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 from promptlab.api.handles import Image, Run, Runs, SweepRuns
 from promptlab.api.keywords import RerunWords, RunWords, takes_keywords
 from promptlab.api.launching import plan_words, rerun_words, run_words, sweep_words
+from promptlab.api.naming import Named, ref_of, refs_of
 from promptlab.api.opening import open_lab
 from promptlab.api.progress import watching
 from promptlab.errors import InputError
@@ -214,26 +215,26 @@ class PythonLab:
         return SweepRuns(record=record, lab=self.lab)
 
     @overload
-    def plan(self, prompts: Sequence[RunSpec], *, again: bool = False) -> Plan: ...
+    def plan(self, prompts: RunSpec | Sequence[RunSpec], *, again: bool = False) -> Plan: ...
     @overload
     def plan(self, prompts: str | Sequence[str] = (), *, again: bool = False, **keywords: Any) -> Plan: ...
     @takes_keywords(RunWords)
     def plan(
-        self, prompts: str | Sequence[str] | Sequence[RunSpec] = (), *, again: bool = False, **keywords: Any
+        self, prompts: str | Sequence[str] | RunSpec | Sequence[RunSpec] = (), *, again: bool = False, **keywords: Any
     ) -> Plan:
         """Estimate what :meth:`run` or :meth:`sweep` would take: images, seconds, bytes, truncated prompts.
 
         Loads no weights, and writes nothing.
 
         Args:
-            prompts: as those take them; or the specs of runs.
+            prompts: as those take them; or a spec, or several.
             again: as if all images were made, also those that exist.
             keywords: as those of :meth:`run`.
         """
-        specs = [each for each in prompts if isinstance(each, RunSpec)]
-        if not specs:
-            texts = prompts if isinstance(prompts, str) else [str(each) for each in prompts]
-            return plan_words(self.lab, texts, keywords, again=again)
+        several = [prompts] if isinstance(prompts, str | RunSpec) else prompts
+        specs = [each for each in several if isinstance(each, RunSpec)]
+        if not specs or len(specs) < len(several):  # a spec among words is refused by name
+            return plan_words(self.lab, several, keywords, again=again)  # type: ignore[arg-type]
         _refuse_beside_spec(keywords)
         return self.lab.plan(specs, again=again)
 
@@ -332,7 +333,7 @@ class PythonLab:
         """Return the spec that a rerun of ``source`` by ``edit`` and ``changes`` would run."""
         return self.lab.rerun_spec(source, seeds=seeds, edit=edit, changes=changes)
 
-    def find(self, what: str | int | RunRecord) -> Run | Image:
+    def find(self, what: str | int | Run | Image | RunOrImage | RunRecord) -> Run | Image:
         """Find a run or an image, which shows itself in a notebook.
 
         Args:
@@ -343,7 +344,8 @@ class PythonLab:
         """
         if isinstance(what, RunRecord):
             return Run(record=what, lab=self.lab)
-        found = self.lab.history.find(str(what))
+        named = _named(what)
+        found = self.lab.history.find(named) if isinstance(named, str) else named
         run = Run(record=found.run, lab=self.lab)
         return run if found.position is None else run.images[found.position]
 
@@ -356,7 +358,7 @@ class PythonLab:
         """
         return Runs(summaries=self.lab.history.list(experiment=experiment, limit=limit), lab=self.lab)
 
-    def resume(self, ref: str | int | None = None, *, watch: Watch | None = None) -> tuple[Run, ...]:
+    def resume(self, ref: str | int | Run | SweepRuns | None = None, *, watch: Watch | None = None) -> tuple[Run, ...]:
         """Make the images that are still owed, exactly as recorded; return the runs that were completed.
 
         Args:
@@ -368,7 +370,7 @@ class PythonLab:
             InputError: when a model is not the one it was, or another process is making the run.
         """
         with watching(watch) as told:
-            runs = self.lab.resume(None if ref is None else str(ref), watch=told)
+            runs = self.lab.resume(None if ref is None else ref_of(ref), watch=told)
         return tuple(Run(record=run, lab=self.lab) for run in runs)
 
     def run_sweep(self, sweep: Sweep, *, watch: Watch | None = None, **remembered: Any) -> SweepRecord:
@@ -383,7 +385,7 @@ class PythonLab:
 
     def verify(
         self,
-        refs: str | Sequence[str] = (),
+        refs: Named | Sequence[Named] = (),
         *,
         everything: bool = False,
         sample: int | None = None,
@@ -391,12 +393,11 @@ class PythonLab:
     ) -> tuple[Verdict, ...]:
         """Make images again as recorded, and compare every pixel; see :meth:`promptlab.lab.Lab.verify`."""
         with watching(watch) as told:
-            named = [refs] if isinstance(refs, str) else refs
-            return self.lab.verify(named, everything=everything, sample=sample, watch=told)
+            return self.lab.verify([*refs_of(refs)], everything=everything, sample=sample, watch=told)
 
     def score(
         self,
-        refs: str | int | Sequence[str],
+        refs: Named | Sequence[Named],
         scorers: str | Sequence[str] = "clip",
         *,
         watch: Watch | None = None,
@@ -404,14 +405,13 @@ class PythonLab:
     ) -> ScoredImages:
         """Score images by models that predict what people like; see :meth:`promptlab.lab.Lab.score`."""
         with watching(watch) as told:
-            named = [str(refs)] if isinstance(refs, str | int) else refs
             by = [scorers] if isinstance(scorers, str) else scorers
-            return self.lab.score(named, by, watch=told, **options)
+            return self.lab.score([*refs_of(refs)], by, watch=told, **options)
 
-    def effect(self, ref: str | int, *, watch: Watch | None = None, **options: Any) -> PromptEffect:
+    def effect(self, ref: str | int | Run | Image, *, watch: Watch | None = None, **options: Any) -> PromptEffect:
         """Measure how much each prompt changes the image; see :meth:`promptlab.lab.Lab.effect`."""
         with watching(watch) as told:
-            return self.lab.effect(str(ref), watch=told, **options)
+            return self.lab.effect(ref_of(ref), watch=told, **options)
 
     def close(self) -> None:
         """Close what recording has opened in this process; a server goes on."""
@@ -426,9 +426,7 @@ class PythonLab:
 
 def _named(source: str | int | Run | Image | RunOrImage) -> RunOrImage | str:
     """Return what a lab takes for a run or an image."""
-    if isinstance(source, Run | Image):
-        return str(source.id) if isinstance(source, Run) else source.ref
-    return str(source) if isinstance(source, int) else source
+    return ref_of(source) if isinstance(source, str | int | Run | Image) else source
 
 
 def _refuse_parent(parent: RunRecord | None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -94,15 +93,12 @@ def run(options: RunOptions, as_json: bool) -> None:
         return
     check_scores(options.scores)
     from promptlab.lab import DEFAULT_EXPERIMENT
+    from promptlab.lab.history.experiment_like import begun_from
 
     lab = open_warm_lab(options.workspace, options.tracking_uri)
     line_of_work = experiment.experiment or DEFAULT_EXPERIMENT
     name, note, again = experiment.name, experiment.note, options.again
-    parent = None
-    if options.like is not None and (source := _made_here(lab, options.like)) is not None:
-        from promptlab.lab.history.experiment_like import varied_from
-
-        sweep, parent = varied_from(sweep, source), source.run
+    sweep, parent = begun_from(sweep, options.like, lab.history.find)
     record: RunRecord | SweepRecord
     with ProgressDisplay(lab.workspace, tracking_uri=lab.tracking_uri, hints=hints) as progress:
         if len(sweep.cells) == 1:
@@ -149,14 +145,6 @@ def _say_made(
         show_sweep(lab, record.id, [one.run_id for one in record.runs], workspace, show)
     lines += [] if scored is None else score_summary(scored)
     echo("\n".join(lines))
-
-
-def _made_here(lab: Lab | RemoteLab, picture: str) -> RunOrImage | None:
-    """Return the image that a picture's file shows, where it was made in this workspace."""
-    with suppress(InputError):
-        source: RunOrImage = lab.history.find(picture)
-        return source
-    return None
 
 
 def _json(value: object) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from promptlab import Lab
-from promptlab.api.keywords import asked_experiment, asked_rerun, one_spec
+from promptlab.api.keywords import asked_experiment, asked_rerun, one_run
 from promptlab.errors import InputError, NotFound
 from promptlab.expand.defaults import defaults_line, read_defaults
 from promptlab.expand.seeds import noting_shortened
@@ -16,7 +16,7 @@ from promptlab.specs.settings import SETTINGS
 
 
 def spec_of(prompts="a king", **given):
-    return one_spec(asked_experiment(prompts, given, call="run"))
+    return one_run(asked_experiment(prompts, given, call="run")).cells[0].spec
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,21 @@ def test_keyword_that_cannot_be_is_refused_in_a_line(given, words):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("prompts", "given", "words"),
+    [
+        (["a king", spec_of()], {}, "prompts is no text but RunSpec"),
+        (3, {}, "prompts is no text but int"),
+        ("a", {"replace": 3}, "replace is no text"),
+        ("a", {"fragments": [None]}, "fragments is no text but NoneType"),
+    ],
+)
+def test_keyword_of_words_that_is_no_text_is_refused(prompts, given, words):
+    """By its name, and never taken for the words that Python would write for it."""
+    with pytest.raises(InputError, match=words):
+        spec_of(prompts, **given)
+
+
 def test_rerun_keywords_are_seeds_edit_and_changes():
     """``seed`` keeps, ``seeds`` are others; words are edited, settings changed."""
     kept = asked_rerun({"seed": 1, "append": ", red", "replace": ["a=>b", "c=>d"], "negative": "", "steps": 9})
@@ -115,7 +130,7 @@ def test_keywords_lie_over_the_defaults_of_a_workspace(tmp_path, monkeypatch):
     (tmp_path / "promptlab.toml").write_text('steps = 7\nguidance = 2\n[styles.oil]\nprompt = "oil"', encoding="utf-8")
     given = {"guidance": 3, "style": "oil"}
     asked = asked_experiment("a king", given, call="run", defaults=read_defaults(tmp_path))
-    spec = one_spec(asked)
+    spec = one_run(asked).cells[0].spec
     assert (spec.call.num_inference_steps, spec.call.guidance_scale) == (7, 3.0)
     assert (spec.variants[0].prompt, defaults_line(asked)) == ("a king, oil", "defaults from promptlab.toml: steps 7")
 

@@ -4,7 +4,7 @@ import pytest
 
 from promptlab import Lab, PipelineSpec, PromptEdit, RunSpec, Variant
 from promptlab.api import Image, Run
-from promptlab.errors import NotFound
+from promptlab.errors import InputError, NotFound
 from promptlab.expand import build_sweep
 from promptlab.expand.axes import Axis
 from promptlab.records import RunRecord
@@ -53,6 +53,9 @@ def test_handles_open_and_show_what_lies_in_the_workspace(opened):
     assert "<td>a king (+1)</td>" in opened.runs()._repr_html_()
     assert opened.find("1/3") == run.images[3]
     assert opened.find(run.record) == opened.find("last") == run
+    run.grid_path.write_bytes(run.grid_path.read_bytes()[:99])
+    with pytest.raises(InputError, match="damaged"):
+        _ = run.grid
     run.grid_path.unlink()
     with pytest.raises(NotFound, match=r"grid .* does not exist"):
         _ = run.grid
@@ -68,6 +71,30 @@ def test_sweep_in_python_has_its_runs_and_an_overview(opened):
     assert opened.sweep("a king", seeds=[1], steps="2-3", cfg=1.5) == sweep
     plan = opened.plan("a king", seeds=[1], steps="2-4", cfg=1.5)
     assert (plan.images, plan.owed) == (3, 1)
+
+
+def test_run_that_begins_from_a_picture_remembers_it(opened, tmp_path):
+    """A run and a sweep, as on the command line; a picture of another workspace is no parent."""
+    run = opened.run(["a king", "a queen"], seeds="0-1")
+    like = opened.run(like=run.images[3].path, seeds=1, steps=3)
+    assert (like.prompts, like.record.parent_run_id, like.record.parent_image) == (("a queen",), 1, (1, 3))
+    sweep = opened.sweep(like=str(run.images[3].path), seeds=1, steps=[4, 5])
+    assert {each.record.parent_image for each in sweep.runs} == {(1, 3)}
+    elsewhere = Lab(tmp_path / "elsewhere", engine=Painter()).run(like=run.images[3].path)
+    assert (elsewhere.prompts, elsewhere.record.parent_run_id) == (("a queen",), None)
+
+
+def test_what_was_returned_names_itself_to_every_verb(opened):
+    """Runs, images and sweeps, as well as their numbers and names; specs among words are refused."""
+    run = opened.run(["a king", "a queen"], seeds="0-1", size=32)
+    sweep = opened.sweep("a king", steps=[2, 3], size=32)
+    assert opened.find(run) == run == opened.find(1)
+    assert opened.find(run.images[3]) == run.images[3]
+    assert opened.resume(run) == opened.resume(sweep) == ()
+    assert [len(opened.verify(each)) for each in (1, run, run.images[1], sweep, [run, "2/0"])] == [4, 4, 1, 2, 5]
+    assert (opened.plan(run.spec).images, opened.plan([run.spec, run.spec]).images) == (4, 8)
+    with pytest.raises(InputError, match="prompts is no text but RunSpec"):
+        opened.plan([run.spec, "a king"])
 
 
 def test_specs_give_records_as_ever(opened):

@@ -21,7 +21,7 @@ from promptlab.workspace import Workspace
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["ImageDisplay", "RunDisplay", "img_tag", "table_columns", "table_rows"]
+__all__ = ["ImageDisplay", "RunDisplay", "img_tag", "sheet_png", "table_columns", "table_rows"]
 
 _MAX_WIDTH: Final = 1600
 """Pixels of a grid in a notebook: otherwise the .ipynb file holds every image again in full size."""
@@ -103,13 +103,18 @@ class RunDisplay:
         return f"<run {run.id}, {run.status.lower()}: {len(run.made)} of {len(run.images)} images>"
 
     def _repr_png_(self) -> bytes | None:
-        from promptlab.images.grid import thumbnail
-
-        return thumbnail(self.path, _MAX_WIDTH) if self.path.is_file() else None
+        return sheet_png(self.path)
 
     def _repr_html_(self) -> str:
         shown = img_tag(self._repr_png_(), alt=f"grid of run {self.record.id}")
         return shown or f"<p>{escape(repr(self))}</p>"
+
+
+def sheet_png(path: Path) -> bytes | None:
+    """Return a grid or an overview as a notebook shows it; None where it is not drawn."""
+    from promptlab.images.grid import thumbnail
+
+    return thumbnail(path, _MAX_WIDTH) if path.is_file() else None
 
 
 def img_tag(png: bytes | None, *, alt: str) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from functools import cache
 
+from promptlab.errors import InputError
 from promptlab.expand import Experiment, Sweep
 from promptlab.lab.history.rerun import RunOrImage
+from promptlab.records import RunRecord
 from promptlab.specs import RunSpec, Variant
 
-__all__ = ["experiment_like", "varied_from"]
+__all__ = ["begun_from", "experiment_like", "varied_from"]
 
 
 def experiment_like(spec: RunSpec, *, file: str) -> Experiment:
@@ -27,6 +30,22 @@ def experiment_like(spec: RunSpec, *, file: str) -> Experiment:
     experiment = parse_experiment(write_experiment(plain), file=file)
     # Of all prompts, so that other words typed beside it are steered away from the same.
     return experiment.with_options(negative=(variant.negative_prompt,)) if variant.negative_prompt else experiment
+
+
+def begun_from(sweep: Sweep, picture: str | None, find: Callable[[str], RunOrImage]) -> tuple[Sweep, RunRecord | None]:
+    """Return ``sweep`` varied from a picture, and its parent; as it is, where that is not from here.
+
+    Args:
+        picture: a file; None where it began from none.
+        find: ``lab.history.find``.
+    """
+    if picture is None:
+        return sweep, None
+    try:
+        source = find(picture)
+    except InputError:
+        return sweep, None
+    return varied_from(sweep, source), source.run
 
 
 def varied_from(sweep: Sweep, source: RunOrImage) -> Sweep:
