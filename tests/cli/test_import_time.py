@@ -75,11 +75,14 @@ def test_import_time_of_help_has_no_command(tmp_path):
 
 
 def test_import_time_of_a_list_has_no_room_of_what_makes_images(lab):
-    """A list of runs is read from the store, and needs neither specs nor the language of experiments nor an engine."""
+    """A list of runs is read from the store, and needs neither specs nor the language of experiments nor an engine.
+
+    Of the cluster it has the names of the variables that ask for workers, and nothing that uses Ray.
+    """
     from promptlab.specs import PipelineSpec, RunSpec, Variant
 
     lab.run(RunSpec(pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="a"),), seeds=(1,)))
-    rooms = {"_gc", "_lazy", "_locks", "cli", "errors", "lab", "records", "store", "workspace"}
+    rooms = {"_gc", "_lazy", "_locks", "cli", "cluster", "errors", "lab", "records", "store", "workspace"}
     found = loaded_by("list", "list --help", workspace=lab.workspace.root, counted=room)
     assert found == {"list": (0, rooms), "list --help": (0, rooms)}
 
