@@ -1,79 +1,46 @@
 """Finds the font that can draw a character, and names the characters that none can.
 
 The main font is DejaVu Sans, which ships inside matplotlib (found without importing it): Latin, Greek, Cyrillic,
-Arabic, mathematics. What it lacks is drawn with a well-known font of the system where one is installed, and otherwise
-named in brackets: ``[8 Korean characters]``, ``[fire]``. The invariant: text that went through :func:`legible` has a
-glyph for every character, so no label ever shows an empty box.
+Arabic, mathematics. What it lacks is drawn with a well-known font of the system where one is installed, emoji with the
+system's coloured ones, and otherwise named in brackets: ``[8 Korean characters]``, ``[fire]``. The invariant: text that
+went through :func:`legible` has a glyph for every character, so no label ever shows an empty box.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from promptlab.images.font_files import Face, emoji_faces, system_faces
+
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
-__all__ = ["Face", "face_for", "has_glyph", "legible", "loaded", "main_face", "scripts_without_font"]
+__all__ = [
+    "EMOJI",
+    "JOINERS",
+    "Face",
+    "face_for",
+    "has_glyph",
+    "legible",
+    "loaded",
+    "main_face",
+    "scripts_without_font",
+]
 
-_SYSTEM_FONTS: Final = (
-    "notosanscjk-regular",
-    "notosanscjkkr-regular",
-    "notosanscjkjp-regular",
-    "notosanskr",
-    "notosansjp",
-    "notosanssc",
-    "sourcehansans",
-    "nanumgothic",
-    "nanumbarungothic",
-    "applesdgothicneo",
-    "malgun",
-    "hiraginosans",
-    "hiragino sans gb",
-    "ヒラギノ角ゴシック w3",
-    "msgothic",
-    "meiryo",
-    "yugothm",
-    "ipagothic",
-    "ipag",
-    "takaogothic",
-    "vl-gothic",
-    "pingfang",
-    "msyh",
-    "simsun",
-    "wqy-zenhei",
-    "wqy-microhei",
-    "droidsansfallback",
-    "unifont",
-    "arial unicode",
-    "arialuni",
-    "notosans-regular",
-    "notosansdevanagari-regular",
-    "notosansthai-regular",
-    "notosansbengali-regular",
-    "notosanstamil-regular",
-    "nirmala",
-    "leelawui",
-    "tahoma",
-    "segoeui.ttf",
-    "seguisym",
-    "notosanssymbols",
-    "notosanssymbols2-regular",
-    "notoemoji",
-    "symbola",
-)
-"""How file names of fonts worth asking begin, best first. Colour emoji fonts hold bitmaps of one size: not asked."""
+EMOJI: Final = "emoji"
+"""Names what :func:`scripts_without_font` calls pictures among the letters."""
 
-_UNSEEN: Final = frozenset("\u200b\u200c\u200d\u2060\ufe0e\ufe0f\ufeff")
+_EMOJI: Final = range(0x1F000, 0x1FB00)
+"""Code points that are drawn in colour first: fonts of letters have outlines of a few of them."""
+
+JOINERS: Final = frozenset("\u200b\u200c\u200d\u2060\ufe0e\ufe0f\ufeff")
 """Joiners and variation selectors: they change how their neighbours look; without these they are no loss."""
 
 _BETWEEN: Final = re.compile(r"[ ,.;:!?'\"()/-]+")
@@ -90,14 +57,6 @@ _SCRIPTS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Face:
-    """Names one font file and which of the fonts in it; ``path`` is ``None`` for Pillow's own font."""
-
-    path: Path | None
-    index: int = 0
-
-
 @lru_cache(maxsize=2)
 def main_face(*, bold: bool = False) -> Face:
     """Return DejaVu Sans from matplotlib's data, or Pillow's own font where matplotlib was left out."""
@@ -111,12 +70,12 @@ def main_face(*, bold: bool = False) -> Face:
 
 @lru_cache(maxsize=64)
 def loaded(face: Face, size: int) -> FreeTypeFont:
-    """Load the font at ``size`` pixels to the em."""
+    """Load the font at ``size`` pixels to the em, or at the size of its bitmaps where it has only these."""
     from PIL import ImageFont
 
     if face.path is None:
         return ImageFont.load_default(size)  # type: ignore[return-value]  # with a size it is always a FreeType font
-    return ImageFont.truetype(str(face.path), size, index=face.index)
+    return ImageFont.truetype(str(face.path), face.strike or size, index=face.index)
 
 
 def has_glyph(face: Face, character: str) -> bool:
@@ -130,10 +89,16 @@ def face_for(character: str, *, bold: bool = False) -> Face | None:
 
     Whether there is one does not depend on ``bold``.
     """
+    if ord(character) in _EMOJI and (found := _having(emoji_faces(), character)):
+        return found
     for main in (main_face(bold=bold), main_face()):  # the bold font has fewer characters than the regular one
         if has_glyph(main, character):
             return main
-    return next((face for face in _system_faces() if has_glyph(face, character)), None)
+    return _having(system_faces(), character) or _having(emoji_faces(), character)
+
+
+def _having(faces: tuple[Face, ...], character: str) -> Face | None:
+    return next((face for face in faces if has_glyph(face, character)), None)
 
 
 def legible(text: str) -> str:
@@ -145,12 +110,16 @@ def legible(text: str) -> str:
     seen = "".join(map(_plain, text.replace("\r\n", "\n").replace("\r", "\n")))
     if all(character == "\n" or face_for(character) for character in set(seen)):
         return seen
-    return "".join(_named("".join(character for character in seen if character not in _UNSEEN)))
+    return "".join(_named("".join(character for character in seen if character not in JOINERS)))
 
 
 def scripts_without_font(text: str) -> tuple[str, ...]:
-    """Return the scripts that :func:`legible` counts in brackets: ``("Korean",)``; symbols left out."""
-    return tuple(sorted({script for character in set(text) if (script := _script(_plain(character)))}))
+    """Return what no font here can draw: ``("Korean",)``, :data:`EMOJI` for these; other symbols left out."""
+    missing = {character: _script(_plain(character)) for character in set(text) if not character.isascii()}
+    found = {script for script in missing.values() if script}
+    if any(script == "" and ord(character) in _EMOJI for character, script in missing.items()):
+        found.add(EMOJI)
+    return tuple(sorted(found))
 
 
 def _plain(character: str) -> str:
@@ -213,31 +182,3 @@ def _coverage(face: Face) -> frozenset[int]:
             return frozenset(font.getBestCmap() or ())
     except (OSError, TTLibError, KeyError, ValueError):
         return frozenset()  # a font that cannot be read draws nothing
-
-
-@lru_cache(maxsize=1)
-def _system_faces() -> tuple[Face, ...]:
-    """Return the well-known fonts that are installed, best first."""
-    ranked: dict[Path, int] = {}
-    for folder in _font_folders():
-        for path in sorted(folder.rglob("*")):
-            name = path.name.lower()
-            if path.suffix.lower() not in (".ttf", ".otf", ".ttc", ".otc"):
-                continue
-            rank = next((at for at, start in enumerate(_SYSTEM_FONTS) if name.startswith(start)), None)
-            if rank is not None:
-                ranked[path] = rank
-    return tuple(Face(path) for path in sorted(ranked, key=lambda path: (ranked[path], str(path))))
-
-
-def _font_folders() -> tuple[Path, ...]:
-    home = Path.home()
-    if sys.platform == "darwin":
-        folders = [Path("/System/Library/Fonts"), Path("/Library/Fonts"), home / "Library/Fonts"]
-    elif sys.platform == "win32":
-        local = Path(os.environ.get("LOCALAPPDATA", home)) / "Microsoft/Windows/Fonts"
-        folders = [Path(os.environ.get("WINDIR", "C:/Windows")) / "Fonts", local]
-    else:
-        data = Path(os.environ.get("XDG_DATA_HOME", home / ".local/share"))
-        folders = [Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), data / "fonts", home / ".fonts"]
-    return tuple(folder for folder in folders if folder.is_dir())

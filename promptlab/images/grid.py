@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from promptlab.images.canvas import Canvas, save_drawing
 from promptlab.images.captions import cell_size, seconds_text, setting_captions
+from promptlab.images.font_packages import install_command
 from promptlab.images.fonts import scripts_without_font
 from promptlab.images.grid_metadata import describe_grid
 from promptlab.images.label_text import Label
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["draw_grid", "grid_layout", "save_grid", "thumbnail"]
 
 _UNREAD: Final = (
-    "No font on this machine has {} characters, so they are counted in brackets here. "
-    "The prompts themselves are whole; with a font such as Noto Sans CJK installed the grid shows them."
+    "No font on this machine has {} characters, so they are named in brackets here. "
+    "The prompts themselves are whole; a grid drawn when there is one shows them{}."
 )
 
 
@@ -141,6 +142,7 @@ def _lay_out(
 ) -> Layout:  # fmt: skip
     words = (prompt, *said, *headers, *(f"{label.title}{label.prompt}{label.negative}" for label in labels))
     unread = scripts_without_font("".join(words))
+    command = install_command(unread)
     return lay_out(
         title=" · ".join(part for part in (f"Run {run.id}", run.name, run.experiment) if part),
         facts=[*setting_captions(run), *_came_of(run), *said],
@@ -148,7 +150,7 @@ def _lay_out(
         headers=headers,
         cell=cell_size(run),
         marked=marked,
-        foot=_UNREAD.format(", ".join(unread)) if unread else None,
+        foot=_UNREAD.format(", ".join(unread), f" ({command})" if command else "") if unread else None,
         prompt=prompt,
         across=across,
     )

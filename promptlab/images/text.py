@@ -13,11 +13,10 @@ from functools import lru_cache
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Final
 
-from promptlab.images.fonts import Face, face_for, legible, loaded, main_face
+from promptlab.images.fonts import JOINERS, Face, face_for, has_glyph, legible, loaded, main_face
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
-    from PIL.ImageFont import FreeTypeFont
 
 __all__ = ["Style", "TextBlock", "wrapped"]
 
@@ -46,25 +45,53 @@ class Style:
 
     def width(self, text: str) -> float:
         """Return how many pixels ``text``, one legible line, takes."""
-        return sum(font.getlength(run) for font, run in self._runs(text))
+        return sum(self._advance(face, run) for face, run in self._runs(text))
 
     def draw(self, canvas: ImageDraw, x: float, top: int, text: str) -> None:
         """Draw one legible line from ``x`` on, all its fonts on one baseline, inside ``line_height`` pixels."""
         baseline = top + round(self.size * 1.08)
-        main = loaded(main_face(bold=self.bold), self.size)
-        for font, run in self._runs(text):
-            stroke = self.size / 40 if self.bold and font is not main else 0  # fallbacks come in one weight only
-            canvas.text((x, baseline), run, font=font, fill=self.colour, anchor="ls", stroke_width=stroke)
-            x += font.getlength(run)
+        main = main_face(bold=self.bold)
+        for face, run in self._runs(text):
+            if face.strike is not None:
+                self._draw_bitmaps(canvas, face, x, baseline, run)
+            else:
+                plain = face == main or face.coloured
+                stroke = 0 if plain or not self.bold else self.size / 40  # fallbacks come in one weight only
+                canvas.text(
+                    (x, baseline), run, font=loaded(face, self.size), fill=self.colour, anchor="ls",
+                    stroke_width=stroke, embedded_color=face.coloured,
+                )  # fmt: skip
+            x += self._advance(face, run)
 
-    def _runs(self, text: str) -> Iterator[tuple[FreeTypeFont, str]]:
-        """Yield ``text`` in pieces of one font each; a blank goes with what stands before it."""
+    def _advance(self, face: Face, run: str) -> float:
+        length = loaded(face, self.size).getlength(run)
+        return length if face.strike is None else length * self.size / face.strike
+
+    def _draw_bitmaps(self, canvas: ImageDraw, face: Face, x: float, baseline: int, run: str) -> None:
+        """Draw glyphs of one size scaled down to this one, over what is there."""
+        from PIL import Image, ImageDraw
+
+        assert face.strike is not None  # noqa: S101 - asked by the caller
+        font, scale = loaded(face, self.size), self.size / face.strike
+        left, upper, right, lower = font.getbbox(run, anchor="ls")
+        whole = Image.new("RGBA", (max(1, round(right - left)), max(1, round(lower - upper))))
+        ImageDraw.Draw(whole).text((-left, -upper), run, font=font, anchor="ls", embedded_color=True)
+        small = whole.resize((max(1, round(whole.width * scale)), max(1, round(whole.height * scale))))
+        sheet = canvas._image  # noqa: SLF001 - ImageDraw itself puts bitmaps down in one colour only
+        sheet.paste(small, (round(x + left * scale), round(baseline + upper * scale)), small)
+
+    def _runs(self, text: str) -> Iterator[tuple[Face, str]]:
+        """Yield ``text`` in pieces of one font each; a blank, or a joiner, goes with what stands before it."""
         main = main_face(bold=self.bold)
         faces: list[Face] = []
         for character in text:
-            faces.append(faces[-1] if character == " " and faces else face_for(character, bold=self.bold) or main)
+            joined = character == " " or character in JOINERS
+            if joined and faces and not (character == " " and faces[-1].coloured) and has_glyph(faces[-1], character):
+                faces.append(faces[-1])
+            else:
+                faces.append(face_for(character, bold=self.bold) or main)
         for face, run in groupby(zip(faces, text, strict=True), key=lambda pair: pair[0]):
-            yield loaded(face, self.size), "".join(character for _, character in run)
+            yield face, "".join(character for _, character in run)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

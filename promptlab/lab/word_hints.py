@@ -2,6 +2,7 @@
 
 Weights, networks and templates of other programs are plain words to a model, and to the bundled one most words are
 nothing at all. That is nothing to refuse, for they may be meant so; it is never kept silent either.
+Letters that no font here has are said, too: a grid names them in brackets.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from promptlab.models import DEFAULT_MODEL
 from promptlab.models.vocabulary import without_known_words
 from promptlab.specs import RunSpec
 
-__all__ = ["syntax_hints", "vocabulary_hints", "word_hints"]
+__all__ = ["font_hints", "syntax_hints", "vocabulary_hints", "word_hints"]
 
 _SHOWN: Final = 80
 
@@ -42,6 +43,20 @@ def word_hints(specs: Sequence[RunSpec]) -> Iterator[str]:
     """Yield a line for each thing about the words of ``specs`` that is probably not meant."""
     yield from syntax_hints(specs)
     yield from vocabulary_hints(specs)
+    yield from font_hints(specs)
+
+
+def font_hints(specs: Sequence[RunSpec]) -> Iterator[str]:
+    """Yield a line where no font here has letters of a prompt, with what installs one."""
+    variants = [variant for spec in specs for variant in spec.variants]
+    text = "".join(dict.fromkeys(text for one in variants for text in (one.prompt, one.negative_prompt)))
+    if text.isascii():
+        return
+    from promptlab.images.font_packages import fonts_line
+
+    line = fonts_line(text)
+    if line is not None:
+        yield line
 
 
 def vocabulary_hints(specs: Sequence[RunSpec]) -> Iterator[str]:

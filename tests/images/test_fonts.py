@@ -1,17 +1,25 @@
 """Letters: every character of a label has a glyph or an honest name, and no word is lost between the lines."""
 
+import io
+import sys
 from pathlib import Path
 
 import pytest
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
+from fontTools.ttLib import newTable
+from fontTools.ttLib.tables.sbixGlyph import Glyph
+from fontTools.ttLib.tables.sbixStrike import Strike
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from promptlab.images import fonts
+from promptlab.images import font_files, font_packages, fonts
 from promptlab.images.fonts import Face, face_for, has_glyph, legible, loaded, main_face, scripts_without_font
 from promptlab.images.text import Style, wrapped
+from promptlab.lab.word_hints import font_hints
+from promptlab.specs import Variant
+from tests.tracking.painting import spec
 
 pytestmark = pytest.mark.slow
 
@@ -58,8 +66,11 @@ def a_korean_font(monkeypatch, tmp_path):
 
 
 def other_fonts(monkeypatch, folders: tuple[Path, ...]):
-    forget = (fonts._system_faces, fonts.face_for, wrapped.__globals__["_lines"])
-    monkeypatch.setattr(fonts, "_font_folders", lambda: folders)
+    forget = (
+        font_files._font_files, font_files.system_faces, font_files.emoji_faces, fonts.face_for,
+        wrapped.__globals__["_lines"],
+    )  # fmt: skip
+    monkeypatch.setattr(font_files, "_font_folders", lambda: folders)
     for each in forget:
         each.cache_clear()
     yield
@@ -123,9 +134,9 @@ def test_legible_character_without_a_font_is_named(no_system_fonts, typed, shown
 
 
 def test_scripts_without_font_are_listed(no_system_fonts):
-    """A grid can say below itself which fonts it lacks; a symbol with a name is not one of them."""
-    assert scripts_without_font(f"{KOREAN} portrait 老いた 🔥") == ("CJK", "Japanese", "Korean")
-    assert scripts_without_font("portrait 🔥") == ()
+    """A grid can say below itself which fonts it lacks; a symbol with a name is not one of them, emoji are."""
+    assert scripts_without_font(f"{KOREAN} portrait 老いた ⛿") == ("CJK", "Japanese", "Korean")
+    assert scripts_without_font("portrait 🔥") == ("emoji",)
 
 
 def test_font_of_the_system_fills_in(a_korean_font):
@@ -141,6 +152,94 @@ def test_font_of_the_system_fills_in(a_korean_font):
     canvas = ImageDraw.Draw(Image.new("RGB", (400, 40), "white"))
     for bold in (False, True):
         Style(size=13, colour="#000000", bold=bold).draw(canvas, 0, 0, text)
+
+
+@pytest.fixture
+def an_emoji_font(monkeypatch, tmp_path):
+    """A machine with a font that has U+1F525 as a red bitmap of 64 pixels, and no other size."""
+    folder = tmp_path / "fonts"
+    folder.mkdir()
+    png = io.BytesIO()
+    Image.new("RGBA", (64, 64), "#ff0000").save(png, "PNG")
+    font = FontBuilder(1000)
+    font.setupGlyphOrder([".notdef", "fire"])
+    font.setupCharacterMap({0x1F525: "fire"})
+    font.setupGlyf({name: TTGlyphPen(None).glyph() for name in (".notdef", "fire")})
+    font.setupHorizontalMetrics(dict.fromkeys((".notdef", "fire"), (1000, 0)))
+    font.setupHorizontalHeader(ascent=1000, descent=0)
+    font.setupNameTable({"familyName": "Noto Color Emoji", "styleName": "Regular"})
+    font.setupOS2()
+    font.setupPost()
+    table = font.font["sbix"] = newTable("sbix")
+    table.version, table.flags = 1, 1
+    table.strikes = {64: Strike(ppem=64, resolution=72)}
+    table.strikes[64].glyphs = {
+        ".notdef": Glyph(glyphName=".notdef"),
+        "fire": Glyph(glyphName="fire", graphicType="png ", imageData=png.getvalue(), originOffsetX=0, originOffsetY=0),
+    }
+    font.save(folder / "NotoColorEmoji.ttf")
+    (folder / "seguiemj.ttf").write_bytes(b"no font")
+    yield from other_fonts(monkeypatch, (folder,))
+
+
+def test_emoji_are_drawn_in_their_colours_at_the_size_of_the_letters(an_emoji_font):
+    """A font of bitmaps of one size is scaled down, on one line with the letters; nothing is named or asked for."""
+    text = "a dog on 🔥 50mm"
+    assert (legible(text), scripts_without_font(text), font_packages.fonts_line(text)) == (text, (), None)
+    sheet = Image.new("RGB", (300, 40), "white")
+    STYLE.draw(ImageDraw.Draw(sheet), 0, 10, text)
+    red = [(x, y) for x in range(300) for y in range(40) if sheet.getpixel((x, y)) == (255, 0, 0)]
+    assert 100 <= len(red) <= STYLE.size**2
+    assert STYLE.width("🔥") == pytest.approx(STYLE.size, abs=1)
+    assert min(x for x, _ in red) >= STYLE.width("a dog on") - 1
+
+
+@pytest.mark.parametrize(
+    ("program", "text", "command"),
+    [
+        ("apt", KOREAN, "apt install fonts-noto-cjk"),
+        ("apt", "a dog on 🔥 老いた", "apt install fonts-noto-cjk fonts-noto-color-emoji"),
+        ("dnf", "नमस्ते", "dnf install google-noto-fonts-all"),
+        ("", KOREAN, None),
+    ],
+)
+def test_fonts_line_names_the_package_to_install(no_system_fonts, monkeypatch, tmp_path, program, text, command):
+    """In the words of the system's own installer; where there is none, which font it would be."""
+    if program:
+        (tmp_path / program).write_text("#!/bin/sh\n")
+        (tmp_path / program).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert font_packages.install_command(scripts_without_font(text)) == command
+    said = font_packages.fonts_line(text)
+    assert said.startswith("no font here has ")
+    assert said.endswith(f"; type: {command}" if command else ", such as Noto Sans CJK or Noto Color Emoji")
+    assert font_packages.fonts_line("portrait of a chief") is None
+
+
+def test_font_hints_are_of_all_words_that_a_grid_shows(no_system_fonts):
+    """Negative prompts too, once for all; of Latin, Greek and Cyrillic letters nothing is asked."""
+    both = [Variant(prompt="a fox", negative_prompt=KOREAN), Variant(prompt=f"{KOREAN}, 50mm", negative_prompt="")]
+    (said,) = font_hints([spec(both, (1,))])
+    assert said.startswith("no font here has Korean letters, so grids name them in brackets")
+    assert list(font_hints([spec([Variant(prompt="é ж λ")], (1,))])) == []
+
+
+def test_font_folders_are_those_of_fontconfig_too(monkeypatch, tmp_path):
+    """Wherever its files say that fonts lie; a folder that is not there is passed over."""
+    for name in ("mine", "theirs", "home/fonts"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "fonts.conf").write_text(
+        f'<fontconfig><dir>{tmp_path}/mine</dir><dir prefix="xdg">fonts</dir><dir>/</dir></fontconfig>'
+    )
+    (tmp_path / "conf.d" / "50-more.conf").write_text(f"<dir>{tmp_path}/theirs</dir><dir>{tmp_path}/none</dir>")
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("FONTCONFIG_FILE", str(tmp_path / "fonts.conf"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    found = font_files._font_folders()
+    assert {tmp_path / name for name in ("mine", "theirs", "home/fonts")} <= set(found)
+    assert tmp_path / "none" not in found
+    assert Path("/") not in found
 
 
 def test_main_font_without_matplotlib_is_pillows(monkeypatch):
