@@ -121,6 +121,10 @@ class Workspace:
         """Return the HTML report of sweep ``sweep_id``."""
         return self.sweep_folder(sweep_id) / "report.html"
 
+    def sweep_effect(self, sweep_id: int, setting: str) -> Path:
+        """Return the plot of the effect of ``setting`` in sweep ``sweep_id``."""
+        return self.sweep_folder(sweep_id) / f"effect-{re.sub(r'[^A-Za-z0-9_]+', '-', setting)}.png"
+
     def relative(self, path: Path) -> str:
         """Return ``path`` as rows hold it: relative to the workspace, with forward slashes."""
         return path.relative_to(self.root).as_posix()

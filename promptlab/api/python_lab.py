@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from promptlab.lab.history.history import History
     from promptlab.lab.maintenance.maintenance import Maintenance
     from promptlab.lab.maintenance.verify import Verdict
-    from promptlab.lab.preferences.prompt_effect import PromptEffect
+    from promptlab.lab.preferences.prompt_effect import PromptEffect, SweepEffect
     from promptlab.lab.preferences.ratings import Ratings
     from promptlab.lab.preferences.scores import ScoredImages
     from promptlab.plan import Plan
@@ -408,10 +408,23 @@ class PythonLab:
             by = [scorers] if isinstance(scorers, str) else scorers
             return self.lab.score([*refs_of(refs)], by, watch=told, **options)
 
-    def effect(self, ref: str | int | Run | Image, *, watch: Watch | None = None, **options: Any) -> PromptEffect:
-        """Measure how much each prompt changes the image; see :meth:`promptlab.lab.Lab.effect`."""
+    def effect(
+        self,
+        ref: str | int | Run | Image | SweepRuns,
+        *,
+        by: str | Sequence[str] = (),
+        watch: Watch | None = None,
+        **options: Any,
+    ) -> PromptEffect | SweepEffect:
+        """Measure how much each prompt of a run, or setting of a sweep, changes the image.
+
+        Args:
+            ref: a run, or ``sweep:3``.
+            by: one setting of the sweep or several; all by default.
+            options: see :meth:`promptlab.lab.Lab.effect`.
+        """
         with watching(watch) as told:
-            return self.lab.effect(ref_of(ref), watch=told, **options)
+            return self.lab.effect(ref_of(ref), by=[by] if isinstance(by, str) else by, watch=told, **options)
 
     def close(self) -> None:
         """Close what recording has opened in this process; a server goes on."""

@@ -27,7 +27,7 @@ COMMANDS: Final = MappingProxyType(
         "doctor": ("promptlab.cli.doctor:doctor",
             "Check that database, image files and MLflow agree; print the command that fixes each problem."),
         "effect": ("promptlab.cli.effect:effect",
-            "Measure how much each wording of a run changes the picture, against how much the seed does."),
+            "Measure how much the wordings of a run, or settings of a sweep, change the picture, beside the seed."),
         "export": ("promptlab.cli.import_export:export",
             "Write a run, a sweep or a picture to files that need no workspace."),
         "favourite": ("promptlab.cli.ratings:favourite",

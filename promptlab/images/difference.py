@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["GAINS", "PixelDifference", "difference", "difference_image", "visible_gain"]
+__all__ = ["GAINS", "PixelDifference", "decibels", "difference", "difference_image", "mean_square", "visible_gain"]
 
 GAINS: Final = (1, 2, 4, 8, 16, 32, 64, 128)
 """What an image of differences may be multiplied by: few steps, so that images can be compared by eye."""
@@ -54,14 +54,31 @@ def difference(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> PixelDiff
     if before.shape != after.shape:
         return None
     apart = _apart(before, after)
-    squares = float((apart.astype("uint32") ** 2).sum(dtype="uint64")) / apart.size
     return PixelDifference(
         differing_pixels=int(apart.any(axis=2).sum()),
         pixels=apart.shape[0] * apart.shape[1],
         greatest=int(apart.max()),
         mean=float(apart.mean()),
-        psnr=10 * math.log10(_LEVELS**2 / squares) if squares else None,
+        psnr=decibels(_mean_square(apart)),
     )
+
+
+def mean_square(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> float:
+    """Return the mean over all channels and pixels of the square of what differs, in levels of 255.
+
+    Args:
+        before, after: of one size.
+    """
+    return _mean_square(_apart(before, after))
+
+
+def _mean_square(apart: NDArray[np.uint8]) -> float:
+    return float((apart.astype("uint32") ** 2).sum(dtype="uint64")) / apart.size
+
+
+def decibels(square: float) -> float | None:
+    """Return the peak signal-to-noise ratio of a mean square, dB; ``None`` when nothing differs."""
+    return 10 * math.log10(_LEVELS**2 / square) if square else None
 
 
 def difference_image(before: NDArray[np.uint8], after: NDArray[np.uint8], *, gain: int = 1) -> NDArray[np.uint8]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from promptlab.lab.history.rerun import RunOrImage
     from promptlab.lab.maintenance.maintenance import Maintenance
     from promptlab.lab.maintenance.verify import Verdict
-    from promptlab.lab.preferences.prompt_effect import PromptEffect
+    from promptlab.lab.preferences.prompt_effect import PromptEffect, SweepEffect
     from promptlab.lab.preferences.ratings import Ratings
     from promptlab.lab.preferences.scores import ScoredImages
     from promptlab.plan import Plan, ResolvedSpec
@@ -403,32 +403,33 @@ class Lab:
         self,
         ref: str,
         *,
+        by: Sequence[str] = (),
         clip_model: str | None = None,
         score: bool = False,
         device: str | None = None,
         watch: Watch = unwatched,
-    ) -> PromptEffect:
-        """Measure how much each prompt of a run changes the image, against how much the seed does.
+    ) -> PromptEffect | SweepEffect:
+        """Measure how much each prompt of a run, or setting of a sweep, changes the image, beside the seed.
 
-        It is recorded in MLflow, and the plot written to ``workspace.effect(run)``. See
-        :mod:`promptlab.lab.preferences.prompt_effect`.
+        A run's is recorded in MLflow. Plots are written to ``workspace.effect(run)`` and ``workspace.sweep_effect(…)``.
+        See :mod:`promptlab.lab.preferences.prompt_effect`.
 
         Args:
-            ref: a run; of an image, its run is meant.
+            ref: a run, or ``sweep:3``; of an image, its run is meant. The sweep of a run of one prompt is, too.
+            by: settings of the sweep, or of the run's sweep; all that have two values by default.
             clip_model: folder or Hub id; with it, CLIP's distance is measured as well.
             score: whether CLIP's score against the prompt is measured, too.
             device: where CLIP runs.
 
         Raises:
-            NotFound, InputError: when there is no such run, or not two prompts at two seeds.
+            NotFound, InputError: when there is no such run, or not two prompts, or values, at two seeds.
             EngineError: when the CLIP model would not load.
-            StoreError: when the plot cannot be written.
+            StoreError: when a plot cannot be written.
         """
-        from promptlab.lab.history.refs import find_run_or_image
-        from promptlab.lab.preferences.effect_report import measure_run, save_effect_report
+        from promptlab.lab.preferences.effect_report import measure_effect
+        from promptlab.lab.preferences.prompt_effect import PromptEffect
 
-        run = find_run_or_image(ref, self.context).run
-        found = measure_run(run, self.workspace, lambda: self.engine, clip_model=clip_model, score=score, device=device)
-        save_effect_report(found, run, self.workspace)
-        self.context.publisher.track_run(run, watch)
+        found = measure_effect(self.context, ref, by, clip_model=clip_model, score=score, device=device)
+        if isinstance(found, PromptEffect):
+            self.context.publisher.track_run(self.notebook.run(found.run_id), watch)
         return found

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from promptlab.lab.history.prompt_edit import PromptEdit
     from promptlab.lab.history.rerun import RunOrImage
     from promptlab.lab.maintenance.verify import Verdict
-    from promptlab.lab.preferences.prompt_effect import PromptEffect
+    from promptlab.lab.preferences.prompt_effect import PromptEffect, SweepEffect
     from promptlab.lab.preferences.scores import ScoredImages
     from promptlab.plan import Plan
     from promptlab.records import ProbeRecord, RunRecord, SweepRecord
@@ -250,17 +250,18 @@ class RemoteLab:
         self,
         ref: str,
         *,
+        by: Sequence[str] = (),
         clip_model: str | None = None,
         score: bool = False,
         device: str | None = None,
         watch: Watch = unwatched,
-    ) -> PromptEffect:
+    ) -> PromptEffect | SweepEffect:
         """See :meth:`promptlab.lab.Lab.effect`."""
-        from promptlab.lab.preferences.prompt_effect import PromptEffect
+        from promptlab.lab.preferences.prompt_effect import PromptEffect, SweepEffect
 
         clip_model = None if clip_model is None else absolute_source(clip_model)
-        effect: PromptEffect = self._ask(
-            "effect", lambda: PromptEffect, watch,
-            ref=absolute_ref(ref), clip_model=clip_model, score=score, device=device,
+        effect: PromptEffect | SweepEffect = self._ask(
+            "effect", lambda: PromptEffect | SweepEffect, watch,
+            ref=absolute_ref(ref), by=list(by), clip_model=clip_model, score=score, device=device,
         )  # fmt: skip
         return effect

@@ -71,6 +71,55 @@ def test_effect_csv_is_one_line_a_figure(promptlab):
     assert rows[0]["prompt"] == "portrait photo of a old warrior chief"
 
 
+def test_effect_of_a_sweep_answers_for_each_of_its_settings(promptlab, workspace):
+    """Its tables, plots, JSON and CSV; and ``diff`` says how far two of its runs are apart."""
+    axes = "--quantization none --quantization int8 --steps 2,3"
+    promptlab("run", "a fox", "--seeds", "0-3", *axes.split())
+    said = promptlab("effect", "last")
+    assert (said.code, said.err) == (0, "")
+    lines = said.out.splitlines()
+    assert lines[0] == (
+        "sweep 1: 2 values of quantization at 4 seeds, the mean over 2 combinations of wording and other settings"
+    )
+    assert lines[2].split() == ["EFFECT", "PSNR", "IN", "WORDS", "QUANTIZATION"]
+    assert [line.split()[-1] for line in lines[3:5]] == ["none", "int8"]
+    assert "2 values of steps" in said.out
+    for setting in ("quantization", "steps"):
+        with Image.open(workspace.sweep_effect(1, setting)) as plot:
+            assert plot.width > 800
+    told = json.loads(promptlab("effect", "sweep:1", "--by", "quantization", "--json").out)
+    (one,) = told["settings"]
+    assert [each["value"] for each in one["values"]] == ["none", "int8"]
+    assert f"{one['measured'][0]['pairs'][0]['psnr']:.1f} dB" in lines[3]
+    rows = list(csv.DictReader(io.StringIO(promptlab("effect", "1", "--by", "steps", "--csv").out)))
+    assert [(row["setting"], row["position"], row["value"]) for row in rows] == [
+        ("steps", "0", "2"), ("steps", "1", "3"), ("steps", "0", ""),
+    ]  # fmt: skip
+    told = promptlab("diff", "1", "3").out
+    assert "quantization: none → int8" in told
+    assert " dB" in told
+
+
+def test_effect_of_a_sweep_leaves_out_sizes_and_refuses_what_it_cannot_compare(promptlab):
+    """What nobody asked for by name is left out in a line; what somebody did is refused in one."""
+    axes = "--size 32x32 --size 64x64 --dtype float32 --dtype bfloat16"
+    promptlab("run", "a fox", "--seeds", "0-1", *axes.split())
+    said = promptlab("effect", "sweep:1")
+    assert (said.code, said.err) == (0, "")
+    assert "2 values of dtype at 2 seeds" in said.out
+    assert "left out: sweep 1 has values of size whose pictures differ in size" in said.out
+    wrong = {
+        ("sweep:1", "--by", "size"): "sweep 1 has values of size whose pictures differ in size",
+        ("last", "--by", "vae"): "--by 'vae' is unknown; allowed: dtype, size; type: promptlab effect",
+        ("sweep:7",): "sweep 7 does not exist",
+    }
+    for words, sentence in wrong.items():
+        refused = promptlab("effect", *words)
+        assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1), refused
+        assert sentence in refused.err
+    assert "dtype: float32 → bfloat16" in promptlab("diff", "1", "3").out
+
+
 WRONG = {
     "no such run": (["9"], "run 9 does not exist"),
     "score": (["1", "--score", "blip"], "--score 'blip' is unknown"),
@@ -78,6 +127,10 @@ WRONG = {
     "json and csv": (["1", "--json", "--csv"], "--csv is said beside --json"),
     "no clip": (["1", "--clip-model", "nowhere"], "--clip-model 'nowhere' does not exist"),
     "one wording": (["2"], "run 2 has 1 wording"),
+    "no sweep": (
+        ["1", "--by", "steps"],
+        "run 1 is no part of a sweep; allowed: a run of a sweep; type: promptlab rerun 1 --steps A --steps B",
+    ),
 }
 
 

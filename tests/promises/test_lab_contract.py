@@ -205,6 +205,10 @@ def test_sweep_is_made_linked_and_found(lab):
     )
     assert lab.history.sweep(1) == made
     assert lab.history.find_sweep("sweep:1") == 1
+    (steps,) = lab.effect("last", by=["steps"]).settings
+    assert (steps.name, steps.values, steps.seeds, lab.effect("sweep:1").settings) == (
+        "steps", ("5", "6"), (0, 1), (steps,),
+    )  # fmt: skip
     assert [run.status for run in lab.history.list()] == [RunStatus.FINISHED] * 2
     assert lab.run_sweep(sweep, experiment="warrior") == made
     assert lab.plan(sweep.specs).there == 4
@@ -313,6 +317,7 @@ WRONG = {
     "run to resume": lambda lab: lab.resume("7"),
     "sweep": lambda lab: lab.history.sweep(5),
     "what to verify": lambda lab: lab.verify(["nothing.png"]),
+    "effect of a setting that is no axis": lambda lab: lab.effect("1", by=["steps"]),
     "effect of one wording": lambda lab: lab.effect("1"),
     "place of a probe": lambda lab: lab.probe(SPEC.vary(device="cuda")),
 }

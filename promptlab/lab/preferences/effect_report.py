@@ -1,88 +1,117 @@
-"""Measures the prompt effect of a run from its image files; writes plot and figures beside them."""
+"""Measures and draws effects: of the wordings of a run, of the settings of a sweep."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from promptlab.engine import Engine
-from promptlab.errors import InputError, one_line
+from promptlab.errors import InputError, one_line, ref_value
 from promptlab.images.effect_plot import Bar, Bars, draw_effect, save_effect
-from promptlab.images.png import read_pixels, write_atomically
+from promptlab.images.png import write_atomically
+from promptlab.lab.context import LabContext
+from promptlab.lab.history.refs import find_run_or_image, find_sweep, find_sweep_runs
+from promptlab.lab.preferences.group_distances import Measurements, measure_groups
+from promptlab.lab.preferences.picture_groups import asked_dimensions, axis_name, group_by_axis, group_by_wording
 from promptlab.lab.preferences.prompt_effect import (
     MIN_SEEDS,
     Estimate,
     PromptEffect,
-    comparable_seeds,
+    SettingEffect,
+    SweepEffect,
     effect_in_words,
-    measure,
-    pairwise_distances,
-    perceptual_vectors,
 )
 from promptlab.records import RunRecord, plain
-from promptlab.records.scorers import clip_score
 from promptlab.tracking.measures import measures_json
-from promptlab.workspace import Workspace
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from PIL.Image import Image
 
-__all__ = ["estimate_text", "label_of", "measure_run", "metrics_of", "save_effect_report"]
+__all__ = ["estimate_text", "label_of", "measure_effect", "metrics_of"]
 
 MAX_PLOTTED_PAIRS: Final = 28
 """Pairs that a plot has room for: of eight prompts."""
 
 
-def measure_run(
-    run: RunRecord,
-    workspace: Workspace,
-    engine: Callable[[], Engine],
+def measure_effect(
+    context: LabContext,
+    ref: str,
+    by: Sequence[str] = (),
     *,
     clip_model: str | None = None,
     score: bool = False,
     device: str | None = None,
-) -> PromptEffect:
-    """Measure the prompt effect of ``run``; see :mod:`promptlab.lab.preferences.prompt_effect`.
+) -> PromptEffect | SweepEffect:
+    """Measure the effect of what ``ref`` names and draw its plot.
+
+    Args: those of :meth:`promptlab.lab.Lab.effect`.
 
     Raises:
-        InputError: when there is too little to compare, an image file is gone, or the CLIP model is none.
+        NotFound, InputError: when there is no such run or sweep, or too little to compare; when an image file is gone,
+            or the CLIP model is none.
         EngineError: when the CLIP model would not load.
+        StoreError: when the plot cannot be written.
     """
-    seeds = comparable_seeds(run)
-    pictures = _pictures(run, workspace, seeds)
-    shapes = {one.shape for row in pictures for one in row}
-    if len(shapes) > 1:
-        raise InputError("run", run.id, problem="has pictures of several sizes", allowed="pictures of one size")
-    measured = [measure("pixels", *pairwise_distances(perceptual_vectors(pictures)))]
-    if clip_model is None:
-        return PromptEffect(run_id=run.id, seeds=seeds, measured=tuple(measured))
-    prompts = [one.variant.prompt for one in run.variants] if score else []
-    flat = [one for row in pictures for one in row]
-    embedded = engine().clip(clip_model, images=flat, prompts=prompts, device=device)
-    directions = embedded.images.astype("float64").reshape(len(pictures), len(seeds), -1)
-    words, seed = pairwise_distances(directions)
-    measured.append(measure("clip", words**2 / 2, seed**2 / 2))  # of directions of length 1, that is 1 - cos
-    scores: tuple[float, ...] = ()
-    if score:
-        cosines = (directions * embedded.prompts.astype("float64")[:, None, :]).sum(axis=-1)
-        scores = tuple(sum(map(clip_score, row)) / len(row) for row in cosines.tolist())
-    return PromptEffect(run_id=run.id, seeds=seeds, measured=tuple(measured), scores=scores, clip_model=clip_model)
+    measured = partial(
+        measure_groups, workspace=context.workspace, engine=lambda: context.engine, clip_model=clip_model, score=score,
+        device=device,
+    )  # fmt: skip
+    sweep_id = find_sweep(ref, context)
+    if sweep_id is None:
+        run = find_run_or_image(ref, context).run
+        if by and run.sweep_id is None:
+            hint = f"promptlab rerun {run.id} {ref_value(by[0], 'A')} {ref_value(by[0], 'B')}"
+            raise InputError("run", run.id, problem="is no part of a sweep", allowed="a run of a sweep", hint=hint)
+        if not by and (len(run.variants) > 1 or run.sweep_id is None):
+            return _of_run(run, measured(group_by_wording(run)), context, clip_model)
+        sweep_id = run.sweep_id
+    return _of_sweep(sweep_id or 0, by, measured, context, clip_model)
 
 
-def save_effect_report(effect: PromptEffect, run: RunRecord, workspace: Workspace) -> Path:
-    """Write the plot and the figures beside the images; return the plot's path.
-
-    Raises:
-        StoreError: when they cannot be written.
-    """
-    path = workspace.effect(run.id)
-    text = measures_json(run, metrics_of(effect), plain(effect))
-    save_effect(_plot(effect, run), path)
+def _of_run(run: RunRecord, measured: Measurements, context: LabContext, clip_model: str | None) -> PromptEffect:
+    """Return the effect of the wordings of ``run``; its plot and figures are put beside the images."""
+    found = PromptEffect(
+        run_id=run.id, seeds=measured.seeds, measured=measured.effects, scores=measured.scores, clip_model=clip_model
+    )
+    path = context.workspace.effect(run.id)
+    text = measures_json(run, metrics_of(found), plain(found))
+    title = " · ".join(part for part in (f"Run {run.id}", run.name, run.experiment, "what the words do") if part)
+    names = [label_of(run, one.position, limit=160) for one in run.variants]
+    save_effect(_plot(found, title, names, ("wording", "wordings")), path)
     write_atomically(path.with_suffix(".json"), text.encode())
-    return path
+    return found
+
+
+def _of_sweep(
+    sweep_id: int, by: Sequence[str], measured: partial[Measurements], context: LabContext, clip_model: str | None
+) -> SweepEffect:
+    """Return the effects of the settings of a sweep; plots are put beside its overview."""
+    sweep = find_sweep_runs(sweep_id, context)
+    runs = {one.run_id: context.notebook.run(one.run_id) for one in sweep.runs}
+    settings: list[SettingEffect] = []
+    refused: list[InputError] = []
+    for dimension in asked_dimensions(sweep, by):
+        name = axis_name(sweep.dimensions[dimension])
+        try:
+            grouped = group_by_axis(sweep, runs, dimension)
+            told = measured(grouped, what=name, psnr=True)
+        except InputError as error:
+            if by or error.field != "sweep":
+                raise
+            refused.append(error)
+            continue
+        found = SettingEffect(
+            name=name, values=tuple(one.name for one in grouped.groups), seeds=told.seeds,
+            circumstances=grouped.circumstances, measured=told.effects, scores=told.scores, clip_model=clip_model,
+        )  # fmt: skip
+        title = " · ".join(part for part in (f"Sweep {sweep.id}", sweep.name, sweep.experiment, f"what {name} does")
+                           if part)  # fmt: skip
+        plot = _plot(found, title, found.values, (f"value of {name}", f"values of {name}"))
+        save_effect(plot, context.workspace.sweep_effect(sweep.id, name))
+        settings.append(found)
+    if not settings:
+        raise refused[0]
+    return SweepEffect(sweep_id=sweep.id, settings=tuple(settings), left_out=tuple(map(str, refused)))
 
 
 def metrics_of(effect: PromptEffect) -> dict[int, dict[str, float]]:
@@ -114,38 +143,28 @@ def estimate_text(effect: Estimate) -> str:
     return f"{effect.value:.2f} ({effect.low:.2f} to {effect.high:.2f})"
 
 
-def _pictures(run: RunRecord, workspace: Workspace, seeds: Sequence[int]) -> list[list[NDArray[np.uint8]]]:
-    by_place = {(image.variant, image.seed): image.path for image in run.images}
-    return [[read_pixels(workspace.root / str(by_place[one.position, seed])) for seed in seeds] for one in run.variants]
-
-
-def _plot(effect: PromptEffect, run: RunRecord) -> Image:
+def _plot(found: PromptEffect | SettingEffect, title: str, names: Sequence[str], noun: tuple[str, str]) -> Image:
+    one, several = noun
     facts = [
-        "How far two wordings lie apart at one seed, against how far two seeds lie apart under one wording.",
-        f"{len(effect.seeds)} seeds"
-        + (", with the interval of a bootstrap over them" if len(effect.seeds) >= MIN_SEEDS else
+        f"How far two {several} lie apart at one seed, against how far two seeds lie apart under one {one}.",
+        f"{len(found.seeds)} seeds"
+        + (", with the interval of a bootstrap over them" if len(found.seeds) >= MIN_SEEDS else
            f"; fewer than {MIN_SEEDS} say nothing about how sure that is"),
     ]  # fmt: skip
-    kinds = {"pixels": "pixels, from a step away", "clip": f"CLIP ({effect.clip_model})"}
-    rows = [Bars(label="Each wording against the others")]
-    scores = effect.scores
-    for one in run.variants:
-        label = label_of(run, one.position, limit=160)
-        label += f"\nCLIP score {scores[one.position]:.1f}" if scores else ""
-        estimates = [each.wordings[one.position].effect for each in effect.measured]
-        rows.append(Bars(label=label, bars=_bars(estimates)))
-    pairs = effect.measured[0].pairs
-    if 1 < len(pairs) <= MAX_PLOTTED_PAIRS:
-        rows.append(Bars(label="Two wordings against each other"))
-        for at, pair in enumerate(pairs):
-            label = f"{label_of(run, pair.before)}\n{label_of(run, pair.after)}"
-            rows.append(Bars(label=label, bars=_bars([each.pairs[at].effect for each in effect.measured])))
-    return draw_effect(
-        title=" · ".join(part for part in (f"Run {run.id}", run.name, run.experiment, "what the words do") if part),
-        facts=facts,
-        kinds=[kinds[each.kind] for each in effect.measured],
-        rows=rows,
-    )
+    kinds = {"pixels": "pixels, from a step away", "clip": f"CLIP ({found.clip_model})"}
+    rows = [Bars(label=f"Each {one} against the others")]
+    scores, (pixels, *_) = found.scores, found.measured
+    for at, (name, each) in enumerate(zip(names, pixels.wordings, strict=True)):
+        label = one_line(name, limit=160) + (f"\nCLIP score {scores[at]:.1f}" if scores else "")
+        label += "" if each.psnr is None else f"\nPSNR {each.psnr:.1f} dB"
+        rows.append(Bars(label=label, bars=_bars([kind.wordings[at].effect for kind in found.measured])))
+    if 1 < len(pixels.pairs) <= MAX_PLOTTED_PAIRS:
+        rows.append(Bars(label=f"Two {several} against each other"))
+        for at, pair in enumerate(pixels.pairs):
+            label = "\n".join(one_line(names[place], limit=60) for place in (pair.before, pair.after))
+            label += "" if pair.psnr is None else f"\nPSNR {pair.psnr:.1f} dB"
+            rows.append(Bars(label=label, bars=_bars([kind.pairs[at].effect for kind in found.measured])))
+    return draw_effect(title=title, facts=facts, kinds=[kinds[each.kind] for each in found.measured], rows=rows)
 
 
 def _bars(estimates: Sequence[Estimate]) -> tuple[Bar, ...]:

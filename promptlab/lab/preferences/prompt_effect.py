@@ -1,16 +1,19 @@
-"""Measures how much each prompt changes the image, against how much the seed does.
+"""Measures how much a prompt, or a value of a setting, changes the image, against what the seed does.
 
-Within a run every prompt is drawn at the same seeds, so two distances can be compared:
+Within a run every prompt is drawn at the same seeds, and so is every value of a setting in a sweep; both are groups of
+pictures (:mod:`promptlab.lab.preferences.picture_groups`), and two distances can be compared:
 
-* words: of two prompts at one seed, the mean over the seeds;
-* seed: of two seeds under one prompt, the mean over all pairs of seeds.
+* words: of two groups at one seed, the mean over the seeds;
+* seed: of two seeds within one group, the mean over all pairs of seeds.
 
 The effect is words ÷ seed: 0 where the words change nothing, 1 where they change as much as another seed would. A
-prompt's own effect is the mean over the other prompts. Its interval comes from a bootstrap over the seeds (Efron 1979):
-it holds 95 of 100 draws of as many seeds, with replacement.
+group's own effect is the mean over the other groups. Its interval comes from a bootstrap over the seeds (Efron 1979):
+it holds 95 of 100 draws of as many seeds, with replacement. Where a sweep has other settings, or several wordings, both
+distances are means over these; a draw takes a seed in all of them.
 
 Distance of pixels: root mean square over all channels, in linear light, averaged down to 64 pixels a side, so that it
-measures what one sees from a step away and not grain. Distance of CLIP: 1 − cos, what the image is of.
+measures what one sees from a step away and not grain. Distance of CLIP: 1 − cos, what the image is of. Of settings,
+which may change hardly anything, the PSNR is measured as well, of whole images and the mean square over all of them.
 """
 
 from __future__ import annotations
@@ -20,8 +23,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
-from promptlab.errors import InputError
-from promptlab.records import ImageStatus, RunRecord
+from promptlab.images.difference import decibels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,11 +32,12 @@ if TYPE_CHECKING:
 __all__ = [
     "MIN_SEEDS",
     "Estimate",
+    "GroupEffect",
     "Measured",
     "PairEffect",
     "PromptEffect",
-    "WordingEffect",
-    "comparable_seeds",
+    "SettingEffect",
+    "SweepEffect",
     "effect_in_words",
     "measure",
     "pairwise_distances",
@@ -64,22 +67,30 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairEffect:
-    """Compares two prompts, by their positions in the run: the mean distance, and its effect."""
+    """Compares two groups, by their positions: the mean distance, its effect, and the PSNR in dB.
+
+    The PSNR is ``None`` where it is not measured, and where the pictures are the same.
+    """
 
     before: int
     after: int
     distance: float
     effect: Estimate
+    psnr: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WordingEffect:
-    """Compares one prompt with all others: the mean distance at one seed, that of two seeds, the effect."""
+class GroupEffect:
+    """Compares one group with all others: the mean distance at one seed, that of two seeds, the effect.
+
+    The distance at one seed is called ``words`` and the groups ``wordings`` whatever they are: JSON has it so.
+    """
 
     position: int
     words: float
     seed: float
     effect: Estimate
+    psnr: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +98,7 @@ class Measured:
     """Holds the effects by one kind of distance: ``pixels`` or ``clip``."""
 
     kind: str
-    wordings: tuple[WordingEffect, ...]
+    wordings: tuple[GroupEffect, ...]
     pairs: tuple[PairEffect, ...]
 
 
@@ -110,39 +121,50 @@ class PromptEffect:
     clip_model: str | None = None
 
 
-def comparable_seeds(run: RunRecord) -> tuple[int, ...]:
-    """Return the seeds at which every prompt of ``run`` has its image.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingEffect:
+    """Holds the effects of the values of one setting in a sweep.
 
-    Raises:
-        InputError: when there are not two prompts at two seeds.
+    Args:
+        name: of the setting; of two that vary together, both: ``steps and guidance``.
+        values: as labels show them, by position.
+        seeds: those at which every value has its image.
+        circumstances: how many wordings and other settings every value was made with.
+        measured, scores, clip_model: as those of :class:`PromptEffect`.
     """
-    made = {(image.variant, image.seed) for image in run.images if image.status is ImageStatus.MADE and image.path}
-    seeds = tuple(seed for seed in run.spec.seeds if all((one.position, seed) in made for one in run.variants))
-    have = f"has {len(run.variants)} wording{'s' * (len(run.variants) != 1)}"
-    allowed = "a run of two wordings or more, at two seeds or more"
-    if len(run.variants) < 2:
-        hint = _command('promptlab rerun RUN --replace "OLD=>{OLD|NEW}"', run)
-        raise InputError("run", run.id, problem=have, allowed=allowed, hint=hint)
-    if len(seeds) < 2:
-        at = f"{have} at {len(seeds)} seed{'s' * (len(seeds) != 1)}"
-        hint = _command("promptlab resume RUN" if run.owed else "promptlab rerun RUN --seeds 0-7", run)
-        raise InputError("run", run.id, problem=at, allowed=allowed, hint=hint)
-    return seeds
+
+    name: str
+    values: tuple[str, ...]
+    seeds: tuple[int, ...]
+    circumstances: int
+    measured: tuple[Measured, ...]
+    scores: tuple[float, ...] = ()
+    clip_model: str | None = None
 
 
-def _command(text: str, run: RunRecord) -> str:
-    """Return a command line for ``run``; it is one for whoever reads it, from Python too."""
-    return text.replace("RUN", str(run.id))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepEffect:
+    """Holds the effects of the settings of a sweep.
+
+    Args:
+        sweep_id: the sweep.
+        settings: in the order of its axes.
+        left_out: what could not be compared, a sentence each, where nobody asked for it by name.
+    """
+
+    sweep_id: int
+    settings: tuple[SettingEffect, ...]
+    left_out: tuple[str, ...] = ()
 
 
 def perceptual_vectors(pictures: Sequence[Sequence[NDArray[np.uint8]]]) -> NDArray[np.float64]:
     """Return images as vectors whose Euclidean distance is the pixel distance, 0 to 1.
 
     Args:
-        pictures: by prompt and seed, all of one size; uint8, ``[height, width, 3]``.
+        pictures: by group and seed, all of one size; uint8, ``[height, width, 3]``.
 
     Returns:
-        ``[prompts, seeds, values]``.
+        ``[groups, seeds, values]``.
     """
     import numpy as np
 
@@ -170,7 +192,7 @@ def _perceptual_vector(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
 def pairwise_distances(
     vectors: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the Euclidean distances of ``[prompts, seeds, values]`` as :func:`measure` takes them."""
+    """Return the Euclidean distances of ``[groups, seeds, values]`` as :func:`measure` takes them."""
     import numpy as np
 
     count, seeds = vectors.shape[:2]
@@ -183,13 +205,19 @@ def pairwise_distances(
     return words, seed
 
 
-def measure(kind: str, words: NDArray[np.float64], seed: NDArray[np.float64]) -> Measured:
+def measure(
+    kind: str,
+    words: NDArray[np.float64],
+    seed: NDArray[np.float64],
+    squares: NDArray[np.float64] | None = None,
+) -> Measured:
     """Compute effects from distances.
 
     Args:
         kind: ``pixels`` or ``clip``.
-        words: ``[prompts, prompts, seeds]``: of two prompts at one seed.
-        seed: ``[prompts, seeds, seeds]``: of two seeds under one prompt.
+        words: ``[groups, groups, seeds]``: of two groups at one seed.
+        seed: ``[groups, seeds, seeds]``: of two seeds within one group.
+        squares: ``[groups, groups]``: mean square between the images of two groups, levels of 255.
     """
     count, seeds = words.shape[0], words.shape[2]
     draws = _draws(seeds)
@@ -197,13 +225,15 @@ def measure(kind: str, words: NDArray[np.float64], seed: NDArray[np.float64]) ->
     for one in range(count):
         others = words[one].sum(axis=0) / (count - 1)
         effect = _estimate(others, seed.mean(axis=0), draws)
+        psnr = None if squares is None else decibels(squares[one].sum() / (count - 1))
         wordings.append(
-            WordingEffect(position=one, words=float(others.mean()), seed=_of_pairs(seed[one]), effect=effect)
+            GroupEffect(position=one, words=float(others.mean()), seed=_of_pairs(seed[one]), effect=effect, psnr=psnr)
         )
     for one, other in combinations(range(count), 2):
         effect = _estimate(words[one, other], (seed[one] + seed[other]) / 2, draws)
         distance = float(words[one, other].mean())
-        pairs.append(PairEffect(before=one, after=other, distance=distance, effect=effect))
+        psnr = None if squares is None else decibels(squares[one, other])
+        pairs.append(PairEffect(before=one, after=other, distance=distance, effect=effect, psnr=psnr))
     return Measured(kind=kind, wordings=tuple(wordings), pairs=tuple(pairs))
 
 

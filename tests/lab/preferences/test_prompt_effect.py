@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from promptlab.errors import InputError
 from promptlab.images.png import encode_png
+from promptlab.lab.preferences.picture_groups import group_by_wording
 from promptlab.lab.preferences.prompt_effect import (
     MIN_SEEDS,
     Estimate,
-    comparable_seeds,
     effect_in_words,
     measure,
     pairwise_distances,
@@ -115,6 +115,16 @@ def test_perceptual_vectors_of_grain_are_those_of_its_mean():
     assert np.linalg.norm(vectors[2] - vectors[3]) < 0.005
 
 
+def test_effect_psnr_is_that_of_the_mean_square_and_none_of_equal_images():
+    """One level of 255 everywhere is 48 dB; what was not measured has none either."""
+    distances = pairwise_distances(points([0, 0, 9], 4))
+    squares = np.array([[0.0, 0, 1], [0, 0, 3], [1, 3, 0]])
+    measured = measure("pixels", *distances, squares=squares)
+    assert [pair.psnr and round(pair.psnr, 2) for pair in measured.pairs] == [None, 48.13, 43.36]
+    assert round(measured.wordings[2].psnr, 2) == 45.12
+    assert {pair.psnr for pair in measure("pixels", *distances).pairs} == {None}
+
+
 @pytest.mark.mlflow
 def test_effect_of_a_run_is_written_and_recorded_in_mlflow(lab):
     """Plot and figures lie beside the pictures, and among the files and metrics of each wording's MLflow run."""
@@ -157,7 +167,7 @@ def test_effect_of_too_little_is_refused(lab):
         lab.effect(str(one.id))
     alone = lab.run(SPEC.vary(seeds=(1,)))
     with pytest.raises(InputError, match=r"run 2 has 3 wordings at 1 seed; .* promptlab rerun 2 --seeds 0-7"):
-        comparable_seeds(alone)
+        group_by_wording(alone)
     run = lab.run(SPEC.vary(seeds=(1, 2, 9)))
     path = lab.workspace.root / run.images[-1].path
     path.write_bytes(encode_png(np.zeros((4, 4, 3), np.uint8)))

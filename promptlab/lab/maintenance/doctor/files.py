@@ -42,7 +42,7 @@ _LEFTOVER_AGE: Final = 600.0
 _REDUNDANT: Final = ("damaged", "a second copy")
 """Beginnings of problems of orphans that can be deleted: nothing is lost with them."""
 
-_DERIVED: Final = re.compile(r"grid(-\d+)?\.png|effect\.png|diff-.*\.png")
+_DERIVED: Final = re.compile(r"grid(-\d+)?\.png|effect(-\w[\w-]*)?\.png|diff-.*\.png")
 """Names of images that are drawn from others."""
 
 
