@@ -146,6 +146,11 @@ def _hints(specs: Sequence[RunSpec], shortened: Mapping[int, int], asked: Experi
     taken = None if asked is None else defaults_line(asked)
     if taken is not None:
         yield taken
+    if asked is not None and (asked.workers or asked.cluster):
+        yield (
+            f"workers and cluster of {asked.file} are for the command line; here PROMPTLAB_WORKERS and "
+            "PROMPTLAB_CLUSTER name them before the lab is opened, or Lab(engine=RayEngine(…))"
+        )
     for pair in shortened.items():
         yield shortened_line(*pair)
     yield from word_hints(specs)

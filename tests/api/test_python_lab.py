@@ -97,6 +97,17 @@ def test_what_was_returned_names_itself_to_every_verb(opened):
         opened.plan([run.spec, "a king"])
 
 
+def test_workers_of_a_file_are_said_to_be_for_the_command_line(workspace, tmp_path, capsys):
+    """A lab is open already when the file is read: nothing of it is left out without a word."""
+    file = tmp_path / "fox.yaml"
+    file.write_text("prompts: a king\nseeds: 1\nworkers: 2\n", encoding="utf-8")
+    assert Lab(workspace, engine=Painter()).plan(file=file).images == 1
+    said = capsys.readouterr().err
+    assert (said.count("\n"), "workers and cluster of " in said, "fox.yaml are for the command line" in said) == (
+        1, True, True
+    )  # fmt: skip
+
+
 def test_specs_give_records_as_ever(opened):
     """Whoever writes specs gets the records that a lab gives."""
     spec = RunSpec(pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="a king"),), seeds=(0, 1))
