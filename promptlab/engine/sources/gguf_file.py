@@ -20,6 +20,7 @@ from promptlab.engine.sources.config_match import fit_problem
 from promptlab.engine.sources.configuration import Configuration
 from promptlab.engine.sources.files import file_identity
 from promptlab.engine.sources.finder import ModelSource
+from promptlab.engine.sources.gguf_metadata import check_metadata
 from promptlab.errors import InputError, NotFound, one_line, ref, ref_value
 from promptlab.specs import GGUF
 
@@ -77,6 +78,7 @@ def read_gguf_header(path: Path, said: str) -> Mapping[str, Mapping[str, Any]]:
     from gguf import GGMLQuantizationType, GGUFReader
 
     try:
+        check_metadata(path)
         tensors = list(GGUFReader(path).tensors)
     except Exception as error:
         raise InputError(
