@@ -66,9 +66,10 @@ def chosen_dtype(asked: str | None, device: str, source: ModelSource, config: Co
 def stored_half(source: ModelSource, config: Configuration) -> Dtype | None:
     """Return the dtype that most of the denoiser's weights are stored in; ``None`` where that is not told.
 
-    Of weights that are quantised, the dtype is that of the rest.
+    Of weights that are quantised, the dtype is that of the rest; a GGUF has none, and the weights that it takes the
+    place of are not looked at: they may be here or not.
     """
-    if source.pickled:  # opening them would take as long as loading them
+    if source.pickled or source.gguf is not None:  # opening pickles would take as long as loading them
         return None
     if source.file is not None:
         header = read_header(source.file, "model")

@@ -76,6 +76,18 @@ def test_dtype_of_a_single_file_is_its_denoisers(tmp_path):
     assert stored_half(replace(source, kind="file", file=tmp_path / "one.safetensors"), config) == "bfloat16"
 
 
+def test_dtype_with_a_gguf_does_not_look_at_the_weights_that_it_replaces(tmp_path):
+    """They need not be here, so that they decide nothing where they are."""
+    source, config = model_of(tmp_path, "transformer", "SD3Transformer2DModel", weight=("BF16", 8))
+    assert chosen_dtype(None, "cuda:0", source, config) == "bfloat16"
+    replaced = replace(source, gguf=tmp_path / "a.gguf")
+    assert chosen_dtype(None, "cuda:0", replaced, config) == "float16"
+    (tmp_path / "transformer" / "diffusion_pytorch_model.safetensors").unlink()
+    assert chosen_dtype(None, "cuda:0", replaced, config) == "float16"
+    flux = replace(config, parts={"transformer": "FluxTransformer2DModel"})
+    assert chosen_dtype(None, "cuda:0", replaced, flux) == "bfloat16"
+
+
 def test_dtype_of_absent_weights_is_read_from_the_hub(tmp_path, monkeypatch):
     """The header is asked for where the weights are not here yet: the dtype is the one that it will be."""
     import huggingface_hub
