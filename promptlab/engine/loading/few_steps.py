@@ -138,7 +138,8 @@ def with_few_steps(
         if few.scheduler is not None and pipeline.scheduler is None and "beta_schedule" in (config.scheduler or {}):
             pipeline = replace(pipeline, scheduler=parse_scheduler(few.scheduler))
             said.append(f"scheduler {_shown(pipeline.scheduler)}")
-    elif _takes_true_guidance(spec, arguments) and few.guidance_scale is not None:
+    elif lora.identity is None and _takes_true_guidance(spec, arguments) and few.guidance_scale is not None:
+        # an identity is a record's: runs from before this was a default have none of it, and were guided as usual
         call = replace(call, true_cfg_scale=1.0)
         said.append("true CFG scale 1")
     if not said:

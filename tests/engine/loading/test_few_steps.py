@@ -1,10 +1,12 @@
 """LoRAs that distil a model say so in their names: their few steps are the defaults, and what is typed wins."""
 
+import inspect
 import shutil
 
 import pytest
 
-from promptlab.engine.loading.few_steps import few_steps_of
+from promptlab.engine.loading.few_steps import few_steps_of, with_few_steps
+from promptlab.engine.sources.configuration import Configuration
 from promptlab.specs import Lora
 from promptlab.specs.schedulers import parse_scheduler
 from tests.engine.drawing import resolve
@@ -50,6 +52,25 @@ def test_few_steps_are_told_by_metadata():
     found = few_steps_of("fast.safetensors", {"modelspec.title": "My LCM LoRA", "ss_output_name": "x"})
     assert (found.kind, found.steps) == ("LCM", 4)
     assert few_steps_of("fast.safetensors", {"ss_tag_frequency": "lcm"}) is None
+
+
+def test_few_steps_leave_a_recorded_run_as_it_was_made(make_spec):
+    """Guidance beside a distilled one is no field of every record: a run from before goes on as it was begun."""
+    config = Configuration(pipeline_class="P", parts={"transformer": "T"}, scheduler=None, vae=None, denoiser=None)
+    kind = inspect.Parameter.KEYWORD_ONLY
+    arguments = {
+        name: inspect.Parameter(name, kind, default=usual)
+        for name, usual in (("num_inference_steps", 50), ("true_cfg_scale", 4.0))
+    }
+
+    def completed(**identity):
+        lora = Lora(name="Qwen-Image-Lightning-8steps-V1.0.safetensors", **identity)
+        spec = make_spec(num_inference_steps=8, loras=(lora,))
+        _, call, line = with_few_steps(spec, [(lora, few_steps_of(lora.name, {}))], config, arguments)
+        return call.true_cfg_scale, line is None
+
+    assert completed() == (1.0, False)
+    assert completed(identity="sha256:0") == (None, True)
 
 
 @pytest.mark.slow
