@@ -59,6 +59,9 @@ _OUTSIDE: Final = {
     "time_embed_2": "time_embedding_linear_2", "label_emb_0_0": "add_embedding_linear_1",
     "label_emb_0_2": "add_embedding_linear_2",
 }  # fmt: skip
+_WIDEST: Final = 2**20
+"""Numbers on a side of a weight: a small file's tensors may multiply to more than memory holds."""
+
 _BLOCKS: Final = {"input_blocks": "down_blocks", "middle_block": "mid_block", "output_blocks": "up_blocks"}
 
 
@@ -117,8 +120,20 @@ def shape_of(kind: Kind, tensors: Mapping[str, tuple[int, ...]]) -> LayerShape:
     """Return what a layer's tensors make, by their shapes.
 
     Raises:
-        Unreadable: for a DoRA whose norms are those of inputs, which peft does not have.
+        Unreadable: for a DoRA whose norms are those of inputs, which peft does not have, and for tensors that make the
+            weight of no layer there could be.
     """
+    try:
+        shape = _shape_of(kind, tensors)
+    except LookupError as error:
+        raise Unreadable(f"has tensors of too few sides for a {kind}") from error
+    inputs = shape.numbers // shape.outputs if shape.outputs else 0
+    if not (0 < shape.outputs <= _WIDEST and 0 < inputs <= _WIDEST):
+        raise Unreadable(f"makes {inputs:,} × {shape.outputs:,} numbers of one layer, as no model has")
+    return shape
+
+
+def _shape_of(kind: Kind, tensors: Mapping[str, tuple[int, ...]]) -> LayerShape:
     if kind == "LoRA":
         up, down = tensors["lora_up.weight"], tensors["lora_down.weight"]
         return LayerShape(outputs=up[0], numbers=up[0] * prod(down[1:]))

@@ -62,6 +62,9 @@ _HASHERS: Final = 4
 _MOST_NUMBERS: Final = 2**60
 """Bounds the numbers of one tensor: of more torch cannot say how many bytes they are."""
 
+_MOST_SIDES: Final = 64
+"""Of a tensor, as torch has them."""
+
 _LONGEST_HEADER: Final = 100_000_000  # bytes; the format's own limit
 _WEIGHTLESS: Final = re.compile(r"Tokenizer|Processor|Extractor|Scheduler")
 
@@ -142,7 +145,7 @@ def read_metadata(path: Path) -> dict[str, str]:
             length = int.from_bytes(file.read(8), "little")
             found = json.loads(file.read(length) if length <= _LONGEST_HEADER else b"{}").get("__metadata__", {})
         return {str(key): value for key, value in found.items() if isinstance(value, str)}
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return {}
 
 
@@ -154,7 +157,8 @@ def _tensor(entry: Any) -> dict[str, Any]:
     """
     tensor = dict(entry)
     sides = tensor["shape"]
-    counted = isinstance(sides, list) and all(isinstance(side, int) and side >= 0 for side in sides)
+    listed = isinstance(sides, list) and len(sides) <= _MOST_SIDES  # a product of millions of sides takes hours
+    counted = listed and all(isinstance(side, int) and 0 <= side <= _MOST_NUMBERS for side in sides)
     if not counted or prod(sides) > _MOST_NUMBERS or not isinstance(tensor["dtype"], str):
         raise ValueError(f"no tensor: {one_line(tensor, limit=80)}")
     return tensor

@@ -16,7 +16,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from promptlab.errors import InputError, ref_value
+from promptlab.errors import InputError, one_line, ref_value
 
 if TYPE_CHECKING:
     import torch
@@ -88,7 +88,7 @@ def _scale_of(name: str, header: Header) -> str | None:
 def _fits(scale: Mapping[str, Any], weight: Mapping[str, Any]) -> bool:
     """Say whether a scale is one number, or one for each row."""
     count = prod(scale["shape"])
-    return scale["dtype"] in _FLOATS and (count == 1 or (count == weight["shape"][0] and scale["shape"][0] == count))
+    return scale["dtype"] in _FLOATS and (count == 1 or weight["shape"][:1] == scale["shape"][:1] == [count])
 
 
 def _refused(path: Path, header: Header, name: str) -> InputError:
@@ -109,7 +109,7 @@ def _format_of(path: Path, header: Header, mark: str) -> str | None:
             begin = 8 + int.from_bytes(file.read(8), "little")
             first, last = header[mark]["data_offsets"]
             file.seek(begin + first)
-            about = json.loads(file.read(min(last - first, 4096)))
-        return f"{about['format']}{', convrot' if about.get('convrot') else ''}"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            about = json.loads(file.read(max(0, min(last - first, 4096))))  # of fewer than none it would read all
+        return f"{one_line(about['format'], limit=40)}{', convrot' if about.get('convrot') else ''}"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

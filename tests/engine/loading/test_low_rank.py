@@ -296,6 +296,23 @@ def test_low_rank_kind_is_told_by_names():
         shape_of("DoRA", inputs)
 
 
+@pytest.mark.parametrize(
+    ("kind", "tensors", "problem"),
+    [
+        ("LoRA", {"lora_up.weight": (), "lora_down.weight": (2, 8)}, "too few sides for a LoRA"),
+        ("LoHa", {"hada_w1_a": (8,), "hada_w1_b": (2,)}, "too few sides for a LoHa"),
+        ("LoKr", {"lokr_w1": (), "lokr_w2": (2, 2)}, "too few sides for a LoKr"),
+        ("DoRA", {"lora_up.weight": (1, 2), "lora_down.weight": (2, 8), "dora_scale": ()}, "too few sides for a DoRA"),
+        ("LoRA", {"lora_up.weight": (0, 2), "lora_down.weight": (2, 8)}, "makes 0 × 0 numbers of one layer"),
+        ("LoKr", {"lokr_w1": (1, 2**20), "lokr_w2": (1, 2**20)}, "makes 1,099,511,627,776 × 1 numbers of one layer"),
+    ],
+)
+def test_low_rank_tensors_of_no_layer_are_refused(kind, tensors, problem):
+    """A small file's tensors may multiply to more than memory holds, or have no sides at all."""
+    with pytest.raises(Unreadable, match=problem):
+        shape_of(kind, tensors)
+
+
 def test_low_rank_file_that_does_not_fit_is_refused(engine, make_spec, folder, tmp_path):
     """By the header, in one line: another size, another layer, a kind that peft has under no such name."""
     import torch

@@ -9,7 +9,7 @@ import pytest
 
 from promptlab.engine.sources.catalog import known_models
 from promptlab.engine.sources.configuration import read_configuration
-from promptlab.engine.sources.files import read_header
+from promptlab.engine.sources.files import read_header, read_metadata
 from promptlab.engine.sources.finder import find_model, find_vae
 from promptlab.errors import InputError, NotFound, UnknownValue, one_line
 from tests.engine.folders import write_hub_cache, write_json, write_safetensors
@@ -210,6 +210,7 @@ def headed(**tensor):
 
 NO_TENSORS = [
     headed(shape="none"), headed(shape=["a"]), headed(shape=[-1]), headed(shape=[2**40, 2**40]), headed(shape=None),
+    headed(shape=[0, 2**70]), headed(shape=[1] * 65),
     headed(dtype=[1]), headed(dtype="none"), headed(data_offsets=[]), headed(data_offsets=[0, None]),
     headed(data_offsets={}), (20_004).to_bytes(8, "little") + b"[" * 10_000 + b"]" * 10_004,
 ]  # fmt: skip
@@ -223,6 +224,17 @@ def test_safetensors_damaged_is_refused(tmp_path):
         path.write_bytes(content)
         with pytest.raises(InputError, match=r"is no safetensors file.*; allowed: safetensors weights"):
             read_header(path, "model")
+
+
+def test_metadata_of_a_damaged_header_is_none(tmp_path):
+    """What a header that cannot be read says of its file is nothing, however deep its lists are."""
+    header = b'{"__metadata__": {"modelspec.title": "a", "n": 1}}'
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    assert read_metadata(path) == {"modelspec.title": "a"}
+    for content in (b"", b"\xff" * 64, b"[" * 100_000, b"[]", b'{"__metadata__": null}'):
+        path.write_bytes(len(content).to_bytes(8, "little") + content)
+        assert read_metadata(path) == {}
 
 
 @pytest.mark.slow

@@ -69,6 +69,20 @@ def test_other_formats_of_comfyui_are_refused_by_name(tmp_path):
             check_readable(*save(tmp_path / "a.safetensors", tensors))
 
 
+def test_format_that_a_file_does_not_say_rightly_is_that_of_its_numbers(tmp_path):
+    """A mark whose end lies before its beginning, or whose lists never end, names no format; nor do scales of none."""
+    entry = {"dtype": "U8", "shape": [4096], "data_offsets": [0, 4096]}
+    path = tmp_path / "a.safetensors"
+    path.write_bytes((2).to_bytes(8, "little") + b"{}" + b"[" * 4096)
+    eight = {"dtype": "I8", "shape": [2, 2], "data_offsets": [0, 4]}
+    for mark in (entry, {**entry, "data_offsets": [4096, 0]}, {**entry, "data_offsets": [-99, 0]}):
+        with pytest.raises(InputError, match="as ComfyUI's I8 with scales, which is not read here"):
+            check_readable(path, {"a.weight": eight, "a.comfy_quant": mark})
+    single = {"dtype": "F8_E4M3", "shape": [], "data_offsets": [0, 1]}
+    with pytest.raises(InputError, match="F8_E4M3 with scales"):
+        check_readable(path, {"a.weight": single, "a.weight_scale": {"dtype": "F32", "shape": [2]}})
+
+
 def test_checkpoint_in_scaled_fp8_makes_pictures(engine, make_spec, tmp_path):
     """The denoiser's layers in fp8 and the rest of a checkpoint beside them: read, and not far from what they were."""
     import numpy as np
