@@ -95,6 +95,7 @@ class EarlyChecks:
         self.devices = devices_without_torch()
         self._models: dict[tuple[str | None, ...], EarlyModel | None] = {}
         self._metas: dict[int, Any] = {}
+        self._fitting: set[tuple[int, tuple[str, ...]]] = set()
 
     def check(self, spec: RunSpec) -> None:
         """Refuse a spec in the resolver's order: device, model, VAE, scheduler, LoRAs, call."""
@@ -106,9 +107,16 @@ class EarlyChecks:
             model = self.model(spec.pipeline)
             with suppress(NotTold):
                 _check_scheduler(spec.pipeline.scheduler, model.config)
-            _check_loras(spec.pipeline, model.config)
+            self._check_loras(spec.pipeline, model)
             with suppress(OSError):
                 self.call(spec, model)
+
+    def _check_loras(self, pipeline: PipelineSpec, model: EarlyModel) -> None:
+        """Check those of a pipeline once for each model: a sweep has them in thousands of specs."""
+        key = id(model), tuple(each.name for each in pipeline.loras)
+        if key not in self._fitting:
+            _check_loras(pipeline, model.config)
+            self._fitting.add(key)
 
     def model(self, pipeline: PipelineSpec) -> EarlyModel:
         """Return what is told of a pipeline.

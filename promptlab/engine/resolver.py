@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from promptlab.engine.errors import translate_errors
-from promptlab.engine.loading.few_steps import find_few_steps, with_few_steps
+from promptlab.engine.loading.few_steps import FewSteps, find_few_steps, with_few_steps
 from promptlab.engine.loading.lora import resolve_loras
 from promptlab.engine.loading.quantization import (
     Quantization,
@@ -77,6 +77,7 @@ class Resolver:
         self._loras_found: dict[tuple[int, tuple[Lora, ...], str | None], tuple[Lora, ...]] = {}
         self._embeddings_found: dict[tuple[int, tuple[Embedding, ...]], tuple[Embedding, ...]] = {}
         self._calls: dict[tuple[int, int, int], CallSpec] = {}
+        self._told: dict[tuple[tuple[Lora, str | None], ...], tuple[tuple[Lora, FewSteps], ...]] = {}
         self._few_steps: dict[tuple[int, int, int], tuple[PipelineSpec, CallSpec, str | None]] = {}
         self._checked: set[tuple[object, ...]] = set()
         self._meta_pipelines: dict[int, Any] = {}
@@ -113,8 +114,10 @@ class Resolver:
         key = id(spec.pipeline), id(spec.call), id(spec.variants)
         if key not in self._few_steps:
             model, kind = self._model(spec.pipeline)
-            told = find_few_steps(spec.pipeline.loras, self._finder)
-            self._few_steps[key] = with_few_steps(spec, told, model.config, call_parameters(kind))
+            loras = tuple((each, each.identity) for each in spec.pipeline.loras)
+            if loras not in self._told:
+                self._told[loras] = find_few_steps(spec.pipeline.loras, self._finder)
+            self._few_steps[key] = with_few_steps(spec, self._told[loras], model.config, call_parameters(kind))
         pipeline, call, line = self._few_steps[key]
         return replace(spec, pipeline=pipeline, call=call), () if line is None else (line,)
 
