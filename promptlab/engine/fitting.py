@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from math import prod
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -94,7 +95,8 @@ def work_sizes(config: Configuration, size: tuple[int, int], *, guided: bool) ->
     """
     denoiser, vae = config.denoiser or {}, config.vae or {}
     height, width = size
-    side = vae_factor(config.vae) * (denoiser["patch_size"] if isinstance(denoiser.get("patch_size"), int) else 1)
+    patch = denoiser.get("patch_size")
+    side = max(1, vae_factor(config.vae) * (patch if isinstance(patch, int) else 1))
     return WorkSizes(
         height=height, width=width, halves=2 if guided else 1, tokens=(height // side) * (width // side) + 512,
         channels=_width(denoiser), decoded=_decoded(vae),
@@ -136,6 +138,8 @@ def _of_file(source: ModelSource) -> dict[str, PartWeights]:
     for part in source.external:
         files = sorted((source.folder / part).glob("*.safetensors"))
         found[part] = _counted(part, [read_header(path, "model") for path in files])
+    if "text_encoder" in by_part:  # what lies in the file is held as it is, and all encoders with it
+        found |= {part: replace(each, matrices=0) for part, each in found.items() if each.is_encoder}
     return found
 
 

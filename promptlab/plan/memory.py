@@ -220,7 +220,8 @@ def _candidates(
         field
         for field, is_about in zip(both, ("is_denoiser", "is_encoder"), strict=True)
         if getattr(spec.pipeline, field) is None
-        and any(getattr(part, is_about) and part.held is None for part in parts)
+        and any(getattr(part, is_about) and part.held is None and part.matrices for part in parts)
+        and not (device == "cpu" and spec.pipeline.dtype == "float16")
     ]
     single: list[dict[str, Scalar]] = []
     if isinstance(spec.batch_size, int) and spec.batch_size > 1:

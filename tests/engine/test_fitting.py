@@ -1,12 +1,14 @@
 """Whether a model will run here, from headers and file sizes: nothing is downloaded, nothing is loaded."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
 
-from promptlab.engine.fitting import part_weights, report_fit
-from promptlab.engine.model_files import look_up
-from promptlab.engine.sources.finder import SourceFinder
+from promptlab.engine.fitting import part_weights, report_fit, work_sizes
+from promptlab.engine.model_files import ModelFiles, look_up
+from promptlab.engine.sources.configuration import Configuration
+from promptlab.engine.sources.finder import ModelSource, SourceFinder
 from promptlab.engine.sources.remote_files import check_room
 from promptlab.errors import InputError
 from promptlab.models import bundled
@@ -38,6 +40,28 @@ def test_report_counts_the_weights_of_a_folder(mini):
 def test_report_of_what_is_nowhere_is_none():
     """What cannot be found out is no reason to refuse anything."""
     assert report_fit(ResolvedSpec(spec=spec_of("no-such-model"), device="cpu", model_identity="sha256:0")) is None
+
+
+def test_work_of_a_configuration_without_sense_is_estimated_all_the_same():
+    """A patch of no pixels, as nobody trains one, ends no plan."""
+    config = Configuration(
+        pipeline_class="P", parts={}, scheduler=None, vae=None, denoiser={"patch_size": 0, "num_attention_heads": 2}
+    )
+    assert work_sizes(config, (64, 32), guided=False).tokens == 64 * 32 + 512
+
+
+def test_report_of_a_checkpoint_keeps_the_encoders_that_it_holds_as_they_are(tmp_path):
+    """They are loaded with the file, so that quantising them would be refused; its denoiser may be."""
+    names = ("model.diffusion_model.a.weight", "cond_stage_model.b.weight", "first_stage_model.c.weight")
+    header = {name: {"dtype": "F16", "shape": [4, 4], "data_offsets": [0, 32]} for name in names}
+    text = json.dumps(header).encode()
+    file = tmp_path / "a.safetensors"
+    file.write_bytes(len(text).to_bytes(8, "little") + text + bytes(32))
+    source = ModelSource(name=str(file), kind="file", folder=tmp_path, identity="sha256:0", file=file)
+    config = Configuration(pipeline_class="P", parts={}, scheduler=None, vae=None, denoiser=None)
+    found = {part.name: part for part in part_weights(ModelFiles(source=source, config=config, vae=None))}
+    assert {name: part.numbers for name, part in found.items()} == dict.fromkeys(("unet", "text_encoder", "vae"), 16)
+    assert (found["unet"].matrices, found["text_encoder"].matrices) == (16, 0)
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Memory, as it is estimated: what a setting takes, whether it fits, and what would make it fit."""
 
+from dataclasses import replace
+
 import pytest
 
 from promptlab.plan.memory import PartWeights, WorkSizes, fit_report, memory_need
@@ -69,6 +71,16 @@ def test_fit_report_names_ways_that_fit_the_cheapest_first(gib, device, ways):
     assert all(way.need.total <= gib * GIB for way in found.ways)
     assert (not found.ways) == (gib in (80, 2))
     assert (found.absent, found.disk) == (24 * GIB, 5 * GIB)
+
+
+def test_fit_report_names_no_way_that_would_be_refused():
+    """Encoders that a checkpoint's file holds stay as they are, and float16 on a CPU is computed with no others."""
+    whole = (PARTS[0], replace(PARTS[1], matrices=0))
+    found = fit_report(SPEC, "cuda:0", whole, WORK, available=16 * GIB, disk=None)
+    assert found.ways
+    assert all("text_encoder_quantization" not in dict(way.changes) for way in found.ways)
+    on_cpu = report(24, "cpu", dtype="float16")
+    assert all(not {"quantization", "text_encoder_quantization"} & dict(way.changes).keys() for way in on_cpu.ways)
 
 
 def test_fit_report_counts_what_is_quantised_already_as_it_is():
