@@ -18,10 +18,9 @@ from typing import Any, Final
 
 from promptlab.engine.machine.memory import available_memory
 from promptlab.engine.model_files import ModelFiles, look_up
-from promptlab.engine.sources.configuration import Configuration, vae_factor
+from promptlab.engine.sources.configuration import DENOISERS, Configuration, vae_factor
 from promptlab.engine.sources.files import INDEX, choose_files, listing, read_header, read_json
 from promptlab.engine.sources.finder import ModelSource, SourceFinder
-from promptlab.engine.sources.gguf_file import DENOISERS
 from promptlab.engine.sources.remote_files import file_sizes, free_disk, read_header_there
 from promptlab.errors import PromptLabError
 from promptlab.plan import ResolvedSpec
@@ -80,7 +79,7 @@ def part_weights(files: ModelFiles) -> Sequence[PartWeights]:
     source = files.source
     found = _of_file(source) if source.file is not None else _of_folder(source)
     if source.gguf is not None:
-        part = next((name for name in DENOISERS if name in files.config.parts), "transformer")
+        part = files.config.denoiser_part or "transformer"
         size = source.gguf.stat().st_size
         found[part] = PartWeights(name=part, numbers=0, matrices=0, held=size)
     return [each for each in found.values() if each.numbers or each.held]

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from promptlab.engine.loading.quantization import stored_methods
 from promptlab.engine.loading.vae import VaeSource, resolve_vae
-from promptlab.engine.sources.configuration import Configuration, read_configuration
+from promptlab.engine.sources.configuration import DENOISERS, Configuration, read_configuration
 from promptlab.engine.sources.finder import ModelSource, SourceFinder
-from promptlab.engine.sources.gguf_file import DENOISERS, with_gguf
+from promptlab.engine.sources.gguf_file import with_gguf
 from promptlab.specs import GGUF, PipelineSpec
 
 __all__ = ["ModelFiles", "look_up"]

@@ -15,9 +15,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from promptlab.engine.sources.configuration import DENOISERS
 from promptlab.engine.sources.files import INDEX, choose_files, file_identity, listing, read_json
 from promptlab.engine.sources.finder import ModelSource
-from promptlab.engine.sources.gguf_file import DENOISERS
 from promptlab.specs import MachineSpec, canonical_json
 
 __all__ = ["Component", "component_identities"]

@@ -20,7 +20,7 @@ from promptlab.engine.loading.low_rank_check import check_low_rank, layers_witho
 from promptlab.engine.loading.low_rank_layers import add_low_rank
 from promptlab.engine.machine.torch_setup import IGNORED, quietly, warned
 from promptlab.engine.sources.adapters import LORA, AdapterFile
-from promptlab.engine.sources.configuration import Configuration
+from promptlab.engine.sources.configuration import DENOISERS, Configuration
 from promptlab.engine.sources.finder import ModelSource, SourceFinder
 from promptlab.engine.sources.lora_family import check_family
 from promptlab.errors import InputError, one_line, ref_value
@@ -28,7 +28,6 @@ from promptlab.specs import Lora
 
 __all__ = ["LoraAdapters", "check_unpacked", "resolve_loras"]
 
-_DENOISERS: Final = ("unet", "transformer")
 _OTHER_KINDS: Final = {
     "on_input": "an IA3",
     "oft_blocks": "an OFT",
@@ -136,7 +135,7 @@ class LoraAdapters:
         Returns:
             Whether anything was read for it.
         """
-        denoiser = next((getattr(pipeline, name) for name in _DENOISERS if getattr(pipeline, name, None)), None)
+        denoiser = next((getattr(pipeline, name) for name in DENOISERS if getattr(pipeline, name, None)), None)
         applied = _Applied() if denoiser is None else self._applied.setdefault(denoiser, _Applied())
         identities, weights = tuple(each.identity for each in wanted), tuple(each.weight for each in wanted)
         read = identities != applied.identities
@@ -193,7 +192,7 @@ def _check_fits(file: AdapterFile, config: Configuration, source: ModelSource, p
     The names of the layers are diffusers' once ``lora_state_dict`` has read the file, whatever program wrote it; the
     model's layers are those of its configuration, made without weights.
     """
-    part = next((name for name in _DENOISERS if name in config.parts), None)
+    part = config.denoiser_part
     try:
         with quietly(), warnings.catch_warnings(), warned() as said:
             warnings.simplefilter("ignore")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from promptlab.engine.loading.low_rank import Kind, Unreadable, layers_of, shape_of, tensors_by_module
 from promptlab.engine.machine.torch_setup import quietly
@@ -13,8 +13,6 @@ from promptlab.engine.sources.files import read_json
 from promptlab.engine.sources.finder import ModelSource
 
 __all__ = ["LayerSize", "check_low_rank", "layers_without_weights"]
-
-_DENOISERS: Final = ("unet", "transformer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +36,7 @@ def check_low_rank(
         module: shape_of(kind, {name: tuple(tensor["shape"]) for name, tensor in tensors.items()})
         for module, tensors in tensors_by_module(kind, header).items()
     }
-    denoiser = next((name for name in _DENOISERS if name in config.parts), None)
+    denoiser = config.denoiser_part
     if denoiser is None:
         raise Unreadable("is for a denoiser that this model has not")
     encoders = [part for part in config.parts if part.startswith("text_encoder") and _is_named(part, shapes)]

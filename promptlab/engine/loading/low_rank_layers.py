@@ -22,10 +22,10 @@ from promptlab.engine.loading.low_rank import (
     tensors_by_module,
 )
 from promptlab.engine.machine.torch_setup import IGNORED, warned
+from promptlab.engine.sources.configuration import DENOISERS
 
 __all__ = ["add_low_rank", "read_tensors"]
 
-_DENOISERS: Final = ("unet", "transformer")
 _ENCODERS: Final = ("text_encoder", "text_encoder_2", "text_encoder_3")
 _FIRST: Final[Mapping[Kind, str]] = {
     "LoHa": "hada_w1_a",
@@ -45,7 +45,7 @@ def add_low_rank(pipeline: Any, path: Path, name: str) -> bool:
         Unreadable: when it does not fit, which whoever resolved it has found out before.
     """
     tensors = read_tensors(path)
-    models = {each: getattr(pipeline, each) for each in (*_DENOISERS, *_ENCODERS) if getattr(pipeline, each, None)}
+    models = {each: getattr(pipeline, each) for each in (*DENOISERS, *_ENCODERS) if getattr(pipeline, each, None)}
     kind = kind_of(tensors)
     if kind is None and has_odd_names(tensors, unet="unet" in models) and not _reads(pipeline, tensors, models):
         kind = "LoRA"

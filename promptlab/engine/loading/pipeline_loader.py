@@ -14,10 +14,9 @@ from promptlab.engine.loading.quantization import Quantization, part_configs
 from promptlab.engine.loading.single_file import load_denoiser, load_single_file
 from promptlab.engine.machine.devices import torch_dtype
 from promptlab.engine.pipelines.calls import pipeline_class
-from promptlab.engine.sources.configuration import read_configuration
+from promptlab.engine.sources.configuration import DENOISERS, read_configuration
 from promptlab.engine.sources.files import INDEX, read_json
 from promptlab.engine.sources.finder import ModelSource
-from promptlab.engine.sources.gguf_file import DENOISERS
 
 if TYPE_CHECKING:
     import torch

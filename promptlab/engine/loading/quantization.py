@@ -16,10 +16,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from promptlab.engine.sources.configuration import Configuration
+from promptlab.engine.sources.configuration import DENOISERS, Configuration
 from promptlab.engine.sources.files import INDEX, read_json
 from promptlab.engine.sources.finder import ModelSource
-from promptlab.engine.sources.gguf_file import DENOISERS, missing_quantizer
+from promptlab.engine.sources.gguf_file import missing_quantizer
 from promptlab.errors import InputError, ref, ref_value
 from promptlab.specs import GGUF, MachineSpec, PipelineSpec
 

@@ -16,7 +16,6 @@ from promptlab.engine.sources.checkpoint_kind import KEEPS_NAMES, PREFIXES, with
 from promptlab.engine.sources.configuration import read_configuration
 from promptlab.engine.sources.files import read_header
 from promptlab.engine.sources.finder import ModelSource
-from promptlab.engine.sources.gguf_file import DENOISERS
 from promptlab.engine.sources.scaled_fp8 import is_scaled, read_scaled
 from promptlab.errors import EngineError
 
@@ -127,8 +126,7 @@ def _load_encoder(kind: Any, folder: Path, file: Path, options: Mapping[str, Any
 
 
 def _denoiser_of(model: ModelSource) -> str | None:
-    parts = read_configuration(model.folder, model.name).parts
-    return model.denoiser or next((name for name in DENOISERS if name in parts), None)
+    return model.denoiser or read_configuration(model.folder, model.name).denoiser_part
 
 
 def _load_external_parts(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from promptlab.engine.pipelines.capabilities import denoiser_part
 from promptlab.engine.sources.configuration import Configuration
 from promptlab.plan import DEFAULT_BATCH_SIZE
 from promptlab.specs import CallSpec
@@ -33,7 +32,7 @@ def default_batch_size(config: Configuration, call: CallSpec, device: str) -> in
     """
     if config.routes_to_experts:
         return 1
-    if not device.startswith("cuda") or denoiser_part(config) != "transformer":
+    if not device.startswith("cuda") or config.denoiser_part != "transformer":
         return DEFAULT_BATCH_SIZE
     height, width = call.height, call.width
     tokens = height * width // config.side_multiple() ** 2 if height and width else 0

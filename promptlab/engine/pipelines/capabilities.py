@@ -17,7 +17,7 @@ from promptlab.engine.sources.configuration import Configuration
 from promptlab.errors import InputError, UnknownValue, one_line, ref, ref_value
 from promptlab.specs import MachineSpec, canonical_json
 
-__all__ = ["NATIVE", "allowed_backends", "check_machine", "denoiser_part", "dispatches"]
+__all__ = ["NATIVE", "allowed_backends", "check_machine", "dispatches"]
 
 NATIVE: Final[Mapping[str, tuple[str, ...]]] = {
     "cpu": ("native", "_native_math", "_native_flash"),
@@ -28,7 +28,6 @@ NATIVE: Final[Mapping[str, tuple[str, ...]]] = {
 
 _OTHER_DEVICES: Final = ("_native_npu", "_native_xla")
 _FROM_THE_HUB: Final = "_hub"
-_DENOISERS: Final = ("unet", "transformer")
 
 
 def check_machine(
@@ -58,17 +57,12 @@ def check_machine(
     ):
         if getattr(machine, flag):
             _check_vae(flag, attribute, words, config, vae)
-    if machine.channels_last and denoiser_part(config) != "unet":
+    if machine.channels_last and config.denoiser_part != "unet":
         raise _refused("channels_last", f"is for convolutions, and this {config.pipeline_class} has a transformer")
     if machine.compile:
         _check_compile(config, device, dtype)
     if machine.graphs:
         _check_graphs(machine, device)
-
-
-def denoiser_part(config: Configuration) -> str | None:
-    """Return the name of the part that denoises, ``unet`` or ``transformer``, or ``None``."""
-    return next((name for name in _DENOISERS if name in config.parts), None)
 
 
 def allowed_backends(device: str, *, dispatched: bool) -> tuple[str, ...]:
@@ -154,7 +148,7 @@ def _check_vae(flag: str, attribute: str, words: str, config: Configuration, vae
 
 
 def _check_compile(config: Configuration, device: str, dtype: str) -> None:
-    if denoiser_part(config) is None:
+    if config.denoiser_part is None:
         raise _refused("compile", f"means nothing to {config.pipeline_class}, which has no one denoiser")
     if device.startswith("cuda"):
         if find_spec("triton") is None:
@@ -192,7 +186,7 @@ def _has_compiler() -> bool:
 
 
 def _built(config: Configuration) -> Any:
-    part = denoiser_part(config)
+    part = config.denoiser_part
     if part is None or config.denoiser is None:
         return None
     return _model(config.parts[part], canonical_json(config.denoiser))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from promptlab.engine.machine.torch_setup import quietly
 from promptlab.engine.sources.checkpoint_kind import KEEPS_NAMES, holds_denoiser_alone, without_prefix
+from promptlab.engine.sources.configuration import DENOISERS
 from promptlab.engine.sources.files import INDEX, read_json
 from promptlab.engine.sources.parts_beside import part_beside
 from promptlab.errors import InputError, ref
@@ -33,7 +34,6 @@ __all__ = [
 
 Header = Mapping[str, Mapping[str, Any]]
 _OPTIONAL: Final = ("safety_checker", "feature_extractor", "image_encoder")
-_DENOISERS: Final = ("unet", "transformer")
 _WEIGHTLESS: Final = re.compile(r"Tokenizer|Processor|Extractor|Scheduler")
 _CLIP_POSITIONS: Final = {
     "text_encoder": (
@@ -137,7 +137,7 @@ def _denoiser_alone(index: Mapping[str, Any], header: Header) -> str | None:
     """Return the name of the denoiser, where the file holds it alone and its own class reads it."""
     import diffusers
 
-    name = next((each for each in _DENOISERS if isinstance(index.get(each), list)), None)
+    name = next((each for each in DENOISERS if isinstance(index.get(each), list)), None)
     if name is None or not holds_denoiser_alone(header):
         return None
     return name if hasattr(getattr(diffusers, str(index[name][1]), None), "from_single_file") else None
@@ -197,16 +197,16 @@ def _compared(name: str, kind: Any, header: Header, folder: Path) -> str | None:
             classes: Mapping[str, Any] = loader.SINGLE_FILE_LOADABLE_CLASSES
             there = classes[mapped]["checkpoint_mapping_fn"](config=config, checkpoint=tensors)
     except (KeyError, IndexError) as error:
-        return f"its {name} wants {error.args[0]}, which the file has not" if name in _DENOISERS else None
+        return f"its {name} wants {error.args[0]}, which the file has not" if name in DENOISERS else None
     except Exception:  # noqa: BLE001 - what needs the weights themselves is tried with them
         return None
-    if not there and name not in _DENOISERS:
+    if not there and name not in DENOISERS:
         return None  # another VAE may be named
     for key, tensor in wanted.items():
         if key in there and there[key].shape != tensor.shape:
             return f"its {name} has {key} of {_shape(tensor)}, the file of {_shape(there[key])}"
     missing = next((key for key in wanted if key not in there), None)
-    return f"its {name} wants {missing}, which the file has not" if missing and name in _DENOISERS else None
+    return f"its {name} wants {missing}, which the file has not" if missing and name in DENOISERS else None
 
 
 def _shape(tensor: torch.Tensor) -> str:

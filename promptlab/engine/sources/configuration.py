@@ -12,12 +12,15 @@ from functools import lru_cache
 from importlib.util import find_spec
 from math import isqrt
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from promptlab.engine.sources.files import INDEX, read_json
 from promptlab.errors import InputError
 
-__all__ = ["Configuration", "clip_encoders", "latent_channels", "read_configuration", "vae_factor"]
+__all__ = ["DENOISERS", "Configuration", "clip_encoders", "latent_channels", "read_configuration", "vae_factor"]
+
+DENOISERS: Final = ("unet", "transformer")
+"""Parts of which a pipeline has one, which LoRAs change and which can be replaced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,11 @@ class Configuration:
     scheduler: Mapping[str, Any] | None
     vae: Mapping[str, Any] | None
     denoiser: Mapping[str, Any] | None
+
+    @property
+    def denoiser_part(self) -> str | None:
+        """Return what the pipeline calls its one denoiser; ``None`` where it has none, or several."""
+        return next((name for name in DENOISERS if name in self.parts), None)
 
     def side_multiple(self, vae: Mapping[str, Any] | None = None) -> int:
         """Return what height and width must be divisible by, in pixels, with ``vae`` or the model's own.

@@ -24,10 +24,7 @@ from promptlab.engine.sources.gguf_metadata import check_metadata
 from promptlab.errors import InputError, NotFound, one_line, ref, ref_value
 from promptlab.specs import GGUF
 
-__all__ = ["DENOISERS", "missing_quantizer", "read_gguf_header", "with_gguf"]
-
-DENOISERS: Final = ("unet", "transformer")
-"""Parts of which a pipeline has one, and that can be replaced."""
+__all__ = ["missing_quantizer", "read_gguf_header", "with_gguf"]
 
 _FIELD: Final = "quantization"
 _ALLOWED: Final = "a .gguf file with the denoiser of this model"
@@ -48,7 +45,7 @@ def with_gguf(source: ModelSource, config: Configuration, said: str) -> ModelSou
         raise NotFound(_FIELD, said, allowed=_ALLOWED, hint=ref_value(_FIELD, f"{GGUF}FILE"))
     if find_spec("gguf") is None:
         raise missing_quantizer(_FIELD, said, "gguf")
-    part = next((name for name in DENOISERS if name in config.parts), None)
+    part = config.denoiser_part
     if source.file is not None or part is None:
         where = (
             "a model in a single file" if part is not None else f"{config.pipeline_class}, which has no one denoiser"
