@@ -35,7 +35,7 @@ def look_up(pipeline: PipelineSpec, finder: SourceFinder) -> ModelFiles:
     Raises:
         InputError: when there is no such model, VAE or GGUF, or they do not go together.
     """
-    source = finder.model(pipeline.model, pipeline.revision, pipeline.variant, pipeline.config)
+    source = finder.model_of(pipeline)
     config = read_configuration(source.folder, source.name)
     if pipeline.quantization is not None and pipeline.quantization.startswith(GGUF):
         source = with_gguf(source, config, pipeline.quantization)

@@ -200,6 +200,7 @@ def choose_files(
     *,
     field: str = "model",
     allow_pickle: bool = False,
+    without: Collection[str] = (),
 ) -> FileSet:
     """Choose the files to read of the model ``name``.
 
@@ -210,12 +211,13 @@ def choose_files(
         variant: as asked for. A part without it is read plain, as diffusers does.
         field: of a spec that the name was given as.
         allow_pickle: whether pickled weights will do, for a part that has no others.
+        without: parts whose weights are not wanted, and need not be there.
 
     Raises:
         InputError: when a part has only pickled weights and may not, or none, or not all files of them.
         UnknownValue: when no part has the variant.
     """
-    parts = _parts(files, index)
+    parts = [part for part in _parts(files, index) if part not in without]
     safe = {part: _by_variant(files, part, _WEIGHTS) for part in parts}
     if allow_pickle:
         safe = {part: found or _by_variant(files, part, _PICKLED_WEIGHTS) for part, found in safe.items()}

@@ -20,7 +20,7 @@ from typing import Any, Final, Literal
 
 from promptlab.engine.sources import hub
 from promptlab.engine.sources.adapters import AdapterFile, AdapterKind, find_adapter
-from promptlab.engine.sources.configuration import read_configuration
+from promptlab.engine.sources.configuration import DENOISERS, read_configuration
 from promptlab.engine.sources.files import (
     ALLOW_PICKLE,
     INDEX,
@@ -39,7 +39,7 @@ from promptlab.engine.sources.modular import modular_model
 from promptlab.engine.sources.prior import CARD, lacks_prior, read_prior_id
 from promptlab.errors import InputError, NotFound, PromptLabError, ref, ref_value
 from promptlab.models import bundled, bundled_models, bundled_vaes
-from promptlab.specs import GGUF
+from promptlab.specs import GGUF, PipelineSpec
 
 __all__ = ["ALLOWED_MODELS", "ALLOWED_VAES", "ModelSource", "SourceFinder", "find_model", "find_vae"]
 
@@ -100,9 +100,22 @@ class SourceFinder:
         self._model = lru_cache(maxsize=16)(find_model)
         self._adapter = lru_cache(maxsize=64)(find_adapter)
 
-    def model(self, name: str, revision: str | None, variant: str | None, config: str | None = None) -> ModelSource:
+    def model(
+        self,
+        name: str,
+        revision: str | None,
+        variant: str | None,
+        config: str | None = None,
+        *,
+        without: tuple[str, ...] = (),
+    ) -> ModelSource:
         """See :func:`find_model`."""
-        return self._model(name, revision, variant, config, allow_pickle=self._allow_pickle)
+        return self._model(name, revision, variant, config, allow_pickle=self._allow_pickle, without=without)
+
+    def model_of(self, pipeline: PipelineSpec) -> ModelSource:
+        """Find the model of ``pipeline``, without the weights that a GGUF takes the place of."""
+        replaced = DENOISERS if (pipeline.quantization or "").startswith(GGUF) else ()
+        return self.model(pipeline.model, pipeline.revision, pipeline.variant, pipeline.config, without=replaced)
 
     def vae(self, name: str) -> ModelSource:
         """See :func:`find_vae`."""
@@ -139,11 +152,13 @@ def find_model(
     config: str | None = None,
     *,
     allow_pickle: bool = False,
+    without: tuple[str, ...] = (),
 ) -> ModelSource:
     """Find the model called ``name``. Downloads at most its configurations.
 
     Args:
         config: a folder or Hub id with the configuration of a single file; ``None`` tells it from the tensors.
+        without: parts whose weights are not downloaded from the Hub, because others take their place.
 
     Raises:
         NotFound: when nothing has that name.
@@ -166,7 +181,7 @@ def find_model(
     allowed = f"{ALLOWED_MODELS}: {', '.join(bundled_models())}"
     if not hub.is_id(name):
         raise NotFound("model", name, allowed=allowed, hint="promptlab models", names=bundled_models())
-    snapshot = hub.find(name, revision, "model", allowed, variant=variant, allow_pickle=allow_pickle)
+    snapshot = hub.find(name, revision, "model", allowed, variant=variant, allow_pickle=allow_pickle, without=without)
     if INDEX not in snapshot.files:
         raise (
             modular_model(name, snapshot.fetch([MODULAR_INDEX])) if MODULAR_INDEX in snapshot.files else _no_model(name)
@@ -174,7 +189,7 @@ def find_model(
     folder = snapshot.fetch([INDEX])
     with hub.damage_in_cache(name):
         index = read_json(folder / INDEX)
-    files = choose_files(name, snapshot.files, index, variant, allow_pickle=allow_pickle)
+    files = choose_files(name, snapshot.files, index, variant, allow_pickle=allow_pickle, without=without)
     hub.check_cached(snapshot, files)
     if lacks_prior(index) and CARD in snapshot.files:
         files = replace(files, configs=(*files.configs, CARD))

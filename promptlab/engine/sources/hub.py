@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
@@ -99,6 +99,7 @@ def find(
     weights: bool = True,
     variant: str | None = None,
     allow_pickle: bool = False,
+    without: Collection[str] = (),
 ) -> Snapshot:
     """Find the commit of ``name`` that ``revision`` means: as cached, or else as the Hub says.
 
@@ -110,12 +111,13 @@ def find(
         weights: whether a cached copy without weights will not do.
         variant: of the weights; a cached copy without it will not do where the Hub can be asked.
         allow_pickle: whether pickles count as weights.
+        without: parts whose weights are not wanted: a cached copy without them is whole.
 
     Raises:
         NotFound: when the Hub has no such model or revision.
         InputError: when it is gated, or not cached and the Hub cannot be reached.
     """
-    found = find_cached(name, revision, weights=weights, variant=variant, allow_pickle=allow_pickle)
+    found = find_cached(name, revision, weights=weights, variant=variant, allow_pickle=allow_pickle, without=without)
     if found is not None:
         return found
     cached = _cached(name, revision)
@@ -133,7 +135,7 @@ def find(
     except RepositoryNotFoundError as error:
         raise NotFound(field, name, allowed=allowed, hint=_hint(field)) from error
     except Exception as error:
-        whole = cached is not None and _looks_whole(cached, None, allow_pickle=allow_pickle)
+        whole = cached is not None and _looks_whole(cached, None, allow_pickle=allow_pickle, without=without)
         if cached is not None and (whole or any(file.endswith(PICKLES) for file in cached.files)):
             return cached  # whole, as far as it goes: what is wrong with it is said by whoever looks at its files
         raise _unreachable(
@@ -147,11 +149,19 @@ def find(
 
 
 def find_cached(
-    name: str, revision: str | None, *, weights: bool = True, variant: str | None = None, allow_pickle: bool = False
+    name: str,
+    revision: str | None,
+    *,
+    weights: bool = True,
+    variant: str | None = None,
+    allow_pickle: bool = False,
+    without: Collection[str] = (),
 ) -> Snapshot | None:
     """Return what :func:`find` finds without asking the Hub; ``None`` where that has to be asked."""
     cached = _cached(name, revision)
-    whole = cached is not None and (not weights or _looks_whole(cached, variant, allow_pickle=allow_pickle))
+    whole = cached is not None and (
+        not weights or _looks_whole(cached, variant, allow_pickle=allow_pickle, without=without)
+    )
     return cached if whole else None
 
 
@@ -257,7 +267,7 @@ def _snapshot_folder(name: str, commit: str) -> Path | None:
     return folder if commit and folder.is_dir() else None
 
 
-def _looks_whole(snapshot: Snapshot, variant: str | None, *, allow_pickle: bool) -> bool:
+def _looks_whole(snapshot: Snapshot, variant: str | None, *, allow_pickle: bool, without: Collection[str] = ()) -> bool:
     """Tell whether weights lie beside the configurations: an earlier look at these fetches nothing else."""
     folder = snapshot.folder
     if folder is None:
@@ -266,7 +276,13 @@ def _looks_whole(snapshot: Snapshot, variant: str | None, *, allow_pickle: bool)
         return True  # no download makes it one that can be loaded: what it is is said by whoever looks at its files
     try:
         index = read_json(folder / INDEX) if INDEX in snapshot.files else None
-        weights = set(choose_files(snapshot.name, snapshot.files, index, variant, allow_pickle=allow_pickle).weights)
+        if any(part in (index or {}) and f"{part}/config.json" not in snapshot.files for part in without):
+            return False
+        weights = set(
+            choose_files(
+                snapshot.name, snapshot.files, index, variant, allow_pickle=allow_pickle, without=without
+            ).weights
+        )  # fmt: skip
         for name in snapshot.files:
             if name.endswith((".safetensors.index.json", ".bin.index.json")):
                 shards = read_json(folder / name).get("weight_map", {}).values()

@@ -66,7 +66,7 @@ class Tokenizers:
         found: dict[TruncatedPrompt, None] = {}
         for (pipeline, length), prompts in _prompts_by_model(resolved).items():
             with translate_errors(f"the words for {pipeline.model} could not be counted"):
-                source = finder.model(pipeline.model, pipeline.revision, pipeline.variant, pipeline.config)
+                source = finder.model_of(pipeline)
                 config = read_configuration(source.folder, source.name)
                 inversions = _inversions(pipeline.embeddings, config, source, finder)
                 for part, kind in _tokenizers_of(config):
@@ -171,10 +171,13 @@ def _prompts_by_model(resolved: Iterable[ResolvedSpec]) -> dict[tuple[PipelineSp
 
 
 def _model_of(pipeline: PipelineSpec) -> PipelineSpec:
-    """Return what of ``pipeline`` decides how texts are read: the model and its embeddings."""
+    """Return what of ``pipeline`` decides how texts are read: the model and its embeddings.
+
+    Its quantization says besides which weights need not be here.
+    """
     return PipelineSpec(
         model=pipeline.model, revision=pipeline.revision, variant=pipeline.variant, config=pipeline.config,
-        embeddings=pipeline.embeddings,
+        quantization=pipeline.quantization, embeddings=pipeline.embeddings,
     )  # fmt: skip
 
 

@@ -10,8 +10,9 @@ import pytest
 from promptlab.engine.sources.catalog import known_models
 from promptlab.engine.sources.configuration import read_configuration
 from promptlab.engine.sources.files import read_header, read_metadata
-from promptlab.engine.sources.finder import find_model, find_vae
+from promptlab.engine.sources.finder import SourceFinder, find_model, find_vae
 from promptlab.errors import InputError, NotFound, UnknownValue, one_line
+from promptlab.specs import PipelineSpec
 from tests.engine.folders import write_hub_cache, write_json, write_safetensors
 
 SD = "stable-diffusion-v1-5/stable-diffusion-v1-5"
@@ -256,6 +257,20 @@ def test_checkpoint_of_a_vae_is_refused_as_model(mini):
     """A file without a denoiser is told from a checkpoint."""
     with pytest.raises(InputError, match="holds no text-to-image model; allowed: a whole checkpoint; type: vae=FILE"):
         find_model(str(mini / "vae" / "diffusion_pytorch_model.safetensors"))
+
+
+def test_model_under_a_gguf_is_whole_without_its_denoiser(mini, tmp_path):
+    """Its own weights are never downloaded, so that without network nothing is missing; its configuration is read."""
+    cached = write_hub_cache(tmp_path / "hub", SD, mini)
+    (cached / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    plain, replaced = PipelineSpec(model=SD), PipelineSpec(model=SD, quantization="gguf:a.gguf")
+    found = SourceFinder().model_of(replaced)
+    assert (found.folder, found.absent) == (cached, ())
+    with pytest.raises(InputError, match="is in the Hub cache only in part, and the Hub cannot be reached"):
+        SourceFinder().model_of(plain)
+    (cached / "unet" / "config.json").unlink()
+    with pytest.raises(InputError, match="is in the Hub cache only in part"):
+        SourceFinder().model_of(replaced)
 
 
 def test_known_models_are_bundled_and_cached(mini, tmp_path):
