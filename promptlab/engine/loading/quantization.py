@@ -177,6 +177,8 @@ def packed_method(asked: str | None, stored: Mapping[str, str]) -> str | None:
 def packages_of(asked: Quantization, parts: Iterable[str], stored: Mapping[str, str]) -> tuple[str, ...]:
     """Return the packages that quantise or read the weights, which decide their numbers, too.
 
+    Of methods that nobody here knows there is none: what a configuration says is no name of a package.
+
     Args:
         parts: of the pipeline.
         stored: what :func:`stored_methods` says of them.
@@ -184,7 +186,7 @@ def packages_of(asked: Quantization, parts: Iterable[str], stored: Mapping[str, 
     if asked == _NOTHING and not stored:  # a sweep asks a hundred thousand times
         return ()
     made = (_METHODS[method].package for method in asked.methods(parts).values())
-    return tuple(sorted({*made, *(_STORED.get(method, method) for method in stored.values())}))
+    return tuple(sorted({*made, *(_STORED[method] for method in stored.values() if method in _STORED)}))
 
 
 def part_configs(asked: Quantization, folder: Path, dtype: torch.dtype) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from promptlab.engine.loading.quantization import (
     packages_of,
     stored_methods,
 )
+from promptlab.engine.machine.environment import EXTRAS
 from promptlab.engine.sources.finder import find_model
 from promptlab.errors import InputError
 from promptlab.plan import requests_of
@@ -70,6 +71,8 @@ def test_quantization_names_its_parts_and_packages(tmp_path):
     stored = stored_methods(tmp_path, parts)
     assert stored == {"text_encoder": "bitsandbytes"}
     assert packages_of(Quantization(), parts, stored) == ("bitsandbytes",)
+    assert packages_of(Quantization(), parts, {"transformer": "quanto", "text_encoder": ""}) == ()
+    assert set(packages_of(asked, parts, {"vae": "bitsandbytes"})) == EXTRAS, "others would be remembered for all"
 
 
 def test_gguf_given_as_a_model_is_told_where_it_belongs(tmp_path):
