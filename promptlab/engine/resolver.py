@@ -9,6 +9,7 @@ Invariant: what a spec resolves to does not depend on the specs resolved before 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from promptlab.engine.errors import translate_errors
@@ -36,7 +37,7 @@ from promptlab.engine.pipelines.traits import call_parameters
 from promptlab.engine.schedulers.registry import no_scheduler, resolve_scheduler
 from promptlab.engine.schedulers.training_marks import as_marked
 from promptlab.engine.sources.configuration import Configuration
-from promptlab.engine.sources.finder import SourceFinder
+from promptlab.engine.sources.finder import ModelSource, SourceFinder
 from promptlab.engine.sources.remote_files import check_room
 from promptlab.engine.sources.stored_dtype import chosen_dtype
 from promptlab.engine.text.textual_inversion import resolve_embeddings
@@ -96,6 +97,8 @@ class Resolver:
             device, generator_device = self._placed(spec)
             spec, remarks = self._with_few_steps(spec)
             pipeline, model, kind = self._pipeline(spec, device)
+            if pipeline != spec.pipeline:  # what was resolved before says it no more
+                remarks = (*_taken_from_beside(model.source), *remarks)
             self._check(spec.machine, pipeline, model, kind, device)
             call = self._call(spec, model, kind)
             return resolved_spec(
@@ -274,6 +277,15 @@ def resolved_spec(
         environment=environment, steps=steps, pieces=pieces, default_batch_size=default,
         alone=config.routes_to_experts, remarks=remarks,
     )  # fmt: skip
+
+
+def _taken_from_beside(source: ModelSource) -> tuple[str, ...]:
+    """Return a line for each part that a file beside a denoiser's is taken for.
+
+    Their sizes alone were compared: Stable Diffusion's VAE fits in the place of SDXL's.
+    """
+    name = Path(source.name).name
+    return tuple(f"{file} is taken for the {part} of {name}, because it fits" for part, file in source.beside.items())
 
 
 def _as_marked(asked: SchedulerSpec | None, model: ModelFiles) -> SchedulerSpec | None:

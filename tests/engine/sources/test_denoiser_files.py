@@ -121,7 +121,7 @@ def test_denoiser_file_without_its_encoders_names_what_to_download(engine, make_
 
 
 def test_denoiser_file_takes_the_parts_that_lie_beside_it(engine, make_spec, saved, tmp_path):
-    """As ComfyUI keeps them, under its names; they are part of the recipe, and of two that fit none is guessed."""
+    """As ComfyUI keeps them, under its names; they are said and part of the recipe, and of two none is guessed."""
     from safetensors.torch import load_file, save_file
 
     origin = "Tongyi-MAI/Z-Image-Turbo"
@@ -137,6 +137,12 @@ def test_denoiser_file_takes_the_parts_that_lie_beside_it(engine, make_spec, sav
     shutil.copytree(folder, bare, ignore=shutil.ignore_patterns("*.safetensors"))
     write_hub_cache(tmp_path / "hub", origin, bare)
     found = resolve(engine, make_spec(model=str(path)))
+    said = {part: f"is taken for the {part} of z.safetensors, because it fits" for part in ("text_encoder", "vae")}
+    assert sorted(found.remarks) == [
+        f"{home / 'text_encoders' / 'qwen.safetensors'} {said['text_encoder']}",
+        f"{home / 'vae' / 'ae.safetensors'} {said['vae']}",
+    ]
+    assert resolve(engine, found.spec).remarks == ()
     made = [picture.pixels for picture in draw(engine, requests_of(found))]
     engine.close()
     whole = draw(engine, requests_of(resolve(engine, make_spec(model=str(folder)))))
@@ -146,10 +152,10 @@ def test_denoiser_file_takes_the_parts_that_lie_beside_it(engine, make_spec, sav
     )
     assert resolve(engine, make_spec(model=str(path))).model_identity != found.model_identity
     shutil.copy(home / "text_encoders" / "qwen.safetensors", home / "text_encoders" / "zwei.safetensors")
-    said = (
+    several = (
         r"several files beside it that can be its text_encoder: text_encoders/qwen\.safetensors, text_encoders/zwei\."
     )
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=several):
         resolve(engine, make_spec(model=str(path)))
 
 
