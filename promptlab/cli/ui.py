@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
@@ -123,7 +123,7 @@ def _keep_open(lab: Lab, order: PageOrder, host: str, say: Callable[[PageAddress
                 if before != address:  # else somebody has it open, and MLflow's pages with it
                     lease.show_mlflow(beside.enter_context(_mlflow_pages(lab, host, address)))
             except PromptLabError as error:
-                echo(f"promptlab: without MLflow's pages, because {error}", err=True)
+                _say_without(error)
             lease.wait()
     finally:
         lease.close()
@@ -138,9 +138,13 @@ def _serve_here(lab: Lab, order: PageOrder, host: str, say: Callable[[PageAddres
     server = lab_server(FOREVER)
 
     def serve_mlflow() -> None:
-        with suppress(PromptLabError), _mlflow_pages(lab, host, page.address) as url:
-            page.show_mlflow(url)
-            ended.wait()
+        try:
+            with _mlflow_pages(lab, host, page.address, going=lambda: not ended.is_set()) as url:
+                page.show_mlflow(url)
+                ended.wait()
+        except PromptLabError as error:
+            if not ended.is_set():
+                _say_without(error)
 
     with open_page(order, server) as page:
         say(page.address)
@@ -155,7 +159,9 @@ def _serve_here(lab: Lab, order: PageOrder, host: str, say: Callable[[PageAddres
 
 
 @contextmanager
-def _mlflow_pages(lab: Lab, host: str, address: PageAddress) -> Iterator[str]:
+def _mlflow_pages(
+    lab: Lab, host: str, address: PageAddress, *, going: Callable[[], bool] = lambda: True
+) -> Iterator[str]:
     """Give the address of MLflow's pages: of the server elsewhere, or of one that runs meanwhile.
 
     Where only this machine reaches them, they ask for the cookie of the page, which a browser has for its host alone.
@@ -167,9 +173,13 @@ def _mlflow_pages(lab: Lab, host: str, address: PageAddress) -> Iterator[str]:
     from promptlab.tracking.beside_page import PageBeside
 
     page = PageBeside(url=address.url, cookie=PageKeys.of(address.token, address.port).header)
-    with lab.maintenance.serve(host=host, page=page if host == _OWN else None) as server:
+    with lab.maintenance.serve(host=host, page=page if host == _OWN else None, going=going) as server:
         _say_unrecognised(server)
         yield server.url
+
+
+def _say_without(error: PromptLabError) -> None:
+    echo(f"promptlab: without MLflow's pages, because {error}", err=True)
 
 
 def _say_unrecognised(server: MlflowServer) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -18,16 +17,16 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from promptlab import __version__
 from promptlab.engine import ImageStarted, ModelLoading
 from promptlab.errors import PromptLabError, ServerError, one_line, to_dict
-from promptlab.lab.execution.events import Event, RunSaved, RunStarted, TrackingFailed
+from promptlab.lab.execution.events import Event, Interrupted, RunSaved, RunStarted, TrackingFailed
 from promptlab.serving.jobs import Job, JobQueue, Observer, QueueClosed
 from promptlab.serving.messages import FOREVER, JobSummary, KeepAlive, ServerStatus
+from promptlab.serving.server_signals import ServerSignals
 from promptlab.serving.verbs import GENERATING, call_verb
 from promptlab.wire import encode
 
@@ -43,8 +42,6 @@ _BESIDE: Final = 4
 
 _CREDENTIALS: Final = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
 """Names the variables that an address of MLflow is put into; see :mod:`promptlab.tracking.address`."""
-
-_ENDINGS: Final = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 _OF_ONE_RUN: Final = frozenset({"rerun", "run"})
 """Verbs that return the run that was saved."""
@@ -84,7 +81,7 @@ class LabServer:
         self._beside = ThreadPoolExecutor(_BESIDE, thread_name_prefix="beside")
         self._under_way: Job | None = None
         self._held = 0
-        self._hears_signals = self._pressing = False
+        self._signals = ServerSignals(is_busy=lambda: self._under_way is not None, stop=self.stop)
         self._model: str | None = None
         self._asked_for: dict[str, str] = {}
         self._loading: str | None = None
@@ -151,25 +148,28 @@ class LabServer:
         job = self._queue.cancel(job_id)
         with self._answering:  # so that it does not end meanwhile, and the next one is not stopped in its place
             if job is not None and job is self._under_way:
-                self._press()
+                self._signals.send()
 
     def stop(self) -> None:
         """End after the images that are under way; jobs that wait are not begun."""
-        for job in self._queue.close():
-            job.fail(ServerError("the server was told to end before this began; type it again"))
+        self._refuse_waiting()
         if self._under_way is not None:
-            self._press()
+            self._signals.send()
 
     def work(self) -> None:
-        """Carry out jobs until it was idle long enough, the code has changed, or :meth:`stop` is called."""
-        with self._interrupted_by_signals():
-            while True:
+        """Carry out jobs until it was idle long enough, the code has changed, or it is told to end.
+
+        That is :meth:`stop`, or Ctrl-C in its own terminal: the images under way are finished first.
+        """
+        with self._signals.heard():
+            while not self._signals.told_to_end:
                 try:
                     job = self._next()
                     if job is None:
                         break
                     self._work_on(job)
-                    if job.request.verb != "plan":  # after which nothing was recorded, and somebody types
+                    # After a plan nothing was recorded, and somebody types; after the last job nobody waits.
+                    if job.request.verb != "plan" and not self._signals.told_to_end:
                         self._import_mlflow()
                     if self._is_outdated():
                         _log.info("another server takes over")
@@ -177,6 +177,8 @@ class LabServer:
                 except KeyboardInterrupt:  # it came a moment too late, where the job that it was meant for is answered
                     if self._under_way is not None:
                         self._answer(self._under_way, _INTERRUPTED)
+        if self._signals.told_to_end:
+            self._refuse_waiting()
         for job in self._queue.close():
             job.end({"closed": True})  # its client starts another server, and asks there
         self._beside.shutdown()
@@ -194,8 +196,13 @@ class LabServer:
             seconds_left=None if jobs or left == inf else left,
         )  # fmt: skip
 
+    def _refuse_waiting(self) -> None:
+        for job in self._queue.close():
+            job.fail(ServerError("the server was told to end before this began; type it again"))
+
     def _next(self) -> Job | None:
         """Wait for a job; return None, with the queue closed, once nobody waits for this server any more."""
+        self._signals.forget()
         while not self._queue.wait(min(self._look_every, self._seconds_left())):
             if self._is_outdated() or not self._seconds_left():
                 break
@@ -209,7 +216,7 @@ class LabServer:
 
     def _work_on(self, job: Job) -> None:
         """Carry out the job whose turn it is, and tell what came of it once the server is free for the next."""
-        self._under_way, self._pressing = job, False
+        self._under_way = job
         self._asked_for.clear()
         outcome = _INTERRUPTED  # where a signal comes between the outcome and its being noted
         try:
@@ -275,7 +282,8 @@ class LabServer:
         if self._record_apart:
             from promptlab.tracking.schema import import_stores
 
-            import_stores(own=True)
+            with self._signals.sparing():
+                import_stores(own=True)
             self._record_apart = False
 
     def _warm_engine(self) -> Engine:
@@ -292,6 +300,8 @@ class LabServer:
                 if job.request.early and job.request.verb in _OF_ONE_RUN:
                     self._answer(job, {"result": encode(run)})
                 return
+            case Interrupted():
+                self._signals.note()
             case TrackingFailed() if job.state == "ended":
                 self._untold.append((job.request.workspace, event))
             case ModelLoading(what=what):
@@ -307,45 +317,6 @@ class LabServer:
             if workspace == job.request.workspace:
                 self._untold.remove((workspace, event))
                 job.tell(event)
-
-    def _press(self) -> None:
-        """Send the thread that works the signal of Ctrl-C; only a main thread can hear it."""
-        if not self._hears_signals:
-            return
-        self._pressing = True
-        main = threading.main_thread().ident
-        if hasattr(signal, "pthread_kill") and main is not None:
-            signal.pthread_kill(main, signal.SIGINT)
-        else:
-            signal.raise_signal(signal.SIGINT)
-
-    @contextmanager
-    def _interrupted_by_signals(self) -> Iterator[None]:
-        """Take Ctrl-C for the job under way alone, SIGTERM and SIGHUP for all: where this is the main thread."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def told_to_end(_number: int, _frame: FrameType | None) -> None:
-            # On a thread of its own: this one may hold the queue's lock at the moment.
-            threading.Thread(target=self.stop).start()
-
-        def pressed(number: int, frame: FrameType | None) -> None:
-            if self._under_way is not None:
-                raise KeyboardInterrupt
-            if not self._pressing:  # it comes from a terminal, and not too late from a client
-                told_to_end(number, frame)
-
-        heeded = [number for number in _ENDINGS if signal.getsignal(number) is not signal.SIG_IGN]  # as nohup has it
-        before = {number: signal.signal(number, told_to_end) for number in heeded}
-        before[signal.SIGINT] = signal.signal(signal.SIGINT, pressed)
-        self._hears_signals = True
-        try:
-            yield
-        finally:
-            self._hears_signals = False
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def _has_password(tracking_uri: str | None) -> bool:

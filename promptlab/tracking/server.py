@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 import urllib.error
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -87,6 +87,7 @@ def serve(
     port: int | None = None,
     names: Sequence[str] = (),
     page: PageBeside | None = None,
+    going: Callable[[], bool] = lambda: True,
 ) -> Iterator[MlflowServer]:
     """Serve the workspace's MLflow pages for as long as the block lasts.
 
@@ -96,10 +97,11 @@ def serve(
         port: 1 to 65535; ``None`` takes 5000 or the next free one, 0 any free one.
         names: by which it may be called beside those of this machine, that of a proxy; MLflow refuses others.
         page: beside which it is served; only who has opened that is let in.
+        going: whether anybody still waits for it to answer, asked until it does.
 
     Raises:
         InputError: when ``port`` is taken or no port, or ``host`` is no address of this machine.
-        TrackerError: when the server ends or does not answer in two minutes, or would let in everybody.
+        TrackerError: when the server ends or does not answer in two minutes, would let in everybody, or nobody waits.
     """
     chosen = _free_port(host, port)
     with translate_errors(f"MLflow's tables could not be made in {workspace.database}"):
@@ -109,7 +111,7 @@ def serve(
         process = _start(workspace, host=host, port=chosen, names=names, log=log, home=Path(folder), page=page)
         try:
             server = MlflowServer(url=_url(host, chosen), process=process, log=log, unrecognised=unrecognised_lines())
-            _await_answer(server)
+            _await_answer(server, going)
             if page is not None:
                 _check_gate(server)
             yield server
@@ -167,9 +169,11 @@ def _options(**values: str | int | Path | None) -> Iterator[str]:
             yield str(value)
 
 
-def _await_answer(server: MlflowServer) -> None:
+def _await_answer(server: MlflowServer, going: Callable[[], bool]) -> None:
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until:
+        if not going():
+            raise TrackerError("MLflow's server was told to end before it answered")
         if server.process.poll() is not None:
             raise TrackerError(f"MLflow's server did not start: {_last_line(server.log)}")
         with suppress(OSError), DIRECT.open(f"{server.url}/health", timeout=2) as answer:

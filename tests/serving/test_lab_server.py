@@ -2,12 +2,15 @@
 
 import os
 import shutil
+import signal
 import sqlite3
 import threading
 from contextlib import closing, suppress
+from dataclasses import replace
 
 import pytest
 
+from promptlab import __version__
 from promptlab._locks import file_locked
 from promptlab.engine import NO_PERMISSIONS, Permissions
 from promptlab.errors import PromptLabError, ServerError, UnknownValue
@@ -21,6 +24,7 @@ from promptlab.serving.messages import JobRequest
 from promptlab.serving.remote_lab import RemoteLab
 from promptlab.specs import PipelineSpec, RunSpec, Variant
 from promptlab.testing import Painter
+from promptlab.wire import encode
 from tests.serving.running import running_server
 
 SPEC = RunSpec(pipeline=PipelineSpec(model="mini"), variants=(Variant(prompt="a fox"),), seeds=(0, 1))
@@ -224,6 +228,66 @@ def test_ctrl_c_that_comes_as_a_job_is_being_answered_answers_it(tmp_path):
         server.submit(job)
     server.work()
     assert [line for line in heard if "event" not in line] == [{"interrupted": True}, {"result": []}]
+
+
+class PressedAtOnce(Painter):
+    """Presses Ctrl-C, or what is given in its place, once the first picture is painted."""
+
+    def __init__(self, press=lambda: signal.raise_signal(signal.SIGINT)):
+        super().__init__()
+        self._press = press
+
+    def _paint(self, request, **where):
+        if not self.painted:
+            self._press()
+        return super()._paint(request, **where)
+
+
+def run_of(workspace, heard):
+    """A run of twelve pictures, one after the other; what comes of it is heard."""
+    asked = {"spec": encode(replace(SPEC, seeds=tuple(range(12)), batch_size=1))}
+    job = Job(JobRequest(verb="run", workspace=workspace.root), asked, theirs=__version__)
+    job.listen(lambda _job, line: heard.append(line) if "event" not in line else None)
+    return job
+
+
+def test_ctrl_c_in_the_terminal_of_a_server_ends_it_after_the_pictures_under_way(workspace):
+    """Pressed once: jobs that wait are not begun."""
+    painter, heard = PressedAtOnce(), []
+    server = LabServer(lambda: painter, keep_alive=0)
+    for _ in range(2):
+        server.submit(run_of(workspace, heard))
+    server.work()
+    assert heard[0] == {"interrupted": True}
+    assert "was told to end before this began" in heard[1]["error"]["message"]
+    assert 0 < len(painter.painted) < 12
+
+
+def test_ctrl_c_in_the_terminal_of_a_server_ends_it_after_a_client_stopped_a_job(workspace):
+    """Pressed once: the job's own ending is not taken for it."""
+    heard, told = [], []
+
+    class Told(LabServer):
+        def stop(self):
+            told.append("to end")
+            super().stop()
+
+    def idle():
+        looks.append(None)
+        if len(looks) < 3:  # after the job, and once more while there is none
+            return False
+        before = threading.enumerate()
+        signal.raise_signal(signal.SIGINT)
+        for thread in set(threading.enumerate()) - set(before):
+            thread.join()
+        return True
+
+    looks = []
+    painter = PressedAtOnce(lambda: server.cancel(job.id))
+    server, job = Told(lambda: painter, is_outdated=idle, look_every=0), run_of(workspace, heard)
+    server.submit(job)
+    server.work()
+    assert (heard, told) == ([{"interrupted": True}], ["to end"])
 
 
 def test_server_that_is_idle_long_enough_ends(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -219,12 +219,17 @@ class Maintenance:
         return database.backup(file)
 
     def serve(
-        self, *, host: str = "127.0.0.1", port: int | None = None, page: PageBeside | None = None
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int | None = None,
+        page: PageBeside | None = None,
+        going: Callable[[], bool] = lambda: True,
     ) -> AbstractContextManager[MlflowServer]:
         """Serve MLflow's UI of this workspace while the context lasts; see :func:`promptlab.tracking.serve`."""
         from promptlab.tracking import serve
 
-        return serve(self._context.workspace, host=host, port=port, page=page)
+        return serve(self._context.workspace, host=host, port=port, page=page, going=going)
 
     def remote_ui_url(self, experiment: str | None = None) -> str | None:
         """Return the URL of an experiment on the MLflow server elsewhere that this lab records on, if it does.
