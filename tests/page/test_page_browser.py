@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from importlib.resources import files
 
 import pytest
@@ -288,6 +289,37 @@ def test_page_negative_prompt_of_several_lines_stays_one(opened, served):
     line_says(page, "promptlab rerun 1/0")
     page.locator("#negative").fill("blurry\nugly")
     page.locator("#make", has_text="Make 2 pictures").wait_for()
+
+
+@pytest.mark.exhaustive
+def test_page_stop_takes_a_job_that_waits_out_of_the_line(opened, workspace):
+    """One click: it is never begun, and the one before it is carried out."""
+    may = threading.Event()
+
+    class Held(Painter):
+        def _paint(self, request, **where):
+            may.wait()
+            return super()._paint(request, **where)
+
+    painter = Held()
+    with page_of(workspace, painter, assets=ASSETS) as served:
+        try:
+            page = opened(served.address)
+            page.locator("#seeds").fill("0-1")
+            for number, words in enumerate(("a fox", "a hen")):
+                page.locator("#prompt").fill(words)
+                line_says(page, re.compile(re.escape(words)))
+                page.locator("#make", has_text="Make 2 pictures").click()
+                page.locator("#queue .job").nth(number).wait_for()
+            waiting = page.locator("#queue .job", has_text="waits, 1 before it")
+            waiting.get_by_role("button", name="Stop").click()
+            waiting.wait_for(state="detached")
+            may.set()
+            made(page, 2)
+            page.locator("#queue .job").wait_for(state="detached")
+        finally:
+            may.set()
+    assert {request.prompt for request in painter.painted} == {"a fox"}
 
 
 @pytest.mark.exhaustive

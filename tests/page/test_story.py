@@ -1,7 +1,16 @@
 """What one does on a page: words, pictures, one of them varied, judged and made again."""
 
+import threading
+
+from promptlab.cli.command_line import command_line
+from promptlab.cli.spelling import option_of
 from promptlab.lab import Lab
+from promptlab.page.page_server import PageServer
 from promptlab.records import Outcome
+from promptlab.serving.lab_server import LabServer
+from promptlab.serving.messages import PageOrder
+from promptlab.testing import Painter
+from tests.page.serving import Page
 
 FOX = {"prompt": "a {red|blue} fox", "negatives": [], "seeds": "0-1", "settings": {"steps": ["3"]}, "parent": None}
 
@@ -131,3 +140,40 @@ def test_page_run_that_fails_says_why_and_is_resumed(page, painter):
         job = page.post("/api/runs/1/resume").json["job"]
         assert page.until(events, "ended", job=job)[-1][1]["outcome"] == "done"
     assert page.get("/api/runs/1").json["made"] == 4
+
+
+def test_page_stop_ends_the_job_under_way_after_its_pictures(workspace, assets):
+    """What was made stays, the run is stopped, and the server goes on with the next job."""
+    begun, stopped = threading.Event(), threading.Event()
+
+    class Held(Painter):
+        def _paint(self, request, **where):
+            begun.set()
+            stopped.wait()
+            return super()._paint(request, **where)
+
+    painter, ended = Held(), []
+    server = LabServer(lambda: painter, keep_alive=5)
+    order = PageOrder(workspace=workspace.root, database=workspace.database_url, port=0)
+
+    def press(page):
+        try:
+            with page.events() as events:
+                job = page.post("/api/jobs", FOX | {"seeds": "0-9", "settings": {"batch_size": ["1"]}}).json["job"]
+                begun.wait()
+                assert page.delete(f"/api/jobs/{job}").status == 200
+                stopped.set()
+                ended.append(page.until(events, "ended", job=job)[-1][1]["outcome"])
+            ended.append(page.get("/api/runs/1").json["status"])
+            ended.append(page.made(FOX)["status"])
+        finally:
+            stopped.set()
+            server.stop()
+
+    with PageServer(command_line, option_of, assets=assets).opened(order, server) as opened:
+        pressing = threading.Thread(target=press, args=(Page(opened.address, server),))
+        pressing.start()
+        server.work()  # on the main thread, where a process hears the signal of Ctrl-C
+        pressing.join()
+    assert ended == ["stopped", "KILLED", "FINISHED"]
+    assert 0 < len(painter.painted) < 24
