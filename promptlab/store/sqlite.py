@@ -127,7 +127,11 @@ class SqliteDatabase(Database):
             raise self._refused("cannot be made: its folder is read-only", allowed="a folder you may write to")
 
     def upgrade(self) -> str | None:
-        """See :meth:`Database.upgrade`; an older file is copied first."""
+        """See :meth:`Database.upgrade`; an older file is copied first.
+
+        Invariant: in one transaction, begun before alembic looks, which would commit each step: nobody sees a schema
+        between the one before and ours, and none is left by a process that is killed.
+        """
         with file_locked(self.lock, timeout=TABLES_TIMEOUT, error=StoreError):
             revision = self.revision()
             migrate.check(revision, self.name)
@@ -136,9 +140,12 @@ class SqliteDatabase(Database):
             if revision is not None:
                 self.backup(self._copy_named(revision))
             engine = _engine(self.path, foreign_keys=False)
-            with store_errors("making its tables"), engine.connect().execution_options(writes=True) as connection:
+            with (
+                store_errors("making its tables"),
+                engine.connect().execution_options(writes=True) as connection,
+                connection.begin(),
+            ):
                 migrate.upgrade(connection)
-                connection.commit()
             return revision
 
     def backup(self, copy: Path | None) -> Path:
