@@ -42,6 +42,10 @@ class Inbox:
                 return True
         return False
 
+    def release(self) -> None:
+        """Give back the room of events that did not come, after all."""
+        self._room.release()
+
     def receive(self, timeout: float) -> Message | None:
         """Return what came next; None after ``timeout`` seconds, or when :meth:`wake` was called."""
         until = time.monotonic() + timeout

@@ -217,13 +217,12 @@ class WorkerPool:
 
         Invariant: how it ended is told once, whatever happened.
         """
-        import ray
         from ray.exceptions import RayError, RayTaskError
 
         try:
             for reference in stream:
                 if self._inbox.has_room(share):
-                    self._inbox.put(ShareEvents(worker=worker, events=ray.get(reference)), share)
+                    self._inbox.put(ShareEvents(worker=worker, events=self._got(reference)), share)
             self._inbox.put(ShareEnded(worker=worker), share)
         except RayTaskError as error:
             self._inbox.put(ShareFailed(worker=worker, error=error_of(error)), share)
@@ -234,3 +233,13 @@ class WorkerPool:
         except Exception as error:  # noqa: BLE001 - what came cannot be read, and the share would never end
             problem = f"what worker {worker} sent cannot be read: {type(error).__name__}: {one_line(error)}"
             self._inbox.put(ShareFailed(worker=worker, error=EngineError(problem)), share)
+
+    def _got(self, reference: Any) -> Any:
+        """Return the events that there is room for; what was raised in place of them, Ray raises here."""
+        import ray
+
+        try:
+            return ray.get(reference)
+        except BaseException:
+            self._inbox.release()  # else the room would be gone for good, and after some failures all of it
+            raise

@@ -76,7 +76,7 @@ class ShippedCache:
         removed = []
         with self._alone():
             used = self._in_use()
-            kept = sorted((folder.stat().st_mtime, _size(folder), folder) for folder in self._home.iterdir())
+            kept = sorted((_age(folder), _size(folder), folder) for folder in self._home.iterdir())
             total = sum(size for _, size, _ in kept)
             over = total + needed - self._bound(total)
             for _, size, folder in kept:
@@ -128,6 +128,14 @@ class ShippedCache:
                     raise
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _age(folder: Path) -> float:
+    """Return when a folder was last asked for; 0 for one that another process removes."""
+    try:
+        return folder.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _size(folder: Path) -> int:

@@ -1,5 +1,6 @@
 """What the pool of workers tells of those that are lost, and what a generation makes of it; Ray is not started."""
 
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from promptlab.cluster import RayEngine
 from promptlab.cluster.actors import why
 from promptlab.cluster.connection import RayConnection, _home, _imported_ray, _started
+from promptlab.cluster.inbox import IN_FLIGHT
 from promptlab.cluster.members import Member, Members
 from promptlab.cluster.messages import ShareEnded, ShareEvents, ShareFailed, WorkerGone, WorkerReady
 from promptlab.cluster.pool import WorkerPool
@@ -95,6 +97,16 @@ def test_pool_ends_a_share_of_which_something_cannot_be_read(pool):
     told = pool.receive(1)
     assert isinstance(told, ShareFailed)
     assert "what worker 1 sent cannot be read: ValueError: this is no event" in str(told.error)
+
+
+def test_pool_hears_a_share_after_many_that_failed(pool, monkeypatch):
+    """Ray yields what was raised as the last of a share: it must not take the room of what comes later."""
+    monkeypatch.setattr("ray.get", lambda reference: reference())
+    for share in range(IN_FLIGHT):
+        pool._follow("1", share, [lost])
+        assert isinstance(pool.receive(1), WorkerGone)
+    threading.Thread(target=pool._follow, args=("1", IN_FLIGHT, [list]), daemon=True).start()
+    assert isinstance(pool.receive(10), ShareEvents)
 
 
 def test_generation_deals_anew_to_a_worker_that_is_back_before_its_loss_is_heard(pool, monkeypatch):

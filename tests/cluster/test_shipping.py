@@ -108,6 +108,14 @@ def test_shipped_cache_takes_half_of_the_room_of_a_disk(model, monkeypatch):
     assert Path(second).is_dir()
 
 
+def test_shipped_cache_makes_room_beside_what_another_process_is_removing(model, tmp_path):
+    """What is listed may be gone when it is looked at, as this link is: a worker is not left out for that."""
+    home = tmp_path / "cache" / "shipped"
+    home.mkdir(parents=True)
+    (home / f".{'0' * 64}.gone").symlink_to(tmp_path / "nowhere")
+    assert Path(unpacked(read_source(str(model)))).is_dir()
+
+
 @pytest.mark.parametrize("path", ["../x", "/etc/x", "a//b", "."])
 def test_shipped_file_outside_its_folder_is_refused(model, path):
     """Whatever a driver says."""
