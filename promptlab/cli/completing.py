@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 Offer = tuple[str, str]
-"""What is typed, and what a shell says of it."""
+"""Holds what is typed, and what a shell says of it."""
 
 Completer = Callable[[click.Context, click.Parameter, str], "list[CompletionItem]"]
 

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 __all__ = ["plan", "rerun", "resume", "run"]
 
 _ANY_WORDS: Final = ("a photograph",)
-"""What a plan without words is of: memory does not depend on them."""
+"""Stands for the words of a plan without any: memory does not depend on them."""
 
 _SYNTAX: Final = re.compile(r"[()<>\[\]{}|+_]|--|^-|-$|>-")
 """Matches signs without which no text has a syntax of its own; see :mod:`promptlab.lab.word_hints`."""

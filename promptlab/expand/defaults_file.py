@@ -53,7 +53,7 @@ _NEVER: Final = frozenset(
         "workspace",
     }
 )  # fmt: skip
-"""What is typed with a command, or stands in the environment: it decides about rights and places."""
+"""Lists what is typed or stands in the environment alone: it decides about rights and places."""
 
 _SETTING_OF: Final[Mapping[str, Setting]] = MappingProxyType(
     {

@@ -85,7 +85,7 @@ _SYSTEM_FONTS: Final = (
     "symbola",
     "notosans",
 )
-"""How file names of fonts worth asking begin, best first."""
+"""Lists how file names of fonts worth asking begin, best first."""
 
 _EMOJI_FONTS: Final = ("notocoloremoji", "apple color emoji", "seguiemj", "twemoji", "joypixels")
 

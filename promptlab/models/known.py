@@ -17,7 +17,7 @@ __all__ = ["FACTS", "UNKNOWN", "KnownFact", "KnownFamily", "known_families"]
 UNKNOWN: Final = "not known"
 
 FACTS: Final = ("settings", "parameters", "download", "memory", "licence", "login", "expect")
-"""What is said of each model, in this order."""
+"""Lists what is said of each model, in this order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ LEAST: Final = 20
 _GAP: Final = 2
 
 Places = tuple[int, int, int]
-"""How many pictures stand side by side, in how many rows of them, and how many characters each is wide."""
+"""Says how many pictures stand side by side, in how many rows, and how many characters each is wide."""
 
 
 def placed(count: int, shape: tuple[int, int], screen: tuple[int, int], *, across: int = 0) -> Places:

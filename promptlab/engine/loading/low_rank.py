@@ -46,7 +46,7 @@ _PREFIXES: Final[Mapping[str, tuple[str, ...]]] = {
         "unet.",
     ),
 }  # fmt: skip
-"""What the names of a part's layers begin with; the denoiser's last, whatever it is called."""
+"""Names the beginnings of a part's layers; the denoiser's last, whatever it is called."""
 
 _STABILITY: Final = (
     ("in_layers_2", "conv1"), ("out_layers_3", "conv2"), ("emb_layers_1", "time_emb_proj"),

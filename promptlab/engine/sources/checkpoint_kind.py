@@ -24,19 +24,19 @@ __all__ = [
 
 Header = Mapping[str, Mapping[str, Any]]
 PREFIXES: Final = ("model.diffusion_model.", "diffusion_model.")
-"""What other programs put before the names of a denoiser's tensors."""
+"""Lists what other programs put before the names of a denoiser's tensors."""
 
 _OTHER_PARTS: Final = (
     "first_stage_model.", "vae.", "cond_stage_model.", "conditioner.", "text_encoders.", "text_encoder.",
     "text_model.",
 )  # fmt: skip
-"""What the names of encoders and VAEs begin with, where a file holds them beside its denoiser."""
+"""Lists how names of encoders and VAEs begin, where a file holds them beside its denoiser."""
 
 _CHECKPOINTS: Final = (
     *PREFIXES, "double_blocks.", "single_blocks.", "joint_blocks.", "double_layers.", "double_stream_blocks.", "net.",
     "txtfusion.", "txt_in.", "cap_embedder.", "layers.0.", "blocks.0.", "distilled_guidance_layer.",
 )  # fmt: skip
-"""What tensors begin with in the files that makers and other programs publish; diffusers' ``CHECKPOINT_KEY_NAMES``."""
+"""Tells files that makers and other programs publish by how tensors begin: diffusers' ``CHECKPOINT_KEY_NAMES``."""
 
 UNKNOWN_ORIGIN: Final = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 """diffusers' answer to whatever it does not know."""
@@ -141,6 +141,6 @@ _MARKED: Final[Mapping[tuple[str, ...], str]] = {
         "Efficient-Large-Model/Sana_1600M_1024px_diffusers"
     ),
 }
-"""Tensors that one family has, and the model whose configuration is taken; ``--config`` names another of them."""
+"""Tensors that one family has, and the model whose configuration is taken; ``config`` names another of them."""
 
 _TELLERS: Final[tuple[Callable[[Header], str | None], ...]] = (_of_unet, _of_flux, _of_sd3, _of_others)

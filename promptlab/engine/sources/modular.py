@@ -23,7 +23,7 @@ _INSTEAD: Final = {
 }
 _OTHERWISE: Final = "Tongyi-MAI/Z-Image-Turbo"
 _FILES: Final = {"early_stream_modulations.image.lin.weight": "Flux3", "llm_adapter.": "Anima"}
-"""What the tensors of a single file are called, or begin with, once another program's prefix is gone."""
+"""Tells a single file by how its tensors are called or begin, once another program's prefix is gone."""
 
 
 def modular_model(name: str, folder: Path) -> InputError:

@@ -48,7 +48,7 @@ _LABELS: Final = {
     "sampler_name": "sampler",
     "base_model_name": "base_model",
 }
-"""What the keys were called before version 2.2, and are in RuinedFooocus."""
+"""Names the keys as they were before version 2.2, and are in RuinedFooocus."""
 
 _LORA: Final = re.compile(r"lora_combined_[0-9]{1,3}|LoRA [0-9]{1,3}")
 _SILENT: Final = ("metadata_scheme", "version", "created_by", "software", "image_number")
