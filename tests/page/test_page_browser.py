@@ -137,6 +137,19 @@ def test_page_in_two_tabs_shows_what_a_terminal_makes(opened, served, workspace)
         made(page, 2)
 
 
+def test_picture_with_the_focus_keeps_it_when_its_run_has_news(opened, served):
+    """A run that is shown anew, since MLflow was told or more was made, takes the keys from nobody."""
+    page = opened(served.address)
+    make(page, FOXES, 4)
+    made(page, 4)
+    page.locator(".cell .frame").nth(2).focus()
+    ref = page.evaluate("document.activeElement.closest('.cell').dataset.ref")
+    page.evaluate("document.activeElement.id = 'before-the-news'")
+    page.evaluate("import('/assets/tree.js').then((tree) => tree.showTree([1]))")
+    page.locator("#before-the-news").wait_for(state="detached")
+    assert page.evaluate("document.activeElement.closest('.cell')?.dataset.ref") == ref
+
+
 def test_page_open_while_the_server_is_restarted_loses_nothing(opened, workspace):
     """It says so, finds the server again, and shows what was made meanwhile; what was typed stays."""
     with page_of(workspace, Painter(), assets=ASSETS) as served:

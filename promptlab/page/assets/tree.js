@@ -149,7 +149,9 @@ function labelOf(one, run, variant) {
   return parts;
 }
 
+// Whoever acts by keys keeps the picture that has the focus: news of its run must not take it away.
 function layOut(one) {
+  const held = one.body.contains(document.activeElement) ? document.activeElement.closest(".cell")?.dataset.ref : null;
   forget(one.blocks);
   one.blocks = [];
   const closed = folded.has(one.key);
@@ -163,6 +165,7 @@ function layOut(one) {
     one.blocks.push(...blocks);
     return el("div", { class: label ? "line-of labelled" : "line-of" }, label ? el("div", { class: "label" }, ...label()) : "", el("div", { class: "blocks" }, ...blocks));
   }));
+  if (held && blockWith(one.body, held)) cellAt(held)?.firstChild.focus({ preventScroll: true });
 }
 
 export function foldOne(one) {
