@@ -12,6 +12,8 @@ from promptlab.engine.machine.torch_setup import prepare
 from promptlab.errors import EngineError, InputError, NotFound
 from tests.engine.folders import write_hub_cache, write_json
 
+pytestmark = pytest.mark.slow
+
 prepare()  # before a test imports transformers by a back door
 
 

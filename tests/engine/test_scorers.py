@@ -13,6 +13,8 @@ from promptlab.records.scorers import Scorer, parse_scorer
 from tests.engine.folders import write_json
 from tests.engine.test_clip import pictures, tiny_clip  # noqa: F401 - a fixture
 
+pytestmark = pytest.mark.slow
+
 PROMPTS = ["a fox", "a castle at night", "a fox"]
 
 

@@ -16,6 +16,8 @@ from promptlab.serving.page_lease import PageLease
 from promptlab.wire import encode
 from tests.serving.running import running_server
 
+pytestmark = pytest.mark.slow
+
 
 class Pages:
     """Opens pages that nobody looks at, and remembers which."""

@@ -135,6 +135,7 @@ def test_truncation_without_tokenizer_is_one_line(engine, make_spec, copy_of_min
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_truncation_with_weighting_is_none(engine, make_spec):
     """Long texts are read in pieces."""
     prompt = " ".join(["red"] * 80)
