@@ -134,7 +134,7 @@ function showPlan(told) {
   $("copy-line").disabled = !told?.command;
   if (!told || wrong) {
     $("make").textContent = "Make";
-    $("planned").textContent = told ? "" : "Words make pictures: a {red|blue} fox makes two.";
+    $("planned").textContent = told ? "" : "Words make pictures: a {young|old} chief makes two.";
     $("cut").hidden = $("wordings").hidden = $("again-line").hidden = true;
     return;
   }
