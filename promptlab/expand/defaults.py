@@ -1,7 +1,7 @@
 """Finds the defaults of a workspace: its ``promptlab.toml`` over the user's config file.
 
 They lie below everything that is typed, and below an experiment file. What is made from something that exists (a rerun,
-a resumed run, ``--like``) has no use for them: what is not named is inherited there.
+a resumed run, a run like another) has no use for them: what is not named is inherited there.
 
 Invariant: a run that defaults helped to say is an :class:`~promptlab.expand.Experiment` like any other; nothing behind
 it knows of them. Where there is no file, nothing is imported to read one.
